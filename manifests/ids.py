@@ -1,0 +1,48 @@
+"""Ids are derived from content, never counted, and hold no dot (WebDataset splits a member's name at its first dot)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from urllib.parse import quote, urlsplit, urlunsplit
+
+SHORT = 24
+"""Hex digits of a recording id used inside a segment id: 96 bits."""
+
+
+def segment_id(recording_id: str, start: int, end: int) -> str:
+    """Sorts by recording, then by time.
+
+    >>> segment_id("ab" * 32, 16000, 48000)
+    'abababababababababababab-0000016000-0000048000'
+    """
+    return f"{recording_id[:SHORT]}-{start:010d}-{end:010d}"
+
+
+def archive_key(url: str) -> str:
+    """The identity of an address: host in lower case, no fragment, default ports removed. Never a bare file name.
+
+    >>> archive_key("HTTP://Example.org:80/a b.mp3#t=3")
+    'http://example.org/a%20b.mp3'
+    """
+    parts = urlsplit(url.strip())
+    host = (parts.hostname or "").lower()
+    default = {"http": 80, "https": 443}.get(parts.scheme.lower())
+    netloc = f"[{host}]" if ":" in host else host
+    if parts.port and parts.port != default:
+        netloc += f":{parts.port}"
+    path = quote(parts.path, safe="/%:@!$&'()*+,;=~-._")
+    return urlunsplit((parts.scheme.lower(), netloc, path, parts.query, ""))
+
+
+def digest(fields: Iterable[str | bytes]) -> str:
+    """sha256 over length-prefixed fields, so that no two lists of fields collide by concatenation."""
+    hasher = hashlib.sha256()
+    for value in fields:
+        blob = value.encode() if isinstance(value, str) else value
+        hasher.update(len(blob).to_bytes(8, "big") + blob)
+    return hasher.hexdigest()
+
+
+def item_id(url: str) -> str:
+    return digest(["item", archive_key(url)])

@@ -1,0 +1,83 @@
+"""Every reason for which something is not kept: the single source for code, documentation and statistics.
+
+A reason is a stable public name `<stage>.<what>`. Adding one is one line here; renaming one is a schema change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from voxmill.manifests.records import Rejection
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    name: str
+    meaning: str
+    advice: str
+
+    @property
+    def stage(self) -> str:
+        return self.name.split(".", 1)[0]
+
+
+_TABLE = """
+list.unreadable        | a source (page, feed, playlist, list file, folder) could not be read or holds no media | check the address in `sources`
+crawl.robots           | robots.txt disallows the address for our user agent | none: honoured always
+crawl.opt_out          | X-Robots-Tag, TDMRep or a meta tag reserves the content | none: honoured always
+crawl.denied           | the address is on the run's deny-list | remove it from `crawl.deny` if that was a mistake
+crawl.private_address  | the host resolves to a private, loopback or link-local address | list the host in `crawl.allow_private` if it is yours
+crawl.blocked          | the host refused us (403, 429, or a bot page) and its breaker is open | wait, lower `crawl.requests_per_second`, ask the site
+crawl.not_found        | the server says 404 or 410 | fix the source
+crawl.http_error       | another HTTP error that retries did not mend | retry later with `--retry crawl.http_error`
+crawl.network          | no connection, time-out, or a broken transfer | retry later with `--retry crawl.network`
+crawl.redirects        | too many redirects, or a redirect without an address | fix the source
+crawl.too_large        | more bytes than `crawl.max_bytes` | raise the limit
+crawl.too_long         | longer than `crawl.max_seconds` | raise the limit
+crawl.budget           | the run's total byte budget is spent | raise `crawl.byte_budget`
+crawl.unsupported      | nothing we may extract: protected, live, or an unknown scheme | none
+crawl.duplicate        | the same bytes were already fetched (detail: the recording kept) | none
+crawl.failed           | the fetcher died or failed on this item twice; quarantined | see the detail and its reproduce command
+decode.not_audio       | no decodable audio stream | none
+decode.corrupt         | the stream breaks before any usable audio | none
+decode.empty           | zero bytes, or zero samples after decoding | none
+decode.too_short       | shorter than `decode.min_seconds` | none
+decode.bomb            | decodes to far more than its size allows | raise `decode.max_expansion` if you trust the source
+decode.duplicate       | the same samples in another wrapping (detail: the recording kept) | none
+decode.failed          | the decoder died or failed on this item twice; quarantined | see the detail and its reproduce command
+segment.no_speech      | no speech in this span | lower `segment.threshold`
+segment.too_short      | speech shorter than `segment.min_seconds`, with no neighbour to merge with | lower `segment.min_seconds`
+segment.failed         | the detector died or failed on this item twice; quarantined | see the detail and its reproduce command
+transcribe.failed      | the engine died or failed on this segment twice; quarantined | see the detail and its reproduce command
+reconcile.no_text      | every engine heard nothing: no speech, or an event | none
+reconcile.one_empty    | one engine heard nothing where another heard words | none
+reconcile.no_hypothesis| an engine gave no hypothesis for this segment | see that engine's rejection
+reconcile.failed       | reconciling died or failed on this segment twice; quarantined | see the detail and its reproduce command
+select.low_agreement   | agreement below `select.unlabelled` | lower the threshold
+select.unlabelled      | agreement between `select.unlabelled` and `select.weak`: audio worth keeping, text not | pack it with `select.keep_unlabelled`
+select.low_confidence  | the chosen engine's confidence is below `select.min_confidence` | lower the threshold
+select.language        | not one of `select.languages` | add the language
+select.language_unsure | language probability below `select.language_confidence` | lower the threshold
+select.repetition      | an n-gram repeats more than `select.max_repeats` times: a loop | none
+select.compression     | the text compresses more than `select.max_compression`: a loop | none
+select.speech_rate     | characters per second outside the recording's fence | widen `select.rate_fence`
+select.too_few_chars   | fewer characters than `select.min_chars` | lower the threshold
+select.licence         | licence unknown or not in `select.licences` | state the licence of the source in the config
+select.failed          | selecting died or failed on this segment twice; quarantined | see the detail and its reproduce command
+"""
+
+
+def _parse(table: str) -> dict[str, Reason]:
+    rows = (tuple(cell.strip() for cell in line.split("|", 2)) for line in table.strip().splitlines())
+    return {name: Reason(name, meaning, advice) for name, meaning, advice in rows}
+
+
+REASONS: dict[str, Reason] = _parse(_TABLE)
+
+
+def reject(reason: str, detail: str = "") -> Rejection:
+    """A rejection with a known reason; an unknown name is a bug, found at once.
+
+    Raises KeyError.
+    """
+    return Rejection(REASONS[reason].name, detail[:500])

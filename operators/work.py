@@ -1,0 +1,50 @@
+"""What an operator is given: one unit, with the records of the stages that it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from voxmill.manifests.records import Consensus, Hypothesis, Item, Labels, Part, Recording, Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One unit. Only the fields that a stage `reads` are filled; the order is the unit's order, always."""
+
+    unit: str
+    items: tuple[Item, ...] = ()
+    recordings: tuple[Recording, ...] = ()
+    """The recordings of the unit's parts, with `audio` as a URI that can be opened."""
+    parts: tuple[Part, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    """Segments that are not rejected."""
+    hypotheses: tuple[Hypothesis, ...] = ()
+    consensus: tuple[Consensus, ...] = ()
+    labels: tuple[Labels, ...] = ()
+
+    def recording(self, recording_id: str) -> Recording:
+        return next(r for r in self.recordings if r.id == recording_id)
+
+    def without(self, keys: Collection[str]) -> Work:
+        """This unit without the named items, recordings or segments (used to step around a poisoned one)."""
+        return replace(
+            self,
+            items=tuple(i for i in self.items if i.id not in keys),
+            parts=tuple(p for p in self.parts if p.recording_id not in keys),
+            segments=tuple(s for s in self.segments if s.id not in keys),
+            hypotheses=tuple(h for h in self.hypotheses if h.segment_id not in keys),
+            consensus=tuple(c for c in self.consensus if c.segment_id not in keys),
+        )
+
+    def only(self, key: str) -> Work:
+        """This unit reduced to one item, recording or segment."""
+        others = {i.id for i in self.items} | {p.recording_id for p in self.parts if not self.segments}
+        return self.without((others | {s.id for s in self.segments}) - {key})
+
+
+class Operator(Protocol):
+    """One unit in, its records out. State that is costly to build is built in `__init__`, once per worker."""
+
+    def __call__(self, work: Work, /) -> Sequence[Any]: ...
