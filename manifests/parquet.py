@@ -1,0 +1,42 @@
+"""Records to Parquet bytes and back: deterministic on the way out, strict on the way in."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from voxmill.manifests.schema import SchemaError, from_table, migrate, to_table
+
+Record = TypeVar("Record")
+
+
+def table_bytes(table: pa.Table) -> bytes:
+    """A table as Parquet. The same table gives the same bytes (for one version of pyarrow)."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", version="2.6", store_schema=True)
+    return sink.getvalue()
+
+
+def records_bytes(rows: Iterable[Any], record: type) -> bytes:
+    return table_bytes(to_table(rows, record))
+
+
+def read_table(uri: str, record: type) -> pa.Table:
+    """The table at a path or fsspec URL, migrated to this schema version. Raises SchemaError, FileNotFoundError."""
+    with fsspec.open(uri, "rb") as source:
+        blob = source.read()
+    try:
+        table = pq.read_table(io.BytesIO(blob))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise SchemaError(f"{uri} is no readable Parquet file ({error}): delete it and run again to rebuild it") from error
+    return migrate(table, record, uri)
+
+
+def read_records(uri: str, record: type[Record]) -> list[Record]:
+    """The records at a path or fsspec URL. Raises SchemaError where the file holds something else."""
+    return from_table(read_table(uri, record), record, uri)

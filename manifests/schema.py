@@ -1,0 +1,175 @@
+"""One Arrow schema per record type, derived from its dataclass; and records to and from Arrow tables, strictly."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import pyarrow as pa
+
+from voxmill.manifests import records
+
+SCHEMA_VERSION = 1
+"""Raised by one when a record changes; `MIGRATIONS` then says how an older table becomes a newer one."""
+
+MIGRATIONS: dict[tuple[str, int], Callable[[pa.Table], pa.Table]] = {}
+"""(record name, version it is migrated *from*) -> table of the next version. Records that did not change need no entry."""
+
+Record = TypeVar("Record")
+_SCALARS: dict[Any, pa.DataType] = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+
+
+class SchemaError(Exception):
+    """A table does not hold the records it should; the message names the file, the difference and the fix."""
+
+
+@cache
+def schema_of(record: type) -> pa.Schema:
+    """The Arrow schema of a record type. Fields that may be None are nullable; all others are not."""
+    meta: dict[bytes | str, bytes | str] = {"voxmill.record": record.__name__, "voxmill.schema_version": str(SCHEMA_VERSION)}
+    return pa.schema(_fields(record), metadata=meta)
+
+
+def to_table(rows: Iterable[Any], record: type) -> pa.Table:
+    """Records as a table of exactly `schema_of(record)`. Raises SchemaError where a value does not fit its type."""
+    plain = [_plain(row) for row in rows]
+    try:
+        return pa.Table.from_pylist(plain, schema=schema_of(record))
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise SchemaError(f"a {record.__name__} does not fit its schema: {error}") from error
+
+
+def from_table(table: pa.Table, record: type[Record], where: str = "table") -> list[Record]:
+    """The records of a table. Raises SchemaError on a missing, unknown or differently typed field."""
+    check_schema(table.schema, record, where)
+    build: Callable[[Any], Record] = _builder(record)  # type: ignore[arg-type]
+    return [build(row) for row in table.to_pylist()]
+
+
+def check_schema(schema: pa.Schema, record: type, where: str) -> None:
+    want = schema_of(record)
+    if schema.equals(want, check_metadata=False):
+        return
+    names, wanted = set(schema.names), set(want.names)
+    notes = [f"missing {sorted(wanted - names)}"] if wanted - names else []
+    notes += [f"unknown {sorted(names - wanted)}"] if names - wanted else []
+    notes += [
+        f"{n} is {schema.field(n)}, expected {want.field(n)}"
+        for n in sorted(names & wanted)
+        if not schema.field(n).equals(want.field(n))
+    ]
+    raise SchemaError(f"{where} does not hold {record.__name__} records: {'; '.join(notes) or 'fields are in another order'}")
+
+
+def migrate(table: pa.Table, record: type, where: str) -> pa.Table:
+    """A table of an older schema version brought to this one; a newer version is refused."""
+    meta = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+    name, version = meta.get("voxmill.record"), meta.get("voxmill.schema_version")
+    if name is None or version is None:
+        raise SchemaError(f"{where} was not written by voxmill (no schema version in its metadata)")
+    if name != record.__name__:
+        raise SchemaError(f"{where} holds {name} records, not {record.__name__}")
+    for old in range(check_version(int(version), where), SCHEMA_VERSION):
+        step = MIGRATIONS.get((name, old))
+        table = step(table) if step else table
+    return table
+
+
+def check_version(version: int, where: str) -> int:
+    """Returns the version where it can be read. Raises SchemaError where a newer voxmill wrote it."""
+    if version > SCHEMA_VERSION:
+        raise SchemaError(
+            f"{where} has schema version {version}, this voxmill reads up to {SCHEMA_VERSION}: "
+            "upgrade voxmill, or use a new run directory"
+        )
+    return version
+
+
+def record_types() -> list[type]:
+    """Every record type that is written to a file of its own."""
+    return [
+        records.Item, records.Recording, records.Segment, records.Hypothesis,
+        records.Consensus, records.Labels, records.Selection, records.Unit,
+    ]  # fmt: skip
+
+
+def _fields(record: type) -> list[pa.Field[Any]]:
+    hints = get_type_hints(record)
+    return [_field(f.name, hints[f.name]) for f in fields(record)]
+
+
+def _field(name: str, hint: Any) -> pa.Field[Any]:
+    inner, nullable = _optional(hint)
+    return pa.field(name, _arrow_type(inner), nullable=nullable)
+
+
+def _arrow_type(hint: Any) -> pa.DataType:
+    if hint in _SCALARS:
+        return _SCALARS[hint]
+    if get_origin(hint) is Literal:
+        return pa.string()
+    if get_origin(hint) is tuple:
+        return pa.list_(_field("element", get_args(hint)[0]))
+    if is_dataclass(hint):
+        return pa.struct(_fields(hint))  # type: ignore[arg-type]
+    raise TypeError(f"no Arrow type for {hint!r}")
+
+
+def _optional(hint: Any) -> tuple[Any, bool]:
+    if get_origin(hint) in (Union, types.UnionType):
+        inner = [a for a in get_args(hint) if a is not type(None)]
+        if len(inner) != 1:
+            raise TypeError(f"only `X | None` is allowed in a record, not {hint!r}")
+        return inner[0], True
+    return hint, False
+
+
+def _plain(value: Any) -> Any:
+    """Records to dicts, tuples to lists (dataclasses.asdict deep-copies and is several times slower)."""
+    if isinstance(value, (str, int, float, type(None))):
+        return value
+    if isinstance(value, (tuple, list)):
+        return [_plain(v) for v in value]
+    return {f: _plain(getattr(value, f)) for f in value.__dataclass_fields__}
+
+
+def plain(row: Any) -> dict[str, Any]:
+    """A record as nested dicts and lists, ready for JSON."""
+    result: dict[str, Any] = _plain(row)
+    return result
+
+
+@cache
+def _builder(hint: Any) -> Callable[[Any], Any]:
+    """A function that turns Arrow's Python values back into what `hint` says."""
+    inner, nullable = _optional(hint)
+    if nullable:
+        build = _builder(inner)
+        return lambda value: None if value is None else build(value)
+    if get_origin(inner) is tuple:
+        each = _builder(get_args(inner)[0])
+        return lambda value: tuple(map(each, value))
+    if is_dataclass(inner):
+        hints = get_type_hints(inner)
+        parts = [(f.name, _builder(hints[f.name])) for f in fields(inner)]
+        return lambda value: inner(**{name: build(value[name]) for name, build in parts})  # type: ignore[operator]
+    return _same
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def from_plain(row: dict[str, Any], record: type[Record]) -> Record:
+    """The inverse of `plain`. Raises KeyError on a missing field."""
+    result: Record = _builder(record)(row)  # type: ignore[arg-type]
+    return result
+
+
+__all__: Sequence[str] = (
+    "SCHEMA_VERSION", "SchemaError", "check_schema", "check_version", "from_plain", "from_table",
+    "migrate", "plain", "record_types", "schema_of", "to_table",
+)  # fmt: skip
