@@ -27,21 +27,30 @@ class Work:
     def recording(self, recording_id: str) -> Recording:
         return next(r for r in self.recordings if r.id == recording_id)
 
+    def keys(self) -> tuple[str, ...]:
+        """What this unit is made of, for the stage that sees it: segments, else parts, else recordings, else items."""
+        if self.segments:
+            return tuple(s.id for s in self.segments)
+        if self.parts:
+            return tuple(p.recording_id for p in self.parts)
+        return tuple(r.item_id for r in self.recordings) or tuple(i.id for i in self.items)
+
     def without(self, keys: Collection[str]) -> Work:
-        """This unit without the named items, recordings or segments (used to step around a poisoned one)."""
+        """This unit without the named members (used to step around a poisoned one)."""
         return replace(
             self,
             items=tuple(i for i in self.items if i.id not in keys),
+            recordings=tuple(r for r in self.recordings if r.item_id not in keys),
             parts=tuple(p for p in self.parts if p.recording_id not in keys),
             segments=tuple(s for s in self.segments if s.id not in keys),
             hypotheses=tuple(h for h in self.hypotheses if h.segment_id not in keys),
             consensus=tuple(c for c in self.consensus if c.segment_id not in keys),
+            labels=tuple(x for x in self.labels if x.segment_id not in keys),
         )
 
     def only(self, key: str) -> Work:
-        """This unit reduced to one item, recording or segment."""
-        others = {i.id for i in self.items} | {p.recording_id for p in self.parts if not self.segments}
-        return self.without((others | {s.id for s in self.segments}) - {key})
+        """This unit reduced to one of its members."""
+        return self.without(set(self.keys()) - {key})
 
 
 class Operator(Protocol):
