@@ -1,0 +1,117 @@
+"""RunConfig to stages: the only place that names every operator, in order, with what it reads and what it costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from voxmill.manifests.ids import digest
+from voxmill.manifests.records import Consensus, Hypothesis, Recording, Segment, Selection
+from voxmill.manifests.settings import Settings
+from voxmill.operators.crawl.crawl import Crawl
+from voxmill.operators.crawl.gate import HostGate
+from voxmill.operators.decode.probe import Decode
+from voxmill.operators.reconcile.reconcile import Reconcile
+from voxmill.operators.segment.segment import FindSpeech
+from voxmill.operators.select import Select
+from voxmill.operators.transcribe.transcribe import Transcribe
+from voxmill.operators.weights import identity
+from voxmill.operators.work import Operator
+from voxmill.pipeline.config import RunConfig
+from voxmill.pipeline.listing import ITEMS, RECORDINGS, UNITS
+from voxmill.pipeline.run import Run
+from voxmill.pipeline.stage import Resources, Stage
+
+VERSIONS = {"segment": 1, "transcribe": 1, "reconcile": 1, "select": 1}
+"""Raised by hand when a stage's operator would give other rows for the same input and config."""
+
+RECORDED_ONLY = {"name", "device", "threads", "batch_size", "gpus", "memory_gb"}
+"""Config keys that say how fast a stage runs, not what it makes: recorded in run.json, not part of a fingerprint."""
+
+LIGHT = Resources(workers=1, cpus=0.1)
+HEAVY = Resources(workers=1, cpus=0.4)
+
+
+def build(config: RunConfig, run: Run, gate: HostGate) -> dict[str, Stage]:
+    """Every stage of the line by name, in order.
+
+    Fetching and decoding are not fingerprinted: what was fetched stays, and a new limit holds for new items.
+    """
+    crawl = Stage(
+        "crawl", partial(Crawl, config.crawl, run.audio_dir, gate), Recording, ("items",), "v1", _cost(config, "crawl", LIGHT)
+    )
+    decode = Stage("decode", partial(Decode, config.decode), Recording, ("crawl",), "v1", _cost(config, "decode", LIGHT))
+    segment = _stage(
+        config, "segment", partial(FindSpeech, config.segment), Segment, {}, ("units", "recordings"), config.segment, LIGHT
+    )
+    engines = [
+        _stage(
+            config,
+            f"transcribe:{e.name}",
+            partial(Transcribe, e),
+            Hypothesis,
+            {"segment": segment},
+            ("units", "recordings"),
+            e,
+            HEAVY,
+        )
+        for e in config.transcribe
+    ]
+    names = tuple(e.name for e in config.transcribe)
+    heard = {"segment": segment, **{e.name: e for e in engines}}
+    reconcile = _stage(
+        config,
+        "reconcile",
+        partial(Reconcile, config.reconcile, names),
+        Consensus,
+        heard,
+        ("recordings",),
+        config.reconcile,
+        LIGHT,
+    )
+    select = _stage(
+        config,
+        "select",
+        partial(Select, config.select),
+        Selection,
+        {"segment": segment, "reconcile": reconcile},
+        ("recordings",),
+        config.select,
+        LIGHT,
+    )
+    stages = [ITEMS, crawl, decode, UNITS, RECORDINGS, segment, *engines, reconcile, select]
+    return {stage.name: stage for stage in stages}
+
+
+def _stage(
+    config: RunConfig,
+    name: str,
+    make: Callable[[], Operator],
+    writes: type,
+    reads: Mapping[str, Stage],
+    units: tuple[str, ...],
+    settings: Settings,
+    cost: Resources,
+) -> Stage:
+    fingerprint = _fingerprint(name, settings, reads)
+    return Stage(name, make, writes, (*units, *(s.name for s in reads.values())), fingerprint, _cost(config, name, cost))
+
+
+def _fingerprint(name: str, settings: Settings, reads: Mapping[str, Stage]) -> str:
+    """A stage's config, its model's hash, its operator's version, and the fingerprints of the stages that it reads."""
+    chosen: dict[str, Any] = {k: v for k, v in settings.model_dump(mode="json").items() if k not in RECORDED_ONLY}
+    model = chosen.get("model")
+    parts = [
+        name,
+        str(VERSIONS[name.split(":", 1)[0]]),
+        json.dumps(chosen, sort_keys=True),
+        identity(model) if model else "",
+        *(f"{key}={stage.fingerprint}" for key, stage in reads.items()),
+    ]
+    return digest(parts)[:16]
+
+
+def _cost(config: RunConfig, name: str, default: Resources) -> Resources:
+    return config.executor.resources.get(name, default)

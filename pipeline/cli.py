@@ -1,0 +1,239 @@
+"""The command line: parse, call, print. No logic lives here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from voxmill import __version__
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", add_completion=False, pretty_exceptions_enable=False)
+config_app = typer.Typer(no_args_is_help=True, help="Start, show and check configurations.")
+models_app = typer.Typer(no_args_is_help=True, help="List, fetch and verify model weights.")
+app.add_typer(config_app, name="config")
+app.add_typer(models_app, name="models")
+
+ConfigOption = Annotated[str, typer.Option("--config", "-c", help="A YAML file, or the name of a shipped recipe.")]
+OutOption = Annotated[str, typer.Option("--out", "-o", help="The run: a directory, or a bucket prefix (`s3://…`).")]
+RunArgument = Annotated[str, typer.Argument(help="The run: a directory, or a bucket prefix.", show_default=False)]
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    """Turns the audio of the web into training data for speech models.
+
+    `voxmill run -c demo -o runs/demo` goes from sources to shards; the same command continues a stopped run.
+    """
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    config: ConfigOption,
+    out: OutOption,
+    executor: Annotated[str | None, typer.Option(help="`local` or `ray`; default: as the config says.")] = None,
+    address: Annotated[str | None, typer.Option(help="Ray cluster to join: `auto` or `ray://host:10001`.")] = None,
+    until: Annotated[str, typer.Option(help="Stop after `list`, `crawl`, `select` or `pack`.")] = "pack",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
+) -> None:
+    """Run the whole line, from sources to shards, or continue it.
+
+    Examples:
+
+        voxmill run -c demo -o runs/demo
+
+        voxmill run -c mine.yaml -o s3://bucket/run1 --executor ray --address auto
+
+        voxmill run -c mine.yaml -o runs/one --dry-run
+    """
+    from voxmill.pipeline.commands import run_command
+
+    run_command(config, out, executor, address, until, dry_run=dry_run, quiet=quiet)
+
+
+@app.command()
+def crawl(
+    config: ConfigOption,
+    out: OutOption,
+    executor: Annotated[str | None, typer.Option(help="`local` or `ray`; default: as the config says.")] = None,
+    address: Annotated[str | None, typer.Option(help="Ray cluster to join.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the sources' rules, fetch nothing.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
+) -> None:
+    """Fetch and decode the sources only; `voxmill run` continues from there.
+
+    Example:
+
+        voxmill crawl -c mine.yaml -o runs/one
+    """
+    from voxmill.pipeline.commands import run_command
+
+    run_command(config, out, executor, address, "crawl", dry_run=dry_run, quiet=quiet)
+
+
+@app.command()
+def stats(
+    run: RunArgument,
+    by: Annotated[
+        str | None, typer.Option(help="Break down by language, domain, host, licence, tier, reason or bandwidth.")
+    ] = None,
+    what_if: Annotated[
+        list[str] | None, typer.Option("--what-if", help="`select.agreement=0.9`: recompute, do not re-run.")
+    ] = None,
+    sql: Annotated[str | None, typer.Option(help="Any SELECT over the run's views.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="For machines.")] = False,
+) -> None:
+    """What was kept, what was not, and why.
+
+    Examples:
+
+        voxmill stats runs/demo
+
+        voxmill stats runs/demo --by host --json
+
+        voxmill stats runs/demo --what-if select.agreement=0.9
+
+        voxmill stats runs/demo --sql "SELECT reason, sum(seconds) FROM outcomes GROUP BY 1"
+    """
+    from voxmill.pipeline.commands import stats_command
+
+    stats_command(run, by, what_if or [], sql, as_json=as_json, as_csv=as_csv)
+
+
+@app.command()
+def verify(run: RunArgument, as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
+    """Prove that nothing was lost: ledger = index = shard members, and in = kept + rejected everywhere.
+
+    Exits with 1 and names what is missing where the proof fails.
+
+    Example:
+
+        voxmill verify runs/demo
+    """
+    from voxmill.pipeline.commands import verify_command
+
+    verify_command(run, as_json=as_json)
+
+
+@app.command()
+def plan(
+    config: ConfigOption,
+    sample: Annotated[int, typer.Option(help="Recordings to try the line on.")] = 3,
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", help="Where the sample's run is kept (default: a temporary folder).")
+    ] = None,
+) -> None:
+    """Predict disk, hours and time of a run from a small sample of its sources.
+
+    Example:
+
+        voxmill plan -c mine.yaml --sample 5
+    """
+    from voxmill.pipeline.commands import plan_command
+
+    plan_command(config, sample, out)
+
+
+@app.command()
+def doctor(
+    config: Annotated[str | None, typer.Option("--config", "-c", help="Check what this config needs.")] = None,
+) -> None:
+    """What is installed, which weights are here, what is missing, and how to get it.
+
+    Example:
+
+        voxmill doctor -c demo
+    """
+    from voxmill.pipeline.commands import doctor_command
+
+    doctor_command(config)
+
+
+@app.command()
+def replay(
+    run: RunArgument,
+    stage: Annotated[str, typer.Option(help="Stage to repeat, as in `transcribe:whisperx`.")],
+    unit: Annotated[str, typer.Option(help="Unit, as a rejection's detail names it.")],
+    only: Annotated[str | None, typer.Option(help="One member of the unit.")] = None,
+) -> None:
+    """Repeat one stage on one unit, or one member of it, in this process, writing nothing: to see why it failed."""
+    from voxmill.pipeline.commands import replay_command
+
+    replay_command(run, stage, unit, only)
+
+
+@config_app.command("init")
+def config_init(
+    recipe: Annotated[str, typer.Argument(help="demo, english, mandarin, vote or cluster.")] = "english",
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")] = Path("voxmill.yaml"),
+) -> None:
+    """Write a recipe to start from. Example: `voxmill config init mandarin -o mine.yaml`"""
+    from voxmill.pipeline.commands import config_init_command
+
+    config_init_command(recipe, out)
+
+
+@config_app.command("show")
+def config_show(config: ConfigOption) -> None:
+    """Print the resolved config, every default written out."""
+    from voxmill.pipeline.commands import config_show_command
+
+    config_show_command(config)
+
+
+@config_app.command("check")
+def config_check(config: ConfigOption) -> None:
+    """Check a config: unknown keys, wrong values, missing weights."""
+    from voxmill.pipeline.commands import config_check_command
+
+    config_check_command(config)
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """Which weights voxmill knows, and which are here."""
+    from voxmill.pipeline.commands import models_list_command
+
+    models_list_command()
+
+
+@models_app.command("fetch")
+def models_fetch(names: Annotated[list[str], typer.Argument(help="Names from `voxmill models list`.")]) -> None:
+    """Fetch weights into the cache and verify them. Example: `voxmill models fetch whisper-base moonshine-tiny-en`"""
+    from voxmill.pipeline.commands import models_fetch_command
+
+    models_fetch_command(names)
+
+
+@models_app.command("verify")
+def models_verify(names: Annotated[list[str], typer.Argument(help="Names or directories.")]) -> None:
+    """Compare weights with their known hashes. Exits with 1 where they differ."""
+    from voxmill.pipeline.commands import models_verify_command
+
+    models_verify_command(names)
+
+
+def main() -> None:
+    """Errors that a user can mend are one line that names the cause and the fix; bugs keep their traceback."""
+    from voxmill.pipeline.errors import USER_ERRORS, hint
+
+    try:
+        app()
+    except KeyboardInterrupt:
+        Console(stderr=True).print("stopped; the same command continues", style="yellow")
+        sys.exit(130)
+    except USER_ERRORS as error:
+        Console(stderr=True).print(f"[red]error:[/red] {hint(error)}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

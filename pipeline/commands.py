@@ -1,0 +1,199 @@
+"""What each command does: opens what it needs, calls the one function that does the work, prints the result."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from voxmill.manifests.schema import plain
+from voxmill.operators import weights
+from voxmill.operators.crawl.gate import HostGate
+from voxmill.pipeline.build import build
+from voxmill.pipeline.config import RECIPES, ConfigError, RunConfig, dump_config, load_config, parse_config, recipe_names
+from voxmill.pipeline.executor import Executor
+from voxmill.pipeline.gates import no_gate, open_gate
+from voxmill.pipeline.ledger import Ledger
+from voxmill.pipeline.line import Until, run_line
+from voxmill.pipeline.listing import Listing
+from voxmill.pipeline.progress import Progress
+from voxmill.pipeline.run import Run, RunError
+from voxmill.pipeline.stage import Stage
+from voxmill.pipeline.verify import verify
+from voxmill.pipeline.worker import Worker
+
+out = Console()
+
+
+def run_command(
+    config: str, root: str, executor: str | None, address: str | None, until: str, *, dry_run: bool, quiet: bool
+) -> None:
+    settings = load_config(config)
+    run = Run(root)
+    kind = executor or settings.executor.kind
+    if kind not in ("local", "ray"):
+        raise ConfigError(f"--executor is `local` or `ray`, not `{kind}`")
+    if until not in ("list", "crawl", "select", "pack"):
+        raise ConfigError(f"--until is `list`, `crawl`, `select` or `pack`, not `{until}`")
+    if dry_run:
+        _dry_run(settings, run)
+        return
+    stop_at: Until = until  # type: ignore[assignment]
+    with open_gate(kind, run, settings.crawl, address or settings.executor.address) as gate:
+        run_line(
+            settings, run, _executor(kind, address or settings.executor.address), gate, Progress(quiet=quiet), until=stop_at
+        )
+    if not quiet and until == "pack":
+        stats_command(root, None, [], None, as_json=False, as_csv=False)
+
+
+def stats_command(root: str, by: str | None, what_if: list[str], sql: str | None, *, as_json: bool, as_csv: bool) -> None:
+    from voxmill.pipeline.stats import print_stats
+
+    print_stats(root, by=by, what_if=_thresholds(what_if), sql=sql, as_json=as_json, as_csv=as_csv)
+
+
+def verify_command(root: str, *, as_json: bool) -> None:
+    run, _, stages = _open(root)
+    report = verify(run, stages)
+    if as_json:
+        print(json.dumps({"ok": report.ok, **asdict(report)}))
+    else:
+        table = Table("stage", "in", "kept", "rejected", "seconds in", "seconds kept", "seconds rejected", "", box=None)
+        for b in report.balances:
+            cells = [str(v) for v in (b.rows_in, b.kept, b.rejected)]
+            cells += [f"{v / 16000:.1f}" for v in (b.samples_in, b.samples_kept, b.samples_rejected)]
+            table.add_row(b.stage, *cells, "=" if b.holds else "≠")
+        out.print(table)
+        for problem in report.problems:
+            out.print(problem, style="red", highlight=False, soft_wrap=True)
+        verdict = "holds" if report.ok else f"fails with {len(report.problems)} problems"
+        out.print(f"{report.shards} shards, {report.shard_samples} samples: the proof {verdict}", highlight=False)
+    sys.exit(0 if report.ok else 1)
+
+
+def replay_command(root: str, stage: str, unit: str, only: str | None) -> None:
+    run, _, stages = _open(root)
+    if stage not in stages:
+        raise RunError(f"no stage `{stage}`; this run has {', '.join(stages)}")
+    worker = Worker(run.root, stages[stage], [stages[name] for name in stages[stage].reads])
+    for row in worker.replay(unit, only):
+        out.print_json(json.dumps(plain(row), ensure_ascii=False))
+
+
+def config_init_command(recipe: str, path: Path) -> None:
+    if recipe not in recipe_names():
+        raise ConfigError(f"no recipe `{recipe}`; there are {', '.join(recipe_names())}")
+    if path.exists():
+        raise ConfigError(f"{path} exists: give another name with --out")
+    path.write_text((RECIPES / f"{recipe}.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    out.print(f"{path}: now edit `sources` and `crawl.contact`, then `voxmill config check -c {path}`", highlight=False)
+
+
+def config_show_command(config: str) -> None:
+    print(dump_config(load_config(config)), end="")
+
+
+def config_check_command(config: str) -> None:
+    settings = load_config(config)
+    missing = _missing_weights(settings)
+    for name, fix in missing:
+        out.print(f"[yellow]weights {name} are not here[/yellow]: {fix}", highlight=False)
+    out.print(f"{config}: valid, {len(settings.sources)} sources, engines {', '.join(e.name for e in settings.transcribe)}")
+    sys.exit(1 if missing else 0)
+
+
+def models_list_command() -> None:
+    table = Table("name", "engine", "here", "what", "source", box=None)
+    for row in weights.status():
+        here = f"yes, {(row.num_bytes or 0) / 1e6:.0f} MB" if row.ready else "no"
+        table.add_row(row.name, row.engine, here, row.about, row.source)
+    out.print(table)
+
+
+def models_fetch_command(names: list[str]) -> None:
+    for name in names:
+        with out.status(f"fetching {name}"):
+            folder = weights.fetch(name)
+        problems = weights.verify(name)
+        out.print(f"{name}: {folder}" + "".join(f"\n  {p}" for p in problems), highlight=False)
+
+
+def models_verify_command(names: list[str]) -> None:
+    bad = False
+    for name in names:
+        problems = weights.verify(name)
+        bad |= any(not p.startswith("unpinned") for p in problems)
+        out.print(f"{name}: {'; '.join(problems) or 'every byte is what it should be'}", highlight=False, soft_wrap=True)
+    sys.exit(1 if bad else 0)
+
+
+def doctor_command(config: str | None) -> None:
+    from voxmill.pipeline.doctor import examine
+
+    sys.exit(0 if examine(load_config(config) if config else None, out) else 1)
+
+
+def plan_command(config: str, sample: int, root: str | None) -> None:
+    from voxmill.pipeline.plan import predict
+
+    predict(load_config(config), sample, root, out)
+
+
+def _executor(kind: str, address: str | None) -> Executor:
+    if kind == "ray":
+        from voxmill.pipeline.ray import RayExecutor
+
+        return RayExecutor(address)
+    from voxmill.pipeline.local import LocalExecutor
+
+    return LocalExecutor()
+
+
+def _open(root: str) -> tuple[Run, RunConfig, dict[str, Stage]]:
+    """A run with the config that it was last brought up to."""
+    run = Run(root)
+    config = parse_config(run.load()["config"], run.uri("run.json"))
+    return run, config, build(config, run, no_gate())
+
+
+def _dry_run(config: RunConfig, run: Run) -> None:
+    gate: HostGate = no_gate()
+    stages = build(config, run, gate)
+    table = Table("source", "kind", "what", "licence", box=None)
+    for source in config.sources:
+        table.add_row(source.name, source.kind, ", ".join(source.addresses)[:80], source.licence or "as the source says")
+    out.print(table)
+    listing, ledger = Listing(run), Ledger(run)
+    units = {u.id for u in listing.units()}
+    steps = Table("stage", "fingerprint", "reads", "done", "to do", box=None)
+    for stage in stages.values():
+        if stage.kind in ("segment", "transcribe", "reconcile", "label", "select"):
+            done = len(units & ledger.done(stage))
+            steps.add_row(stage.name, stage.fingerprint, ", ".join(stage.reads), str(done), str(len(units) - done))
+    out.print(steps)
+    out.print(f"nothing was fetched or written; run again without --dry-run to fill {run.root}", highlight=False)
+
+
+def _missing_weights(config: RunConfig) -> list[tuple[str, str]]:
+    known = {row.name: row for row in weights.status()}
+    wanted = [e.model for e in config.transcribe if getattr(e, "model", None)]
+    return [(name, known[name].fix) for name in wanted if name in known and not known[name].ready]
+
+
+def _thresholds(pairs: list[str]) -> dict[str, Any]:
+    thresholds: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"--what-if needs `name=value`, as in `select.agreement=0.9`, not `{pair}`")
+        try:
+            thresholds[name] = json.loads(value)
+        except json.JSONDecodeError:
+            thresholds[name] = value
+    return thresholds

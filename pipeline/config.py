@@ -1,0 +1,145 @@
+"""The whole configuration as one strict tree; every part is defined beside what it configures.
+
+YAML in, `RunConfig` out. An unknown key is an error that names the nearest valid one; values are checked before any work starts.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError, model_validator
+
+from voxmill.manifests.settings import Settings
+from voxmill.operators.crawl.crawl import CrawlConfig
+from voxmill.operators.crawl.sources import SourceConfig
+from voxmill.operators.decode.probe import DecodeConfig
+from voxmill.operators.reconcile.reconcile import ReconcileConfig
+from voxmill.operators.segment.segment import SegmentConfig
+from voxmill.operators.select import SelectConfig
+from voxmill.operators.transcribe.transcribe import EngineConfig
+from voxmill.pipeline.stage import Resources
+from voxmill.pipeline.units import UnitConfig
+
+
+class ConfigError(Exception):
+    """The configuration is wrong; the message has one line per mistake, each with its key and a fix."""
+
+
+class PackConfig(Settings):
+    """How kept segments become shards."""
+
+    buckets: int = 8
+    """Recordings are spread over this many buckets by a hash of their id; frozen when the run is created."""
+    shard_mb: float = 256.0
+    """Size at which a new part of a bucket begins (MB of FLAC, estimated)."""
+
+
+class ExecutorConfig(Settings):
+    """Where stages run."""
+
+    kind: Literal["local", "ray"] = "ray"
+    address: str | None = None
+    """Ray cluster to join (`auto`, `ray://host:10001`); None starts Ray on this machine."""
+    resources: dict[str, Resources] = {}
+    """Per stage (`crawl`, `decode`, `segment`, `transcribe:<engine>`, `reconcile`, `select`, `pack`); the rest have defaults."""
+
+
+class RunConfig(Settings):
+    """Everything a run depends on."""
+
+    sources: tuple[SourceConfig, ...]
+    crawl: CrawlConfig
+    decode: DecodeConfig = DecodeConfig()
+    units: UnitConfig = UnitConfig()
+    segment: SegmentConfig = SegmentConfig()
+    transcribe: tuple[EngineConfig, ...]
+    reconcile: ReconcileConfig = ReconcileConfig()
+    select: SelectConfig = SelectConfig()
+    pack: PackConfig = PackConfig()
+    executor: ExecutorConfig = ExecutorConfig()
+
+    @model_validator(mode="after")
+    def _check(self) -> RunConfig:
+        names = [engine.name for engine in self.transcribe]
+        if not names:
+            raise ValueError("transcribe: at least one engine is needed")
+        for what, found in (("engine", names), ("source", [s.name for s in self.sources])):
+            twice = sorted({n for n in found if found.count(n) > 1})
+            if twice:
+                raise ValueError(f"{what} names must differ; given twice: {', '.join(twice)}")
+        known = {"list", "crawl", "decode", "segment", "reconcile", "select", "pack", *(f"transcribe:{n}" for n in names)}
+        for stage in self.executor.resources:
+            if stage not in known:
+                raise ValueError(f"executor.resources: no stage `{stage}`{_suggest(stage, known)}")
+        return self
+
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+def recipe_names() -> list[str]:
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def load_config(source: str | Path) -> RunConfig:
+    """A config from a YAML file, or a shipped recipe by name. Raises ConfigError."""
+    path = Path(source)
+    if not path.exists() and str(source) in recipe_names():
+        path = RECIPES / f"{source}.yaml"
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"no config file {source}; shipped recipes are: {', '.join(recipe_names())}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} holds no mapping: start from `voxmill config init`")
+    return parse_config(data, str(path))
+
+
+def parse_config(data: dict[str, Any], where: str = "config") -> RunConfig:
+    try:
+        return RunConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError("\n".join(f"{where}: {_explain(e)}" for e in error.errors())) from None
+
+
+def dump_config(config: RunConfig) -> str:
+    """The resolved config as YAML, every default written out."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+
+
+def _explain(error: Any) -> str:
+    location = [str(part) for part in error["loc"]]
+    key = ".".join(location)
+    if error["type"] == "extra_forbidden":
+        return f"unknown key `{key}`{_suggest(location[-1], _valid_keys(error['loc'][:-1]))}"
+    if error["type"] == "missing":
+        return f"missing key `{key}`"
+    return f"`{key}`: {error['msg'].removeprefix('Value error, ')}" if key else error["msg"].removeprefix("Value error, ")
+
+
+def _suggest(key: str, valid: set[str]) -> str:
+    near = difflib.get_close_matches(key, sorted(valid), n=1, cutoff=0.5)
+    return f"; did you mean `{near[0]}`?" if near else f"; valid keys: {', '.join(sorted(valid))}"
+
+
+def _valid_keys(location: tuple[Any, ...]) -> set[str]:
+    """The keys of the model at a location of the tree (list indices and union tags are stepped over)."""
+    models: list[type[BaseModel]] = [RunConfig]
+    for part in location:
+        fields = [m.model_fields[part].annotation for m in models if part in m.model_fields]
+        models = [found for hint in fields for found in _models_in(hint)] or models
+    return {name for model in models for name in model.model_fields}
+
+
+def _models_in(hint: Any) -> list[type[BaseModel]]:
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        return [hint]
+    if get_origin(hint) in (Union, UnionType, tuple, list, dict) or hasattr(hint, "__metadata__"):
+        return [m for arg in get_args(hint) for m in _models_in(arg)]
+    return []

@@ -1,0 +1,82 @@
+"""The ledger: one committed fragment per (stage, fingerprint, unit), and a marker for every attempt at one.
+
+    ledger/<stage>/<fingerprint>/<unit>.parquet      the fragment: present = done, its bytes are deterministic
+    ledger/<stage>/<fingerprint>/<unit>.cost.json    what it cost: written after the fragment, never compared
+    ledger/<stage>/<fingerprint>/<unit>.try-<n>      an attempt began; two without a fragment mean poison
+
+A fragment is never overwritten: the same key with other bytes raises `NondeterministicError`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from voxmill.manifests.commit import commit_bytes, remove
+from voxmill.manifests.parquet import read_records, records_bytes
+from voxmill.pipeline.run import Run, exists, names_in, read_bytes
+from voxmill.pipeline.stage import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    run: Run
+
+    def fragment(self, stage: Stage, unit: str) -> str:
+        return self.run.uri("ledger", stage.key, f"{unit}.parquet")
+
+    def is_done(self, stage: Stage, unit: str) -> bool:
+        return exists(self.fragment(stage, unit))
+
+    def done(self, stage: Stage) -> set[str]:
+        """Units of a stage whose fragment is committed."""
+        suffix = ".parquet"
+        return {n[: -len(suffix)] for n in names_in(self.run.uri("ledger", stage.key)) if n.endswith(suffix)}
+
+    def read(self, stage: Stage, unit: str) -> list[Any]:
+        return read_records(self.fragment(stage, unit), stage.writes)
+
+    def commit(self, stage: Stage, unit: str, rows: list[Any], cost: dict[str, Any]) -> None:
+        commit_bytes(self.fragment(stage, unit), records_bytes(rows, stage.writes))
+        commit_bytes(self._beside(stage, unit, "cost.json"), json.dumps(cost, sort_keys=True).encode(), replace=True)
+
+    def cost(self, stage: Stage, unit: str) -> dict[str, Any]:
+        """What a unit cost; empty where the worker died between the fragment and this note."""
+        uri = self._beside(stage, unit, "cost.json")
+        if not exists(uri):
+            return {}
+        cost: dict[str, Any] = json.loads(read_bytes(uri))
+        return cost
+
+    def attempts(self, stage: Stage, unit: str, item: str = "") -> int:
+        """How many attempts at a unit, or at one item of it in isolation, have begun."""
+        number = 0
+        while exists(self._attempt(stage, unit, item, number + 1)):
+            number += 1
+        return number
+
+    def begin(self, stage: Stage, unit: str, item: str = "") -> int:
+        """Marks an attempt before it starts, so that a death leaves a trace. Returns its number."""
+        number = self.attempts(stage, unit, item) + 1
+        commit_bytes(self._attempt(stage, unit, item, number), b"", replace=True)
+        return number
+
+    def withdraw(self, stage: Stage, unit: str) -> None:
+        """Takes the last attempt at a unit back."""
+        remove(self._attempt(stage, unit, "", self.attempts(stage, unit)))
+
+    def end(self, stage: Stage, unit: str, item: str, verdict: str) -> None:
+        """Notes how an attempt at one item alone ended: an empty verdict is a success."""
+        commit_bytes(self._beside(stage, unit, f"{item}.verdict"), verdict.encode(), replace=True)
+
+    def verdict(self, stage: Stage, unit: str, item: str) -> str | None:
+        """How an item fared alone; None where no attempt at it came to an end."""
+        uri = self._beside(stage, unit, f"{item}.verdict")
+        return read_bytes(uri).decode() if exists(uri) else None
+
+    def _attempt(self, stage: Stage, unit: str, item: str, number: int) -> str:
+        return self._beside(stage, unit, f"{item}.try-{number}" if item else f"try-{number}")
+
+    def _beside(self, stage: Stage, unit: str, suffix: str) -> str:
+        return self.run.uri("ledger", stage.key, f"{unit}.{suffix}")

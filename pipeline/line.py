@@ -1,0 +1,134 @@
+"""The one straight line: sources -> crawl -> decode -> segment -> transcribe -> reconcile -> select -> pack -> tables.
+
+Every step looks at what is committed, does what is missing and commits it: starting, continuing and re-running are the same.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+from voxmill import __version__
+from voxmill.operators.crawl.gate import HostGate
+from voxmill.operators.crawl.sources import List
+from voxmill.pipeline.build import build
+from voxmill.pipeline.config import RunConfig
+from voxmill.pipeline.executor import Executor, Job
+from voxmill.pipeline.lease import Lease
+from voxmill.pipeline.ledger import Ledger
+from voxmill.pipeline.listing import Listing
+from voxmill.pipeline.pack import pack_job, plan, sample_tables
+from voxmill.pipeline.progress import Progress
+from voxmill.pipeline.run import Run, RunError
+from voxmill.pipeline.stage import Resources, Stage
+from voxmill.pipeline.tables import write_tables
+from voxmill.pipeline.worker import Worker
+from voxmill.sharding.index import write_index
+from voxmill.sharding.writer import prune
+
+Until = Literal["list", "crawl", "select", "pack"]
+"""Where to stop; each includes what comes before it."""
+
+PACKAGES = ("av", "ctranslate2", "duckdb", "faster-whisper", "funasr", "numpy", "onnxruntime", "pyarrow", "ray", "silero-vad", "torch", "whisperx", "yt-dlp")  # fmt: skip
+
+
+def run_line(
+    config: RunConfig, run: Run, executor: Executor, gate: HostGate, progress: Progress, *, until: Until = "pack"
+) -> None:
+    """Brings a run up to its config. Raises RunError, StageError, ConfigError; what was committed stays."""
+    with Lease(run), progress:
+        stages = build(config, run, gate)
+        state = _open(config, run, stages)
+        listing = Listing(run)
+        progress.say(f"listing {len(config.sources)} sources")
+        generations = listing.extend(config.sources, List(config.crawl, gate))
+        if until == "list":
+            return
+        _fetch(run, listing, stages, generations, config, executor, progress)
+        if until == "crawl":
+            return
+        units = [unit.id for unit in listing.units()]
+        _run_stages(run, stages, [s for s in stages.values() if s.kind in MODEL_STAGES], units, executor, progress)
+        if until == "pack":
+            _pack(run, stages, config, state["buckets"], executor, progress)
+        files = write_tables(run, [s for s in stages.values() if s.kind in COSTED], sample_tables(run))
+        progress.say(f"tables: {len(files)} in {run.uri('manifests')}, views in {run.uri('catalog.sql')}")
+
+
+MODEL_STAGES = ("segment", "transcribe", "reconcile", "label", "select")
+COSTED = ("crawl", "decode", *MODEL_STAGES)
+
+
+def _open(config: RunConfig, run: Run, stages: Mapping[str, Stage]) -> dict[str, Any]:
+    """Creates or updates run.json. The number of buckets is frozen when the run is created."""
+    old = run.load() if run.exists() else {}
+    buckets = int(old.get("buckets", config.pack.buckets))
+    if old and buckets != config.pack.buckets:
+        raise RunError(f"{run.root} was created with {buckets} buckets: set `pack.buckets: {buckets}`, or start a new run")
+    state = {
+        "buckets": buckets,
+        "config": config.model_dump(mode="json"),
+        "fingerprints": {name: stage.fingerprint for name, stage in stages.items()},
+        "versions": _versions(),
+    }
+    run.save(state)
+    return state
+
+
+def _fetch(
+    run: Run,
+    listing: Listing,
+    stages: Mapping[str, Stage],
+    generations: int,
+    config: RunConfig,
+    executor: Executor,
+    progress: Progress,
+) -> None:
+    pending = [g for g in range(generations) if not listing.has_units(g)]
+    groups = [group for g in pending for group in listing.groups(g)]
+    _run_stages(run, stages, [stages["crawl"], stages["decode"]], groups, executor, progress)
+    for generation in pending:
+        listing.make_units(generation, stages["crawl"], stages["decode"], config.units)
+
+
+def _run_stages(
+    run: Run, stages: Mapping[str, Stage], chain: Sequence[Stage], keys: Sequence[str], executor: Executor, progress: Progress
+) -> None:
+    """The keys through the chain; a stage that has a fragment for every key is left out, and its model is never loaded."""
+    ledger, jobs = Ledger(run), []
+    for stage in chain:
+        done = ledger.done(stage)
+        make = partial(Worker, run.root, stage, [stages[name] for name in stage.reads])
+        jobs.append(Job(stage.name, make, tuple(k for k in keys if k not in done), stage.resources))
+    progress.expect(jobs)
+    executor.run(jobs, progress.report)
+    for stage in chain:
+        missing = set(keys) - ledger.done(stage)
+        if missing:
+            raise RunError(
+                f"stage {stage.name} left {len(missing)} of {len(keys)} units without a result: run again to continue"
+            )
+
+
+def _pack(
+    run: Run, stages: Mapping[str, Stage], config: RunConfig, buckets: int, executor: Executor, progress: Progress
+) -> None:
+    plans = plan(run, stages, config.pack, buckets)
+    job = pack_job(run, stages, plans, config.executor.resources.get("pack", Resources(workers=1, cpus=0.5)))
+    progress.expect([job])
+    prune(run.shards_dir, plans)
+    executor.run([job], progress.report)
+    write_index(run.shards_dir)
+
+
+def _versions() -> dict[str, str]:
+    found = {"voxmill": __version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,145 @@
+"""From sources to units: the listing is persisted in generations, so that a run grows without ever being regrouped.
+
+ledger/list/<source>.parquet             what a source listed: expanded once
+ledger/generations/<g>.json              which sources a generation added; committed when all of them are listed
+ledger/items/v1/<group>.parquet          its items in groups: the unit of fetching and decoding
+ledger/generations/<g>.recordings.parquet   every recording's verdict, duplicates settled
+ledger/recordings|units/v1/<unit>.parquet   what the later stages read of one unit
+ledger/generations/<g>.units.parquet     its units; committed last: the generation is ready for the models
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from voxmill.manifests.commit import commit_bytes
+from voxmill.manifests.ids import digest
+from voxmill.manifests.parquet import read_records, records_bytes
+from voxmill.manifests.reasons import reject
+from voxmill.manifests.records import Item, Recording, Unit
+from voxmill.operators.crawl.sources import SourceConfig
+from voxmill.operators.work import Operator
+from voxmill.pipeline.ledger import Ledger
+from voxmill.pipeline.run import Run, exists, names_in, read_bytes
+from voxmill.pipeline.stage import Resources, Stage
+from voxmill.pipeline.units import UnitConfig, form_units, settle_duplicates
+
+ITEMS_PER_GROUP = 8
+"""Items that one worker fetches before it commits: small, because a fetch is slow and a kill redoes the group."""
+
+
+def _no_operator() -> Operator:
+    raise AssertionError("the driver writes these fragments")
+
+
+ITEMS = Stage("items", _no_operator, Item, (), "v1", Resources())
+RECORDINGS = Stage("recordings", _no_operator, Recording, (), "v1", Resources())
+UNITS = Stage("units", _no_operator, Unit, (), "v1", Resources())
+"""Not run by workers: fragments that the driver writes and the stages read."""
+
+Expand = Callable[[SourceConfig], Iterable[Item]]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    run: Run
+
+    def extend(self, sources: Sequence[SourceConfig], expand: Expand) -> int:
+        """Lists the sources that no generation holds yet, as a new generation. Returns the number of generations."""
+        known = {key for g in range(self.num_generations()) for key in self._sources(g)}
+        fresh = {source_key(s): s for s in sources if source_key(s) not in known}
+        number = self.num_generations()
+        if not fresh:
+            return number
+        for key, source in fresh.items():
+            if not exists(self._listed(key)):
+                commit_bytes(self._listed(key), records_bytes(expand(source), Item))
+        self._write_groups(number, list(fresh))
+        commit_bytes(self._generation(number, "json"), json.dumps({"sources": list(fresh)}).encode())
+        return number + 1
+
+    def num_generations(self) -> int:
+        return sum(name.endswith(".json") for name in names_in(self.run.uri("ledger", "generations")))
+
+    def groups(self, generation: int) -> list[str]:
+        """Ids of the item groups of a generation, in listing order."""
+        return sorted(g for g in Ledger(self.run).done(ITEMS) if g.startswith(f"g{generation:04d}-"))
+
+    def has_units(self, generation: int) -> bool:
+        return exists(self._generation(generation, "units.parquet"))
+
+    def units(self) -> list[Unit]:
+        """Every unit of the run, in order."""
+        ready = [g for g in range(self.num_generations()) if self.has_units(g)]
+        return [u for g in ready for u in read_records(self._generation(g, "units.parquet"), Unit)]
+
+    def recordings(self) -> list[Recording]:
+        """Every recording of the run with its verdict, in listing order."""
+        ready = [g for g in range(self.num_generations()) if self.has_units(g)]
+        return [r for g in ready for r in self._recordings(g)]
+
+    def items(self) -> list[Item]:
+        ledger = Ledger(self.run)
+        return [i for g in range(self.num_generations()) for group in self.groups(g) for i in ledger.read(ITEMS, group)]
+
+    def make_units(self, generation: int, crawl: Stage, decode: Stage, config: UnitConfig) -> None:
+        """Settles duplicates and writes the units of a generation whose items are all fetched and decoded."""
+        ledger = Ledger(self.run)
+        before = [r for g in range(generation) for r in self._recordings(g)]
+        recordings = settle_duplicates(self._outcomes(generation, crawl, decode), before)
+        units = form_units(recordings, config, position=len(self.units()), generation=generation)
+        by_id = {r.id: r for r in recordings if r.rejection is None}
+        for unit in units:
+            commit_bytes(ledger.fragment(UNITS, unit.id), records_bytes([unit], Unit))
+            mine = [by_id[part.recording_id] for part in unit.parts]
+            commit_bytes(ledger.fragment(RECORDINGS, unit.id), records_bytes(mine, Recording))
+        commit_bytes(self._generation(generation, "recordings.parquet"), records_bytes(recordings, Recording))
+        commit_bytes(self._generation(generation, "units.parquet"), records_bytes(units, Unit))
+
+    def _write_groups(self, generation: int, sources: Sequence[str]) -> None:
+        """Items in groups; an address that was listed before is kept as a rejected duplicate, and never fetched twice."""
+        seen = {item.id for item in self.items()}
+        items = []
+        for key in sources:
+            for item in read_records(self._listed(key), Item):
+                if item.id in seen and item.rejection is None:
+                    item = replace(
+                        item, id=digest(["again", str(generation), key, item.id]), rejection=reject("crawl.duplicate", item.id)
+                    )
+                seen.add(item.id)
+                items.append(item)
+        ledger = Ledger(self.run)
+        for number, start in enumerate(range(0, len(items), ITEMS_PER_GROUP)):
+            group = f"g{generation:04d}-{number:06d}"
+            commit_bytes(ledger.fragment(ITEMS, group), records_bytes(items[start : start + ITEMS_PER_GROUP], Item))
+
+    def _outcomes(self, generation: int, crawl: Stage, decode: Stage) -> list[Recording]:
+        ledger, outcomes = Ledger(self.run), list[Recording]()
+        for group in self.groups(generation):
+            decoded = {r.item_id: r for r in ledger.read(decode, group)}
+            outcomes += [decoded.get(r.item_id, r) for r in ledger.read(crawl, group)]
+        return outcomes
+
+    def _recordings(self, generation: int) -> list[Recording]:
+        return read_records(self._generation(generation, "recordings.parquet"), Recording)
+
+    def _sources(self, generation: int) -> list[str]:
+        listed: list[str] = json.loads(read_bytes(self._generation(generation, "json")))["sources"]
+        return listed
+
+    def _listed(self, key: str) -> str:
+        return self.run.uri("ledger", "list", f"{key}.parquet")
+
+    def _generation(self, number: int, suffix: str) -> str:
+        return self.run.uri("ledger", "generations", f"{number:04d}.{suffix}")
+
+
+def source_key(source: SourceConfig) -> str:
+    """What makes a source a new one: its name and everything that decides what it lists."""
+    return f"{_slug(source.name)}-{digest([source.model_dump_json()])[:12]}"
+
+
+def _slug(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in name)[:40]

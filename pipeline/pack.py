@@ -1,0 +1,126 @@
+"""Kept segments to shards: the plan comes from the ledger, each shard is a unit of work on any executor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from voxmill.manifests.commit import commit_bytes
+from voxmill.manifests.parquet import read_records, records_bytes
+from voxmill.manifests.records import Consensus, Hypothesis, Labels, Segment, Selection, Unit
+from voxmill.manifests.schema import to_table
+from voxmill.operators.decode.audio import read
+from voxmill.pipeline.config import PackConfig
+from voxmill.pipeline.executor import Job
+from voxmill.pipeline.ledger import Ledger
+from voxmill.pipeline.listing import RECORDINGS, Listing
+from voxmill.pipeline.run import Run
+from voxmill.pipeline.stage import Done, Resources, Stage
+from voxmill.pipeline.worker import openable
+from voxmill.sharding.layout import ShardPlan, plan_shards
+from voxmill.sharding.sample import Entry, Sample
+from voxmill.sharding.sidecar import Member, committed, read_members
+from voxmill.sharding.writer import pack_shard, up_to_date
+
+
+def plan(run: Run, stages: Mapping[str, Stage], config: PackConfig, buckets: int) -> list[ShardPlan]:
+    """The shards that the run's selections make, in name order."""
+    ledger, entries = Ledger(run), list[Entry]()
+    for unit in Listing(run).units():
+        entries += _entries(ledger, stages, unit)
+    upstream = stages["select"].fingerprint
+    return plan_shards(entries, buckets, int(config.shard_mb * 1e6), upstream=upstream)
+
+
+def pack_job(run: Run, stages: Mapping[str, Stage], plans: Sequence[ShardPlan], resources: Resources) -> Job:
+    """One key per shard that is not committed with these contents. The plans travel through the run, not through Ray."""
+    pending = [p for p in plans if up_to_date(p, run.shards_dir) is None]
+    for shard in pending:
+        commit_bytes(_plan_uri(run, shard.name), records_bytes(shard.entries, Entry), replace=True)
+    headers = {p.name: (p.split, p.licence, p.bucket, p.part, p.generation, p.buckets, p.upstream) for p in pending}
+    return Job("pack", partial(Packer, run.root, dict(stages), headers), tuple(p.name for p in pending), resources)
+
+
+class Packer:
+    """Writes one shard: reads the fragments of the units that it draws from, one unit at a time."""
+
+    def __init__(self, root: str, stages: dict[str, Stage], headers: Mapping[str, tuple[Any, ...]]) -> None:
+        self._run, self._stages, self._headers = Run(root), stages, headers
+        self._ledger = Ledger(self._run)
+        self._units = {unit.position: unit for unit in Listing(self._run).units()}
+
+    def __call__(self, name: str) -> Done:
+        wall, cpu = time.monotonic(), time.process_time()
+        split, licence, bucket, part, generation, buckets, upstream = self._headers[name]
+        entries = tuple(read_records(_plan_uri(self._run, name), Entry))
+        shard = ShardPlan(split, licence, bucket, part, generation, buckets, entries, upstream)
+        pack_shard(shard, self._samples(entries), read_recording, self._run.shards_dir)
+        seconds = sum(e.num_samples for e in entries) / 16000
+        return Done("pack", name, len(entries), 0, seconds, time.monotonic() - wall, time.process_time() - cpu)
+
+    def _samples(self, entries: Sequence[Entry]) -> Iterator[Sample]:
+        """The samples of the entries, in their order: one unit's fragments in memory at a time."""
+        loaded, samples = -1, dict[str, Sample]()
+        for entry in entries:
+            if entry.unit != loaded:
+                loaded, samples = entry.unit, self._load(self._units[entry.unit])
+            yield samples[entry.key]
+
+    def _load(self, unit: Unit) -> dict[str, Sample]:
+        rows: dict[type, list[Any]] = {}
+        for stage in self._stages.values():
+            if stage.writes in (Segment, Hypothesis, Consensus, Labels, Selection):
+                rows.setdefault(stage.writes, []).extend(self._ledger.read(stage, unit.id))
+        recordings = {r.id: openable(self._run, r) for r in self._ledger.read(RECORDINGS, unit.id)}
+        order = {part.recording_id: i for i, part in enumerate(unit.parts)}
+        segments = {s.id: s for s in rows[Segment]}
+        consensus = {c.segment_id: c for c in rows[Consensus]}
+        labels = {x.segment_id: x for x in rows.get(Labels, ())}
+        heard: dict[str, list[Hypothesis]] = {}
+        for hypothesis in rows[Hypothesis]:
+            heard.setdefault(hypothesis.segment_id, []).append(hypothesis)
+        samples = {}
+        for selection in rows[Selection]:
+            if selection.rejection is None:
+                key = selection.segment_id
+                segment = segments[key]
+                samples[key] = Sample(
+                    recordings[segment.recording_id], segment, tuple(heard[key]), consensus[key], labels.get(key), selection,
+                    unit.position, order[segment.recording_id], unit.generation,
+                )  # fmt: skip
+        return samples
+
+
+def read_recording(recording: Any, start: int, num_samples: int) -> Any:
+    """The samples of a span, as every stage hears them."""
+    return read(recording.audio, start, num_samples)
+
+
+def _entries(ledger: Ledger, stages: Mapping[str, Stage], unit: Unit) -> list[Entry]:
+    segments = {s.id: s for s in ledger.read(stages["segment"], unit.id)}
+    recordings = {r.id: r for r in ledger.read(RECORDINGS, unit.id)}
+    order = {part.recording_id: i for i, part in enumerate(unit.parts)}
+    kept = [s for s in ledger.read(stages["select"], unit.id) if s.rejection is None]
+    rows = [(s, segments[s.segment_id]) for s in kept]
+    return [
+        Entry(
+            segment.id, segment.recording_id, segment.start, segment.num_samples, selection.split,
+            recordings[segment.recording_id].licence.name, unit.position, order[segment.recording_id], unit.generation,
+        )
+        for selection, segment in rows
+    ]  # fmt: skip
+
+
+def sample_tables(run: Run) -> Iterator[pa.Table]:
+    """One table per committed shard: a row per sample, with its shard and its place in the tar."""
+    for shard in sorted(committed(run.shards_dir), key=lambda s: s.name):
+        table = to_table(read_members(run.shards_dir, shard), Member)
+        yield table.add_column(0, "shard", pa.array([shard.name] * len(table), pa.string())).replace_schema_metadata(None)
+
+
+def _plan_uri(run: Run, shard: str) -> str:
+    return run.uri("ledger", "pack", f"{shard}.parquet")

@@ -1,0 +1,103 @@
+"""One live display for a whole run: per stage what came in, what was kept, how fast, and how long it will take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from voxmill.pipeline.executor import Job
+from voxmill.pipeline.stage import Done
+
+LINE_EVERY_S = 15.0
+"""Where output is no terminal (a log, CI), a plain line per active stage at this interval."""
+
+
+@dataclass
+class _Row:
+    total: int
+    done: int = 0
+    kept: int = 0
+    rejected: int = 0
+    seconds: float = 0.0
+    busy_s: float = 0.0
+    first: float = field(default_factory=time.monotonic)
+    last: float = 0.0
+    spoken: float = 0.0
+
+
+class Progress:
+    """`with Progress() as p: p.expect(jobs); …; p.report(done)`."""
+
+    def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
+        self._console = console or Console(stderr=True)
+        self._rows: dict[str, _Row] = {}
+        self._quiet = quiet
+        self._live = Live(console=self._console, refresh_per_second=4, get_renderable=self._table, transient=False)
+        self._interactive = self._console.is_terminal and not quiet
+
+    def __enter__(self) -> Progress:
+        if self._interactive:
+            self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._interactive:
+            self._live.stop()
+
+    def say(self, text: str) -> None:
+        if not self._quiet:
+            self._console.print(text, highlight=False)
+
+    def expect(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            if job.keys:
+                self._rows[job.name] = _Row(len(job.keys))
+
+    def report(self, done: Done) -> None:
+        row = self._rows.setdefault(done.stage, _Row(0))
+        row.done += 1
+        row.kept += done.kept
+        row.rejected += done.rejected
+        row.seconds += done.seconds
+        row.busy_s += done.wall_s
+        row.last = time.monotonic()
+        if row.done == 1:
+            row.first = row.last - done.wall_s
+        if not self._interactive and not self._quiet and (row.last - row.spoken > LINE_EVERY_S or row.done == row.total):
+            row.spoken = row.last
+            self._console.print(
+                " · ".join(
+                    f"{h} {c}" if i else c for i, (h, c) in enumerate(zip(_HEADS, _cells(done.stage, row), strict=True))
+                ),
+                highlight=False,
+            )
+
+    def _table(self) -> Table:
+        table = Table(box=None, pad_edge=False)
+        for i, head in enumerate(_HEADS):
+            table.add_column(head, justify="left" if i == 0 else "right")
+        for name, row in self._rows.items():
+            table.add_row(*_cells(name, row))
+        return table
+
+
+_HEADS = ("stage", "units", "kept", "rejected", "hours", "x real time", "ETA")
+
+
+def _cells(name: str, row: _Row) -> tuple[str, ...]:
+    elapsed = max(row.last - row.first, 1e-9)
+    left = row.total - row.done
+    eta = "done" if not left else _clock(elapsed / row.done * left) if row.done else "–"
+    speed = f"{row.seconds / row.busy_s:.1f}" if row.busy_s and row.seconds else "–"
+    return name, f"{row.done}/{row.total}", str(row.kept), str(row.rejected), f"{row.seconds / 3600:.2f}", speed, eta
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,137 @@
+"""The Ray executor: the whole chain as one Ray Data stream, one autoscaling actor pool per job.
+
+One row is one key, never a waveform. Scheduling, back-pressure and retries are Ray's; what is ours is that retries are finite
+and that a repeated key does no harm (`worker.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from threading import Event, Thread
+from typing import Any
+
+from voxmill.pipeline.executor import Job, Report, Work
+from voxmill.pipeline.stage import Done
+
+MAX_RETRIES = 8
+"""Deaths that one key may cost; Ray's default for actor pools is for ever. The ledger quarantines a member after four."""
+
+KEYS_PER_BLOCK = 4
+"""Ray Data spends tens of milliseconds on a block, whatever is in it; too many keys in one would starve a second worker."""
+
+
+class RayExecutor:
+    """`address=None` starts Ray on this machine; `"auto"` or `ray://host:port` joins a cluster."""
+
+    def __init__(self, address: str | None = None, *, keys_per_block: int | None = None) -> None:
+        import ray
+
+        self._keys_per_block = keys_per_block
+        if not ray.is_initialized():
+            os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+            os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None)
+
+    def run(self, jobs: Sequence[Job], report: Report) -> None:
+        import ray
+        from ray.data import ActorPoolStrategy, DataContext
+
+        jobs = [job for job in jobs if job.keys]
+        if not jobs:
+            return
+        context = DataContext.get_current()
+        context.enable_progress_bars = False
+        context.print_on_execution_start = False
+        context.max_errored_blocks = 0
+        keys = _merged([job.keys for job in jobs])
+        blocks = max(1, len(keys) // (self._keys_per_block or _block_size(len(keys), jobs)))
+        with _Reports(report) as reports:
+            stream = ray.data.from_items([{"key": key} for key in keys], override_num_blocks=min(blocks, len(keys)))
+            for job in jobs:
+                r = job.resources
+                stream = stream.map_batches(
+                    _Actor,
+                    fn_constructor_args=(job.make, frozenset(job.keys), reports.sink),
+                    batch_size=1,
+                    zero_copy_batch=True,
+                    compute=ActorPoolStrategy(
+                        min_size=min(r.min_workers, r.workers), max_size=r.workers, max_tasks_in_flight_per_actor=2
+                    ),
+                    num_cpus=r.cpus,
+                    num_gpus=r.gpus,
+                    memory=int(r.memory_gb * 2**30) or None,
+                    max_restarts=MAX_RETRIES,
+                    max_task_retries=MAX_RETRIES,
+                )
+            for _ in stream.iter_batches(batch_size=None):
+                pass
+
+
+class _Actor:
+    """A worker as Ray Data wants it: a batch of keys in, the same batch out."""
+
+    def __init__(self, make: Callable[[], Work], keys: frozenset[str], sink: Any) -> None:
+        self._work, self._keys, self._sink = make(), keys, sink
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        for key in batch["key"]:
+            if str(key) in self._keys:
+                self._sink.report.remote(self._work(str(key)))
+        return batch
+
+
+class _Sink:
+    """Collects what workers report until the driver asks for it."""
+
+    def __init__(self) -> None:
+        self._done: list[Done] = []
+
+    def report(self, done: Done) -> None:
+        self._done.append(done)
+
+    def drain(self) -> list[Done]:
+        done, self._done = self._done, []
+        return done
+
+
+class _Reports:
+    """Forwards workers' reports to the driver's callback while the stream runs."""
+
+    def __init__(self, report: Report) -> None:
+        import ray
+
+        self._report, self._stop = report, Event()
+        self.sink: Any = ray.remote(num_cpus=0, max_restarts=3)(_Sink).remote()
+        self._thread = Thread(target=self._forward, daemon=True)
+
+    def __enter__(self) -> _Reports:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._drain()
+
+    def _forward(self) -> None:
+        while not self._stop.wait(0.3):
+            self._drain()
+
+    def _drain(self) -> None:
+        import ray
+
+        for done in ray.get(self.sink.drain.remote()):
+            self._report(done)
+
+
+def _merged(lists: Sequence[tuple[str, ...]]) -> list[str]:
+    """Every key of any job once, in the order of the longest list that has it."""
+    return list(dict.fromkeys(key for keys in sorted(lists, key=len, reverse=True) for key in keys))
+
+
+def _block_size(num_keys: int, jobs: Sequence[Job]) -> int:
+    """Several keys to a block on long runs; single keys where there are too few to feed every worker several blocks."""
+    workers = max(job.resources.workers for job in jobs)
+    return max(1, min(KEYS_PER_BLOCK, num_keys // (8 * workers)))

@@ -1,0 +1,115 @@
+"""Fragments compacted into the run's tables: what DuckDB reads, under `RUN/manifests/`, with `RUN/catalog.sql` beside it.
+
+The ledger stays the truth; tables are rebuilt from it in unit order, in files of bounded size, with deterministic bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from voxmill.manifests.catalog import catalog_sql
+from voxmill.manifests.commit import commit_bytes, remove
+from voxmill.manifests.parquet import table_bytes
+from voxmill.manifests.records import Consensus, Hypothesis, Item, Labels, Recording, Segment, Selection, Unit
+from voxmill.manifests.schema import to_table
+from voxmill.pipeline.ledger import Ledger
+from voxmill.pipeline.listing import Listing
+from voxmill.pipeline.run import Run, names_in
+from voxmill.pipeline.stage import Stage
+
+TABLES: dict[type, str] = {
+    Item: "items",
+    Recording: "recordings",
+    Unit: "units",
+    Segment: "segments",
+    Hypothesis: "hypotheses",
+    Consensus: "consensus",
+    Labels: "labels",
+    Selection: "selections",
+}
+FILE_BYTES = 128 * 2**20
+"""Size (of Arrow data in memory) at which a table goes on in its next file: a few large files, never a file per unit."""
+
+COSTS = pa.schema(
+    [
+        ("unit", pa.string()),
+        ("stage", pa.string()),
+        ("engine", pa.string()),
+        ("wall_s", pa.float64()),
+        ("cpu_s", pa.float64()),
+        ("max_rss_bytes", pa.int64()),
+        ("host", pa.string()),
+        ("device", pa.string()),
+        ("attempts", pa.int64()),
+    ]
+)
+
+
+def write_tables(run: Run, stages: Sequence[Stage], samples: Iterable[pa.Table] = ()) -> dict[str, list[str]]:
+    """Writes every table of the run and its catalog; returns the files of each table, relative to the run."""
+    listing, ledger = Listing(run), Ledger(run)
+    units = [unit.id for unit in listing.units()]
+    files = {
+        "items": _write(run, "items", [to_table(listing.items(), Item)]),
+        "recordings": _write(run, "recordings", [to_table(listing.recordings(), Recording)]),
+        "units": _write(run, "units", [to_table(listing.units(), Unit)]),
+    }
+    by_table: dict[str, list[Stage]] = {}
+    for stage in stages:
+        if stage.writes in (Segment, Hypothesis, Consensus, Labels, Selection):
+            by_table.setdefault(TABLES[stage.writes], []).append(stage)
+    for name, group in by_table.items():
+        files[name] = _write(run, name, _fragments(ledger, group, units))
+    files["samples"] = _write(run, "samples", samples)
+    files["costs"] = _write(run, "costs", [_costs(run, stages, units)])
+    commit_bytes(run.uri("catalog.sql"), catalog_sql(files).encode(), replace=True)
+    return files
+
+
+def _fragments(ledger: Ledger, stages: Sequence[Stage], units: Sequence[str]) -> Iterator[pa.Table]:
+    for unit in units:
+        for stage in stages:
+            table = to_table(ledger.read(stage, unit), stage.writes)
+            yield table.append_column("unit", pa.array([unit] * len(table), pa.string()))
+
+
+def _write(run: Run, name: str, tables: Iterable[pa.Table]) -> list[str]:
+    """One table as numbered files; files of an earlier, longer version are removed."""
+    written: list[str] = []
+    pending: list[pa.Table] = []
+    size = 0
+
+    def flush() -> None:
+        path = f"manifests/{name}-{len(written):05d}.parquet"
+        commit_bytes(run.uri(path), table_bytes(pa.concat_tables(pending).combine_chunks()), replace=True)
+        written.append(path)
+        pending.clear()
+
+    for table in tables:
+        pending.append(table)
+        size += table.nbytes
+        if size >= FILE_BYTES:
+            flush()
+            size = 0
+    if pending:
+        flush()
+    for stale in names_in(run.uri("manifests")):
+        if stale.startswith(f"{name}-") and f"manifests/{stale}" not in written:
+            remove(run.uri("manifests", stale))
+    return written
+
+
+def _costs(run: Run, stages: Sequence[Stage], units: Sequence[str]) -> pa.Table:
+    ledger, listing = Ledger(run), Listing(run)
+    groups = [g for n in range(listing.num_generations()) for g in listing.groups(n)]
+    rows: list[dict[str, Any]] = []
+    for stage in stages:
+        for unit in groups if stage.kind in ("crawl", "decode") else units:
+            cost = ledger.cost(stage, unit)
+            if cost:
+                engine = stage.name.partition(":")[2] or None
+                rows.append({"unit": unit, "stage": stage.kind, "engine": engine, **cost})
+    return pa.Table.from_pylist(rows, schema=COSTS)

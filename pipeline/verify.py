@@ -1,0 +1,171 @@
+"""The proof that a run lost nothing: ledger = index = shard members, and in = kept + Σ rejected, in counts and in samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from voxmill.manifests.records import SAMPLE_RATE, Recording, Unit
+from voxmill.pipeline.ledger import Ledger
+from voxmill.pipeline.listing import RECORDINGS, Listing
+from voxmill.pipeline.run import Run, exists
+from voxmill.pipeline.stage import Stage
+from voxmill.sharding.verify import Expected, verify_shards
+
+
+@dataclass(slots=True)
+class Balance:
+    """One stage's books: what went in, what was kept, what was rejected; in rows and in audio samples at 16 kHz."""
+
+    stage: str
+    rows_in: int = 0
+    kept: int = 0
+    rejected: int = 0
+    samples_in: int = 0
+    samples_kept: int = 0
+    samples_rejected: int = 0
+
+    @property
+    def holds(self) -> bool:
+        return self.rows_in == self.kept + self.rejected and self.samples_in == self.samples_kept + self.samples_rejected
+
+
+@dataclass(slots=True)
+class Report:
+    balances: list[Balance] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    shards: int = 0
+    shard_samples: int = 0
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+def verify(run: Run, stages: Mapping[str, Stage]) -> Report:
+    """Reads the whole ledger and every byte of every shard."""
+    report = Report()
+    listing, ledger = Listing(run), Ledger(run)
+    _check_fetching(run, listing, ledger, stages, report)
+    units = listing.units()
+    recordings = {r.id: r for r in listing.recordings() if r.rejection is None}
+    report.problems += _check_parts(units, recordings)
+    expected = _check_units(ledger, units, stages, report)
+    verdict = verify_shards(run.shards_dir, expected)
+    report.problems += [str(problem) for problem in verdict.problems]
+    report.shards, report.shard_samples = verdict.shards, verdict.samples
+    report.balances.append(
+        Balance(
+            "pack", len(expected), verdict.samples, 0, sum(e.num_samples for e in expected.values()), verdict.num_samples, 0
+        )
+    )
+    report.problems += [f"unbalanced: {b.stage}: {b}" for b in report.balances if not b.holds]
+    return report
+
+
+def _check_fetching(run: Run, listing: Listing, ledger: Ledger, stages: Mapping[str, Stage], report: Report) -> None:
+    """Every item has one recording or one reason; audio files are there."""
+    crawl, decode = Balance("crawl"), Balance("decode")
+    for generation in range(listing.num_generations()):
+        for group in listing.groups(generation):
+            for stage in (stages["crawl"], stages["decode"]):
+                if not ledger.is_done(stage, group):
+                    report.problems.append(f"missing: {stage.name} {group}: no fragment; run `voxmill run` again")
+        if not listing.has_units(generation):
+            report.problems.append(f"missing: generation {generation}: no units; run `voxmill run` again")
+    items = {item.id for item in listing.items()}
+    outcomes = listing.recordings()
+    crawl.rows_in = len(items)
+    for recording in outcomes:
+        stage = recording.rejection.reason.split(".")[0] if recording.rejection else None
+        crawl.rejected += stage in ("list", "crawl")
+        crawl.kept += stage not in ("list", "crawl")
+        decode.rejected += stage == "decode"
+        decode.kept += stage is None
+        decode.samples_in += recording.num_samples if stage in (None, "decode") else 0
+        decode.samples_kept += recording.num_samples if stage is None else 0
+        decode.samples_rejected += recording.num_samples if stage == "decode" else 0
+    decode.rows_in = crawl.kept
+    report.balances += [crawl, decode]
+    for missing in sorted(items - {r.item_id for r in outcomes}):
+        report.problems.append(f"missing: item {missing} has no outcome")
+    for recording in outcomes:
+        if recording.rejection is None and recording.audio and "://" not in recording.audio:
+            uri = recording.audio if recording.audio.startswith("/") else run.uri(recording.audio)
+            if not exists(uri):
+                report.problems.append(f"missing: {uri}: the audio of recording {recording.id}")
+
+
+def _check_parts(units: Sequence[Unit], recordings: Mapping[str, Recording]) -> Iterator[str]:
+    """The parts of all units tile every kept recording exactly."""
+    parts: dict[str, list[Any]] = {}
+    for unit in units:
+        for part in unit.parts:
+            parts.setdefault(part.recording_id, []).append(part)
+    for recording_id, recording in recordings.items():
+        yield from _tiles(f"parts of recording {recording_id}", parts.get(recording_id, []), 0, recording.num_samples)
+    for stranger in sorted(parts.keys() - recordings.keys()):
+        yield f"extra: a unit holds recording {stranger}, which was not kept"
+
+
+def _tiles(what: str, pieces: Sequence[Any], start: int, end: int) -> Iterator[str]:
+    at = start
+    for piece in sorted(pieces, key=lambda p: int(p.start)):
+        if piece.start != at:
+            yield f"unbalanced: {what}: a piece starts at sample {piece.start}, the one before ended at {at}"
+        at = piece.end
+    if at != end:
+        yield f"unbalanced: {what}: they end at sample {at}, not at {end}"
+
+
+def _check_units(ledger: Ledger, units: Sequence[Unit], stages: Mapping[str, Stage], report: Report) -> dict[str, Expected]:
+    """Stage by stage, unit by unit: every kept segment has exactly one row in each later stage. Returns what shards must hold."""
+    chain = [s for s in stages.values() if s.kind in ("transcribe", "reconcile", "label", "select")]
+    balances = {s.name: Balance(s.name) for s in (stages["segment"], *chain)}
+    expected: dict[str, Expected] = {}
+    for unit in units:
+        missing = [s.name for s in (stages["segment"], *chain) if not ledger.is_done(s, unit.id)]
+        if missing:
+            report.problems.append(f"missing: unit {unit.id}: no result of {', '.join(missing)}; run `voxmill run` again")
+            continue
+        segments = ledger.read(stages["segment"], unit.id)
+        _count(balances["segment"], segments, {s.id: s.num_samples for s in segments}, unit.num_samples, None)
+        for part in unit.parts:
+            mine = [s for s in segments if s.recording_id == part.recording_id]
+            report.problems += _tiles(f"segments of {part.recording_id} in unit {unit.id}", mine, part.start, part.end)
+        kept = {s.id: s for s in segments if s.rejection is None}
+        for stage in chain:
+            rows = ledger.read(stage, unit.id)
+            _count(
+                balances[stage.name],
+                rows,
+                {k: s.num_samples for k, s in kept.items()},
+                sum(s.num_samples for s in kept.values()),
+                len(kept),
+            )
+            if [row.segment_id for row in rows] != list(kept):
+                report.problems.append(f"differs: unit {unit.id}: rows of {stage.name} are not those of the kept segments")
+        licences = {r.id: r.licence.name for r in ledger.read(RECORDINGS, unit.id)}
+        for row in ledger.read(stages["select"], unit.id):
+            if row.rejection is None:
+                s = kept[row.segment_id]
+                expected[s.id] = Expected(s.recording_id, s.start, s.num_samples, row.split, licences[s.recording_id], row.tier)
+    report.balances += balances.values()
+    return expected
+
+
+def _count(balance: Balance, rows: Sequence[Any], samples: Mapping[str, int], samples_in: int, rows_in: int | None) -> None:
+    balance.rows_in += len(rows) if rows_in is None else rows_in
+    balance.samples_in += samples_in
+    for row in rows:
+        length = samples.get(getattr(row, "segment_id", None) or row.id, 0)
+        rejected = getattr(row, "rejection", None) is not None
+        balance.rejected += rejected
+        balance.kept += not rejected
+        balance.samples_rejected += length if rejected else 0
+        balance.samples_kept += 0 if rejected else length
+
+
+def seconds(samples: int) -> float:
+    return samples / SAMPLE_RATE
