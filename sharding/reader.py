@@ -1,0 +1,114 @@
+"""Shards back to samples, each checked against the digests in the sidecar before it is decoded.
+
+`webdataset` reads the tars as well; this reader adds random access and says exactly what is damaged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from voxmill.manifests.commit import locate
+from voxmill.sharding import flac
+from voxmill.sharding.index import SampleFinder, read_index
+from voxmill.sharding.sidecar import Member, ShardError, ShardSummary, beside, read_commit, read_members
+
+OnDamage = Callable[[ShardError], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredSample:
+    """A sample as it lies in a shard."""
+
+    key: str
+    audio: flac.Audio
+    """16 kHz mono, shape (num_samples,)."""
+    document: dict[str, Any]
+    """The JSON; see `sample.document`."""
+
+
+def read_run(root: str, on_damage: OnDamage | None = None) -> Iterator[StoredSample]:
+    """Every sample below a folder or prefix of shards, in the order of the index.
+
+    Damage raises ShardError; with `on_damage` it is reported there and the sample, or the shard, is skipped.
+    """
+    for shard in read_index(root):
+        yield from _samples(root, shard, on_damage)
+
+
+def read_shard(root: str, name: str, on_damage: OnDamage | None = None) -> Iterator[StoredSample]:
+    """The samples of one shard, in the order of its tar. Raises ShardError where it is not committed, or as `read_run`."""
+    shard = read_commit(root, name)
+    if shard is None:
+        raise ShardError(beside(root, f"{name}.json"), "missing: the shard is not committed", "run `voxmill run` to its end")
+    yield from _samples(root, shard, on_damage)
+
+
+class SampleReader:
+    """Random access by key: two sidecars and two byte ranges are read, never a whole tar."""
+
+    def __init__(self, root: str) -> None:
+        self._finder = SampleFinder(root)
+
+    def __getitem__(self, key: str) -> StoredSample:
+        """Raises KeyError, ShardError."""
+        shard, row = self._finder.find(key)
+        file = beside(self._finder.root, shard.tar)
+        fs, path = locate(file)
+        try:
+            sound = fs.cat_file(path, start=row.flac_offset, end=row.flac_offset + row.flac_size)
+            words = fs.cat_file(path, start=row.json_offset, end=row.json_offset + row.json_size)
+        except FileNotFoundError:
+            raise ShardError(file, "missing, though the shard is committed") from None
+        return _checked(file, row, sound, words)
+
+
+def _samples(root: str, shard: ShardSummary, on_damage: OnDamage | None) -> Iterator[StoredSample]:
+    file = beside(root, shard.tar)
+    try:
+        rows = read_members(root, shard)
+        fs, path = locate(file)
+        try:
+            source = fs.open(path, "rb")
+        except FileNotFoundError:
+            raise ShardError(file, "missing, though the shard is committed") from None
+    except ShardError as error:
+        _tell(error, on_damage)
+        return
+    with source:
+        for row in rows:
+            try:
+                sample = _checked(
+                    file, row, _span(source, row.flac_offset, row.flac_size), _span(source, row.json_offset, row.json_size)
+                )
+            except ShardError as error:
+                _tell(error, on_damage)
+                continue
+            yield sample
+
+
+def _span(source: Any, offset: int, size: int) -> bytes:
+    source.seek(offset)
+    blob: bytes = source.read(size)
+    return blob
+
+
+def _checked(file: str, row: Member, sound: bytes, words: bytes) -> StoredSample:
+    for blob, size, sha256, suffix in (
+        (sound, row.flac_size, row.audio_sha256, "flac"),
+        (words, row.json_size, row.json_sha256, "json"),
+    ):
+        if len(blob) != size:
+            raise ShardError(file, f"cut short: {row.key}.{suffix} has {len(blob)} of {size} bytes")
+        if hashlib.sha256(blob).hexdigest() != sha256:
+            raise ShardError(file, f"damaged: {row.key}.{suffix} differs from its digest in the sidecar")
+    return StoredSample(row.key, flac.decode(sound), json.loads(words))
+
+
+def _tell(error: ShardError, on_damage: OnDamage | None) -> None:
+    if on_damage is None:
+        raise error
+    on_damage(error)

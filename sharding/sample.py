@@ -1,0 +1,142 @@
+"""What goes into a shard: one kept segment, with everything that is known of it, as two files `<key>.flac` and `<key>.json`."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from voxmill.manifests.records import SAMPLE_RATE, Consensus, Hypothesis, Labels, Recording, Segment, Selection
+from voxmill.manifests.schema import SCHEMA_VERSION, plain
+
+PACKER = "1"
+"""Version of everything in this folder that decides bytes: the plan, the JSON, the FLAC settings, the tar headers."""
+
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,90}")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A sample's place: the few facts that decide its shard and its order, so that planning needs no transcripts in memory."""
+
+    key: str
+    recording_id: str
+    start: int
+    num_samples: int
+    split: str
+    licence: str
+    unit: int
+    """Position of the unit in the run."""
+    order: int
+    """Position of the recording in its unit."""
+    generation: int
+    """Which `voxmill run` brought the unit."""
+
+    def __post_init__(self) -> None:
+        if not _KEY.fullmatch(self.key):
+            raise ValueError(f"sample key {self.key!r} needs letters, digits, - and _ only: WebDataset splits names at a dot")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One kept segment with its evidence. Audio stays a reference until the shard is written."""
+
+    recording: Recording
+    segment: Segment
+    hypotheses: tuple[Hypothesis, ...]
+    consensus: Consensus
+    labels: Labels | None
+    selection: Selection
+    unit: int
+    order: int
+    generation: int
+
+    def __post_init__(self) -> None:
+        key = self.segment.id
+        about = [h.segment_id for h in self.hypotheses] + [self.consensus.segment_id, self.selection.segment_id]
+        about += [self.labels.segment_id] if self.labels else []
+        if strangers := set(about) - {key}:
+            raise ValueError(f"sample {key} was given records of other segments: {sorted(strangers)}")
+        if self.segment.recording_id != self.recording.id:
+            raise ValueError(f"sample {key} belongs to recording {self.segment.recording_id}, not {self.recording.id}")
+        if self.selection.rejection or self.selection.tier == "rejected":
+            raise ValueError(f"sample {key} was rejected ({self.selection.rejection}): it must not be packed")
+
+    @property
+    def key(self) -> str:
+        return self.segment.id
+
+    @property
+    def text(self) -> str | None:
+        """The label; None for the unlabelled tier, whose text nobody vouches for (it is still in `consensus`)."""
+        return None if self.selection.tier == "unlabelled" else self.consensus.text
+
+    @property
+    def entry(self) -> Entry:
+        return Entry(
+            self.key, self.recording.id, self.segment.start, self.segment.num_samples, self.selection.split,
+            self.recording.licence.name, self.unit, self.order, self.generation,
+        )  # fmt: skip
+
+
+def document(sample: Sample) -> dict[str, Any]:
+    """The sample's JSON: the short form on top, the records behind it below. Equal on every machine and in every run.
+
+    So no clocks, no absolute paths, and none of a fetch's accidents: validators (etag, last-modified), the run's copy of
+    the file and the listing's id stay in the run's manifests, which `recording_id` leads to.
+    """
+    recording = plain(sample.recording)
+    licence, provenance = recording.pop("licence"), recording.pop("provenance")
+    for accident in ("audio", "item_id", "rejection"):
+        del recording[accident]
+    del provenance["etag"], provenance["last_modified"]
+    for address in ("url", "final_url", "page_url"):
+        provenance[address] = portable(provenance[address])
+    licence["evidence"] = portable(licence["evidence"])
+    recording["frames"] = portable(recording["frames"])
+    return {
+        "key": sample.key,
+        "schema_version": SCHEMA_VERSION,
+        "packer": PACKER,
+        "text": sample.text,
+        "language": sample.consensus.language or sample.recording.language,
+        "tier": sample.selection.tier,
+        "weight": sample.selection.weight,
+        "split": sample.selection.split,
+        "agreement": sample.consensus.agreement,
+        "duration": sample.segment.seconds,
+        "num_samples": sample.segment.num_samples,
+        "sampling_rate": SAMPLE_RATE,
+        "recording_id": sample.recording.id,
+        "recording": recording,
+        "provenance": provenance,
+        "licence": licence,
+        "segment": plain(sample.segment),
+        "hypotheses": [plain(h) for h in sample.hypotheses],
+        "consensus": plain(sample.consensus),
+        "labels": plain(sample.labels) if sample.labels else None,
+        "selection": plain(sample.selection),
+    }
+
+
+def document_bytes(sample: Sample) -> bytes:
+    """Raises ValueError on a NaN or an infinity, which JSON has no word for."""
+    return json.dumps(document(sample), sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def portable(address: str | None) -> str | None:
+    """A web or bucket address as it is; of a local path only the last part, which is the same on every machine.
+
+    >>> portable("https://example.org/a.mp3"), portable("/home/me/talks/a.mp3"), portable("file:///srv/b.wav")
+    ('https://example.org/a.mp3', 'file:a.mp3', 'file:b.wav')
+    >>> portable("CC BY 4.0 stated on the page")
+    'CC BY 4.0 stated on the page'
+    """
+    if address is None:
+        return None
+    if address.startswith(("/", "./", "../", "~")) or urlsplit(address).scheme == "file":
+        return "file:" + posixpath.basename(address.rstrip("/"))
+    return address

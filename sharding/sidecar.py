@@ -1,0 +1,169 @@
+"""The two files beside every tar: `<name>.parquet`, one row per sample, and `<name>.json`, the commit.
+
+A tar without its JSON does not exist: the JSON is written last and holds the digests of the other two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from voxmill.manifests.commit import locate
+from voxmill.manifests.parquet import table_bytes
+from voxmill.manifests.records import SAMPLE_RATE
+from voxmill.manifests.schema import (
+    SCHEMA_VERSION,
+    SchemaError,
+    check_version,
+    from_plain,
+    from_table,
+    migrate,
+    plain,
+    to_table,
+)
+from voxmill.sharding.layout import SHARD_NAME
+from voxmill.sharding.sample import PACKER
+
+PACK_AGAIN = "delete the shard's .json and run the same `voxmill run` again: it rebuilds this shard and leaves the others alone"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One row of the Parquet sidecar: a sample, where it lies in the tar, and what one wants to filter by."""
+
+    key: str
+    segment_id: str
+    recording_id: str
+    start: int
+    num_samples: int
+    split: str
+    licence: str
+    tier: str
+    weight: float
+    text: str | None
+    language: str | None
+    agreement: float | None
+    flac_offset: int
+    """Of the first byte of the FLAC file, from the start of the tar."""
+    flac_size: int
+    json_offset: int
+    json_size: int
+    audio_sha256: str
+    """Of the FLAC bytes."""
+    json_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSummary:
+    """The commit of one shard, and its line in the index."""
+
+    name: str
+    split: str
+    licence: str
+    bucket: int
+    buckets: int
+    part: int
+    generation: int
+    num_shard_samples: int
+    num_recordings: int
+    num_samples: int
+    """Audio samples at 16 kHz."""
+    seconds: float
+    tar: str
+    tar_bytes: int
+    tar_sha256: str
+    parquet: str
+    parquet_bytes: int
+    parquet_sha256: str
+    input_digest: str
+    packer: str = PACKER
+    schema_version: int = SCHEMA_VERSION
+    sampling_rate: int = SAMPLE_RATE
+
+
+class ShardError(Exception):
+    """A shard that cannot be read: which file, why, and what to do."""
+
+    def __init__(self, file: str, cause: str, fix: str = PACK_AGAIN) -> None:
+        super().__init__(f"{file}: {cause}; {fix}")
+        self.file, self.cause, self.fix = file, cause, fix
+
+    def __reduce__(self) -> tuple[type[ShardError], tuple[str, str, str]]:
+        return type(self), (self.file, self.cause, self.fix)
+
+
+def beside(root: str, file: str) -> str:
+    """The URI of a file in a folder or bucket prefix, which may end in a slash."""
+    return f"{root.rstrip('/')}/{file}"
+
+
+def commit_document(summary: ShardSummary) -> bytes:
+    return (json.dumps(plain(summary), sort_keys=True, indent=1) + "\n").encode()
+
+
+def members_document(members: Sequence[Member]) -> bytes:
+    return table_bytes(to_table(members, Member))
+
+
+def read_commit(root: str, name: str) -> ShardSummary | None:
+    """The commit of a shard, None where it was not committed. Raises ShardError, SchemaError."""
+    file = beside(root, f"{name}.json")
+    fs, path = locate(file)
+    try:
+        return parse_commit(fs.cat_file(path), file)
+    except FileNotFoundError:
+        return None
+
+
+def parse_commit(blob: bytes, file: str) -> ShardSummary:
+    try:
+        row: dict[str, Any] = json.loads(blob)
+        check_version(row["schema_version"], file)
+        return from_plain(row, ShardSummary)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ShardError(file, f"not the commit of a shard ({error!r})") from error
+
+
+def read_members(root: str, shard: ShardSummary) -> list[Member]:
+    """The rows of a committed shard, checked against the commit. Raises ShardError."""
+    file = beside(root, shard.parquet)
+    fs, path = locate(file)
+    try:
+        blob: bytes = fs.cat_file(path)
+    except FileNotFoundError:
+        raise ShardError(file, "missing, though the shard is committed") from None
+    if hashlib.sha256(blob).hexdigest() != shard.parquet_sha256:
+        raise ShardError(file, f"damaged: {len(blob)} bytes that differ from the {shard.parquet_bytes} committed ones")
+    try:
+        return from_table(migrate(pq.read_table(io.BytesIO(blob)), Member, file), Member, file)
+    except (pa.ArrowInvalid, SchemaError) as error:
+        raise ShardError(file, str(error)) from error
+
+
+def committed(root: str) -> Iterator[ShardSummary]:
+    """Every committed shard in a folder or bucket prefix, by name. Only the JSON sidecars are asked."""
+    for name in sorted({shard for shard, suffix in shard_files(root) if suffix == "json"}):
+        if summary := read_commit(root, name):
+            yield summary
+
+
+def shard_files(root: str) -> list[tuple[str, str]]:
+    """(shard name, suffix) of every file in a folder that is named like a part of a shard; other files are not ours."""
+    fs, path = locate(root)
+    try:
+        listing = fs.ls(path, detail=False)
+    except FileNotFoundError:
+        return []
+    found = []
+    for file in listing:
+        name, _, suffix = file.rstrip("/").rsplit("/", 1)[-1].rpartition(".")
+        if suffix in ("tar", "parquet", "json") and SHARD_NAME.fullmatch(name):
+            found.append((name, suffix))
+    return sorted(found)
