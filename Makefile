@@ -1,0 +1,66 @@
+# make demo    the main job on real input, from a local web site to shards
+# make test    everything that has to hold: lint, types, tests, the wheel
+# make bench-… / check-…   measurements, see tests/benchmarks/RESULTS.md; FULL=1 runs the full form
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+BIN := .venv/bin
+PINS := constraints/py$(VERSION).txt
+# Compiled bytecode makes the heavy imports several times faster; worker processes share the cores, so one thread each.
+export PYTHONDONTWRITEBYTECODE =
+export OMP_NUM_THREADS ?= 1
+export TOKENIZERS_PARALLELISM = false
+
+.PHONY: help install demo test lint types unit wheel clean pins
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n '1,4p' Makefile | sed 's/^# //'
+
+install: .venv/.installed
+
+.venv/.installed: $(PINS) constraints/uv.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints/uv.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r $(PINS)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+demo: install
+	$(BIN)/python tests/demo/demo.py
+
+test: lint types unit wheel
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+# NIST's rover, the oracle of the aligner; its tests are skipped, and say so, where it cannot be installed.
+oracles:
+	@test -x /usr/lib/sctk/bin/rover || { test "$$(id -u)" = 0 && (apt-get update -qq && apt-get install -y -qq sctk) >/dev/null 2>&1; } || echo "sctk is not installed: apt-get install sctk"
+
+unit: install oracles
+	$(BIN)/pytest -q -n 2 --dist loadgroup
+
+wheel: install
+	$(BIN)/python tests/wheel.py
+
+bench-%: install oracles
+	$(BIN)/python tests/benchmarks/bench_$(subst -,_,$*).py $(if $(FULL),--full)
+
+check-%: install oracles
+	$(BIN)/python tests/benchmarks/check_$(subst -,_,$*).py $(if $(FULL),--full)
+
+# Re-resolves the pins of every supported Python; hashes only, no registry address.
+pins: install
+	for v in 3.10 3.11 3.12 3.13; do \
+	  $(BIN)/uv pip compile -q --python-version $$v --python-platform x86_64-manylinux_2_34 --extra all --extra dev --extra s3 \
+	    --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml -o constraints/py$$v.txt || exit 1; \
+	done
+
+clean:
+	rm -rf .venv .cache runs build dist src/*.egg-info
