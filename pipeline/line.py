@@ -19,7 +19,7 @@ from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.executor import Executor, Job
 from voxmill.pipeline.lease import Lease
 from voxmill.pipeline.ledger import Ledger
-from voxmill.pipeline.listing import Listing
+from voxmill.pipeline.listing import Expand, Listing
 from voxmill.pipeline.pack import pack_job, plan, sample_tables
 from voxmill.pipeline.progress import Progress
 from voxmill.pipeline.run import Run, RunError
@@ -36,15 +36,25 @@ PACKAGES = ("av", "ctranslate2", "duckdb", "faster-whisper", "funasr", "numpy", 
 
 
 def run_line(
-    config: RunConfig, run: Run, executor: Executor, gate: HostGate, progress: Progress, *, until: Until = "pack"
+    config: RunConfig,
+    run: Run,
+    executor: Executor,
+    gate: HostGate,
+    progress: Progress,
+    *,
+    until: Until = "pack",
+    expand: Expand | None = None,
 ) -> None:
-    """Brings a run up to its config. Raises RunError, StageError, ConfigError; what was committed stays."""
+    """Brings a run up to its config. Raises RunError, StageError; what was committed stays.
+
+    `expand` lists a source in another way than `operators.crawl.sources.List` does (a sample, say).
+    """
     with Lease(run), progress:
         stages = build(config, run, gate)
         state = _open(config, run, stages)
         listing = Listing(run)
         progress.say(f"listing {len(config.sources)} sources")
-        generations = listing.extend(config.sources, List(config.crawl, gate))
+        generations = listing.extend(config.sources, expand or List(config.crawl, gate))
         if until == "list":
             return
         _fetch(run, listing, stages, generations, config, executor, progress)

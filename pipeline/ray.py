@@ -22,17 +22,21 @@ KEYS_PER_BLOCK = 4
 """Ray Data spends tens of milliseconds on a block, whatever is in it; too many keys in one would starve a second worker."""
 
 
+def start_ray(address: str | None) -> None:
+    """Connects this process to a cluster, or starts Ray on this machine; nothing to do where that has happened."""
+    import ray
+
+    if not ray.is_initialized():
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None)
+
+
 class RayExecutor:
     """`address=None` starts Ray on this machine; `"auto"` or `ray://host:port` joins a cluster."""
 
     def __init__(self, address: str | None = None, *, keys_per_block: int | None = None) -> None:
-        import ray
-
         self._keys_per_block = keys_per_block
-        if not ray.is_initialized():
-            os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
-            os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None)
+        start_ray(address)
 
     def run(self, jobs: Sequence[Job], report: Report) -> None:
         import ray
@@ -62,11 +66,15 @@ class RayExecutor:
                     num_cpus=r.cpus,
                     num_gpus=r.gpus,
                     memory=int(r.memory_gb * 2**30) or None,
-                    max_restarts=MAX_RETRIES,
-                    max_task_retries=MAX_RETRIES,
+                    ray_remote_args_fn=_finite_retries,
                 )
             for _ in stream.iter_batches(batch_size=None):
                 pass
+
+
+def _finite_retries() -> dict[str, Any]:
+    """Ray Data has no other way to say this: its own default is to retry for ever."""
+    return {"max_restarts": MAX_RETRIES, "max_task_retries": MAX_RETRIES}
 
 
 class _Actor:

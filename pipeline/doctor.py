@@ -1,0 +1,86 @@
+"""What is installed, which weights are here, what is missing, and the command that gets it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from voxmill.operators import weights
+from voxmill.pipeline.config import RunConfig
+
+EXTRAS = {
+    "crawl": ("yt-dlp", "protego", "urllib3", "feedparser", "selectolax"),
+    "text": ("wetext", "whisper-normalizer", "regex"),
+    "vad": ("silero-vad", "onnxruntime"),
+    "asr": ("torch", "whisperx", "faster-whisper", "funasr", "pyannote.audio"),
+    "cluster": ("ray",),
+    "s3": ("s3fs",),
+    "gcs": ("gcsfs",),
+}
+OPTIONAL = ("s3", "gcs")
+
+
+def examine(config: RunConfig | None, out: Console) -> bool:
+    """Prints the findings; False where something that is needed is missing."""
+    ok = _packages(out)
+    _machine(out)
+    return _weights(config, out) and ok
+
+
+def _packages(out: Console) -> bool:
+    table = Table("extra", "installed", "missing", "get it", box=None)
+    ok = True
+    for extra, packages in EXTRAS.items():
+        found = {name: _version(name) for name in packages}
+        missing = [name for name, number in found.items() if number is None]
+        ok &= not missing or extra in OPTIONAL
+        here = ", ".join(f"{name} {number}" for name, number in found.items() if number)
+        table.add_row(extra, here, ", ".join(missing), f"pip install 'voxmill[{extra}]'" if missing else "")
+    out.print(table)
+    return ok
+
+
+def _machine(out: Console) -> None:
+    memory, disk = psutil.virtual_memory(), shutil.disk_usage(".")
+    out.print(
+        f"Python {platform.python_version()}, {os.cpu_count()} cores, {memory.available / 2**30:.0f} of "
+        f"{memory.total / 2**30:.0f} GiB memory free, {disk.free / 2**30:.0f} GiB disk free here, {_gpu()}",
+        highlight=False,
+    )
+    if os.environ.get("PYTHONDONTWRITEBYTECODE"):
+        out.print("[yellow]PYTHONDONTWRITEBYTECODE is set: importing the engines takes half a minute; unset it[/yellow]")
+
+
+def _gpu() -> str:
+    try:
+        import torch
+    except ImportError:
+        return "no GPU (torch is not installed)"
+    if not torch.cuda.is_available():
+        return "no GPU: engines run on the CPU"
+    return ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+
+
+def _weights(config: RunConfig | None, out: Console) -> bool:
+    wanted = {str(getattr(e, "model", "")) for e in config.transcribe} if config else set()
+    table = Table("weights", "here", "needed", "get them", box=None)
+    ok = True
+    for row in weights.status():
+        needed = row.name in wanted
+        ok &= row.ready or not needed
+        table.add_row(row.name, "yes" if row.ready else "no", "yes" if needed else "", row.fix)
+    out.print(table)
+    return ok
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

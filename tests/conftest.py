@@ -1,0 +1,23 @@
+"""Fixtures that more than one folder of tests needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+
+
+@pytest.fixture(scope="session")
+def local_ray() -> Iterator[None]:
+    """One Ray on this machine for every test that needs it; its workers can import what tests import."""
+    ray = pytest.importorskip("ray")
+    from voxmill.pipeline.ray import start_ray
+
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
+    start_ray(None)
+    yield
+    ray.shutdown()

@@ -1,0 +1,57 @@
+"""Small jobs that executors run in tests: they leave a file per key, and some of them misbehave."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from voxmill.pipeline.stage import Done
+
+
+class Touch:
+    """Leaves a file per key; needs the file of the job before it, where there is one."""
+
+    def __init__(self, folder: str, name: str, after: str | None = None) -> None:
+        self.folder, self.name, self.after = Path(folder), name, after
+
+    def __call__(self, key: str) -> Done:
+        if self.after:
+            assert (self.folder / f"{self.after}-{key}").exists(), f"{key} came to {self.name} before {self.after} was done"
+        (self.folder / f"{self.name}-{key}").write_text(str(os.getpid()))
+        return Done(self.name, key, kept=1, seconds=1.0, wall_s=0.01)
+
+
+class DiesTwice(Touch):
+    """Kills its own process the first two times it sees the key `bad`."""
+
+    def __call__(self, key: str) -> Done:
+        deaths = self.folder / "deaths"
+        count = int(deaths.read_text()) if deaths.exists() else 0
+        if key == "bad" and count < 2:
+            deaths.write_text(str(count + 1))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(key)
+
+
+class Raises(Touch):
+    def __call__(self, key: str) -> Done:
+        if key == "bad":
+            raise ValueError("a bug, not bad data")
+        return super().__call__(key)
+
+
+class Slow(Touch):
+    def __call__(self, key: str) -> Done:
+        time.sleep(0.5)
+        return super().__call__(key)
+
+
+class AlwaysDies(Touch):
+    def __call__(self, key: str) -> Done:
+        if key == "bad":
+            with (self.folder / "deaths").open("a") as log:
+                log.write("x")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(key)
