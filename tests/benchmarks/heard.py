@@ -1,0 +1,121 @@
+"""What the product's own operators make of the mixture: spans of speech, each engine's words, their reconciliation.
+
+The costly part is kept in the cache, by recording and engine, under the hash of the samples, the settings, the weights and the
+operators' code: a bench that was stopped goes on where it was, and one that is run again measures what has changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+
+from benchmarks.mixture import Mixed
+from speech.cache import REPOSITORY, cache_root
+from voxmill.manifests.ids import digest
+from voxmill.manifests.records import Consensus, Hypothesis, Licence, Part, Provenance, Recording, Segment
+from voxmill.manifests.settings import Settings
+from voxmill.operators.reconcile.reconcile import Reconcile, ReconcileConfig
+from voxmill.operators.segment.segment import FindSpeech, SegmentConfig
+from voxmill.operators.transcribe.transcribe import EngineConfig, Transcribe
+from voxmill.operators.weights import identity
+from voxmill.operators.work import Operator, Work
+
+WHISPER, SECOND = "whisperx", "moonshine"
+ENGINES: tuple[Any, ...] = tuple(
+    TypeAdapter(EngineConfig).validate_python({"kind": kind, "name": kind, "model": model})
+    for kind, model in ((WHISPER, "whisper-base"), (SECOND, "moonshine-tiny-en"))
+)
+SEGMENT, RECONCILE = SegmentConfig(), ReconcileConfig()
+
+R = TypeVar("R", Segment, Hypothesis)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One recording, and everything that the pipeline says of it."""
+
+    mixed: Mixed
+    segments: tuple[Segment, ...]
+    """Kept and rejected; together the whole recording."""
+    hypotheses: dict[str, dict[str, Hypothesis]]
+    """By engine, then by segment id."""
+    consensus: dict[str, Consensus]
+    """By segment id."""
+
+
+def hear(recordings: Sequence[Mixed], say: Callable[[str], None]) -> list[Heard]:
+    """Runs segment, both engines and reconcile over each recording, as one unit each."""
+    segments = _run("segment", lambda: FindSpeech(SEGMENT), [(r, _work(r)) for r in recordings], Segment, [SEGMENT], say)
+    with_speech = [(r, _work(r, s)) for r, s in zip(recordings, segments, strict=True)]
+    heard: dict[str, list[tuple[Hypothesis, ...]]] = {}
+    for engine in ENGINES:
+        settings = [SEGMENT, engine]
+        heard[engine.name] = _run(engine.name, lambda engine=engine: Transcribe(engine), with_speech, Hypothesis, settings, say)
+    reconcile = Reconcile(RECONCILE, tuple(engine.name for engine in ENGINES))
+    results = []
+    for position, (recording, work) in enumerate(with_speech):
+        said = {name: {h.segment_id: h for h in rows[position]} for name, rows in heard.items()}
+        every = tuple(hypothesis for rows in heard.values() for hypothesis in rows[position])
+        consensus = reconcile(Work(work.unit, recordings=work.recordings, segments=work.segments, hypotheses=every))
+        results.append(Heard(recording, segments[position], said, {c.segment_id: c for c in consensus}))
+    return results
+
+
+def _work(mixed: Mixed, segments: Iterable[Segment] = ()) -> Work:
+    recording = Recording(
+        id=mixed.pcm_sha256,
+        item_id=mixed.pcm_sha256,
+        provenance=Provenance(source="mixture", url=str(mixed.path), host="local"),
+        licence=Licence(),
+        audio=str(mixed.path),
+        num_bytes=mixed.path.stat().st_size,
+        num_samples=mixed.num_samples,
+        language="en",
+    )
+    kept = tuple(segment for segment in segments if segment.rejection is None)
+    return Work(mixed.id, recordings=(recording,), parts=(Part(recording.id, 0, mixed.num_samples),), segments=kept)
+
+
+def _run(
+    name: str,
+    load: Callable[[], Operator],
+    works: Sequence[tuple[Mixed, Work]],
+    record: type[R],
+    settings: Sequence[Settings],
+    say: Callable[[str], None],
+) -> list[tuple[R, ...]]:
+    """The operator's records for each unit, from the cache where they are there; it is loaded only where one is missing."""
+    rows = TypeAdapter(tuple[record, ...])  # type: ignore[valid-type]
+    setup = [setting.model_dump_json() for setting in settings]
+    weights = [identity(model) for model in (getattr(setting, "model", None) for setting in settings) if model]
+    home = cache_root() / "heard" / f"{name}-{digest([_code(name), *setup, *weights])[:16]}"
+    home.mkdir(parents=True, exist_ok=True)
+    operator: Operator | None = None
+    results = []
+    for number, (mixed, work) in enumerate(works, 1):
+        path = home / f"{mixed.pcm_sha256}.json"
+        if not path.is_file():
+            operator = operator or load()
+            say(f"{name}: {number} of {len(works)}, {mixed.id}")
+            _write(path, rows.dump_json(tuple(operator(work)), indent=1))
+        results.append(rows.validate_json(path.read_bytes()))
+    return results
+
+
+def _code(name: str) -> str:
+    """Hash of the operators that the result depends on."""
+    folders = ["decode", "segment", *(["transcribe"] if name != "segment" else [])]
+    files = sorted(file for folder in folders for file in (REPOSITORY / "operators" / folder).glob("*.py"))
+    return digest([json.dumps(file.name) + file.read_text(encoding="utf8") for file in files])
+
+
+def _write(path: Path, content: bytes) -> None:
+    scratch = path.with_suffix(f".{os.getpid()}")
+    scratch.write_bytes(content)
+    scratch.rename(path)
