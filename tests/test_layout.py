@@ -1,0 +1,77 @@
+"""The house itself: five folders under one import name, arrows that point one way, heavy packages kept out of the start-up."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = ("manifests", "models", "operators", "pipeline", "sharding")
+MAY_IMPORT = {
+    "manifests": {"manifests"},
+    "operators": {"manifests", "operators"},
+    "sharding": {"manifests", "sharding"},
+    "models": {"manifests", "sharding", "models"},
+    "pipeline": {"manifests", "operators", "sharding", "pipeline"},
+}
+AT_THE_TOP = {
+    ".ci", ".git", ".gitignore", "LICENSE", "Makefile", "README.md", "constraints", "deploy", "manifests", "models",
+    "notebooks", "operators", "pipeline", "pyproject.toml", "sharding", "src", "tests",
+}  # fmt: skip
+HEAVY = ("torch", "ray", "whisperx", "funasr", "onnxruntime", "yt_dlp", "faster_whisper", "transformers", "wetext")
+
+
+def imports_of(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_links_are_whole(name: str) -> None:
+    module = import_module(f"voxmill.{name}")
+    assert Path(str(module.__file__)).resolve() == ROOT / name / "__init__.py"
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_arrows_point_one_way(name: str) -> None:
+    for path in (ROOT / name).rglob("*.py"):
+        for module in imports_of(path):
+            parts = module.split(".")
+            if parts[0] == "voxmill" and len(parts) > 1 and parts[1] in FOLDERS:
+                into_models = parts[1] == "models" and path.relative_to(ROOT).as_posix() == "pipeline/cli.py"
+                assert parts[1] in MAY_IMPORT[name] or into_models, f"{path.relative_to(ROOT)} imports {module}"
+
+
+def test_ray_and_duckdb_have_one_home_each() -> None:
+    homes = {"ray": {"pipeline/ray.py", "pipeline/gates.py"}, "duckdb": {"manifests/catalog.py"}}
+    for package, allowed in homes.items():
+        users = {
+            path.relative_to(ROOT).as_posix()
+            for name in FOLDERS
+            for path in (ROOT / name).rglob("*.py")
+            if any(module.split(".")[0] == package for module in imports_of(path))
+        }
+        assert users <= allowed, f"{package} is imported in {sorted(users - allowed)}"
+
+
+def test_nothing_else_at_the_top() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("no git checkout")
+    assert {line.split("/")[0] for line in listed.stdout.splitlines()} <= AT_THE_TOP
+
+
+def test_the_command_starts_without_heavy_packages() -> None:
+    code = "import sys, voxmill.pipeline.cli, voxmill.pipeline.config, voxmill.pipeline.line; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not [name for name in HEAVY if name in loaded]
