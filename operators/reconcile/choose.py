@@ -1,0 +1,145 @@
+"""Which text becomes the label: a named rule for one, two and more engines, never the order of files.
+
+* one engine: its text (`only:<engine>`);
+* two: every disagreement is a tie, so nothing can be voted on; the text of the engine preferred for the language (`prefer:<engine>`),
+  or, if the config asks for it and both give confidences, a vote by confidence;
+* three or more: the ROVER vote (`rover:<method>`), without engines that agree with no other; a word is written as an engine wrote it
+  that said it, first of all the one closest to the whole vote.
+
+Engines are aligned in the order of preference for the language, then by name. A slot is a tie where another outcome scored the same
+(with two engines: where they differ); it goes to the preferred engine, and is recorded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from voxmill.manifests.records import Hypothesis, Slot
+from voxmill.operators.reconcile.agreement import similarity
+from voxmill.operators.reconcile.rover import Ballot, Method, align, vote
+from voxmill.operators.reconcile.spelling import Spelling, groups, quote
+
+ANY = "*"
+"""In a table of preferences: every language that has no row of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voting:
+    """How votes are counted; see `rover.vote`."""
+
+    method: Method
+    alpha: float
+    null_confidence: float
+    outlier: float
+    """An engine whose mean similarity to the others is below this has no vote."""
+
+    @property
+    def by_confidence(self) -> bool:
+        return self.alpha < 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One engine's hypothesis and its normalised units."""
+
+    hypothesis: Hypothesis
+    units: tuple[str, ...]
+
+    @property
+    def confidences(self) -> list[float]:
+        """One per unit: of its words where the engine gives them, else of the text, else 0."""
+        whole = self.hypothesis.confidence or 0.0
+        values = [whole] * len(self.units)
+        words = self.hypothesis.words or ()
+        for group in groups([word.text for word in words], self.units):
+            known = [w.confidence for w in words[group.first_token : group.last_token] if w.confidence is not None]
+            if known:
+                values[group.first : group.last] = [math.fsum(known) / len(known)] * (group.last - group.first)
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A label and how it came about. The words of `slots` are in the order of the engines given; `lead` indexes them."""
+
+    text: str
+    units: tuple[str, ...]
+    rule: str
+    slots: tuple[Slot, ...]
+    lead: int
+    """The engine whose text this is, or the one closest to the vote."""
+    vote: float | None = None
+    """Mean share of the voters behind each slot's outcome; None where nothing was voted on."""
+
+
+def preference(language: str | None, prefer: Mapping[str, Sequence[str]], engines: Sequence[str]) -> list[int]:
+    """Indices of `engines`, the most trusted for the language first, those that no row names by name.
+
+    >>> preference("zh", {"zh": ["paraformer"], "*": ["whisperx"]}, ["moonshine", "whisperx", "paraformer"])
+    [2, 0, 1]
+    """
+    row = list(prefer.get(language or ANY, prefer.get(ANY, ())))
+    rank = {name: place for place, name in enumerate(row)}
+    return sorted(range(len(engines)), key=lambda k: (rank.get(engines[k], len(row)), engines[k]))
+
+
+def choose(heard: Sequence[Heard], order: Sequence[int], voting: Voting, vote_in_pairs: bool = False) -> Choice:
+    """The label of what one or more engines heard. `order` lists their indices, the most trusted first."""
+    confident = all(one.hypothesis.confidence is not None for one in heard)
+    if len(heard) > 2 or (len(heard) == 2 and vote_in_pairs and voting.by_confidence and confident):
+        return _vote(heard, order, voting)
+    lead = order[0]
+    name = heard[lead].hypothesis.engine
+    network = align([heard[k].units for k in order])
+    slots = tuple(Slot(_columns(slot, order), slot[0], len(set(slot)) > 1) for slot in network)
+    rule = f"prefer:{name}" if len(heard) > 1 else f"only:{name}"
+    return Choice(heard[lead].hypothesis.text.strip(), heard[lead].units, rule, slots, lead)
+
+
+def _vote(heard: Sequence[Heard], order: Sequence[int], voting: Voting) -> Choice:
+    voters = _voters(heard, order, voting.outlier)
+    order = [*voters, *(k for k in order if k not in voters)]
+    network = align([heard[k].units for k in order])
+    confidences = [heard[k].confidences for k in voters] if voting.by_confidence else None
+    votable = [slot[: len(voters)] for slot in network]
+    ballots = vote(votable, voting.method, voting.alpha, voting.null_confidence, confidences)
+    winners = tuple(ballot.choice for ballot in ballots if ballot.choice is not None)
+    lead = max(voters, key=lambda k: (similarity(heard[k].units, winners), -voters.index(k)))
+    slots = tuple(Slot(_columns(slot, order), b.choice, b.tie) for slot, b in zip(network, ballots, strict=True))
+    shares = [b.share for b, slot in zip(ballots, votable, strict=True) if any(slot)]
+    text = _spell(heard, [lead, *(k for k in voters if k != lead)], slots, ballots)
+    return Choice(text, winners, f"rover:{voting.method}", slots, lead, math.fsum(shares) / len(shares) if shares else None)
+
+
+def _voters(heard: Sequence[Heard], order: Sequence[int], outlier: float) -> list[int]:
+    """All engines but outliers; all of them where fewer than two would be left."""
+    kept = []
+    for k in order:
+        others = [similarity(heard[k].units, heard[other].units) for other in sorted(order) if other != k]
+        if math.fsum(others) / len(others) >= outlier:
+            kept.append(k)
+    return kept if len(kept) > 1 else list(order)
+
+
+def _columns(slot: Sequence[str | None], order: Sequence[int]) -> tuple[str | None, ...]:
+    """From the order of alignment back to the order of the engines."""
+    words: list[str | None] = [None] * len(slot)
+    for place, k in enumerate(order):
+        words[k] = slot[place]
+    return tuple(words)
+
+
+def _spell(heard: Sequence[Heard], speakers: Sequence[int], slots: Sequence[Slot], ballots: Sequence[Ballot]) -> str:
+    """Each winning word in the spelling of the first speaker that said it."""
+    spellings = [Spelling.of(one.hypothesis.text, one.units) for one in heard]
+    place = [0] * len(heard)
+    chosen = []
+    for slot, ballot in zip(slots, ballots, strict=True):
+        if ballot.choice is not None:
+            speaker = next(k for k in speakers if slot.words[k] == ballot.choice)
+            chosen.append((speaker, place[speaker]))
+        for k, word in enumerate(slot.words):
+            place[k] += word is not None
+    return quote(spellings, chosen)
