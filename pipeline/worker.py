@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import time
 import traceback
 from collections.abc import Sequence
@@ -141,12 +142,10 @@ def _summary(stage: Stage, unit: str, work: Work, rows: Sequence[Any], wall: flo
 
 
 def _cost(done: Done, attempts: int) -> dict[str, Any]:
-    import psutil
-
     return {
         "wall_s": round(done.wall_s, 4),
         "cpu_s": round(done.cpu_s, 4),
-        "max_rss_bytes": psutil.Process().memory_info().rss,
+        "max_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,  # Linux counts in KiB
         "host": platform.node(),
         "device": os.environ.get("CUDA_VISIBLE_DEVICES", "cpu") or "cpu",
         "attempts": attempts,

@@ -65,7 +65,7 @@ def test_ray_and_duckdb_have_one_home_each() -> None:
 
 
 def test_nothing_else_at_the_top() -> None:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode:
         pytest.skip("no git checkout")
     assert {line.split("/")[0] for line in listed.stdout.splitlines()} <= AT_THE_TOP

@@ -17,7 +17,7 @@ FOLDERS = ("manifests", "models", "operators", "pipeline", "sharding")
 
 
 def run(*command: str | Path) -> str:
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, cwd="/")
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, cwd="/", check=False)
     if done.returncode:
         sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stdout}{done.stderr}")
     return done.stdout

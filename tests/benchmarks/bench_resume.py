@@ -10,7 +10,6 @@ pocketsphinx, which start in seconds.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import subprocess
 import sys

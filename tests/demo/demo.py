@@ -71,7 +71,7 @@ def step(text: str) -> None:
 
 def voxmill(*arguments: str) -> None:
     out.print(f"[dim]$ voxmill {' '.join(arguments)}[/dim]")
-    code = subprocess.run([VOXMILL, *arguments]).returncode
+    code = subprocess.run([VOXMILL, *arguments], check=False).returncode
     if code:
         sys.exit(code)
 
@@ -98,7 +98,7 @@ def check_crawl(served: Served, log: Path, root: str) -> list[str]:
                 problems.append(f"{source.path} should hold no speech")
         elif source.outcome and reasons.get(source.path) != source.outcome:
             problems.append(f"{source.path} ended as {reasons.get(source.path)}, expected {source.outcome}")
-    stored = [p for p in (Path(root) / "audio").rglob("*.flac")]
+    stored = list((Path(root) / "audio").rglob("*.flac"))
     if len(stored) != 1:
         problems.append(f"the duplicate is stored {len(stored)} times")
     out.print(f"{len(requested)} addresses requested, {DISALLOWED} not among them" if not problems else "")
