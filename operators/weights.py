@@ -18,6 +18,20 @@ from pydantic import Field, TypeAdapter
 
 from voxmill.operators.weight_kinds import FolderWeights, HubWeights, PackageWeights, WeightsMissing, digest, sha256_of
 
+__all__ = [
+    "Status",
+    "Weights",
+    "WeightsMissing",
+    "default_cache",
+    "fetch",
+    "find",
+    "identity",
+    "registry",
+    "resolve",
+    "status",
+    "verify",
+]
+
 Weights = PackageWeights | HubWeights | FolderWeights
 
 

@@ -1,0 +1,97 @@
+"""Which stretches of audio a recogniser is given: long spans are cut at their quietest point, short ones share a window.
+
+A model of fixed input length costs the same for 3 s as for 30 s, so neighbours travel together with the real pause between them.
+Pure arithmetic on samples; nothing here knows a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from voxmill.operators.engines import Audio, Span
+
+FRAME = 320
+"""Grain at which loudness is judged when a span is cut: 20 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A span, or a part of one that was too long: `owner` is the index of the span it came from."""
+
+    start: int
+    end: int
+    owner: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Neighbouring pieces that are heard together, from the start of the first to the end of the last."""
+
+    pieces: tuple[Piece, ...]
+
+    @property
+    def start(self) -> int:
+        return self.pieces[0].start
+
+    @property
+    def end(self) -> int:
+        return self.pieces[-1].end
+
+    def owner(self, start: float, end: float) -> int:
+        """Index of the span that a word at `[start, end)` belongs to: the one that holds its midpoint, else the nearest."""
+        middle = (start + end) / 2
+        return min(self.pieces, key=lambda piece: max(piece.start - middle, middle - piece.end, 0)).owner
+
+
+def cut(audio: Audio, spans: Sequence[Span], limit: int) -> list[Piece]:
+    """The spans as pieces of at most `limit` samples. A piece that was cut keeps at least a quarter of the limit."""
+    pieces = []
+    for owner, span in enumerate(spans):
+        start = span.start
+        while span.end - start > limit:
+            earliest, latest = start + limit // 2, min(start + limit, span.end - limit // 4)
+            middle = _quietest(audio, earliest, latest)
+            pieces.append(Piece(start, middle, owner))
+            start = middle
+        pieces.append(Piece(start, span.end, owner))
+    return pieces
+
+
+def pack(pieces: Sequence[Piece], limit: int, max_pause: int) -> list[Window]:
+    """As few windows of at most `limit` samples as possible; among those, the ones parted at the longest pauses.
+
+    A pause longer than `max_pause` parts windows always. A piece longer than the limit stands alone.
+    """
+    last = len(pieces)
+    best: list[tuple[int, int, int]] = [(0, 0, last)] * (
+        last + 1
+    )  # for pieces[i:]: windows, - pauses at cuts, end of the first
+    for first in reversed(range(last)):
+        options = []
+        for end in range(first + 1, last + 1):
+            pause = pieces[end - 1].start - pieces[end - 2].end if end - first > 1 else 0
+            if end - first > 1 and (pieces[end - 1].end - pieces[first].start > limit or pause > max_pause):
+                break
+            windows, pauses, _ = best[end]
+            after = pieces[end].start - pieces[end - 1].end if end < last else 0
+            options.append((windows + 1, pauses - after, end))
+        best[first] = min(options)
+    packed, first = [], 0
+    while first < last:
+        end = best[first][2]
+        packed.append(Window(tuple(pieces[first:end])))
+        first = end
+    return packed
+
+
+def _quietest(audio: Audio, earliest: int, latest: int) -> int:
+    """Middle of the frame with the least energy in `[earliest, latest)`."""
+    frames = max((latest - earliest) // FRAME, 1)
+    region = audio[earliest : earliest + frames * FRAME]
+    if len(region) < frames * FRAME:
+        return earliest
+    energy = np.square(region.reshape(frames, FRAME)).sum(axis=1)
+    return earliest + int(energy.argmin()) * FRAME + FRAME // 2
