@@ -1,0 +1,94 @@
+"""The worker: commits once, takes a poisoned unit apart, and lets no member of a unit spoil the others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+import stages
+from factory import provenance, recording
+from voxmill.manifests.commit import NondeterministicError, commit_bytes
+from voxmill.manifests.parquet import records_bytes
+from voxmill.manifests.records import Recording
+from voxmill.operators.work import Operator
+from voxmill.pipeline.executor import Job
+from voxmill.pipeline.ledger import Ledger
+from voxmill.pipeline.local import LocalExecutor
+from voxmill.pipeline.run import Run
+from voxmill.pipeline.stage import Resources, Stage
+from voxmill.pipeline.worker import StageError, Worker
+
+CRAWL = Stage("crawl", stages.Decoded, Recording, (), "v1", Resources())
+
+
+def decode(operator: type[Operator]) -> Stage:
+    return Stage("decode", operator, Recording, ("crawl",), "v1", Resources())
+
+
+def run_with(tmp_path: Path, *titles: str) -> Run:
+    """A run in which unit `g` has crawled one recording of each title."""
+    run = Run(str(tmp_path))
+    rows = [recording(f"r{i}", provenance=replace(provenance(), title=title)) for i, title in enumerate(titles)]
+    commit_bytes(Ledger(run).fragment(CRAWL, "g"), records_bytes(rows, Recording))
+    return run
+
+
+def outcome(run: Run, stage: Stage) -> list[str]:
+    return [r.rejection.reason if r.rejection else "kept" for r in Ledger(run).read(stage, "g")]
+
+
+def test_commits_and_then_skips(tmp_path: Path) -> None:
+    run, stage = run_with(tmp_path, "good", "good"), decode(stages.Decoded)
+    worker = Worker(run.root, stage, [CRAWL])
+    first, again = worker("g"), worker("g")
+    assert (first.kept, first.skipped, again.skipped) == (2, False, True)
+    assert Ledger(run).attempts(stage, "g") == 1
+
+
+def test_a_member_that_raises_is_quarantined_alone(tmp_path: Path) -> None:
+    run, stage = run_with(tmp_path, "good", "bad", "good"), decode(stages.Decoded)
+    Worker(run.root, stage, [CRAWL])("g")
+    assert outcome(run, stage) == ["kept", "decode.failed", "kept"]
+    rejection = Ledger(run).read(stage, "g")[1].rejection
+    assert "cannot be decoded" in rejection.detail
+    assert "voxmill replay" in rejection.detail
+
+
+def test_a_member_that_kills_its_worker_is_quarantined_alone(tmp_path: Path) -> None:
+    run, stage = run_with(tmp_path, "good", "poison", "good"), decode(stages.Decoded)
+    job = Job("decode", partial(Worker, run.root, stage, [CRAWL]), ("g",), Resources())
+    LocalExecutor().run([job], lambda done: None)
+    assert outcome(run, stage) == ["kept", "decode.failed", "kept"]
+
+
+def test_a_broken_set_up_stops_the_run_and_rejects_nothing(tmp_path: Path) -> None:
+    run, stage = run_with(tmp_path, "good", "good"), decode(stages.Broken)
+    with pytest.raises(StageError, match="no weights"):
+        Worker(run.root, stage, [CRAWL])("g")
+    assert not Ledger(run).is_done(stage, "g")
+
+
+def test_innocent_units_that_were_killed_twice_give_the_same_rows(tmp_path: Path) -> None:
+    run, stage = run_with(tmp_path, "good", "good"), decode(stages.Decoded)
+    Ledger(run).begin(stage, "g")
+    Ledger(run).begin(stage, "g")
+    Worker(run.root, stage, [CRAWL])("g")
+    assert outcome(run, stage) == ["kept", "kept"]
+
+
+def test_rejected_recordings_do_not_reach_the_next_stage(tmp_path: Path) -> None:
+    run = run_with(tmp_path, "good", "bad")
+    first, second = decode(stages.Decoded), Stage("later", stages.Decoded, Recording, ("decode",), "v1", Resources())
+    Worker(run.root, first, [CRAWL])("g")
+    Worker(run.root, second, [first])("g")
+    assert outcome(run, second) == ["kept"]
+
+
+def test_other_bytes_under_the_same_name_are_an_error(tmp_path: Path) -> None:
+    run, stage = run_with(tmp_path, "good"), decode(stages.Decoded)
+    Ledger(run).commit(stage, "g", [recording("a")], {})
+    with pytest.raises(NondeterministicError):
+        Ledger(run).commit(stage, "g", [recording("b")], {})

@@ -1,0 +1,37 @@
+"""Operators that tests run through the real worker and executors: simple, and some with a poisoned member."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+
+from voxmill.manifests.ids import segment_id
+from voxmill.manifests.records import Recording, Segment
+from voxmill.operators.work import Work
+
+
+class WholeParts:
+    """One segment for every part."""
+
+    def __call__(self, work: Work) -> list[Segment]:
+        return [Segment(segment_id(p.recording_id, p.start, p.end), p.recording_id, p.start, p.num_samples) for p in work.parts]
+
+
+class Decoded:
+    """Recordings as they come; raises on one titled `bad`, kills its process on one titled `poison`."""
+
+    def __call__(self, work: Work) -> list[Recording]:
+        for recording in work.recordings:
+            if recording.provenance.title == "bad":
+                raise ValueError("cannot be decoded")
+            if recording.provenance.title == "poison":
+                os.kill(os.getpid(), signal.SIGKILL)
+        return [replace(r, num_samples=16000) for r in work.recordings]
+
+
+class Broken:
+    """Fails on everything in the same way, as with missing weights."""
+
+    def __call__(self, work: Work) -> list[Recording]:
+        raise RuntimeError("no weights")
