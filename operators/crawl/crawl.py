@@ -1,0 +1,193 @@
+"""Items to recordings: every item fetched, or the reason why not."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, replace
+from datetime import datetime, timezone
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, Literal
+
+import fsspec
+from pydantic import Field
+
+from voxmill.manifests.commit import staged
+from voxmill.manifests.records import Item, Licence, Recording
+from voxmill.operators.crawl import licence
+from voxmill.operators.crawl.deny import DenyList
+from voxmill.operators.crawl.download import Facts, discard, download, part_file, sha256_of
+from voxmill.operators.crawl.errors import CrawlError, Denied, NotFound, TooLarge, Unsupported
+from voxmill.operators.crawl.extract import Extractor, clear_parts
+from voxmill.operators.crawl.fetcher import Fetcher, FetchSettings
+from voxmill.operators.crawl.files import is_local
+from voxmill.operators.crawl.found import file_path
+from voxmill.operators.crawl.gate import HostGate
+from voxmill.operators.crawl.store import Store
+from voxmill.operators.work import Work
+
+
+class CrawlConfig(FetchSettings):
+    """What is fetched and kept."""
+
+    obey_robots: Literal[True] = True
+    """robots.txt is obeyed. Written here to be seen; it cannot be switched off."""
+    obey_opt_outs: Literal[True] = True
+    """X-Robots-Tag, TDMRep and robots meta tags are obeyed; neither can this."""
+    max_bytes: int = Field(default=2 * 1024**3, ge=1)
+    """Largest file."""
+    max_seconds: float = Field(default=43_200.0, gt=0)
+    """Longest recording, where a feed, an extractor or a playlist says how long it is."""
+    copy_local: bool = False
+    """Copy local files into the run; else they are used where they are, and must stay there."""
+
+
+class Crawl:
+    """Fetches the items of a unit in order. Cheap to make and to send to a worker: connections are opened there."""
+
+    def __init__(self, config: CrawlConfig, audio_dir: str, gate: HostGate) -> None:
+        self.config = config
+        self.audio_dir = audio_dir
+        self.gate = gate
+        self._deny = DenyList(config.deny)
+        self._store = Store(audio_dir)
+        self._fetcher: Fetcher | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.config, self.audio_dir, self.gate)
+
+    def __call__(self, work: Work) -> list[Recording]:
+        return [self.fetch(item) for item in work.items]
+
+    def fetch(self, item: Item) -> Recording:
+        """One item. A fetch that succeeded once is not repeated: its receipt gives the same recording again."""
+        if item.rejection:
+            return Recording(item.id, item.id, item.provenance, item.licence, rejection=item.rejection)
+        try:
+            if entry := self._deny.address(item.provenance.url):
+                raise Denied(f"denied by {entry!r}")
+            receipt = self._store.read(_receipt(item))
+            if receipt is None or not (receipt["name"] is None or self._store.has(receipt["name"])):
+                receipt = self._fetched(item)
+                self._store.write_once(_receipt(item), receipt)
+            if self._deny.content(receipt["sha256"]):
+                raise Denied(f"content sha256:{receipt['sha256']}")
+            return self._recording(item, receipt)
+        except CrawlError as error:
+            return Recording(item.id, item.id, item.provenance, item.licence, rejection=error.rejection())
+
+    def close(self) -> None:
+        if self._fetcher is not None:
+            self._fetcher.close()
+
+    def _fetched(self, item: Item) -> dict[str, Any]:
+        """Fetches and stores the bytes of an item; what is to be remembered of it. Raises CrawlError."""
+        if item.kind in ("file", "manifest"):
+            return self._file(item)
+        return self._stream(item) if item.kind == "hls" else self._download(item)
+
+    def _download(self, item: Item) -> dict[str, Any]:
+        with part_file(self._store.scratch, item.id) as part:
+            got = download(self._web(), item.provenance.url, part, self.config.max_bytes)
+            receipt = self._kept(item, part, got.sha256, got.num_bytes, got.facts, resumed_at=got.resumed_at)
+        discard(Path(part.name))
+        return receipt
+
+    def _stream(self, item: Item) -> dict[str, Any]:
+        with part_file(self._store.scratch, item.id) as part:  # its lock is all that is used of it
+            target = Path(part.name).with_suffix(".hls")
+            got = Extractor(self._web()).stream(item.provenance.url, target, self.config.max_bytes, self.config.max_seconds)
+            with target.open("rb") as file:
+                receipt = self._kept(item, file, got.sha256, got.num_bytes, got.facts, num_parts=got.num_parts)
+        clear_parts(target)
+        discard(Path(part.name))
+        return receipt
+
+    def _file(self, item: Item) -> dict[str, Any]:
+        address = file_path(item.provenance.url)
+        try:
+            with open(address, "rb") if is_local(address) else fsspec.open(address, "rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                if size > self.config.max_bytes:
+                    raise TooLarge(f"{size} bytes, the limit is {self.config.max_bytes}")
+                if is_local(address) and not self.config.copy_local and _plain(address):
+                    sha256 = sha256_of(file)
+                    return {"sha256": sha256, "num_bytes": size, "name": None, "audio": os.path.abspath(address), "facts": {}}
+                with staged(self._store.uri(item.id)) as copy:
+                    sha256 = _copy(file, copy)
+                    return self._kept(item, copy, sha256, size, Facts(item.provenance.url, status=0))
+        except FileNotFoundError as error:
+            raise NotFound(str(error)) from error
+        except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
+            raise Unsupported(str(error)) from error
+
+    def _kept(self, item: Item, file: BinaryIO, sha256: str, num_bytes: int, facts: Facts, **evidence: int) -> dict[str, Any]:
+        """Commits the bytes unless they are denied, and beside them, once, the evidence of the fetch."""
+        if self._deny.content(sha256):
+            raise Denied(f"content sha256:{sha256}")
+        name = self._store.put(file, sha256)
+        said = {key: value for key, value in asdict(facts).items() if value is not None}
+        self._store.write_once(
+            f"{name}.evidence.json",
+            {
+                "item": item.id,
+                "url": item.provenance.url,
+                "fetched_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                "user_agent": self.config.user_agent,
+                "sha256": sha256,
+                "num_bytes": num_bytes,
+                **said,
+                **evidence,
+            },
+        )
+        audio = f"{PurePosixPath(self._store.root).name}/{name}"
+        facts_kept = json.loads(json.dumps(said)) if facts.status else {}
+        return {"sha256": sha256, "num_bytes": num_bytes, "name": name, "audio": audio, "facts": facts_kept}
+
+    def _recording(self, item: Item, receipt: dict[str, Any]) -> Recording:
+        facts = receipt["facts"]
+        said = {key: facts.get(key) for key in ("final_url", "content_type", "etag", "last_modified", "permission")}
+        return Recording(
+            id=receipt["sha256"],
+            item_id=item.id,
+            provenance=replace(item.provenance, **said),
+            licence=_licence(item, facts.get("link")),
+            audio=receipt["audio"],
+            num_bytes=receipt["num_bytes"],
+            language=item.language,
+            domain=item.domain,
+        )
+
+    def _web(self) -> Fetcher:
+        if self._fetcher is None:
+            self._fetcher = Fetcher(self.config, self.gate)
+        return self._fetcher
+
+
+def _licence(item: Item, link: str | None) -> Licence:
+    """The listing's licence; where it found none, what the header of the media says."""
+    if item.licence.name != "unknown" or not link:
+        return item.licence
+    stated = licence.of_headers(link)
+    return stated if stated.name != "unknown" else item.licence
+
+
+def _receipt(item: Item) -> str:
+    return f"receipts/{item.id[:2]}/{item.id}.json"
+
+
+def _plain(path: str) -> bool:
+    """Whether a path can be written in a record and opened from there as it is; other files are copied."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return "::" not in path and "://" not in path
+
+
+def _copy(source: Any, target: BinaryIO) -> str:
+    source.seek(0)
+    while block := source.read(1 << 20):
+        target.write(block)
+    target.flush()
+    return sha256_of(target)

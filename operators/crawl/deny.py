@@ -1,0 +1,36 @@
+"""The run's deny-list: hosts, addresses and contents that are never fetched or kept, whoever asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from urllib.parse import urlsplit
+
+from voxmill.manifests.ids import archive_key
+
+
+class DenyList:
+    """Entries: a host (`example.org`, with its subdomains), a URL or URL glob (`https://example.org/private/*`), `sha256:<hex>`.
+
+    >>> deny = DenyList(["example.org", "https://a.net/x/*"])
+    >>> deny.address("http://www.example.org/a.mp3"), deny.address("https://a.net/x/1"), deny.address("https://a.net/y")
+    ('example.org', 'https://a.net/x/*', None)
+    """
+
+    def __init__(self, entries: Iterable[str]) -> None:
+        self._entries = tuple(entry.strip() for entry in entries)
+        self._hashes = {e.removeprefix("sha256:").lower() for e in self._entries if e.startswith("sha256:")}
+
+    def address(self, url: str) -> str | None:
+        """The entry that forbids this address, or None."""
+        key, host = archive_key(url), (urlsplit(url).hostname or "").lower().rstrip(".")
+        for entry in self._entries:
+            if "://" in entry:
+                if fnmatchcase(key, entry) or key == archive_key(entry):
+                    return entry
+            elif host and (host == entry.lower() or host.endswith("." + entry.lower().removeprefix("*."))):
+                return entry
+        return None
+
+    def content(self, sha256: str) -> bool:
+        return sha256 in self._hashes

@@ -1,0 +1,81 @@
+"""Something to fetch, as a listing finds it; and how it becomes an `Item`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from voxmill.manifests.ids import digest, item_id
+from voxmill.manifests.records import Item, Licence, Provenance, Rejection
+from voxmill.operators.crawl.licence import UNKNOWN, of_config
+
+if TYPE_CHECKING:
+    from voxmill.operators.crawl.sources import SourceConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An address of audio and what the place that led to it says of it."""
+
+    url: str
+    kind: Literal["http", "hls", "file", "manifest"] = "http"
+    page_url: str | None = None
+    title: str | None = None
+    author: str | None = None
+    published: str | None = None
+    licence: Licence = UNKNOWN
+    language: str | None = None
+    domain: str | None = None
+    seconds: float | None = None
+    """Duration as stated, which is only a claim."""
+    host: str | None = None
+    rejection: Rejection | None = None
+
+    def item(self, source: SourceConfig) -> Item:
+        """What the config states of the source is stronger than what the source says of itself."""
+        provenance = Provenance(
+            source=source.name,
+            url=self.url,
+            page_url=self.page_url,
+            host=self.host
+            or (urlsplit(self.url).netloc.rpartition("@")[2].lower() if self.kind in ("http", "hls") else "local"),
+            title=_text(self.title),
+            author=_text(self.author),
+            published=_text(self.published),
+        )
+        return Item(
+            id=digest(["unread", source.name, self.url]) if self.rejection else item_id(_key(self.url)),
+            provenance=provenance,
+            licence=of_config(source.licence) if source.licence else self.licence,
+            kind=self.kind,
+            language=source.language or _text(self.language),
+            domain=source.domain or self.domain,
+            rejection=self.rejection,
+        )
+
+
+def file_uri(path: str | os.PathLike[str]) -> str:
+    """A `file:` URI of any path, its bytes percent-encoded: names need not be UTF-8, records must be."""
+    return Path(os.path.abspath(path)).as_uri()
+
+
+def file_path(uri: str) -> str:
+    """The inverse of `file_uri`, and what it is given if that is no `file:` URI.
+
+    >>> file_path("file:///a%20b%FF.wav").encode("utf-8", "surrogateescape")
+    b'/a b\\xff.wav'
+    """
+    return os.fsdecode(unquote_to_bytes(urlsplit(uri).path)) if uri.lower().startswith("file:") else uri
+
+
+def _key(url: str) -> str:
+    """In object stores `#` and `?` are parts of a name, not separators."""
+    return url if url.startswith(("http", "file:")) else url.replace("#", "%23").replace("?", "%3F")
+
+
+def _text(value: str | None) -> str | None:
+    """Text that a record can hold: lone surrogates would not survive UTF-8."""
+    return value.encode("utf-8", "replace").decode().strip() or None if value else None
