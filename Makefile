@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE =
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help install demo test lint types unit wheel clean pins
+.PHONY: help install demo test lint types unit wheel readme oracles clean pins
 .DEFAULT_GOAL := help
 
 help:
@@ -45,6 +45,10 @@ oracles:
 
 unit: install oracles
 	$(BIN)/pytest -q -n 2 --dist loadgroup
+
+# The tables of the README, from the code.
+readme: install
+	$(BIN)/python -m cogapp -r -I tests README.md
 
 wheel: install
 	$(BIN)/python tests/wheel.py

@@ -58,7 +58,7 @@ class Worker:
         except Exception:  # noqa: BLE001 - the one boundary where an operator's error becomes an outcome
             bad = self._isolate(unit, work)
             rows = list(operator(work.without(bad)))
-        rows = insert(stage, work, rows, bad) if work.members() else rows
+        rows = [self._portable(row) for row in (insert(stage, work, rows, bad) if work.members() else rows)]
         done = _summary(stage, unit, work, rows, time.monotonic() - wall, time.process_time() - cpu)
         ledger.commit(stage, unit, rows, _cost(done, attempts + 1))
         return done
@@ -86,6 +86,13 @@ class Worker:
             fields[name] = fields.get(name, ()) + tuple(rows)
         fields["recordings"] = tuple(openable(self._run, r) for r in fields.get("recordings", ()))
         return Work(**fields)
+
+    def _portable(self, row: Any) -> Any:
+        """A recording's audio inside the run is stored relative to it, so that a run can be moved or copied."""
+        prefix = self._run.uri("")
+        if isinstance(row, Recording) and row.audio and row.audio.startswith(prefix):
+            return replace(row, audio=row.audio[len(prefix) :])
+        return row
 
     def _isolate(self, unit: str, work: Work) -> dict[str, str]:
         """Which members die or fail alone, with why. Their results are thrown away: only the whole unit's count.
