@@ -1,0 +1,103 @@
+"""FunASR's `AutoModel` on a local folder: safe loading, and batches of spans of like length.
+
+Nothing is downloaded, no code from a model's folder runs, and pickles are read as weights only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from voxmill.manifests.records import SAMPLE_RATE
+from voxmill.operators.engines import Clip, Span, Transcript
+from voxmill.operators.transcribe.settings import EngineSettings
+from voxmill.operators.weights import identity, resolve
+
+SHORTEST = SAMPLE_RATE * 25 // 1000
+"""One analysis frame: below it there are no features, and no text."""
+
+Raw = dict[str, Any]
+"""One result of FunASR: `text`, and where it found words `timestamp`, a list of [start, end] in milliseconds."""
+
+
+class FunAsr:
+    """A loaded FunASR recogniser. `model` names its weights; `network` is the torch module."""
+
+    def __init__(self, config: EngineSettings, batch_seconds: float) -> None:
+        folder = resolve(config.model)
+        with warnings.catch_warnings(), _weights_only():
+            warnings.simplefilter("ignore")
+            from funasr import AutoModel
+
+            self._auto = AutoModel(
+                model=str(folder),
+                device="cuda:0" if config.device == "cuda" else "cpu",
+                ncpu=config.threads,
+                frontend_conf={"dither": 0.0},  # noise added to the features would change the text from run to run
+                trust_remote_code=False,
+                disable_update=True,
+                disable_pbar=True,
+                disable_log=True,
+                log_level="ERROR",
+            )
+        self.model = identity(config.model)
+        self.network = self._auto.model
+        self.tokenizer = self._auto.kwargs["tokenizer"]
+        self._batch = int(batch_seconds * SAMPLE_RATE)
+
+    def transcribe(
+        self, clips: Sequence[Clip], read: Callable[[Sequence[Raw], Sequence[Span]], list[Transcript]], **options: Any
+    ) -> list[list[Transcript]]:
+        """One list per clip, one transcript per span, in order. `read` makes transcripts of the raw results of one batch."""
+        jobs = [(clip, span) for clip in clips for span in clip.spans]
+        found = [Transcript("", words=())] * len(jobs)
+        for rows in batches([span.end - span.start for _, span in jobs], self._batch):
+            raws = self._generate([clip.audio[span.start : span.end] for clip, span in (jobs[row] for row in rows)], options)
+            for row, transcript in zip(rows, read(raws, [jobs[row][1] for row in rows]), strict=True):
+                found[row] = transcript
+        flat = iter(found)
+        return [list(islice(flat, len(clip.spans))) for clip in clips]
+
+    def _generate(self, audios: Sequence[Any], options: dict[str, Any]) -> list[Raw]:
+        """One raw result per audio of a batch. A batch without a single token comes back as one empty result, or as none."""
+        raws: list[Raw] = self._auto.generate(list(audios), batch_size=len(audios), **options)
+        if len(raws) == len(audios):
+            return raws
+        if any(raw.get("text") for raw in raws):
+            raise RuntimeError(f"FunASR gave {len(raws)} results for {len(audios)} clips")
+        return [{"text": ""} for _ in audios]
+
+
+def batches(lengths: Sequence[int], limit: int) -> Iterator[list[int]]:
+    """Indices of audios of like length, so that `longest x count` stays within `limit` samples; too short ones are left out.
+
+    >>> list(batches([16000, 48000, 10, 16000], 50000))
+    [[0, 3], [1]]
+    """
+    batch: list[int] = []
+    for row in sorted((row for row, length in enumerate(lengths) if length >= SHORTEST), key=lambda row: lengths[row]):
+        if batch and lengths[row] * (len(batch) + 1) > limit:
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+@contextlib.contextmanager
+def _weights_only() -> Iterator[None]:
+    """While FunASR reads its checkpoint: `torch.load` refuses anything but tensors, whatever its caller says."""
+    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
