@@ -44,10 +44,9 @@ def run_command(
         _dry_run(settings, run)
         return
     stop_at: Until = until  # type: ignore[assignment]
-    with open_gate(kind, run, settings.crawl, address or settings.executor.address) as gate:
-        run_line(
-            settings, run, _executor(kind, address or settings.executor.address), gate, Progress(quiet=quiet), until=stop_at
-        )
+    engine = _executor(kind, address or settings.executor.address)
+    with open_gate(kind, run, settings.crawl) as gate:
+        run_line(settings, run, engine, gate, Progress(quiet=quiet), until=stop_at)
     if not quiet and until == "pack":
         stats_command(root, None, [], None, as_json=False, as_csv=False)
 
