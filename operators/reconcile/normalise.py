@@ -34,6 +34,7 @@ _SPELLED = regex.compile(r"\b[a-z](?: [a-z]\b)+")
 _INITIALS = regex.compile(r"\b(?:\p{L}\.){2,}")
 _CLOCK = regex.compile(r"(?<=\d):(?=\d\d)")
 _MINUS = regex.compile(r"(?<!\S)-(?=\d)")
+_NO_WORD = regex.compile(r"(?<!\S)[^\p{L}\p{N}\s]+(?!\S)")
 _SAME_NUMERAL = str.maketrans("两〇幺", "二零一")
 
 
@@ -98,7 +99,7 @@ class Normaliser:
         if rules == "zh":
             text = self._spoken_chinese(text)
         elif rules == "en":
-            text = unicodedata.normalize("NFKC", self._english(_MINUS.sub("minus ", _CLOCK.sub("", _join_initials(text)))))
+            text = self._figures_in_english(text)
         if rules != "en":
             text = _PUNCTUATION.sub(" ", _APOSTROPHE.sub("", text))
         if rules == "zh":
@@ -106,6 +107,11 @@ class Normaliser:
         fillers = self._fillers.get(rules, frozenset())
         kept = tuple(unit for unit in units(text) if unit not in fillers)
         return Normalised(join(kept), kept)
+
+    def _figures_in_english(self, text: str) -> str:
+        text = _INITIALS.sub(lambda initials: initials[0].replace(".", ""), text)
+        text = unicodedata.normalize("NFKC", self._english(_MINUS.sub("minus ", _CLOCK.sub("", text))))
+        return str(_NO_WORD.sub(" ", text))  # it leaves points and currency signs that belong to no figure
 
     def _spoken_chinese(self, text: str) -> str:
         text = _LETTER_HYPHEN_DIGIT.sub(" ", text)  # the hyphen of `gpt-4` is no minus
@@ -118,10 +124,6 @@ def _rules(text: str, language: str | None) -> str:
     if language is None and regex.search(r"\p{Han}", text) and not regex.search(r"[\p{Hiragana}\p{Katakana}]", text):
         return "zh"
     return language or ""
-
-
-def _join_initials(text: str) -> str:
-    return str(_INITIALS.sub(lambda initials: initials[0].replace(".", ""), text))
 
 
 def fold(text: str) -> str:

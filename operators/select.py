@@ -1,0 +1,81 @@
+"""The operator: each segment's tier, split and weight, or the reason why it is not kept; the rules are in `verdict.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from voxmill.manifests.ids import digest
+from voxmill.manifests.reasons import reject
+from voxmill.manifests.records import Consensus, Recording, Segment, Selection, Split
+from voxmill.operators.verdict import DEV, TEST, Evidence, SelectConfig, verdict, verdicts_sql
+from voxmill.operators.work import Work
+
+__all__ = ["Select", "SelectConfig", "fence", "split_of", "verdicts_sql"]
+
+
+def split_of(recording_id: str, dev: float = DEV, test: float = TEST) -> Split:
+    """The split of a recording and of all that comes from it: a hash, so that nothing ever moves when something is added."""
+    place = int(digest(["split", recording_id])[:16], 16) / 2**64
+    return "test" if place < test else "dev" if place < test + dev else "train"
+
+
+def fence(rates: Sequence[float], ranges: float) -> tuple[float, float]:
+    """Tukey's fence: the quartiles (linear between neighbours), and `ranges` times their distance beyond them."""
+    low, high = _quantile(rates, 0.25), _quantile(rates, 0.75)
+    return low - ranges * (high - low), high + ranges * (high - low)
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    ordered = sorted(values)
+    place = (len(ordered) - 1) * share
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] * (1.0 - (place - below)) + ordered[above] * (place - below)
+
+
+class Select:
+    """One selection per segment. What an earlier stage rejected passes through with its reason."""
+
+    def __init__(self, config: SelectConfig) -> None:
+        self.config = config
+
+    def __call__(self, work: Work) -> list[Selection]:
+        recordings = {recording.id: recording for recording in work.recordings}
+        consensus = {one.segment_id: one for one in work.consensus}
+        fences = self._fences(work.segments, consensus)
+        return [
+            self._select(recordings[segment.recording_id], segment, consensus[segment.id], fences.get(segment.recording_id))
+            for segment in work.segments
+        ]
+
+    def _fences(self, segments: Sequence[Segment], consensus: dict[str, Consensus]) -> dict[str, tuple[float, float]]:
+        if self.config.rate_fence is None:
+            return {}
+        rates: dict[str, list[float]] = {}
+        for segment in segments:
+            if consensus[segment.id].rejection is None:
+                rates.setdefault(segment.recording_id, []).append(consensus[segment.id].chars_per_second)
+        enough = self.config.rate_segments
+        return {key: fence(values, self.config.rate_fence) for key, values in rates.items() if len(values) >= enough}
+
+    def _select(
+        self, recording: Recording, segment: Segment, consensus: Consensus, rates: tuple[float, float] | None
+    ) -> Selection:
+        split = split_of(recording.id, self.config.dev_share, self.config.test_share)
+        if consensus.rejection is not None:
+            return Selection(segment.id, "rejected", split, 0.0, consensus.rejection)
+        evidence = Evidence(
+            licence=recording.licence.name,
+            language=consensus.language,
+            language_confidence=consensus.language_confidence,
+            chars=round(consensus.chars_per_second * segment.seconds),
+            chars_per_second=consensus.chars_per_second,
+            fence=rates,
+            repeated_ngrams=consensus.repeated_ngrams,
+            compression_ratio=consensus.compression_ratio,
+            confidence=consensus.confidence,
+            agreement=consensus.agreement,
+        )
+        tier, reason, detail = verdict(evidence, self.config)
+        weight = {"high": 1.0, "weak": self.config.weak_weight}.get(tier, 0.0)
+        return Selection(segment.id, tier, split, weight, reject(reason, detail) if reason else None)
