@@ -48,6 +48,7 @@ decode.failed          | the decoder died or failed on this item twice; quaranti
 segment.no_speech      | no speech in this span | lower `segment.threshold`
 segment.too_short      | speech shorter than `segment.min_seconds`, with no neighbour to merge with | lower `segment.min_seconds`
 segment.failed         | the detector died or failed on this item twice; quarantined | see the detail and its reproduce command
+transcribe.language    | the recording's stated language is none of this engine's `languages` | drop `skip_other_languages`, or add the language
 transcribe.failed      | the engine died or failed on this segment twice; quarantined | see the detail and its reproduce command
 reconcile.no_text      | every engine heard nothing: no speech, or an event | none
 reconcile.one_empty    | one engine heard nothing where another heard words | none

@@ -34,7 +34,6 @@ class MoonshineConfig(EngineSettings):
     device: Literal["cpu"] = "cpu"
     compute_type: Literal["auto"] = "auto"
     """The weights decide: int8."""
-    languages: tuple[str, ...] = ("en",)
     max_seconds: float = Field(default=30.0, gt=1, le=64)
     """Longest audio heard at once (the model was trained on 30 s); longer spans are cut at their quietest point."""
     tokens_per_second: float = Field(default=6.5, gt=0)

@@ -10,7 +10,6 @@ import numpy as np
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.operators.engines import Audio, Clip, Span, TimedWord, Transcript
 from voxmill.operators.transcribe.settings import EngineSettings
-from voxmill.operators.transcribe.sharing import confidence
 from voxmill.operators.weights import identity, resolve
 
 FRAME = SAMPLE_RATE // 100
@@ -23,11 +22,13 @@ class PocketSphinxConfig(EngineSettings):
     model: str = "pocketsphinx-en-us"
     device: Literal["cpu"] = "cpu"
     compute_type: Literal["auto"] = "auto"
-    languages: tuple[str, ...] = ("en",)
 
 
 class PocketSphinx:
-    """One decoder with the US English model. Lower case, no punctuation; a pronunciation variant `read(2)` is the word `read`."""
+    """One decoder with the US English model. Lower case, no punctuation; a pronunciation variant `read(2)` is the word `read`.
+
+    It gives no confidence: the posterior of its words is 1 nearly everywhere.
+    """
 
     def __init__(self, config: PocketSphinxConfig) -> None:
         folder = resolve(config.model)
@@ -57,7 +58,5 @@ class PocketSphinx:
             if segment.word[0] not in "<[+":  # silence and noises
                 edges = (segment.start_frame * FRAME, (segment.end_frame + 1) * FRAME)
                 start, end = (min(span.start + edge, span.end) for edge in edges)
-                chance = self._decoder.logmath.exp(segment.prob)
-                words.append(TimedWord(segment.word.split("(")[0], start, end, min(chance, 1.0)))
-        text = " ".join(word.text for word in words)
-        return Transcript(text, tuple(words), confidence(word.confidence for word in words), language="en")
+                words.append(TimedWord(segment.word.split("(")[0], start, end))
+        return Transcript(" ".join(word.text for word in words), tuple(words), language="en")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -13,9 +13,6 @@ ComputeType = Literal["auto", "int8", "int8_float16", "float16", "bfloat16", "fl
 
 class EngineSettings(Settings):
     """The common part of each engine's settings. An engine is one entry of `engines:` in a run's config."""
-
-    how_not_what: ClassVar[frozenset[str]] = frozenset({"device", "threads", "gpus", "batch_size"})
-    """Settings that change how the work is done, not what is asked for: recorded, but not part of a stage's fingerprint."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     """How hypotheses, statistics and rules name this engine; unique in a run."""

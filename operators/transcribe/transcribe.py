@@ -1,0 +1,113 @@
+"""Segments to hypotheses: reads a unit's audio once per part, lets one engine hear it, and writes down what it heard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from voxmill.manifests.reasons import reject
+from voxmill.manifests.records import Hypothesis, Part, Segment, Word
+from voxmill.operators.decode.audio import read
+from voxmill.operators.engines import Clip, Span, Transcriber, Transcript
+from voxmill.operators.transcribe.moonshine import Moonshine, MoonshineConfig
+from voxmill.operators.transcribe.paraformer import Paraformer, ParaformerConfig
+from voxmill.operators.transcribe.pocketsphinx import PocketSphinx, PocketSphinxConfig
+from voxmill.operators.transcribe.sensevoice import SenseVoice, SenseVoiceConfig
+from voxmill.operators.transcribe.whisperx import WhisperX, WhisperXConfig
+from voxmill.operators.work import Work
+
+EngineConfig = Annotated[
+    WhisperXConfig | MoonshineConfig | ParaformerConfig | SenseVoiceConfig | PocketSphinxConfig, Field(discriminator="kind")
+]
+"""One entry of `transcribe:` in a config; `kind` says which engine. Another engine is another file, and a name here and in `load`."""
+
+DIGITS = 5
+"""Decimals of every confidence: more would differ between machines, and say nothing."""
+
+
+def load(config: EngineConfig) -> Transcriber:
+    """The engine that the settings describe, with its weights in memory. Raises WeightsMissing."""
+    match config:
+        case WhisperXConfig():
+            return WhisperX(config)
+        case MoonshineConfig():
+            return Moonshine(config)
+        case ParaformerConfig():
+            return Paraformer(config)
+        case SenseVoiceConfig():
+            return SenseVoice(config)
+        case PocketSphinxConfig():
+            return PocketSphinx(config)
+
+
+class Transcribe:
+    """One engine on one unit: a hypothesis for every segment, in the unit's order."""
+
+    def __init__(self, config: EngineConfig, engine: Transcriber | None = None) -> None:
+        self._config = config
+        self._engine = engine or load(config)
+
+    def __call__(self, work: Work) -> list[Hypothesis]:
+        """Raises what the engine raises: the pipeline takes the unit apart to find the segment that did it."""
+        languages = {recording.id: recording.language for recording in work.recordings}
+        heard: dict[str, Hypothesis] = {}
+        jobs = []
+        for part in work.parts:
+            segments = _within(part, work.segments)
+            if not self._config.hears(languages[part.recording_id]):
+                heard |= {segment.id: self._skipped(segment, languages[part.recording_id]) for segment in segments}
+            elif segments:
+                jobs.append(_Job.of(segments, work.recording(part.recording_id).audio, languages[part.recording_id]))
+        for job, transcripts in zip(jobs, self._engine.transcribe([job.clip for job in jobs]), strict=True):
+            for segment, transcript in zip(job.segments, transcripts, strict=True):
+                heard[segment.id] = self._hypothesis(segment, transcript, job.start)
+        return [heard[segment.id] for segment in work.segments]
+
+    def _hypothesis(self, segment: Segment, transcript: Transcript, offset: int) -> Hypothesis:
+        words = transcript.words
+        return Hypothesis(
+            segment.id,
+            self._config.name,
+            self._engine.model,
+            transcript.text,
+            words=None
+            if words is None
+            else tuple(Word(w.text, offset + w.start, offset + w.end, _round(w.confidence)) for w in words),
+            confidence=_round(transcript.confidence),
+            language=transcript.language,
+            language_confidence=_round(transcript.language_confidence),
+            no_speech=_round(transcript.no_speech),
+        )
+
+    def _skipped(self, segment: Segment, language: str | None) -> Hypothesis:
+        rejection = reject("transcribe.language", f"{language} is not one of {', '.join(self._config.languages)}")
+        return Hypothesis(segment.id, self._config.name, self._engine.model, "", rejection=rejection)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """The segments of one part, and the one stretch of audio that holds them all, from `start` on."""
+
+    segments: Sequence[Segment]
+    start: int
+    clip: Clip
+
+    @classmethod
+    def of(cls, segments: Sequence[Segment], audio: str | None, language: str | None) -> _Job:
+        if audio is None:
+            raise ValueError(f"recording {segments[0].recording_id} has segments but no audio")
+        start, end = segments[0].start, max(segment.end for segment in segments)
+        spans = tuple(Span(segment.start - start, segment.end - start) for segment in segments)
+        return cls(segments, start, Clip(read(audio, start, end - start), spans, language))
+
+
+def _within(part: Part, segments: Sequence[Segment]) -> list[Segment]:
+    of_part = [s for s in segments if s.recording_id == part.recording_id and part.start <= s.start < part.end]
+    return sorted(of_part, key=lambda segment: segment.start)
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, DIGITS)
