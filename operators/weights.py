@@ -97,8 +97,7 @@ def resolve(name_or_path: str, cache_dir: Path | None = None, offline: bool | No
         hint = f"did you mean {near[0]}? " if near else ""
         raise WeightsMissing(name_or_path, f"neither a known name nor a folder; {hint}", "voxmill models list")
     root = cache_dir or default_cache()
-    name = name_or_path.partition("@")[0]
-    return weights.here(name, root) or weights.obtain(name, root, is_offline() if offline is None else offline)
+    return weights.here(name_or_path, root) or weights.obtain(name_or_path, root, is_offline() if offline is None else offline)
 
 
 def fetch(name: str, cache_dir: Path | None = None) -> Path:
@@ -111,12 +110,11 @@ def verify(name_or_path: str, cache_dir: Path | None = None) -> list[str]:
     weights = find(name_or_path)
     if weights is None:
         return [] if Path(name_or_path).expanduser().is_dir() else [f"{name_or_path}: neither a known name nor a folder"]
-    name = name_or_path.partition("@")[0]
-    folder = weights.here(name, cache_dir or default_cache())
+    folder = weights.here(name_or_path, cache_dir or default_cache())
     unpinned = isinstance(weights, HubWeights) and weights.revision is None
     if folder is None:
-        return ["unpinned: no revision is known"] * unpinned + [f"not here: {weights.fix(name)}"]
-    problems = [f"unpinned: the commit here is {folder.name}; write {name}@{folder.name} to keep it"] * unpinned
+        return ["unpinned: no revision is known"] * unpinned + [f"not here: {weights.fix(name_or_path)}"]
+    problems = [f"unpinned: the commit here is {folder.name}; write {name_or_path}@{folder.name} to keep it"] * unpinned
     for file, sha256 in sorted(weights.pins(folder).items()):
         if not (folder / file).is_file():
             problems.append(f"{file} is missing")
