@@ -63,10 +63,12 @@ class SampleReader:
             words = fs.cat_file(path, start=row.json_offset, end=row.json_offset + row.json_size)
         except FileNotFoundError:
             raise ShardError(file, "missing, though the shard is committed") from None
-        return _checked(file, row, sound, words)
+        _check(file, row, sound, words)
+        return StoredSample(row.key, flac.decode(sound), json.loads(words))
 
 
-def _samples(root: str, shard: ShardSummary, on_damage: OnDamage | None) -> Iterator[StoredSample]:
+def raw_samples(root: str, shard: ShardSummary, on_damage: OnDamage | None = None) -> Iterator[tuple[Member, bytes, bytes]]:
+    """(row, FLAC bytes, JSON bytes) of every sample of a shard, checked and not decoded. Raises ShardError, as `read_run`."""
     file = beside(root, shard.tar)
     try:
         rows = read_members(root, shard)
@@ -80,14 +82,18 @@ def _samples(root: str, shard: ShardSummary, on_damage: OnDamage | None) -> Iter
         return
     with source:
         for row in rows:
+            sound, words = _span(source, row.flac_offset, row.flac_size), _span(source, row.json_offset, row.json_size)
             try:
-                sample = _checked(
-                    file, row, _span(source, row.flac_offset, row.flac_size), _span(source, row.json_offset, row.json_size)
-                )
+                _check(file, row, sound, words)
             except ShardError as error:
                 _tell(error, on_damage)
-                continue
-            yield sample
+            else:
+                yield row, sound, words
+
+
+def _samples(root: str, shard: ShardSummary, on_damage: OnDamage | None) -> Iterator[StoredSample]:
+    for row, sound, words in raw_samples(root, shard, on_damage):
+        yield StoredSample(row.key, flac.decode(sound), json.loads(words))
 
 
 def _span(source: Any, offset: int, size: int) -> bytes:
@@ -96,7 +102,7 @@ def _span(source: Any, offset: int, size: int) -> bytes:
     return blob
 
 
-def _checked(file: str, row: Member, sound: bytes, words: bytes) -> StoredSample:
+def _check(file: str, row: Member, sound: bytes, words: bytes) -> None:
     for blob, size, sha256, suffix in (
         (sound, row.flac_size, row.audio_sha256, "flac"),
         (words, row.json_size, row.json_sha256, "json"),
@@ -105,7 +111,6 @@ def _checked(file: str, row: Member, sound: bytes, words: bytes) -> StoredSample
             raise ShardError(file, f"cut short: {row.key}.{suffix} has {len(blob)} of {size} bytes")
         if hashlib.sha256(blob).hexdigest() != sha256:
             raise ShardError(file, f"damaged: {row.key}.{suffix} differs from its digest in the sidecar")
-    return StoredSample(row.key, flac.decode(sound), json.loads(words))
 
 
 def _tell(error: ShardError, on_damage: OnDamage | None) -> None:
