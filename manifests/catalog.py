@@ -1,0 +1,254 @@
+"""A run as a database: DuckDB views over its Parquet tables, for Python and for the `duckdb` command line.
+
+`catalog_sql` writes the script that the pipeline keeps as `RUN/catalog.sql`. It names every file, never a pattern: it is the list of
+the tables that belong to the run, replaced in one step. The views themselves are in `catalog.sql` beside this module.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import fsspec
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.fs
+import pyarrow.parquet as pq
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+
+from voxmill.manifests import records
+from voxmill.manifests.parquet import read_table
+from voxmill.manifests.reasons import REASONS
+from voxmill.manifests.schema import SCHEMA_VERSION, SchemaError, check_version, schema_of
+
+RECORDS: dict[str, type] = {
+    "items": records.Item,
+    "recordings": records.Recording,
+    "units": records.Unit,
+    "segments": records.Segment,
+    "hypotheses": records.Hypothesis,
+    "consensus": records.Consensus,
+    "labels": records.Labels,
+    "selections": records.Selection,
+}
+"""The tables that hold records. From segments on they have one more column, `unit`, unless the record has a field of that name."""
+
+
+def _columns(text: str = "", whole: str = "", real: str = "") -> list[pa.Field[Any]]:
+    kinds = ((text, pa.string()), (whole, pa.int64()), (real, pa.float64()))
+    return [pa.field(name, kind) for names, kind in kinds for name in names.split()]
+
+
+SAMPLES: pa.Schema = pa.schema(_columns("shard key segment_id recording_id split licence tier", "num_samples"))
+"""What the views need of the table of packed samples; it may have more."""
+
+COSTS: pa.Schema = pa.schema(_columns("unit stage engine host device", "max_rss_bytes attempts", "wall_s cpu_s"))
+"""What one stage spent on one unit. Crawling and decoding have units of their own: groups of listed items."""
+
+ALIASES = {"agreement": "weak"}
+"""`select.agreement` is what people say for the agreement that keeps a segment."""
+
+_FILES = "-- files: "
+
+
+class CatalogError(Exception):
+    """The catalog cannot be opened or asked; the message is one line with the cause and the fix."""
+
+
+def table_schemas() -> dict[str, pa.Schema]:
+    """The columns of every table of a run."""
+    unit = pa.field("unit", pa.string())
+    schemas = {name: schema_of(record) for name, record in RECORDS.items()}
+    for name in ("segments", "hypotheses", "labels", "selections"):
+        schemas[name] = schemas[name].append(unit)
+    return {**schemas, "samples": SAMPLES, "costs": COSTS}
+
+
+def catalog_sql(files: Mapping[str, Sequence[str]]) -> str:
+    """The script that makes a run's views, for `cd RUN && duckdb -init catalog.sql`.
+
+    `files` holds the Parquet files of each table, relative to the run; a table without files is an empty view.
+    """
+    listed = {name: list(files.get(name, ())) for name in table_schemas()}
+    sources = {name: _parquet(paths) if paths else _nothing(name) for name, paths in listed.items()}
+    return _FILES + json.dumps(listed) + "\n" + _script(sources, f"read_text({_quote('run.json')})")
+
+
+def open_catalog(run_root: str) -> Any:
+    """An in-memory DuckDB connection with the views of a run at a path or fsspec URL.
+
+    Parquet is read where it lies: by DuckDB itself on a local disk, through pyarrow and fsspec anywhere else, and an older
+    schema version through its migrations. Raises CatalogError, SchemaError.
+    """
+    root = run_root.rstrip("/")
+    files = _files_of(root)
+    run = json.dumps(_run_json(root))
+    con = duckdb.connect()
+    sources = {name: _source(con, root, name, files.get(name, [])) for name in table_schemas()}
+    con.execute(_script(sources, f"(SELECT {_quote(run)} AS content)"))
+    return con
+
+
+def query(con: Any, sql: str) -> pa.Table:
+    """The answer to one SELECT; any other statement is refused. Raises CatalogError."""
+    try:
+        statements = con.extract_statements(sql)
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise CatalogError("only a single SELECT can be asked of a run: its tables are never changed here")
+        table: pa.Table = con.sql(sql).to_arrow_table()
+    except duckdb.Error as error:
+        raise CatalogError(f"the query fails: {str(error).splitlines()[0]}") from error
+    return table
+
+
+def what_if(con: Any, thresholds: Mapping[str, Any]) -> pa.Table:
+    """Hours by tier under other thresholds of `select`, from the stored columns: nothing is run again.
+
+    Keys are `select.<threshold>` or `<threshold>`; `select.agreement` stands for `select.weak`. Raises CatalogError.
+    """
+    kinds = dict(con.execute("SELECT column_name, column_type FROM (DESCRIBE thresholds)").fetchall())
+    names = {name: _threshold(name, kinds) for name in thresholds}
+    given = ", ".join(f"{name}={value}" for name, value in thresholds.items())
+    arguments = ", ".join(f"{name} := ?::{kinds[name]}" for name in names.values())
+    values = [_value(names[name], value, kinds) for name, value in thresholds.items()]
+    try:
+        table: pa.Table = con.sql(f"FROM what_if({arguments})", params=values).to_arrow_table()
+    except duckdb.Error as error:
+        raise CatalogError(f"{given}: not a value of this kind ({str(error).splitlines()[0]})") from error
+    return table
+
+
+def _threshold(name: str, known: Iterable[str]) -> str:
+    """The threshold of that name. Raises CatalogError with the nearest one that exists."""
+    bare = name.removeprefix("select.")
+    bare = ALIASES.get(bare, bare)
+    if bare in known:
+        return bare
+    near = difflib.get_close_matches(bare, sorted({*known, *ALIASES}), n=1, cutoff=0.0)
+    raise CatalogError(f"no threshold `{name}`; did you mean `select.{near[0]}`?")
+
+
+def _value(name: str, value: Any, kinds: Mapping[str, str]) -> Any:
+    """A threshold's value as the views take it. To them NULL says *as it was*, so a fence that is off is a negative one."""
+    if value is None and name == "rate_fence":
+        return -1.0
+    if value is None:
+        raise CatalogError(f"select.{name} needs a value: only `select.rate_fence` can be null (no fence)")
+    return value.split(",") if kinds[name].endswith("[]") and isinstance(value, str) else value
+
+
+def _files_of(root: str) -> dict[str, list[str]]:
+    """The file list in the first line of a run's catalog.sql."""
+    try:
+        first = _read(f"{root}/catalog.sql").partition("\n")[0]
+    except FileNotFoundError:
+        _run_json(root)  # the better message where there is no run at all
+        raise CatalogError(f"the run at {root} has no tables yet: finish it with the same `voxmill run` command") from None
+    if not first.startswith(_FILES):
+        raise CatalogError(f"{root}/catalog.sql was not written by voxmill: delete it and continue the run to write it again")
+    files: dict[str, list[str]] = json.loads(first.removeprefix(_FILES))
+    return files
+
+
+def _run_json(root: str) -> dict[str, Any]:
+    try:
+        run: dict[str, Any] = json.loads(_read(f"{root}/run.json"))
+    except FileNotFoundError:
+        raise CatalogError(
+            f"no run at {root} (run.json is missing): start one with `voxmill run -c CONFIG -o {root}`"
+        ) from None
+    check_version(int(run.get("schema_version", SCHEMA_VERSION)), f"{root}/run.json")
+    return run
+
+
+def _read(uri: str) -> str:
+    with fsspec.open(uri, "rb") as source:
+        text: str = source.read().decode()
+    return text
+
+
+def _source(con: Any, root: str, name: str, files: Sequence[str]) -> str:
+    """What a table's view selects from: files, nothing, or an Arrow object registered with the connection."""
+    if not files:
+        return _nothing(name)
+    uris = [f"{root}/{file}" for file in files]
+    fs, _ = url_to_fs(root)
+    paths = [url_to_fs(uri)[1] for uri in uris]
+    versions = {_version(fs, path, uri, name) for path, uri in zip(paths, uris, strict=True)}
+    if versions != {SCHEMA_VERSION}:
+        con.register(f"{name}_files", pa.concat_tables([read_table(uri, RECORDS[name]) for uri in uris]))
+    elif isinstance(fs, LocalFileSystem):
+        return _parquet(paths)
+    else:
+        handler = pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(fs))  # type: ignore[abstract]
+        con.register(f"{name}_files", pyarrow.dataset.dataset(paths, filesystem=handler, format="parquet"))
+    return f"{name}_files"
+
+
+def _version(fs: Any, path: str, uri: str, name: str) -> int:
+    """The schema version of a file of a table. Raises SchemaError where it is newer or columns are missing."""
+    try:
+        with fs.open(path, "rb") as source:
+            schema = pq.read_schema(source)
+    except FileNotFoundError:
+        raise CatalogError(
+            f"{uri} is missing: continue the run with the same `voxmill run` command to write it again"
+        ) from None
+    except pa.ArrowInvalid as error:
+        raise SchemaError(f"{uri} is no readable Parquet file ({error}): continue the run to write it again") from error
+    stated = (schema.metadata or {}).get(b"voxmill.schema_version")
+    version = check_version(int(stated) if stated else SCHEMA_VERSION, uri)
+    missing = [column for column in table_schemas()[name].names if column not in schema.names]
+    if missing and version == SCHEMA_VERSION:
+        raise SchemaError(f"{uri} does not hold the table `{name}`: missing {missing}; continue the run to write it again")
+    return version
+
+
+def _script(sources: Mapping[str, str], run: str) -> str:
+    lines = [f"CREATE OR REPLACE VIEW {name} AS FROM {source};" for name, source in sources.items()]
+    lines.append(f"CREATE OR REPLACE VIEW run AS FROM {run};")
+    rows = ",\n    ".join(f"({', '.join(map(_quote, (r.name, r.stage, r.meaning, r.advice)))})" for r in REASONS.values())
+    lines.append(f"CREATE OR REPLACE VIEW reasons AS FROM (VALUES\n    {rows}\n) AS reasons(reason, stage, meaning, advice);")
+    return "\n".join(lines) + "\n\n" + _views()
+
+
+@cache
+def _views() -> str:
+    return Path(__file__).with_name("catalog.sql").read_text(encoding="utf-8")
+
+
+def _parquet(paths: Sequence[str]) -> str:
+    return f"read_parquet([{', '.join(map(_quote, paths))}])"
+
+
+def _nothing(name: str) -> str:
+    """No rows, with the columns of a table."""
+    columns = ", ".join(f"NULL::{sql_type(field.type)} AS {_identifier(field.name)}" for field in table_schemas()[name])
+    return f"(SELECT {columns} WHERE false)"
+
+
+def sql_type(arrow: pa.DataType) -> str:
+    """The DuckDB type of an Arrow type that records use.
+
+    >>> sql_type(pa.list_(pa.struct([("a", pa.int64())])))
+    'STRUCT("a" BIGINT)[]'
+    """
+    if pa.types.is_list(arrow):
+        return sql_type(arrow.value_type) + "[]"
+    if pa.types.is_struct(arrow):
+        return f"STRUCT({', '.join(f'{_identifier(f.name)} {sql_type(f.type)}' for f in arrow)})"
+    return {pa.string(): "VARCHAR", pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN"}[arrow]
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,110 @@
+"""`voxmill stats`: what a run kept and why, from its DuckDB catalog, for people (rich tables) and for machines (JSON, CSV)."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import json
+import math
+import sys
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+from rich.console import Console
+
+from voxmill.manifests.catalog import CatalogError, open_catalog, query
+from voxmill.manifests.catalog import what_if as judge_again
+from voxmill.pipeline.run import RunError
+from voxmill.pipeline.stats_tables import show
+
+DIMENSIONS = ("language", "domain", "host", "source", "licence", "tier", "bandwidth", "reason")
+"""What audio can be broken down by."""
+
+
+def print_stats(
+    run_root: str,
+    by: str | None = None,
+    what_if: Mapping[str, Any] | None = None,
+    sql: str | None = None,
+    *,
+    as_json: bool = False,
+    as_csv: bool = False,
+    limit: int = 25,
+    console: Console | None = None,
+) -> None:
+    """Prints the funnel, retention, losses and costs of a run; or one breakdown, one what-if, or the answer to one SELECT.
+
+    `limit` bounds the rows of each table for people; machines get every row. CSV holds one table: the funnel, where nothing
+    else is asked for. Raises RunError, SchemaError: one line with the fix.
+    """
+    try:
+        con = open_catalog(run_root)
+        if sql is not None:
+            sections = {"query": query(con, sql)}
+        elif what_if:
+            sections = {"what_if": judge_again(con, what_if)}
+        elif by is not None:
+            sections = _breakdown(con, _dimension(by))
+        else:
+            sections = {"funnel": query(con, "FROM funnel")} if as_csv else _overview(con)
+    except CatalogError as error:
+        raise RunError(str(error)) from None
+    if as_json:
+        rows = {name: _for_json(table.to_pylist()) for name, table in sections.items()}
+        print(json.dumps(next(iter(rows.values())) if len(rows) == 1 else rows, ensure_ascii=False))
+    elif as_csv:
+        _write_csv(next(iter(sections.values())))
+    else:
+        show(sections, console or Console(), limit)
+
+
+def _overview(con: Any) -> dict[str, pa.Table]:
+    dimensions = {f"retention_by_{d}": f"FROM retention_by_{d}" for d in DIMENSIONS if d != "reason"}
+    views = {
+        "funnel": "FROM funnel", **dimensions, "rejections": "FROM rejections", "marginal_loss": "FROM marginal_loss",
+        "cost_by_stage": "FROM cost_by_stage", "cost": "FROM cost", "conservation": "FROM conservation",
+    }  # fmt: skip
+    return {name: query(con, view) for name, view in views.items()}
+
+
+def _breakdown(con: Any, dimension: str) -> dict[str, pa.Table]:
+    """Retention by one property, and how each of its values fares at every stage."""
+    stages = f"""
+        SELECT {dimension} AS value, stage, count(*) AS rows_in, count(*) FILTER (kept) AS rows_kept,
+            coalesce(sum(num_samples), 0) / 16000 AS seconds_in, coalesce(sum(num_samples) FILTER (kept), 0) / 16000 AS seconds_kept
+        FROM verdicts GROUP BY ALL ORDER BY value, min(position), stage"""
+    tables = {f"retention_by_{dimension}": query(con, f"FROM retention_by_{dimension}")}
+    if dimension not in ("tier", "reason"):  # those two are verdicts themselves: a funnel by them says nothing
+        tables[f"stages_by_{dimension}"] = query(con, stages)
+    return tables
+
+
+def _dimension(name: str) -> str:
+    if name in DIMENSIONS:
+        return name
+    near = difflib.get_close_matches(name, DIMENSIONS, n=1, cutoff=0.0)[0]
+    raise RunError(f"no breakdown by `{name}`; did you mean `{near}`? There are {', '.join(DIMENSIONS)}; for others use --sql")
+
+
+def _write_csv(table: pa.Table) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(table.column_names)
+    for row in table.to_pylist():
+        writer.writerow(
+            json.dumps(_for_json(v), ensure_ascii=False) if isinstance(v, (dict, list)) else v for v in row.values()
+        )
+
+
+def _for_json(value: Any) -> Any:
+    """What JSON can hold: exact integers of any size, null for NaN, text for the rest."""
+    if isinstance(value, dict):
+        return {str(k): _for_json(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_for_json(v) for v in value]
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

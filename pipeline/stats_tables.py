@@ -1,0 +1,217 @@
+"""What `voxmill stats` shows to people: rich tables, times in the unit that fits, a bar where a share is worth a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Rows = list[dict[str, Any]]
+
+
+def show(sections: Mapping[str, pa.Table], console: Console, limit: int) -> None:
+    """Prints every section; at most `limit` rows of each."""
+    for name, table in sections.items():
+        rows: Rows = table.to_pylist()
+        if name == "funnel":
+            _funnel(console, rows)
+        elif name.startswith("retention_by_"):
+            if len(rows) > 1 or len(sections) < 4:  # in the overview, a property with one value explains nothing
+                _retention(console, name.removeprefix("retention_by_"), rows, limit)
+        elif name.startswith("stages_by_"):
+            _stages(console, name.removeprefix("stages_by_"), rows, limit)
+        elif name in _SHOW:
+            _SHOW[name](console, rows, limit)
+        else:
+            _any(console, table.column_names, rows, limit)
+
+
+def _funnel(console: Console, rows: Rows) -> None:
+    unit, scale = _unit(row["seconds_in"] for row in rows)
+    table = _table(
+        "Funnel", "stage", "of", "in:", "kept:", "rejected:", " ", f"audio in ({unit}):", "kept:", "rejected:", "kept:", " "
+    )
+    for row in rows:
+        sign = Text("=") if row["balanced"] else Text("≠", style="bold red")
+        share = _share_kept(row)
+        counts = [f"{row[f'rows_{k}']:,}" for k in ("in", "kept", "rejected")]
+        times = [_time(row[f"seconds_{k}"] / scale) for k in ("in", "kept", "rejected")]
+        table.add_row(row["stage"], row["counted"], *counts, sign, *times, _percent(share), _bar(share))
+    console.print(table)
+    for row in rows:
+        lost = row["rows_in"] - row["rows_kept"] - row["rows_rejected"]
+        if lost:
+            fix = "has not answered for them: continue the run with the same `voxmill run` command"
+            console.print(
+                f"{lost:,} of {row['rows_in']:,} {row['counted']}: {row['stage']} {fix}", style="red", highlight=False
+            )
+
+
+def _retention(console: Console, dimension: str, rows: Rows, limit: int) -> None:
+    unit, scale = _unit(row["source_s"] for row in rows)
+    table = _table(
+        f"Retention by {dimension}", dimension, "spans:", f"audio ({unit}):", "speech:", "kept:", "of audio:", "of speech:", " "
+    )
+    for row in rows[:limit]:
+        times = [_time(row[k] / scale) for k in ("source_s", "speech_s", "kept_s")]
+        shares = _percent(row["kept_of_source"]), _percent(row["kept_of_speech"]), _bar(row["kept_of_source"])
+        value = "not judged" if dimension == "tier" and row["value"] is None else row["value"]
+        table.add_row(_value(value), f"{row['num_spans']:,}", *times, *shares)
+    _print(console, table, len(rows), limit)
+
+
+def _stages(console: Console, dimension: str, rows: Rows, limit: int) -> None:
+    """One line per value, one column per stage: the share of the audio (before decoding: of the items) that the stage kept."""
+    stages = list(dict.fromkeys(row["stage"] for row in sorted(rows, key=lambda r: _ORDER.index(r["stage"].partition(":")[0]))))
+    shares: dict[str | None, dict[str, float | None]] = {}
+    for row in rows:
+        shares.setdefault(row["value"], {})[row["stage"]] = _share_kept(row)
+    table = _table(f"Kept by each stage, by {dimension}", dimension, *(f"{stage}:" for stage in stages))
+    for value, line in list(shares.items())[:limit]:
+        table.add_row(_value(value), *(_percent(line.get(stage)) for stage in stages))
+    _print(console, table, len(shares), limit)
+
+
+_ORDER = ("list", "crawl", "decode", "segment", "transcribe", "reconcile", "select", "pack")
+
+
+def _rejections(console: Console, rows: Rows, limit: int) -> None:
+    unit, scale = _unit(row["seconds"] for row in rows)
+    table = _table("Why the rest was not kept", "reason", "rows:", f"audio ({unit}):", "meaning")
+    for row in rows[:limit]:
+        engine = row["stage"].partition(":")[2]
+        name = f"{row['reason']} ({engine})" if engine else row["reason"]
+        table.add_row(name, f"{row['num_rows']:,}", _time(row["seconds"] / scale), row["meaning"] or "")
+    _print(console, table, len(rows), limit)
+
+
+def _marginal(console: Console, rows: Rows, limit: int) -> None:
+    if not rows:
+        return
+    unit, scale = _unit(row["failing_s"] for row in rows)
+    table = _table("Marginal loss of each filter", "filter", f"breaks it ({unit}):", "breaks only it:", "of what is kept:")
+    for row in rows[:limit]:
+        times = [_time(row[k] / scale) for k in ("failing_s", "marginal_s")]
+        table.add_row(
+            row["reason"], *times, f"+{_percent(row['marginal_of_kept'])}" if row["marginal_of_kept"] is not None else ""
+        )
+    _print(console, table, len(rows), limit)
+
+
+def _cost_by_stage(console: Console, rows: Rows, limit: int) -> None:
+    if not rows:
+        return
+    unit, scale = _unit(row["wall_hours"] * 3600 for row in rows)
+    heads = ("units:", f"wall ({unit}):", "CPU:", "x real time:", "wall per kept:", "CPU per kept:", "peak GB:", "retries:")
+    table = _table("Cost", "stage", "device", *heads)
+    for row in rows[:limit]:
+        hours = [_time(row[k] * 3600 / scale) for k in ("wall_hours", "cpu_hours")]
+        ratios = [_number(row[k]) for k in ("times_real_time", "wall_per_kept_hour", "cpu_per_kept_hour", "max_rss_gb")]
+        table.add_row(row["stage"], row["device"] or "", f"{row['num_units']:,}", *hours, *ratios, str(row["retries"] or 0))
+    _print(console, table, len(rows), limit)
+
+
+def _cost(console: Console, rows: Rows, limit: int) -> None:
+    row = rows[0]
+    unit, scale = _unit([row["source_hours"] * 3600])
+    audio, speech, kept = (_time(row[f"{k}_hours"] * 3600 / scale) for k in ("source", "speech", "kept"))
+    line = f"{audio} {unit} of audio, {speech} of it speech, {kept} kept"
+    if row["wall_per_kept_hour"] is not None:
+        wall, cpu, gpu = (_number(row[f"{k}_per_kept_hour"]) for k in ("wall", "cpu", "gpu"))
+        line += f"; per kept hour {wall} h of work ({cpu} CPU hours, {gpu} GPU hours)"
+    console.print(line, highlight=False)
+
+
+def _conservation(console: Console, rows: Rows, limit: int) -> None:
+    """Says nothing on a sound run."""
+    for row in rows[:limit]:
+        console.print(
+            f"{row['stage']} {row['id']}: {row['what']}: expected {row['expected']}, found {row['found']}",
+            style="red",
+            highlight=False,
+        )
+    if rows:
+        advice = "`voxmill verify` names what is missing; FROM conservation lists all"
+        console.print(f"in = kept + rejected fails in {len(rows):,} places: {advice}", style="bold red", highlight=False)
+
+
+def _what_if(console: Console, rows: Rows, limit: int) -> None:
+    unit, scale = _unit(row["hours_now"] * 3600 for row in rows)
+    table = _table("What if", "tier", "segments now:", "then:", f"audio now ({unit}):", "then:", "change:")
+    for row in rows:
+        now, then = row["hours_now"] * 3600 / scale, row["hours_then"] * 3600 / scale
+        change = f"{(then - now) / now:+.1%}" if now else ""
+        style = "bold" if row["tier"] == "kept" else ""
+        cells = (f"{row['segments_now']:,}", f"{row['segments_then']:,}", _time(now), _time(then), change)
+        table.add_row(row["tier"], *cells, style=style)
+    console.print(table)
+
+
+_SHOW: Mapping[str, Any] = {
+    "rejections": _rejections, "marginal_loss": _marginal, "cost_by_stage": _cost_by_stage, "cost": _cost,
+    "conservation": _conservation, "what_if": _what_if,
+}  # fmt: skip
+
+
+def _any(console: Console, columns: Sequence[str], rows: Rows, limit: int) -> None:
+    table = _table(None, *columns)
+    for row in rows[:limit]:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    _print(console, table, len(rows), limit)
+
+
+def _table(title: str | None, *heads: str) -> Table:
+    """A head that ends in a colon is right-aligned: numbers."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
+    for head in heads:
+        name = head.removesuffix(":")
+        table.add_column(
+            name, justify="right" if head.endswith(":") else "left", no_wrap=name != "meaning", overflow="ellipsis"
+        )
+    return table
+
+
+def _print(console: Console, table: Table, total: int, limit: int) -> None:
+    console.print()
+    console.print(table)
+    if total > limit:
+        console.print(f"… and {total - limit:,} more: --json and --csv show all", style="dim", highlight=False)
+
+
+def _value(value: str | None) -> Text:
+    return Text("not known", style="dim") if value is None else Text(value)
+
+
+def _unit(seconds: Iterable[float | None]) -> tuple[str, float]:
+    """The unit in which the largest of these reads well, and its seconds."""
+    largest = max((s or 0.0 for s in seconds), default=0.0)
+    return ("h", 3600.0) if largest >= 3600 else ("min", 60.0) if largest >= 120 else ("s", 1.0)
+
+
+def _time(value: float) -> str:
+    return f"{value:,.1f}"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}" if 0 < abs(value) < 1 else f"{value:.1f}"
+
+
+def _share_kept(row: Mapping[str, Any]) -> float | None:
+    """Of the audio that entered a stage; of the rows, where nothing is decoded yet."""
+    of = "rows" if row["stage"] in ("list", "crawl") or not row["seconds_in"] else "seconds"
+    return row[f"{of}_kept"] / row[f"{of}_in"] if row[f"{of}_in"] else None
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"
+
+
+def _bar(share: float | None, width: int = 16) -> Text:
+    eighths = round((share or 0.0) * width * 8)
+    return Text("█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip(), style="green")
