@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,7 @@ from voxmill.operators.select import Select
 from voxmill.operators.transcribe.transcribe import Transcribe
 from voxmill.operators.weights import identity
 from voxmill.operators.work import Operator
+from voxmill.pipeline import amend
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.listing import ITEMS, RECORDINGS, UNITS
 from voxmill.pipeline.run import Run
@@ -37,12 +39,16 @@ HEAVY = Resources(workers=1, cpus=0.4)
 def build(config: RunConfig, run: Run, gate: HostGate) -> dict[str, Stage]:
     """Every stage of the line by name, in order.
 
+    `run` may be new; where it is not, `select` also depends on what was amended since its sources were listed.
+
     Fetching and decoding are not fingerprinted: what was fetched stays, and a new limit holds for new items.
     """
     crawl = Stage(
         "crawl", partial(Crawl, config.crawl, run.audio_dir, gate), Recording, ("items",), "v1", _cost(config, "crawl", LIGHT)
     )
     decode = Stage("decode", partial(Decode, config.decode), Recording, ("crawl",), "v1", _cost(config, "decode", LIGHT))
+    recordings = replace(RECORDINGS, fingerprint=amend.fingerprint(amend.find(run, config.sources)))
+    amended = {"recordings": recordings} if recordings != RECORDINGS else {}
     segment = _stage(
         config, "segment", partial(FindSpeech, config.segment), Segment, {}, ("units", "recordings"), config.segment, LIGHT
     )
@@ -76,12 +82,12 @@ def build(config: RunConfig, run: Run, gate: HostGate) -> dict[str, Stage]:
         "select",
         partial(Select, config.select),
         Selection,
-        {"segment": segment, "reconcile": reconcile},
+        {"segment": segment, "reconcile": reconcile, **amended},
         ("recordings",),
         config.select,
         LIGHT,
     )
-    stages = [ITEMS, crawl, decode, UNITS, RECORDINGS, segment, *engines, reconcile, select]
+    stages = [ITEMS, crawl, decode, UNITS, recordings, segment, *engines, reconcile, select]
     return {stage.name: stage for stage in stages}
 
 
@@ -96,7 +102,8 @@ def _stage(
     cost: Resources,
 ) -> Stage:
     fingerprint = _fingerprint(name, settings, reads)
-    return Stage(name, make, writes, (*units, *(s.name for s in reads.values())), fingerprint, _cost(config, name, cost))
+    names = dict.fromkeys((*units, *(s.name for s in reads.values())))
+    return Stage(name, make, writes, tuple(names), fingerprint, _cost(config, name, cost))
 
 
 def _fingerprint(name: str, settings: Settings, reads: Mapping[str, Stage]) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from voxmill import __version__
 from voxmill.operators.crawl.gate import HostGate
 from voxmill.operators.crawl.sources import List
+from voxmill.pipeline import amend
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.executor import Executor, Job
@@ -61,10 +62,12 @@ def run_line(
         if until == "crawl":
             return
         units = [unit.id for unit in listing.units()]
+        amendments = amend.find(run, config.sources)
+        amend.write(run, stages["recordings"], units, amendments)
         _run_stages(run, stages, [s for s in stages.values() if s.kind in MODEL_STAGES], units, executor, progress)
         if until == "pack":
             _pack(run, stages, config, state["buckets"], executor, progress)
-        files = write_tables(run, [s for s in stages.values() if s.kind in COSTED], sample_tables(run))
+        files = write_tables(run, [s for s in stages.values() if s.kind in COSTED], amendments, sample_tables(run))
         progress.say(f"tables: {len(files)} in {run.uri('manifests')}, views in {run.uri('catalog.sql')}")
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from voxmill.manifests.commit import commit_bytes
 from voxmill.manifests.ids import digest
@@ -57,7 +58,8 @@ class Listing:
             if not exists(self._listed(key)):
                 commit_bytes(self._listed(key), records_bytes(expand(source), Item))
         self._write_groups(number, list(fresh))
-        commit_bytes(self._generation(number, "json"), json.dumps({"sources": list(fresh)}).encode())
+        state = {"sources": list(fresh), "facts": {s.name: {"licence": s.licence, "domain": s.domain} for s in fresh.values()}}
+        commit_bytes(self._generation(number, "json"), json.dumps(state, sort_keys=True).encode())
         return number + 1
 
     def num_generations(self) -> int:
@@ -126,8 +128,15 @@ class Listing:
         return read_records(self._generation(generation, "recordings.parquet"), Recording)
 
     def _sources(self, generation: int) -> list[str]:
-        listed: list[str] = json.loads(read_bytes(self._generation(generation, "json")))["sources"]
-        return listed
+        return list(self._state(generation)["sources"])
+
+    def facts(self) -> dict[str, dict[str, str | None]]:
+        """What the config stated of each source when it was listed (see `amend.py`)."""
+        return {name: facts for g in range(self.num_generations()) for name, facts in self._state(g)["facts"].items()}
+
+    def _state(self, generation: int) -> dict[str, Any]:
+        state: dict[str, Any] = json.loads(read_bytes(self._generation(generation, "json")))
+        return state
 
     def _listed(self, key: str) -> str:
         return self.run.uri("ledger", "list", f"{key}.parquet")
@@ -137,8 +146,9 @@ class Listing:
 
 
 def source_key(source: SourceConfig) -> str:
-    """What makes a source a new one: its name and everything that decides what it lists."""
-    return f"{_slug(source.name)}-{digest([source.model_dump_json()])[:12]}"
+    """What makes a source a new one: its name and everything that decides what it lists. Licence and domain may be amended."""
+    identity = source.model_dump_json(exclude={"licence", "domain"})
+    return f"{_slug(source.name)}-{digest([identity])[:12]}"
 
 
 def _slug(name: str) -> str:

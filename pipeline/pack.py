@@ -17,7 +17,7 @@ from voxmill.operators.decode.audio import read
 from voxmill.pipeline.config import PackConfig
 from voxmill.pipeline.executor import Job
 from voxmill.pipeline.ledger import Ledger
-from voxmill.pipeline.listing import RECORDINGS, Listing
+from voxmill.pipeline.listing import Listing
 from voxmill.pipeline.run import Run
 from voxmill.pipeline.stage import Done, Resources, Stage
 from voxmill.pipeline.worker import openable
@@ -75,7 +75,7 @@ class Packer:
         for stage in self._stages.values():
             if stage.writes in (Segment, Hypothesis, Consensus, Labels, Selection):
                 rows.setdefault(stage.writes, []).extend(self._ledger.read(stage, unit.id))
-        recordings = {r.id: openable(self._run, r) for r in self._ledger.read(RECORDINGS, unit.id)}
+        recordings = {r.id: openable(self._run, r) for r in self._ledger.read(self._stages["recordings"], unit.id)}
         order = {part.recording_id: i for i, part in enumerate(unit.parts)}
         segments = {s.id: s for s in rows[Segment]}
         consensus = {c.segment_id: c for c in rows[Consensus]}
@@ -102,7 +102,7 @@ def read_recording(recording: Any, start: int, num_samples: int) -> Any:
 
 def _entries(ledger: Ledger, stages: Mapping[str, Stage], unit: Unit) -> list[Entry]:
     segments = {s.id: s for s in ledger.read(stages["segment"], unit.id)}
-    recordings = {r.id: r for r in ledger.read(RECORDINGS, unit.id)}
+    recordings = {r.id: r for r in ledger.read(stages["recordings"], unit.id)}
     order = {part.recording_id: i for i, part in enumerate(unit.parts)}
     kept = [s for s in ledger.read(stages["select"], unit.id) if s.rejection is None]
     rows = [(s, segments[s.segment_id]) for s in kept]

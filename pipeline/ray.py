@@ -49,6 +49,8 @@ class RayExecutor:
         context.enable_progress_bars = False
         context.print_on_execution_start = False
         context.max_errored_blocks = 0
+        for noisy in ("ray.data", "ray.data._internal.execution"):
+            logging.getLogger(noisy).setLevel(logging.ERROR)  # the display is ours
         keys = _merged([job.keys for job in jobs])
         blocks = max(1, len(keys) // (self._keys_per_block or _block_size(len(keys), jobs)))
         with _Reports(report) as reports:

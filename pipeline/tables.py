@@ -15,6 +15,7 @@ from voxmill.manifests.commit import commit_bytes, remove
 from voxmill.manifests.parquet import table_bytes
 from voxmill.manifests.records import Consensus, Hypothesis, Item, Labels, Recording, Segment, Selection, Unit
 from voxmill.manifests.schema import to_table
+from voxmill.pipeline.amend import Amendments, amend
 from voxmill.pipeline.ledger import Ledger
 from voxmill.pipeline.listing import Listing
 from voxmill.pipeline.run import Run, names_in
@@ -35,26 +36,28 @@ FILE_BYTES = 128 * 2**20
 
 COSTS = pa.schema(
     [
-        ("unit", pa.string()),
-        ("stage", pa.string()),
-        ("engine", pa.string()),
-        ("wall_s", pa.float64()),
-        ("cpu_s", pa.float64()),
-        ("max_rss_bytes", pa.int64()),
-        ("host", pa.string()),
-        ("device", pa.string()),
-        ("attempts", pa.int64()),
+        pa.field("unit", pa.string()),
+        pa.field("stage", pa.string()),
+        pa.field("engine", pa.string()),
+        pa.field("wall_s", pa.float64()),
+        pa.field("cpu_s", pa.float64()),
+        pa.field("max_rss_bytes", pa.int64()),
+        pa.field("host", pa.string()),
+        pa.field("device", pa.string()),
+        pa.field("attempts", pa.int64()),
     ]
 )
 
 
-def write_tables(run: Run, stages: Sequence[Stage], samples: Iterable[pa.Table] = ()) -> dict[str, list[str]]:
+def write_tables(
+    run: Run, stages: Sequence[Stage], amendments: Amendments, samples: Iterable[pa.Table] = ()
+) -> dict[str, list[str]]:
     """Writes every table of the run and its catalog; returns the files of each table, relative to the run."""
     listing, ledger = Listing(run), Ledger(run)
     units = [unit.id for unit in listing.units()]
     files = {
         "items": _write(run, "items", [to_table(listing.items(), Item)]),
-        "recordings": _write(run, "recordings", [to_table(listing.recordings(), Recording)]),
+        "recordings": _write(run, "recordings", [to_table((amend(r, amendments) for r in listing.recordings()), Recording)]),
         "units": _write(run, "units", [to_table(listing.units(), Unit)]),
     }
     by_table: dict[str, list[Stage]] = {}

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from voxmill.manifests.records import SAMPLE_RATE, Recording, Unit
+from voxmill.manifests.records import Recording, Unit
 from voxmill.pipeline.ledger import Ledger
-from voxmill.pipeline.listing import RECORDINGS, Listing
+from voxmill.pipeline.listing import Listing
 from voxmill.pipeline.run import Run, exists
 from voxmill.pipeline.stage import Stage
 from voxmill.sharding.verify import Expected, verify_shards
@@ -78,14 +78,14 @@ def _check_fetching(run: Run, listing: Listing, ledger: Ledger, stages: Mapping[
     outcomes = listing.recordings()
     crawl.rows_in = len(items)
     for recording in outcomes:
-        stage = recording.rejection.reason.split(".")[0] if recording.rejection else None
-        crawl.rejected += stage in ("list", "crawl")
-        crawl.kept += stage not in ("list", "crawl")
-        decode.rejected += stage == "decode"
-        decode.kept += stage is None
-        decode.samples_in += recording.num_samples if stage in (None, "decode") else 0
-        decode.samples_kept += recording.num_samples if stage is None else 0
-        decode.samples_rejected += recording.num_samples if stage == "decode" else 0
+        at = recording.rejection.reason.split(".")[0] if recording.rejection else None
+        crawl.rejected += at in ("list", "crawl")
+        crawl.kept += at not in ("list", "crawl")
+        decode.rejected += at == "decode"
+        decode.kept += at is None
+        decode.samples_in += recording.num_samples if at in (None, "decode") else 0
+        decode.samples_kept += recording.num_samples if at is None else 0
+        decode.samples_rejected += recording.num_samples if at == "decode" else 0
     decode.rows_in = crawl.kept
     report.balances += [crawl, decode]
     for missing in sorted(items - {r.item_id for r in outcomes}):
@@ -146,7 +146,7 @@ def _check_units(ledger: Ledger, units: Sequence[Unit], stages: Mapping[str, Sta
             )
             if [row.segment_id for row in rows] != list(kept):
                 report.problems.append(f"differs: unit {unit.id}: rows of {stage.name} are not those of the kept segments")
-        licences = {r.id: r.licence.name for r in ledger.read(RECORDINGS, unit.id)}
+        licences = {r.id: r.licence.name for r in ledger.read(stages["recordings"], unit.id)}
         for row in ledger.read(stages["select"], unit.id):
             if row.rejection is None:
                 s = kept[row.segment_id]
@@ -165,7 +165,3 @@ def _count(balance: Balance, rows: Sequence[Any], samples: Mapping[str, int], sa
         balance.kept += not rejected
         balance.samples_rejected += length if rejected else 0
         balance.samples_kept += 0 if rejected else length
-
-
-def seconds(samples: int) -> float:
-    return samples / SAMPLE_RATE
