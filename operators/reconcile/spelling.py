@@ -86,7 +86,7 @@ def quote(spellings: Sequence[Spelling], chosen: Iterable[tuple[int, int]]) -> s
     A group that was not chosen whole is written as its normalised units. What one engine wrote in one stretch keeps its spaces.
     """
     todo = list(chosen)
-    text = ""
+    text, before = "", ""
     after: tuple[int, int] | None = None
     while todo:
         engine, unit = todo[0]
@@ -95,12 +95,11 @@ def quote(spellings: Sequence[Spelling], chosen: Iterable[tuple[int, int]]) -> s
         if group is not None and todo[: group.last - unit] == [(engine, u) for u in range(unit, group.last)]:
             piece, end = "".join(spelling.tokens[group.first_token : group.last_token]), group.last
         else:
-            piece, end = spelling.units[unit], unit + 1
-        if after == (engine, unit) and group is not None:
-            text += piece
-        else:
-            piece = piece.lstrip()
-            text += piece if not text or (unspaced(piece) and unspaced(text[-1:])) else f" {piece}"
-        after = (engine, end)
+            piece, end, after = spelling.units[unit], unit + 1, None
+        if after != (engine, unit):
+            both_words = before and not unspaced(before) and not unspaced(spelling.units[unit])
+            piece = " " * bool(both_words) + piece.lstrip()
+        text += piece
+        before, after = spelling.units[end - 1], (engine, end)
         del todo[: end - unit]
     return text.strip()
