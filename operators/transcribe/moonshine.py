@@ -16,7 +16,7 @@ from pydantic import Field
 
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.operators.engines import Audio, Clip, Transcript
-from voxmill.operators.transcribe.settings import EngineSettings
+from voxmill.operators.transcribe.settings import EngineName, EngineSettings
 from voxmill.operators.transcribe.sharing import confidence
 from voxmill.operators.transcribe.windows import cut
 from voxmill.operators.weights import identity, resolve
@@ -29,7 +29,7 @@ SHORTEST = SAMPLE_RATE // 10
 
 class MoonshineConfig(EngineSettings):
     kind: Literal["moonshine"] = "moonshine"
-    name: str = "moonshine"
+    name: EngineName = "moonshine"
     model: str = "moonshine-tiny-en"
     device: Literal["cpu"] = "cpu"
     compute_type: Literal["auto"] = "auto"

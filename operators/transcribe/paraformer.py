@@ -11,12 +11,12 @@ from pydantic import Field
 from voxmill.operators.engines import Clip, Span, Transcript
 from voxmill.operators.transcribe.funasr import FunAsr, Raw
 from voxmill.operators.transcribe.pieces import joined, timed
-from voxmill.operators.transcribe.settings import EngineSettings
+from voxmill.operators.transcribe.settings import EngineName, EngineSettings
 
 
 class ParaformerConfig(EngineSettings):
     kind: Literal["paraformer"] = "paraformer"
-    name: str = "paraformer"
+    name: EngineName = "paraformer"
     model: str = "paraformer-zh"
     compute_type: Literal["auto", "float32"] = "auto"
     languages: tuple[str, ...] = ("zh",)

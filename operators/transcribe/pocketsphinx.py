@@ -9,7 +9,7 @@ import numpy as np
 
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.operators.engines import Audio, Clip, Span, TimedWord, Transcript
-from voxmill.operators.transcribe.settings import EngineSettings
+from voxmill.operators.transcribe.settings import EngineName, EngineSettings
 from voxmill.operators.weights import identity, resolve
 
 FRAME = SAMPLE_RATE // 100
@@ -18,7 +18,7 @@ FRAME = SAMPLE_RATE // 100
 
 class PocketSphinxConfig(EngineSettings):
     kind: Literal["pocketsphinx"] = "pocketsphinx"
-    name: str = "pocketsphinx"
+    name: EngineName = "pocketsphinx"
     model: str = "pocketsphinx-en-us"
     device: Literal["cpu"] = "cpu"
     compute_type: Literal["auto"] = "auto"

@@ -11,7 +11,7 @@ from pydantic import Field
 from voxmill.operators.engines import Clip, Span, Transcript
 from voxmill.operators.transcribe.funasr import FunAsr, Raw
 from voxmill.operators.transcribe.pieces import timed
-from voxmill.operators.transcribe.settings import EngineSettings
+from voxmill.operators.transcribe.settings import EngineName, EngineSettings
 from voxmill.operators.transcribe.tags import untag
 
 TAG_FRAMES = 4
@@ -20,7 +20,7 @@ TAG_FRAMES = 4
 
 class SenseVoiceConfig(EngineSettings):
     kind: Literal["sensevoice"] = "sensevoice"
-    name: str = "sensevoice"
+    name: EngineName = "sensevoice"
     model: str = "SenseVoiceSmall"
     compute_type: Literal["auto", "float32"] = "auto"
     numbers_as_digits: bool = False

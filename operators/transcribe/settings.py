@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from voxmill.manifests.settings import Settings
 
+EngineName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 ComputeType = Literal["auto", "int8", "int8_float16", "float16", "bfloat16", "float32"]
 
 
 class EngineSettings(Settings):
     """The common part of each engine's settings. An engine is one entry of `engines:` in a run's config."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    name: EngineName
     """How hypotheses, statistics and rules name this engine; unique in a run."""
     model: str
     """A name of `voxmill models list`, `name@commit`, or a folder."""
     device: Literal["cpu", "cuda"] = "cpu"
-    compute_type: ComputeType = "auto"
+    compute_type: EngineName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+ComputeType = "auto"
     """Arithmetic; `auto` takes the engine's fastest safe one for the device."""
     threads: int = Field(default=1, ge=1)
     """CPU threads of one worker. Several workers of one thread do more than one worker of several."""

@@ -19,7 +19,7 @@ from pydantic import Field
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.operators.engines import Audio, Clip, Span, TimedWord, Transcript
 from voxmill.operators.transcribe.alignment import Aligner
-from voxmill.operators.transcribe.settings import EngineSettings, primary
+from voxmill.operators.transcribe.settings import EngineName, EngineSettings, primary
 from voxmill.operators.transcribe.sharing import Heard, share
 from voxmill.operators.transcribe.windows import Window, cut, pack
 from voxmill.operators.weights import identity, resolve
@@ -41,7 +41,7 @@ LONGEST_WORD = int(0.4 * SAMPLE_RATE)
 
 class WhisperXConfig(EngineSettings):
     kind: Literal["whisperx"] = "whisperx"
-    name: str = "whisperx"
+    name: EngineName = "whisperx"
     model: str = "whisper-base"
     """Weights for CTranslate2. Compute type `auto` is int8 on CPU and float16 on CUDA."""
     batch_size: int = Field(default=4, ge=1)

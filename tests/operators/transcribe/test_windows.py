@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from itertools import combinations, pairwise
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voxmill.operators.engines import Span
+from voxmill.operators.transcribe.windows import FRAME, Piece, Window, cut, pack
+
+LIMIT = 100
+MAX_PAUSE = 40
+
+
+@st.composite
+def timelines(draw: st.DrawFn, longest: int = 120) -> list[Piece]:
+    """Pieces in order, with pauses between them, some longer than a window."""
+    pieces, now = [], 0
+    for owner in range(draw(st.integers(0, 9))):
+        start = now + draw(st.integers(0, 50))
+        now = start + draw(st.integers(1, longest))
+        pieces.append(Piece(start, now, owner))
+    return pieces
+
+
+def partitions(pieces: list[Piece]) -> list[list[Window]]:
+    """Every way to part a sequence into runs."""
+    if not pieces:
+        return [[]]
+    cuts = (c for k in range(len(pieces)) for c in combinations(range(1, len(pieces)), k))
+    return [[Window(tuple(pieces[a:b])) for a, b in pairwise((0, *c, len(pieces)))] for c in cuts]
+
+
+def allowed(window: Window) -> bool:
+    pauses = (b.start - a.end for a, b in pairwise(window.pieces))
+    return len(window.pieces) == 1 or (window.end - window.start <= LIMIT and all(pause <= MAX_PAUSE for pause in pauses))
+
+
+def cost(windows: list[Window]) -> tuple[int, int]:
+    """How many windows; how much pause is left inside them."""
+    return len(windows), sum(b.start - a.end for w in windows for a, b in pairwise(w.pieces))
+
+
+@given(timelines())
+def test_every_piece_is_in_one_window_in_order(pieces: list[Piece]) -> None:
+    windows = pack(pieces, LIMIT, MAX_PAUSE)
+    assert [piece for window in windows for piece in window.pieces] == pieces
+    assert all(allowed(window) for window in windows)
+
+
+@given(timelines(longest=60))
+def test_no_other_packing_has_fewer_windows_or_longer_pauses_between_them(pieces: list[Piece]) -> None:
+    best = min(cost(windows) for windows in partitions(pieces) if all(map(allowed, windows)))
+    assert cost(pack(pieces, LIMIT, MAX_PAUSE)) == best
+
+
+@given(timelines(), st.data())
+def test_a_word_inside_a_piece_is_its_own(pieces: list[Piece], data: st.DataObject) -> None:
+    for window in pack(pieces, LIMIT, MAX_PAUSE):
+        for piece in window.pieces:
+            start = data.draw(st.integers(piece.start, piece.end - 1))
+            end = data.draw(st.integers(start + 1, piece.end))
+            assert window.owner(start, end) == piece.owner
+
+
+def test_a_word_in_a_pause_goes_to_the_nearer_side() -> None:
+    window = Window((Piece(0, 10, 0), Piece(30, 40, 1)))
+    assert [window.owner(at, at) for at in (12, 19, 20, 21, 28)] == [0, 0, 0, 1, 1]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2000), st.integers(1, 40 * FRAME)), max_size=6),
+    st.integers(4 * FRAME, 20 * FRAME),
+)
+def test_cut_pieces_tile_their_span_within_the_limit(shape: list[tuple[int, int]], limit: int) -> None:
+    spans, now = [], 0
+    for pause, length in shape:
+        spans.append(Span(now + pause, now + pause + length))
+        now += pause + length
+    pieces = cut(np.ones(now, np.float32), spans, limit)
+    for owner, span in enumerate(spans):
+        own = [piece for piece in pieces if piece.owner == owner]
+        assert (own[0].start, own[-1].end) == (span.start, span.end)
+        assert all(a.end == b.start for a, b in pairwise(own))
+        assert all(piece.end - piece.start <= limit for piece in own)
+        assert len(own) == 1 or min(piece.end - piece.start for piece in own) >= limit // 4 - FRAME
+
+
+def test_a_long_span_is_cut_where_it_is_quiet() -> None:
+    audio = np.ones(100 * FRAME, np.float32)
+    audio[60 * FRAME : 61 * FRAME] = 0
+    (first, second) = cut(audio, [Span(0, len(audio))], 80 * FRAME)
+    assert 60 * FRAME <= first.end < 61 * FRAME
+    assert second == Piece(first.end, len(audio), 0)
