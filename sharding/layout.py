@@ -108,7 +108,7 @@ def _place(entry: Entry) -> tuple[int, int, int, int, str]:
 
 
 def _parts(ordered: list[Entry], target_bytes: int) -> Iterator[list[Entry]]:
-    """Cuts after the sample that reaches the target; a part holds at least one."""
+    """Cuts before the sample that would pass the target; a part holds at least one."""
     for _, members in groupby(ordered, key=lambda entry: entry.generation):
         part: list[Entry] = []
         size = 0
