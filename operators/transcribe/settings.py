@@ -20,8 +20,7 @@ class EngineSettings(Settings):
     model: str
     """A name of `voxmill models list`, `name@commit`, or a folder."""
     device: Literal["cpu", "cuda"] = "cpu"
-    compute_type: EngineName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
-ComputeType = "auto"
+    compute_type: ComputeType = "auto"
     """Arithmetic; `auto` takes the engine's fastest safe one for the device."""
     threads: int = Field(default=1, ge=1)
     """CPU threads of one worker. Several workers of one thread do more than one worker of several."""
