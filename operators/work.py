@@ -27,7 +27,7 @@ class Work:
     def recording(self, recording_id: str) -> Recording:
         return next(r for r in self.recordings if r.id == recording_id)
 
-    def keys(self) -> tuple[str, ...]:
+    def members(self) -> tuple[str, ...]:
         """What this unit is made of, for the stage that sees it: segments, else parts, else recordings, else items."""
         if self.segments:
             return tuple(s.id for s in self.segments)
@@ -50,7 +50,7 @@ class Work:
 
     def only(self, key: str) -> Work:
         """This unit reduced to one of its members."""
-        return self.without(set(self.keys()) - {key})
+        return self.without(set(self.members()) - {key})
 
 
 class Operator(Protocol):
