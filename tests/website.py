@@ -106,10 +106,10 @@ class Website:
     def note(self, asked: Asked) -> Answer:
         with self._lock:
             self.log.append(asked)
-            route = self.routes.get(asked.path) or self.routes.get(urlsplit(asked.path).path)
-            if route is None:
-                return Answer(b"not here", 404, {"Content-Type": "text/plain"})
-            return route if isinstance(route, Answer) else route(asked)
+        route = self.routes.get(asked.path) or self.routes.get(urlsplit(asked.path).path)
+        if route is None:
+            return Answer(b"not here", 404, {"Content-Type": "text/plain"})
+        return route if isinstance(route, Answer) else route(asked)
 
 
 class _Server(ThreadingHTTPServer):

@@ -12,7 +12,6 @@ from typing import Any, BinaryIO, Literal
 import fsspec
 from pydantic import Field
 
-from voxmill.manifests.commit import staged
 from voxmill.manifests.records import Item, Licence, Recording
 from voxmill.operators.crawl import licence
 from voxmill.operators.crawl.deny import DenyList
@@ -113,9 +112,11 @@ class Crawl:
                 if is_local(address) and not self.config.copy_local and _plain(address):
                     sha256 = sha256_of(file)
                     return {"sha256": sha256, "num_bytes": size, "name": None, "audio": os.path.abspath(address), "facts": {}}
-                with staged(self._store.uri(item.id)) as copy:
+                with part_file(self._store.scratch, item.id) as copy:
                     sha256 = _copy(file, copy)
-                    return self._kept(item, copy, sha256, size, Facts(item.provenance.url, status=0))
+                    receipt = self._kept(item, copy, sha256, size, Facts(item.provenance.url, status=0))
+                discard(Path(copy.name))
+                return receipt
         except FileNotFoundError as error:
             raise NotFound(str(error)) from error
         except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
@@ -187,6 +188,7 @@ def _plain(path: str) -> bool:
 
 def _copy(source: Any, target: BinaryIO) -> str:
     source.seek(0)
+    target.truncate(0)
     while block := source.read(1 << 20):
         target.write(block)
     target.flush()

@@ -12,7 +12,7 @@ from fsspec.core import url_to_fs
 
 from voxmill.operators.crawl.errors import Unreadable
 from voxmill.operators.crawl.found import Found, file_path, file_uri
-from voxmill.operators.crawl.kinds import is_media
+from voxmill.operators.crawl.kinds import MEDIA, name_suffix
 
 STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory")
 """fsspec protocols that may be read. They carry the user's own credentials to the user's own buckets; what comes from the
@@ -24,9 +24,9 @@ def is_web(address: str) -> bool:
 
 
 def is_file(address: str) -> bool:
-    """A local path, a `file:` URI, or a URL of a store."""
-    scheme, mark, _ = address.partition("://")
-    return not mark or scheme.lower() in (*STORES, "file")
+    """A local path, a `file:` URI, or a URL of a store; no fsspec chain (`memory://x::https://…`), which could lead anywhere."""
+    scheme, mark, rest = address.partition("://")
+    return not mark or scheme.lower() == "file" or (scheme.lower() in STORES and "::" not in rest)
 
 
 def is_local(address: str) -> bool:
@@ -88,7 +88,7 @@ def _walk_disk(root: str, glob: str | None) -> Iterator[Found]:
 
 def _wanted(inside: str, glob: str | None) -> bool:
     if glob is None:
-        return is_media(inside)
+        return name_suffix(inside) in MEDIA
     return fnmatch(inside, glob) or fnmatch(inside.rsplit("/", 1)[-1], glob.removeprefix("**/"))
 
 

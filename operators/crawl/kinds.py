@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, TypeAlias
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 Kind: TypeAlias = Literal["media", "page", "feed", "playlist", "list", "files", "manifest"]
 
@@ -33,13 +34,19 @@ _KINDS: dict[str, Kind] = {
 
 
 def suffix(address: str) -> str:
-    """The last suffix of the path of a URL or file, lower case, without its dot.
+    """The last suffix of the path of a URL or link, lower case, without its dot. In stores `#` and `?` are parts of a name.
 
-    >>> suffix("https://a.net/x.tar/b%2EMP3?c=d.wav#e")
-    'mp3'
+    >>> suffix("https://a.net/x.tar/b%2EMP3?c=d.wav#e"), suffix("s3://bucket/a#1.wav")
+    ('mp3', 'wav')
     """
-    path = unquote(urlsplit(address).path) if "://" in address or "?" in address else address.split("#", 1)[0]
-    head, dot, tail = path.rsplit("/", 1)[-1].rpartition(".")
+    scheme, mark, _ = address.lower().partition("://")
+    store = bool(mark) and scheme not in ("http", "https", "file")
+    return name_suffix(address if store else unquote(re.split("[?#]", address, maxsplit=1)[0]))
+
+
+def name_suffix(name: str) -> str:
+    """Of a file's name or path, whatever it holds."""
+    head, dot, tail = name.rsplit("/", 1)[-1].rpartition(".")
     return tail.lower() if dot and head else ""
 
 

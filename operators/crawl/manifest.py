@@ -22,6 +22,8 @@ def read_manifest(address: str) -> Iterator[Found]:
     Raises Unreadable.
     """
     place = file_path(address)
+    if "::" in place:
+        raise Unreadable(f"{address}: fsspec would take it for a chain of addresses")
     try:
         recordings = read_records(place, Recording)
     except (SchemaError, OSError, ValueError) as error:

@@ -115,10 +115,11 @@ class List:
 
     def _expand(self, address: str, kind: Kind | None, source: SourceConfig) -> Iterator[Found]:
         if files.is_web(address):
-            return self._web(address, kind, source)
-        if files.is_file(address):
-            return self._file(address, kind, source)
-        raise Unsupported(f"no way to open {address}")
+            yield from self._web(address, kind, source)
+        elif files.is_file(address):
+            yield from self._file(address, kind, source)
+        else:
+            raise Unsupported(f"no way to open {address}")
 
     def _file(self, address: str, kind: Kind | None, source: SourceConfig) -> Iterator[Found]:
         local = files.is_local(address)

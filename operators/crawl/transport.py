@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from http.client import HTTPException
 from typing import Any
 
@@ -62,6 +63,7 @@ class Transport:
         self._pools.clear()
 
 
+@lru_cache
 def _tls(ca_file: str | None) -> ssl.SSLContext:
     """The system's certificates and certifi's: a bare machine may have only the second."""
     context = create_urllib3_context()
