@@ -72,7 +72,11 @@ def speech() -> list[Path]:
 def start(root: Path, settings: dict[str, object], events: Path | None) -> subprocess.Popen[bytes]:
     path = root.with_suffix(".yaml")
     path.write_text(yaml.safe_dump(settings))
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1]), "OMP_NUM_THREADS": "1"}
+    env = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]),
+        "OMP_NUM_THREADS": "1",
+    }
     if events:
         env |= {"VOXMILL_ON_COMMIT": "killer:on_event", "VOXMILL_EVENTS": str(events)}
     with root.with_suffix(".log").open("ab") as log:

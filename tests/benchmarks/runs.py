@@ -54,7 +54,12 @@ def run(root: Path, settings: Mapping[str, Any], *arguments: str, env: Mapping[s
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     command = [VOXMILL, "run", "-c", str(write(root, settings)), "-o", str(root), "--quiet", *arguments]
     with root.with_suffix(".log").open("ab") as log:
-        full_env = {**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1", **(env or {})}
+        full_env = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]),
+            "OMP_NUM_THREADS": "1",
+            **(env or {}),
+        }
         code = subprocess.run(command, stdout=log, stderr=log, env=full_env, check=False).returncode
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
