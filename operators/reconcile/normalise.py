@@ -35,6 +35,8 @@ _INITIALS = regex.compile(r"\b(?:\p{L}\.){2,}")
 _CLOCK = regex.compile(r"(?<=\d):(?=\d\d)")
 _MINUS = regex.compile(r"(?<!\S)-(?=\d)")
 _NO_WORD = regex.compile(r"(?<!\S)[^\p{L}\p{N}\s]+(?!\S)")
+_SPOKEN_OTHERWISE = regex.compile(r".{0,4}[\d儿](?:.{0,8}[\d儿])*.{0,4}")
+"""A digit or an erhua, with enough around it to be read: the transducers are slow, so they see no more of the text."""
 _SAME_NUMERAL = str.maketrans("两〇幺", "二零一")
 
 
@@ -78,13 +80,13 @@ class Normaliser:
 
     def __init__(self, config: NormaliserConfig | None = None) -> None:
         from wetext import Normalizer as ChineseNormalizer
+        from wetext.utils import preprocess
         from whisper_normalizer.english import EnglishTextNormalizer
 
         self.config = config or NormaliserConfig()
         self._english = EnglishTextNormalizer()
-        self._chinese = ChineseNormalizer(
-            lang="zh", operator="tn", traditional_to_simple=True, remove_erhua=self.config.remove_erhua
-        )
+        self._simplified = preprocess
+        self._chinese = ChineseNormalizer(lang="zh", operator="tn", remove_erhua=self.config.remove_erhua)
         self._fillers = {language: frozenset(words) for language, words in self.config.fillers.items()}
         self._remembered = lru_cache(maxsize=self.config.cache)(self._normalise)
 
@@ -114,8 +116,12 @@ class Normaliser:
         return str(_NO_WORD.sub(" ", text))  # it leaves points and currency signs that belong to no figure
 
     def _spoken_chinese(self, text: str) -> str:
-        text = _LETTER_HYPHEN_DIGIT.sub(" ", text)  # the hyphen of `gpt-4` is no minus
-        return str(self._chinese.normalize(text)).translate(_SAME_NUMERAL)
+        text = self._simplified(_LETTER_HYPHEN_DIGIT.sub(" ", text), traditional_to_simple=True)  # `gpt-4` holds no minus
+        return str(_SPOKEN_OTHERWISE.sub(lambda window: self._spoken_window(window[0]), text)).translate(_SAME_NUMERAL)
+
+    def _spoken_window(self, text: str) -> str:
+        said = self._chinese.normalize(text)  # strips
+        return f"{text[: len(text) - len(text.lstrip())]}{said}{text[len(text.rstrip()) :]}"
 
 
 def _rules(text: str, language: str | None) -> str:
@@ -126,6 +132,7 @@ def _rules(text: str, language: str | None) -> str:
     return language or ""
 
 
+@lru_cache(maxsize=1 << 16)
 def fold(text: str) -> str:
     """The part of normalisation that looks at one token alone: width, case and punctuation."""
     text = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).casefold()

@@ -72,6 +72,17 @@ def test_what_holds_no_words_has_no_units(text: str, language: str | None) -> No
     assert normaliser(text, language).units == ()
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["2008年8月8日", "3.14", "百分之50", "下午3:30", "13812345678", "1.5亿", "花儿", "女儿", "-5度", "2万5千", "100米每秒"],
+)
+def test_numbers_read_the_same_within_long_speech(said: str) -> None:
+    around = "今天我们在这里看到的大家都很高兴", "然后我们就一起回家去吃饭了"
+    alone = normaliser(said, "zh").text
+    assert normaliser(f"{around[0]}，{said}，{around[1]}", "zh").text == around[0] + alone + around[1]
+    assert normaliser(around[0] + said + around[1], "zh").text == around[0] + alone + around[1]
+
+
 def test_fillers_and_erhua_are_settings() -> None:
     literal = Normaliser(NormaliserConfig(fillers={}, remove_erhua=False))
     assert literal("呃哪儿", "zh").units == ("呃", "哪", "儿")
