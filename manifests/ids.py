@@ -24,13 +24,21 @@ def archive_key(url: str) -> str:
 
     >>> archive_key("HTTP://Example.org:80/a b.mp3#t=3")
     'http://example.org/a%20b.mp3'
+
+    What is no valid address is its own key.
+
+    >>> archive_key("http://[broken/a.mp3"), archive_key("http://a.org:99999/")
+    ('http://[broken/a.mp3', 'http://a.org:99999/')
     """
-    parts = urlsplit(url.strip())
-    host = (parts.hostname or "").lower()
+    try:
+        parts = urlsplit(url.strip())
+        host, port = (parts.hostname or "").lower(), parts.port
+    except ValueError:
+        return url.strip()
     default = {"http": 80, "https": 443}.get(parts.scheme.lower())
     netloc = f"[{host}]" if ":" in host else host
-    if parts.port and parts.port != default:
-        netloc += f":{parts.port}"
+    if port and port != default:
+        netloc += f":{port}"
     path = quote(parts.path, safe="/%:@!$&'()*+,;=~-._")
     return urlunsplit((parts.scheme.lower(), netloc, path, parts.query, ""))
 

@@ -23,7 +23,11 @@ class DenyList:
 
     def address(self, url: str) -> str | None:
         """The entry that forbids this address, or None."""
-        key, host = archive_key(url), (urlsplit(url).hostname or "").lower().rstrip(".")
+        key = archive_key(url)
+        try:
+            host = (urlsplit(url).hostname or "").lower().rstrip(".")
+        except ValueError:  # no valid address: no host to deny, and nothing to fetch
+            host = ""
         for entry in self._entries:
             if "://" in entry:
                 if fnmatchcase(key, entry) or key == archive_key(entry):

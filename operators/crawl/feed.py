@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urljoin
 
 from voxmill.operators.crawl.errors import Unreadable
-from voxmill.operators.crawl.found import Found
+from voxmill.operators.crawl.found import Found, absolute
 from voxmill.operators.crawl.kinds import is_hls, is_media
 from voxmill.operators.crawl.licence import of_feed
 
@@ -38,14 +37,14 @@ def read_feed(body: bytes, url: str, content_type: str = "") -> Feed:
     channel = parsed.feed
     episodes = (_episode(entry, channel, url) for entry in parsed.entries)
     following = next((link.get("href") for link in channel.get("links", []) if link.get("rel") == "next"), None)
-    return Feed(tuple(e for e in episodes if e), urljoin(url, following) if following else None)
+    return Feed(tuple(e for e in episodes if e), absolute(url, following) if following else None)
 
 
 def _episode(entry: Mapping[str, Any], channel: Mapping[str, Any], url: str) -> Found | None:
     address = _audio(entry)
     if address is None:
         return None
-    address = urljoin(url, address)
+    address = absolute(url, address)
     return Found(
         url=address,
         kind="hls" if is_hls(address) else "http",

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
 from voxmill.manifests.ids import digest, item_id
 from voxmill.manifests.records import Item, Licence, Provenance, Rejection
@@ -40,8 +40,7 @@ class Found:
             source=source.name,
             url=self.url,
             page_url=self.page_url,
-            host=self.host
-            or (urlsplit(self.url).netloc.rpartition("@")[2].lower() if self.kind in ("http", "hls") else "local"),
+            host=self.host or (_host(self.url) if self.kind in ("http", "hls") else "local"),
             title=_text(self.title),
             author=_text(self.author),
             published=_text(self.published),
@@ -55,6 +54,26 @@ class Found:
             domain=source.domain or self.domain,
             rejection=self.rejection,
         )
+
+
+def absolute(base: str, address: str) -> str:
+    """What a link on the page `base` leads to. One that cannot be read stays as it is, and is refused when it is fetched.
+
+    >>> absolute("http://a.net/x/", "../b.mp3"), absolute("http://a.net/x/", "http://[broken/b.mp3")
+    ('http://a.net/b.mp3', 'http://[broken/b.mp3')
+    """
+    try:
+        return urljoin(base, address)
+    except ValueError:
+        return address
+
+
+def _host(url: str) -> str:
+    """Empty where the address has none that could be read."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2].lower()
+    except ValueError:
+        return ""
 
 
 def file_uri(path: str | os.PathLike[str]) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import urldefrag, urljoin
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from voxmill.operators.crawl.found import absolute
 from voxmill.operators.crawl.kinds import is_hls, is_media
 
 
@@ -42,12 +42,12 @@ def language_of(tree: LexborHTMLParser) -> str | None:
 def media_links(tree: LexborHTMLParser, url: str) -> list[Link]:
     """`<audio>` and `<video>` (of several sources the first), enclosures, Open Graph audio, and links to media files."""
     node = tree.css_first("base[href]")
-    base = urljoin(url, (node.attributes.get("href") or "") if node else "")
+    base = absolute(url, (node.attributes.get("href") or "") if node else "")
     found: dict[str, Link] = {}
     for address, title in _addresses(tree):
-        absolute = urldefrag(urljoin(base, address.strip()))[0]
-        if absolute.startswith(("http://", "https://")):
-            found.setdefault(absolute, Link(absolute, title))
+        target = absolute(base, address.strip()).partition("#")[0]
+        if target.startswith(("http://", "https://")):
+            found.setdefault(target, Link(target, title))
     return list(found.values())
 
 

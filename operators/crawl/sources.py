@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Annotated, Literal
-from urllib.parse import urljoin
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -20,7 +19,7 @@ from voxmill.operators.crawl.errors import CrawlError, OptedOut, TooLong, Unread
 from voxmill.operators.crawl.extract import Extractor
 from voxmill.operators.crawl.feed import read_feed
 from voxmill.operators.crawl.fetcher import Fetcher
-from voxmill.operators.crawl.found import Found, file_path, file_uri
+from voxmill.operators.crawl.found import Found, absolute, file_path, file_uri
 from voxmill.operators.crawl.gate import HostGate
 from voxmill.operators.crawl.kinds import Kind, is_hls, is_media, kind_by_content, kind_by_name, suffix
 from voxmill.operators.crawl.licence import UNKNOWN, normalise, of_config, of_page
@@ -204,7 +203,7 @@ class List:
     def _rows(self, rows: Iterator[Row], base: str, source: SourceConfig, *, trusted: bool) -> Iterator[Found]:
         """The lines of a list. One from the web names web addresses only: it must not point into this machine."""
         for row in rows:
-            url = row.url if "://" in row.url or os.path.isabs(row.url) else urljoin(base, row.url)
+            url = row.url if "://" in row.url or os.path.isabs(row.url) else absolute(base, row.url)
             if not files.is_web(url) and not (trusted and files.is_file(url)):
                 yield Found(url, "http", base, rejection=Unsupported(f"a list names {url}").rejection())
                 continue
