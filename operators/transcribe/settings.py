@@ -13,7 +13,7 @@ ComputeType = Literal["auto", "int8", "int8_float16", "float16", "bfloat16", "fl
 
 
 class EngineSettings(Settings):
-    """The common part of each engine's settings. An engine is one entry of `engines:` in a run's config."""
+    """The common part of each engine's settings. An engine is one entry of `transcribe:` in a run's config."""
 
     name: EngineName
     """How hypotheses, statistics and rules name this engine; unique in a run."""

@@ -1,0 +1,65 @@
+"""Moonshine with the weights that travel in a package, on real speech."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.words import Edits, edits, english
+from speech.waves import RATE
+from voxmill.operators.engines import Audio, Clip, Span
+from voxmill.operators.transcribe.moonshine import Moonshine, MoonshineConfig
+from voxmill.operators.weights import resolve
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def moonshine() -> Moonshine:
+    return Moonshine(MoonshineConfig())
+
+
+def test_it_hears_the_reading(moonshine: Moonshine, reading: Clip, spoken: tuple[str, ...]) -> None:
+    (transcripts,) = moonshine.transcribe([reading])
+    pairs = zip(spoken, (t.text for t in transcripts), strict=True)
+    assert sum((edits(english(a), english(b)) for a, b in pairs), Edits()).rate <= 0.15
+    assert all(0.3 < (t.confidence or 0) <= 1 for t in transcripts)
+    assert {(t.words, t.language, t.language_confidence) for t in transcripts} == {(None, "en", None)}
+    assert moonshine.transcribe([reading]) == [transcripts]
+
+
+def test_a_span_does_not_depend_on_its_neighbours(moonshine: Moonshine, reading: Clip) -> None:
+    whole = moonshine.transcribe([reading])[0]
+    for i in (0, 7):
+        assert moonshine.transcribe([replace(reading, spans=reading.spans[i : i + 1])]) == [[whole[i]]]
+
+
+def test_the_tokens_are_those_of_the_publishers_own_loop(moonshine: Moonshine, reading: Clip) -> None:
+    """Oracle: the reference decoder in useful-moonshine-onnx, on the same graphs."""
+    reference = pytest.importorskip("moonshine_onnx").MoonshineOnnxModel(
+        models_dir=str(resolve("moonshine-tiny-en")), model_name="moonshine/tiny", model_format="ort"
+    )
+    for span in reading.spans[:5]:
+        audio = reading.audio[span.start : span.end]
+        (tokens,) = reference.generate(audio[None])
+        mine, _ = moonshine._generate(audio)
+        assert [1, *mine] == tokens
+
+
+def test_a_loop_is_stopped_by_the_length_of_the_audio(hiss: Audio) -> None:
+    few = Moonshine(MoonshineConfig(tokens_per_second=1.0))
+    tokens, chances = few._generate(np.concatenate([hiss] * 3))
+    assert len(tokens) == len(chances) <= 1 + 9
+
+
+def test_a_long_span_is_heard_to_its_end(moonshine: Moonshine, reading: Clip, spoken: tuple[str, ...]) -> None:
+    whole = Span(reading.spans[0].start, reading.spans[-1].end)
+    ((transcript,),) = moonshine.transcribe([Clip(reading.audio, (whole,))])
+    assert edits(english(" ".join(spoken)), english(transcript.text)).rate <= 0.15
+
+
+def test_very_short_audio_is_one_result(moonshine: Moonshine, hiss: Audio) -> None:
+    clip = Clip(hiss, (Span(0, 1), Span(1, 400), Span(400, RATE)))
+    assert [len(found) for found in moonshine.transcribe([clip, Clip(hiss, ())])] == [3, 0]

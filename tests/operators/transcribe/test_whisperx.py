@@ -1,0 +1,117 @@
+"""whisperX with the weights that travel in a package, on real speech."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.words import Edits, edits, english
+from speech.waves import RATE
+from voxmill.operators.engines import Audio, Clip, Span, Transcript
+from voxmill.operators.transcribe.whisperx import WhisperX, WhisperXConfig
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def whisper() -> WhisperX:
+    return WhisperX(WhisperXConfig(batch_size=2))
+
+
+@pytest.fixture(scope="module")
+def heard(whisper: WhisperX, reading: Clip) -> list[Transcript]:
+    return whisper.transcribe([reading])[0]
+
+
+def errors(spoken: tuple[str, ...], heard: list[str]) -> float:
+    return sum((edits(english(a), english(b)) for a, b in zip(spoken, heard, strict=True)), Edits()).rate
+
+
+def test_packed_windows_give_every_span_its_own_words(heard: list[Transcript], reading: Clip, spoken: tuple[str, ...]) -> None:
+    assert errors(spoken, [t.text for t in heard]) <= 0.05
+    for span, transcript in zip(reading.spans, heard, strict=True):
+        assert transcript.words
+        assert all(span.start <= w.start <= w.end <= span.end for w in transcript.words)
+        assert " ".join(w.text for w in transcript.words) == transcript.text
+        assert transcript.language == "en"
+        assert 0.8 < (transcript.language_confidence or 0) <= 1
+        assert 0.5 < (transcript.confidence or 0) <= 1
+
+
+def test_the_text_is_that_of_the_library_on_the_same_windows(whisper: WhisperX, heard: list[Transcript], reading: Clip) -> None:
+    """Oracle: faster-whisper's own `transcribe`, which this adapter takes apart to get at languages and spans."""
+    windows = whisper._windows(reading)
+    assert len(windows) == 2
+    edges = [{"start": window.start / RATE, "end": window.end / RATE} for window in windows]
+    segments, _ = whisper._pipeline.transcribe(
+        reading.audio,
+        language="en",
+        word_timestamps=True,
+        vad_filter=False,
+        clip_timestamps=edges,
+        temperature=[0.0],
+        batch_size=2,
+    )
+    said = " ".join(segment.text.strip() for segment in segments)
+    assert " ".join(t.text for t in heard) == said
+
+
+def test_twice_is_the_same_and_the_encoder_runs_once_a_batch(
+    whisper: WhisperX, heard: list[Transcript], reading: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[int] = []
+    model = whisper._whisper._whisper
+    encode = model.encode
+
+    def counted(features: Any) -> Any:
+        batches.append(len(features))
+        return encode(features)
+
+    monkeypatch.setattr(model, "encode", counted)
+    assert whisper.transcribe([reading]) == [heard]
+    assert batches == [2]
+
+
+def test_a_stated_language_is_followed_and_doubted(whisper: WhisperX, reading: Clip) -> None:
+    clip = replace(reading, spans=reading.spans[:2], language="fr-CA")
+    (transcripts,) = whisper.transcribe([clip])
+    assert {t.language for t in transcripts} == {"fr"}
+    assert all((t.language_confidence or 0) < 0.1 for t in transcripts)
+
+
+def test_windows_of_one_batch_may_differ_in_language(whisper: WhisperX, reading: Clip) -> None:
+    short = replace(reading, spans=reading.spans[:2])
+    english_one, french = whisper.transcribe([short, replace(short, language="fr")])
+    assert {t.language for t in english_one} == {"en"}
+    assert {t.language for t in french} == {"fr"}
+
+
+def test_nothing_to_hear_is_still_one_result_per_span(whisper: WhisperX, hiss: Audio) -> None:
+    clip = Clip(hiss, (Span(0, 5), Span(5, 160), Span(160, len(hiss))))
+    assert [len(transcripts) for transcripts in whisper.transcribe([clip, Clip(hiss, ()), clip])] == [3, 0, 3]
+    assert whisper.transcribe([]) == []
+
+
+def test_one_window_per_span_hears_the_same(reading: Clip, spoken: tuple[str, ...]) -> None:
+    single = WhisperX(WhisperXConfig(packed=False, languages=("en",), beam_size=1))
+    (transcripts,) = single.transcribe([replace(reading, spans=reading.spans[-3:])])
+    assert errors(spoken[-3:], [t.text for t in transcripts]) <= 0.1
+
+
+def test_a_span_longer_than_the_model_is_heard_to_its_end(whisper: WhisperX, reading: Clip, spoken: tuple[str, ...]) -> None:
+    whole = Span(reading.spans[0].start, reading.spans[-1].end)
+    ((transcript,),) = whisper.transcribe([Clip(reading.audio, (whole,))])
+    assert errors((" ".join(spoken),), [transcript.text]) <= 0.1
+
+
+def test_a_language_the_weights_do_not_know_is_refused() -> None:
+    with pytest.raises(ValueError, match="does not know xx"):
+        WhisperX(WhisperXConfig(languages=("en", "xx")))
+
+
+def test_silence_of_zeros(whisper: WhisperX) -> None:
+    ((transcript,),) = whisper.transcribe([Clip(np.zeros(RATE, np.float32), (Span(0, RATE),))])
+    assert transcript.no_speech is not None
