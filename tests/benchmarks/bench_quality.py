@@ -64,7 +64,8 @@ def units(heard: Heard) -> list[Unit]:
     for segment in kept:
         said = {name: rows[segment.id].text if segment.id in rows else "" for name, rows in heard.hypotheses.items()}
         consensus = heard.consensus[segment.id]
-        said[LABEL] = consensus.text
+        # where reconcile gives no label (an engine heard nothing), a filter by Whisper's confidence would still have Whisper's text
+        said[LABEL] = said[WHISPER] if consensus.rejection else consensus.text
         whisper = heard.hypotheses[WHISPER].get(segment.id)
         confidence = whisper.confidence if whisper else None
         scores = _scores(None if consensus.rejection else consensus.agreement, confidence)
