@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
@@ -18,7 +17,8 @@ from voxmill.operators.crawl.deny import DenyList
 from voxmill.operators.crawl.download import Facts, discard, download, part_file, sha256_of
 from voxmill.operators.crawl.errors import CrawlError, Denied, NotFound, TooLarge, Unsupported
 from voxmill.operators.crawl.extract import Extractor, clear_parts
-from voxmill.operators.crawl.fetcher import Fetcher, FetchSettings
+from voxmill.operators.crawl.fetch_settings import FetchSettings
+from voxmill.operators.crawl.fetcher import Fetcher
 from voxmill.operators.crawl.files import is_local
 from voxmill.operators.crawl.found import file_path
 from voxmill.operators.crawl.gate import HostGate
@@ -66,9 +66,10 @@ class Crawl:
             if entry := self._deny.address(item.provenance.url):
                 raise Denied(f"denied by {entry!r}")
             receipt = self._store.read(_receipt(item))
-            if receipt is None or not (receipt["name"] is None or self._store.has(receipt["name"])):
+            if receipt is None or not self._store.has(receipt["name"]):
                 receipt = self._fetched(item)
-                self._store.write_once(_receipt(item), receipt)
+                if receipt["name"]:  # a file that stays in its place may change there: no receipt
+                    self._store.write_once(_receipt(item), receipt)
             if self._deny.content(receipt["sha256"]):
                 raise Denied(f"content sha256:{receipt['sha256']}")
             return self._recording(item, receipt)
@@ -142,8 +143,7 @@ class Crawl:
             },
         )
         audio = f"{PurePosixPath(self._store.root).name}/{name}"
-        facts_kept = json.loads(json.dumps(said)) if facts.status else {}
-        return {"sha256": sha256, "num_bytes": num_bytes, "name": name, "audio": audio, "facts": facts_kept}
+        return {"sha256": sha256, "num_bytes": num_bytes, "name": name, "audio": audio, "facts": said if facts.status else {}}
 
     def _recording(self, item: Item, receipt: dict[str, Any]) -> Recording:
         facts = receipt["facts"]

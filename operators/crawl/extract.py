@@ -65,11 +65,14 @@ class Extractor:
             if page is not None:
                 ydl.handler.keep(url, page)
                 ydl.handler.keep(page.url, page)
-            info = ydl.extract_info(url, download=False)
-            found = [_found(entry, url) for entry in _flat(info)]
-            if not found:
+            entries = list(_flat(ydl.extract_info(url, download=False)))
+            if not any(entries):
                 raise self._explain(ydl, url)
-            return found
+            errors = iter(ydl.log.errors)
+            return [
+                _found(entry, url) if entry else _unread(f"{url}#{number}", url, next(errors, ""))
+                for number, entry in enumerate(entries, 1)
+            ]
 
     def stream(self, url: str, target: Path, max_bytes: int, max_seconds: float) -> Stream:
         """An on-demand stream into `target`, its parts joined, going on where an earlier attempt stopped.
@@ -84,7 +87,7 @@ class Extractor:
         with self._ydl() as ydl:
             ydl.handler.keep(url, playlist)
             info = ydl.extract_info(url, download=False, ie_key="Generic")
-            chosen = next(iter(_flat(info)), None)
+            chosen = next(_flat(info), None)
             if chosen is None:
                 raise self._explain(ydl, url)
             media_url = chosen["url"]
@@ -92,6 +95,7 @@ class Extractor:
             num_parts = _check_stream(parts, media_url, max_seconds)
             if not HlsFD.can_download(parts, chosen, False):
                 raise Unsupported(f"a stream of a kind that cannot be joined at {media_url}")
+            _same_plan(target, f"{media_url}\n{parts}")
             ydl.handler.byte_limit = max_bytes
             task = {**chosen, "url": media_url, "hls_media_playlist_data": parts, "http_headers": {}}
             if not HlsFD(ydl, ydl.params).real_download(str(target), task):
@@ -109,8 +113,7 @@ class Extractor:
 
     def _explain(self, ydl: FetchedYoutubeDL, url: str) -> CrawlError:
         """Why yt-dlp came back with nothing: what stopped a request, else what it says."""
-        said = "; ".join(ydl.log.errors[-2:]) or "nothing to fetch there"
-        said = re.sub(r"\s+", " ", re.sub(r"\x1b\[[\d;]*m", "", said)).split("; please report")[0][:300]
+        said = _plain("; ".join(ydl.log.errors[-2:])) or "nothing to fetch there"
         for fault in reversed(ydl.handler.faults):
             if not isinstance(fault, (HttpError, NetworkError)) or not _CLOSED.search(said):
                 return fault
@@ -126,10 +129,19 @@ class Extractor:
 
 def clear_parts(target: Path) -> None:
     """Removes what an unfinished stream left."""
-    for name in (target.name, f"{target.name}.part", f"{target.name}.ytdl"):
+    for name in (target.name, *(f"{target.name}.{part}" for part in ("part", "ytdl", "plan"))):
         target.with_name(name).unlink(missing_ok=True)
     for fragment in target.parent.glob(f"{target.name}.part-Frag*"):
         fragment.unlink(missing_ok=True)
+
+
+def _same_plan(target: Path, plan: str) -> None:
+    """What an earlier attempt left counts only if it was after the same parts of the same playlist."""
+    noted = target.with_name(f"{target.name}.plan")
+    sha256 = hashlib.sha256(plan.encode()).hexdigest()
+    if not noted.exists() or noted.read_text() != sha256:
+        clear_parts(target)
+        noted.write_text(sha256)
 
 
 def _check_stream(playlist: str, url: str, max_seconds: float) -> int:
@@ -144,14 +156,22 @@ def _check_stream(playlist: str, url: str, max_seconds: float) -> int:
     return len(durations)
 
 
-def _flat(info: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
-    """Playlists in playlists as one series of entries; entries that could not be read are missing."""
-    if info is None:
-        return
-    if info.get("entries") is None and info.get("_type", "video") == "video":
+def _flat(info: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any] | None]:
+    """Playlists in playlists as one series of entries; None stands for an entry that could not be read."""
+    if info is None or info.get("entries") is None:
         yield info
-    for entry in info.get("entries") or ():
+        return
+    for entry in info["entries"]:
         yield from _flat(entry)
+
+
+def _unread(address: str, page: str, said: str) -> Found:
+    return Found(address, page_url=page, rejection=Unreadable(_plain(said)).rejection())
+
+
+def _plain(said: str) -> str:
+    """A message of yt-dlp's without colours and advice."""
+    return " ".join(re.sub(r"\x1b\[[\d;]*m", "", said).split()).split("; please report")[0][:300]
 
 
 def _found(info: Mapping[str, Any], page: str) -> Found:

@@ -11,16 +11,13 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated
 from urllib.parse import urldefrag, urljoin, urlsplit
 
-from pydantic import AfterValidator, Field
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import InvalidHeader, LocationParseError
 from urllib3.util import Retry, parse_url
 
-from voxmill import __version__
-from voxmill.operators.crawl.address import AddressPolicy, Resolve, check_entry, resolve_by_system
+from voxmill.operators.crawl.address import AddressPolicy, Resolve, resolve_by_system
 from voxmill.operators.crawl.challenge import PEEK, challenge
 from voxmill.operators.crawl.deny import DenyList
 from voxmill.operators.crawl.errors import (
@@ -36,49 +33,16 @@ from voxmill.operators.crawl.errors import (
     Redirects,
     Unsupported,
 )
-from voxmill.operators.crawl.gate import GateSettings, Go, HostGate, Refused
+from voxmill.operators.crawl.fetch_settings import FetchSettings
+from voxmill.operators.crawl.gate import Go, HostGate, Refused
 from voxmill.operators.crawl.opt_out import header_opt_out
 from voxmill.operators.crawl.permission import Permission, Permissions, origin_of
 from voxmill.operators.crawl.reply import Reply
 from voxmill.operators.crawl.transport import Transport
 
 MAX_REDIRECTS = 10
+_ESCAPE = re.compile(r"%[0-9a-fA-F]{2}")
 _RETRIED = (408, 429, 500, 502, 503, 504)
-_CONTACT = re.compile(r"(https?://[^\s/@]+\.[^\s/@]+(/\S*)?|[^\s@()<>]+@[^\s@()<>]+\.[^\s@()<>]+)")
-
-
-def _contact(text: str) -> str:
-    text = text.strip()
-    if not text.isascii() or not _CONTACT.fullmatch(text):
-        raise ValueError("say who crawls: `crawl.contact` is a web page or an e-mail address that site owners can write to")
-    return text
-
-
-class FetchSettings(GateSettings):
-    """How anything is fetched."""
-
-    contact: Annotated[str, AfterValidator(_contact)]
-    """Who runs this crawl, as a URL or an e-mail address: part of the user agent, never blank."""
-    timeout: float = Field(default=30.0, gt=0)
-    """Seconds for a connection, for the headers of an answer, and for each pause between its bytes."""
-    min_bytes_per_second: float = Field(default=256.0, ge=0)
-    """A body that stays slower than this over `timeout` seconds is given up: it would hold its host for days."""
-    retries: int = Field(default=3, ge=0)
-    """Further attempts after a connection fault, a broken body, or HTTP 408, 429, 500, 502, 503, 504."""
-    backoff: float = Field(default=1.0, ge=0)
-    """Seconds before the first further attempt; doubled before each next one."""
-    allow_private: tuple[Annotated[str, AfterValidator(check_entry)], ...] = ()
-    """Hosts, `host:port` pairs, addresses or CIDR blocks that may be private: your own servers."""
-    ca_file: str | None = None
-    """More certificate authorities to trust (PEM), for your own servers."""
-    deny: tuple[str, ...] = ()
-    """Hosts, URLs, URL globs and `sha256:<hex>` contents that are never fetched or kept."""
-    max_page_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
-    """Size of a page, feed, playlist or list file that is read for its links."""
-
-    @property
-    def user_agent(self) -> str:
-        return f"Voxmill/{__version__} (+{self.contact})"
 
 
 class Fetcher:
@@ -201,7 +165,9 @@ class Fetcher:
             raise Unsupported("an address with a user name or password")
         if entry := self._deny.address(parsed.url):
             raise Denied(f"{parsed.url} is denied by {entry!r}")
-        return parsed._replace(path=parsed.path or "/", fragment=None).url
+        plain = parsed._replace(path=parsed.path or "/", fragment=None).url
+        # urllib3 does this too, unless yt-dlp is imported, which patches it: an address must not depend on that.
+        return _ESCAPE.sub(lambda escape: escape[0].upper(), plain)
 
     def _attempts(
         self,

@@ -36,7 +36,7 @@ class GateSettings(Settings):
     cooloff_seconds: float = Field(default=30.0, ge=0)
     """Pause of a host after a 429 that names no Retry-After."""
     max_retry_after: float = Field(default=600.0, ge=0)
-    """A host that asks for a longer pause is left alone: its items end as `crawl.blocked` and can be retried later."""
+    """A host that asks for a longer pause, by Retry-After or Crawl-delay, is left alone: its items end as `crawl.blocked` and can be retried later."""
     byte_budget: int | None = Field(default=None, ge=1)
     """Bytes that the whole run may take from networks; None: no limit."""
 
@@ -129,6 +129,8 @@ class HostState:
             )
         if state.hold_until > now:
             return state, Wait(state.hold_until - now, "retry_after")
+        if state.next_at - now > rules.max_retry_after:
+            return state, Refused("crawl.blocked", f"robots.txt asks for {min_interval:.0f} s between requests")
         if state.next_at > now:
             return state, Wait(state.next_at - now, "rate")
         leases = {lease: expiry for lease, expiry in state.leases.items() if expiry > now}

@@ -5,15 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 from voxmill.operators.crawl.errors import BrokenBody, TooLarge
-
-if TYPE_CHECKING:
-    from voxmill.operators.crawl.fetcher import FetchSettings
+from voxmill.operators.crawl.fetch_settings import FetchSettings
 
 _BLOCK = 64 * 1024
 

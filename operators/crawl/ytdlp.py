@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 from yt_dlp import YoutubeDL
@@ -15,7 +15,7 @@ from yt_dlp.globals import all_plugins_loaded, plugin_dirs
 from yt_dlp.networking.common import Request, RequestHandler, Response
 from yt_dlp.networking.exceptions import HTTPError, TransportError
 
-from voxmill.operators.crawl.errors import CrawlError, HttpError, NotFound, TooLarge
+from voxmill.operators.crawl.errors import BrokenBody, CrawlError, HttpError, NotFound, TooLarge
 from voxmill.operators.crawl.fetcher import Fetcher
 from voxmill.operators.crawl.reply import Reply
 
@@ -43,8 +43,7 @@ OPTIONS: dict[str, Any] = {
     "skip_unavailable_fragments": False,
     "concurrent_fragment_downloads": 1,
     "updatetime": False,
-    # The fetcher retries, waits and times out; two layers of retries would multiply.
-    "retries": 0,
+    # The fetcher retries requests; yt-dlp, by `retries` below, only bodies that broke off.
     "fragment_retries": 0,
     "extractor_retries": 0,
     # No evasion: no forged client address, no foreign cookies, no JavaScript engine to solve challenges with.
@@ -80,7 +79,7 @@ class FetchedYoutubeDL(YoutubeDL):  # type: ignore[misc]
         all_plugins_loaded.value = True  # as far as yt-dlp is concerned
         self._fetcher = fetcher
         self.log = Log()
-        super().__init__({**OPTIONS, "logger": self.log, **options})
+        super().__init__({**OPTIONS, "logger": self.log, "retries": fetcher.settings.retries, **options})
         self.handler: FetcherRH = self._request_director.handlers["Fetcher"]
 
     def build_request_director(self, handlers: Any, preferences: Any = None) -> Any:
@@ -105,6 +104,8 @@ class FetcherRH(RequestHandler):  # type: ignore[misc]
         """More than this over all requests is TooLarge."""
         self._fetcher = fetcher
         self._documents: dict[str, Reply] = {}
+        self._failed: dict[str, CrawlError] = {}
+        """What the fetcher gave up on is not tried again."""
         self._open = ExitStack()
 
     def keep(self, url: str, reply: Reply) -> None:
@@ -122,10 +123,10 @@ class FetcherRH(RequestHandler):  # type: ignore[misc]
         plain = request.method == "GET" and "Range" not in request.headers
         if plain and request.url in self._documents:
             return _response(self._documents[request.url])
-        headers = {k: v for k, v in request.headers.items() if k.lower() in _HEADERS}
-        body = request.data if isinstance(request.data, bytes) or request.data is None else b"".join(request.data)
         try:
-            reply = self._open.enter_context(self._fetcher.open(request.url, method=request.method, headers=headers, body=body))
+            if request.url in self._failed:
+                raise self._failed[request.url]
+            reply = self._open.enter_context(self._ask(request))
             if plain and any(mark in reply.content_type for mark in _DOCUMENTS):
                 reply.read(self._fetcher.settings.max_page_bytes)
                 self._fetcher.stop_at_bot_page(reply, reply.content)
@@ -133,11 +134,18 @@ class FetcherRH(RequestHandler):  # type: ignore[misc]
                 return _response(reply)
         except CrawlError as error:
             self.faults.append(error)
+            if not isinstance(error, BrokenBody):
+                self._failed[request.url] = error
             if isinstance(error, (NotFound, HttpError)):
                 status = error.status if isinstance(error, HttpError) else 404
                 raise HTTPError(Response(io.BytesIO(), request.url, {}, status)) from error
             raise TransportError(cause=error) from error
         return Response(io.BufferedReader(_Body(self._counted(reply))), reply.url, dict(reply.headers), reply.status)
+
+    def _ask(self, request: Request) -> AbstractContextManager[Reply]:
+        headers = {k: v for k, v in request.headers.items() if k.lower() in _HEADERS}
+        body = request.data if isinstance(request.data, bytes) or request.data is None else b"".join(request.data)
+        return self._fetcher.open(request.url, method=request.method, headers=headers, body=body)
 
     def _counted(self, reply: Reply) -> Iterator[bytes]:
         try:

@@ -7,7 +7,7 @@ import json
 import os
 import pickle
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -140,8 +140,8 @@ def test_every_outcome_has_its_name(site: Website, crawl: Run, make_config: Make
         "/denied": Answer(SONG),
         "/empty": Answer(b"", headers={"Content-Type": "audio/mpeg"}),
         "/text.mp3": typed("no sound in here", "audio/mpeg"),
-        "/..%2f..%2fetc%2fpasswd": typed(SONG + b"!", "audio/mpeg"),
-        "/%e9%ff.mp3": typed(SONG + b"?", "audio/mpeg"),
+        "/..%2F..%2Fetc%2Fpasswd": typed(SONG + b"!", "audio/mpeg"),
+        "/%E9%FF.mp3": typed(SONG + b"?", "audio/mpeg"),
     }
     expected = {
         "/no/a.mp3": "crawl.robots",
@@ -240,6 +240,37 @@ def test_a_store_on_both_sides(site: Website, crawl: Run) -> None:
         with fsspec.open(f"{root}/{got.audio}.evidence.json", "rb") as file:
             assert json.loads(file.read())["sha256"] == got.id
     assert crawl(item(f"{root}/in/a#1.wav", "file"), audio_dir=f"{root}/audio") == [stored]
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An empty bucket of an S3 server on this machine."""
+    moto = pytest.importorskip("moto.server")
+    s3fs = pytest.importorskip("s3fs")
+    server = moto.ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in (("ENDPOINT_URL", f"http://{host}:{port}"), ("ACCESS_KEY_ID", "x"), ("SECRET_ACCESS_KEY", "y")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    s3fs.S3FileSystem.clear_instance_cache()
+    fsspec.filesystem("s3").mkdir("bucket")
+    yield "s3://bucket"
+    s3fs.S3FileSystem.clear_instance_cache()
+    server.stop()
+
+
+def test_a_bucket_on_both_sides(bucket: str, crawl: Run) -> None:
+    config = CrawlConfig(contact="me@here.example")
+    with fsspec.open(f"{bucket}/in/a#1.mp3", "wb") as file:
+        file.write(SONG)
+    items = List(config, LocalGate(config))(SourceConfig(name="src", url=f"{bucket}/in"))
+    (got,) = crawl(*items, audio_dir=f"{bucket}/run/audio")
+    assert (outcome(got), got.id, got.audio) == ("kept", SHA256, f"audio/{SHA256[:2]}/{SHA256}.mp3")
+    with fsspec.open(f"{bucket}/run/{got.audio}", "rb") as file:
+        assert file.read() == SONG
+    assert crawl(*items, audio_dir=f"{bucket}/run/audio") == [got]
+    assert outcome(crawl(item(f"{bucket}/in/gone.mp3", "file"), audio_dir=f"{bucket}/run/audio")[0]) == "crawl.not_found"
 
 
 def test_denied_contents(site: Website, crawl: Run, audio: Path) -> None:

@@ -7,11 +7,22 @@ import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from voxmill import __version__
-from voxmill.operators.crawl.errors import Blocked, CrawlError, Disallowed, NotFound, TooLarge, TooLong, Unreadable, Unsupported
+from voxmill.operators.crawl.errors import (
+    Blocked,
+    CrawlError,
+    Disallowed,
+    HttpError,
+    NotFound,
+    TooLarge,
+    TooLong,
+    Unreadable,
+    Unsupported,
+)
 from voxmill.operators.crawl.extract import Extractor, clear_parts
 from voxmill.operators.crawl.fetcher import Fetcher
 from website import Answer, Website, html, in_turn, typed
@@ -77,12 +88,20 @@ def test_every_request_is_the_fetcher_s(
     """The server's log is the proof: robots.txt first, our name on everything; and no other socket was opened."""
     from voxmill.operators.crawl import transport
 
-    dialled = []
-    dial = transport._dial
-    monkeypatch.setattr(transport, "_dial", lambda *args: (dialled.append(1), dial(*args))[1])
-    connected = []
-    connect = socket.socket.connect
-    monkeypatch.setattr(socket.socket, "connect", lambda self, address: (connected.append(address), connect(self, address))[1])
+    dialled: list[object] = []
+    connected: list[object] = []
+    dial, connect = transport._dial, socket.socket.connect
+
+    def spy_dial(*args: Any) -> socket.socket:
+        dialled.append(args)
+        return dial(*args)
+
+    def spy_connect(self: socket.socket, address: Any) -> None:
+        connected.append(address)
+        connect(self, address)
+
+    monkeypatch.setattr(transport, "_dial", spy_dial)
+    monkeypatch.setattr(socket.socket, "connect", spy_connect)
     assert join(fetcher, f"{stream.url}/radio/all.m3u8", tmp_path) == b"".join(PARTS)
     assert stream.paths(rules=True)[:3] == ["/robots.txt", "/.well-known/tdmrep.json", "/radio/all.m3u8"]
     assert stream.paths()[-3:] == ["/radio/high/0.ts", "/radio/high/1.ts", "/parts/2.ts?x=1"]
@@ -108,6 +127,50 @@ def test_robots_txt_holds_for_the_parts(stream: Website, fetcher: Fetcher, tmp_p
 def test_a_part_that_fails_for_a_while(stream: Website, fetcher: Fetcher, tmp_path: Path) -> None:
     stream.routes["/radio/high/1.ts"] = in_turn(Answer(b"", 500), Answer(PARTS[1]))
     assert join(fetcher, f"{stream.url}/radio/all.m3u8", tmp_path) == b"".join(PARTS)
+
+
+def test_a_part_that_breaks_off_is_fetched_again(stream: Website, fetcher: Fetcher, tmp_path: Path) -> None:
+    stream.routes["/radio/high/1.ts"] = in_turn(Answer(PARTS[1], cut=10), Answer(PARTS[1], ranges=True))
+    assert join(fetcher, f"{stream.url}/radio/all.m3u8", tmp_path) == b"".join(PARTS)
+
+
+def test_retries_do_not_multiply(stream: Website, fetcher: Fetcher, tmp_path: Path) -> None:
+    stream.routes["/radio/high/1.ts"] = Answer(b"", 500)
+    with pytest.raises(HttpError):
+        join(fetcher, f"{stream.url}/radio/all.m3u8", tmp_path)
+    assert stream.paths().count("/radio/high/1.ts") == fetcher.settings.retries + 1
+
+
+def test_a_playlist_of_any_type(stream: Website, fetcher: Fetcher, tmp_path: Path) -> None:
+    for number, content_type in enumerate(("text/plain", "application/octet-stream", "audio/x-mpegurl")):
+        stream.routes["/radio/high/list.m3u8"] = typed(playlist("0.ts", "1.ts"), content_type)
+        (tmp_path / str(number)).mkdir()
+        assert join(fetcher, f"{stream.url}/radio/high/list.m3u8", tmp_path / str(number)) == b"".join(PARTS[:2])
+
+
+def test_what_is_left_of_another_playlist_is_not_continued(stream: Website, make_fetcher: Make, tmp_path: Path) -> None:
+    stream.routes["/radio/high/1.ts"] = in_turn(Answer(b"", 500), Answer(PARTS[1]))
+    with pytest.raises(HttpError):
+        join(make_fetcher(retries=0), f"{stream.url}/radio/high/list.m3u8", tmp_path)
+    stream.routes["/radio/high/list.m3u8"] = typed(playlist("/parts/2.ts", "1.ts"), "application/vnd.apple.mpegurl")
+    assert join(make_fetcher(retries=0), f"{stream.url}/radio/high/list.m3u8", tmp_path) == PARTS[2] + PARTS[1]
+
+
+def test_a_playlist_of_pages(site: Website, fetcher: Fetcher) -> None:
+    """Each entry is looked at; one that cannot be read is not lost from the books."""
+    item = "<item><title>{n}</title><link>{u}/{n}</link></item>"
+    items = "".join(item.format(n=n, u=site.url) for n in (1, 2, 3))
+    site.routes |= {
+        "/list": typed(f"<?xml version='1.0'?><rss version='2.0'><channel><title>t</title>{items}</channel></rss>", "text/xml"),
+        "/1": html(VIDEO_PAGE % f"{site.url}/1.mp4"),
+        "/3": html(VIDEO_PAGE % f"{site.url}/3.mp4"),
+        "/1.mp4": typed(b"\0\0\0\x20ftypisom", "video/mp4"),
+        "/3.mp4": typed(b"\0\0\0\x20ftypisom", "video/mp4"),
+    }
+    found = Extractor(fetcher).entries(f"{site.url}/list")
+    assert [entry.url.removeprefix(site.url) for entry in found] == ["/1.mp4", "/list#2", "/3.mp4"]
+    assert [entry.rejection.reason if entry.rejection else None for entry in found] == [None, "list.unreadable", None]
+    assert len(Extractor(fetcher).entries(f"{site.url}/list", limit=1)) == 1
 
 
 def test_a_part_that_is_missing_is_no_smaller_stream(stream: Website, fetcher: Fetcher, tmp_path: Path) -> None:

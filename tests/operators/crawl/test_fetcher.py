@@ -25,11 +25,22 @@ from voxmill.operators.crawl.errors import (
     TooLarge,
     Unsupported,
 )
-from voxmill.operators.crawl.fetcher import Fetcher, FetchSettings
+from voxmill.operators.crawl.fetch_settings import FetchSettings
+from voxmill.operators.crawl.fetcher import Fetcher
 from website import Answer, Website, html, in_turn, redirect, typed
 
 Make = Callable[..., Fetcher]
 SONG = typed(b"ID3 la la la", "audio/mpeg")
+
+
+def napping(slept: list[float]) -> Callable[[float], None]:
+    """time.sleep, with a diary."""
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        time.sleep(seconds)
+
+    return sleep
 
 
 def test_who_we_are(site: Website, fetcher: Fetcher) -> None:
@@ -104,7 +115,7 @@ def test_robots_txt_may_be_redirected_and_may_be_forbidden(site: Website, fetche
 def test_crawl_delay_is_waited_for(site: Website, make_fetcher: Make) -> None:
     slept: list[float] = []
     site.routes |= {"/robots.txt": typed("User-agent: *\nCrawl-delay: 0.2", "text/plain"), "/a.mp3": SONG}
-    fetcher = make_fetcher(sleep=lambda seconds: (slept.append(seconds), time.sleep(seconds)))
+    fetcher = make_fetcher(sleep=napping(slept))
     for _ in range(2):
         fetcher.read(f"{site.url}/a.mp3")
     assert sum(slept) > 0.15
@@ -233,7 +244,7 @@ def test_500_for_good(site: Website, fetcher: Fetcher) -> None:
 def test_retry_after_is_honoured(site: Website, make_fetcher: Make) -> None:
     slept: list[float] = []
     site.routes["/a.mp3"] = in_turn(Answer(b"", 429, {"Retry-After": "1"}), SONG)
-    fetcher = make_fetcher(sleep=lambda seconds: (slept.append(seconds), time.sleep(seconds)))
+    fetcher = make_fetcher(sleep=napping(slept))
     began = time.monotonic()
     assert fetcher.read(f"{site.url}/a.mp3").content
     assert time.monotonic() - began >= 0.95

@@ -48,6 +48,14 @@ def test_crawl_delay_only_slows_down(clock: Clock) -> None:
     assert gate.acquire("b.example") == Wait(1.0, "rate")
 
 
+def test_a_delay_beyond_reason_is_no_nap_for_a_worker(clock: Clock) -> None:
+    gate = LocalGate(GateSettings(max_retry_after=600), clock=clock)
+    go(gate, min_interval=86_400.0)
+    answer = gate.acquire("a.example", 86_400.0)
+    assert isinstance(answer, Refused)
+    assert "86400 s between requests" in answer.detail
+
+
 @given(st.lists(st.floats(0, 3), min_size=1, max_size=30), st.floats(0.2, 5))
 def test_no_pattern_of_asking_beats_the_rate(pauses: list[float], rate: float) -> None:
     clock = Clock()

@@ -51,7 +51,7 @@ def test_the_name_is_verified_though_the_address_is_dialled(tmp_path: Path, make
     names: list[str | None] = []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
-    context.sni_callback = lambda sock, name, ctx: names.append(name)  # type: ignore[assignment]
+    context.sni_callback = lambda sock, name, ctx: names.append(name)
     with Website({"/a.mp3": Answer(b"ID3")}, tls=context) as site:
 
         def here(host: str, port: int) -> list[str]:

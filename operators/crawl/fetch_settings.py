@@ -1,0 +1,48 @@
+"""How anything is fetched, and in whose name."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from voxmill import __version__
+from voxmill.operators.crawl.address import check_entry
+from voxmill.operators.crawl.gate import GateSettings
+
+_CONTACT = re.compile(r"(https?://[^\s/@]+\.[^\s/@]+(/\S*)?|[^\s@()<>]+@[^\s@()<>]+\.[^\s@()<>]+)")
+
+
+def _contact(text: str) -> str:
+    text = text.strip()
+    if not text.isascii() or not _CONTACT.fullmatch(text):
+        raise ValueError("say who crawls: `crawl.contact` is a web page or an e-mail address that site owners can write to")
+    return text
+
+
+class FetchSettings(GateSettings):
+    """How anything is fetched."""
+
+    contact: Annotated[str, AfterValidator(_contact)]
+    """Who runs this crawl, as a URL or an e-mail address: part of the user agent, never blank."""
+    timeout: float = Field(default=30.0, gt=0)
+    """Seconds for a connection, for the headers of an answer, and for each pause between its bytes."""
+    min_bytes_per_second: float = Field(default=256.0, ge=0)
+    """A body that stays slower than this over `timeout` seconds is given up: it would hold its host for days."""
+    retries: int = Field(default=3, ge=0)
+    """Further attempts after a connection fault, a broken body, or HTTP 408, 429, 500, 502, 503, 504."""
+    backoff: float = Field(default=1.0, ge=0)
+    """Seconds before the first further attempt; doubled before each next one."""
+    allow_private: tuple[Annotated[str, AfterValidator(check_entry)], ...] = ()
+    """Hosts, `host:port` pairs, addresses or CIDR blocks that may be private: your own servers."""
+    ca_file: str | None = None
+    """More certificate authorities to trust (PEM), for your own servers."""
+    deny: tuple[str, ...] = ()
+    """Hosts, URLs, URL globs and `sha256:<hex>` contents that are never fetched or kept."""
+    max_page_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
+    """Size of a page, feed, playlist or list file that is read for its links."""
+
+    @property
+    def user_agent(self) -> str:
+        return f"Voxmill/{__version__} (+{self.contact})"
