@@ -48,7 +48,7 @@ UNIT_SAMPLES = 120 * SAMPLE_RATE
 SELECT = SelectConfig(languages=("en", "zh"), licences=("cc-by-4.0", "cc0-1.0", "unknown"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)  # hypothesis would print every record
 class MadeUpRun:
     """The records of a run by table, with the unit of each segment, and the rows of the two tables that are no records."""
 
