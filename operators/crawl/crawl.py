@@ -14,7 +14,7 @@ from pydantic import Field
 from voxmill.manifests.records import Item, Licence, Recording
 from voxmill.operators.crawl import licence
 from voxmill.operators.crawl.deny import DenyList
-from voxmill.operators.crawl.download import Facts, discard, download, part_file, sha256_of
+from voxmill.operators.crawl.download import RESUMABLE, Facts, discard, download, part_file, sha256_of
 from voxmill.operators.crawl.errors import CrawlError, Denied, NotFound, TooLarge, Unsupported
 from voxmill.operators.crawl.extract import Extractor, clear_parts
 from voxmill.operators.crawl.fetch_settings import FetchSettings
@@ -96,7 +96,12 @@ class Crawl:
     def _stream(self, item: Item) -> dict[str, Any]:
         with part_file(self._store.scratch, item.id) as part:  # its lock is all that is used of it
             target = Path(part.name).with_suffix(".hls")
-            got = Extractor(self._web()).stream(item.provenance.url, target, self.config.max_bytes, self.config.max_seconds)
+            try:
+                got = Extractor(self._web()).stream(item.provenance.url, target, self.config.max_bytes, self.config.max_seconds)
+            except CrawlError as error:
+                if not isinstance(error, RESUMABLE):
+                    clear_parts(target)
+                raise
             with target.open("rb") as file:
                 receipt = self._kept(item, file, got.sha256, got.num_bytes, got.facts, num_parts=got.num_parts)
         clear_parts(target)
@@ -142,6 +147,7 @@ class Crawl:
                 **evidence,
             },
         )
+        said.pop("headers")
         audio = f"{PurePosixPath(self._store.root).name}/{name}"
         return {"sha256": sha256, "num_bytes": num_bytes, "name": name, "audio": audio, "facts": said if facts.status else {}}
 

@@ -13,14 +13,26 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from itertools import chain
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from voxmill.operators.crawl.errors import BrokenBody, TooLarge, Unsupported
+from voxmill.operators.crawl.errors import (
+    Blocked,
+    BrokenBody,
+    BudgetSpent,
+    CrawlError,
+    HttpError,
+    NetworkError,
+    TooLarge,
+    Unsupported,
+)
 from voxmill.operators.crawl.fetcher import Fetcher
 from voxmill.operators.crawl.reply import Reply
+
+RESUMABLE = (NetworkError, HttpError, Blocked, BudgetSpent)
+"""Errors after which what has come so far may still be of use."""
 
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 _BLOCK = 1 << 20
@@ -38,6 +50,8 @@ class Facts:
     """The Link header, which may hold a licence."""
     permission: str | None = None
     status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    """All of them but cookies: evidence, not part of a record."""
 
     @classmethod
     def of(cls, reply: Reply) -> Facts:
@@ -50,6 +64,7 @@ class Facts:
             get("link"),
             reply.permission,
             reply.status,
+            {name.lower(): value for name, value in reply.headers.items() if name.lower() != "set-cookie"},
         )
 
     @property
@@ -86,7 +101,7 @@ def download(fetcher: Fetcher, url: str, part: BinaryIO, limit: int) -> Download
 def part_file(folder: Path, name: str) -> Iterator[BinaryIO]:
     """`<name>.part` open for reading and writing, ours alone: while another process works on it we get a fresh one.
 
-    It is kept for the next attempt unless `discard` was called on its path.
+    What it holds is kept for the next attempt, unless an error came that makes one pointless.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
@@ -98,7 +113,15 @@ def part_file(folder: Path, name: str) -> Iterator[BinaryIO]:
             path = folder / f"{name}.{os.getpid()}.part"
             file = stack.enter_context(_open(path))
             stack.callback(discard, path)
-        yield file
+        try:
+            yield file
+        except RESUMABLE:
+            if file.seek(0, os.SEEK_END) == 0:
+                discard(path)
+            raise
+        except CrawlError:
+            discard(path)
+            raise
 
 
 def discard(path: Path) -> None:
@@ -186,5 +209,5 @@ def _read_notes(path: Path, url: str) -> Facts | None:
         noted = json.loads(_notes(path).read_text())
     except (OSError, ValueError):
         return None
-    known = {field.name for field in fields(Facts)}
+    known = {f.name for f in fields(Facts)}
     return Facts(**{k: v for k, v in noted.items() if k in known}) if noted.get("url") == url else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,7 +62,7 @@ class Extractor:
 
         Raises a CrawlError where there is nothing, or no way to it.
         """
-        with self._ydl(**({"playlistend": limit} if limit else {})) as ydl:
+        with self._session(url, **({"playlistend": limit} if limit else {})) as ydl:
             if page is not None:
                 ydl.handler.keep(url, page)
                 ydl.handler.keep(page.url, page)
@@ -84,7 +85,7 @@ class Extractor:
         playlist = self._fetcher.read(url)
         if not playlist.content.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"#EXTM3U"):
             raise Unsupported(f"no playlist at {playlist.url}")
-        with self._ydl() as ydl:
+        with self._session(url) as ydl:
             ydl.handler.keep(url, playlist)
             info = ydl.extract_info(url, download=False, ie_key="Generic")
             chosen = next(_flat(info), None)
@@ -106,10 +107,19 @@ class Extractor:
                 digest.update(block)
         return Stream(digest.hexdigest(), target.stat().st_size, num_parts, Facts.of(playlist))
 
-    def _ydl(self, **options: Any) -> FetchedYoutubeDL:
+    @contextmanager
+    def _session(self, url: str, **options: Any) -> Iterator[FetchedYoutubeDL]:
+        """A fresh yt-dlp; what it raises ends as a CrawlError."""
+        from yt_dlp.utils import YoutubeDLError
+
         from voxmill.operators.crawl.ytdlp import FetchedYoutubeDL
 
-        return FetchedYoutubeDL(self._fetcher, **options)
+        with FetchedYoutubeDL(self._fetcher, **options) as ydl:
+            try:
+                yield ydl
+            except YoutubeDLError as error:
+                ydl.log.error(str(error))
+                raise self._explain(ydl, url) from error
 
     def _explain(self, ydl: FetchedYoutubeDL, url: str) -> CrawlError:
         """Why yt-dlp came back with nothing: what stopped a request, else what it says."""

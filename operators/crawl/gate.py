@@ -218,7 +218,9 @@ class LocalGate:
         """Everything, as JSON types. `LocalGate(rules, gate.state())` goes on where this one stopped."""
         with self._lock:
             hosts = {host: asdict(state) for host, state in sorted(self._hosts.items())}
-            return {"hosts": hosts, "notes": {key: list(note) for key, note in sorted(self._notes.items())}}
+            now = self._clock()
+            notes = {key: list(note) for key, note in sorted(self._notes.items()) if note[1] > now}
+            return {"hosts": hosts, "notes": notes}
 
     def _host(self, host: str) -> HostState:
         return self._hosts.get(host, HostState())

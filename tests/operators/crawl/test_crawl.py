@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -78,6 +79,7 @@ def test_the_evidence_has_the_time_and_the_record_has_not(site: Website, crawl: 
     evidence = json.loads((audio.parent / f"{got.audio}.evidence.json").read_text())
     assert evidence["fetched_at"].endswith("+00:00")
     assert evidence["status"] == 200
+    assert evidence["headers"] == {"content-type": "audio/mpeg", "content-length": str(len(SONG))}
     assert evidence["user_agent"].startswith("Voxmill/")
     assert evidence["permission"] == got.provenance.permission
     assert evidence["fetched_at"] not in repr(got)
@@ -173,6 +175,8 @@ def test_every_outcome_has_its_name(site: Website, crawl: Run, make_config: Make
     assert all((r.id == r.item_id) == (r.rejection is not None) for r in got)
     assert "/no/a.mp3" not in site.paths()
     assert records_bytes(got, Recording)
+    left = {path.name for path in (tmp_path / "run" / "audio" / ".parts").iterdir()}
+    assert left <= {f"{item_id(site.url + '/lies')}.part", f"{item_id(site.url + '/lies')}.part.json"}
     stored = [p for p in tmp_path.rglob("*") if p.is_file() and ".json" not in p.name and ".parts" not in str(p)]
     assert all(path.is_relative_to(tmp_path / "run" / "audio") for path in stored)
     assert {path.stem for path in stored} == {r.id for r in got if r.rejection is None}
@@ -213,6 +217,25 @@ def test_local_files_stay_where_they_are(tmp_path: Path, crawl: Run, audio: Path
     (copied,) = crawl(item(place.as_uri(), "file"), audio_dir=str(tmp_path / "other" / "audio"), copy_local=True)
     assert (copied.id, copied.audio) == (SHA256, f"audio/{SHA256[:2]}/{SHA256}.mp3")
     assert (tmp_path / "other" / str(copied.audio)).read_bytes() == SONG
+
+
+def test_a_stream_that_is_not_taken_leaves_nothing(site: Website, crawl: Run, audio: Path) -> None:
+    text = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n0.ts\n#EXTINF:4,\n1.ts\n#EXT-X-ENDLIST\n"
+    site.routes |= {"/e.m3u8": typed(text, "text/plain"), "/0.ts": Answer(bytes(1000)), "/1.ts": Answer(bytes(1000))}
+    assert outcome(crawl(item(f"{site.url}/e.m3u8", "hls"), max_bytes=1500)[0]) == "crawl.too_large"
+    assert not list((audio / ".parts").iterdir())
+
+
+def test_compression_that_was_not_asked_for(site: Website, crawl: Run) -> None:
+    bomb = gzip.compress(bytes(50_000_000))
+    assert len(bomb) < 60_000
+    site.routes |= {
+        "/a.mp3": Answer(gzip.compress(SONG), headers={"Content-Encoding": "gzip"}),
+        "/bomb.mp3": Answer(bomb, headers={"Content-Encoding": "gzip"}),
+    }
+    small, large = crawl(item(f"{site.url}/a.mp3"), item(f"{site.url}/bomb.mp3"), max_bytes=1_000_000)
+    assert (outcome(small), small.id) == ("kept", SHA256)
+    assert outcome(large) == "crawl.too_large"
 
 
 @pytest.mark.parametrize("name", [b"caf\xe9.wav", b"a::b.wav"])

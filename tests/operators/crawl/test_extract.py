@@ -177,6 +177,9 @@ def test_a_part_that_is_missing_is_no_smaller_stream(stream: Website, fetcher: F
     del stream.routes["/radio/high/1.ts"]
     with pytest.raises(NotFound):
         join(fetcher, f"{stream.url}/radio/all.m3u8", tmp_path)
+    del stream.routes["/radio/high/list.m3u8"]
+    with pytest.raises(NotFound):
+        join(fetcher, f"{stream.url}/radio/all.m3u8", tmp_path)
 
 
 def test_the_next_attempt_goes_on(stream: Website, make_fetcher: Make, tmp_path: Path) -> None:
@@ -257,7 +260,7 @@ def test_a_bot_page_behind_yt_dlp_stops_the_host(site: Website, fetcher: Fetcher
 )
 def test_what_yt_dlp_says(fetcher: Fetcher, said: str, error: type[CrawlError]) -> None:
     extractor = Extractor(fetcher)
-    with extractor._ydl() as ydl:
+    with extractor._session("http://a.example/p") as ydl:
         ydl.report_error(said)
         found = extractor._explain(ydl, "http://a.example/p")
     assert type(found) is error, found
@@ -301,7 +304,7 @@ def test_no_other_way_out(fetcher: Fetcher) -> None:
     """What yt-dlp could do beside asking our handler is switched off, in the version that is installed here."""
     import yt_dlp.extractor
 
-    with Extractor(fetcher)._ydl() as ydl:
+    with Extractor(fetcher)._session("http://a.example/") as ydl:
         assert list(ydl._request_director.handlers) == ["Fetcher"]
         assert ydl.params["js_runtimes"] == {}
         assert not ydl.params["remote_components"]
