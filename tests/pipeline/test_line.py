@@ -140,3 +140,14 @@ def test_segments_tile_every_unit(finished: Path) -> None:
 def test_user_errors_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(USER_ERRORS, match="no run at"):
         Run(str(tmp_path)).load()
+
+
+def test_the_notebook_runs_on_any_run(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXMILL_RUN", str(finished))
+    notebook = json.loads((Path(__file__).parents[2] / "notebooks" / "explore.ipynb").read_text(encoding="utf-8"))
+    scope: dict[str, Any] = {}
+    for cell in notebook["cells"]:
+        assert not cell.get("outputs"), "outputs are not committed"
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), scope)
+    assert "sample" in scope
