@@ -135,7 +135,7 @@ def test_every_outcome_has_its_name(site: Website, crawl: Run, make_config: Make
         "/loop": redirect("/loop"),
         "/inside": redirect("http://10.0.0.1/x"),
         "/lies": Answer(SONG, length=len(SONG) + 9),
-        "/slow": Answer(SONG, pause=1.5),
+        "/slow": Answer(SONG, pause=4),
         "/big": Answer(b"x" * 50_000),
         "/page": html("<!doctype html>"),
         "/noai": Answer(SONG, 200, {"X-Robots-Tag": "noai"}),
@@ -167,7 +167,7 @@ def test_every_outcome_has_its_name(site: Website, crawl: Run, make_config: Make
     items += [item("http://10.1.1.1/x.mp3"), item("gopher://a.example/x")]
     items += [item((tmp_path / "gone.wav").as_uri(), "file")]
     items += [Item("broken", Provenance("src", "u"), Licence(), rejection=reject("list.unreadable", "x"))]
-    got = crawl(*items, retries=1, timeout=0.6, max_bytes=40_000, deny=(f"{site.url}/denied",))
+    got = crawl(*items, retries=1, timeout=1.0, max_bytes=40_000, deny=(f"{site.url}/denied",))
     wanted = [*expected.values(), "crawl.private_address", "crawl.unsupported", "crawl.not_found", "list.unreadable"]
     assert [outcome(recording) for recording in got] == wanted
     assert [recording.item_id for recording in got] == [one.id for one in items]

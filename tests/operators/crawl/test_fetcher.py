@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
+from email.utils import formatdate
 
 import pytest
 from pydantic import ValidationError
 
 from voxmill import __version__
+from voxmill.operators.crawl.crawl import CrawlConfig
 from voxmill.operators.crawl.errors import (
     Blocked,
     BudgetSpent,
@@ -27,20 +29,24 @@ from voxmill.operators.crawl.errors import (
 )
 from voxmill.operators.crawl.fetch_settings import FetchSettings
 from voxmill.operators.crawl.fetcher import Fetcher
+from voxmill.operators.crawl.gate import LocalGate
 from website import Answer, Website, html, in_turn, redirect, typed
 
 Make = Callable[..., Fetcher]
 SONG = typed(b"ID3 la la la", "audio/mpeg")
 
 
-def napping(slept: list[float]) -> Callable[[float], None]:
-    """time.sleep, with a diary."""
+class Nap:
+    """A clock that only sleeping moves."""
 
-    def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        time.sleep(seconds)
+    def __init__(self, config: CrawlConfig) -> None:
+        self.now = 1_000.0
+        self.slept: list[float] = []
+        self.fetcher = Fetcher(config, LocalGate(config, clock=lambda: self.now), sleep=self.sleep)
 
-    return sleep
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
 
 
 def test_who_we_are(site: Website, fetcher: Fetcher) -> None:
@@ -112,13 +118,12 @@ def test_robots_txt_may_be_redirected_and_may_be_forbidden(site: Website, fetche
             assert fetcher.read(f"{bucket.url}/a.mp3").content
 
 
-def test_crawl_delay_is_waited_for(site: Website, make_fetcher: Make) -> None:
-    slept: list[float] = []
-    site.routes |= {"/robots.txt": typed("User-agent: *\nCrawl-delay: 0.2", "text/plain"), "/a.mp3": SONG}
-    fetcher = make_fetcher(sleep=napping(slept))
-    for _ in range(2):
-        fetcher.read(f"{site.url}/a.mp3")
-    assert sum(slept) > 0.15
+def test_crawl_delay_is_waited_for(site: Website, make_config: Callable[..., CrawlConfig]) -> None:
+    nap = Nap(make_config())
+    site.routes |= {"/robots.txt": typed("User-agent: *\nCrawl-delay: 20", "text/plain"), "/a.mp3": SONG}
+    for _ in range(3):
+        nap.fetcher.read(f"{site.url}/a.mp3")
+    assert sum(nap.slept) == pytest.approx(40, abs=0.1)
 
 
 @pytest.mark.parametrize(
@@ -241,14 +246,27 @@ def test_500_for_good(site: Website, fetcher: Fetcher) -> None:
     assert site.paths() == ["/a.mp3"] * 3  # retries=2
 
 
-def test_retry_after_is_honoured(site: Website, make_fetcher: Make) -> None:
-    slept: list[float] = []
-    site.routes["/a.mp3"] = in_turn(Answer(b"", 429, {"Retry-After": "1"}), SONG)
-    fetcher = make_fetcher(sleep=napping(slept))
-    began = time.monotonic()
-    assert fetcher.read(f"{site.url}/a.mp3").content
-    assert time.monotonic() - began >= 0.95
-    assert max(slept) > 0.9
+def test_retry_after_is_honoured(site: Website, make_config: Callable[..., CrawlConfig]) -> None:
+    nap = Nap(make_config())
+    site.routes["/a.mp3"] = in_turn(Answer(b"", 429, {"Retry-After": "100"}), SONG)
+    assert nap.fetcher.read(f"{site.url}/a.mp3").content
+    assert sum(nap.slept) == pytest.approx(100, abs=0.1)
+
+
+def test_retry_after_as_a_date_and_as_nonsense(site: Website, make_config: Callable[..., CrawlConfig]) -> None:
+    nap = Nap(make_config())
+    later = formatdate(time.time() + 100, usegmt=True)
+    site.routes["/a.mp3"] = in_turn(Answer(b"", 503, {"Retry-After": later}), Answer(b"", 503, {"Retry-After": "soon"}), SONG)
+    assert nap.fetcher.read(f"{site.url}/a.mp3").content
+    assert 80 < sum(nap.slept) < 101
+
+
+def test_a_host_that_asks_for_hours_is_left_alone(site: Website, make_config: Callable[..., CrawlConfig]) -> None:
+    nap = Nap(make_config(max_retry_after=600))
+    site.routes["/a.mp3"] = in_turn(Answer(b"", 503, {"Retry-After": "7200"}), SONG)
+    with pytest.raises(Blocked, match="pause of 7200 s"):
+        nap.fetcher.read(f"{site.url}/a.mp3")
+    assert site.paths() == ["/a.mp3"]
 
 
 def test_refusals_in_a_row_stop_the_host(site: Website, fetcher: Fetcher) -> None:
@@ -370,11 +388,11 @@ def test_the_byte_budget(site: Website, make_fetcher: Make) -> None:
 
 def test_leases_are_given_back(site: Website, make_fetcher: Make) -> None:
     """Whatever happens: with one request in flight at most, a lost lease would stop everything."""
-    fetcher = make_fetcher(max_in_flight=1, retries=0, timeout=0.5, breaker_refusals=99)
+    fetcher = make_fetcher(max_in_flight=1, retries=0, timeout=1.0, breaker_refusals=99)
     site.routes |= {
         "/403": Answer(b"", 403),
         "/cut": Answer(b"x" * 100, cut=10),
-        "/slow": Answer(b"", pause=2),
+        "/slow": Answer(b"", pause=3),
         "/loop": redirect("/loop"),
         "/out": Answer(b"", 200, {"X-Robots-Tag": "noai"}),
         "/a.mp3": SONG,
