@@ -103,6 +103,8 @@ def config_check_command(config: str) -> None:
     missing = _missing_weights(settings)
     for name, fix in missing:
         out.print(f"[yellow]weights {name} are not here[/yellow]: {fix}", highlight=False)
+    if settings.crawl.contact == "you@example.org":
+        out.print("[yellow]crawl.contact is the recipe's placeholder[/yellow]: put your own address there before you crawl")
     out.print(f"{config}: valid, {len(settings.sources)} sources, engines {', '.join(e.name for e in settings.transcribe)}")
     sys.exit(1 if missing else 0)
 

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import psutil
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from voxmill.operators import weights
@@ -41,7 +42,7 @@ def _packages(out: Console) -> bool:
         missing = [name for name, number in found.items() if number is None]
         ok &= not missing or extra in OPTIONAL
         here = ", ".join(f"{name} {number}" for name, number in found.items() if number)
-        table.add_row(extra, here, ", ".join(missing), f"pip install 'voxmill[{extra}]'" if missing else "")
+        table.add_row(extra, here, ", ".join(missing), escape(f"pip install 'voxmill[{extra}]'") if missing else "")
     out.print(table)
     return ok
 

@@ -6,7 +6,7 @@ The ledger stays the truth; tables are rebuilt from it in unit order, in files o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -34,19 +34,20 @@ TABLES: dict[type, str] = {
 FILE_BYTES = 128 * 2**20
 """Size (of Arrow data in memory) at which a table goes on in its next file: a few large files, never a file per unit."""
 
-COSTS = pa.schema(
-    [
-        pa.field("unit", pa.string()),
-        pa.field("stage", pa.string()),
-        pa.field("engine", pa.string()),
-        pa.field("wall_s", pa.float64()),
-        pa.field("cpu_s", pa.float64()),
-        pa.field("max_rss_bytes", pa.int64()),
-        pa.field("host", pa.string()),
-        pa.field("device", pa.string()),
-        pa.field("attempts", pa.int64()),
-    ]
-)
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one stage spent on one unit. Measured, so the one table that differs between two equal runs."""
+
+    unit: str
+    stage: str
+    engine: str | None
+    wall_s: float
+    cpu_s: float
+    max_rss_bytes: int
+    host: str
+    device: str
+    attempts: int
 
 
 def write_tables(
@@ -108,11 +109,9 @@ def _write(run: Run, name: str, tables: Iterable[pa.Table]) -> list[str]:
 def _costs(run: Run, stages: Sequence[Stage], units: Sequence[str]) -> pa.Table:
     ledger, listing = Ledger(run), Listing(run)
     groups = [g for n in range(listing.num_generations()) for g in listing.groups(n)]
-    rows: list[dict[str, Any]] = []
+    rows = []
     for stage in stages:
         for unit in groups if stage.kind in ("crawl", "decode") else units:
-            cost = ledger.cost(stage, unit)
-            if cost:
-                engine = stage.name.partition(":")[2] or None
-                rows.append({"unit": unit, "stage": stage.kind, "engine": engine, **cost})
-    return pa.Table.from_pylist(rows, schema=COSTS)
+            if cost := ledger.cost(stage, unit):
+                rows.append(Cost(unit, stage.kind, stage.name.partition(":")[2] or None, **cost))
+    return to_table(rows, Cost)
