@@ -6,6 +6,8 @@ classes as the published models, with other sizes. Run as a script, it writes al
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import sys
 from pathlib import Path
@@ -154,10 +156,19 @@ def write_paraformer(folder: Path, seaco: bool = False, seed: int = 0) -> Path:
 
 
 def write_sensevoice(folder: Path, seed: int = 0) -> Path:
-    """A SenseVoiceSmall that has been taught one thing: to say `TAGS` first, and none of them later."""
+    """A SenseVoiceSmall that has been taught one thing: to say `TAGS` first, and none of them later.
+
+    Its files are found through `configuration.json`, as in the published folder; Paraformer's by their usual names.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    _sentencepieces(folder / "bpe.model")
-    _write(folder, SENSEVOICE, {}, seed)
+    _sentencepieces(folder / "spectok.bpe.model")
+    paths = {
+        "init_param": "model.pt",
+        "config": "config.yaml",
+        "tokenizer_conf": {"bpemodel": "spectok.bpe.model"},
+        "frontend_conf": {"cmvn_file": "am.mvn"},
+    }
+    _write(folder, SENSEVOICE, {"configuration.json": json.dumps({"framework": "pytorch", "file_path_metas": paths})}, seed)
     _teach_tags(folder)
     return folder
 
@@ -167,10 +178,21 @@ def write_fsmn_vad(folder: Path, seed: int = 0) -> Path:
     return _write(folder, FSMN_VAD, {}, seed)
 
 
+def write_all(home: Path) -> None:
+    """One of each, in `paraformer`, `seaco`, `sensevoice` and `fsmn-vad`."""
+    write_paraformer(home / "paraformer")
+    write_paraformer(home / "seaco", seaco=True)
+    write_sensevoice(home / "sensevoice")
+    write_fsmn_vad(home / "fsmn-vad")
+
+
 def load(folder: Path) -> Any:
     from funasr import AutoModel
 
-    return AutoModel(model=str(folder), device="cpu", ncpu=1, disable_update=True, disable_pbar=True, disable_log=True, log_level="ERROR")
+    with contextlib.redirect_stdout(io.StringIO()):  # it lists every weight that a first checkpoint lacks
+        return AutoModel(
+            model=str(folder), device="cpu", ncpu=1, disable_update=True, disable_pbar=True, disable_log=True, log_level="ERROR"
+        )
 
 
 def _write(folder: Path, config: dict[str, Any], files: dict[str, str], seed: int) -> Path:
@@ -198,8 +220,6 @@ def _mean_variance(path: Path, dim: int) -> None:
 
 def _sentencepieces(path: Path) -> None:
     """A tokenizer of under 200 pieces, with the tags as symbols of their own."""
-    import io
-
     import sentencepiece
 
     lines = [HAN, "hello world testing one two three", "the quick brown fox jumps over the lazy dog", *HAN]
@@ -212,7 +232,12 @@ def _sentencepieces(path: Path) -> None:
         character_coverage=1.0,
         model_type="unigram",
         add_dummy_prefix=False,  # so that a piece encodes back to itself, as FunASR's time stamps need
-        user_defined_symbols=[*TAGS, "<|en|>", "<|nospeech|>", *(f"<|unused{i}|>" for i in range(120))],  # FunASR names piece 124
+        user_defined_symbols=[
+            *TAGS,
+            "<|en|>",
+            "<|nospeech|>",
+            *(f"<|unused{i}|>" for i in range(120)),
+        ],  # FunASR names piece 124
         minloglevel=2,
     )
     path.write_bytes(model.getvalue())
@@ -243,6 +268,4 @@ def _teach_tags(folder: Path, steps: int = 80) -> None:
 
 
 if __name__ == "__main__":
-    for name, write in (("paraformer", write_paraformer), ("sensevoice", write_sensevoice), ("fsmn-vad", write_fsmn_vad)):
-        print(write(Path(sys.argv[1]) / name))
-    print(write_paraformer(Path(sys.argv[1]) / "seaco", seaco=True))
+    write_all(Path(sys.argv[1]))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -29,7 +30,7 @@ class FunAsr:
 
     def __init__(self, config: EngineSettings, batch_seconds: float) -> None:
         folder = resolve(config.model)
-        with warnings.catch_warnings(), _weights_only():
+        with warnings.catch_warnings(), _weights_only(), contextlib.redirect_stdout(sys.stderr):
             warnings.simplefilter("ignore")
             from funasr import AutoModel
 
@@ -46,7 +47,6 @@ class FunAsr:
             )
         self.model = identity(config.model)
         self.network = self._auto.model
-        self.tokenizer = self._auto.kwargs["tokenizer"]
         self._batch = int(batch_seconds * SAMPLE_RATE)
 
     def transcribe(
