@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -20,10 +21,12 @@ def segment_id(recording_id: str, start: int, end: int) -> str:
 
 
 def archive_key(url: str) -> str:
-    """The identity of an address: host in lower case, no fragment, default ports removed. Never a bare file name.
+    """The identity of an address: host in lower case, no fragment, default ports removed, escapes in capitals.
 
     >>> archive_key("HTTP://Example.org:80/a b.mp3#t=3")
     'http://example.org/a%20b.mp3'
+    >>> archive_key("https://example.org/%c3%a9") == archive_key("https://example.org/%C3%A9")
+    True
 
     What is no valid address is its own key.
 
@@ -40,7 +43,8 @@ def archive_key(url: str) -> str:
     if port and port != default:
         netloc += f":{port}"
     path = quote(parts.path, safe="/%:@!$&'()*+,;=~-._")
-    return urlunsplit((parts.scheme.lower(), netloc, path, parts.query, ""))
+    key = urlunsplit((parts.scheme.lower(), netloc, path, parts.query, ""))
+    return re.sub("%[0-9a-f]{2}", lambda escape: escape[0].upper(), key, flags=re.IGNORECASE)
 
 
 def digest(fields: Iterable[str | bytes]) -> str:

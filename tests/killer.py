@@ -22,7 +22,10 @@ def on_event(event: str, uri: str) -> None:
     with open(log, "a") as file:
         file.write(line)  # one short write in append mode: lines of several processes do not mix
         file.flush()
-        number = len(Path(log).read_bytes().splitlines())
+    # what is done again after a kill does not count again, or all kills would fall on the same few files
+    number = len(
+        {line.split(b" ")[0] + line.split(b" ")[2] for line in Path(log).read_bytes().splitlines() if line.count(b" ") == 2}
+    )
     due = [order for order in Path(log).parent.glob(f"{Path(log).name}.kill-*") if int(order.name[-6:]) <= number]
     if not due:
         return
