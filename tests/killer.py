@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+from fnmatch import fnmatch
 from pathlib import Path
 
 import psutil
@@ -26,18 +27,27 @@ def on_event(event: str, uri: str) -> None:
     number = len(
         {line.split(b" ")[0] + line.split(b" ")[2] for line in Path(log).read_bytes().splitlines() if line.count(b" ") == 2}
     )
-    due = [order for order in Path(log).parent.glob(f"{Path(log).name}.kill-*") if int(order.name[-6:]) <= number]
-    if not due:
+    order = next((o for o in sorted(Path(log).parent.glob(f"{Path(log).name}.kill-*")) if is_due(o, number, event, uri)), None)
+    if order is None:
         return
     try:
-        whom = due[0].read_text()
-        due[0].unlink()
+        whom = order.read_text().split()[0]
+        order.unlink()
     except FileNotFoundError:  # another process was quicker
         return
     with open(f"{log}.killed", "a") as file:
         file.write(f"{number} {whom} {line}")
     for pid in victims(whom):
         os.kill(pid, signal.SIGKILL)
+
+
+def is_due(order: Path, number: int, event: str, uri: str) -> bool:
+    """`self` alone is due by its number; `self committed */shards/*.tar` also waits for that event of such a file."""
+    try:
+        _, *wanted = order.read_text().split()
+    except FileNotFoundError:
+        return False
+    return int(order.name[-6:]) <= number and (not wanted or (event == wanted[0] and fnmatch(uri, wanted[1])))
 
 
 def victims(whom: str) -> list[int]:

@@ -50,7 +50,7 @@ def config(executor: str, workers: int) -> dict[str, object]:
     return {
         "sources": [{"name": path.stem, "path": str(path), "language": "en", "licence": "cc-by-sa-3.0"} for path in speech()],
         "crawl": {"contact": "https://example.org/contact"},
-        "units": {"seconds": 30},
+        "units": {"seconds": 12},
         "transcribe": [
             {"kind": "moonshine", "name": "moonshine", "model": "moonshine-tiny-en"},
             {"kind": "pocketsphinx", "name": "sphinx"},
@@ -65,8 +65,8 @@ def config(executor: str, workers: int) -> dict[str, object]:
 
 
 def speech() -> list[Path]:
-    """Eight recordings of half a minute: short enough to kill a run twenty times in a few minutes."""
-    return [recording.path for recording in joined("en", 8, 28)]
+    """Eight recordings of some ten seconds: short enough to kill a run twenty times in a few minutes."""
+    return [recording.path for recording in joined("en", 8, 7)]
 
 
 def start(root: Path, settings: dict[str, object], events: Path | None) -> subprocess.Popen[bytes]:
@@ -118,9 +118,12 @@ def disturbed(folder: Path, executor: str, kills: int, events_undisturbed: int) 
     outcome = Outcome(f"{executor}, {kills} kills")
     root, events = folder / f"killed-{executor}", folder / f"killed-{executor}.events"
     victims = ["self", "driver", "self", "raylet"] if executor == "ray" else ["self", "driver"]
-    for i in range(kills):
+    # a shard's tar without its sidecar, and the sidecar that is written but has no name yet
+    Path(f"{events}.kill-000001").write_text("self committed */shards/*.tar")
+    Path(f"{events}.kill-000002").write_text("self staged */shards/*.json")
+    for i in range(kills - 2):
         # spread over the events of an undisturbed run; redone work only adds events, so all of them are reached
-        number = 1 + round((i + 0.5) * (events_undisturbed - 1) / kills)
+        number = 3 + round((i + 0.5) * (events_undisturbed - 1) / (kills - 2))
         Path(f"{events}.kill-{number:06d}").write_text(victims[i % len(victims)])
     complete(root, config(executor, 3), outcome, events, most=kills + 3)
     outcome.kills = Path(f"{events}.killed").read_text().splitlines()
@@ -142,7 +145,7 @@ def main() -> None:
     heading(
         "bench-resume",
         full,
-        f"{len(speech())} real recordings, {seconds:.0f} s, units of 30 s",
+        f"{len(speech())} real recordings, {seconds:.0f} s, units of 12 s",
         ["ray", "pyarrow", "onnxruntime", "pocketsphinx"],
     )
     outcomes: list[Outcome] = []
