@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from voxmill.models.budget import Budget, BudgetError, BudgetSchedule
+from voxmill.models.seeds import seeded
+
+FULL = Budget(15, 3, 512)
+
+
+@pytest.mark.parametrize(("text", "budget"), [("6", (6, 3, 512)), ("6:1", (6, 1, 512)), ("2:3:64", (2, 2, 64))])
+def test_what_is_not_said_is_full(text: str, budget: tuple[int, int, int]) -> None:
+    assert Budget.parse(text, FULL) == Budget(*budget)
+
+
+@pytest.mark.parametrize("text", ["", "six", "6:2:256:1", "0", "-3"])
+def test_what_is_no_budget_says_how_to_write_one(text: str) -> None:
+    with pytest.raises(BudgetError, match="for example 6"):
+        Budget.parse(text, FULL)
+
+
+@pytest.mark.parametrize("text", ["16", "6:4", "6:3:513"])
+def test_no_budget_is_larger_than_the_model(text: str) -> None:
+    with pytest.raises(BudgetError, match=r"which has 15:3:512"):
+        Budget.parse(text, FULL)
+
+
+def test_later_groups_are_favoured_in_proportion() -> None:
+    schedule, generator = BudgetSchedule(), seeded("budget")
+    drawn = Counter(schedule.sample(generator).experts for _ in range(3000))
+    assert {n: round(count / 3000, 1) for n, count in drawn.items()} == {3: 0.1, 6: 0.1, 9: 0.2, 12: 0.3, 15: 0.3}
+
+
+def test_every_drawn_budget_is_one_of_the_schedules() -> None:
+    schedule = BudgetSchedule(experts=(1, 4), top_k=(1, 2), width=(8, 16), favour=0)
+    budgets = list(schedule.budgets())
+    assert len(budgets) == 6  # 1 expert leaves no choice of top-k
+    generator = seeded("any")
+    assert {schedule.sample(generator) for _ in range(200)} == set(budgets)
