@@ -32,8 +32,6 @@ MAGIC = (b"RIFF", b"RF64", b"FORM", b"fLaC", b"OggS", b"ID3", b"\x1aE\xdf\xa3", 
 BUFFER = 1 << 16
 """Bytes that libavformat asks the file object for at a time."""
 
-av.logging.set_level(None)  # what is wrong with a file is an outcome with a reason, not a line on the terminal
-
 _libraries = av.library_versions
 DECODER = "1 " + " ".join(
     name + ".".join(map(str, _libraries[name])) for name in ("libavformat", "libavcodec", "libswresample") if name in _libraries
@@ -122,7 +120,7 @@ class _Anonymous:
 
 
 def _refuse(url: str, flags: int, options: dict[str, str]) -> Any:
-    raise PermissionError(f"the file refers to {url[:200]!r}")
+    raise Undecodable("decode.not_audio", f"the file refers to {url[:200]!r}")
 
 
 def _words(error: av.error.FFmpegError) -> str:

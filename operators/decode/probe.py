@@ -19,13 +19,13 @@ from voxmill.operators.work import Work
 
 
 class DecodeConfig(Settings):
-    min_seconds: float = Field(1.0, ge=0)
+    min_seconds: float = Field(default=1.0, ge=0)
     """A shorter recording is `decode.too_short` (s)."""
-    max_seconds: float = Field(24 * 3600.0, gt=0)
+    max_seconds: float = Field(default=24 * 3600.0, gt=0)
     """A longer recording is `crawl.too_long` (s); decoding stops there."""
-    max_expansion: float = Field(0.02, gt=0)
+    max_expansion: float = Field(default=0.02, gt=0)
     """More decoded seconds than this per byte of the file is `decode.bomb` (s/B). Speech at 5 kbit/s has 0.0016."""
-    expansion_grace: float = Field(600.0, ge=0)
+    expansion_grace: float = Field(default=600.0, ge=0)
     """So much audio is never a bomb (s): digital silence, which FLAC stores in 0.02 s/B and more, may be honest."""
     bandwidth: BandwidthConfig = BandwidthConfig()
 

@@ -13,6 +13,7 @@ import pytest
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
+
 from speech.packaged import TWO_CITIES
 
 Samples = NDArray[Any]

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from voxmill.operators.decode.audio import read, stream
+from voxmill.operators.decode.audio import Reader, read, stream
 from voxmill.operators.decode.media import Undecodable, open_media
 
 from .conftest import Encode
@@ -97,6 +97,21 @@ def test_a_part_is_a_function_of_its_place(encode: Encode, long_speech: NDArray[
         assert len(part) == max(0, min(length, len(whole) - start))
         np.testing.assert_allclose(part, whole[start : start + length], rtol=0, atol=SETTLED)
         assert all(np.array_equal(a, b) for a, b in zip(blocks, stream(path, start, length, block), strict=True))
+
+    check()
+
+
+def test_a_reader_hears_the_same_whatever_it_read_before(encode: Encode, long_speech: NDArray[np.float32]) -> None:
+    origin = 16_000 * 15
+    path = str(encode("spans.m4a", long_speech[: origin * 2], "aac", rate=44_100, bit_rate=64_000, container="mp4"))
+    whole = read(path, origin)
+
+    @settings(max_examples=15, deadline=None)
+    @given(st.lists(st.tuples(st.integers(0, origin + 9), st.integers(0, 99_999)), max_size=6), st.booleans())
+    def check(spans: list[tuple[int, int]], ordered: bool) -> None:
+        reader = Reader(path, origin)
+        for start, length in sorted(spans) if ordered else spans:
+            np.testing.assert_array_equal(reader.read(origin + start, length), whole[start : start + length])
 
     check()
 

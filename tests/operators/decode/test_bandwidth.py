@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from speech.packaged import BECKETT, PYANNOTE_SAMPLE
 
+from speech.packaged import BECKETT, PYANNOTE_SAMPLE
 from voxmill.operators.decode.bandwidth import BandwidthConfig, Spectrum, bandwidth, cutoff_hz
 
 Audio = NDArray[np.float32]
@@ -77,7 +77,7 @@ def test_loud_noise_up_to_8_khz_is_a_wide_channel(voice: Audio) -> None:
 
 def test_level_and_clicks_do_not_matter(voice: Audio) -> None:
     for audio, expected in ((voice, "wide"), (through(voice, 8_000), "narrow")):
-        quiet = np.rint(audio / 32 * 32768).astype(np.float32) / 32768
+        quiet = (np.rint(audio * 1024) / 32768).astype(np.float32)
         clicks = audio.copy()
         clicks[:: 10 * RATE] = 1
         assert bandwidth(cutoff(quiet), CONFIG) == bandwidth(cutoff(clicks), CONFIG) == expected

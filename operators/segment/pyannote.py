@@ -1,0 +1,148 @@
+"""pyannote's segmentation network, as whisperX ships it: three speakers' activity in windows of five seconds.
+
+Speech is the likeliest of the speakers. Windows overlap by half and are averaged with Hamming weights, as pyannote's own inference
+does with more overlap at five times the cost.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxmill.operators.engines import Audio
+from voxmill.operators.weights import resolve
+
+PACKAGE, FILE = "whisperx", "whisperx/assets/pytorch_model.bin"
+
+HOP = 270
+"""Samples between the network's frames: SincNet's strides."""
+
+WINDOW = 80_000
+"""Samples in a window: 5 s, what the network was trained on."""
+
+STEP = 148 * HOP
+"""Samples from window to window, a multiple of the hop, so that the frames of all windows fall together: 2.5 s."""
+
+LEAD = 1
+"""The centre of the network's first frame is one hop later than the centre of the first hop."""
+
+BATCH = 8
+"""Windows in one call."""
+
+
+class Pyannote:
+    """A `SpeechDetector`. `weights` is a known name or a folder with a `pytorch_model.bin` that has one sigmoid per speaker;
+    None = whisperX's own."""
+
+    hop = HOP
+
+    def __init__(self, weights: str | None = None) -> None:
+        os.environ["PYANNOTE_METRICS_ENABLED"] = "0"  # no telemetry; read when pyannote is imported
+        file = resolve(weights) / Path(FILE).name if weights else _packaged()
+        self.model = f"{file.stem}@{sha256(file.read_bytes()).hexdigest()[:12]}"
+        self._network = _load(file)
+
+    def probabilities(self, blocks: Iterable[Audio]) -> NDArray[np.float32]:
+        import torch
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # on small inputs more threads only wait for each other
+        try:
+            with torch.inference_mode():
+                return self._probabilities(blocks, torch)
+        finally:
+            torch.set_num_threads(threads)
+
+    def _probabilities(self, blocks: Iterable[Audio], torch: Any) -> NDArray[np.float32]:
+        total, found = 0, []
+        for batch, samples in _windows(blocks):
+            total += samples
+            speakers = self._network(torch.from_numpy(batch)[:, None])  # (window, frame, speaker)
+            found.append(speakers.amax(dim=-1).numpy())
+        return _overlap(np.concatenate(found) if found else np.zeros((0, 1), np.float32), -(-total // HOP))
+
+
+def _windows(blocks: Iterable[Audio]) -> Iterator[tuple[NDArray[np.float32], int]]:
+    """`(windows, samples)`: batches of shape (≤ BATCH, WINDOW), the last window padded with zeros, and how many samples of the
+    stream each batch brings that were not in one before."""
+    rest = np.zeros(0, np.float32)
+    seen = 0
+    """How many samples of `rest` were in a batch before."""
+    size = WINDOW + (BATCH - 1) * STEP
+    for block in blocks:
+        rest = np.concatenate([rest, block])
+        while len(rest) >= size:
+            yield np.lib.stride_tricks.sliding_window_view(rest[:size], WINDOW)[::STEP].copy(), size - seen
+            rest, seen = rest[BATCH * STEP :], size - BATCH * STEP
+    if len(rest) > seen:
+        count = 1 + max(0, -(-(len(rest) - WINDOW) // STEP))
+        padded = np.pad(rest, (0, WINDOW + (count - 1) * STEP - len(rest)))
+        yield np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::STEP].copy(), len(rest) - seen
+
+
+def _overlap(windows: NDArray[np.float32], hops: int) -> NDArray[np.float32]:
+    """The frames of windows, shape (count, frames), averaged where they overlap, shape (hops,)."""
+    if not hops:
+        return np.zeros(0, np.float32)
+    count, frames = windows.shape
+    stride = STEP // HOP
+    weights = np.hamming(frames)
+    sums, total = np.zeros((count - 1) * stride + frames), np.zeros((count - 1) * stride + frames)
+    for index, window in enumerate(windows):
+        place = slice(index * stride, index * stride + frames)
+        sums[place] += window * weights
+        total[place] += weights
+    mean = sums / total
+    places = np.clip(np.arange(hops) - LEAD, 0, len(mean) - 1)
+    return mean[places].astype(np.float32)
+
+
+def _load(file: Path) -> Any:
+    """The network with the checkpoint's weights. Nothing else of the checkpoint is trusted: see `_Inert`."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torchcodec, which reads files for pyannote, is not needed: waveforms come from memory
+        from pyannote.audio.models.segmentation.PyanNet import PyanNet
+
+    strangers = torch.serialization.get_unsafe_globals_in_checkpoint(file)
+    with torch.serialization.safe_globals([(_Inert, name) for name in strangers]):
+        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    weights, shape = checkpoint["state_dict"], checkpoint["hyper_parameters"]
+    network = PyanNet(**{part: dict(shape[part]) for part in ("sincnet", "lstm", "linear")})
+    network.classifier = torch.nn.Linear(*reversed(weights["classifier.weight"].shape))
+    network.activation = torch.nn.Sigmoid()
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+class _Inert:
+    """Stands for every class that a checkpoint names (its training task, its config): built, and then ignored."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def __setstate__(self, _: Any) -> None:
+        pass
+
+    def __setitem__(self, _key: Any, _value: Any) -> None:
+        pass
+
+
+def _packaged() -> Path:
+    """Raises FileNotFoundError, saying how to get it."""
+    try:
+        file = Path(str(distribution(PACKAGE).locate_file(FILE)))
+    except PackageNotFoundError:
+        raise FileNotFoundError("whisperx, which carries the weights, is not installed: pip install 'voxmill[asr]'") from None
+    if not file.is_file():
+        raise FileNotFoundError(f"the installed whisperx has no {FILE}")
+    return file

@@ -1,0 +1,88 @@
+"""The stage `segment`: where there is speech in each part of a recording, as segments that tile the part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from voxmill.manifests.ids import segment_id
+from voxmill.manifests.reasons import reject
+from voxmill.manifests.records import Part, Segment
+from voxmill.operators.decode.audio import stream
+from voxmill.operators.engines import Audio, SpeechDetector
+from voxmill.operators.segment.spans import SpanConfig, spans_from_probs, tile
+from voxmill.operators.work import Work
+
+DIGITS = 4
+"""Decimals of the stored speech probability."""
+
+
+class SegmentConfig(SpanConfig):
+    engine: Literal["silero", "pyannote", "fsmn"] = "silero"
+    model: str | None = None
+    """Weights: a known name, or a folder. None = those that travel in the engine's package; for fsmn, the name `fsmn-vad`."""
+
+
+class FindSpeech:
+    """One detector, loaded once; audio passes through it in blocks, so memory does not grow with the part.
+
+    A part is segmented by itself: the detector starts afresh at its first sample, and no segment crosses its ends. Where a long
+    recording is divided into parts, speech across a boundary is cut there, and less than `min_seconds` of it on one side is
+    rejected as too short: a second or two an hour.
+    """
+
+    def __init__(self, config: SegmentConfig, detector: SpeechDetector | None = None) -> None:
+        self.config = config
+        self.detector = detector or load_detector(config)
+
+    def __call__(self, work: Work) -> list[Segment]:
+        return [segment for part in work.parts for segment in self._segments(part, work.recording(part.recording_id).audio)]
+
+    def _segments(self, part: Part, audio: str | None) -> Iterator[Segment]:
+        if audio is None:
+            raise ValueError(f"recording {part.recording_id} has a part but no audio")
+        hop, total = self.detector.hop, part.num_samples
+        counted = _Counted(stream(audio, part.start, total))
+        probs = self.detector.probabilities(counted)
+        if counted.num_samples != total:
+            raise ValueError(
+                f"{audio} gave {counted.num_samples} of {total} samples from {part.start} on: not what was decoded"
+            )
+        for tiled in tile(spans_from_probs(probs, hop, total, self.config), probs, hop, total):
+            start, length = part.start + tiled.start, tiled.end - tiled.start
+            yield Segment(
+                segment_id(part.recording_id, start, start + length),
+                part.recording_id,
+                start,
+                length,
+                round(tiled.speech, DIGITS),
+                reject(tiled.reason) if tiled.reason else None,
+            )
+
+
+def load_detector(config: SegmentConfig) -> SpeechDetector:
+    """The configured engine, ready. Raises FileNotFoundError or WeightsMissing, saying how to get what is missing."""
+    if config.engine == "silero":
+        from voxmill.operators.segment.silero import Silero
+
+        return Silero(config.model)
+    if config.engine == "pyannote":
+        from voxmill.operators.segment.pyannote import Pyannote
+
+        return Pyannote(config.model)
+    from voxmill.operators.segment.fsmn import Fsmn
+
+    return Fsmn(config.model or "fsmn-vad")
+
+
+class _Counted:
+    """A stream of blocks that knows how many samples went by."""
+
+    def __init__(self, blocks: Iterable[Audio]) -> None:
+        self._blocks = blocks
+        self.num_samples = 0
+
+    def __iter__(self) -> Iterator[Audio]:
+        for block in self._blocks:
+            self.num_samples += len(block)
+            yield block
