@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,7 +25,7 @@ from voxmill.operators.reconcile.reconcile import Reconcile, ReconcileConfig
 from voxmill.operators.segment.segment import FindSpeech, SegmentConfig
 from voxmill.operators.transcribe.transcribe import EngineConfig, Transcribe
 from voxmill.operators.weights import identity
-from voxmill.operators.work import Operator, Work
+from voxmill.operators.work import Work
 
 WHISPER, SECOND = "whisperx", "moonshine"
 ENGINES: tuple[Any, ...] = tuple(
@@ -51,12 +52,12 @@ class Heard:
 
 def hear(recordings: Sequence[Mixed], say: Callable[[str], None]) -> list[Heard]:
     """Runs segment, both engines and reconcile over each recording, as one unit each."""
-    segments = _run("segment", lambda: FindSpeech(SEGMENT), [(r, _work(r)) for r in recordings], Segment, [SEGMENT], say)
+    segments = _run("segment", partial(FindSpeech, SEGMENT), [(r, _work(r)) for r in recordings], Segment, [SEGMENT], say)
     with_speech = [(r, _work(r, s)) for r, s in zip(recordings, segments, strict=True)]
     heard: dict[str, list[tuple[Hypothesis, ...]]] = {}
     for engine in ENGINES:
         settings = [SEGMENT, engine]
-        heard[engine.name] = _run(engine.name, lambda engine=engine: Transcribe(engine), with_speech, Hypothesis, settings, say)
+        heard[engine.name] = _run(engine.name, partial(Transcribe, engine), with_speech, Hypothesis, settings, say)
     reconcile = Reconcile(RECONCILE, tuple(engine.name for engine in ENGINES))
     results = []
     for position, (recording, work) in enumerate(with_speech):
@@ -84,7 +85,7 @@ def _work(mixed: Mixed, segments: Iterable[Segment] = ()) -> Work:
 
 def _run(
     name: str,
-    load: Callable[[], Operator],
+    load: Callable[[], Callable[[Work], Sequence[R]]],
     works: Sequence[tuple[Mixed, Work]],
     record: type[R],
     settings: Sequence[Settings],
@@ -92,11 +93,11 @@ def _run(
 ) -> list[tuple[R, ...]]:
     """The operator's records for each unit, from the cache where they are there; it is loaded only where one is missing."""
     rows = TypeAdapter(tuple[record, ...])  # type: ignore[valid-type]
-    setup = [setting.model_dump_json() for setting in settings]
-    weights = [identity(model) for model in (getattr(setting, "model", None) for setting in settings) if model]
+    setup: list[str] = [setting.model_dump_json() for setting in settings]
+    weights: list[str] = [identity(model) for model in (getattr(setting, "model", None) for setting in settings) if model]
     home = cache_root() / "heard" / f"{name}-{digest([_code(name), *setup, *weights])[:16]}"
     home.mkdir(parents=True, exist_ok=True)
-    operator: Operator | None = None
+    operator: Callable[[Work], Sequence[R]] | None = None
     results = []
     for number, (mixed, work) in enumerate(works, 1):
         path = home / f"{mixed.pcm_sha256}.json"
