@@ -54,10 +54,10 @@ wheel: install
 	$(BIN)/python tests/wheel.py
 
 bench-%: install oracles
-	$(BIN)/python tests/benchmarks/bench_$(subst -,_,$*).py $(if $(FULL),--full)
+	$(BIN)/python tests/benchmarks/bench_$(subst -,_,$*).py $(if $(filter-out 0,$(FULL)),--full)
 
 check-%: install oracles
-	$(BIN)/python tests/benchmarks/check_$(subst -,_,$*).py $(if $(FULL),--full)
+	$(BIN)/python tests/benchmarks/check_$(subst -,_,$*).py $(if $(filter-out 0,$(FULL)),--full)
 
 # Re-resolves the pins of every supported Python; hashes only, no registry address.
 pins: install

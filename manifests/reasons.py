@@ -23,6 +23,7 @@ class Reason:
 
 _TABLE = """
 list.unreadable        | a source (page, feed, playlist, list file, folder) could not be read or holds no media | check the address in `sources`
+list.duplicate         | the address was listed before (detail: the item that stands for it) | none
 crawl.robots           | robots.txt disallows the address for our user agent | none: honoured always
 crawl.opt_out          | X-Robots-Tag, TDMRep or a meta tag reserves the content | none: honoured always
 crawl.denied           | the address is on the run's deny-list | remove it from `crawl.deny` if that was a mistake

@@ -14,6 +14,7 @@ from voxmill.manifests.settings import Settings
 from voxmill.operators.crawl.crawl import Crawl
 from voxmill.operators.crawl.gate import HostGate
 from voxmill.operators.decode.probe import Decode
+from voxmill.operators.reconcile.normalise import NORMALISER
 from voxmill.operators.reconcile.reconcile import Reconcile
 from voxmill.operators.segment.segment import FindSpeech
 from voxmill.operators.select import Select
@@ -26,7 +27,7 @@ from voxmill.pipeline.listing import ITEMS, RECORDINGS, UNITS
 from voxmill.pipeline.run import Run
 from voxmill.pipeline.stage import Resources, Stage
 
-VERSIONS = {"segment": 1, "transcribe": 1, "reconcile": 1, "select": 1}
+VERSIONS = {"segment": "1", "transcribe": "1", "reconcile": f"1 {NORMALISER}", "select": "1"}
 """Raised by hand when a stage's operator would give other rows for the same input and config."""
 
 RECORDED_ONLY = {"name", "device", "threads", "batch_size", "gpus", "memory_gb"}
@@ -112,7 +113,7 @@ def _fingerprint(name: str, settings: Settings, reads: Mapping[str, Stage]) -> s
     model = chosen.get("model")
     parts = [
         name,
-        str(VERSIONS[name.split(":", 1)[0]]),
+        VERSIONS[name.split(":", 1)[0]],
         json.dumps(chosen, sort_keys=True),
         identity(model) if model else "",
         *(f"{key}={stage.fingerprint}" for key, stage in reads.items()),

@@ -108,7 +108,7 @@ class Listing:
             for item in read_records(self._listed(key), Item):
                 if item.id in seen and item.rejection is None:
                     item = replace(
-                        item, id=digest(["again", str(generation), key, item.id]), rejection=reject("crawl.duplicate", item.id)
+                        item, id=digest(["again", str(generation), key, item.id]), rejection=reject("list.duplicate", item.id)
                     )
                 seen.add(item.id)
                 items.append(item)

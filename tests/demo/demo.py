@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -71,7 +72,7 @@ def step(text: str) -> None:
 
 def voxmill(*arguments: str) -> None:
     out.print(f"[dim]$ voxmill {' '.join(arguments)}[/dim]")
-    code = subprocess.run([VOXMILL, *arguments], check=False).returncode
+    code = subprocess.run([VOXMILL, *arguments], check=False, env=os.environ | {"COLUMNS": str(out.width)}).returncode
     if code:
         sys.exit(code)
 

@@ -61,7 +61,7 @@ SOURCES = (
     Source("url", "/files/market.mp3", "cc-by-sa-3.0"),
     Source("url", "/files/telephone.wav", "cc-by-sa-3.0"),
     Source("url", "/files/silence.ogg", "cc0-1.0", "segment.no_speech"),
-    Source("url", "/files/broken.m4a", "cc0-1.0", "decode.not_audio"),
+    Source("url", "/files/broken.m4a", "cc0-1.0", "decode.corrupt"),
 )
 DISALLOWED = "/private/members.mp3"
 
