@@ -48,7 +48,7 @@ unit: install oracles
 
 # The tables of the README, from the code.
 readme: install
-	$(BIN)/python -m cogapp -r -I tests README.md
+	$(BIN)/python -m cogapp -P -r -I tests README.md
 
 wheel: install
 	$(BIN)/python tests/wheel.py

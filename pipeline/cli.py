@@ -40,6 +40,9 @@ def run(
     executor: Annotated[str | None, typer.Option(help="`local` or `ray`; default: as the config says.")] = None,
     address: Annotated[str | None, typer.Option(help="Ray cluster to join: `auto` or `ray://host:10001`.")] = None,
     until: Annotated[str, typer.Option(help="Stop after `list`, `crawl`, `select` or `pack`.")] = "pack",
+    retry: Annotated[
+        list[str] | None, typer.Option(help="Fetch items with this reason once more, e.g. `crawl.network`.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
 ) -> None:
@@ -55,7 +58,7 @@ def run(
     """
     from voxmill.pipeline.commands import run_command
 
-    run_command(config, out, executor, address, until, dry_run=dry_run, quiet=quiet)
+    run_command(config, out, executor, address, until, retry=retry or [], dry_run=dry_run, quiet=quiet)
 
 
 @app.command()
@@ -64,6 +67,9 @@ def crawl(
     out: OutOption,
     executor: Annotated[str | None, typer.Option(help="`local` or `ray`; default: as the config says.")] = None,
     address: Annotated[str | None, typer.Option(help="Ray cluster to join.")] = None,
+    retry: Annotated[
+        list[str] | None, typer.Option(help="Fetch items with this reason once more, e.g. `crawl.network`.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the sources' rules, fetch nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
 ) -> None:
@@ -75,7 +81,7 @@ def crawl(
     """
     from voxmill.pipeline.commands import run_command
 
-    run_command(config, out, executor, address, "crawl", dry_run=dry_run, quiet=quiet)
+    run_command(config, out, executor, address, "crawl", retry=retry or [], dry_run=dry_run, quiet=quiet)
 
 
 @app.command()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from voxmill.manifests.reasons import REASONS
 from voxmill.manifests.schema import plain
 from voxmill.operators import weights
 from voxmill.operators.crawl.gate import HostGate
@@ -31,7 +34,15 @@ out = Console()
 
 
 def run_command(
-    config: str, root: str, executor: str | None, address: str | None, until: str, *, dry_run: bool, quiet: bool
+    config: str,
+    root: str,
+    executor: str | None,
+    address: str | None,
+    until: str,
+    *,
+    retry: Sequence[str],
+    dry_run: bool,
+    quiet: bool,
 ) -> None:
     settings = load_config(config)
     run = Run(root)
@@ -40,13 +51,17 @@ def run_command(
         raise ConfigError(f"--executor is `local` or `ray`, not `{kind}`")
     if until not in ("list", "crawl", "select", "pack"):
         raise ConfigError(f"--until is `list`, `crawl`, `select` or `pack`, not `{until}`")
+    for reason in retry:
+        if reason not in REASONS:
+            near = difflib.get_close_matches(reason, REASONS, n=1)
+            raise ConfigError(f"--retry: no reason `{reason}`" + (f"; did you mean `{near[0]}`?" if near else ""))
     if dry_run:
         _dry_run(settings, run)
         return
     stop_at: Until = until  # type: ignore[assignment]
     engine = _executor(kind, address or settings.executor.address)
     with open_gate(kind, run, settings.crawl) as gate:
-        run_line(settings, run, engine, gate, Progress(quiet=quiet), until=stop_at)
+        run_line(settings, run, engine, gate, Progress(quiet=quiet), until=stop_at, retry=retry)
     if not quiet and until == "pack":
         stats_command(root, None, [], None, as_json=False, as_csv=False)
 

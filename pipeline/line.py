@@ -6,7 +6,7 @@ Every step looks at what is committed, does what is missing and commits it: star
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
@@ -44,11 +44,12 @@ def run_line(
     progress: Progress,
     *,
     until: Until = "pack",
+    retry: Collection[str] = (),
     expand: Expand | None = None,
 ) -> None:
     """Brings a run up to its config. Raises RunError, StageError; what was committed stays.
 
-    `expand` lists a source in another way than `operators.crawl.sources.List` does (a sample, say).
+    `retry` names reasons whose items are fetched once more. `expand` lists a source in another way than `operators.crawl.sources.List` does (a sample, say).
     """
     with Lease(run), progress:
         stages = build(config, run, gate)
@@ -58,6 +59,9 @@ def run_line(
         generations = listing.extend(config.sources, expand or List(config.crawl, gate))
         if until == "list":
             return
+        if retry:
+            progress.say(f"{listing.retry(retry)} items to be fetched again")
+            generations = listing.num_generations()
         _fetch(run, listing, stages, generations, config, executor, progress)
         if until == "crawl":
             return

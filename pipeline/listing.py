@@ -11,7 +11,7 @@ ledger/generations/<g>.units.parquet     its units; committed last: the generati
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -61,6 +61,20 @@ class Listing:
         state = {"sources": list(fresh), "facts": {s.name: {"licence": s.licence, "domain": s.domain} for s in fresh.values()}}
         commit_bytes(self._generation(number, "json"), json.dumps(state, sort_keys=True).encode())
         return number + 1
+
+    def retry(self, reasons: Collection[str]) -> int:
+        """Lists again, as a new generation, the items whose last outcome has one of these reasons. Returns how many.
+
+        A retried item is a new line of the listing; the outcome of the first attempt stays in the books.
+        """
+        number = self.num_generations()
+        last = {r.provenance.url: r for r in self.recordings()}
+        failed = {r.item_id for r in last.values() if r.rejection and r.rejection.reason in reasons}
+        again = [replace(i, id=digest(["retry", str(number), i.id]), rejection=None) for i in self.items() if i.id in failed]
+        if again:
+            self._commit_groups(number, again)
+            commit_bytes(self._generation(number, "json"), json.dumps({"facts": {}, "sources": []}).encode())
+        return len(again)
 
     def num_generations(self) -> int:
         return sum(name.endswith(".json") for name in names_in(self.run.uri("ledger", "generations")))
@@ -112,6 +126,9 @@ class Listing:
                     )
                 seen.add(item.id)
                 items.append(item)
+        self._commit_groups(generation, items)
+
+    def _commit_groups(self, generation: int, items: Sequence[Item]) -> None:
         ledger = Ledger(self.run)
         for number, start in enumerate(range(0, len(items), ITEMS_PER_GROUP)):
             group = f"g{generation:04d}-{number:06d}"

@@ -10,6 +10,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def main() -> None:
         ["av", "ctranslate2", "onnxruntime", "torch"],
     )
     cases = [(f"{m} min", m, False) for m in MINUTES] + ([("180 min, all speech", 180, True)] if full else [])
-    engines = [WHISPERX, MOONSHINE] if full else [MOONSHINE]
+    engines: list[dict[str, Any]] = [WHISPERX, MOONSHINE] if full else [MOONSHINE]
     results: dict[str, dict[str, float]] = {}
     sound = True
     with tempfile.TemporaryDirectory(prefix="voxmill-memory-") as folder:

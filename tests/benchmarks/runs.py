@@ -37,9 +37,9 @@ def config(sources: list[dict[str, Any]], engines: list[dict[str, Any]], **parts
     return {"sources": sources, "crawl": {"contact": "https://example.org/contact"}, "transcribe": engines, **parts}
 
 
-MOONSHINE = {"kind": "moonshine", "name": "moonshine", "model": "moonshine-tiny-en"}
-WHISPERX = {"kind": "whisperx", "name": "whisperx", "model": "whisper-base", "languages": ["en"]}
-SPHINX = {"kind": "pocketsphinx", "name": "sphinx"}
+MOONSHINE: dict[str, Any] = {"kind": "moonshine", "name": "moonshine", "model": "moonshine-tiny-en"}
+WHISPERX: dict[str, Any] = {"kind": "whisperx", "name": "whisperx", "model": "whisper-base", "languages": ["en"]}
+SPHINX: dict[str, Any] = {"kind": "pocketsphinx", "name": "sphinx"}
 
 
 def write(root: Path, settings: Mapping[str, Any]) -> Path:

@@ -121,6 +121,20 @@ def test_a_licence_stated_later_needs_no_recogniser(copied: Run) -> None:
     assert problems(copied) == []
 
 
+def test_a_failed_fetch_can_be_retried(tmp_path: Path) -> None:
+    missing = tmp_path / "later.wav"
+    settings = config(sources=[{"name": "later", "path": str(missing), "language": "en", "licence": "cc0-1.0"}])
+    run = go(tmp_path / "run", settings)
+    assert [r.rejection and r.rejection.reason for r in Listing(run).recordings()] == ["list.unreadable"]
+    shutil.copy(TWO_CITIES.path, missing)
+    go(tmp_path / "run", settings)
+    assert len(Listing(run).recordings()) == 1
+    with open_gate("local", run, settings.crawl) as gate:
+        run_line(settings, run, LocalExecutor(in_process=True), gate, Progress(quiet=True), retry=["list.unreadable"])
+    assert [r.rejection is None for r in Listing(run).recordings()] == [False, True]
+    assert problems(run) == []
+
+
 def test_an_engine_gets_a_fingerprint_of_its_own(finished: Path) -> None:
     run = Run(str(finished))
     other = config(transcribe=[{"kind": "moonshine", "name": "moonshine", "model": "moonshine-tiny-en", "languages": ["en"]}])
