@@ -181,7 +181,7 @@ def _source(con: Any, root: str, name: str, files: Sequence[str]) -> str:
     fs, _ = url_to_fs(root)
     paths = [url_to_fs(uri)[1] for uri in uris]
     versions = {_version(fs, path, uri, name) for path, uri in zip(paths, uris, strict=True)}
-    if versions != {SCHEMA_VERSION}:
+    if versions != {SCHEMA_VERSION} and name in RECORDS:
         con.register(f"{name}_files", pa.concat_tables([read_table(uri, RECORDS[name]) for uri in uris]))
     elif isinstance(fs, LocalFileSystem):
         return _parquet(paths)

@@ -31,7 +31,8 @@ LEFT JOIN selections AS x ON x.segment_id = s.id;
 -- One row per thing and stage that it entered. `kept` is NULL where the stage gave no answer, which is a fault.
 CREATE OR REPLACE VIEW verdicts AS
 WITH fetches AS (
-    SELECT i.id AS item_id, i.provenance AS origin, i.licence.name AS licence, i.domain, i.language, i.rejection AS listed,
+    SELECT i.id AS item_id, i.provenance AS origin, coalesce(r.licence.name, i.licence.name) AS licence,
+        coalesce(r.domain, i.domain) AS domain, coalesce(r.language, i.language) AS language, i.rejection AS listed,
         r.id AS recording_id, coalesce(r.num_samples, 0) AS num_samples, r.bandwidth, r.rejection.reason AS reason,
         CASE WHEN r.item_id IS NOT NULL THEN r.rejection IS NULL OR r.rejection.reason LIKE 'decode.%' END AS fetched
     FROM items AS i LEFT JOIN recordings AS r ON r.item_id = i.id
@@ -198,7 +199,8 @@ WITH asked AS (
     FROM timeline AS u WHERE u.agreed GROUP BY ALL
 ), facts AS (
     SELECT e.segment_id, e.num_samples, e.kept AS kept_now, e.tier AS tier_now, e.reason AS reason_now,
-        e.agreement, e.confidence, e.licence, e.language, e.language_confidence, e.repeated_ngrams, e.compression_ratio, e.chars_per_second,
+        e.agreement, e.confidence, e.licence, e.language, e.language_confidence, e.repeated_ngrams, e.compression_ratio,
+        e.chars_per_second,
         round(e.chars_per_second * e.num_samples / 16000) AS chars,
         CASE coalesce(k.score, 'agreement') WHEN 'agreement' THEN coalesce(e.agreement, e.confidence)
             WHEN 'agreement_confidence'
