@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
@@ -111,6 +112,8 @@ class Crawl:
     def _file(self, item: Item) -> dict[str, Any]:
         address = file_path(item.provenance.url)
         try:
+            if is_local(address) and not stat.S_ISREG(os.stat(address).st_mode):
+                raise Unsupported(f"a pipe, a device or a folder, not a file: {address}")  # reading one may never end
             with open(address, "rb") if is_local(address) else fsspec.open(address, "rb") as file:
                 size = file.seek(0, os.SEEK_END)
                 if size > self.config.max_bytes:
