@@ -57,7 +57,7 @@ def long_speech(speech: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate([speech, 0.5 * speech[: 20 * 16_000]])
 
 
-@pytest.fixture(params=FORMATS)
+@pytest.fixture(scope="module", params=FORMATS)
 def media(request: pytest.FixtureRequest, encode: Encode, long_speech: NDArray[np.float32]) -> tuple[Path, float]:
     how, tolerance = FORMATS[request.param]
     samples = np.stack([long_speech, long_speech], axis=1) if how.get("layout") == "stereo" else long_speech
