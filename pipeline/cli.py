@@ -233,9 +233,6 @@ def main() -> None:
 
     try:
         app()
-    except KeyboardInterrupt:
-        Console(stderr=True).print("stopped; the same command continues", style="yellow")
-        sys.exit(130)
     except USER_ERRORS as error:
         Console(stderr=True).print(f"[red]error:[/red] {hint(error)}", highlight=False, soft_wrap=True)
         sys.exit(2)

@@ -60,8 +60,12 @@ def run_command(
         return
     stop_at: Until = until  # type: ignore[assignment]
     engine = _executor(kind, address or settings.executor.address)
-    with open_gate(kind, run, settings.crawl) as gate:
-        run_line(settings, run, engine, gate, Progress(quiet=quiet), until=stop_at, retry=retry)
+    try:
+        with open_gate(kind, run, settings.crawl) as gate:
+            run_line(settings, run, engine, gate, Progress(quiet=quiet), until=stop_at, retry=retry)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("stopped; the same command continues", style="yellow")
+        sys.exit(130)
     if not quiet and until == "pack":
         stats_command(root, None, [], None, as_json=False, as_csv=False)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from threading import Event, Thread
 from typing import Any
@@ -53,7 +54,8 @@ class RayExecutor:
             logging.getLogger(noisy).setLevel(logging.ERROR)  # the display is ours
         keys = _merged([job.keys for job in jobs])
         blocks = max(1, len(keys) // (self._keys_per_block or _block_size(len(keys), jobs)))
-        with _Reports(report) as reports:
+        with _Reports(report) as reports, warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of `ray_remote_args_fn`, see below
             stream = ray.data.from_items([{"key": key} for key in keys], override_num_blocks=min(blocks, len(keys)))
             for job in jobs:
                 r = job.resources

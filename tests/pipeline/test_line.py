@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +19,7 @@ from speech.packaged import TWO_CITIES
 from voxmill.manifests.records import Segment
 from voxmill.pipeline.build import build
 from voxmill.pipeline.cli import app
-from voxmill.pipeline.config import RunConfig, parse_config
+from voxmill.pipeline.config import RunConfig, dump_config, parse_config
 from voxmill.pipeline.errors import USER_ERRORS
 from voxmill.pipeline.gates import open_gate
 from voxmill.pipeline.ledger import Ledger
@@ -165,3 +170,32 @@ def test_the_notebook_runs_on_any_run(finished: Path, monkeypatch: pytest.Monkey
         if cell["cell_type"] == "code":
             exec("".join(cell["source"]), scope)  # noqa: S102 - our own notebook
     assert "sample" in scope
+
+
+@pytest.mark.parametrize("executor", ["local", pytest.param("ray", marks=pytest.mark.ray)])
+def test_ctrl_c_stops_cleanly_and_the_same_command_continues(executor: str, finished: Path, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(dump_config(config()))
+    command = [
+        str(Path(sys.executable).with_name("voxmill")),
+        "run",
+        "-c",
+        str(path),
+        "-o",
+        str(tmp_path / "run"),
+        "--executor",
+        executor,
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("run/ledger/transcribe-moonshine/*/*.try-1")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole foreground group
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert "the same command continues" in output
+    assert "Traceback" not in output
+    assert not (tmp_path / "run" / "lease.json").exists()
+    assert subprocess.run([*command, "--quiet"], check=False, capture_output=True).returncode == 0
+    for shard in (finished / "shards").glob("*.tar"):
+        assert (tmp_path / "run" / "shards" / shard.name).read_bytes() == shard.read_bytes()
