@@ -62,7 +62,7 @@ def build(config: RunConfig, run: Run, gate: HostGate) -> dict[str, Stage]:
             {"segment": segment},
             ("units", "recordings"),
             e,
-            HEAVY,
+            HEAVY.model_copy(update={"gpus": e.gpu_share}),
         )
         for e in config.transcribe
     ]
