@@ -70,26 +70,25 @@ def real_mask(length_B: Tensor, size: int) -> Tensor:
     return torch.arange(size, device=length_B.device)[None] < length_B[:, None]
 
 
-def chunk_mask(size: int, chunk: int | None, device: torch.device | None = None) -> Tensor:
-    """Shape (size, size): a frame sees its own chunk and all before it; without chunks, everything."""
-    if chunk is None:
-        return torch.ones(size, size, dtype=torch.bool, device=device)
-    part_T = torch.arange(size, device=device) // chunk
-    return part_T[None, :] <= part_T[:, None]
-
-
 def encoder_mask(real_BS: Tensor, num_prefix: int, chunk: int | None) -> Tensor:
-    """Shape (B, 1, S, S), for prefix tokens followed by sound.
+    """Shape (B, 1, S, S), for prefix tokens followed by sound: a frame sees its own chunk and all before it.
 
     Everybody sees the prefix. With chunks the prefix sees only itself: else a frame would learn of later ones through it.
     Padding sees itself, so that no row is empty.
     """
-    size = real_BS.shape[1]
-    look_SS = torch.ones(size, size, dtype=torch.bool, device=real_BS.device)
-    look_SS[num_prefix:, num_prefix:] = chunk_mask(size - num_prefix, chunk, real_BS.device)
-    look_SS[:num_prefix, num_prefix:] = chunk is None
-    self_SS = torch.eye(size, dtype=torch.bool, device=real_BS.device)
-    return ((look_SS & real_BS[:, None, :]) | self_SS)[:, None]
+    index_S = torch.arange(real_BS.shape[1], device=real_BS.device)
+    part_S = torch.zeros_like(index_S)
+    if chunk is not None:
+        part_S = torch.div(index_S - num_prefix, chunk, rounding_mode="floor").clamp_min(-1)  # the prefix is part -1
+    look_SS = part_S[None, :] <= part_S[:, None]
+    itself_SS = index_S[None, :] == index_S[:, None]
+    return ((look_SS & real_BS[:, None, :]) | itself_SS)[:, None]
+
+
+def past_mask(size: int, device: torch.device) -> Tensor:
+    """Shape (1, 1, U, U): a token sees itself and what was said before."""
+    index_U = torch.arange(size, device=device)
+    return (index_U[None, :] <= index_U[:, None])[None, None]
 
 
 def sample_chunk(num_frames: int, generator: Generator) -> int | None:

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from voxmill.manifests.settings import Settings
-from voxmill.models.attention import Attention, Rotation, chunk_mask, rotation
+from voxmill.models.attention import Attention, Rotation, past_mask, rotation
 from voxmill.models.feed_forward import Route
 
 
@@ -59,7 +59,7 @@ class Decoder(nn.Module):
         """Logits of the next token after each, shape (B, U, V). Padding comes last, so nothing real ever sees it."""
         length = token_BU.shape[1]
         position_1U = torch.arange(length, device=token_BU.device)[None]
-        by, past_11UU = rotation(position_1U, self.channels), chunk_mask(length, 1, token_BU.device)[None, None]
+        by, past_11UU = rotation(position_1U, self.channels), past_mask(length, token_BU.device)
         empty_B1 = ~memory_real_BS.any(dim=1, keepdim=True)  # nothing to look at: look at padding rather than divide by 0
         sound_B1US = (memory_real_BS | empty_B1)[:, None, None].expand(-1, 1, length, -1)
         x_BUD = self.dropout(self.embed(token_BU) * math.sqrt(self.embed.embedding_dim))

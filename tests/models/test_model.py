@@ -13,6 +13,8 @@ from voxmill.models.vision import Frames, everything, of_vision, train_only
 
 ALL = tuple(SWITCHES)
 SETS = [on for size in range(5) for on in combinations(ALL, size)]
+"""All sixteen run here; `check_elastic.py` compares in all of them, these tests in each alone and all together."""
+ALONE_AND_TOGETHER = [(), *((name,) for name in ALL), ALL]
 
 
 @pytest.mark.parametrize("on", SETS, ids="+".join)
@@ -30,7 +32,7 @@ def test_every_set_of_switches_runs_and_learns_from_every_head(on: tuple[str, ..
     assert not [name for name in idle if "experts" not in name]
 
 
-@pytest.mark.parametrize("on", SETS, ids="+".join)
+@pytest.mark.parametrize("on", ALONE_AND_TOGETHER, ids="+".join)
 def test_padding_changes_nothing(on: tuple[str, ...]) -> None:
     net, given = model(*on), conditions(2, *on)
     feature_BTM, length_B = features(60, 41)
@@ -100,7 +102,7 @@ def test_training_the_eyes_alone_leaves_sound_alone_as_it_was_to_the_bit() -> No
     assert train_only(net, everything) == sum(p.numel() for p in net.parameters())
 
 
-@pytest.mark.parametrize("on", [on for on in SETS if "emoe" in on], ids="+".join)
+@pytest.mark.parametrize("on", [("emoe",), ALL], ids="+".join)
 @pytest.mark.parametrize("budget", [Budget(1, 1, 4), Budget(3, 2, 8), Budget(5, 2, 8)], ids=str)
 def test_an_extracted_model_computes_what_the_budget_does(on: tuple[str, ...], budget: Budget) -> None:
     net = model(*on)
