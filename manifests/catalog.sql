@@ -19,7 +19,7 @@ SELECT s.id AS segment_id, s.recording_id, s.unit, s.start, s.num_samples, s.num
     CASE WHEN c.segment_id IS NULL THEN r.language ELSE c.language END AS language, x.tier, x.split,
     c.agreement, c.confidence, c.language_confidence, c.chars_per_second, c.compression_ratio, c.repeated_ngrams,
     s.rejection IS NULL AS speech,
-    CASE WHEN speech AND c.segment_id IS NOT NULL THEN c.rejection IS NULL END AS agreed,
+    CASE WHEN s.rejection IS NULL AND c.segment_id IS NOT NULL THEN c.rejection IS NULL END AS agreed,
     CASE WHEN agreed AND x.segment_id IS NOT NULL THEN x.rejection IS NULL END AS selected,
     coalesce(selected, false) AS kept,
     coalesce(s.rejection.reason, c.rejection.reason, x.rejection.reason) AS reason
@@ -377,5 +377,8 @@ FROM samples AS p JOIN segments AS s ON s.id = p.segment_id WHERE s.num_samples 
 UNION ALL
 SELECT stage, reason, 'rejections for a reason that this stage does not have', 0, count(*)
 FROM verdicts AS v
-WHERE NOT kept AND NOT EXISTS (FROM reasons AS m WHERE m.reason = v.reason AND m.stage = split_part(v.stage, ':', 1))
+WHERE NOT kept AND NOT EXISTS (
+    FROM reasons AS m
+    WHERE m.reason = v.reason AND (m.stage = split_part(v.stage, ':', 1) OR (v.stage = 'list' AND m.stage = 'crawl'))
+)
 GROUP BY ALL;

@@ -21,14 +21,15 @@ WORD_TOLERANCE = SAMPLE_RATE // 2
 """How far a word or a mark may reach out of its segment (samples): recognisers round their times and pad their windows."""
 
 STAGES = {
-    "items": {"list"},
+    "items": {"list", "crawl"},
     "recordings": {"list", "crawl", "decode"},
     "segments": {"segment"},
     "hypotheses": {"transcribe"},
     "consensus": {"reconcile"},
     "selections": {"reconcile", "select"},
 }
-"""Whose reasons a table may give. A selection passes on what `reconcile` said."""
+"""Whose reasons a table may give. Listing may meet a repeated or denied address before crawling does, and a selection passes on
+what `reconcile` said."""
 
 _KEYS: dict[str, tuple[str, ...]] = {
     "items": ("id",),

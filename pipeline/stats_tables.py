@@ -83,8 +83,9 @@ def _rejections(console: Console, rows: Rows, limit: int) -> None:
     unit, scale = _unit(row["seconds"] for row in rows)
     table = _table("Why the rest was not kept", "reason", "rows:", f"audio ({unit}):", "meaning")
     for row in rows[:limit]:
-        engine = row["stage"].partition(":")[2]
-        name = f"{row['reason']} ({engine})" if engine else row["reason"]
+        stage, _, engine = row["stage"].partition(":")
+        where = engine or ("" if row["reason"].startswith(f"{stage}.") else stage)
+        name = f"{row['reason']} ({where})" if where else row["reason"]
         table.add_row(name, f"{row['num_rows']:,}", _time(row["seconds"] / scale), row["meaning"] or "")
     _print(console, table, len(rows), limit)
 

@@ -1,7 +1,8 @@
 """A made-up run that obeys every schema and invariant: small, varied, the same for the same seed.
 
-It has a source that cannot be listed, a page that robots.txt forbids, a file fetched twice, one wrapped anew, a broken one, a
-recording long enough for two units, silence, a failed engine, an empty hypothesis, and segments of every tier.
+It has a source that cannot be listed, an address that comes twice, a page that robots.txt forbids, a file fetched twice, one
+wrapped anew, a broken one, a recording long enough for two units, silence, a failed engine, an empty hypothesis, and segments of
+every tier.
 """
 
 from __future__ import annotations
@@ -87,10 +88,11 @@ class MadeUpRun:
 
 
 def made_up_run(seed: int = 0, recordings: int = 8, select: SelectConfig = SELECT) -> MadeUpRun:
-    """A run over `recordings` good recordings and five sources that go wrong."""
+    """A run over `recordings` good recordings and six sources that go wrong."""
     rng = Random(seed)
-    items = [_item(rng, n) for n in range(recordings + 5)]
+    items = [_item(rng, n) for n in range(recordings + 6)]
     items[0] = replace(items[0], rejection=reject("list.unreadable", "HTTP 404"))
+    items[1] = replace(items[1], rejection=reject("crawl.duplicate", "the same address"))
     fetched = _fetch(rng, items)
     good = [r for r in fetched if r.rejection is None]
     units = _units(good)
@@ -159,7 +161,7 @@ def _segments(rng: Random, part: Part) -> list[Segment]:
         length = min(part.end - at, int(rng.uniform(2, 15) * SAMPLE_RATE))
         rejection = reject(reason) if reason else None
         ident = segment_id(part.recording_id, at, at + length)
-        segments.append(Segment(ident, part.recording_id, at, length, round(rng.random(), 3), rejection))
+        segments.append(Segment(ident, part.recording_id, at, length, rng.choice((None, 0.0, 0.9)), rejection))
         at += length
     return segments
 

@@ -83,8 +83,8 @@ def test_the_funnel_is_what_counting_records_says(seed: int, tmp_path: Path) -> 
     agreed = [c for c in t["consensus"] if c.rejection is None]
     chosen = [x for x in t["selections"] if x.rejection is None]
     counts = {name: (row["rows_in"], row["rows_kept"]) for name, row in rows.items()}
-    assert counts["list"] == (len(t["items"]), len(t["items"]) - 1)
-    assert counts["crawl"] == (len(t["items"]) - 1, len(good) + 2)
+    assert counts["list"] == (len(t["items"]), len(t["items"]) - 2)
+    assert counts["crawl"] == (len(t["items"]) - 2, len(good) + 2)
     assert counts["decode"] == (len(good) + 2, len(good))
     assert counts["segment"] == (len(t["segments"]), len(speech))
     for engine in ENGINES:
