@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 _BOT = re.compile(r"not a bot|captcha|unusual traffic|HTTP Error 429|too many requests|rate.?limit", re.IGNORECASE)
 _CLOSED = re.compile(
     r"\bDRM\b|log.?in|sign.?in|private|premium|subscri|members.only|purchase|paid|password|confirm your age|age.restricted"
-    r"|geo.?restrict|not available (?:in|from) your|live event|is offline|upcoming|premieres in|protected",
+    r"|geo.?restrict|not available (?:in|from) your|live event|is offline|upcoming|premieres in|protected|unsupported url scheme",
     re.IGNORECASE,
 )
 _NOTHING = re.compile(
-    r"Unsupported URL|No video formats|Requested format is not available|no media|Unable to extract", re.IGNORECASE
+    r"Unsupported URL(?! scheme)|No video formats|Requested format is not available|no media|Unable to extract", re.IGNORECASE
 )
 _ENCRYPTED = re.compile(r"#EXT-X-(?:SESSION-)?KEY:(?!.*METHOD=NONE)")
 _DURATION = re.compile(r"#EXTINF:\s*([\d.]+)")

@@ -125,19 +125,26 @@ def _dial(conn: HTTPConnection, policy: AddressPolicy, resolve: Resolve) -> sock
 
 @contextlib.contextmanager
 def _hang_up(sock: socket.socket | None, seconds: Any) -> Iterator[None]:
-    """Shuts the connection after `seconds`: a socket's own time-out starts anew with every byte that drips in."""
+    """Shuts the connection after `seconds`: a socket's own time-out starts anew with every byte that drips in.
+
+    Raises TimeoutError then: headers that were cut off would otherwise pass for whole ones.
+    """
     if sock is None or not isinstance(seconds, (int, float)):
         yield
         return
-    timer = threading.Timer(float(seconds), _shutdown, (sock,))
+    late = threading.Event()
+    timer = threading.Timer(float(seconds), _shutdown, (sock, late))
     timer.daemon = True
     timer.start()
     try:
         yield
     finally:
         timer.cancel()
+    if late.is_set():
+        raise TimeoutError(f"the headers did not end within {seconds} s")
 
 
-def _shutdown(sock: socket.socket) -> None:
+def _shutdown(sock: socket.socket, late: threading.Event) -> None:
+    late.set()
     with contextlib.suppress(OSError):
         socket.socket.shutdown(sock, socket.SHUT_RDWR)  # of the plain socket: an SSLSocket's own is not safe here

@@ -36,7 +36,7 @@ def _case(path: Path, what: str, content: bytes, expected: str, seconds: float |
 def _cut(folder: Path, speech: Iterator[Pcm]) -> Iterator[Case]:
     """An MP4 file has its index at its end: without it there is nothing to read. The other five are good up to the cut."""
     for suffix in media.FORMATS:
-        path = media.cut(media.encoded(folder / f"half.{suffix}", next(speech)), 0.6)
+        path = media.cut(media.encoded(folder / f"half.{suffix}", np.concatenate([next(speech), next(speech)])), 0.6)
         yield Case(f"{suffix} cut in its middle", {"path": str(path)}, "decode.corrupt" if suffix == "m4a" else KEPT)
     for suffix in media.FORMATS:
         path = media.encoded(folder / f"header.{suffix}", next(speech))
