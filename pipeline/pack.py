@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from voxmill.manifests.commit import commit_bytes
 from voxmill.manifests.parquet import read_records, records_bytes
-from voxmill.manifests.records import Consensus, Hypothesis, Labels, Segment, Selection, Unit
+from voxmill.manifests.records import Consensus, Hypothesis, Labels, Recording, Segment, Selection, Unit
 from voxmill.manifests.schema import to_table
-from voxmill.operators.decode.audio import read
+from voxmill.operators.decode.audio import Reader
+from voxmill.operators.engines import Audio
 from voxmill.pipeline.config import PackConfig
 from voxmill.pipeline.executor import Job
 from voxmill.pipeline.ledger import Ledger
@@ -52,15 +53,27 @@ class Packer:
         self._run, self._stages, self._headers = Run(root), stages, headers
         self._ledger = Ledger(self._run)
         self._units = {unit.position: unit for unit in Listing(self._run).units()}
+        self._reader: Reader | None = None
+        self._origins: dict[str, list[int]] = {}
+        for unit in self._units.values():
+            for part in unit.parts:
+                self._origins.setdefault(part.recording_id, []).append(part.start)
 
     def __call__(self, name: str) -> Done:
         wall, cpu = time.monotonic(), time.process_time()
         split, licence, bucket, part, generation, buckets, upstream = self._headers[name]
         entries = tuple(read_records(_plan_uri(self._run, name), Entry))
         shard = ShardPlan(split, licence, bucket, part, generation, buckets, entries, upstream)
-        pack_shard(shard, self._samples(entries), read_recording, self._run.shards_dir)
+        pack_shard(shard, self._samples(entries), self._read, self._run.shards_dir)
         seconds = sum(e.num_samples for e in entries) / 16000
         return Done("pack", name, len(entries), 0, seconds, time.monotonic() - wall, time.process_time() - cpu)
+
+    def _read(self, recording: Recording, start: int, num_samples: int) -> Audio:
+        """The samples of a span as every stage heard them: decoded from the start of the part that holds it, in one pass."""
+        origin = max(o for o in self._origins[recording.id] if o <= start)
+        if self._reader is None or (self._reader.uri, self._reader.origin) != (recording.audio, origin):
+            self._reader = Reader(str(recording.audio), origin)
+        return self._reader.read(start, num_samples)
 
     def _samples(self, entries: Sequence[Entry]) -> Iterator[Sample]:
         """The samples of the entries, in their order: one unit's fragments in memory at a time."""
@@ -93,11 +106,6 @@ class Packer:
                     unit.position, order[segment.recording_id], unit.generation,
                 )  # fmt: skip
         return samples
-
-
-def read_recording(recording: Any, start: int, num_samples: int) -> Any:
-    """The samples of a span, as every stage hears them."""
-    return read(recording.audio, start, num_samples)
 
 
 def _entries(ledger: Ledger, stages: Mapping[str, Stage], unit: Unit) -> list[Entry]:

@@ -10,7 +10,6 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from voxmill.operators.engines import Audio
 from voxmill.operators.weights import resolve
 
-PACKAGE, FILE = "whisperx", "whisperx/assets/pytorch_model.bin"
+FILE = "pytorch_model.bin"
 
 HOP = 270
 """Samples between the network's frames: SincNet's strides."""
@@ -39,14 +38,13 @@ BATCH = 8
 
 
 class Pyannote:
-    """A `SpeechDetector`. `weights` is a known name or a folder with a `pytorch_model.bin` that has one sigmoid per speaker;
-    None = whisperX's own."""
+    """A `SpeechDetector`. `weights` is a known name or a folder with a `pytorch_model.bin` that has one sigmoid per speaker."""
 
     hop = HOP
 
-    def __init__(self, weights: str | None = None) -> None:
+    def __init__(self, weights: str = "pyannote-segmentation") -> None:
         os.environ["PYANNOTE_METRICS_ENABLED"] = "0"  # no telemetry; read when pyannote is imported
-        file = resolve(weights) / Path(FILE).name if weights else _packaged()
+        file = resolve(weights) / FILE
         self.model = f"{file.stem}@{sha256(file.read_bytes()).hexdigest()[:12]}"
         self._network = _load(file)
 
@@ -135,14 +133,3 @@ class _Inert:
 
     def __setitem__(self, _key: Any, _value: Any) -> None:
         pass
-
-
-def _packaged() -> Path:
-    """Raises FileNotFoundError, saying how to get it."""
-    try:
-        file = Path(str(distribution(PACKAGE).locate_file(FILE)))
-    except PackageNotFoundError:
-        raise FileNotFoundError("whisperx, which carries the weights, is not installed: pip install 'voxmill[asr]'") from None
-    if not file.is_file():
-        raise FileNotFoundError(f"the installed whisperx has no {FILE}")
-    return file

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import model_validator
 
 from voxmill.manifests.ids import segment_id
 from voxmill.manifests.reasons import reject
@@ -17,10 +19,21 @@ DIGITS = 4
 """Decimals of the stored speech probability."""
 
 
+WEIGHTS = {"silero": "silero-vad", "pyannote": "pyannote-segmentation", "fsmn": "fsmn-vad"}
+"""Engine to its weights: a name, so that a stage's fingerprint holds their hash."""
+
+
 class SegmentConfig(SpanConfig):
     engine: Literal["silero", "pyannote", "fsmn"] = "silero"
-    model: str | None = None
-    """Weights: a known name, or a folder. None = those that travel in the engine's package; for fsmn, the name `fsmn-vad`."""
+    model: str = ""
+    """Weights: a known name, or a folder; by default those of the engine."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _weights_of_the_engine(cls, data: Any) -> Any:
+        if isinstance(data, dict) and not data.get("model"):
+            return data | {"model": WEIGHTS.get(data.get("engine", "silero"), "")}
+        return data
 
 
 class FindSpeech:
@@ -72,7 +85,7 @@ def load_detector(config: SegmentConfig) -> SpeechDetector:
         return Pyannote(config.model)
     from voxmill.operators.segment.fsmn import Fsmn
 
-    return Fsmn(config.model or "fsmn-vad")
+    return Fsmn(config.model)
 
 
 class _Counted:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +16,7 @@ from numpy.typing import NDArray
 from voxmill.operators.engines import Audio
 from voxmill.operators.weights import resolve
 
-PACKAGE, FILE = "silero-vad", "silero_vad/data/silero_vad_16k_sequence.onnx"
+FILE = "silero_vad_16k_sequence.onnx"
 
 FRAME = 512
 """Samples in a frame: 32 ms."""
@@ -34,14 +32,14 @@ STATE = 128
 
 
 class Silero:
-    """A `SpeechDetector`. `weights` is a known name or a folder that holds the graph, None = the installed package."""
+    """A `SpeechDetector`. `weights` is a known name or a folder that holds the graph."""
 
     hop = FRAME
 
-    def __init__(self, weights: str | None = None) -> None:
+    def __init__(self, weights: str = "silero-vad") -> None:
         import onnxruntime
 
-        file = resolve(weights) / Path(FILE).name if weights else _packaged()
+        file = resolve(weights) / FILE
         data = file.read_bytes()
         self.model = f"{file.stem}@{sha256(data).hexdigest()[:12]}"
         options = onnxruntime.SessionOptions()
@@ -72,14 +70,3 @@ def _frames(blocks: Iterable[Audio]) -> Iterator[NDArray[np.float32]]:
             rest = rest[size:]
     if len(rest):
         yield np.pad(rest, (0, -len(rest) % FRAME)).reshape(-1, FRAME)
-
-
-def _packaged() -> Path:
-    """Raises FileNotFoundError, saying how to get it."""
-    try:
-        file = Path(str(distribution(PACKAGE).locate_file(FILE)))
-    except PackageNotFoundError:
-        raise FileNotFoundError("silero-vad is not installed: pip install 'voxmill[vad]'") from None
-    if not file.is_file():
-        raise FileNotFoundError(f"the installed silero-vad has no {FILE}: pip install 'silero-vad>=6.2.3'")
-    return file
