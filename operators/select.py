@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from voxmill.manifests.ids import digest
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Consensus, Recording, Segment, Selection, Split
-from voxmill.operators.verdict import DEV, TEST, Evidence, SelectConfig, verdict, verdicts_sql
+from voxmill.operators.verdict import DEV, TEST, Evidence, SelectConfig, verdict
 from voxmill.operators.work import Work
 
-__all__ = ["Select", "SelectConfig", "fence", "split_of", "verdicts_sql"]
+__all__ = ["Select", "SelectConfig", "fence", "split_of"]
 
 
 def split_of(recording_id: str, dev: float = DEV, test: float = TEST) -> Split:
@@ -30,7 +30,7 @@ def _quantile(values: Sequence[float], share: float) -> float:
     place = (len(ordered) - 1) * share
     below = int(place)
     above = min(below + 1, len(ordered) - 1)
-    return ordered[below] * (1.0 - (place - below)) + ordered[above] * (place - below)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)  # exact where both are equal
 
 
 class Select:

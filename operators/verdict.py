@@ -1,12 +1,12 @@
-"""What makes a segment worth keeping: thresholds, rules and tiers, in Python and in SQL.
+"""What makes a segment worth keeping: thresholds, rules and tiers.
 
 Rules are tried in the order of `RULES`; the first that fails names the reason. What passes is sorted into tiers by one score:
 `high` >= `weak` >= `unlabelled` (audio worth keeping, text not) >= rejected. The score is the agreement of the engines, or
 `agreement * (1 - w + w * confidence)`; with a single engine there is no agreement, and its confidence is held against thresholds of
 its own (`single_*`). An engine without confidences then vouches for nothing: the segment is `unlabelled`.
 
-All of this follows from columns that a run keeps, so each rule is written twice, in Python and in SQL, and `verdicts_sql` recomputes
-the verdicts of a whole run under another config without running anything; a test holds the two together.
+All of this follows from columns that a run keeps: `manifests/catalog.sql` states the same rules in SQL, so that thresholds can be tried
+without running anything again, and a test holds the two together.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from voxmill.manifests.records import SAMPLE_RATE, Tier
+from voxmill.manifests.records import Tier
 from voxmill.manifests.settings import Settings
 
 DEV = TEST = 0.01
@@ -93,11 +93,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A filter: `fails` on evidence, and the same as a SQL condition over the columns named as in `Evidence` (NULL = passes)."""
+    """A filter, its reason, and what it says of the evidence that fails it."""
 
     reason: str
     fails: Callable[[Evidence, SelectConfig], bool]
-    sql: Callable[[SelectConfig], str]
     detail: Callable[[Evidence, SelectConfig], str]
 
 
@@ -105,61 +104,46 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "select.licence",
         lambda e, c: not licensed(e.licence, c),
-        lambda c: (
-            f"CASE licence WHEN 'unknown' THEN {not c.allow_unknown_licence} WHEN 'proprietary' THEN {'proprietary' not in c.licences} "
-            f"ELSE NOT ({' OR '.join(f'licence GLOB {_text(p)}' for p in c.licences) or 'false'}) END"
-        ),
         lambda e, c: e.licence,
     ),
     Rule(
         "select.language",
         lambda e, c: bool(c.languages) and e.language not in c.languages,
-        lambda c: f"language IS NULL OR language NOT IN ({', '.join(map(_text, c.languages))})" if c.languages else "false",
         lambda e, c: e.language or "unknown",
     ),
     Rule(
         "select.language_unsure",
         lambda e, c: e.language_confidence is not None and e.language_confidence < c.language_confidence,
-        lambda c: f"language_confidence < {c.language_confidence!r}::DOUBLE",
         lambda e, c: f"{e.language} {e.language_confidence:.3f} < {c.language_confidence}",
     ),
     Rule(
         "select.too_few_chars",
         lambda e, c: e.chars < c.min_chars,
-        lambda c: f"chars < {c.min_chars}",
         lambda e, c: f"{e.chars} < {c.min_chars}",
     ),
     Rule(
         "select.repetition",
         lambda e, c: e.repeated_ngrams > c.max_repeats,
-        lambda c: f"repeated_ngrams > {c.max_repeats}",
         lambda e, c: f"{e.repeated_ngrams} times > {c.max_repeats}",
     ),
     Rule(
         "select.compression",
         lambda e, c: e.compression_ratio > c.max_compression,
-        lambda c: f"compression_ratio > {c.max_compression!r}::DOUBLE",
         lambda e, c: f"{e.compression_ratio:.2f} > {c.max_compression}",
     ),
     Rule(
         "select.speech_rate",
         lambda e, c: e.fence is not None and not e.fence[0] <= e.chars_per_second <= e.fence[1],
-        lambda c: "false" if c.rate_fence is None else "chars_per_second < rate_low OR chars_per_second > rate_high",
         lambda e, c: f"{e.chars_per_second:.1f}/s outside {e.fence[0]:.1f} to {e.fence[1]:.1f}" if e.fence else "",
     ),
     Rule(
         "select.low_confidence",
         lambda e, c: e.confidence is not None and e.confidence < _least_confidence(e, c),
-        lambda c: (
-            f"confidence < CASE WHEN agreement IS NULL THEN {max(c.min_confidence, c.single_unlabelled)!r}::DOUBLE "
-            f"ELSE {c.min_confidence!r}::DOUBLE END"
-        ),
         lambda e, c: f"{e.confidence:.3f} < {_least_confidence(e, c)}",
     ),
     Rule(
         "select.low_agreement",
         lambda e, c: e.agreement is not None and (score(e, c) or 0.0) < c.unlabelled,
-        lambda c: f"agreement IS NOT NULL AND {_score_sql(c)} < {c.unlabelled!r}::DOUBLE",
         lambda e, c: f"{score(e, c):.3f} < {c.unlabelled}",
     ),
 )
@@ -197,47 +181,3 @@ def verdict(evidence: Evidence, config: SelectConfig) -> tuple[Tier, str | None,
         return ("high" if value >= high else "weak"), None, ""
     detail = "no agreement, no confidence" if value is None else f"{value:.3f} < {weak}"
     return "unlabelled", None if config.keep_unlabelled else "select.unlabelled", detail
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _score_sql(config: SelectConfig) -> str:
-    if config.score == "agreement":
-        return "coalesce(agreement, confidence)"
-    w = f"{config.confidence_share!r}::DOUBLE"
-    return f"coalesce(agreement * (1.0::DOUBLE - {w} + {w} * confidence), agreement, confidence)"
-
-
-def verdicts_sql(config: SelectConfig) -> str:
-    """A DuckDB query over a run's `consensus`, `segments` and `recordings`: segment_id, tier and reason under this config."""
-    rules = " ".join(f"WHEN {rule.sql(config)} THEN {_text(rule.reason)}" for rule in RULES)
-    single = "agreement IS NULL"
-    window = "FILTER (c.rejection IS NULL) OVER (PARTITION BY s.recording_id, s.unit)"
-    return f"""
-WITH known AS (
-    SELECT c.segment_id, c.rejection.reason AS earlier, r.licence.name AS licence, c.language, c.language_confidence,
-        c.chars_per_second, round(c.chars_per_second * s.num_samples / {SAMPLE_RATE}) AS chars, c.repeated_ngrams,
-        c.compression_ratio, c.confidence, c.agreement, count(*) {window} AS rates,
-        quantile_cont(c.chars_per_second, 0.25) {window} AS q1, quantile_cont(c.chars_per_second, 0.75) {window} AS q3
-    FROM consensus AS c JOIN segments AS s ON s.id = c.segment_id
-    JOIN recordings AS r ON r.id = s.recording_id AND r.rejection IS NULL
-), fenced AS (
-    SELECT *, CASE WHEN rates >= {config.rate_segments} THEN q1 - {config.rate_fence or 0.0!r}::DOUBLE * (q3 - q1) END AS rate_low,
-        CASE WHEN rates >= {config.rate_segments} THEN q3 + {config.rate_fence or 0.0!r}::DOUBLE * (q3 - q1) END AS rate_high
-    FROM known
-), judged AS (
-    SELECT segment_id, CASE WHEN earlier IS NOT NULL THEN earlier {rules} END AS failed, {_score_sql(config)} AS score,
-        CASE WHEN {single} THEN {config.single_high!r}::DOUBLE ELSE {config.high!r}::DOUBLE END AS high,
-        CASE WHEN {single} THEN {config.single_weak!r}::DOUBLE ELSE {config.weak!r}::DOUBLE END AS weak
-    FROM fenced
-), sorted AS (
-    SELECT segment_id, failed, CASE WHEN failed IS NOT NULL THEN 'rejected' WHEN score >= high THEN 'high'
-        WHEN score >= weak THEN 'weak' ELSE 'unlabelled' END AS tier
-    FROM judged
-)
-SELECT segment_id, tier,
-    CASE WHEN tier = 'unlabelled' AND NOT {config.keep_unlabelled} THEN 'select.unlabelled' ELSE failed END AS reason
-FROM sorted
-"""

@@ -88,7 +88,7 @@ def crawl(
 def stats(
     run: RunArgument,
     by: Annotated[
-        str | None, typer.Option(help="Break down by language, domain, host, licence, tier, reason or bandwidth.")
+        str | None, typer.Option(help="Break down by language, domain, host, source, licence, tier, reason or bandwidth.")
     ] = None,
     what_if: Annotated[
         list[str] | None, typer.Option("--what-if", help="`select.agreement=0.9`: recompute, do not re-run.")

@@ -15,13 +15,13 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, Thr
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from queue import Empty, SimpleQueue
-from threading import Event
+from threading import Event, Thread
 
 from voxmill.pipeline.executor import Job, Report, Work, WorkerDied
 from voxmill.pipeline.stage import Done
 
-MAX_DEATHS = 8
-"""Deaths that one key may cost: the ledger quarantines a member after four, so more means a broken machine."""
+MAX_DEATHS = 16
+"""Deaths that one key may cost: the ledger gives a unit up after two, and two for each of six members; more means a broken machine."""
 
 GRACE_S = 10.0
 """How long a worker may take to let go of its unit when the run is stopped."""
@@ -134,7 +134,16 @@ def _init(make: Callable[[], Work]) -> None:
         os.environ.setdefault(name, "1")  # as Ray does: torch with default threads is many times slower on small models
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    Thread(target=_die_with_parent, daemon=True).start()
     _worker = make()
+
+
+def _die_with_parent() -> None:
+    """A driver that is killed cannot stop its workers, and they would wait for keys for ever, their models in memory."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _call(key: str) -> Done:

@@ -16,8 +16,8 @@ from typing import Any
 from voxmill.pipeline.executor import Job, Report, Work
 from voxmill.pipeline.stage import Done
 
-MAX_RETRIES = 8
-"""Deaths that one key may cost; Ray's default for actor pools is for ever. The ledger quarantines a member after four."""
+MAX_RETRIES = 16
+"""Deaths that one key may cost; Ray's default for actor pools is for ever. The ledger gives a unit up after fourteen at most."""
 
 KEYS_PER_BLOCK = 4
 """Ray Data spends tens of milliseconds on a block, whatever is in it; too many keys in one would starve a second worker."""
@@ -77,8 +77,11 @@ class RayExecutor:
 
 
 def _finite_retries() -> dict[str, Any]:
-    """Ray Data has no other way to say this: its own default is to retry for ever."""
-    return {"max_restarts": MAX_RETRIES, "max_task_retries": MAX_RETRIES}
+    """Ray Data has no other way to say this: its own default is to retry for ever.
+
+    Restarts are not bounded: a worker lives as long as the run, and what bounds them is that each key has an end.
+    """
+    return {"max_restarts": -1, "max_task_retries": MAX_RETRIES}
 
 
 class _Actor:

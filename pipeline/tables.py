@@ -77,7 +77,9 @@ def _fragments(ledger: Ledger, stages: Sequence[Stage], units: Sequence[str]) ->
     for unit in units:
         for stage in stages:
             table = to_table(ledger.read(stage, unit), stage.writes)
-            yield table.append_column("unit", pa.array([unit] * len(table), pa.string()))
+            if "unit" not in table.column_names:  # a consensus has a `unit` of its own: what its words are
+                table = table.append_column("unit", pa.array([unit] * len(table), pa.string()))
+            yield table
 
 
 def _write(run: Run, name: str, tables: Iterable[pa.Table]) -> list[str]:

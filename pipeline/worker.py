@@ -25,6 +25,9 @@ from voxmill.pipeline.stage import Done, Stage
 MAX_ATTEMPTS = 2
 """Attempts at a unit (then at each member alone) before it is suspected (then quarantined)."""
 
+MAX_DEADLY = 6
+"""Members of one unit that may kill their worker before its other members are given up untried: each costs two workers."""
+
 
 class StageError(Exception):
     """A stage fails on every member of a unit: a broken set-up, not bad data. The run stops and nothing is lost."""
@@ -97,15 +100,19 @@ class Worker:
     def _isolate(self, unit: str, work: Work) -> dict[str, str]:
         """Which members die or fail alone, with why. Their results are thrown away: only the whole unit's count.
 
-        A member is bad when it raises, or when two attempts at it alone began and none ended.
+        A member is bad when it raises, or when two attempts at it alone began and none ended. After `MAX_DEADLY` of the second
+        kind every member that has not been tried is bad.
         Raises StageError where every one of several members fails in the same way.
         """
         stage, ledger, bad = self._stage, self._ledger, dict[str, str]()
-        operator, errors = self._build(), list[BaseException]()
+        operator, errors, deadly = self._build(), list[BaseException](), 0
         for key in work.members():
             verdict = ledger.verdict(stage, unit, key)
             if verdict is None and ledger.attempts(stage, unit, key) >= MAX_ATTEMPTS:
                 verdict = f"the worker died on this {MAX_ATTEMPTS} times; reproduce: {self._repro(unit, key)}"
+                deadly += 1
+            elif verdict is None and deadly >= MAX_DEADLY:
+                verdict = f"not tried: the worker died on {deadly} others of unit {unit}; reproduce: {self._repro(unit, key)}"
             if verdict is None:
                 ledger.begin(stage, unit, key)
                 verdict = ""

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-import duckdb
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from voxmill.manifests.reasons import REASONS, reject
 from voxmill.manifests.records import Consensus, Licence, Provenance, Recording, Segment, Selection
-from voxmill.manifests.schema import to_table
-from voxmill.operators.select import Select, SelectConfig, fence, split_of, verdicts_sql
+from voxmill.operators.select import Select, SelectConfig, fence, split_of
 from voxmill.operators.verdict import RULES
 from voxmill.operators.work import Work
 
@@ -187,60 +184,3 @@ def test_every_rule_has_a_public_reason() -> None:
         "select.unlabelled",
         "select.failed",
     }
-
-
-CONFIGS = [
-    SelectConfig(),
-    SelectConfig(keep_unlabelled=True, allow_unknown_licence=True, rate_fence=None, languages=("en", "zh")),
-    SelectConfig(score="agreement_confidence", min_confidence=0.3, licences=("cc-by-*", "proprietary", "it's"), min_chars=9),
-    SelectConfig(high=0.7, weak=0.5, unlabelled=0.2, max_repeats=5, max_compression=9.0, language_confidence=0.0),
-    SelectConfig(licences=("cc*",), rate_segments=3, rate_fence=0.5, single_high=0.6, single_weak=0.4, single_unlabelled=0.1),
-]
-
-
-@pytest.mark.parametrize("config", CONFIGS)
-def test_sql_gives_the_same_verdicts(config: SelectConfig) -> None:
-    rng = random.Random(5)
-
-    def one_of(*values: Any) -> Any:
-        return rng.choice(values)
-
-    rows: list[tuple[str, Segment]] = []
-    consensus: list[Consensus] = []
-    recordings = [recording(f"r{k}", one_of("cc0-1.0", "cc0-1.0", "cc-by-4.0", "unknown", "proprietary")) for k in range(40)]
-    for k in range(1500):
-        where = one_of(*recordings)
-        rows.append((f"u{where.id}", Segment(f"s{k}", where.id, k, one_of(16_000, 40_001, 320_000))))
-        consensus.append(
-            replace(
-                GOOD,
-                segment_id=f"s{k}",
-                language=one_of("en", "en", "zh", "fr", None),
-                language_confidence=one_of(None, 0.99, 0.8, rng.random()),
-                agreement=one_of(None, 1.0, 0.95, 0.8, 0.6, 1 - rng.random() / 2),
-                confidence=one_of(None, 0.9, 0.5, rng.random()),
-                chars_per_second=one_of(0.3, *([rng.gauss(15, 2)] * 9)),
-                compression_ratio=one_of(1.0, 1.0, 2.4, 3.0),
-                repeated_ngrams=one_of(1, 1, 2, 3, 4, 7),
-                rejection=one_of(None, None, None, None, reject("reconcile.no_text")),
-            )
-        )
-    expected = {}
-    by_id = {c.segment_id: c for c in consensus}
-    for where in recordings:
-        mine = tuple(segment for _, segment in rows if segment.recording_id == where.id)
-        unit = Work("u", recordings=(where,), segments=mine, consensus=tuple(by_id[s.id] for s in mine))
-        for found in Select(config)(unit):
-            expected[found.segment_id] = (found.tier, found.rejection.reason if found.rejection else None)
-    con = duckdb.connect()
-    segments = to_table([segment for _, segment in rows], Segment)
-    con.register("segment_rows", segments.append_column("unit", [[unit for unit, _ in rows]]))
-    con.register("consensus_rows", to_table(consensus, Consensus))
-    twin = replace(recordings[0], rejection=reject("decode.duplicate"))
-    con.register("recording_rows", to_table([*recordings, twin], Recording))
-    for name in ("segment", "consensus", "recording"):
-        table = name if name == "consensus" else f"{name}s"
-        con.execute(f"CREATE TABLE {table} AS FROM {name}_rows")
-    found_by_sql = {name: (tier, reason) for name, tier, reason in con.execute(verdicts_sql(config)).fetchall()}
-    assert found_by_sql == expected
-    assert len({reason for _, reason in expected.values()}) > 5
