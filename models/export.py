@@ -40,8 +40,7 @@ class _EncoderGraph(nn.Module):
         named = dict(zip(self.inputs, given, strict=True))
         conditions = Conditions(bandwidth_B=named.get("bandwidth"), active_BK=named.get("active"))
         encoded = self.model.encode(named["features"], named["length"], conditions)
-        ctc_BTV = self.model.ctc(encoded.frame_BTD).log_softmax(dim=-1)
-        return ctc_BTV, encoded.length_B, encoded.memory_BSD, encoded.real_BS
+        return self.model.ctc_of(encoded), encoded.length_B, encoded.memory_BSD, encoded.real_BS
 
 
 class _DecoderGraph(nn.Module):

@@ -96,6 +96,9 @@ class Outputs(NamedTuple):
     forward_BUV: Tensor
     """Logits of the decoder."""
     backward_BUV: Tensor | None
+    """Of the decoder that says the text from its end."""
+    joint_BTWV: Tensor | None
+    """Logits of the transducer."""
     encoded: Encoded
 
 
@@ -121,17 +124,28 @@ class SpeechModel(nn.Module):
         self.transducer = Transducer(config.vocabulary, dim, config.transducer) if config.transducer else None
 
     def forward(
-        self, feature_BTM: Tensor, length_B: Tensor, token_BU: Tensor, conditions: Conditions, backward_BU: Tensor | None = None
+        self,
+        feature_BTM: Tensor,
+        length_B: Tensor,
+        token_BU: Tensor,
+        conditions: Conditions,
+        backward_BU: Tensor | None = None,
+        joint_BU: Tensor | None = None,
     ) -> Outputs:
-        """Training's call: what every head says of the sound, the decoders after each token that they read."""
+        """Training's call: what every head says of the sound. The decoders read `token` and `backward`, the transducer `joint`."""
         encoded = self.encode(feature_BTM, length_B, conditions)
-        return Outputs(
-            self.ctc(encoded.frame_BTD).float().log_softmax(dim=-1),
-            encoded.length_B,
-            self.decode(token_BU, encoded, conditions),
-            None if backward_BU is None else self.decode(backward_BU, encoded, conditions, backwards=True),
-            encoded,
-        )
+        forwards = self.decode(token_BU, encoded, conditions)
+        backwards = joint = None
+        if backward_BU is not None and self.backward_decoder is not None:
+            backwards = self.decode(backward_BU, encoded, conditions, backwards=True)
+        if joint_BU is not None and self.transducer is not None:
+            joint = self.transducer(encoded.frame_BTD, joint_BU)
+        return Outputs(self.ctc_of(encoded), encoded.length_B, forwards, backwards, joint, encoded)
+
+    def ctc_of(self, encoded: Encoded) -> Tensor:
+        """Log probabilities of every token in every frame, shape (B, T, V)."""
+        log_BTV: Tensor = self.ctc(encoded.frame_BTD).float().log_softmax(dim=-1)
+        return log_BTV
 
     def encode(self, feature_BTM: Tensor, length_B: Tensor, conditions: Conditions | None = None) -> Encoded:
         """Raises BudgetError, or ValueError where a switch that is on misses its condition."""

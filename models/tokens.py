@@ -96,7 +96,10 @@ class Tokens:
 
     @classmethod
     def train(cls, texts: Iterable[str], config: TokensConfig | None = None) -> Tokens:
-        """Learns subwords; the same texts in the same order give the same bytes. Raises ValueError where there is no text."""
+        """Learns subwords; the same texts in the same order give the same bytes.
+
+        Raises ValueError where there is no text, or where even the single characters are more than `num_subwords`.
+        """
         import sentencepiece
 
         config = config or TokensConfig()
@@ -104,12 +107,17 @@ class Tokens:
         if not sentences:
             raise ValueError("no text to learn subwords from: every transcript is empty")
         sink = io.BytesIO()
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(sentences), model_writer=sink, model_type="bpe", vocab_size=config.num_subwords,
-            hard_vocab_limit=False, byte_fallback=True, character_coverage=config.coverage, split_digits=True,
-            unk_id=BLANK, bos_id=-1, eos_id=-1, pad_id=-1, num_threads=1, max_sentence_length=1 << 16,
-            normalization_rule_name="identity", remove_extra_whitespaces=False, add_dummy_prefix=False, minloglevel=2,
-        )  # fmt: skip
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(sentences), model_writer=sink, model_type="bpe", vocab_size=config.num_subwords,
+                hard_vocab_limit=False, byte_fallback=True, character_coverage=config.coverage, split_digits=True,
+                unk_id=BLANK, bos_id=-1, eos_id=-1, pad_id=-1, num_threads=1, max_sentence_length=1 << 16,
+                normalization_rule_name="identity", remove_extra_whitespaces=False, add_dummy_prefix=False, minloglevel=2,
+            )  # fmt: skip
+        except RuntimeError as error:
+            raise ValueError(
+                f"num_subwords={config.num_subwords} does not hold the characters of these texts: {error}"
+            ) from error
         return cls(sink.getvalue(), config)
 
     def __len__(self) -> int:

@@ -21,12 +21,12 @@ ALONE_AND_TOGETHER = [(), *((name,) for name in ALL), ALL]
 def test_every_set_of_switches_runs_and_learns_from_every_head(on: tuple[str, ...]) -> None:
     net = model(*on)
     feature_BTM, length_B = features(60, 41)
-    outputs = net(feature_BTM, length_B, tokens(2), conditions(2, *on), tokens(2))
+    outputs = net(feature_BTM, length_B, tokens(2), conditions(2, *on), tokens(2), tokens(2))
     assert outputs.ctc_BTV.shape == (2, 14, VOCABULARY)
     assert outputs.length_B.tolist() == [14, 9]
     assert outputs.backward_BUV is not None
-    assert net.transducer is not None
-    heads = [outputs.ctc_BTV, outputs.forward_BUV, outputs.backward_BUV, net.transducer(outputs.encoded.frame_BTD, tokens(2))]
+    assert outputs.joint_BTWV is not None
+    heads = [outputs.ctc_BTV, outputs.forward_BUV, outputs.backward_BUV, outputs.joint_BTWV]
     sum(head.square().mean() for head in heads).backward()
     idle = [name for name, p in net.named_parameters() if p.grad is None]
     assert not [name for name in idle if "experts" not in name]

@@ -41,6 +41,11 @@ def test_without_text_there_is_no_tokeniser() -> None:
         Tokens.train(["", "  "])
 
 
+def test_a_vocabulary_too_small_for_the_characters_is_refused() -> None:
+    with pytest.raises(ValueError, match="num_subwords=260"):
+        Tokens.train(TEXTS, TokensConfig(num_subwords=260))
+
+
 def test_ids_are_blank_subwords_task_tokens() -> None:
     assert TOKENS.name(BLANK) == "<blank>"
     assert BLANK not in TOKENS.encode("anything \u1234")

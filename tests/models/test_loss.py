@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from networks import MELS, SWITCHES, model
+from voxmill.manifests.records import Annotation, Labels, Mark
+from voxmill.models.batch import Batch, Example, collate
+from voxmill.models.feed_forward import Load
+from voxmill.models.loss import LossConfig, Losses, attention_loss, ctc_loss, joint_loss, speech_loss
+from voxmill.models.model import SpeechModel
+from voxmill.models.seeds import seeded
+from voxmill.models.targets import IGNORE, TargetsConfig, Utterance, make_target
+from voxmill.models.tokens import Tokens, TokensConfig
+from voxmill.models.transducer import TransducerConfig
+
+TOKENS = Tokens.train(["hello there hi"], TokensConfig(num_subwords=270))
+STYLE = TargetsConfig(tasks=("asr", "language"), translate=1)
+
+
+def example(key: str, text: str | None, *, frames: int = 60, weight: float = 1.0, **labels: Any) -> Example:
+    target = make_target(Utterance(text, Labels(key, **labels)), TOKENS, STYLE, seeded(key))
+    return Example(key, torch.randn(frames, MELS, generator=seeded(key)), "wide", target, weight)
+
+
+def net(*on: str, **changes: Any) -> SpeechModel:
+    return model(*on, vocabulary=len(TOKENS), **changes)
+
+
+def loss_of(model: SpeechModel, batch: Batch, **changes: Any) -> Losses:
+    loads: list[Load] = []
+    outputs = model(
+        batch.feature_BTM, batch.length_B, batch.read_BU, batch.conditions(model.config, loads=loads),
+        batch.read_backward_BU, batch.spoken_BU,
+    )  # fmt: skip
+    return speech_loss(outputs, batch, loads, LossConfig(**changes))
+
+
+def test_the_total_is_the_weighted_sum_of_its_parts() -> None:
+    config = LossConfig(ctc=0.4, backward=0.25, transducer=0.5, balance=0.1)
+    losses = loss_of(net("emoe", transducer=TransducerConfig(dim=8, joiner=8)), collate([example("a", "hello hi")], TOKENS),
+                     **config.model_dump())  # fmt: skip
+    parts = losses.parts
+    expected = 0.6 * (0.75 * parts["attention"] + 0.25 * parts["backward"]) + 0.4 * parts["ctc"]
+    expected = expected + 0.5 * parts["transducer"] + 0.1 * parts["balance"]
+    torch.testing.assert_close(losses.total.detach(), expected)
+    assert all(part > 0 for part in parts.values())
+
+
+def test_a_batch_is_the_sum_of_its_utterances() -> None:
+    speech = net()
+    examples = [example("a", "hello hi", frames=90), example("b", "hi", weight=0.3), example("c", None, language=said("en"))]
+    together = loss_of(speech, collate(examples, TOKENS))
+    alone = [loss_of(speech, collate([one], TOKENS)) for one in examples]
+    torch.testing.assert_close(together.total, torch.stack([one.total for one in alone]).sum(), rtol=1e-5, atol=1e-4)
+    assert together.utterances == 3
+
+
+def test_a_weak_label_counts_less_and_no_label_not_at_all() -> None:
+    speech = net()
+    full, weak, none = (loss_of(speech, collate([example("a", "hi", weight=w)], TOKENS)).total for w in (1.0, 0.25, 0.0))
+    torch.testing.assert_close(weak, 0.25 * full)
+    assert float(none.detach()) == 0
+
+
+def said(*values: str) -> Annotation:
+    return Annotation(tuple(map(Mark, values)), "somebody")
+
+
+def test_missing_labels_teach_nothing_and_labelled_empty_does() -> None:
+    speech = net()
+    for text, heads in ((None, {"attention": False, "ctc": False}), ("", {"attention": True, "ctc": True})):
+        parts = loss_of(speech, collate([example("a", text)], TOKENS)).parts
+        assert {name: bool(parts[name] > 0) for name in heads} == heads
+    labelled = loss_of(speech, collate([example("a", None, language=said("en"))], TOKENS)).parts
+    assert labelled["attention"] > 0
+    assert labelled["ctc"] == 0
+
+
+def test_a_translation_has_no_ctc_on_the_target_language() -> None:
+    spanish = Annotation((Mark("hola", language="es"),), "somebody")
+    speech = net()
+    without = loss_of(speech, collate([example("a", None, translation=spanish)], TOKENS)).parts
+    assert (without["ctc"] == 0, bool(without["attention"] > 0)) == (True, True)
+    with_source = collate([example("a", "hello", translation=spanish)], TOKENS)
+    assert TOKENS.decode(with_source.spoken_BU[0].tolist()) == "hello"
+    assert TOKENS.decode([t for t in with_source.said_BU[0].tolist() if t != IGNORE]) == "hola"
+    assert with_source.translates_B.tolist() == [1]
+
+
+def test_the_heads_are_torchs_own_where_all_is_there() -> None:
+    log = torch.randn(2, 9, 7, generator=seeded(1)).log_softmax(-1)
+    spoken, frames, lengths = torch.tensor([[1, 2, 3], [4, 4, 0]]), torch.tensor([9, 6]), torch.tensor([3, 2])
+    expected = torch.nn.functional.ctc_loss(log.transpose(0, 1), spoken, frames, lengths, reduction="none")
+    torch.testing.assert_close(ctc_loss(log, frames, spoken, lengths), expected)
+    assert ctc_loss(log, frames, spoken, torch.tensor([-1, 2]))[0] == 0
+    joint = torch.randn(2, 9, 4, 7, generator=seeded(2))
+    silent = joint_loss(joint, torch.tensor([9, 0]), spoken, torch.tensor([-1, 2]))
+    assert silent.tolist() == [0, 0]
+    one = joint_loss(joint, frames, spoken, torch.tensor([-1, 2]))
+    torch.testing.assert_close(one[1], joint_loss(joint[1:, :6, :3], frames[1:], spoken[1:, :2], lengths[1:])[0])
+
+
+def test_a_text_that_does_not_fit_its_frames_is_not_infinite() -> None:
+    log = torch.zeros(1, 2, 5).log_softmax(-1)
+    assert ctc_loss(log, torch.tensor([2]), torch.tensor([[1, 2, 3]]), torch.tensor([3])).tolist() == [0]
+
+
+def test_smoothing_spreads_a_share_over_all() -> None:
+    logits, said_BU = torch.randn(1, 3, 5, generator=seeded(1)), torch.tensor([[2, IGNORE, 4]])
+    log = logits.log_softmax(-1)[0]
+    by_hand = torch.stack([-(0.9 * log[u, t] + 0.1 * log[u].mean()) for u, t in ((0, 2), (2, 4))]).sum()
+    torch.testing.assert_close(attention_loss(logits, said_BU, 0.1), by_hand[None])
+
+
+def test_a_batch_of_none_is_a_loss_of_none() -> None:
+    empty = collate([], TOKENS, {"audio": 2})
+    assert (len(empty), empty.skipped, empty.read_BU.shape) == (0, {"audio": 2}, (0, 0))
+
+
+def test_balance_counts_only_where_a_layer_wants_it() -> None:
+    by_bias = SWITCHES["emoe"].model_copy(update={"balance": "bias"})
+    assert "balance" not in loss_of(net(emoe=by_bias), collate([example("a", "hi")], TOKENS)).parts
+
+
+def test_frames_are_padded_and_absent_where_nobody_has_any() -> None:
+    blind, seeing = example("a", "hi"), replace(example("b", "hi"), frame_FC=torch.ones(2, 6))
+    assert collate([blind], TOKENS).frames is None
+    both = collate([blind, seeing], TOKENS).frames
+    assert both is not None
+    assert (tuple(both.embedding_BFC.shape), both.number_B.tolist()) == ((2, 2, 6), [0, 2])
+
+
+def test_moving_a_batch_moves_all_of_it() -> None:
+    batch = collate([replace(example("b", "hi"), frame_FC=torch.ones(2, 6))], TOKENS).to("meta")
+    assert {t.device.type for t in (batch.feature_BTM, batch.said_BU, batch.weight_B)} == {"meta"}
+    assert batch.frames is not None
+    assert batch.frames.number_B.device.type == "meta"
+    assert batch.keys == ("b",)
+
+
+@pytest.mark.parametrize("switch", sorted(SWITCHES))
+def test_every_switch_gets_its_condition_from_the_batch(switch: str) -> None:
+    losses = loss_of(net(switch), collate([example("a", "hi"), example("b", "hello")], TOKENS))
+    assert torch.isfinite(losses.total)
