@@ -30,7 +30,7 @@ from speech.prompts import prompts
 from speech.waves import RATE, Pcm, join, read_wave, write_wave
 
 SEED = 20_261_121
-VERSION = 1
+VERSION = 2
 """Raise it with any change of what is mixed."""
 SHORTEST, LONGEST = 1.2, 15.0
 """Clips between these lengths are used (s): shorter ones are single digits and letters, longer ones would not fit one segment."""
@@ -40,8 +40,11 @@ PAUSE = (0.6, 1.5)
 """Shortest and longest silence around a clip (s)."""
 RECORDING = 30.0
 """A recording is complete when it is this long (s)."""
-REDUCED = 60.0
-"""How much of each condition the reduced form has, at least (s); the full form says every clip in every condition."""
+REDUCED = 110.0
+"""How much of each condition the reduced form has, at least (s): it says nearly every clip once, in one of the conditions. The full
+form says every clip in every condition."""
+MISSPELT = {"represenatives": "representatives", "un-indentified": "unidentified"}
+"""Slips of the pen in the published transcripts: what is said is the right word."""
 CONDITIONS = ("clean", *(f"{kind}_{snr}" for kind in ("white", "babble") for snr in (20, 10, 5, 0)), "band_limited")
 
 
@@ -116,6 +119,8 @@ def _pieces() -> Iterator[Piece]:
     ]
     for name, samples, text in known:
         if SHORTEST * RATE <= len(samples) <= LONGEST * RATE:
+            for wrong, right in MISSPELT.items():
+                text = text.replace(wrong, right)
             yield name, noise.to_pcm(samples * (LOUDNESS / np.sqrt(noise.power(samples)))), text
 
 
