@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,7 @@ class Recordings:
     radio: Pcm
     reading: Pcm
     market: Pcm
-    """Speech with babble that grows from 15 dB below it to 6 dB above it."""
+    """Speech in a crowd that comes and goes, from 18 dB below it to 2 dB above it and back every ten seconds."""
     telephone: Pcm
     members: Pcm
     licence: str
@@ -59,7 +60,9 @@ def recordings() -> Recordings:
 
 
 def _family(clips: list[Prompt], prefix: str) -> list[Prompt]:
-    return [clip for clip in clips if clip.id.startswith(f"en_{prefix}")]
+    """The clips of one subject; of those that say the same in another tone, the first."""
+    family = (clip for clip in clips if clip.id.startswith(f"en_{prefix}"))
+    return list({re.sub(r"\W+", " ", clip.text).strip().lower(): clip for clip in reversed(list(family))}.values())[::-1]
 
 
 def _reel(clips: list[Prompt], rng: np.random.Generator) -> tuple[Pcm, list[tuple[int, int]]]:
@@ -71,7 +74,7 @@ def _reel(clips: list[Prompt], rng: np.random.Generator) -> tuple[Pcm, list[tupl
 
 
 def _crowded(speech: Pcm, spoken: list[tuple[int, int]], crowd: noise.Wave) -> Pcm:
-    return noise.add_noise(speech, spoken, crowd, np.linspace(15, -6, len(speech)))
+    return noise.add_noise(speech, spoken, crowd, 8 + 10 * np.cos(2 * np.pi * np.arange(len(speech)) / (10 * RATE)))
 
 
 def _packaged(why: str) -> Recordings:

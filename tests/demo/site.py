@@ -64,11 +64,16 @@ SOURCES = (
     Source("url", "/files/broken.m4a", "cc0-1.0", "decode.corrupt"),
 )
 DISALLOWED = "/private/members.mp3"
+VERSION = 2
+"""Raise it with any change of what is built, so that nobody serves an older site."""
 
 
 def build(directory: Path) -> Path:
-    """Writes the site into `directory` (nothing to do where it exists) and returns it; `site.json` in it lists what was built."""
-    return made_once(directory.resolve(), lambda work: _write(work, recordings()))
+    """Writes the site into a folder of `directory`, where it is not there yet, and returns that folder: the root to serve.
+
+    `site.json` in it lists what was built.
+    """
+    return made_once(directory.resolve() / f"v{VERSION}", lambda work: _write(work, recordings()))
 
 
 def _write(root: Path, said: Recordings) -> None:
