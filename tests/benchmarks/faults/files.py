@@ -135,9 +135,7 @@ def deadly_cases(folder: Path, notes: Path, speech: Iterator[Pcm]) -> Iterator[C
     engines, crawler = "voxmill.operators.transcribe.transcribe", "voxmill.operators.crawl.crawl"
     table = [
         ("kills the fetcher that reads it", crawler, "kill", "crawl.failed"),
-        ("kills its decoder", decoder, "kill", "decode.failed"),
-        ("kills its decoder, the second of three neighbours", decoder, "kill", "decode.failed"),
-        ("kills its decoder, the third", decoder, "kill", "decode.failed"),
+        *((f"kills its decoder, number {n} of 8 neighbours", decoder, "kill", "decode.failed") for n in range(1, 9)),
         ("makes its decoder raise", decoder, "raise", "decode.failed"),
         ("kills its speech detector", detector, "kill", "segment.failed"),
         ("makes its recogniser raise", engines, "raise", "transcribe.failed"),
