@@ -1,0 +1,38 @@
+"""Shards to train on, and their tokeniser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from samples import read_audio, several
+from voxmill.models.tokens import Tokens, TokensConfig
+from voxmill.sharding.layout import plan_shards
+from voxmill.sharding.sample import Sample
+from voxmill.sharding.writer import pack_shard
+
+Pack = Callable[[Sequence[Sample], Path], Path]
+
+
+def pack_all(samples: Sequence[Sample], root: Path) -> Path:
+    for plan in plan_shards((s.entry for s in samples), 4, 120_000):
+        pack_shard(plan, samples, read_audio, str(root))
+    return root
+
+
+@pytest.fixture(scope="session")
+def pack() -> Pack:
+    return pack_all
+
+
+@pytest.fixture(scope="session")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten recordings, forty samples of 1 to 2.5 s, in several shards. Read only: copy it to damage it."""
+    return pack_all(several(recordings=10), tmp_path_factory.mktemp("train") / "shards")
+
+
+@pytest.fixture(scope="session")
+def tokens() -> Tokens:
+    return Tokens.train(["谢谢 thank you"], TokensConfig(num_subwords=280))
