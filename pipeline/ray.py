@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from threading import Event, Thread
 from typing import Any
 
-from voxmill.pipeline.executor import Job, Report, Work
+from voxmill.pipeline.executor import Job, Report, Work, WorkerDied
 from voxmill.pipeline.stage import Done
 
 MAX_RETRIES = 16
@@ -72,8 +72,11 @@ class RayExecutor:
                     memory=int(r.memory_gb * 2**30) or None,
                     ray_remote_args_fn=_finite_retries,
                 )
-            for _ in stream.iter_batches(batch_size=None):
-                pass
+            try:
+                for _ in stream.iter_batches(batch_size=None):
+                    pass
+            except ray.exceptions.RayActorError as error:  # out of retries
+                raise WorkerDied(f"a worker died again and again on the same key: {error}") from error
 
 
 def _finite_retries() -> dict[str, Any]:

@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 TESTS = Path(__file__).parent
+
+settings.register_profile("voxmill", deadline=None)  # a busy machine is no bug
+settings.load_profile("voxmill")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -21,7 +22,7 @@ from voxmill.operators.engines import Audio, Clip, Span, TimedWord, Transcript
 from voxmill.operators.transcribe.alignment import Aligner
 from voxmill.operators.transcribe.settings import EngineName, EngineSettings, primary
 from voxmill.operators.transcribe.sharing import Heard, share
-from voxmill.operators.transcribe.windows import Window, cut, pack
+from voxmill.operators.transcribe.windows import Window, cut, pack, sharing
 from voxmill.operators.weights import identity, resolve
 
 if TYPE_CHECKING:
@@ -91,16 +92,30 @@ class WhisperX:
     def transcribe(self, clips: Sequence[Clip]) -> list[list[Transcript]]:
         """One list per clip, one transcript per span, in order."""
         plans = [self._windows(clip) for clip in clips]
+        heard = self._transcripts(clips, plans)
+        # Whisper sometimes ends before its window does, and the spans behind are silent: they are heard again, each alone.
+        silent = [
+            (number, owner)
+            for number, (plan, transcripts) in enumerate(zip(plans, heard, strict=True))
+            for owner in sharing(plan)
+            if not transcripts[owner].text
+        ]
+        single = [replace(clips[number], spans=(clips[number].spans[owner],)) for number, owner in silent]
+        for (number, owner), (transcript,) in zip(silent, self._transcripts(single, map(self._windows, single)), strict=True):
+            heard[number][owner] = transcript
+        return [
+            [self._align(clip, span, transcript) for span, transcript in zip(clip.spans, transcripts, strict=True)]
+            for clip, transcripts in zip(clips, heard, strict=True)
+        ]
+
+    def _transcripts(self, clips: Sequence[Clip], plans: Iterable[Sequence[Window]]) -> list[list[Transcript]]:
+        plans = list(plans)
         jobs = [(clip, window) for clip, plan in zip(clips, plans, strict=True) for window in plan]
         size = self._config.batch_size
         heard = iter([found for first in range(0, len(jobs), size) for found in self._hear(jobs[first : first + size])])
-        shared = [
+        return [
             share(clip.spans, [(window, next(heard)) for window in plan], LONGEST_WORD)
             for clip, plan in zip(clips, plans, strict=True)
-        ]
-        return [
-            [self._align(clip, span, transcript) for span, transcript in zip(clip.spans, transcripts, strict=True)]
-            for clip, transcripts in zip(clips, shared, strict=True)
         ]
 
     def _windows(self, clip: Clip) -> list[Window]:

@@ -6,7 +6,7 @@ Pure arithmetic on samples; nothing here knows a model.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +58,12 @@ def cut(audio: Audio, spans: Sequence[Span], limit: int) -> list[Piece]:
             start = middle
         pieces.append(Piece(start, span.end, owner))
     return pieces
+
+
+def sharing(windows: Iterable[Window]) -> list[int]:
+    """Indices, in order, of the spans that have a window together with another span."""
+    shared = {piece.owner for window in windows if len({p.owner for p in window.pieces}) > 1 for piece in window.pieces}
+    return sorted(shared)
 
 
 def pack(pieces: Sequence[Piece], limit: int, max_pause: int) -> list[Window]:

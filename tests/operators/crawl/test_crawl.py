@@ -277,8 +277,8 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     s3fs.S3FileSystem.clear_instance_cache()
-    fsspec.filesystem("s3").mkdir("bucket")
-    yield "s3://bucket"
+    fsspec.filesystem("s3").mkdir("crawled")
+    yield "s3://crawled"
     s3fs.S3FileSystem.clear_instance_cache()
     server.stop()
 
