@@ -14,6 +14,7 @@ from torch import Tensor
 from voxmill.manifests.records import Bandwidth
 from voxmill.models.guided import BANDWIDTHS
 from voxmill.models.model import Conditions, ModelConfig
+from voxmill.models.seeds import Generator
 from voxmill.models.targets import IGNORE, Target, Task
 from voxmill.models.tokens import BLANK, EOT, Tokens
 from voxmill.models.vision import Frames
@@ -62,6 +63,10 @@ class Batch:
     def to(self, device: torch.device | str) -> Batch:
         names = (name for name in self.__dataclass_fields__ if isinstance(getattr(self, name), (Tensor, Frames)))
         return replace(self, **{name: getattr(self, name).to(device) for name in names})
+
+    def blinded(self, probability: float, generator: Generator) -> Batch:
+        """Some utterances lose their video frames."""
+        return replace(self, frames=self.frames and self.frames.withheld(probability, generator))
 
     def conditions(self, config: ModelConfig, **more: object) -> Conditions:
         """What this batch says to the switches of a model; budget, chunk and loads come from the caller."""

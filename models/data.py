@@ -69,9 +69,8 @@ class Loader:
             yield batch
 
     def once(self) -> Iterator[Batch]:
-        """One epoch's batches for this rank, from the start; the position does not move. For evaluation."""
+        """One epoch's batches for this rank, from the start; position and counts do not move. For evaluation."""
         for _, batch in self._loaded(None):
-            self.skipped.update(batch.skipped)
             yield batch
 
     def state_dict(self) -> dict[str, Any]:

@@ -38,8 +38,8 @@ from voxmill.models.vision import Frames, VisionConfig, VisualTokens
 
 
 class ModelConfig(Settings):
-    vocabulary: int = Field(ge=2)
-    """Of the tokeniser: blank, subwords and task tokens."""
+    vocabulary: int = Field(default=0, ge=0)
+    """Tokens of the tokeniser: blank, subwords and task tokens. Filled in when that is trained."""
     fbank: FbankConfig = FbankConfig()
     encoder: EncoderConfig = EncoderConfig()
     decoder: DecoderConfig = DecoderConfig()

@@ -1,0 +1,78 @@
+"""A training from nothing but shards: the tree of all its settings, and what happens before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+import torch
+from pydantic import Field, model_validator
+
+from voxmill.manifests.settings import Settings
+from voxmill.models.data import DataConfig, Loader
+from voxmill.models.features import statistics
+from voxmill.models.model import ModelConfig, SpeechModel
+from voxmill.models.plan import PlanConfig, Planner
+from voxmill.models.tokens import Tokens, TokensConfig
+from voxmill.models.train import TrainConfig, Trainer
+from voxmill.sharding.index import read_index
+from voxmill.sharding.sidecar import ShardError, read_members
+
+
+class Recipe(Settings):
+    """One tree. `model.vocabulary` is the tokeniser's, and the targets follow `model.tasks`: neither is to be written twice."""
+
+    tokens: TokensConfig = TokensConfig()
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    train: TrainConfig = TrainConfig()
+    normaliser_batches: int = Field(default=50, ge=1)
+    """Batches over which mean and deviation of the features are taken."""
+
+    @model_validator(mode="after")
+    def _targets_follow_the_model(self) -> Recipe:
+        style = self.data.example.targets.style
+        if self.model.tasks is not None and style != "activated":
+            raise ValueError("model.tasks is on: set data.example.targets.style to `activated`, with the same tasks")
+        if self.model.tasks is None and style == "activated":
+            raise ValueError("data.example.targets.style is `activated`: switch model.tasks on, with the same tasks")
+        if self.model.tasks is not None and set(self.model.tasks.tasks) != set(self.data.example.targets.tasks):
+            raise ValueError(f"model.tasks has {self.model.tasks.tasks}, the targets {self.data.example.targets.tasks}")
+        return self
+
+
+def prepare(shards: str, recipe: Recipe, device: torch.device | str = "cpu") -> Trainer:
+    """A trainer before its first step: tokeniser, model and normalisation from the shards. The same every time.
+
+    Raises ValueError where the shards hold nothing to learn from.
+    """
+    tokens = Tokens.train(transcripts(shards, recipe.data.plan), recipe.tokens)
+    config = recipe.model.model_copy(update={"vocabulary": len(tokens)})
+    loader = Loader(shards, tokens, config.fbank, recipe.data)
+    torch.manual_seed(recipe.train.seed)
+    model = SpeechModel(config)
+    normalise(model, loader, recipe.normaliser_batches)
+    return Trainer(model.to(device), tokens, loader, recipe.train)
+
+
+def transcripts(shards: str, plan: PlanConfig) -> Iterator[str]:
+    """The texts of a split, from the sidecars; those of damaged shards are missing."""
+    wanted = {place.key for planned in Planner(shards, plan).epoch(0) for place in planned.places}
+    for shard in read_index(shards):
+        if shard.split == plan.split:
+            try:
+                yield from (row.text for row in read_members(shards, shard) if row.text and row.key in wanted)
+            except ShardError:
+                continue
+
+
+def normalise(model: SpeechModel, loader: Loader, batches: int) -> None:
+    """Gives the model mean and deviation of the first batches' features, as training hears them."""
+    features = (
+        batch.feature_BTM[row, :length]
+        for batch in islice(loader.once(), batches)
+        for row, length in enumerate(batch.length_B.tolist())
+    )
+    mean_M, std_M = statistics(features)
+    model.frontend.mean_M.copy_(mean_M)
+    model.frontend.std_M.copy_(std_M)

@@ -1,0 +1,222 @@
+"""The training loop, to be read from top to bottom: draw, forward, backward, step, log, save.
+
+What a step does is decided by the seed and its number: the budget, the chunk, dropout, which video frames are withheld. So going on
+from a checkpoint is going on as if nothing had happened. This is one process on one device.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from voxmill.manifests.settings import Settings
+from voxmill.models.attention import sample_chunk
+from voxmill.models.batch import Batch
+from voxmill.models.budget import Budget
+from voxmill.models.checkpoint import Bundle, TrainingState, load, load_training, save, step_folder
+from voxmill.models.conformer import num_subsampled
+from voxmill.models.data import Loader
+from voxmill.models.feed_forward import Load
+from voxmill.models.loss import LossConfig, Losses, speech_loss
+from voxmill.models.moe import ElasticMoE
+from voxmill.models.schedule import RateConfig, learning_rate
+from voxmill.models.seeds import Generator, integer, seeded
+from voxmill.models.tokens import Tokens
+
+
+class TrainConfig(Settings):
+    steps: int = Field(default=50_000, ge=1)
+    """Optimiser steps."""
+    rate: RateConfig = RateConfig()
+    accumulate: int = Field(default=1, ge=1)
+    """Batches for a step."""
+    clip: float = Field(default=5.0, gt=0)
+    """Largest norm of the gradient."""
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.98)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the forward pass; parameters stay float32."""
+    average: float = Field(default=0.0, ge=0, lt=1)
+    """Decay of a running mean of the parameters, which is then the model that is saved; 0: none."""
+    dynamic_chunk: bool = True
+    """Half of the steps see the past and a chunk only, so that one model streams and does not."""
+    bias_rate: float = 1e-3
+    """Step of the bias that balances experts, where `emoe.balance` is `bias`."""
+    loss: LossConfig = LossConfig()
+    save_every: int = Field(default=1000, ge=1)
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step did. All but the times is the same in every run."""
+
+    step: int
+    loss: float
+    """Per utterance."""
+    parts: dict[str, float]
+    """Of each head, per utterance, without its weight."""
+    rate: float
+    gradient_norm: float
+    updated: bool
+    """False where the gradient was not finite: the step then changed nothing."""
+    budget: str | None
+    utterances: int
+    audio_seconds: float
+    load_spread: float | None
+    """Standard deviation of the experts' shares over their mean, averaged over layers: 0 is even."""
+    seconds: float
+    waiting: float
+    """Of `seconds`, those spent waiting for data."""
+
+
+class Trainer:
+    """Holds what changes while training: model, optimiser, running mean, number of the step, place in the data."""
+
+    def __init__(self, model: Any, tokens: Tokens, loader: Loader, config: TrainConfig) -> None:
+        self.model, self.tokens, self.loader, self.config = model.train(), tokens, loader, config
+        self.device = next(model.parameters()).device
+        self.step = 0
+        self.visited: set[Budget] = set()
+        self.learnt = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+        self.optimizer: Any = torch.optim.AdamW(
+            [p for _, p in self.learnt], lr=config.rate.peak, betas=config.betas, weight_decay=config.weight_decay
+        )
+        self.mean: Any = None
+        if config.average:
+            self.mean = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=True)
+        self._batches: Iterator[Batch] | None = None
+
+    def run(self, out: str, on_step: Callable[[Step], None] = lambda _: None) -> None:
+        """Trains to the end. Checkpoints go to folders `step-…` under `out`."""
+        while self.step < self.config.steps:
+            on_step(self.advance())
+            if self.step % self.config.save_every == 0 or self.step == self.config.steps:
+                self.save(step_folder(out, self.step))
+
+    def advance(self) -> Step:
+        """One optimiser step."""
+        start = time.perf_counter()
+        self._batches = self._batches or iter(self.loader)
+        batches = [next(self._batches) for _ in range(self.config.accumulate)]
+        waiting = time.perf_counter() - start
+
+        generator = seeded(self.config.seed, "step", self.step)
+        torch.manual_seed(integer(generator, 0, 2**31 - 1))  # for dropout, which knows only the global generator
+        budget = self._draw_budget(generator)
+        utterances = sum(map(len, batches))
+        loss, parts, loads = 0.0, defaultdict[str, float](float), list[Load]()
+        self.optimizer.zero_grad(set_to_none=True)  # None, not zero: AdamW then leaves experts outside the budget as they are
+        for batch in filter(len, batches):
+            losses = self._losses(batch, budget, generator, loads)
+            (losses.total / utterances).backward()
+            loss += float(losses.total.detach()) / utterances
+            for name, part in losses.parts.items():
+                parts[name] += float(part) / utterances
+        rate = learning_rate(self.config.rate, self.step, self.config.steps)
+        norm = self._update(rate)
+        self._balance(loads)
+        self.step += 1
+        return Step(
+            step=self.step, loss=loss, parts=dict(parts), rate=rate, gradient_norm=norm, updated=math.isfinite(norm),
+            budget=None if budget is None else str(budget), utterances=utterances,
+            audio_seconds=sum(int(batch.length_B.sum()) for batch in batches) * self.model.config.fbank.shift_ms / 1000,
+            load_spread=load_spread(loads), seconds=time.perf_counter() - start, waiting=waiting,
+        )  # fmt: skip
+
+    def save(self, folder: str) -> None:
+        """A model to use, and all that it takes to go on."""
+        model = self.mean.module if self.mean else self.model
+        bundle = Bundle(model, self.tokens, self.loader.config.example.targets, self.step, tuple(sorted(self.visited)))
+        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()} if self.mean else {}
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{key}.{self.learnt[index][0]}": tensor for key, tensor in state.items()}
+        values = {"loader": self.loader.state_dict(), "averaged": int(self.mean.n_averaged) if self.mean else 0}
+        save(folder, bundle, TrainingState(tensors, {**values, "config": self.config.model_dump(mode="json")}))
+
+    @classmethod
+    def resumed(cls, folder: str, loader: Loader, config: TrainConfig, device: torch.device | str = "cpu") -> Trainer:
+        """Goes on from a checkpoint: the next step is the one that would have come next. Raises CheckpointError."""
+        bundle, state = load(folder, device), load_training(folder)
+        trainer = cls(bundle.model, bundle.tokens, loader, config)
+        trainer.step, trainer.visited = bundle.step, set(bundle.trained)
+        loader.load_state_dict(state.values["loader"])
+        if trainer.mean and state.values["averaged"]:
+            trainer.mean.n_averaged.fill_(state.values["averaged"])
+            trainer.model.load_state_dict(_below("model.", state.tensors))
+        kept = {
+            index: found
+            for index, (name, _) in enumerate(trainer.learnt)
+            if (found := {key: state.tensors[place] for key in _ADAM if (place := f"optimizer.{key}.{name}") in state.tensors})
+        }
+        groups = trainer.optimizer.state_dict()["param_groups"]
+        trainer.optimizer.load_state_dict({"state": kept, "param_groups": groups})
+        return trainer
+
+    def _draw_budget(self, generator: Generator) -> Budget | None:
+        if self.model.config.emoe is None:
+            return None
+        budget: Budget = self.model.config.emoe.schedule.sample(generator).within(self.model.config.emoe.full)
+        self.visited.add(budget)
+        return budget
+
+    def _losses(self, batch: Batch, budget: Budget | None, generator: Generator, loads: list[Load]) -> Losses:
+        chunk = None
+        if self.config.dynamic_chunk:
+            chunk = sample_chunk(num_subsampled(int(batch.length_B.max())), generator)
+        if batch.frames is not None and self.model.config.vision:
+            batch = batch.blinded(self.model.config.vision.drop, generator)
+        batch = batch.to(self.device)
+        own: list[Load] = []
+        conditions = batch.conditions(self.model.config, budget=budget, chunk=chunk, loads=own)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+            outputs = self.model(
+                batch.feature_BTM, batch.length_B, batch.read_BU, conditions, batch.read_backward_BU, batch.spoken_BU
+            )
+        loads += own
+        return speech_loss(outputs, batch, own, self.config.loss)
+
+    def _update(self, rate: float) -> float:
+        """The norm of the gradient before it was clipped. Nothing is changed where that is not finite."""
+        norm = float(nn.utils.clip_grad_norm_([p for _, p in self.learnt], self.config.clip))
+        if math.isfinite(norm):
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            self.optimizer.step()
+            if self.mean:
+                self.mean.update_parameters(self.model)
+        return norm
+
+    def _balance(self, loads: Sequence[Load]) -> None:
+        for layer, share_E in shares(loads).items():
+            if layer.config.balance == "bias":
+                layer.router.adjust(share_E, self.config.bias_rate)
+
+
+_ADAM = ("step", "exp_avg", "exp_avg_sq")
+
+
+def shares(loads: Sequence[Load]) -> dict[ElasticMoE, Tensor]:
+    """Mean share of each expert, for each layer."""
+    found: dict[ElasticMoE, list[Tensor]] = defaultdict(list)
+    for load_ in loads:
+        found[load_.layer].append(load_.share_E)
+    return {layer: torch.stack(of_layer).mean(dim=0) for layer, of_layer in found.items()}
+
+
+def load_spread(loads: Sequence[Load]) -> float | None:
+    spreads = [float(share_E.std(correction=0) / share_E.mean()) for share_E in shares(loads).values()]
+    return sum(spreads) / len(spreads) if spreads else None
+
+
+def _below(prefix: str, tensors: Any) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
