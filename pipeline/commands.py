@@ -67,7 +67,9 @@ def run_command(
         Console(stderr=True).print("stopped; the same command continues", style="yellow")
         sys.exit(130)
     if not quiet and until == "pack":
-        stats_command(root, None, [], None, as_json=False, as_csv=False)
+        from voxmill.pipeline.stats import print_summary
+
+        print_summary(root)
 
 
 def stats_command(root: str, by: str | None, what_if: list[str], sql: str | None, *, as_json: bool, as_csv: bool) -> None:

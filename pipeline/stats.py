@@ -60,6 +60,15 @@ def print_stats(
         show(sections, console or Console(), limit)
 
 
+SUMMARY = ("funnel", "rejections", "cost")
+"""What a finished run says of itself without being asked; `voxmill stats` has the rest."""
+
+
+def print_summary(run_root: str) -> None:
+    con = open_catalog(run_root)
+    show({name: query(con, f"FROM {name}") for name in SUMMARY}, Console(), 25)
+
+
 def _overview(con: Any) -> dict[str, pa.Table]:
     dimensions = {f"retention_by_{d}": f"FROM retention_by_{d}" for d in DIMENSIONS if d != "reason"}
     views = {

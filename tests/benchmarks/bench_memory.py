@@ -10,7 +10,6 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -68,7 +67,7 @@ def main() -> None:
         ["av", "ctranslate2", "onnxruntime", "torch"],
     )
     cases = [(f"{m} min", m, False) for m in MINUTES] + ([("180 min, all speech", 180, True)] if full else [])
-    engines: list[dict[str, Any]] = [WHISPERX, MOONSHINE] if full else [MOONSHINE]
+    engines = [WHISPERX, MOONSHINE]
     results: dict[str, dict[str, float]] = {}
     sound = True
     with tempfile.TemporaryDirectory(prefix="voxmill-memory-") as folder:
