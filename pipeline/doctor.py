@@ -16,8 +16,8 @@ from voxmill.operators import weights
 from voxmill.pipeline.config import RunConfig
 
 EXTRAS = {
-    "crawl": ("yt-dlp", "protego", "urllib3", "feedparser", "selectolax"),
-    "text": ("wetext", "whisper-normalizer", "regex"),
+    "crawl": ("yt-dlp",),
+    "text": ("wetext", "whisper-normalizer"),
     "vad": ("silero-vad", "onnxruntime"),
     "asr": ("torch", "whisperx", "faster-whisper", "funasr", "pyannote.audio"),
     "cluster": ("ray",),
