@@ -29,6 +29,7 @@ from voxmill.models.guided import BANDWIDTHS
 from voxmill.models.model import Conditions, Encoded
 from voxmill.models.targets import IGNORE, Task
 from voxmill.models.tokens import CLASSES, EOT, NONE, NOT_KNOWN, SOT, TRANSCRIBE, Class
+from voxmill.models.vision import Frames
 
 Audio = NDArray[np.float32]
 """16 kHz mono samples in [-1, 1], shape (num_samples,)."""
@@ -79,15 +80,20 @@ class Listener:
         self.tasks: frozenset[Task] = frozenset(task for task in bundle.targets.tasks if task in asked)
 
     @torch.no_grad()
-    def __call__(self, waves: Sequence[Audio], bandwidths: Sequence[Bandwidth] | None = None) -> list[Heard]:
-        """One result per utterance, in order. One shorter than a frame of the encoder says nothing."""
+    def __call__(
+        self, waves: Sequence[Audio], bandwidths: Sequence[Bandwidth] | None = None, frames: Frames | None = None
+    ) -> list[Heard]:
+        """One result per utterance, in order. One shorter than a frame of the encoder says nothing.
+
+        `bandwidths` are measured ones, wide where nothing is said; `frames` embeddings of what was to be seen.
+        """
         if not waves:
             return []
         device = self.model.ctc.weight.device
         features = [fbank(torch.from_numpy(wave), self.model.config.fbank) for wave in waves]
         feature_BTM = torch.nn.utils.rnn.pad_sequence(features, batch_first=True).to(device)
         length_B = torch.tensor([len(one) for one in features], device=device)
-        conditions = self._conditions(bandwidths or ["wide"] * len(waves), device)
+        conditions = self._conditions(bandwidths or ["wide"] * len(waves), frames and frames.to(device), device)
         encoded = self.model.encode(feature_BTM, length_B, conditions)
         ctc_BTV = self.model.ctc_of(encoded)
         heard = []
@@ -99,12 +105,12 @@ class Listener:
             heard.append(self._one(_row(encoded, row, num_frames), ctc_BTV[row, :num_frames], _of_row(conditions, row)))
         return heard
 
-    def _conditions(self, bandwidths: Sequence[Bandwidth], device: torch.device) -> Conditions:
+    def _conditions(self, bandwidths: Sequence[Bandwidth], frames: Frames | None, device: torch.device) -> Conditions:
         config, batch = self.model.config, len(bandwidths)
         active_BK = config.tasks.active([self.tasks] * batch).to(device) if config.tasks else None
         translates = int(self.config.translate_to is not None)
         return Conditions(
-            budget=self.budget, chunk=self.config.chunk, active_BK=active_BK,
+            budget=self.budget, chunk=self.config.chunk, active_BK=active_BK, frames=frames,
             bandwidth_B=torch.tensor([BANDWIDTHS.index(one) for one in bandwidths], device=device),
             translates_B=torch.full((batch,), translates, dtype=torch.long, device=device),
         )  # fmt: skip

@@ -86,28 +86,31 @@ class Planner:
         Raises ValueError where a whole epoch holds no batch: nothing would ever come.
         """
         while True:
-            count = 0
+            count, usable = 0, False
             for planned in self.epoch(epoch):
-                count += 1
+                count, usable = count + 1, usable or bool(planned.places)
                 if planned.index >= index:
                     yield planned
-            if not count:
+            if not usable:
                 where = f" where {self.config.where}" if self.config.where else ""
                 raise ValueError(f"no sample of split {self.config.split!r} in {self.root}{where} can be used")
             epoch, index = epoch + 1, max(0, index - count)
 
     def epoch(self, epoch: int) -> Iterator[Planned]:
-        """The batches of one epoch, in order."""
+        """The batches of one epoch, in order; the last is empty where samples were left out after all others."""
         order = self._order("shards", len(self.shards), epoch)
-        index = 0
+        index, skipped = 0, Counter[str]()
         for start in range(0, len(order), self.config.window):
-            places, skipped = self._places(self.shards[i] for i in order[start : start + self.config.window])
+            places, unfit = self._places(self.shards[i] for i in order[start : start + self.config.window])
+            skipped += unfit
             places = [places[i] for i in self._order("samples", len(places), epoch, start)]
             batches = list(cut_batches(places, self.config))
             for position in self._order("batches", len(batches), epoch, start):
                 yield Planned(epoch, index, batches[position], dict(skipped))
                 skipped.clear()
                 index += 1
+        if skipped:
+            yield Planned(epoch, index, (), dict(skipped))
 
     def _places(self, shards: Iterable[ShardSummary]) -> tuple[list[Place], Counter[str]]:
         places: list[Place] = []

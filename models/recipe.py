@@ -40,6 +40,12 @@ class Recipe(Settings):
             raise ValueError(f"model.tasks has {self.model.tasks.tasks}, the targets {self.data.example.targets.tasks}")
         return self
 
+    @model_validator(mode="after")
+    def _chunks_need_a_past(self) -> Recipe:
+        if self.train.dynamic_chunk and not self.model.encoder.causal:
+            raise ValueError("train.dynamic_chunk needs model.encoder.causal: the convolution would look past the chunk")
+        return self
+
 
 def prepare(shards: str, recipe: Recipe, device: torch.device | str = "cpu") -> Trainer:
     """A trainer before its first step: tokeniser, model and normalisation from the shards. The same every time.

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 import torch
-from torch import Tensor
 
 from voxmill.manifests.ids import digest
 
@@ -46,9 +45,3 @@ def shuffled(generator: Generator, count: int) -> list[int]:
     """The numbers below `count` in random order."""
     order: list[int] = torch.randperm(count, generator=generator).tolist()
     return order
-
-
-def state_of(generator: Generator) -> Tensor:
-    """The generator's state as a byte tensor, to be put into a checkpoint."""
-    state: Tensor = generator.get_state()
-    return state

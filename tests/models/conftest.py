@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
 from samples import read_audio, several
 from voxmill.models.tokens import Tokens, TokensConfig
@@ -20,6 +21,15 @@ def pack_all(samples: Sequence[Sample], root: Path) -> Path:
     for plan in plan_shards((s.entry for s in samples), 4, 120_000):
         pack_shard(plan, samples, read_audio, str(root))
     return root
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Equal to the bit is asked for in places, and sums are added in another order on another number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from networks import model
+from networks import frames, model
 from voxmill.models.budget import Budget, BudgetError
 from voxmill.models.checkpoint import Bundle
 from voxmill.models.listen import ListenConfig, Listener
@@ -82,6 +82,13 @@ def test_translation_is_the_decoders_and_what_is_missing_is_said_at_once(tokens:
         Listener(bundle(tokens), ListenConfig(translate_to="tlh"))
     with pytest.raises(ValueError, match="no transducer"):
         Listener(bundle(tokens, transducer=None), ListenConfig(method="transducer"))
+
+
+def test_what_is_seen_changes_what_is_heard(tokens: Tokens) -> None:
+    listen = Listener(bundle(tokens, "vision"), ListenConfig(method="rescore", beam=3))
+    blind, seeing = listen(WAVES[:2]), listen(WAVES[:2], frames=frames(0, 3))
+    assert blind[0].score == pytest.approx(seeing[0].score, abs=1e-3)
+    assert blind[1].score != pytest.approx(seeing[1].score, abs=1e-3)
 
 
 def test_marked_text_shows_inline_tokens(tokens: Tokens) -> None:

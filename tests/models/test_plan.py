@@ -67,6 +67,11 @@ def test_a_condition_chooses_and_bounds_count(shards: Path) -> None:
     assert sum((Counter(planned.skipped) for planned in batches), Counter()) == {"too_long": 10}
 
 
+def test_what_is_left_out_after_the_last_batch_is_counted_too(shards: Path) -> None:
+    (only,) = Planner(str(shards), PlanConfig(max_seconds=0.5)).epoch(0)
+    assert (only.places, only.skipped) == ((), {"too_long": 40})
+
+
 def test_a_damaged_sidecar_costs_its_shard_and_is_counted(shards: Path, tmp_path: Path) -> None:
     root = Path(shutil.copytree(shards, tmp_path / "shards"))
     broken = next(committed(str(root)))

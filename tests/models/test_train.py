@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from networks import SWITCHES
+from voxmill.models.batch import collate
 from voxmill.models.budget import BudgetSchedule
 from voxmill.models.checkpoint import load, step_folder
 from voxmill.models.conformer import EncoderConfig
@@ -121,6 +122,20 @@ def test_a_recipe_that_contradicts_itself_is_refused() -> None:
         Recipe(model=ModelConfig(tasks=SWITCHES["tasks"]))
     with pytest.raises(ValueError, match=r"switch model\.tasks on"):
         Recipe(data=DataConfig(example=ExampleConfig(targets=TargetsConfig(style="activated"))))
+
+
+def test_streaming_is_not_trained_with_a_convolution_that_looks_ahead() -> None:
+    with pytest.raises(ValueError, match=r"needs model\.encoder\.causal"):
+        Recipe(model=ModelConfig(encoder=EncoderConfig(causal=False)))
+
+
+def test_a_batch_of_none_is_a_step_that_changes_nothing(shards: Path) -> None:
+    trainer = prepare(str(shards), recipe())
+    before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
+    trainer._batches = iter([collate([], trainer.tokens, {"damaged": 3})])
+    step = trainer.advance()
+    assert (step.utterances, step.loss, step.step) == (0, 0.0, 1)
+    assert all(torch.equal(p, before[name]) for name, p in trainer.model.named_parameters())
 
 
 def test_the_normaliser_is_that_of_the_data(shards: Path) -> None:
