@@ -65,11 +65,13 @@ class Listing:
     def retry(self, reasons: Collection[str]) -> int:
         """Lists again, as a new generation, the items whose last outcome has one of these reasons. Returns how many.
 
-        A retried item is a new line of the listing; the outcome of the first attempt stays in the books.
+        A retried item is a new line of the listing; the outcome of the first attempt stays in the books. What a killed run has
+        listed again and not fetched yet is not listed a third time; a repeated address says nothing of how its fetch ended.
         """
         number = self.num_generations()
-        last = {r.provenance.url: r for r in self.recordings()}
+        last = {r.provenance.url: r for r in self.recordings() if not _repeated(r)}
         failed = {r.item_id for r in last.values() if r.rejection and r.rejection.reason in reasons}
+        failed -= {last[url].item_id for url in self._unsettled() & last.keys()}
         again = [replace(i, id=digest(["retry", str(number), i.id]), rejection=None) for i in self.items() if i.id in failed]
         if again:
             self._commit_groups(number, again)
@@ -99,6 +101,13 @@ class Listing:
     def items(self) -> list[Item]:
         ledger = Ledger(self.run)
         return [i for g in range(self.num_generations()) for group in self.groups(g) for i in ledger.read(ITEMS, group)]
+
+    def _unsettled(self) -> set[str]:
+        """Addresses of generations that have no units yet: their fetch is still to come."""
+        ledger = Ledger(self.run)
+        pending = [g for g in range(self.num_generations()) if not self.has_units(g)]
+        items = [i for g in pending for group in self.groups(g) for i in ledger.read(ITEMS, group)]
+        return {i.provenance.url for i in items if i.rejection is None}
 
     def make_units(self, generation: int, crawl: Stage, decode: Stage, config: UnitConfig) -> None:
         """Settles duplicates and writes the units of a generation whose items are all fetched and decoded."""
@@ -160,6 +169,10 @@ class Listing:
 
     def _generation(self, number: int, suffix: str) -> str:
         return self.run.uri("ledger", "generations", f"{number:04d}.{suffix}")
+
+
+def _repeated(recording: Recording) -> bool:
+    return recording.rejection is not None and recording.rejection.reason == "list.duplicate"
 
 
 def source_key(source: SourceConfig) -> str:

@@ -1,0 +1,89 @@
+"""The listing: what it holds after kills between its commits, after a changed config, and when items are fetched again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from factory import item, recording
+from voxmill.manifests.commit import commit_bytes
+from voxmill.manifests.parquet import records_bytes
+from voxmill.manifests.reasons import reject
+from voxmill.manifests.records import Item, Recording
+from voxmill.operators.crawl.sources import SourceConfig
+from voxmill.operators.work import Operator
+from voxmill.pipeline.ledger import Ledger
+from voxmill.pipeline.listing import ITEMS, Listing
+from voxmill.pipeline.run import Run
+from voxmill.pipeline.stage import Resources, Stage
+from voxmill.pipeline.units import UnitConfig
+
+
+def _nothing() -> Operator:
+    raise AssertionError("no worker runs here")
+
+
+CRAWL = Stage("crawl", _nothing, Recording, ("items",), "v1", Resources())
+DECODE = Stage("decode", _nothing, Recording, ("crawl",), "v1", Resources())
+
+
+def source(name: str, limit: int | None = None, licence: str | None = None) -> SourceConfig:
+    return SourceConfig(name=name, url=f"https://example.org/{name}", limit=limit, licence=licence)
+
+
+def expand(listed: Mapping[str, Sequence[Item]]) -> Callable[[SourceConfig], list[Item]]:
+    """Every source by name; its items say that they are of it."""
+    return lambda s: [replace(i, provenance=replace(i.provenance, source=s.name)) for i in listed[s.name]]
+
+
+def fetch(listing: Listing, fail: Collection[str] = ()) -> None:
+    """Everything that is listed and has no units gets them; items whose address ends in one of `fail` do not arrive."""
+    ledger = Ledger(listing.run)
+    for generation in range(listing.num_generations()):
+        if listing.has_units(generation):
+            continue
+        for group in listing.groups(generation):
+            rows = [_fetched(i, fail) for i in ledger.read(ITEMS, group)]
+            decoded = [r for r in rows if r.rejection is None]
+            commit_bytes(ledger.fragment(CRAWL, group), records_bytes(rows, Recording))
+            commit_bytes(ledger.fragment(DECODE, group), records_bytes(decoded, Recording))
+        listing.make_units(generation, CRAWL, DECODE, UnitConfig(seconds=30))
+
+
+def _fetched(of: Item, fail: Collection[str]) -> Recording:
+    name = of.provenance.url.rsplit("/", 1)[-1]
+    rejection = of.rejection or (reject("crawl.network") if name in fail else None)
+    return recording(name, item_id=of.id, provenance=of.provenance, licence=of.licence, domain=of.domain, rejection=rejection)
+
+
+def outcomes(listing: Listing) -> list[str]:
+    return [r.rejection.reason if r.rejection else "kept" for r in listing.recordings()]
+
+
+@pytest.fixture
+def listing(tmp_path: Path) -> Listing:
+    return Listing(Run(str(tmp_path)))
+
+
+def test_a_retry_that_was_killed_is_continued_not_repeated(listing: Listing) -> None:
+    listing.extend([source("a")], expand({"a": [item("x"), item("y")]}))
+    fetch(listing, fail=["x"])
+    assert listing.retry(["crawl.network"]) == 1
+    assert listing.retry(["crawl.network"]) == 0  # killed before the fetch: the same command again
+    assert listing.num_generations() == 2
+    fetch(listing)
+    assert outcomes(listing) == ["crawl.network", "kept", "kept"]
+    assert listing.retry(["crawl.network"]) == 0
+
+
+def test_a_retry_finds_a_failed_item_whose_address_was_listed_again(listing: Listing) -> None:
+    listed = expand({"a": [item("x")], "b": [item("x")]})
+    listing.extend([source("a")], listed)
+    fetch(listing, fail=["x"])
+    listing.extend([source("a"), source("b")], listed)
+    fetch(listing)
+    assert outcomes(listing) == ["crawl.network", "list.duplicate"]
+    assert listing.retry(["crawl.network"]) == 1
