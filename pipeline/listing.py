@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from voxmill.manifests.commit import commit_bytes
+from voxmill.manifests.commit import commit_bytes, remove
 from voxmill.manifests.ids import digest
 from voxmill.manifests.parquet import read_records, records_bytes
 from voxmill.manifests.reasons import reject
@@ -124,24 +124,30 @@ class Listing:
         commit_bytes(self._generation(generation, "units.parquet"), records_bytes(units, Unit))
 
     def _write_groups(self, generation: int, sources: Sequence[str]) -> None:
-        """Items in groups; an address that was listed before is kept as a rejected duplicate, and never fetched twice."""
+        """Items in groups; an address that was listed before is kept as a rejected duplicate, and never fetched twice.
+
+        What could not be read before and cannot be read now is a line of its own as well, with its own reason.
+        """
         seen = {item.id for item in self.items()}
         items = []
         for key in sources:
             for item in read_records(self._listed(key), Item):
-                if item.id in seen and item.rejection is None:
-                    item = replace(
-                        item, id=digest(["again", str(generation), key, item.id]), rejection=reject("list.duplicate", item.id)
-                    )
+                if item.id in seen:
+                    again = digest(["again", str(generation), key, item.id])
+                    item = replace(item, id=again, rejection=item.rejection or reject("list.duplicate", item.id))
                 seen.add(item.id)
                 items.append(item)
         self._commit_groups(generation, items)
 
     def _commit_groups(self, generation: int, items: Sequence[Item]) -> None:
+        """The groups of a generation that nobody reads yet. What a killed attempt left of it may be of another config: it goes."""
         ledger = Ledger(self.run)
-        for number, start in enumerate(range(0, len(items), ITEMS_PER_GROUP)):
-            group = f"g{generation:04d}-{number:06d}"
-            commit_bytes(ledger.fragment(ITEMS, group), records_bytes(items[start : start + ITEMS_PER_GROUP], Item))
+        starts = range(0, len(items), ITEMS_PER_GROUP)
+        groups = {f"g{generation:04d}-{n:06d}": items[start : start + ITEMS_PER_GROUP] for n, start in enumerate(starts)}
+        for stale in sorted(set(self.groups(generation)) - groups.keys()):
+            remove(ledger.fragment(ITEMS, stale))
+        for group, members in groups.items():
+            commit_bytes(ledger.fragment(ITEMS, group), records_bytes(members, Item), replace=True)
 
     def _outcomes(self, generation: int, crawl: Stage, decode: Stage) -> list[Recording]:
         ledger, outcomes = Ledger(self.run), list[Recording]()

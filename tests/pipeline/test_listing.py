@@ -87,3 +87,27 @@ def test_a_retry_finds_a_failed_item_whose_address_was_listed_again(listing: Lis
     fetch(listing)
     assert outcomes(listing) == ["crawl.network", "list.duplicate"]
     assert listing.retry(["crawl.network"]) == 1
+
+
+def test_a_listing_that_was_killed_does_not_bind_the_next_config(listing: Listing) -> None:
+    many, one = [item(f"x{i}") for i in range(20)], [item("y")]
+
+    def killed_after_the_groups(uri: str, data: bytes, *, replace: bool = False) -> bool:
+        if uri.endswith("0000.json"):
+            raise KeyboardInterrupt
+        return commit_bytes(uri, data, replace=replace)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("voxmill.pipeline.listing.commit_bytes", killed_after_the_groups)
+        with pytest.raises(KeyboardInterrupt):
+            listing.extend([source("a")], expand({"a": many}))
+    listing.extend([source("b")], expand({"b": one}))
+    assert [i.id for i in listing.items()] == [one[0].id]
+
+
+def test_a_source_that_stays_unreadable_is_two_lines_of_the_books(listing: Listing) -> None:
+    unreadable = expand({"a": [item("x", rejection=reject("list.unreadable"))]})
+    listing.extend([source("a")], unreadable)
+    listing.extend([source("a", limit=3)], unreadable)
+    assert len({i.id for i in listing.items()}) == 2
+    assert [i.rejection and i.rejection.reason for i in listing.items()] == ["list.unreadable"] * 2
