@@ -62,9 +62,9 @@ class Ledger:
         commit_bytes(self._attempt(stage, unit, item, number), b"", replace=True)
         return number
 
-    def withdraw(self, stage: Stage, unit: str) -> None:
-        """Takes the last attempt at a unit back."""
-        remove(self._attempt(stage, unit, "", self.attempts(stage, unit)))
+    def withdraw(self, stage: Stage, unit: str, item: str = "") -> None:
+        """Takes the last attempt at a unit, or at one item of it, back."""
+        remove(self._attempt(stage, unit, item, self.attempts(stage, unit, item)))
 
     def end(self, stage: Stage, unit: str, item: str, verdict: str) -> None:
         """Notes how an attempt at one item alone ended: an empty verdict is a success."""

@@ -54,13 +54,14 @@ class Worker:
             bad = dict.fromkeys(work.members(), "the worker died on this unit, though on none of its members alone")
         ledger.begin(stage, unit)
         try:
-            rows = list(operator(work.without(bad)))
+            try:
+                rows = list(operator(work.without(bad)))
+            except Exception:  # noqa: BLE001 - the one boundary where an operator's error becomes an outcome
+                bad = self._isolate(unit, work)
+                rows = list(operator(work.without(bad)))
         except (KeyboardInterrupt, SystemExit):
             ledger.withdraw(stage, unit)  # stopped on purpose: no mark against this unit
             raise
-        except Exception:  # noqa: BLE001 - the one boundary where an operator's error becomes an outcome
-            bad = self._isolate(unit, work)
-            rows = list(operator(work.without(bad)))
         rows = [self._portable(row) for row in (insert(stage, work, rows, bad) if work.members() else rows)]
         done = _summary(stage, unit, work, rows, time.monotonic() - wall, time.process_time() - cpu)
         ledger.commit(stage, unit, rows, _cost(done, attempts + 1))
@@ -118,6 +119,9 @@ class Worker:
                 verdict = ""
                 try:
                     operator(work.only(key))
+                except (KeyboardInterrupt, SystemExit):
+                    ledger.withdraw(stage, unit, key)
+                    raise
                 except Exception as error:  # noqa: BLE001
                     errors.append(error)
                     verdict = f"{_last_frame(error)}; reproduce: {self._repro(unit, key)}"

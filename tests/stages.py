@@ -35,3 +35,14 @@ class Broken:
 
     def __call__(self, work: Work) -> list[Recording]:
         raise RuntimeError("no weights")
+
+
+class Stopped:
+    """Fails on several members at once; is stopped (as by Ctrl-C) while it works on the one titled `stop`."""
+
+    def __call__(self, work: Work) -> list[Recording]:
+        if len(work.recordings) > 1:
+            raise ValueError("too much at once")
+        if work.recordings[0].provenance.title == "stop":
+            raise SystemExit(1)
+        return list(work.recordings)

@@ -92,3 +92,13 @@ def test_other_bytes_under_the_same_name_are_an_error(tmp_path: Path) -> None:
     Ledger(run).commit(stage, "g", [recording("a")], {})
     with pytest.raises(NondeterministicError):
         Ledger(run).commit(stage, "g", [recording("b")], {})
+
+
+def test_stopping_while_a_unit_is_taken_apart_marks_nobody(tmp_path: Path) -> None:
+    run, stage = run_with(tmp_path, "stop", "good"), decode(stages.Stopped)
+    for _ in range(3):
+        with pytest.raises(SystemExit):
+            Worker(run.root, stage, [CRAWL])("g")
+    assert Ledger(run).attempts(stage, "g") == 0
+    Worker(run.root, decode(stages.Decoded), [CRAWL])("g")
+    assert outcome(run, stage) == ["kept", "kept"]
