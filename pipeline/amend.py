@@ -24,25 +24,32 @@ from voxmill.pipeline.stage import Stage
 AMENDABLE = ("licence", "domain")
 
 Facts = Mapping[str, str | None]
-"""The amendable keys of one source, as the config states them."""
+"""Amendable keys of one source, as the config states them."""
 
 Amendments = Mapping[str, Facts]
-"""Source name to what is stated now, for sources that were listed under other facts."""
+"""Source name to the facts that are stated now and were not when it was listed."""
 
 
 def find(run: Run, sources: Sequence[SourceConfig]) -> Amendments:
-    listed = Listing(run).facts()
-    now = {s.name: {key: getattr(s, key) for key in AMENDABLE} for s in sources}
-    return {name: facts for name, facts in sorted(now.items()) if name in listed and listed[name] != facts}
+    """What the config states otherwise than at any listing of the source: only those keys, the others stay as they were found."""
+    listed, found = Listing(run).facts(), {}
+    for source in sorted(sources, key=lambda s: s.name):
+        now = {key: getattr(source, key) for key in AMENDABLE}
+        changed = {key: value for key, value in now.items() if any(then[key] != value for then in listed.get(source.name, ()))}
+        if changed:
+            found[source.name] = changed
+    return found
 
 
 def amend(recording: Recording, amendments: Amendments) -> Recording:
-    facts = amendments.get(recording.provenance.source)
-    if facts is None:
-        return recording
-    # a licence that the source itself states is kept where the config takes its own statement back
-    stated = recording.licence if recording.licence.source not in ("config", "none") else Licence()
-    return replace(recording, licence=of_config(facts["licence"]) if facts["licence"] else stated, domain=facts["domain"])
+    facts = amendments.get(recording.provenance.source, {})
+    if "licence" in facts:
+        # a licence that the source itself states is kept where the config takes its own statement back
+        stated = recording.licence if recording.licence.source not in ("config", "none") else Licence()
+        recording = replace(recording, licence=of_config(facts["licence"]) if facts["licence"] else stated)
+    if "domain" in facts:
+        recording = replace(recording, domain=facts["domain"])
+    return recording
 
 
 def fingerprint(amendments: Amendments) -> str:

@@ -162,9 +162,13 @@ class Listing:
     def _sources(self, generation: int) -> list[str]:
         return list(self._state(generation)["sources"])
 
-    def facts(self) -> dict[str, dict[str, str | None]]:
-        """What the config stated of each source when it was listed (see `amend.py`)."""
-        return {name: facts for g in range(self.num_generations()) for name, facts in self._state(g)["facts"].items()}
+    def facts(self) -> dict[str, list[dict[str, str | None]]]:
+        """What the config stated of each source whenever it was listed (see `amend.py`), in the order of the generations."""
+        stated: dict[str, list[dict[str, str | None]]] = {}
+        for generation in range(self.num_generations()):
+            for name, facts in self._state(generation)["facts"].items():
+                stated.setdefault(name, []).append(facts)
+        return stated
 
     def _state(self, generation: int) -> dict[str, Any]:
         state: dict[str, Any] = json.loads(read_bytes(self._generation(generation, "json")))

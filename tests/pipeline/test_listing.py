@@ -15,6 +15,7 @@ from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item, Recording
 from voxmill.operators.crawl.sources import SourceConfig
 from voxmill.operators.work import Operator
+from voxmill.pipeline import amend
 from voxmill.pipeline.ledger import Ledger
 from voxmill.pipeline.listing import ITEMS, Listing
 from voxmill.pipeline.run import Run
@@ -111,3 +112,22 @@ def test_a_source_that_stays_unreadable_is_two_lines_of_the_books(listing: Listi
     listing.extend([source("a", limit=3)], unreadable)
     assert len({i.id for i in listing.items()}) == 2
     assert [i.rejection and i.rejection.reason for i in listing.items()] == ["list.unreadable"] * 2
+
+
+def test_a_licence_that_changes_with_the_source_holds_for_what_was_listed_before(listing: Listing) -> None:
+    first, now = source("a", licence="cc0-1.0"), source("a", limit=5, licence="proprietary")
+    listing.extend([first], expand({"a": [item("x")]}))
+    listing.extend([now], expand({"a": [item("x"), item("y")]}))
+    fetch(listing)
+    assert amend.find(listing.run, [first]) != {}
+    amendments = amend.find(listing.run, [now])
+    assert {amend.amend(r, amendments).licence.name for r in listing.recordings()} == {"proprietary"}
+
+
+def test_a_changed_licence_leaves_the_domain_that_a_list_states(listing: Listing) -> None:
+    listing.extend([source("a")], expand({"a": [item("x", domain="lecture")]}))
+    fetch(listing)
+    amendments = amend.find(listing.run, [source("a", licence="proprietary")])
+    assert [(r.domain, r.licence.name) for r in (amend.amend(r, amendments) for r in listing.recordings())] == [
+        ("lecture", "proprietary")
+    ]
