@@ -193,7 +193,8 @@ class _Held:
 
 
 def _save_now_and_then(uri: str, state: Callable[[], dict[str, Any]], stop: Event) -> None:
-    last = None
+    """What has not changed is not written: a driver that the lease turns away must not undo what the living one has saved."""
+    last = json.dumps(state(), sort_keys=True).encode()
     while True:
         ended = stop.wait(SAVE_EVERY_S)
         now = json.dumps(state(), sort_keys=True).encode()

@@ -6,10 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import fsspec
-from fsspec.core import url_to_fs
-
-from voxmill.manifests.commit import commit_bytes
+from voxmill.manifests.commit import commit_bytes, locate
 from voxmill.manifests.schema import SCHEMA_VERSION, check_version
 
 
@@ -44,8 +41,7 @@ class Run:
     def load(self) -> dict[str, Any]:
         """The contents of run.json. Raises RunError where there is no run, SchemaError where a newer voxmill wrote it."""
         try:
-            with fsspec.open(self.uri("run.json"), "rb") as source:
-                state: dict[str, Any] = json.loads(source.read())
+            state: dict[str, Any] = json.loads(read_bytes(self.uri("run.json")))
         except FileNotFoundError:
             raise RunError(
                 f"no run at {self.root} (run.json is missing): start one with `voxmill run --config … --out {self.root}`"
@@ -63,20 +59,19 @@ class Run:
 
 
 def exists(uri: str) -> bool:
-    fs, path = url_to_fs(uri)
+    fs, path = locate(uri)
     return bool(fs.exists(path))
 
 
 def read_bytes(uri: str) -> bytes:
-    with fsspec.open(uri, "rb") as source:
-        blob: bytes = source.read()
+    fs, path = locate(uri)
+    blob: bytes = fs.cat_file(path)
     return blob
 
 
 def names_in(uri: str) -> set[str]:
     """Names of the entries of a folder; empty where there is none. Always asks the store, never a cache."""
-    fs, path = url_to_fs(uri)
-    fs.invalidate_cache(path)
+    fs, path = locate(uri)
     try:
         return {str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in fs.ls(path, detail=False)}
     except FileNotFoundError:

@@ -6,11 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from voxmill.manifests.parquet import read_records
 from voxmill.manifests.records import Recording, Unit
+from voxmill.manifests.schema import SchemaError
 from voxmill.pipeline.ledger import Ledger
 from voxmill.pipeline.listing import Listing
 from voxmill.pipeline.run import Run, exists
 from voxmill.pipeline.stage import Stage
+from voxmill.sharding.index import INDEX
+from voxmill.sharding.sidecar import ShardError, ShardSummary, committed
 from voxmill.sharding.verify import Expected, verify_shards
 
 
@@ -54,6 +58,7 @@ def verify(run: Run, stages: Mapping[str, Stage]) -> Report:
     expected = _check_units(ledger, units, stages, report)
     verdict = verify_shards(run.shards_dir, expected)
     report.problems += [str(problem) for problem in verdict.problems]
+    report.problems += _check_index(run)
     report.shards, report.shard_samples = verdict.shards, verdict.samples
     report.balances.append(
         Balance(
@@ -107,6 +112,25 @@ def _check_parts(units: Sequence[Unit], recordings: Mapping[str, Recording]) -> 
         yield from _tiles(f"parts of recording {recording_id}", parts.get(recording_id, []), 0, recording.num_samples)
     for stranger in sorted(parts.keys() - recordings.keys()):
         yield f"extra: a unit holds recording {stranger}, which was not kept"
+
+
+def _check_index(run: Run) -> Iterator[str]:
+    """The index names the committed shards as their commits do; damaged commits were reported before."""
+    fix = "run `voxmill run` again to write it again"
+    uri = f"{run.shards_dir}/{INDEX}"
+    try:
+        indexed = {shard.name: shard for shard in read_records(uri, ShardSummary)} if exists(uri) else {}
+        shards = {shard.name: shard for shard in committed(run.shards_dir)}
+    except (SchemaError, ShardError) as error:
+        yield f"damaged: {error}"
+        return
+    for name in sorted(shards.keys() | indexed.keys()):
+        if name not in indexed:
+            yield f"missing: {uri}: it has no line for {name}; {fix}"
+        elif name not in shards:
+            yield f"extra: {uri}: it names {name}, which is not committed; {fix}"
+        elif indexed[name] != shards[name]:
+            yield f"differs: {uri}: {name} is not what was committed; {fix}"
 
 
 def _tiles(what: str, pieces: Sequence[Any], start: int, end: int) -> Iterator[str]:
