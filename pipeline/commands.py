@@ -6,7 +6,7 @@ import difflib
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -178,10 +178,13 @@ def _executor(kind: str, address: str | None) -> Executor:
 
 
 def _open(root: str) -> tuple[Run, RunConfig, dict[str, Stage]]:
-    """A run with the config that it was last brought up to."""
+    """A run with the config and the fingerprints that it was last brought up to: a newer voxmill may give stages others."""
     run = Run(root)
-    config = parse_config(run.load()["config"], run.uri("run.json"))
-    return run, config, build(config, run, no_gate())
+    state = run.load()
+    config = parse_config(state["config"], run.uri("run.json"))
+    stages = build(config, run, no_gate())
+    written: dict[str, str] = state.get("fingerprints", {})
+    return run, config, {n: replace(s, fingerprint=written.get(n, s.fingerprint)) for n, s in stages.items()}
 
 
 def _dry_run(config: RunConfig, run: Run) -> None:
