@@ -18,7 +18,7 @@ from voxmill.pipeline.gates import open_gate
 from voxmill.pipeline.line import run_line
 from voxmill.pipeline.local import LocalExecutor
 from voxmill.pipeline.progress import Progress
-from voxmill.pipeline.run import Run
+from voxmill.pipeline.run import Run, RunError
 
 RESAMPLES = 1000
 
@@ -35,6 +35,8 @@ class Tried:
 
 def predict(config: RunConfig, sample: int, root: str | None, out: Console) -> None:
     """Lists every source, runs the line on `sample` items spread evenly over the listing, and scales up."""
+    if root and Run(root).exists():
+        raise RunError(f"{root} holds a run already, which would be continued in full: give another --out")
     with tempfile.TemporaryDirectory(prefix="voxmill-plan-") as folder:
         run = Run(root or folder)
         total = 0
