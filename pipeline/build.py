@@ -122,4 +122,6 @@ def _fingerprint(name: str, settings: Settings, reads: Mapping[str, Stage]) -> s
 
 
 def _cost(config: RunConfig, name: str, default: Resources) -> Resources:
-    return config.executor.resources.get(name, default)
+    """What the config states of a stage's workers; what it leaves out is as by default, an engine's share of a GPU for one."""
+    stated = config.executor.resources.get(name)
+    return default.model_copy(update=stated.model_dump(exclude_unset=True)) if stated else default

@@ -11,7 +11,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from voxmill.manifests.settings import Settings
 from voxmill.operators.crawl.crawl import CrawlConfig
@@ -32,9 +32,9 @@ class ConfigError(Exception):
 class PackConfig(Settings):
     """How kept segments become shards."""
 
-    buckets: int = 8
+    buckets: int = Field(default=8, ge=1)
     """Recordings are spread over this many buckets by a hash of their id; frozen when the run is created."""
-    shard_mb: float = 256.0
+    shard_mb: float = Field(default=256.0, gt=0)
     """Size at which a new part of a bucket begins (MB of FLAC, estimated)."""
 
 

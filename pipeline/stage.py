@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pydantic import Field
+
 from voxmill.manifests.settings import Settings
 from voxmill.operators.work import Operator
 
@@ -12,14 +14,14 @@ from voxmill.operators.work import Operator
 class Resources(Settings):
     """What one worker of a stage needs, and how many workers there may be."""
 
-    workers: int = 1
+    workers: int = Field(default=1, ge=1)
     """Most workers at once; on Ray the pool grows from `min_workers` up to this."""
-    min_workers: int = 1
-    cpus: float = 1.0
+    min_workers: int = Field(default=1, ge=1)
+    cpus: float = Field(default=1.0, ge=0)
     """Cores a worker is given in Ray's scheduling; light stages take a fraction."""
-    gpus: float = 0.0
+    gpus: float = Field(default=0.0, ge=0)
     """Share of a GPU; 0.25 lets four workers use one device."""
-    memory_gb: float = 0.0
+    memory_gb: float = Field(default=0.0, ge=0)
     """Memory reserved per worker on Ray (GiB); 0 reserves none."""
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from pydantic import Field
+
 from voxmill.manifests.ids import digest
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import SAMPLE_RATE, Part, Recording, Unit
@@ -18,7 +20,7 @@ from voxmill.manifests.settings import Settings
 class UnitConfig(Settings):
     """The grain of work and of retry."""
 
-    seconds: float = 600.0
+    seconds: float = Field(default=600.0, ge=1)
     """Most audio in a unit (s): what a killed worker redoes, and what it holds in memory (64 kB a second)."""
 
 

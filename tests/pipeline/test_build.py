@@ -1,0 +1,58 @@
+"""From a config to stages, and what commands make of a run that another version wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from voxmill.pipeline.build import _cost
+from voxmill.pipeline.commands import _open
+from voxmill.pipeline.config import ConfigError, RunConfig, parse_config
+from voxmill.pipeline.plan import predict
+from voxmill.pipeline.run import Run, RunError
+from voxmill.pipeline.stage import Resources
+
+
+def config(**changes: Any) -> RunConfig:
+    settings: dict[str, Any] = {
+        "sources": [{"name": "a", "path": "/nowhere/a.wav"}],
+        "crawl": {"contact": "tests@example.org"},
+        "transcribe": [{"kind": "moonshine", "name": "m", "model": "moonshine-tiny-en"}],
+    }
+    return parse_config(settings | changes)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"units": {"seconds": 0}},
+        {"pack": {"buckets": 0}},
+        {"pack": {"shard_mb": 0}},
+        {"executor": {"resources": {"decode": {"workers": 0}}}},
+    ],
+)
+def test_sizes_that_cannot_work_are_refused_before_any_work(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="greater than"):
+        config(**wrong)
+
+
+def test_stating_workers_does_not_take_an_engines_gpu_away() -> None:
+    settings = config(executor={"resources": {"transcribe:m": {"workers": 4}}})
+    assert _cost(settings, "transcribe:m", Resources(cpus=0.4, gpus=0.5)) == Resources(workers=4, cpus=0.4, gpus=0.5)
+
+
+def test_a_plan_does_not_continue_a_run(tmp_path: Path) -> None:
+    Run(str(tmp_path)).save({"buckets": 1})
+    with pytest.raises(RunError, match="holds a run already"):
+        predict(config(), 1, str(tmp_path), Console(quiet=True))
+
+
+def test_a_run_of_another_version_is_read_where_it_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voxmill.pipeline.build.identity", lambda model: "")
+    state = {"buckets": 1, "config": config().model_dump(mode="json"), "fingerprints": {"segment": "as-it-was"}}
+    Run(str(tmp_path)).save(state)
+    _, _, stages = _open(str(tmp_path))
+    assert stages["segment"].fingerprint == "as-it-was"
