@@ -30,15 +30,17 @@ VOXMILL = str(Path(sys.executable).with_name("voxmill"))
 out = Console(width=120, highlight=False)
 
 SAMPLES = """
-SELECT s.id, r.provenance.url AS url, s.num_samples / 16000.0 AS seconds, c.agreement, x.tier, x.rejection.reason AS reason,
-       list(h.engine || '  ' || h.text ORDER BY h.engine DESC) AS texts
-FROM selections x
-JOIN segments s ON s.id = x.segment_id
-JOIN consensus c ON c.segment_id = s.id
-JOIN hypotheses h ON h.segment_id = s.id
-JOIN recordings r ON r.id = s.recording_id AND r.rejection IS NULL
-WHERE {which}
-GROUP BY ALL ORDER BY {order} LIMIT 3
+WITH heard AS (
+    SELECT s.id, r.provenance.url AS url, s.num_samples / 16000.0 AS seconds, c.agreement, x.tier, x.rejection.reason AS reason,
+        list(h.engine || '  ' || h.text ORDER BY h.engine DESC) AS texts
+    FROM selections x
+    JOIN segments s ON s.id = x.segment_id
+    JOIN consensus c ON c.segment_id = s.id
+    JOIN hypotheses h ON h.segment_id = s.id
+    JOIN recordings r ON r.id = s.recording_id AND r.rejection IS NULL
+    GROUP BY ALL
+)
+FROM heard WHERE {which} QUALIFY row_number() OVER (PARTITION BY {each} ORDER BY id) = 1 ORDER BY id LIMIT 3
 """
 
 
@@ -58,8 +60,8 @@ def main() -> None:
     step("Proving that nothing was lost")
     voxmill("verify", args.out)
     step("What both engines heard")
-    show("kept", args.out, "x.rejection IS NULL", "c.agreement DESC, s.id")
-    show("rejected", args.out, "x.rejection IS NOT NULL", "s.id")
+    show(args.out, "reason IS NULL", "url")
+    show(args.out, "reason IS NOT NULL", "reason")
     next_steps(args.out)
     for problem in problems:
         out.print(f"[red]{problem}[/red]")
@@ -106,9 +108,10 @@ def check_crawl(served: Served, log: Path, root: str) -> list[str]:
     return problems
 
 
-def show(what: str, root: str, which: str, order: str) -> None:
+def show(root: str, which: str, each: str) -> None:
+    """Three samples, each of another recording, or rejected for another reason."""
     for _, url, seconds, agreement, tier, reason, texts in (
-        open_catalog(root).execute(SAMPLES.format(which=which, order=order)).fetchall()
+        open_catalog(root).execute(SAMPLES.format(which=which, each=each)).fetchall()
     ):
         table = Table(box=None, show_header=False, padding=(0, 1), title_justify="left", title_style="")
         verdict = f"kept as {tier}" if reason is None else f"rejected: {reason}"
@@ -125,7 +128,7 @@ def next_steps(root: str) -> None:
         f"""[bold]What to try next[/bold]
   voxmill stats {root} --by domain
   voxmill stats {root} --what-if select.agreement=0.9
-  voxmill stats {root} --sql "SELECT reason, count(*), sum(seconds) FROM outcomes WHERE NOT kept GROUP BY 1 ORDER BY 3 DESC"
+  voxmill stats {root} --sql "SELECT reason, sum(seconds) FROM outcomes WHERE NOT kept GROUP BY 1 ORDER BY 2 DESC"
   voxmill config init english -o mine.yaml        # then put your sources in
   tar -tf {root}/shards/*.tar | head"""
     )
