@@ -15,6 +15,7 @@ from typing import Any
 
 from voxmill.pipeline.executor import Job, Report, Work, WorkerDied
 from voxmill.pipeline.stage import Done
+from voxmill.pipeline.worker import StageError
 
 MAX_RETRIES = 16
 """Deaths that one key may cost; Ray's default for actor pools is for ever. The ledger gives a unit up after fourteen at most."""
@@ -78,6 +79,10 @@ class RayExecutor:
                     pass
             except ray.exceptions.RayActorError as error:  # out of retries
                 raise WorkerDied(f"a worker died again and again on the same key: {error}") from error
+            except ray.exceptions.RayTaskError as error:
+                if message := ray.get(reports.sink.failure.remote()):
+                    raise StageError(message) from error
+                raise
 
 
 def _finite_retries() -> dict[str, Any]:
@@ -95,9 +100,16 @@ class _Actor:
         self._work, self._keys, self._sink = make(), keys, sink
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        import ray
+
         for key in batch["key"]:
             if str(key) in self._keys:
-                self._sink.report.remote(self._work(str(key)))
+                try:
+                    done = self._work(str(key))
+                except StageError as error:  # Ray Data gives the driver only its text, among a traceback
+                    ray.get(self._sink.fail.remote(str(error)))
+                    raise
+                self._sink.report.remote(done)
         return batch
 
 
@@ -106,6 +118,13 @@ class _Sink:
 
     def __init__(self) -> None:
         self._done: list[Done] = []
+        self._failure: str | None = None
+
+    def fail(self, message: str) -> None:
+        self._failure = message
+
+    def failure(self) -> str | None:
+        return self._failure
 
     def report(self, done: Done) -> None:
         self._done.append(done)

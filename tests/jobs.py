@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from voxmill.pipeline.stage import Done
+from voxmill.pipeline.worker import StageError
 
 
 class Touch:
@@ -55,3 +56,8 @@ class AlwaysDies(Touch):
                 log.write("x")
             os.kill(os.getpid(), signal.SIGKILL)
         return super().__call__(key)
+
+
+class BrokenSetUp(Touch):
+    def __call__(self, key: str) -> Done:
+        raise StageError("fails on every member: no weights")

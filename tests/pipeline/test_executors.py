@@ -11,6 +11,7 @@ import jobs
 from voxmill.pipeline.executor import Executor, Job
 from voxmill.pipeline.local import LocalExecutor
 from voxmill.pipeline.stage import Done, Resources
+from voxmill.pipeline.worker import StageError
 
 KEYS = tuple(f"k{i:02d}" for i in range(12))
 
@@ -68,3 +69,8 @@ def test_a_key_that_always_kills_its_worker_does_not_run_for_ever(executor: Exec
     with pytest.raises(Exception, match=r"died|unavailable"):
         executor.run([job(jobs.AlwaysDies, tmp_path, "a", ("bad",))], lambda done: None)
     assert len((tmp_path / "deaths").read_text()) < 20
+
+
+def test_a_broken_set_up_is_an_error_for_people_on_every_executor(executor: Executor, tmp_path: Path) -> None:
+    with pytest.raises(StageError, match=r"^fails on every member: no weights$"):
+        executor.run([job(jobs.BrokenSetUp, tmp_path, "a")], lambda done: None)
