@@ -22,6 +22,8 @@ from voxmill.pipeline.stage import Stage
 @dataclass(frozen=True, slots=True)
 class Ledger:
     run: Run
+    session: str = ""
+    """One driver's pass over a chain of stages: what its attempts are marked with."""
 
     def fragment(self, stage: Stage, unit: str) -> str:
         return self.run.uri("ledger", stage.key, f"{unit}.parquet")
@@ -59,8 +61,18 @@ class Ledger:
     def begin(self, stage: Stage, unit: str, item: str = "") -> int:
         """Marks an attempt before it starts, so that a death leaves a trace. Returns its number."""
         number = self.attempts(stage, unit, item) + 1
-        commit_bytes(self._attempt(stage, unit, item, number), b"", replace=True)
+        commit_bytes(self._attempt(stage, unit, item, number), self.session.encode(), replace=True)
         return number
+
+    def strikes(self, stage: Stage, unit: str, item: str = "") -> int:
+        """How many attempts count against a unit or an item: those of this session, whose driver outlived them.
+
+        An attempt of another session may have ended because its driver was killed; a quarter of those are counted, so that
+        an input that takes its whole machine down is found in the end.
+        """
+        total = self.attempts(stage, unit, item)
+        own = sum(read_bytes(self._attempt(stage, unit, item, n)) == self.session.encode() for n in range(1, total + 1))
+        return own + (total - own) // 4
 
     def withdraw(self, stage: Stage, unit: str, item: str = "") -> None:
         """Takes the last attempt at a unit, or at one item of it, back."""

@@ -6,6 +6,7 @@ Every step looks at what is committed, does what is missing and commits it: star
 from __future__ import annotations
 
 import platform
+import uuid
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -115,10 +116,10 @@ def _run_stages(
     run: Run, stages: Mapping[str, Stage], chain: Sequence[Stage], keys: Sequence[str], executor: Executor, progress: Progress
 ) -> None:
     """The keys through the chain; a stage that has a fragment for every key is left out, and its model is never loaded."""
-    ledger, jobs = Ledger(run), []
+    ledger, session, jobs = Ledger(run), uuid.uuid4().hex, []
     for stage in chain:
         done = ledger.done(stage)
-        make = partial(Worker, run.root, stage, [stages[name] for name in stage.reads])
+        make = partial(Worker, run.root, stage, [stages[name] for name in stage.reads], session)
         jobs.append(Job(stage.name, make, tuple(k for k in keys if k not in done), stage.resources))
     progress.expect(jobs)
     executor.run(jobs, progress.report)

@@ -36,9 +36,9 @@ class StageError(Exception):
 class Worker:
     """`Worker(root, stage, reads)(unit) -> Done`. The operator is built at the first unit that needs it, then kept."""
 
-    def __init__(self, root: str, stage: Stage, reads: Sequence[Stage]) -> None:
+    def __init__(self, root: str, stage: Stage, reads: Sequence[Stage], session: str = "") -> None:
         self._run, self._stage, self._reads = Run(root), stage, tuple(reads)
-        self._ledger = Ledger(self._run)
+        self._ledger = Ledger(self._run, session)
         self._operator: Operator | None = None
 
     def __call__(self, unit: str) -> Done:
@@ -48,11 +48,11 @@ class Worker:
         work = self._load(unit)
         operator = self._build()
         wall, cpu = time.monotonic(), time.process_time()
-        attempts = ledger.attempts(stage, unit)
-        bad = self._isolate(unit, work) if attempts >= MAX_ATTEMPTS else {}
-        if attempts >= 2 * MAX_ATTEMPTS and not bad:
+        strikes = ledger.strikes(stage, unit)
+        bad = self._isolate(unit, work) if strikes >= MAX_ATTEMPTS else {}
+        if strikes >= 2 * MAX_ATTEMPTS and not bad:
             bad = dict.fromkeys(work.members(), "the worker died on this unit, though on none of its members alone")
-        ledger.begin(stage, unit)
+        attempt = ledger.begin(stage, unit)
         try:
             try:
                 rows = list(operator(work.without(bad)))
@@ -64,7 +64,7 @@ class Worker:
             raise
         rows = [self._portable(row) for row in (insert(stage, work, rows, bad) if work.members() else rows)]
         done = _summary(stage, unit, work, rows, time.monotonic() - wall, time.process_time() - cpu)
-        ledger.commit(stage, unit, rows, _cost(done, attempts + 1))
+        ledger.commit(stage, unit, rows, _cost(done, attempt))
         return done
 
     def replay(self, unit: str, only: str | None = None) -> list[Any]:
@@ -109,7 +109,7 @@ class Worker:
         operator, errors, deadly = self._build(), list[BaseException](), 0
         for key in work.members():
             verdict = ledger.verdict(stage, unit, key)
-            if verdict is None and ledger.attempts(stage, unit, key) >= MAX_ATTEMPTS:
+            if verdict is None and ledger.strikes(stage, unit, key) >= MAX_ATTEMPTS:
                 verdict = f"the worker died on this {MAX_ATTEMPTS} times; reproduce: {self._repro(unit, key)}"
                 deadly += 1
             elif verdict is None and deadly >= MAX_DEADLY:

@@ -71,6 +71,7 @@ def problems(run: Run) -> list[str]:
 
 
 def everything(root: Path) -> dict[str, bytes]:
+    """All files but what is measured, and the marks of attempts, which name their session."""
     files = [
         p for p in root.rglob("*") if p.is_file() and not p.name.startswith(("costs-", "hosts")) and ".cost." not in p.name
     ]

@@ -102,3 +102,13 @@ def test_stopping_while_a_unit_is_taken_apart_marks_nobody(tmp_path: Path) -> No
     assert Ledger(run).attempts(stage, "g") == 0
     Worker(run.root, decode(stages.Decoded), [CRAWL])("g")
     assert outcome(run, stage) == ["kept", "kept"]
+
+
+def test_drivers_that_are_killed_say_little_of_what_they_worked_on(tmp_path: Path) -> None:
+    run, stage = run_with(tmp_path, "good", "good"), decode(stages.Decoded)
+    for number in range(7):
+        Ledger(run, f"driver {number}").begin(stage, "g")
+        Ledger(run, f"driver {number}").begin(stage, "g", recording("r0").item_id)
+    assert Ledger(run, "now").strikes(stage, "g") == 1
+    Worker(run.root, stage, [CRAWL], "now")("g")
+    assert outcome(run, stage) == ["kept", "kept"]
