@@ -72,9 +72,8 @@ def problems(run: Run) -> list[str]:
 
 def everything(root: Path) -> dict[str, bytes]:
     """All files but what is measured, and the marks of attempts, which name their session."""
-    files = [
-        p for p in root.rglob("*") if p.is_file() and not p.name.startswith(("costs-", "hosts")) and ".cost." not in p.name
-    ]
+    differ = ("costs-", "hosts", ".cost.", ".try-")
+    files = [p for p in root.rglob("*") if p.is_file() and not any(part in p.name for part in differ)]
     return {str(p.relative_to(root)): p.read_bytes() for p in files}
 
 
