@@ -229,12 +229,12 @@ def models_verify(names: Annotated[list[str], typer.Argument(help="Names or dire
 
 def main() -> None:
     """Errors that a user can mend are one line that names the cause and the fix; bugs keep their traceback."""
-    from voxmill.pipeline.errors import USER_ERRORS, hint
+    from voxmill.pipeline.errors import USER_ERRORS
 
     try:
         app()
     except USER_ERRORS as error:
-        Console(stderr=True).print(f"[red]error:[/red] {hint(error)}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
         sys.exit(2)
 
 

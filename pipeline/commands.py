@@ -98,11 +98,19 @@ def verify_command(root: str, *, as_json: bool) -> None:
 
 
 def replay_command(root: str, stage: str, unit: str, only: str | None) -> None:
-    run, _, stages = _open(root)
-    if stage not in stages:
-        raise RunError(f"no stage `{stage}`; this run has {', '.join(stages)}")
-    worker = Worker(run.root, stages[stage], [stages[name] for name in stages[stage].reads])
-    for row in worker.replay(unit, only):
+    run, config, stages = _open(root)
+    runnable = [name for name, s in stages.items() if s.reads]
+    if stage not in runnable:
+        raise RunError(f"no stage `{stage}` to repeat; this run has {', '.join(runnable)}")
+    reads = [stages[name] for name in stages[stage].reads]
+    if unit not in Ledger(run).done(reads[0]):
+        raise RunError(f"stage {stage} of {run.root} has no unit `{unit}`")
+    with open_gate("local", run, config.crawl) as gate:
+        made = stages[stage] if stage != "crawl" else build(config, run, gate)[stage]  # a fetch is repeated as politely
+        rows = Worker(run.root, made, reads).replay(unit, only)
+    if not rows:
+        raise RunError(f"unit `{unit}` has no member `{only}`")
+    for row in rows:
         out.print_json(json.dumps(plain(row), ensure_ascii=False))
 
 

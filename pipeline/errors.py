@@ -12,11 +12,3 @@ from voxmill.pipeline.worker import StageError
 from voxmill.sharding.sidecar import ShardError
 
 USER_ERRORS = (ConfigError, RunError, SchemaError, ShardError, StageError, WeightsMissing, WorkerDied, NondeterministicError)
-
-
-def hint(error: BaseException) -> str:
-    """The message; for a stage that could not start because a package is missing, what to install."""
-    cause = error.__cause__
-    if isinstance(cause, ImportError):
-        return f"{error}\n  fix: install the extra that holds {cause.name}, e.g. pip install 'voxmill[all]'"
-    return str(error)

@@ -74,7 +74,11 @@ class Worker:
 
     def _build(self) -> Operator:
         if self._operator is None:
-            self._operator = self._stage.make()
+            try:
+                self._operator = self._stage.make()
+            except ImportError as error:
+                hint = "install the extra that holds it, e.g. pip install 'voxmill[all]'"
+                raise StageError(f"stage {self._stage.name} cannot start: {error}; {hint}") from error
         return self._operator
 
     def _load(self, unit: str) -> Work:

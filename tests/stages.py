@@ -46,3 +46,13 @@ class Stopped:
         if work.recordings[0].provenance.title == "stop":
             raise SystemExit(1)
         return list(work.recordings)
+
+
+class Uninstalled:
+    """Needs a package that is not there."""
+
+    def __init__(self) -> None:
+        import a_package_that_is_not_installed  # type: ignore[import-not-found]  # noqa: F401
+
+    def __call__(self, work: Work) -> list[Recording]:
+        raise AssertionError("never made")

@@ -112,3 +112,9 @@ def test_drivers_that_are_killed_say_little_of_what_they_worked_on(tmp_path: Pat
     assert Ledger(run, "now").strikes(stage, "g") == 1
     Worker(run.root, stage, [CRAWL], "now")("g")
     assert outcome(run, stage) == ["kept", "kept"]
+
+
+def test_a_missing_package_names_its_fix(tmp_path: Path) -> None:
+    run, stage = run_with(tmp_path, "good"), decode(stages.Uninstalled)
+    with pytest.raises(StageError, match=r"a_package_that_is_not_installed.*pip install 'voxmill\[all\]'"):
+        Worker(run.root, stage, [CRAWL])("g")
