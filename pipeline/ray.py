@@ -31,7 +31,9 @@ def start_ray(address: str | None) -> None:
     if not ray.is_initialized():
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else it comments on Ray Data's own actors on our terminal
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None)
+        ray.init(
+            address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None if address else False
+        )
 
 
 class RayExecutor:
