@@ -1,0 +1,149 @@
+"""Arm (a), the limit: one loop per core over the same parts, the product's detector and recognisers and nothing else.
+
+Each part is decoded once; nothing is written, hashed, compared or packed. Also the measure of packed windows: the same recogniser on
+the same segments with and without sharing a window.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from threading import Barrier
+from typing import Any
+
+from benchmarks.arms.clock import Clock, Tree
+from voxmill.manifests.ids import segment_id
+from voxmill.operators.engines import Clip, Span, Transcriber
+from voxmill.operators.transcribe.moonshine import MoonshineConfig
+from voxmill.operators.transcribe.whisperx import WhisperXConfig
+from voxmill.operators.work import Work
+
+WHISPER = WhisperXConfig(languages=("en",))
+SINGLE = WhisperXConfig(languages=("en",), packed=False)
+MOONSHINE = MoonshineConfig()
+
+Texts = dict[tuple[str, str], str]
+"""By segment id and engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """CPU-seconds of one unit's segments in shared windows and in windows of their own, and both texts in order of time."""
+
+    packed_s: float
+    single_s: float
+    packed: dict[str, str]
+    """By recording id."""
+    single: dict[str, str]
+
+
+class Loop:
+    """What each process holds: everything loaded, one thread each."""
+
+    def __init__(self) -> None:
+        from voxmill.operators.segment.segment import SegmentConfig, load_detector
+        from voxmill.operators.transcribe.transcribe import load
+
+        self.config = SegmentConfig()
+        self.detector = load_detector(self.config)
+        self.engines: dict[str, Transcriber] = {e.name: load(e) for e in (WHISPER, MOONSHINE)}
+        self.single: Transcriber | None = None
+
+    def hear(self, unit: Work) -> Texts:
+        """The unit's segments and what both engines hear in them."""
+        heard = self._clips(unit)
+        texts: Texts = {}
+        for name, engine in self.engines.items():
+            for (ids, _), transcripts in zip(heard, engine.transcribe([clip for _, clip in heard]), strict=True):
+                texts |= {(key, name): transcript.text for key, transcript in zip(ids, transcripts, strict=True)}
+        return texts
+
+    def pack(self, unit: Work) -> Packing:
+        from voxmill.operators.transcribe.transcribe import load
+
+        self.single = self.single or load(SINGLE)
+        heard = self._clips(unit)
+        costs, texts = list[float](), list[dict[str, str]]()
+        for engine in (self.engines[WHISPER.name], self.single):
+            began = time.process_time()
+            transcripts = engine.transcribe([clip for _, clip in heard])
+            costs.append(time.process_time() - began)
+            said: dict[str, str] = {}
+            for part, of_part in zip(unit.parts, transcripts, strict=True):
+                said[part.recording_id] = " ".join([said.get(part.recording_id, ""), *(t.text for t in of_part)])
+            texts.append(said)
+        return Packing(costs[0], costs[1], texts[0], texts[1])
+
+    def _clips(self, unit: Work) -> list[tuple[list[str], Clip]]:
+        """Decode and VAD of each part: ids of its segments, and the clip that holds them."""
+        from voxmill.operators.decode.audio import read
+        from voxmill.operators.segment.spans import spans_from_probs
+
+        clips = []
+        for part in unit.parts:
+            recording = unit.recording(part.recording_id)
+            audio = read(recording.audio or "", part.start, part.num_samples)
+            probs = self.detector.probabilities([audio])
+            found = spans_from_probs(probs, self.detector.hop, part.num_samples, self.config)
+            spans = [span for span in found if span.reason is None]
+            ids = [segment_id(part.recording_id, part.start + s.start, part.start + s.end) for s in spans]
+            begin, end = (spans[0].start, spans[-1].end) if spans else (0, 0)
+            cut = tuple(Span(s.start - begin, s.end - begin) for s in spans)
+            clips.append((ids, Clip(audio[begin:end], cut, recording.language)))
+        return clips
+
+
+class Bare:
+    """The pool of loops. `with Bare(cores, unit) as arm: arm.run(units)`; engines stay loaded between runs."""
+
+    def __init__(self, cores: int, warm_up: Work) -> None:
+        context: Any = multiprocessing.get_context("spawn")
+        barrier = context.Barrier(cores)
+        self._pool = ProcessPoolExecutor(cores, context, initializer=_load, initargs=(barrier,))
+        list(self._pool.map(_warm, [warm_up] * cores))
+
+    def __enter__(self) -> Bare:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pool.shutdown()
+
+    @property
+    def pids(self) -> list[int]:
+        return list(self._pool._processes or {})
+
+    def run(self, units: Sequence[Work]) -> tuple[Clock, Texts]:
+        clock = Clock(Tree(self.pids))
+        clock.resume()
+        texts = [found for found in self._pool.map(_hear, units)]  # noqa: C416 - waits for every unit
+        clock.pause()
+        return clock, {key: text for found in texts for key, text in found.items()}
+
+    def packing(self, units: Sequence[Work]) -> list[Packing]:
+        return list(self._pool.map(_pack, units))
+
+
+_loop: Loop
+_barrier: Barrier
+
+
+def _load(barrier: Barrier) -> None:
+    global _loop, _barrier
+    _loop, _barrier = Loop(), barrier
+
+
+def _warm(unit: Work) -> None:
+    """One call in each process: whoever is done waits for the others, so that nobody gets two."""
+    _loop.hear(unit)
+    _barrier.wait(300)
+
+
+def _hear(unit: Work) -> Texts:
+    return _loop.hear(unit)
+
+
+def _pack(unit: Work) -> Packing:
+    return _loop.pack(unit)

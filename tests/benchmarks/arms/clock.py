@@ -1,0 +1,97 @@
+"""Wall time and CPU-seconds of whole process trees, counted only while the clock runs."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import psutil
+
+OURS = "driver and workers"
+
+
+class Tree:
+    """CPU time of the processes `roots` and all that descend from them; `without` names processes whose trees are left out.
+
+    A process that has ended keeps what it was last seen to have spent: nobody may be left who remembers it (Ray's workers).
+    """
+
+    def __init__(self, roots: Iterable[int], without: Iterable[int] = ()) -> None:
+        self._roots, self._without = tuple(roots), frozenset(without)
+        self._spent: dict[tuple[int, float], tuple[str, float]] = {}
+
+    def look(self) -> dict[str, float]:
+        """Seconds so far, by kind of process."""
+        queue = list(self._roots)
+        while queue:
+            pid = queue.pop()
+            if pid in self._without:
+                continue
+            try:
+                process = psutil.Process(pid)
+                with process.oneshot():
+                    times, key = process.cpu_times(), (pid, process.create_time())
+                    kind = self._spent[key][0] if key in self._spent else _kind(process)
+                queue += [child.pid for child in process.children()]
+            except psutil.NoSuchProcess:
+                continue
+            self._spent[key] = kind, times.user + times.system
+        totals: dict[str, float] = defaultdict(float)
+        for kind, seconds in self._spent.values():
+            totals[kind] += seconds
+        return totals
+
+    def note(self, pid: int, seconds: float) -> None:
+        """What a process said that it had spent before it ended."""
+        for key, (kind, seen) in self._spent.items():
+            if key[0] == pid:
+                self._spent[key] = kind, max(seen, seconds)
+
+
+def _kind(process: psutil.Process) -> str:
+    name, words = process.name(), " ".join(process.cmdline()[:4])
+    if name in ("raylet", "gcs_server"):
+        return name
+    return "Ray's agents" if "ray/dashboard" in words or ("ray/_private" in words and "default_worker" not in words) else OURS
+
+
+@dataclass(slots=True)
+class Lap:
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+
+
+@dataclass
+class Clock:
+    """A stopwatch over a tree. Laps of one name add up."""
+
+    tree: Tree
+    laps: dict[str, Lap] = field(default_factory=lambda: defaultdict(Lap))
+    kinds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    """CPU-seconds by kind of process."""
+    _since: tuple[str, float, dict[str, float]] | None = None
+
+    @property
+    def wall_s(self) -> float:
+        return sum(lap.wall_s for lap in self.laps.values())
+
+    @property
+    def cpu_s(self) -> float:
+        return sum(lap.cpu_s for lap in self.laps.values())
+
+    def resume(self, lap: str = "") -> None:
+        if self._since is None:
+            self._since = lap, time.monotonic(), self.tree.look()
+
+    def pause(self) -> None:
+        if self._since is not None:
+            name, began, before = self._since
+            lap, after = self.laps[name], self.tree.look()
+            lap.wall_s += time.monotonic() - began
+            for kind, seconds in after.items():
+                spent = seconds - before.get(kind, 0.0)
+                lap.cpu_s += spent
+                self.kinds[kind] += spent
+            self._since = None

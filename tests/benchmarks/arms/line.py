@@ -1,0 +1,130 @@
+"""Arms (c) and (d): the whole of `voxmill run`, in this process, with a clock that stands still while workers start and stop.
+
+Every worker loads its operator and hears one unit as soon as it is made; then it waits until all of its pool (local) or of all pools of
+the stream (Ray) are up. The clock runs from that moment to the last commit of the pool or stream, and in everything that the driver does
+besides: listing, forming units, planning shards, writing tables. What it leaves out is what the other arms leave out too: starting
+processes, importing, loading, and ending them. How long that took is reported beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from benchmarks.arms.bare import Texts
+from benchmarks.arms.clock import Clock
+from voxmill.operators.work import Work as UnitOfWork
+from voxmill.pipeline.config import parse_config
+from voxmill.pipeline.executor import Executor, Job, Report, Work
+from voxmill.pipeline.gates import open_gate
+from voxmill.pipeline.line import run_line
+from voxmill.pipeline.progress import Progress
+from voxmill.pipeline.run import Run
+from voxmill.pipeline.stage import Done
+from voxmill.pipeline.worker import Worker
+
+POLL_S = 0.02
+PATIENCE_S = 300.0
+"""A worker that is not up by then never will be."""
+
+
+def run(root: Path, settings: Mapping[str, Any], kind: str, executor: Executor, clock: Clock, warm_up: UnitOfWork) -> float:
+    """One run, from sources to tables, on `clock`. Returns the seconds for which the clock stood still."""
+    config = parse_config(dict(settings))
+    began = time.monotonic()
+    clock.resume("driver")
+    with open_gate(kind, Run(str(root)), config.crawl) as gate:
+        up_first = UpFirst(executor, clock, warm_up, together=kind == "ray")
+        run_line(config, Run(str(root)), up_first, gate, Progress(quiet=True))
+        clock.pause()
+    return time.monotonic() - began - clock.wall_s
+
+
+def texts_of(root: Path) -> Texts:
+    """What the run's engines heard, from its tables."""
+    tables = [pq.read_table(path) for path in sorted((root / "manifests").glob("hypotheses-*.parquet"))]
+    rows = [row for table in tables for row in table.select(["segment_id", "engine", "text"]).to_pylist()]
+    return {(row["segment_id"], row["engine"]): row["text"] for row in rows}
+
+
+class UpFirst:
+    """An executor whose jobs begin when all of their workers are up."""
+
+    def __init__(self, inner: Executor, clock: Clock, warm_up: UnitOfWork, *, together: bool) -> None:
+        self._inner, self._clock, self._warm_up, self._together = inner, clock, warm_up, together
+
+    def run(self, jobs: Sequence[Job], report: Report) -> None:
+        jobs = [job for job in jobs if job.keys]
+        for group in [jobs] if self._together else [[job] for job in jobs]:
+            if group:
+                with self._watched(group) as folder:
+                    held = [replace(job, make=partial(Held, job.make, job.name, str(folder), self._warm_up)) for job in group]
+                    self._inner.run(held, report)
+
+    @contextmanager
+    def _watched(self, jobs: Sequence[Job]) -> Iterator[Path]:
+        self._clock.pause()
+        workers = sum(job.resources.workers if self._together else min(job.resources.workers, len(job.keys)) for job in jobs)
+        keys = sum(len(job.keys) for job in jobs)
+        stop = Event()
+        with tempfile.TemporaryDirectory(prefix="voxmill-bench-") as name:
+            watcher = Thread(target=self._watch, args=(Path(name), jobs[0].name, workers, keys, stop), daemon=True)
+            watcher.start()
+            try:
+                yield Path(name)
+            finally:
+                stop.set()
+                watcher.join()
+        self._clock.resume("driver")
+
+    def _watch(self, folder: Path, lap: str, workers: int, keys: int, stop: Event) -> None:
+        if _until(lambda: len(list(folder.glob("up-*"))) >= workers, stop):
+            self._clock.resume(lap)
+            (folder / "go").touch()
+            _until(lambda: sum(1 for _ in folder.glob("done-*")) >= keys, stop)
+            for note in folder.glob("done-*"):
+                pid, seconds = note.read_text().split()
+                self._clock.tree.note(int(pid), float(seconds))
+        self._clock.pause()
+
+
+def _until(reached: Callable[[], bool], stop: Event) -> bool:
+    while not reached():
+        if stop.wait(POLL_S):
+            return reached()
+    return True
+
+
+class Held:
+    """A worker that is loaded and warm before it is given its first key."""
+
+    def __init__(self, make: Callable[[], Work], name: str, folder: str, warm_up: UnitOfWork) -> None:
+        self._work, self._name, self._folder = make(), name, Path(folder)
+        if isinstance(self._work, Worker):
+            operator = self._work._build()
+            if name in ("decode", "segment") or name.startswith("transcribe:"):
+                operator(warm_up)
+        (self._folder / f"up-{uuid.uuid4().hex}").touch()
+        deadline = time.monotonic() + PATIENCE_S
+        while not (self._folder / "go").exists() and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+
+    def __call__(self, key: str) -> Done:
+        done = self._work(key)
+        times, path = os.times(), self._folder / f"done-{self._name.replace(':', '-')}-{key}"
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(f".{path.name}").write_text(f"{os.getpid()} {times.user + times.system}")
+            path.with_name(f".{path.name}").rename(path)
+        return done

@@ -1,0 +1,56 @@
+"""What every arm hears: real prompts joined into MP3 recordings, and the units that the pipeline makes of them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from demo.encode import encode
+from speech.joined import joined
+from speech.waves import read_wave
+from voxmill.manifests.records import Licence, Provenance, Recording
+from voxmill.operators.decode.probe import Decode, DecodeConfig
+from voxmill.operators.segment.segment import FindSpeech, SegmentConfig
+from voxmill.operators.work import Work
+from voxmill.pipeline.units import UnitConfig, form_units
+
+LANGUAGE = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    paths: tuple[Path, ...]
+    texts: tuple[str, ...]
+    """What is said in each recording."""
+    units: tuple[Work, ...]
+    """As the pipeline forms them: the same parts, so the same windows in every arm."""
+
+    warm_up: Work
+    """The first unit with its segments: what every worker hears before anything is measured."""
+
+    @property
+    def seconds(self) -> float:
+        return sum(part.num_samples for unit in self.units for part in unit.parts) / 16_000
+
+
+def material(folder: Path, count: int, seconds: float, unit_seconds: float) -> Material:
+    """`count` recordings of at least `seconds` each, as MP3 files in `folder`."""
+    spoken = joined(LANGUAGE, count, seconds, seed=17)
+    paths = [
+        encode(folder / f"{number:03d}.mp3", read_wave(one.path), "libmp3lame", bit_rate=64_000)
+        for number, one in enumerate(spoken)
+    ]
+    decode, recordings = Decode(DecodeConfig()), list[Recording]()
+    for path in paths:
+        key = hashlib.sha256(path.read_bytes()).hexdigest()
+        found = Recording(key, key, Provenance("bench", str(path)), Licence(), audio=str(path), language=LANGUAGE)
+        recordings += decode(Work(key, recordings=(found,)))
+    by_id = {recording.id: recording for recording in recordings}
+    units = [
+        Work(unit.id, recordings=tuple({p.recording_id: by_id[p.recording_id] for p in unit.parts}.values()), parts=unit.parts)
+        for unit in form_units(recordings, UnitConfig(seconds=unit_seconds))
+    ]
+    texts = tuple(" ".join(prompt.text for _, _, prompt in one.said) for one in spoken)
+    segments = tuple(segment for segment in FindSpeech(SegmentConfig())(units[0]) if segment.rejection is None)
+    return Material(tuple(paths), texts, tuple(units), replace(units[0], segments=segments))
