@@ -54,5 +54,6 @@ def victims(whom: str) -> list[int]:
     if whom == "driver":
         return [int(Path(f"{os.environ['VOXMILL_EVENTS']}.driver").read_text())]
     if whom == "raylet":
-        return [p.pid for p in psutil.process_iter(["name"]) if p.info["name"] == "raylet"]
+        driver = psutil.Process(victims("driver")[0])  # its own raylet: other runs on this machine are nobody's victims
+        return [p.pid for p in driver.children(recursive=True) if p.name() == "raylet"]
     return [os.getpid()]

@@ -50,7 +50,7 @@ class Form:
     rounds: int
 
 
-REDUCED = Form(recordings=8, seconds=30.0, unit_seconds=60.0, rounds=int(os.environ.get("ROUNDS", "5")))
+REDUCED = Form(recordings=6, seconds=30.0, unit_seconds=60.0, rounds=int(os.environ.get("ROUNDS", "5")))
 FULL = Form(recordings=40, seconds=60.0, unit_seconds=120.0, rounds=7)
 
 ARMS = {"bare": "(a) bare loop", "script": "(b) script", "ray": "(c) voxmill, ray", "local": "(d) voxmill, local"}
@@ -135,12 +135,15 @@ def _say(number: int, arm: str, round_: Round) -> None:
 
 
 def _settings(heard: Material, kind: str, form: Form, cores: int) -> dict[str, Any]:
-    """One worker of one thread per core in each stage that costs anything. The fractions let all pools of a stream be up at once."""
-    share = round(0.8 / (2 + 2 * 0.3), 2)
-    heavy = {"workers": cores, "min_workers": cores, "cpus": share}
-    light = {"workers": cores, "min_workers": cores, "cpus": round(share * 0.3, 2)}
-    stages = {"crawl": light, "decode": light, "segment": light, "transcribe:whisperx": heavy, "transcribe:moonshine": heavy}
-    stages |= {"pack": heavy}
+    """One worker of one thread per core where the work is, fewer where there is little: more would only wait for a core.
+
+    The shares of CPU let all pools of a stream be up at once.
+    """
+    second = max(1, cores // 3)
+    pools = {"crawl": 1, "decode": 1, "segment": 1, "transcribe:whisperx": cores, "transcribe:moonshine": second, "pack": 1}
+    share = round(0.9 * cores / (cores + second + 3), 2)
+    stages = {stage: {"workers": workers, "min_workers": workers, "cpus": share} for stage, workers in pools.items()}
+    stages |= {stage: {"cpus": share} for stage in ("reconcile", "select")}
     return runs.config(
         runs.files(list(heard.paths), language="en"),
         [runs.WHISPERX, runs.MOONSHINE],

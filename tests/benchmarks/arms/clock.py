@@ -85,11 +85,12 @@ class Clock:
         if self._since is None:
             self._since = lap, time.monotonic(), self.tree.look()
 
-    def pause(self) -> None:
+    def pause(self, at: float | None = None) -> None:
+        """`at` is when the work was really over (monotonic seconds), where that is only noticed now."""
         if self._since is not None:
             name, began, before = self._since
             lap, after = self.laps[name], self.tree.look()
-            lap.wall_s += time.monotonic() - began
+            lap.wall_s += (time.monotonic() if at is None else at) - began
             for kind, seconds in after.items():
                 spent = seconds - before.get(kind, 0.0)
                 lap.cpu_s += spent

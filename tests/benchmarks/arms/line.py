@@ -35,7 +35,8 @@ from voxmill.pipeline.run import Run
 from voxmill.pipeline.stage import Done
 from voxmill.pipeline.worker import Worker
 
-POLL_S = 0.02
+POLL_S, LOOK_S = 0.02, 0.2
+"""How often a waiting worker looks whether it may begin, and how often the clock looks whether all is done (s)."""
 PATIENCE_S = 300.0
 """A worker that is not up by then never will be."""
 
@@ -90,19 +91,22 @@ class UpFirst:
         self._clock.resume("driver")
 
     def _watch(self, folder: Path, lap: str, workers: int, keys: int, stop: Event) -> None:
+        """Runs the clock from `go` to the last commit, as the workers note it: looking seldom costs the arm nothing."""
+        last = None
         if _until(lambda: len(list(folder.glob("up-*"))) >= workers, stop):
             self._clock.resume(lap)
             (folder / "go").touch()
             _until(lambda: sum(1 for _ in folder.glob("done-*")) >= keys, stop)
             for note in folder.glob("done-*"):
-                pid, seconds = note.read_text().split()
+                pid, seconds, moment = note.read_text().split()
                 self._clock.tree.note(int(pid), float(seconds))
-        self._clock.pause()
+                last = max(last or 0.0, float(moment))
+        self._clock.pause(last)
 
 
 def _until(reached: Callable[[], bool], stop: Event) -> bool:
     while not reached():
-        if stop.wait(POLL_S):
+        if stop.wait(LOOK_S):
             return reached()
     return True
 
@@ -125,6 +129,6 @@ class Held:
         done = self._work(key)
         times, path = os.times(), self._folder / f"done-{self._name.replace(':', '-')}-{key}"
         with contextlib.suppress(FileNotFoundError):
-            path.with_name(f".{path.name}").write_text(f"{os.getpid()} {times.user + times.system}")
+            path.with_name(f".{path.name}").write_text(f"{os.getpid()} {times.user + times.system} {time.monotonic()}")
             path.with_name(f".{path.name}").rename(path)
         return done
