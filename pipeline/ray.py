@@ -69,7 +69,9 @@ class RayExecutor:
                     batch_size=1,
                     zero_copy_batch=True,
                     compute=ActorPoolStrategy(
-                        min_size=min(r.min_workers, r.workers), max_size=r.workers, max_tasks_in_flight_per_actor=2
+                        min_size=min(r.min_workers, r.workers, len(job.keys)),  # a worker without a key is only a start
+                        max_size=r.workers,
+                        max_tasks_in_flight_per_actor=2,
                     ),
                     num_cpus=r.cpus,
                     num_gpus=r.gpus,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from threading import Barrier
 from typing import Any
 
-from benchmarks.arms.clock import Clock, Tree
+from benchmarks.arms.clock import Clock, Tree, end_with_parent
 from voxmill.manifests.ids import segment_id
 from voxmill.operators.engines import Clip, Span, Transcriber
 from voxmill.operators.transcribe.moonshine import MoonshineConfig
@@ -132,6 +132,7 @@ _barrier: Barrier
 
 def _load(barrier: Barrier) -> None:
     global _loop, _barrier
+    end_with_parent()
     _loop, _barrier = Loop(), barrier
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable
@@ -10,6 +13,13 @@ from dataclasses import dataclass, field
 import psutil
 
 OURS = "driver and workers"
+
+
+def end_with_parent() -> None:
+    """For a pool's worker: a benchmark that is killed must leave nobody behind with models in memory."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
 class Tree:

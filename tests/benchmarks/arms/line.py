@@ -77,7 +77,7 @@ class UpFirst:
     @contextmanager
     def _watched(self, jobs: Sequence[Job]) -> Iterator[Path]:
         self._clock.pause()
-        workers = sum(job.resources.workers if self._together else min(job.resources.workers, len(job.keys)) for job in jobs)
+        workers = sum(min(job.resources.workers, len(job.keys)) for job in jobs)
         keys = sum(len(job.keys) for job in jobs)
         stop = Event()
         with tempfile.TemporaryDirectory(prefix="voxmill-bench-") as name:

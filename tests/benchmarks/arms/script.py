@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks.arms.clock import Clock, Tree
+from benchmarks.arms.clock import Clock, Tree, end_with_parent
 
 BATCH = 8
 """whisperX's default."""
@@ -55,6 +55,7 @@ _moonshine: Any
 
 def _load(cores: int) -> None:
     global _whisper, _moonshine
+    end_with_parent()
     os.environ.setdefault("PYANNOTE_METRICS_ENABLED", "0")
     warnings.simplefilter("ignore")
     import logging
