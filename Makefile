@@ -1,6 +1,6 @@
 # make demo    the main job on real input, from a local web site to shards
 # make test    everything that has to hold: lint, types, tests, the wheel
-# make bench-… / check-…   measurements, see tests/benchmarks/RESULTS.md; FULL=1 runs the full form
+# make bench-… / check-… / experiment-…   measurements, see tests/benchmarks/RESULTS.md; FULL=1 runs the full form
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -55,6 +55,9 @@ wheel: install
 
 bench-%: install oracles
 	$(BIN)/python tests/benchmarks/bench_$(subst -,_,$*).py $(if $(filter-out 0,$(FULL)),--full)
+
+experiment-%: install
+	$(BIN)/python tests/benchmarks/experiment_$(subst -,_,$*).py $(if $(filter-out 0,$(FULL)),--full)
 
 check-%: install oracles
 	$(BIN)/python tests/benchmarks/check_$(subst -,_,$*).py $(if $(filter-out 0,$(FULL)),--full)
