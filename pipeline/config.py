@@ -5,14 +5,13 @@ YAML in, `RunConfig` out. An unknown key is an error that names the nearest vali
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from voxmill.manifests.mistakes import explain, nearest
 from voxmill.manifests.settings import Settings
 from voxmill.operators.crawl.crawl import CrawlConfig
 from voxmill.operators.crawl.sources import SourceConfig
@@ -74,7 +73,7 @@ class RunConfig(Settings):
         known = {"list", "crawl", "decode", "segment", "reconcile", "select", "pack", *(f"transcribe:{n}" for n in names)}
         for stage in self.executor.resources:
             if stage not in known:
-                raise ValueError(f"executor.resources: no stage `{stage}`{_suggest(stage, known)}")
+                raise ValueError(f"executor.resources: no stage `{stage}`{nearest(stage, known)}")
         return self
 
 
@@ -105,41 +104,9 @@ def parse_config(data: dict[str, Any], where: str = "config") -> RunConfig:
     try:
         return RunConfig.model_validate(data)
     except ValidationError as error:
-        raise ConfigError("\n".join(f"{where}: {_explain(e)}" for e in error.errors())) from None
+        raise ConfigError(explain(error, RunConfig, where)) from None
 
 
 def dump_config(config: RunConfig) -> str:
     """The resolved config as YAML, every default written out."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
-
-
-def _explain(error: Any) -> str:
-    location = [str(part) for part in error["loc"]]
-    key = ".".join(location)
-    if error["type"] == "extra_forbidden":
-        return f"unknown key `{key}`{_suggest(location[-1], _valid_keys(error['loc'][:-1]))}"
-    if error["type"] == "missing":
-        return f"missing key `{key}`"
-    return f"`{key}`: {error['msg'].removeprefix('Value error, ')}" if key else error["msg"].removeprefix("Value error, ")
-
-
-def _suggest(key: str, valid: set[str]) -> str:
-    near = difflib.get_close_matches(key, sorted(valid), n=1, cutoff=0.5)
-    return f"; did you mean `{near[0]}`?" if near else f"; valid keys: {', '.join(sorted(valid))}"
-
-
-def _valid_keys(location: tuple[Any, ...]) -> set[str]:
-    """The keys of the model at a location of the tree (list indices and union tags are stepped over)."""
-    models: list[type[BaseModel]] = [RunConfig]
-    for part in location:
-        fields = [m.model_fields[part].annotation for m in models if part in m.model_fields]
-        models = [found for hint in fields for found in _models_in(hint)] or models
-    return {name for model in models for name in model.model_fields}
-
-
-def _models_in(hint: Any) -> list[type[BaseModel]]:
-    if isinstance(hint, type) and issubclass(hint, BaseModel):
-        return [hint]
-    if get_origin(hint) in (Union, UnionType, tuple, list, dict) or hasattr(hint, "__metadata__"):
-        return [m for arg in get_args(hint) for m in _models_in(arg)]
-    return []

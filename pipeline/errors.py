@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from voxmill.manifests.commit import NondeterministicError
+from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.schema import SchemaError
 from voxmill.operators.weights import WeightsMissing
 from voxmill.pipeline.config import ConfigError
@@ -11,4 +12,14 @@ from voxmill.pipeline.run import RunError
 from voxmill.pipeline.worker import StageError
 from voxmill.sharding.sidecar import ShardError
 
-USER_ERRORS = (ConfigError, RunError, SchemaError, ShardError, StageError, WeightsMissing, WorkerDied, NondeterministicError)
+USER_ERRORS = (
+    Mistake,
+    ConfigError,
+    RunError,
+    SchemaError,
+    ShardError,
+    StageError,
+    WeightsMissing,
+    WorkerDied,
+    NondeterministicError,
+)
