@@ -94,10 +94,10 @@ def upcycle(model: nn.Module, dense: nn.Module) -> list[str]:
     copied = {name: given[name] for name, own in fresh.items() if name in given and given[name].shape == own.shape}
     model.load_state_dict(copied, strict=False)
     filled = set(copied)
+    places = dict(dense.named_modules())
     for name, layer in model.named_modules():
         if isinstance(layer, (GuidedExperts, VisualExperts)):
-            place = name.removesuffix(".audio").removesuffix(".shared")
-            stood = dense.get_submodule(place)
+            stood = places.get(name.removesuffix(".audio").removesuffix(".shared"))
             if isinstance(stood, FeedForward) and _same_size(layer, stood):
                 layer.upcycle(stood)
                 filled |= {f"{name}.{own}" for own in layer.state_dict() if "router" not in own}

@@ -33,9 +33,13 @@ class GuidedExperts(nn.Module):
         if route.guide_B is None:
             raise ValueError("guided experts need a guide id for every utterance: its bandwidth, or its task")
         out_BTD = torch.zeros_like(x_BTD)
+        served = 0
         for guide, expert in enumerate(self.experts):
             (row_R,) = torch.where(route.guide_B == guide)
             out_BTD = out_BTD.index_add(0, row_R, expert(x_BTD[row_R], route, width).to(out_BTD.dtype))
+            served += len(row_R)
+        if served != len(x_BTD) and not torch.jit.is_tracing():
+            raise ValueError(f"guide ids are 0 to {len(self.experts) - 1}, not {route.guide_B.tolist()}")
         return out_BTD
 
     def upcycle(self, dense: FeedForward) -> None:

@@ -27,7 +27,7 @@ from voxmill.models.decode import Scored, ctc_beam, ctc_greedy, rescored, sequen
 from voxmill.models.features import fbank
 from voxmill.models.guided import BANDWIDTHS
 from voxmill.models.model import Conditions, Encoded
-from voxmill.models.targets import IGNORE, Task
+from voxmill.models.targets import IGNORE, INLINE_TOKENS, Task
 from voxmill.models.tokens import CLASSES, EOT, NONE, NOT_KNOWN, SOT, TRANSCRIBE, Class
 from voxmill.models.vision import Frames
 
@@ -78,6 +78,7 @@ class Listener:
         self.task = self.tokens[TRANSCRIBE] if target is None else self.tokens.translate_to(target)
         asked = self.config.tasks or bundle.targets.tasks
         self.tasks: frozenset[Task] = frozenset(task for task in bundle.targets.tasks if task in asked)
+        self._asked_marks = frozenset(mark for task in self.tasks for mark in INLINE_TOKENS.get(task, ()))
 
     @torch.no_grad()
     def __call__(
@@ -132,7 +133,7 @@ class Listener:
         )
         if self.bundle.targets.style == "activated":
             labels = self._leading(best.tokens)
-        inline = [t for t in best.tokens if self.tokens.is_subword(t) or self.tokens.name(t).startswith("[")]
+        inline = [t for t in best.tokens if self.tokens.is_subword(t) or self.tokens.name(t) in self._asked_marks]
         return Heard(self.tokens.decode(best.tokens), self._marked(inline), labels, best.score)
 
     def _class(self, kind: Class, prompt: list[int], encoded: Encoded, conditions: Conditions) -> list[int]:

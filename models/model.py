@@ -199,7 +199,9 @@ class SpeechModel(nn.Module):
     def _prefix(self, frames_B: Tensor, conditions: Conditions) -> tuple[Prefix | None, int]:
         """The tokens before the sound: the guide, then what was seen; and how many of them are the guide."""
         parts = []
-        if self.guide is not None and conditions.bandwidth_B is not None:
+        if self.guide is not None:
+            if conditions.bandwidth_B is None:
+                raise ValueError("this model reads a guide token: say which bandwidth each utterance has")
             ones_B1 = torch.ones_like(frames_B)[:, None]
             parts.append(Prefix(self.guide(conditions.bandwidth_B)[:, None], ones_B1.bool(), 0 * ones_B1))
         num_guides = len(parts)

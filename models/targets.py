@@ -41,9 +41,11 @@ IGNORE = -1
 """In a target: nothing is learnt here."""
 
 Task = Literal["asr", "language", "gender", "age", "emotion", "sound_events", "speaker_change", "named_entities", "endpoint"]
-TASKS: tuple[Task, ...] = (
-    "asr", *CLASSES, "speaker_change", "named_entities", "endpoint",
-)  # fmt: skip
+INLINE_TOKENS: dict[Task, tuple[str, ...]] = {
+    "speaker_change": (SPEAKER_CHANGE,), "named_entities": (ENTITY, ENTITY_END), "endpoint": (ENDPOINT,),
+}  # fmt: skip
+"""The tasks whose tokens stand inside the text."""
+TASKS: tuple[Task, ...] = ("asr", *CLASSES, *INLINE_TOKENS)
 """Everything that can be asked of a model; all but `asr` are named as the fields of `Labels`."""
 
 
@@ -142,6 +144,10 @@ def _activated(utterance: Utterance, tokens: Tokens, config: TargetsConfig, gene
         label = _label(utterance, kind)
         leading += _values(label, kind, tokens) if kind in known and label is not None else []
     task, text, translates = _task(utterance, tokens, config, generator)
+    if (
+        translates
+    ):  # its words have no times: where inline tokens stand cannot be told, and no head may learn that there are none
+        known = [t for t in known if t not in INLINE_TOKENS]
     spoken: list[int] = []
     if "asr" in known:
         spoken = _encode_inline(utterance.text or "", [p for t in known for p in inline.get(t, ())], tokens)

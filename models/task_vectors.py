@@ -23,8 +23,9 @@ class TaskVectorsConfig(Settings):
     tasks: tuple[Task, ...] = ("asr", "language", "speaker_change", "named_entities", "endpoint")
     """In the order of the vectors; `asr` comes first."""
     mode: Literal["sum", "combination"] = "sum"
-    """One vector for each task, those of the active ones summed; or one for each combination of the tasks beside `asr`,
-    which is then always active. The paper tried both; which won was not to be found."""
+    """One vector for each task, those of the active ones summed; or one for each combination of tasks. The paper tried both;
+    which won was not to be found. Its combinations are of the tasks beside `asr`; ours include it, because an utterance may be
+    labelled without a transcript, and a model may be asked for a label alone."""
     where: Literal["frontend", "encoder", "both"] = "frontend"
     """After subsampling, after the encoder, or at both places with vectors of their own."""
 
@@ -43,7 +44,7 @@ class TaskVectors(nn.Module):
     def __init__(self, config: TaskVectorsConfig, dim: int) -> None:
         super().__init__()
         self.mode = config.mode
-        rows = len(config.tasks) if config.mode == "sum" else 2 ** (len(config.tasks) - 1)
+        rows = len(config.tasks) if config.mode == "sum" else 2 ** len(config.tasks)
         self.vectors = nn.Embedding(rows, dim)
         nn.init.normal_(self.vectors.weight, std=0.02)
 
@@ -51,6 +52,6 @@ class TaskVectors(nn.Module):
         if self.mode == "sum":
             vector_BD = active_BK.to(self.vectors.weight.dtype) @ self.vectors.weight
         else:
-            place_K = 2 ** torch.arange(active_BK.shape[1] - 1, device=active_BK.device)
-            vector_BD = self.vectors((active_BK[:, 1:].long() * place_K).sum(dim=1))
+            place_K = 2 ** torch.arange(active_BK.shape[1], device=active_BK.device)
+            vector_BD = self.vectors((active_BK.long() * place_K).sum(dim=1))
         return x_BTD + vector_BD[:, None]

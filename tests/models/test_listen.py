@@ -9,6 +9,7 @@ import torch
 from networks import frames, model
 from voxmill.models.budget import Budget, BudgetError
 from voxmill.models.checkpoint import Bundle
+from voxmill.models.decode import Scored
 from voxmill.models.listen import ListenConfig, Listener
 from voxmill.models.seeds import seeded
 from voxmill.models.targets import TargetsConfig
@@ -96,6 +97,16 @@ def test_marked_text_shows_inline_tokens(tokens: Tokens) -> None:
     said = [*tokens.encode("thank you"), tokens["[SCD]"], *tokens.encode(" 谢谢", start=False)]
     assert listen._marked(said) == "thank you [SCD] 谢谢"
     assert listen._leading([tokens.of_class("language", "en"), *said]) == {"language": ("en",)}
+
+
+def test_marks_that_were_not_asked_for_are_not_shown(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = (*tokens.encode("thank you"), tokens["[SCD]"], *tokens.encode(" 谢谢", start=False), tokens["[ENDP]"])
+    monkeypatch.setattr("voxmill.models.listen.ctc_greedy", lambda _: Scored(said, 0.0))
+    marked = {}
+    for asked in (("asr",), ("asr", "endpoint")):
+        listen = Listener(bundle(tokens, "tasks"), ListenConfig(method="greedy", tasks=asked))
+        marked[asked] = listen(WAVES[:1])[0].marked
+    assert marked == {("asr",): "thank you 谢谢", ("asr", "endpoint"): "thank you 谢谢 [ENDP]"}
 
 
 def test_nothing_to_hear_is_nothing_heard(tokens: Tokens) -> None:

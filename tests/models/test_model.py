@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
 
 import pytest
 import torch
 
 from networks import DIM, SWITCHES, VOCABULARY, conditions, config, features, frames, model, tokens
-from voxmill.models.assemble import upcycle
+from voxmill.models.assemble import GuidedConfig, upcycle
 from voxmill.models.budget import Budget, BudgetError
 from voxmill.models.model import Conditions, ModelConfig, SpeechModel
 from voxmill.models.vision import Frames, everything, of_vision, train_only
@@ -153,8 +154,33 @@ def test_task_vectors_sum_or_stand_for_combinations() -> None:
     table, x = summed.tasks_early.vectors.weight, torch.zeros(1, 1, DIM)
     active = torch.tensor([[True, False, True]])
     torch.testing.assert_close(summed.tasks_early(x, active)[0, 0], table[0] + table[2])
-    assert combined.tasks_early.vectors.num_embeddings == 4
-    torch.testing.assert_close(combined.tasks_early(x, active)[0, 0], combined.tasks_early.vectors.weight[2])
+    assert combined.tasks_early.vectors.num_embeddings == 8
+    torch.testing.assert_close(combined.tasks_early(x, active)[0, 0], combined.tasks_early.vectors.weight[5])
+    every = torch.tensor([[bool(n & 1), bool(n & 2), bool(n & 4)] for n in range(8)])
+    assert len(combined.tasks_early(torch.zeros(8, 1, DIM), every)[:, 0].unique(dim=0)) == 8
+
+
+@pytest.mark.parametrize(("where", "moved"), [("frontend", (True, True)), ("encoder", (False, True)), ("both", (True, True))])
+def test_task_vectors_stand_before_the_encoder_after_it_or_at_both(where: Any, moved: tuple[bool, bool]) -> None:
+    net = model(tasks=SWITCHES["tasks"].model_copy(update={"where": where}))
+    seen: list[torch.Tensor] = []
+    net.encoder.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    feature_BTM, length_B = features(40)
+    out = [
+        net.encode(feature_BTM, length_B, conditions(1, active_BK=torch.tensor([[True, on, False]]))) for on in (False, True)
+    ]
+    difference_BTD = out[1].frame_BTD - out[0].frame_BTD
+    assert (bool((seen[0] != seen[1]).any()), bool((difference_BTD != 0).any())) == moved
+    if where == "encoder":  # the same vector on every frame
+        assert net.tasks_late is not None
+        torch.testing.assert_close(difference_BTD[0], net.tasks_late.vectors.weight[1].expand_as(difference_BTD[0]))
+
+
+def test_a_deeper_model_starts_from_the_layers_that_a_dense_one_has() -> None:
+    deeper = model("smoe", encoder=config().encoder.model_copy(update={"layers": 3}))
+    left = upcycle(deeper, model(seed=1))
+    assert left
+    assert all(name.startswith("encoder.layers.2.") for name in left)
 
 
 def test_a_switch_that_misses_its_condition_says_so() -> None:
@@ -162,6 +188,8 @@ def test_a_switch_that_misses_its_condition_says_so() -> None:
     for on, message in (("smoe", "guide id"), ("tasks", "which tasks are active")):
         with pytest.raises(ValueError, match=message):
             model(on).encode(feature_BTM, length_B)
+    with pytest.raises(ValueError, match="guide token"):
+        model(smoe=GuidedConfig(encoder=False, decoder=False)).encode(feature_BTM, length_B)
     with pytest.raises(ValueError, match="without vision"):
         model().encode(feature_BTM, length_B, Conditions(frames=frames(1)))
     with pytest.raises(BudgetError, match="one size"):

@@ -145,6 +145,8 @@ def test_guided_experts_go_by_the_guide_alone() -> None:
         torch.testing.assert_close(out[row], guided.experts[int(guide[row])](x[row]))
     with pytest.raises(ValueError, match="need a guide id"):
         guided(x, Route())
+    with pytest.raises(ValueError, match="0 to 1, not"):
+        guided(x, Route(guide_B=torch.tensor([1, 0, 2])))
 
 
 def test_upcycled_guided_experts_are_the_dense_layer() -> None:

@@ -111,6 +111,18 @@ def test_ctc_never_learns_another_language(style: Any) -> None:
         assert (TOKENS.decode(target.text), target.translates, target.prompt[-1]) == ("hola", True, TOKENS.translate_to("es"))
 
 
+def test_a_translation_has_no_inline_tokens_and_its_tasks_are_inactive() -> None:
+    both = labels(
+        language=says("en"), speaker_change=says(), endpoint=says(), translation=Annotation((Mark("hola", language="es"),), "x")
+    )
+    target = make_target(Utterance("hello", both), TOKENS, ALL.model_copy(update={"translate": 1}), seeded())
+    assert target.text is not None
+    assert target.active == {"asr", "language"}
+    for learnt, text in ((target.text, "hola"), (target.ctc, "hello")):
+        assert learnt is not None
+        assert (shown(learnt[:1]), TOKENS.decode(learnt), len(learnt)) == ("<|en|>", text, 1 + len(TOKENS.encode(text)))
+
+
 def test_what_teaches_nothing_says_so() -> None:
     assert not make_target(Utterance(None, labels()), TOKENS, PROMPT, seeded()).teaches
     assert make_target(Utterance(None, labels(gender=says())), TOKENS, PROMPT, seeded()).teaches
