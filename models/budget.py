@@ -13,11 +13,12 @@ from itertools import product
 
 from torch import nn
 
+from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.settings import Settings
 from voxmill.models.seeds import Generator, choice
 
 
-class BudgetError(ValueError):
+class BudgetError(Mistake, ValueError):
     """A budget that a model does not have."""
 
 

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from voxmill.manifests.commit import commit_bytes, locate
+from voxmill.manifests.mistakes import Mistake
 from voxmill.models.budget import Budget
 from voxmill.models.model import ModelConfig, SpeechModel
 from voxmill.models.targets import TargetsConfig
@@ -30,7 +31,7 @@ FORMAT = 1
 MODEL, TOKENS, TRAINING, COMMIT = "model.safetensors", "tokens.model", "training.safetensors", "checkpoint.json"
 
 
-class CheckpointError(Exception):
+class CheckpointError(Mistake):
     """A folder that is no checkpoint of ours, or no longer; the message names the file and what is wrong with it."""
 
 

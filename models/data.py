@@ -8,6 +8,7 @@ shard's content stops training. All the state there is are two numbers: where in
 # mypy: allow-subclassing-any
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class Loader:
         noises: Sequence[Tensor] = (),
         frames_of: FramesOf | None = None,
     ) -> None:
-        """Raises ValueError where there is nothing to load, ConditionError where `where` cannot be read."""
+        """Raises NothingToLearn where there is no shard, ConditionError where `where` cannot be read."""
         self.config, self.rank, self.world = config, rank, world
         self._planner = Planner(root, config.plan)
         self._reader = ExampleReader(root, tokens, fbank_config, config.example, noises, frames_of)
@@ -83,7 +84,12 @@ class Loader:
 
     def _loaded(self, start: Position | None) -> Iterator[tuple[Position, Batch]]:
         rounds = _Rounds(self._planner, self._reader, self.rank, self.world, start)
-        yield from DataLoader(rounds, batch_size=None, num_workers=self.config.workers)
+        yield from DataLoader(rounds, batch_size=None, num_workers=self.config.workers, worker_init_fn=_leave_interrupts)
+
+
+def _leave_interrupts(_: int) -> None:
+    """Ctrl-C reaches every process of a terminal; what it means is for the training process to say, which still needs batches."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Rounds(IterableDataset):

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.records import SAMPLE_RATE, Split
 from voxmill.manifests.schema import to_table
 from voxmill.manifests.settings import Settings
@@ -26,6 +27,10 @@ from voxmill.sharding.index import read_index
 from voxmill.sharding.sidecar import Member, ShardError, ShardSummary, read_members
 
 _COLUMNS = ("key", "num_samples", "weight", "tier")
+
+
+class NothingToLearn(Mistake, ValueError):
+    """Shards without a sample that could be used."""
 
 
 class PlanConfig(Settings):
@@ -73,17 +78,19 @@ class Planned:
 
 class Planner:
     def __init__(self, root: str, config: PlanConfig) -> None:
-        """Raises ValueError where there is no shard of the split, ConditionError where `where` cannot be read."""
+        """Raises NothingToLearn where there is no shard of the split, ConditionError where `where` cannot be read."""
         self.root, self.config = root, config
         self.shards = [shard for shard in read_index(root) if shard.split == config.split]
         if not self.shards:
-            raise ValueError(f"no committed shard of split {config.split!r} in {root}: finish the run that packs them first")
+            raise NothingToLearn(
+                f"no committed shard of split {config.split!r} in {root}: finish the run that packs them first"
+            )
         self._filter: Any = condition(config.where, _members([]).column_names) if config.where else None
 
     def stream(self, epoch: int = 0, index: int = 0) -> Iterator[Planned]:
         """Batches without end from a place on, epoch after epoch. An index past the end of its epoch counts on in the next.
 
-        Raises ValueError where a whole epoch holds no batch: nothing would ever come.
+        Raises NothingToLearn where a whole epoch holds no batch: nothing would ever come.
         """
         while True:
             count, usable = 0, False
@@ -93,7 +100,7 @@ class Planner:
                     yield planned
             if not usable:
                 where = f" where {self.config.where}" if self.config.where else ""
-                raise ValueError(f"no sample of split {self.config.split!r} in {self.root}{where} can be used")
+                raise NothingToLearn(f"no sample of split {self.config.split!r} in {self.root}{where} can be used")
             epoch, index = epoch + 1, max(0, index - count)
 
     def epoch(self, epoch: int) -> Iterator[Planned]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 
 import torch
-from pydantic import Field, model_validator
+import yaml
+from pydantic import Field, ValidationError, model_validator
 
+from voxmill.manifests.mistakes import Mistake, explain
 from voxmill.manifests.settings import Settings
 from voxmill.models.data import DataConfig, Loader
 from voxmill.models.features import statistics
 from voxmill.models.model import ModelConfig, SpeechModel
-from voxmill.models.plan import PlanConfig, Planner
+from voxmill.models.plan import NothingToLearn, PlanConfig, Planner
 from voxmill.models.tokens import Tokens, TokensConfig
 from voxmill.models.train import TrainConfig, Trainer
 from voxmill.sharding.index import read_index
@@ -47,12 +50,41 @@ class Recipe(Settings):
         return self
 
 
+RECIPES = Path(__file__).parent / "recipes"
+
+
+def recipe_names() -> list[str]:
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def load_recipe(source: str) -> Recipe:
+    """A recipe from a YAML file, or a shipped one by name. Raises Mistake."""
+    path = Path(source)
+    if not path.exists() and source in recipe_names():
+        path = RECIPES / f"{source}.yaml"
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Mistake(f"no training recipe {source}; shipped ones are: {', '.join(recipe_names())}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise Mistake(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise Mistake(f"{path} holds no mapping: start from a copy of {RECIPES / 'compact.yaml'}")
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        raise Mistake(explain(error, Recipe, str(path))) from None
+
+
 def prepare(shards: str, recipe: Recipe, device: torch.device | str = "cpu") -> Trainer:
     """A trainer before its first step: tokeniser, model and normalisation from the shards. The same every time.
 
-    Raises ValueError where the shards hold nothing to learn from.
+    Raises NothingToLearn.
     """
-    tokens = Tokens.train(transcripts(shards, recipe.data.plan), recipe.tokens)
+    try:
+        tokens = Tokens.train(transcripts(shards, recipe.data.plan), recipe.tokens)
+    except ValueError as error:
+        raise NothingToLearn(f"{shards}: {error}") from error
     config = recipe.model.model_copy(update={"vocabulary": len(tokens)})
     loader = Loader(shards, tokens, config.fbank, recipe.data)
     torch.manual_seed(recipe.train.seed)

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
+from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.settings import Settings
 
 BLANK = 0
@@ -33,7 +34,7 @@ CLASSES: tuple[Class, ...] = ("language", "gender", "age", "emotion", "sound_eve
 """The labels that are one of a few names, in the order in which the decoder says them. Named as the fields of `Labels`."""
 
 
-class UnknownTokenError(Exception):
+class UnknownTokenError(Mistake):
     """A label or task that this tokeniser has no token for."""
 
     def __init__(self, kind: str, value: str, known: Sequence[str]) -> None:

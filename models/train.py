@@ -1,7 +1,8 @@
 """The training loop, to be read from top to bottom: draw, forward, backward, step, log, save.
 
 What a step does is decided by the seed and its number: the budget, the chunk, dropout, which video frames are withheld. So going on
-from a checkpoint is going on as if nothing had happened. This is one process on one device.
+from a checkpoint is going on as if nothing had happened. On several ranks (`team`) every rank runs this loop over its share of
+each step's batches, and what a batch does is decided by its place in the step: any number of ranks makes the same steps.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from voxmill.models.loss import LossConfig, Losses, speech_loss
 from voxmill.models.moe import ElasticMoE
 from voxmill.models.schedule import RateConfig, learning_rate
 from voxmill.models.seeds import Generator, integer, seeded
+from voxmill.models.team import Team
 from voxmill.models.tokens import Tokens
 
 
@@ -38,7 +40,7 @@ class TrainConfig(Settings):
     """Optimiser steps."""
     rate: RateConfig = RateConfig()
     accumulate: int = Field(default=1, ge=1)
-    """Batches for a step."""
+    """Batches for a step, over all ranks together: the number of ranks changes who computes a step, not what it is."""
     clip: float = Field(default=5.0, gt=0)
     """Largest norm of the gradient."""
     weight_decay: float = 0.01
@@ -76,14 +78,23 @@ class Step:
     """Standard deviation of the experts' shares over their mean, averaged over layers: 0 is even."""
     seconds: float
     waiting: float
-    """Of `seconds`, those spent waiting for data."""
+    """Of `seconds`, those that this rank spent waiting for data."""
+    skipped: dict[str, int]
+    """Samples left out since the training began, by reason."""
 
 
 class Trainer:
     """Holds what changes while training: model, optimiser, running mean, number of the step, place in the data."""
 
-    def __init__(self, model: Any, tokens: Tokens, loader: Loader, config: TrainConfig) -> None:
+    def __init__(self, model: Any, tokens: Tokens, loader: Loader, config: TrainConfig, team: Team | None = None) -> None:
+        """The loader is this rank's (`Loader.shared`). Raises ValueError where a rank would have nothing to do."""
         self.model, self.tokens, self.loader, self.config = model.train(), tokens, loader, config
+        self.team = team or Team()
+        if config.accumulate < self.team.world:
+            raise ValueError(
+                f"{self.team.world} workers share the batches of a step, and there are only {config.accumulate}: "
+                f"set train.accumulate to {self.team.world} or more"
+            )
         self.device = next(model.parameters()).device
         self.step = 0
         self.visited: set[Budget] = set()
@@ -94,54 +105,74 @@ class Trainer:
         self.mean: Any = None
         if config.average:
             self.mean = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=True)
+        self.experts = [layer for layer in model.modules() if isinstance(layer, ElasticMoE)]
+        self.heads = heads_of(model.config, any(layer.config.balance == "loss" for layer in self.experts))
         self._batches: Iterator[Batch] | None = None
 
-    def run(self, out: str, on_step: Callable[[Step], None] = lambda _: None) -> None:
-        """Trains to the end. Checkpoints go to folders `step-…` under `out`."""
+    def run(self, out: str, on_step: Callable[[Step], None] = lambda _: None, stop: Callable[[], bool] = lambda: False) -> bool:
+        """Trains to the end, or until `stop` says so after a step. Checkpoints go to folders `step-…` under `out`.
+
+        Returns whether all steps are done; either way the last one is saved.
+        """
         while self.step < self.config.steps:
             on_step(self.advance())
-            if self.step % self.config.save_every == 0 or self.step == self.config.steps:
+            stopping = stop()
+            if self.step % self.config.save_every == 0 or self.step == self.config.steps or stopping:
                 self.save(step_folder(out, self.step))
+            if stopping:
+                break
+        return self.step == self.config.steps
 
     def advance(self) -> Step:
         """One optimiser step."""
         start = time.perf_counter()
         self._batches = self._batches or iter(self.loader)
-        batches = [next(self._batches) for _ in range(self.config.accumulate)]
+        batches = {turn: next(self._batches) for turn in self.team.share(self.config.accumulate)}
         waiting = time.perf_counter() - start
 
-        generator = seeded(self.config.seed, "step", self.step)
-        torch.manual_seed(integer(generator, 0, 2**31 - 1))  # for dropout, which knows only the global generator
-        budget = self._draw_budget(generator)
-        utterances = sum(map(len, batches))
-        loss, parts, loads = 0.0, defaultdict[str, float](float), list[Load]()
+        budget = self._draw_budget(seeded(self.config.seed, "step", self.step))
+        (utterances,) = map(int, self.team.sums([sum(map(len, batches.values()))]))
+        done, loads = defaultdict[str, float](float), list[Load]()
         self.optimizer.zero_grad(set_to_none=True)  # None, not zero: AdamW then leaves experts outside the budget as they are
-        for batch in filter(len, batches):
-            losses = self._losses(batch, budget, generator, loads)
-            (losses.total / utterances).backward()
-            loss += float(losses.total.detach()) / utterances
-            for name, part in losses.parts.items():
-                parts[name] += float(part) / utterances
+        for turn, batch in batches.items():
+            if len(batch):
+                generator = seeded(self.config.seed, "batch", self.step, turn)
+                torch.manual_seed(integer(generator, 0, 2**31 - 1))  # for dropout, which knows only the global generator
+                losses = self._losses(batch, budget, generator, loads)
+                (losses.total / utterances).backward()
+                done["loss"] += float(losses.total.detach()) / utterances
+                done["audio_frames"] += int(batch.length_B.sum())
+                for name, part in losses.parts.items():
+                    done[name] += float(part) / utterances
+        loss, frames, *parts = self.team.sums([done[name] for name in ("loss", "audio_frames", *self.heads)])
+        self.team.sum_gradients(p for _, p in self.learnt)
         rate = learning_rate(self.config.rate, self.step, self.config.steps)
         norm = self._update(rate)
-        self._balance(loads)
+        load_of = shares(self.experts, loads, self.team)
+        self._balance(load_of)
         self.step += 1
         return Step(
-            step=self.step, loss=loss, parts=dict(parts), rate=rate, gradient_norm=norm, updated=math.isfinite(norm),
+            step=self.step, loss=loss, parts=dict(zip(self.heads, parts, strict=True)), rate=rate,
+            gradient_norm=norm, updated=math.isfinite(norm),
             budget=None if budget is None else str(budget), utterances=utterances,
-            audio_seconds=sum(int(batch.length_B.sum()) for batch in batches) * self.model.config.fbank.shift_ms / 1000,
-            load_spread=load_spread(loads), seconds=time.perf_counter() - start, waiting=waiting,
+            audio_seconds=frames * self.model.config.fbank.shift_ms / 1000,
+            load_spread=load_spread(load_of), seconds=time.perf_counter() - start, waiting=waiting,
+            skipped=self.loader.skipped_by(self.team),
         )  # fmt: skip
 
     def save(self, folder: str) -> None:
-        """A model to use, and all that it takes to go on."""
+        """A model to use, and all that it takes to go on; written by the first rank."""
+        skipped = self.loader.skipped_by(self.team)
+        if self.team.rank:
+            return self.team.wait()
         model = self.mean.module if self.mean else self.model
         bundle = Bundle(model, self.tokens, self.loader.config.example.targets, self.step, tuple(sorted(self.visited)))
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()} if self.mean else {}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{key}.{self.learnt[index][0]}": tensor for key, tensor in state.items()}
-        values = {"loader": self.loader.state_dict(), "averaged": int(self.mean.n_averaged) if self.mean else 0}
+        values = {"loader": {**self.loader.state_dict(), "skipped": skipped}, "averaged": int(self.mean.n_averaged) if self.mean else 0}
         save(folder, bundle, TrainingState(tensors, {**values, "config": self.config.model_dump(mode="json")}))
+        self.team.wait()
 
     @classmethod
     def resumed(cls, folder: str, loader: Loader, config: TrainConfig, device: torch.device | str = "cpu") -> Trainer:
@@ -196,8 +227,8 @@ class Trainer:
                 self.mean.update_parameters(self.model)
         return norm
 
-    def _balance(self, loads: Sequence[Load]) -> None:
-        for layer, share_E in shares(loads).items():
+    def _balance(self, load_of: Mapping[ElasticMoE, Tensor]) -> None:
+        for layer, share_E in load_of.items():
             if layer.config.balance == "bias":
                 layer.router.adjust(share_E, self.config.bias_rate)
 
@@ -205,16 +236,25 @@ class Trainer:
 _ADAM = ("step", "exp_avg", "exp_avg_sq")
 
 
-def shares(loads: Sequence[Load]) -> dict[ElasticMoE, Tensor]:
-    """Mean share of each expert, for each layer."""
-    found: dict[ElasticMoE, list[Tensor]] = defaultdict(list)
+def shares(layers: Sequence[ElasticMoE], loads: Sequence[Load], team: Team) -> dict[ElasticMoE, Tensor]:
+    """Mean share of each expert over a step's calls, on all ranks, for each layer that was called."""
+    if not layers:
+        return {}
+    sums_LE2 = torch.zeros(len(layers), max(layer.config.experts for layer in layers), 2)  # of the shares, and how many
     for load_ in loads:
-        found[load_.layer].append(load_.share_E)
-    return {layer: torch.stack(of_layer).mean(dim=0) for layer, of_layer in found.items()}
+        sums_LE2[layers.index(load_.layer), : len(load_.share_E)] += torch.stack(
+            [load_.share_E.cpu(), torch.ones(len(load_.share_E))], dim=-1
+        )
+    found = {}
+    for layer, sums_E2 in zip(layers, team.sum(sums_LE2), strict=True):
+        sum_E, calls_E = sums_E2[sums_E2[:, 1] > 0].T  # the experts of the budget: a prefix
+        if len(sum_E):
+            found[layer] = (sum_E / calls_E).to(layer.router.bias_E.device)
+    return found
 
 
-def load_spread(loads: Sequence[Load]) -> float | None:
-    spreads = [float(share_E.std(correction=0) / share_E.mean()) for share_E in shares(loads).values()]
+def load_spread(load_of: Mapping[ElasticMoE, Tensor]) -> float | None:
+    spreads = [float(share_E.std(correction=0) / share_E.mean()) for share_E in load_of.values()]
     return sum(spreads) / len(spreads) if spreads else None
 
 

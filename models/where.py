@@ -14,6 +14,8 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from voxmill.manifests.mistakes import Mistake
+
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>-?\d+(?:\.\d+)?)|(?P<text>'(?:[^']|'')*')|(?P<sign><=|>=|<>|!=|[=<>(),])|(?P<word>[A-Za-z_]\w*)|(?P<bad>\S))"
 )
@@ -24,7 +26,7 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 _WORDS = {"and", "or", "not", "in", "is", "null", "between", "like", "true", "false"}
 
 
-class ConditionError(ValueError):
+class ConditionError(Mistake, ValueError):
     """A condition that cannot be read; the message shows where and what was expected."""
 
 

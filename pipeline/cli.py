@@ -164,6 +164,45 @@ def doctor(
 
 
 @app.command()
+def train(
+    shards: Annotated[str, typer.Option(help="The shards of a run: `RUN/shards`.")],
+    out: Annotated[str, typer.Option("--out", "-o", help="Folder for checkpoints, log and curve.")],
+    config: Annotated[str, typer.Option("--config", "-c", help="A YAML file, or `compact`, `dense` or `taste`.")] = "compact",
+    where: Annotated[str | None, typer.Option(help="Only these samples, as in `tier='high' and language='en'`.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps, instead of the recipe's.")] = None,
+    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, …")] = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
+) -> None:
+    """Train a speech model from shards, or continue a training.
+
+    Ctrl-C finishes the step and saves; the same command goes on from there, to the same end.
+
+    Examples:
+
+        voxmill train --shards runs/one/shards --out models/one
+
+        voxmill train --shards runs/one/shards --out models/en -c mine.yaml --where "tier='high' and language='en'"
+
+        voxmill train --shards runs/one/shards --out models/one --dry-run
+    """
+    from voxmill.models import training
+    from voxmill.models.recipe import load_recipe
+    from voxmill.pipeline import learning
+
+    recipe = training.change(load_recipe(config), where=where, steps=steps)
+    console = Console(stderr=True)
+    if dry_run or not quiet:
+        learning.print_survey(training.survey(shards, out, recipe), shards, out, console)
+    if dry_run:
+        return
+    with learning.TrainingDisplay(recipe.train.steps, console, quiet=quiet) as display:
+        trained = training.train(shards, out, recipe, device, [display])
+    if not learning.print_trained(trained, out, console, quiet=quiet):
+        sys.exit(130)
+
+
+@app.command()
 def replay(
     run: RunArgument,
     stage: Annotated[str, typer.Option(help="Stage to repeat, as in `transcribe:whisperx`.")],

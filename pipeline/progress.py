@@ -21,6 +21,7 @@ LINE_EVERY_S = 15.0
 class _Row:
     total: int
     done: int = 0
+    units: set[str] = field(default_factory=set)
     kept: int = 0
     rejected: int = 0
     seconds: float = 0.0
@@ -60,7 +61,8 @@ class Progress:
 
     def report(self, done: Done) -> None:
         row = self._rows.setdefault(done.stage, _Row(0))
-        row.done += 1
+        row.units.add(done.unit)  # a unit whose worker died is reported again
+        row.done = len(row.units)
         row.kept += done.kept
         row.rejected += done.rejected
         row.seconds += done.seconds
@@ -92,12 +94,12 @@ _HEADS = ("stage", "units", "kept", "rejected", "hours", "x real time", "ETA")
 def _cells(name: str, row: _Row) -> tuple[str, ...]:
     elapsed = max(row.last - row.first, 1e-9)
     left = row.total - row.done
-    eta = "done" if not left else _clock(elapsed / row.done * left) if row.done else "–"
+    eta = "done" if not left else clock(elapsed / row.done * left) if row.done else "–"
     speed = f"{row.seconds / row.busy_s:.1f}" if row.busy_s and row.seconds else "–"
     return name, f"{row.done}/{row.total}", str(row.kept), str(row.rejected), f"{row.seconds / 3600:.2f}", speed, eta
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
