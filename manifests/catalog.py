@@ -34,7 +34,9 @@ RECORDS: dict[str, type] = {
     "segments": records.Segment,
     "hypotheses": records.Hypothesis,
     "consensus": records.Consensus,
+    "opinions": records.Opinion,
     "labels": records.Labels,
+    "pictures": records.Pictures,
     "selections": records.Selection,
 }
 """The tables that hold records. From segments on they have one more column, `unit`, unless the record has a field of that name."""
@@ -65,7 +67,7 @@ def table_schemas() -> dict[str, pa.Schema]:
     """The columns of every table of a run."""
     unit = pa.field("unit", pa.string())
     schemas = {name: schema_of(record) for name, record in RECORDS.items()}
-    for name in ("segments", "hypotheses", "labels", "selections"):
+    for name in ("segments", "hypotheses", "labels", "pictures", "selections"):
         schemas[name] = schemas[name].append(unit)
     return {**schemas, "samples": SAMPLES, "costs": COSTS}
 

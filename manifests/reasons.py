@@ -27,6 +27,7 @@ list.duplicate         | the address was listed before (detail: the item that st
 crawl.robots           | robots.txt disallows the address for our user agent | none: honoured always
 crawl.opt_out          | X-Robots-Tag, TDMRep or a meta tag reserves the content | none: honoured always
 crawl.denied           | the address is on the run's deny-list | remove it from `crawl.deny` if that was a mistake
+crawl.revoked          | the address or its content was revoked: a tombstone of the run refuses it | none: honoured always
 crawl.private_address  | the host resolves to a private, loopback or link-local address | list the host in `crawl.allow_private` if it is yours
 crawl.blocked          | the host refused us (403, 429, or a bot page) and its breaker is open | wait, lower `crawl.requests_per_second`, ask the site
 crawl.not_found        | the server says 404 or 410 | fix the source
@@ -46,15 +47,25 @@ decode.too_short       | shorter than `decode.min_seconds` | none
 decode.bomb            | decodes to far more than its size allows | raise `decode.max_expansion` if you trust the source
 decode.duplicate       | the same samples in another wrapping (detail: the recording kept) | none
 decode.failed          | the decoder died or failed on this item twice; quarantined | see the detail and its reproduce command
+segment.revoked        | the recording was revoked; its length stays in the books, its content is gone | none
 segment.no_speech      | no speech in this span | lower `segment.threshold`
 segment.too_short      | speech shorter than `segment.min_seconds`, with no neighbour to merge with | lower `segment.min_seconds`
 segment.failed         | the detector died or failed on this item twice; quarantined | see the detail and its reproduce command
 transcribe.language    | the recording's stated language is none of this engine's `languages` | drop `skip_other_languages`, or add the language
+transcribe.event       | nobody speaks in this span: it is kept for its sounds, no engine is asked | none
 transcribe.failed      | the engine died or failed on this segment twice; quarantined | see the detail and its reproduce command
 reconcile.no_text      | every engine heard nothing: no speech, or an event | none
 reconcile.one_empty    | one engine heard nothing where another heard words | none
 reconcile.no_hypothesis| an engine gave no hypothesis for this segment | see that engine's rejection
 reconcile.failed       | reconciling died or failed on this segment twice; quarantined | see the detail and its reproduce command
+frames.no_video        | the recording has no moving pictures (detail: what it has) | none: the sound is kept
+frames.corrupt         | the video stream breaks and shows nothing during the segment | none: the sound is kept
+frames.too_large       | pictures of more than `frames.max_pixels` | raise the limit
+frames.failed          | the video decoder died or failed on this segment twice; quarantined | see the detail and its reproduce command
+label.translation_length   | the translation is far longer or shorter than the text | check the model, or widen `length_ratio`
+label.translation_language | the translation is in another language than asked for | check `to` and the model
+label.translation_repetition | the translation repeats itself: a loop | none
+label.failed           | a labeller died or failed on this segment twice; quarantined | see the detail and its reproduce command
 select.low_agreement   | agreement below `select.unlabelled` | lower the threshold
 select.unlabelled      | agreement between `select.unlabelled` and `select.weak`: audio worth keeping, text not | pack it with `select.keep_unlabelled`
 select.low_confidence  | the chosen engine's confidence is below `select.min_confidence` | lower the threshold

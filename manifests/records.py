@@ -13,8 +13,12 @@ from typing import Literal
 SAMPLE_RATE = 16_000
 """Samples per second of every span in every record (Hz)."""
 
+NO_SPEECH = "nospeech"
+"""What stands for a language where nobody speaks."""
+
 Bandwidth = Literal["narrow", "wide"]
-Tier = Literal["high", "weak", "unlabelled", "rejected"]
+Tier = Literal["high", "weak", "unlabelled", "event", "rejected"]
+"""How far the text is to be trusted; `event`: nobody speaks, and the sample is kept for its sounds."""
 Split = Literal["train", "dev", "test"]
 
 
@@ -116,7 +120,7 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A span of a recording: speech to transcribe, or, with a rejection, the part of the timeline that was put aside.
+    """A span of a recording: speech to transcribe, sounds to keep, or, with a rejection, what was put aside of the timeline.
 
     The segments of a recording tile it exactly: every sample belongs to one of them.
     """
@@ -128,6 +132,8 @@ class Segment:
     speech: float | None = None
     """Mean speech probability over the span."""
     rejection: Rejection | None = None
+    kind: Literal["speech", "event"] = "speech"
+    """`event`: a span without speech that is kept as it is, for what else can be heard in it."""
 
     @property
     def end(self) -> int:
@@ -206,15 +212,26 @@ class Consensus:
     rejection: Rejection | None = None
 
 
+LabelTask = Literal[
+    "language", "gender", "age", "emotion", "sound_events", "translation",
+    "speaker_change", "named_entities", "endpoint", "speaker_turns", "quality",
+]  # fmt: skip
+"""What can be labelled: the fields of `Labels`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One value of an annotation: a class, a text, or an event with its span."""
+    """One value of an annotation: a class, a text, a measure, or an event with its span."""
 
     value: str
     start: int | None = None
     end: int | None = None
     confidence: float | None = None
     language: str | None = None
+    score: float | None = None
+    """What was measured, on the scale of `value` (MOS of 1 to 5 for quality)."""
+    kind: str | None = None
+    """What sort of thing it is: `PER`, `LOC`, … for an entity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +240,12 @@ class Annotation:
 
     marks: tuple[Mark, ...]
     source: str
+    """The labeller; of a merged label all that say so, joined by `+`."""
     confidence: float | None = None
+    model: str | None = None
+    """Which weights or rules: name and revision or hash; joined like `source`."""
+    against: tuple[str, ...] = ()
+    """Labellers that say otherwise; what they say is in their opinions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +262,60 @@ class Labels:
     speaker_change: Annotation | None = None
     named_entities: Annotation | None = None
     endpoint: Annotation | None = None
+    speaker_turns: Annotation | None = None
+    """Who speaks when, as far as one can tell inside this segment: `A`, `B`, … in order of appearance."""
+    quality: Annotation | None = None
+    """Estimated opinion scores: `overall`, `signal`, `background`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A labeller's answer to one question."""
+
+    task: LabelTask
+    annotation: Annotation | None
+    """None: it was asked, and is not sure."""
+    reason: str | None = None
+    """Why there is no label, where a gate refused one: a name from `voxmill.manifests.reasons`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What one labeller says of one segment. All opinions are kept; `Labels` are what is made of them."""
+
+    segment_id: str
+    labeller: str
+    findings: tuple[Finding, ...]
+    """One per task that it was asked. A task that is absent was not: it does not apply here."""
+    rejection: Rejection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One video frame of a segment, as a JPEG in the file that its `Pictures` name."""
+
+    position: int
+    """Sample of the recording at which it is to be seen."""
+    width: int
+    height: int
+    offset: int
+    """Of its first byte in the file."""
+    num_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """What is to be seen during one segment, in order of time. `pictures == ()`: looked, and the video shows nothing there.
+
+    A rejection says why there are none; the segment and its sound are not concerned.
+    """
+
+    segment_id: str
+    pictures: tuple[Picture, ...] = ()
+    file: str | None = None
+    """URI of the JPEGs, one after the other: relative to the run. Named by its content."""
+    rejection: Rejection | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from voxmill.manifests import records
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised by one when a record changes; `MIGRATIONS` then says how an older table becomes a newer one."""
 
 MIGRATIONS: dict[tuple[str, int], Callable[[pa.Table], pa.Table]] = {}
@@ -92,7 +92,7 @@ def record_types() -> list[type]:
     """Every record type that is written to a file of its own."""
     return [
         records.Item, records.Recording, records.Segment, records.Hypothesis,
-        records.Consensus, records.Labels, records.Selection, records.Unit,
+        records.Consensus, records.Labels, records.Pictures, records.Selection, records.Unit,
     ]  # fmt: skip
 
 
@@ -154,8 +154,10 @@ def _builder(hint: Any) -> Callable[[Any], Any]:
         return lambda value: tuple(map(each, value))
     if is_dataclass(inner):
         hints = get_type_hints(inner)
-        parts = [(f.name, _builder(hints[f.name])) for f in fields(inner)]
-        return lambda value: inner(**{name: build(value[name]) for name, build in parts})  # type: ignore[operator]
+        parts = [(f.name, _builder(hints[f.name]), f.default is not MISSING) for f in fields(inner)]
+        return lambda value: inner(  # type: ignore[operator]
+            **{name: build(value[name]) for name, build, has_default in parts if not has_default or name in value}
+        )
     return _same
 
 
@@ -164,12 +166,26 @@ def _same(value: Any) -> Any:
 
 
 def from_plain(row: dict[str, Any], record: type[Record]) -> Record:
-    """The inverse of `plain`. Raises KeyError on a missing field."""
+    """The inverse of `plain`. A field that came later takes its default. Raises KeyError where one without a default is missing."""
     result: Record = _builder(record)(row)  # type: ignore[arg-type]
     return result
 
 
+def with_defaults(record: type) -> Callable[[pa.Table], pa.Table]:
+    """A migration for a version that only added fields: they take their defaults. Columns beside the record's stay."""
+
+    def fill(table: pa.Table) -> pa.Table:
+        filled = to_table((from_plain(row, record) for row in table.to_pylist()), record)
+        for name in set(table.column_names) - set(filled.column_names):
+            filled = filled.append_column(name, table[name])
+        return filled
+
+    return fill
+
+
+MIGRATIONS.update({("Segment", 1): with_defaults(records.Segment), ("Labels", 1): with_defaults(records.Labels)})
+
 __all__: Sequence[str] = (
     "SCHEMA_VERSION", "SchemaError", "check_schema", "check_version", "from_plain", "from_table",
-    "migrate", "plain", "record_types", "schema_of", "to_table",
+    "migrate", "plain", "record_types", "schema_of", "to_table", "with_defaults",
 )  # fmt: skip

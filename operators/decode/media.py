@@ -78,6 +78,13 @@ def open_bytes(uri: str) -> IO[bytes]:
 @contextmanager
 def open_media(uri: str) -> Iterator[Media]:
     """Raises Undecodable; errors of the storage (OSError and the file system's own) pass."""
+    with open_container(uri) as (container, size):
+        yield Media(container, _audio_stream(container), size)
+
+
+@contextmanager
+def open_container(uri: str) -> Iterator[tuple[InputContainer, int]]:
+    """The file with all its streams, and its size in bytes. Raises as `open_media`."""
     with open_bytes(uri) as raw:
         head = raw.read(16)
         if not head:
@@ -97,7 +104,7 @@ def open_media(uri: str) -> Iterator[Media]:
             known = head.startswith(MAGIC) or head[4:8] == b"ftyp"
             raise Undecodable("decode.corrupt" if known else "decode.not_audio", _words(error)) from error
         with container:
-            yield Media(container, _audio_stream(container), size)
+            yield container, size
 
 
 def _audio_stream(container: InputContainer) -> AudioStream:

@@ -1,0 +1,111 @@
+"""The stage `frames`: some pictures of every segment, as JPEGs in one file for each stretch of a recording.
+
+The records refer to the pictures by file, place and digest. Whatever is wrong with the video is an outcome of this stage alone: the
+sound goes on. Without this stage in the config no video stream is ever opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import Field
+
+from voxmill.manifests.commit import commit_bytes
+from voxmill.manifests.reasons import reject
+from voxmill.manifests.records import SAMPLE_RATE, Picture, Pictures, Segment
+from voxmill.manifests.settings import Settings
+from voxmill.operators.decode.media import Undecodable
+from voxmill.operators.frames.video import Unwatchable, Video, jpeg, open_video, shown
+from voxmill.operators.work import Work
+
+
+class FramesConfig(Settings):
+    per_segment: int = Field(default=8, ge=1, le=1000)
+    """Pictures of a segment, spread evenly over it; with `fps` on, the most there may be."""
+    fps: float | None = Field(default=None, gt=0, le=100)
+    """Pictures a second instead (1/s)."""
+    size: int = Field(default=224, ge=16, le=4096)
+    """Shorter side of a stored picture (pixels); smaller ones stay as they are. 224 is what CLIP looks at."""
+    quality: int = Field(default=3, ge=2, le=31)
+    """Of the JPEG, as libavcodec counts: 2 is best, 31 worst."""
+    max_pixels: int = Field(default=7680 * 4320, ge=1)
+    """A video with larger pictures is `frames.too_large`: it bounds a worker's memory (6 bytes a pixel)."""
+
+
+@dataclass(slots=True)
+class _File:
+    """JPEGs one after the other, and where each segment's lie."""
+
+    blobs: list[bytes] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, blob: bytes) -> int:
+        offset = self.size
+        self.blobs.append(blob)
+        self.size += len(blob)
+        return offset
+
+
+class TakePictures:
+    """One `Pictures` for each segment, in order. Recordings are opened once for each stretch of neighbouring segments."""
+
+    def __init__(self, config: FramesConfig, folder: str) -> None:
+        """`folder`: where the files of JPEGs go, named by their sha256."""
+        self.config, self.folder = config, folder
+
+    def __call__(self, work: Work) -> list[Pictures]:
+        by_segment: dict[str, Pictures] = {}
+        stretches: dict[str, list[Segment]] = {}
+        for segment in work.segments:
+            stretches.setdefault(segment.recording_id, []).append(segment)
+        for recording_id, segments in stretches.items():
+            audio = work.recording(recording_id).audio
+            if audio is None:
+                raise ValueError(f"recording {recording_id} has no audio")
+            by_segment |= {row.segment_id: row for row in self._stretch(audio, segments)}
+        return [by_segment[segment.id] for segment in work.segments]
+
+    def _stretch(self, uri: str, segments: Sequence[Segment]) -> list[Pictures]:
+        try:
+            with open_video(uri, self.config.max_pixels) as video:
+                return list(self._take(video, segments))
+        except (Unwatchable, Undecodable) as error:
+            reason = error.reason if isinstance(error, Unwatchable) else "frames.corrupt"
+            return [Pictures(segment.id, rejection=reject(reason, error.detail)) for segment in segments]
+
+    def _take(self, video: Video, segments: Sequence[Segment]) -> Iterator[Pictures]:
+        wanted = sorted((position, segment.id) for segment in segments for position in self._positions(segment))
+        found: dict[str, list[Picture]] = {segment.id: [] for segment in segments}
+        file = _File()
+        last: tuple[int, Picture] | None = None
+        for index, frame in shown(video, [position / SAMPLE_RATE for position, _ in wanted]):
+            position, key = wanted[index]
+            if last is not None and last[0] == id(frame) and found[key] and found[key][-1] == last[1]:
+                continue  # a slow video shows the same picture at two moments of a segment: once is enough
+            blob, width, height = jpeg(frame, self.config.size, self.config.quality)
+            picture = Picture(position, width, height, file.add(blob), len(blob), hashlib.sha256(blob).hexdigest())
+            found[key].append(picture)
+            last = id(frame), picture
+        uri = self._commit(file) if file.size else None
+        for segment in segments:
+            if found[segment.id]:
+                yield Pictures(segment.id, tuple(found[segment.id]), uri)
+            elif video.failures:
+                yield Pictures(segment.id, rejection=reject("frames.corrupt", f"nothing to see, {video.failures} errors"))
+            else:
+                yield Pictures(segment.id)
+
+    def _positions(self, segment: Segment) -> list[int]:
+        """Samples of the recording: the middles of equal parts of the segment."""
+        count = self.config.per_segment
+        if self.config.fps is not None:
+            count = max(1, min(count, int(segment.seconds * self.config.fps)))
+        return [segment.start + (2 * index + 1) * segment.num_samples // (2 * count) for index in range(count)]
+
+    def _commit(self, file: _File) -> str:
+        blob = b"".join(file.blobs)
+        uri = f"{self.folder.rstrip('/')}/{hashlib.sha256(blob).hexdigest()}.mjpeg"
+        commit_bytes(uri, blob)
+        return uri

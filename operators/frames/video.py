@@ -1,0 +1,184 @@
+"""Moments of a recording to the pictures that a player would show at them: decoded in one pass, one picture in memory.
+
+Here time stamps are trusted, other than for sound: where they lie, another moment is seen, and nothing else goes wrong. The sound's
+first time stamp is the recording's sample 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+
+import av
+import av.error
+from av.codec.context import Flags
+from av.container import InputContainer
+from av.stream import Discard, Disposition
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from voxmill.operators.decode.media import open_container
+
+SLACK = 1.0
+"""Seconds by which the first picture may come late, and the last one may be stretched."""
+
+FAR = 10.0
+"""Seconds to the first moment from which on libavformat seeks."""
+
+MOST_PER_SECOND = 1000
+"""More decoded pictures than this for each second that passes is no video, and decoding stops."""
+
+
+class Unwatchable(Exception):
+    """The file shows nothing; `reason` is one of `frames.*`."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, detail
+
+
+@dataclass(slots=True)
+class Video:
+    """An open file and its moving pictures: the stream that libavformat calls best."""
+
+    container: InputContainer
+    stream: VideoStream
+    origin: float
+    """Time stamp of the recording's first sample (s)."""
+    failures: int = 0
+    """How often decoding or reading has failed so far."""
+
+    @property
+    def codec(self) -> VideoCodecContext:
+        return self.stream.codec_context
+
+
+@contextmanager
+def open_video(uri: str, max_pixels: int) -> Iterator[Video]:
+    """Raises Unwatchable, and Undecodable where the file is no media at all; errors of the storage pass."""
+    with open_container(uri) as (container, _):
+        stream = _moving(container)
+        size = stream.codec_context.width * stream.codec_context.height
+        if size > max_pixels:
+            raise Unwatchable("frames.too_large", f"{stream.codec_context.width}x{stream.codec_context.height}")
+        for other in container.streams:
+            other.discard = Discard.default if other is stream else Discard.all
+        stream.codec_context.thread_count = 1
+        stream.codec_context.options = {"max_pixels": str(max_pixels)}  # also where the size changes on the way
+        sound = container.streams.best("audio")
+        started = sound.start_time if sound else None
+        origin = float(started * sound.time_base) if sound and sound.time_base and started is not None else 0.0
+        yield Video(container, stream, origin)
+
+
+def shown(video: Video, moments: Sequence[float]) -> Iterator[tuple[int, VideoFrame]]:
+    """(index, picture) of the moments (s, ascending, from the first sample on) at which there is something to see."""
+    if not moments:
+        return
+    pictures, at = _from(video, moments[0]), 0
+    held: tuple[float, VideoFrame] | None = None
+    for time, frame in pictures:
+        if held is None:
+            while at < len(moments) and moments[at] < time - SLACK:
+                at += 1
+            held = time, frame
+        while at < len(moments) and moments[at] < time:
+            yield at, held[1]
+            at += 1
+        held = time, frame
+        if at == len(moments):
+            return
+    if held is not None:
+        lasts = float(held[1].duration * held[1].time_base) if held[1].duration and held[1].time_base else 0.0
+        while at < len(moments) and moments[at] <= held[0] + lasts + SLACK:
+            yield at, held[1]
+            at += 1
+
+
+def _from(video: Video, moment: float) -> Iterator[tuple[float, VideoFrame]]:
+    """Pictures with their times, from before a moment on where that can be had without decoding all that comes earlier."""
+    if moment > FAR and video.stream.time_base:
+        try:
+            video.container.seek(int((moment + video.origin) / video.stream.time_base), stream=video.stream)
+            sought = _decoded(video)
+            first = next(sought, None)
+            if first is not None and first[0] <= moment:
+                yield from chain([first], sought)
+                return
+            video.container.seek(0)
+        except av.error.FFmpegError:
+            video.failures += 1
+        video.codec.flush_buffers()
+    yield from _decoded(video)
+
+
+def _decoded(video: Video) -> Iterator[tuple[float, VideoFrame]]:
+    """Every picture that can be decoded; what cannot is counted. Ends where the file cannot be read further."""
+    count, begin = 0, None
+    packets = video.container.demux(video.stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.error.FFmpegError:
+            video.failures += 1
+            return
+        if packet is None:
+            return
+        try:
+            frames = video.codec.decode(packet if packet.size else None)
+        except av.error.FFmpegError:
+            video.failures += 1
+            continue
+        for frame in frames:
+            if frame.pts is None or frame.time_base is None:
+                continue
+            time, count = float(frame.pts * frame.time_base) - video.origin, count + 1
+            begin = time if begin is None else begin
+            if count > MOST_PER_SECOND * (time - begin + 1):
+                video.failures += 1
+                return
+            yield time, frame
+
+
+def jpeg(frame: VideoFrame, size: int, quality: int) -> tuple[bytes, int, int]:
+    """(JPEG, width, height): the shorter side `size` pixels, or less where the picture is smaller; never longer than four to one.
+
+    `quality` is libavcodec's: 2 is best, 31 worst. The same picture gives the same bytes with one version of the library.
+    """
+    width, height = fitted(frame.width, frame.height, size)
+    picture = frame.reformat(width, height, format="yuvj420p", interpolation="AREA", dst_color_range="JPEG")
+    encoder = av.CodecContext.create("mjpeg", "w")
+    assert isinstance(encoder, VideoCodecContext)
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"
+    encoder.time_base, encoder.thread_count = frame.time_base, 1
+    encoder.flags |= Flags.qscale | Flags.bitexact
+    encoder.global_quality = quality * 118  # FF_QP2LAMBDA
+    picture.pts = 0
+    blob = b"".join(bytes(packet) for packet in [*encoder.encode(picture), *encoder.encode(None)])
+    return blob, width, height
+
+
+def fitted(width: int, height: int, size: int) -> tuple[int, int]:
+    """Even sides, as JPEG's quarter-size colour wants.
+
+    >>> fitted(1280, 720, 224), fitted(64, 48, 224), fitted(9000, 100, 224)
+    ((398, 224), (64, 48), (400, 100))
+    """
+    scale = min(1.0, size / min(width, height))
+    short = min(width, height) * scale
+    return tuple(max(2, round(min(side * scale, 4 * short) / 2) * 2) for side in (width, height))  # type: ignore[return-value]
+
+
+def _moving(container: InputContainer) -> VideoStream:
+    """Raises Unwatchable. A cover picture is a video stream to libavformat, and none to us."""
+    stream = container.streams.best("video")
+    still = [s for s in container.streams.video if s.disposition & Disposition.attached_pic]
+    if not isinstance(stream, VideoStream) or stream in still:
+        what = "a cover picture only" if still else f"no video stream in {container.format.name}"
+        raise Unwatchable("frames.no_video", what)
+    if stream.codec_context is None:
+        raise Unwatchable("frames.no_video", f"no decoder for the video stream in {container.format.name}")
+    return stream
