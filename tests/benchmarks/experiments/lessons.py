@@ -1,0 +1,130 @@
+"""What a training learns of a corpus: a list of values that say everything, and the project's own loader over them.
+
+Whatever an arm does to its data (pseudo-labels instead of truth, labels withheld, shuffled guides, a subset) is done to this list. So
+the list's digest, with the corpus's hash, stands for the data in the key of a result.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from benchmarks.experiments.corpus import FBANK, Corpus, Spoken
+from voxmill.manifests.ids import digest
+from voxmill.manifests.records import SAMPLE_RATE, Bandwidth, Labels
+from voxmill.models.augment import spec_augment
+from voxmill.models.batch import Batch, Example, collate
+from voxmill.models.conformer import num_subsampled
+from voxmill.models.data import DataConfig, Loader, Position
+from voxmill.models.examples import ExampleConfig, Unusable
+from voxmill.models.features import statistics
+from voxmill.models.plan import Place, PlanConfig, Planned, Planner, cut_batches
+from voxmill.models.seeds import seeded
+from voxmill.models.targets import TargetsConfig, Utterance, make_target
+from voxmill.models.tokens import Tokens
+
+Pictures = Mapping[str, Tensor]
+"""Embeddings of video frames by name, each of shape (F, C)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One utterance of a corpus, and what is learnt of it. A value: it prints as all that it is."""
+
+    key: str
+    """Of the corpus: whose sound."""
+    utterance: Utterance
+    """Text and labels; None where an arm does without."""
+    bandwidth: Bandwidth = "wide"
+    """The guide of S-MoE."""
+    weight: float = 1.0
+    picture: str | None = None
+    """Which of the pictures is seen."""
+
+
+def lesson(spoken: Spoken) -> Lesson:
+    """The truth, without any label but the words."""
+    return Lesson(spoken.key, Utterance(spoken.text, Labels(spoken.key)), "narrow" if spoken.room.narrow else "wide")
+
+
+def digest_of(lessons: Iterable[Lesson]) -> str:
+    return digest(repr(one) for one in lessons)
+
+
+class LessonLoader(Loader):
+    """`models.data.Loader`, with a list of lessons in the place of shards: the same order, batches and exact resume."""
+
+    def __init__(
+        self, corpus: Corpus, lessons: Sequence[Lesson], tokens: Tokens, config: DataConfig, pictures: Pictures | None = None
+    ) -> None:
+        self.config, self.rank, self.world = config, 0, 1
+        self._planner = _LessonPlanner(corpus, lessons, config.plan)
+        self._reader = _LessonReader(corpus, lessons, tokens, config, pictures or {})  # type: ignore[assignment]
+        self.position = Position()
+        self.skipped: Counter[str] = Counter()
+
+
+class _LessonPlanner(Planner):
+    def __init__(self, corpus: Corpus, lessons: Sequence[Lesson], config: PlanConfig) -> None:
+        self.config = config
+        self.root = corpus.name
+        samples = int(FBANK.shift_ms * SAMPLE_RATE / 1000)
+        self._all = [Place(one.key, corpus.frames(one.key) * samples, one.weight, "high") for one in lessons]
+        if len({one.key for one in lessons}) != len(lessons):
+            raise ValueError("two lessons of one training are about the same utterance")
+
+    def epoch(self, epoch: int) -> Iterator[Planned]:
+        places = [self._all[i] for i in self._order("samples", len(self._all), epoch)]
+        batches = list(cut_batches(places, self.config))
+        for index, position in enumerate(self._order("batches", len(batches), epoch)):
+            yield Planned(epoch, index, batches[position], {})
+
+
+class _LessonReader:
+    """`models.examples.ExampleReader`, without waveforms: of its augmentation only the masks on features are left."""
+
+    def __init__(
+        self, corpus: Corpus, lessons: Sequence[Lesson], tokens: Tokens, config: DataConfig, pictures: Pictures
+    ) -> None:
+        self.corpus, self.tokens, self.config, self.pictures = corpus, tokens, config.example, pictures
+        self.lessons = {one.key: one for one in lessons}
+
+    def __call__(self, place: Place, epoch: int) -> Example:
+        one = self.lessons[place.key]
+        generator = seeded(self.config.seed, "lesson", epoch, place.key)
+        target = make_target(one.utterance, self.tokens, self.config.targets, generator)
+        feature_TM = self.corpus.features(one.key)
+        if not target.teaches:
+            raise Unusable("no_label")
+        if target.ctc is not None and len(target.ctc) > num_subsampled(len(feature_TM)):
+            raise Unusable("text_too_long")
+        if self.config.augment is not None and self.config.augment.spec is not None:
+            feature_TM = spec_augment(feature_TM, self.config.augment.spec, generator)
+        seen = None if one.picture is None else self.pictures[one.picture]
+        return Example(one.key, feature_TM, one.bandwidth, target, one.weight, seen)
+
+
+def plain_batches(
+    corpus: Corpus, lessons: Sequence[Lesson], tokens: Tokens, targets: TargetsConfig, pictures: Pictures | None = None
+) -> Iterator[Batch]:
+    """Everything of the list, unaugmented, by length, 32 at a time, every task of an utterance active that is labelled."""
+    plain = DataConfig(example=ExampleConfig(targets=targets.model_copy(update={"deactivate": 0.0}), augment=None))
+    reader = _LessonReader(corpus, lessons, tokens, plain, pictures or {})
+    order = sorted(lessons, key=lambda one: (corpus.frames(one.key), one.key))
+    for start in range(0, len(order), 32):
+        yield collate([reader(Place(one.key, 0, 1.0, "high"), 0) for one in order[start : start + 32]], tokens)
+
+
+def feature_statistics(corpus: Corpus) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of each band over the training split, shape (40,) each: equal for every arm."""
+    mean_M, std_M = statistics(corpus.features(one.key) for one in corpus.split("train"))
+    return mean_M, std_M
+
+
+def stacked(pictures: Pictures) -> str:
+    """A digest of pictures, for a job that sees some."""
+    return digest(f"{name} {torch.round(one.double(), decimals=4).tolist()}" for name, one in sorted(pictures.items()))
