@@ -100,7 +100,7 @@ def slug(licence: str) -> str:
 
 
 def estimated_bytes(entry: Entry) -> int:
-    return int(entry.num_samples * BYTES_PER_SAMPLE) + BYTES_PER_ENTRY
+    return int(entry.num_samples * BYTES_PER_SAMPLE) + BYTES_PER_ENTRY + entry.picture_bytes
 
 
 def _place(entry: Entry) -> tuple[int, int, int, int, str]:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from voxmill.manifests.commit import locate
 from voxmill.sharding import flac
 from voxmill.sharding.index import SampleFinder, read_index
+from voxmill.sharding.sample import picture_name
 from voxmill.sharding.sidecar import Member, ShardError, ShardSummary, beside, read_commit, read_members
 
 OnDamage = Callable[[ShardError], None]
@@ -28,6 +29,8 @@ class StoredSample:
     """16 kHz mono, shape (num_samples,)."""
     document: dict[str, Any]
     """The JSON; see `sample.document`."""
+    pictures: tuple[bytes, ...] = ()
+    """JPEGs of what was to be seen, in order of time."""
 
 
 def read_run(root: str, on_damage: OnDamage | None = None) -> Iterator[StoredSample]:
@@ -50,8 +53,9 @@ def read_shard(root: str, name: str, on_damage: OnDamage | None = None) -> Itera
 class SampleReader:
     """Random access by key: two sidecars and two byte ranges are read, never a whole tar."""
 
-    def __init__(self, root: str) -> None:
-        self._finder = SampleFinder(root)
+    def __init__(self, root: str, *, pictures: bool = True) -> None:
+        """Without `pictures` those of a sample are left where they are."""
+        self._finder, self._pictures = SampleFinder(root), pictures
 
     def __getitem__(self, key: str) -> StoredSample:
         """Raises KeyError, ShardError."""
@@ -61,14 +65,23 @@ class SampleReader:
         try:
             sound = fs.cat_file(path, start=row.flac_offset, end=row.flac_offset + row.flac_size)
             words = fs.cat_file(path, start=row.json_offset, end=row.json_offset + row.json_size)
+            wanted = row.pictures if self._pictures else ()
+            seen = [fs.cat_file(path, start=place.offset, end=place.offset + place.size) for place in wanted]
         except FileNotFoundError:
             raise ShardError(file, "missing, though the shard is committed") from None
-        _check(file, row, sound, words)
-        return StoredSample(row.key, flac.decode(sound), json.loads(words))
+        _check(file, row, sound, words, seen)
+        return StoredSample(row.key, flac.decode(sound), json.loads(words), tuple(seen))
 
 
 def raw_samples(root: str, shard: ShardSummary, on_damage: OnDamage | None = None) -> Iterator[tuple[Member, bytes, bytes]]:
     """(row, FLAC bytes, JSON bytes) of every sample of a shard, checked and not decoded. Raises ShardError, as `read_run`."""
+    for row, sound, words, _ in _raw(root, shard, on_damage, pictures=False):
+        yield row, sound, words
+
+
+def _raw(
+    root: str, shard: ShardSummary, on_damage: OnDamage | None, *, pictures: bool
+) -> Iterator[tuple[Member, bytes, bytes, list[bytes]]]:
     file = beside(root, shard.tar)
     try:
         rows = read_members(root, shard)
@@ -83,17 +96,18 @@ def raw_samples(root: str, shard: ShardSummary, on_damage: OnDamage | None = Non
     with source:
         for row in rows:
             sound, words = _span(source, row.flac_offset, row.flac_size), _span(source, row.json_offset, row.json_size)
+            seen = [_span(source, place.offset, place.size) for place in row.pictures if pictures]
             try:
-                _check(file, row, sound, words)
+                _check(file, row, sound, words, seen)
             except ShardError as error:
                 _tell(error, on_damage)
             else:
-                yield row, sound, words
+                yield row, sound, words, seen
 
 
 def _samples(root: str, shard: ShardSummary, on_damage: OnDamage | None) -> Iterator[StoredSample]:
-    for row, sound, words in raw_samples(root, shard, on_damage):
-        yield StoredSample(row.key, flac.decode(sound), json.loads(words))
+    for row, sound, words, seen in _raw(root, shard, on_damage, pictures=True):
+        yield StoredSample(row.key, flac.decode(sound), json.loads(words), tuple(seen))
 
 
 def _span(source: Any, offset: int, size: int) -> bytes:
@@ -102,15 +116,21 @@ def _span(source: Any, offset: int, size: int) -> bytes:
     return blob
 
 
-def _check(file: str, row: Member, sound: bytes, words: bytes) -> None:
-    for blob, size, sha256, suffix in (
-        (sound, row.flac_size, row.audio_sha256, "flac"),
-        (words, row.json_size, row.json_sha256, "json"),
+def _check(file: str, row: Member, sound: bytes, words: bytes, seen: Sequence[bytes]) -> None:
+    """`seen` are the pictures that were read: all of them, or none."""
+    pictures = [
+        (blob, place.size, place.sha256, picture_name(row.key, i))
+        for i, (blob, place) in enumerate(zip(seen, row.pictures, strict=False))
+    ]
+    for blob, size, sha256, name in (
+        (sound, row.flac_size, row.audio_sha256, f"{row.key}.flac"),
+        (words, row.json_size, row.json_sha256, f"{row.key}.json"),
+        *pictures,
     ):
         if len(blob) != size:
-            raise ShardError(file, f"cut short: {row.key}.{suffix} has {len(blob)} of {size} bytes")
+            raise ShardError(file, f"cut short: {name} has {len(blob)} of {size} bytes")
         if hashlib.sha256(blob).hexdigest() != sha256:
-            raise ShardError(file, f"damaged: {row.key}.{suffix} differs from its digest in the sidecar")
+            raise ShardError(file, f"damaged: {name} differs from its digest in the sidecar")
 
 
 def _tell(error: ShardError, on_damage: OnDamage | None) -> None:

@@ -1,4 +1,7 @@
-"""What goes into a shard: one kept segment, with everything that is known of it, as two files `<key>.flac` and `<key>.json`."""
+"""What goes into a shard: one kept segment, with everything that is known of it, as the files `<key>.flac` and `<key>.json`.
+
+Where the source is a video and its frames were taken, `<key>.000.jpg`, `<key>.001.jpg`, … follow.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,20 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from voxmill.manifests.records import SAMPLE_RATE, Consensus, Hypothesis, Labels, Recording, Segment, Selection
+from voxmill.manifests.records import (
+    SAMPLE_RATE,
+    Consensus,
+    Hypothesis,
+    Labels,
+    Picture,
+    Pictures,
+    Recording,
+    Segment,
+    Selection,
+)
 from voxmill.manifests.schema import SCHEMA_VERSION, plain
 
-PACKER = "1"
+PACKER = "2"
 """Version of everything in this folder that decides bytes: the plan, the JSON, the FLAC settings, the tar headers."""
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,90}")
@@ -34,6 +47,8 @@ class Entry:
     """Position of the recording in its unit."""
     generation: int
     """Which `voxmill run` brought the unit."""
+    picture_bytes: int = 0
+    """Of all its video frames."""
 
     def __post_init__(self) -> None:
         if not _KEY.fullmatch(self.key):
@@ -53,11 +68,13 @@ class Sample:
     unit: int
     order: int
     generation: int
+    pictures: Pictures | None = None
+    """What is to be seen; None where nobody looked."""
 
     def __post_init__(self) -> None:
         key = self.segment.id
         about = [h.segment_id for h in self.hypotheses] + [self.consensus.segment_id, self.selection.segment_id]
-        about += [self.labels.segment_id] if self.labels else []
+        about += [one.segment_id for one in (self.labels, self.pictures) if one]
         if strangers := set(about) - {key}:
             raise ValueError(f"sample {key} was given records of other segments: {sorted(strangers)}")
         if self.segment.recording_id != self.recording.id:
@@ -75,10 +92,16 @@ class Sample:
         return None if self.selection.tier == "unlabelled" else self.consensus.text
 
     @property
+    def seen(self) -> tuple[Picture, ...] | None:
+        """The video frames to pack. None: not known; empty: looked, and there is nothing to see."""
+        return None if self.pictures is None or self.pictures.rejection else self.pictures.pictures
+
+    @property
     def entry(self) -> Entry:
         return Entry(
             self.key, self.recording.id, self.segment.start, self.segment.num_samples, self.selection.split,
             self.recording.licence.name, self.unit, self.order, self.generation,
+            sum(picture.num_bytes for picture in self.seen or ()),
         )  # fmt: skip
 
 
@@ -119,7 +142,20 @@ def document(sample: Sample) -> dict[str, Any]:
         "consensus": plain(sample.consensus),
         "labels": plain(sample.labels) if sample.labels else None,
         "selection": plain(sample.selection),
+        "pictures": _pictures(sample),
     }
+
+
+def picture_name(key: str, index: int) -> str:
+    """Of the tar member that is the sample's `index`-th video frame; `webdataset` calls it by what follows the first dot."""
+    return f"{key}.{index:03d}.jpg"
+
+
+def _pictures(sample: Sample) -> list[dict[str, Any]] | None:
+    """In the order of the members; the place in a file of the run is none of a shard's business."""
+    if sample.seen is None:
+        return None
+    return [{k: v for k, v in plain(picture).items() if k != "offset"} for picture in sample.seen]
 
 
 def document_bytes(sample: Sample) -> bytes:

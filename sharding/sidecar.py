@@ -19,6 +19,7 @@ from voxmill.manifests.commit import locate
 from voxmill.manifests.parquet import table_bytes
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.manifests.schema import (
+    MIGRATIONS,
     SCHEMA_VERSION,
     SchemaError,
     check_version,
@@ -27,11 +28,21 @@ from voxmill.manifests.schema import (
     migrate,
     plain,
     to_table,
+    with_defaults,
 )
 from voxmill.sharding.layout import SHARD_NAME
 from voxmill.sharding.sample import PACKER
 
 PACK_AGAIN = "delete the shard's .json and run the same `voxmill run` again: it rebuilds this shard and leaves the others alone"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file in a tar."""
+
+    offset: int
+    size: int
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,13 @@ class Member:
     audio_sha256: str
     """Of the FLAC bytes."""
     json_sha256: str
+    num_pictures: int | None = None
+    """Video frames; null where nobody looked, or where there is no video."""
+    pictures: tuple[Place, ...] = ()
+    """Where they lie, in order."""
+
+
+MIGRATIONS["Member", 1] = with_defaults(Member)
 
 
 @dataclass(frozen=True, slots=True)

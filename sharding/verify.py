@@ -19,9 +19,11 @@ from voxmill.manifests.commit import locate
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.manifests.schema import SchemaError
 from voxmill.sharding.layout import bucket_of_key, slug
+from voxmill.sharding.sample import picture_name
 from voxmill.sharding.sidecar import (
     PACK_AGAIN,
     Member,
+    Place,
     ShardError,
     ShardSummary,
     beside,
@@ -134,7 +136,7 @@ def _check_counts(root: str, shard: ShardSummary, rows: list[Member]) -> Iterato
 def _check_tar(root: str, shard: ShardSummary, rows: list[Member], verdict: Verdict) -> Iterator[Problem]:
     """One pass over the bytes: the digest of the whole, and every member against its row."""
     file = beside(root, shard.tar)
-    want = {f"{row.key}.flac": row for row in rows} | {f"{row.key}.json": row for row in rows}
+    want = {name: (row, place) for row in rows for name, place in _files(row)}
     names: list[str] = []
     fs, path = locate(file)
     try:
@@ -147,7 +149,7 @@ def _check_tar(root: str, shard: ShardSummary, rows: list[Member], verdict: Verd
                     blob = body.read() if body else b""
                     if info.name not in want:
                         yield Problem("extra", file, f"member {info.name} has no row in the sidecar")
-                    elif fault := _member_fault(info, blob, want[info.name]):
+                    elif fault := _member_fault(info, blob, *want[info.name]):
                         yield Problem("damaged", file, f"{info.name}: {fault}")
             source.drain()
     except FileNotFoundError:
@@ -167,19 +169,29 @@ def _check_tar(root: str, shard: ShardSummary, rows: list[Member], verdict: Verd
             yield Problem("twice", file, f"member {name} is there {times} times")
 
 
-def _member_fault(info: tarfile.TarInfo, blob: bytes, row: Member) -> str | None:
-    sound = info.name.endswith(".flac")
-    offset, size = (row.flac_offset, row.flac_size) if sound else (row.json_offset, row.json_size)
-    if (info.offset_data, info.size) != (offset, size):
-        return f"lies at {info.offset_data}+{info.size}, the sidecar says {offset}+{size}"
-    if hashlib.sha256(blob).hexdigest() != (row.audio_sha256 if sound else row.json_sha256):
+def _files(row: Member) -> Iterator[tuple[str, Place]]:
+    """The tar members of a sample, and where the sidecar says that they lie."""
+    yield f"{row.key}.flac", Place(row.flac_offset, row.flac_size, row.audio_sha256)
+    yield f"{row.key}.json", Place(row.json_offset, row.json_size, row.json_sha256)
+    for index, place in enumerate(row.pictures):
+        yield picture_name(row.key, index), place
+
+
+def _member_fault(info: tarfile.TarInfo, blob: bytes, row: Member, place: Place) -> str | None:
+    if (info.offset_data, info.size) != (place.offset, place.size):
+        return f"lies at {info.offset_data}+{info.size}, the sidecar says {place.offset}+{place.size}"
+    if hashlib.sha256(blob).hexdigest() != place.sha256:
         return "its digest differs from the sidecar's"
-    if sound:
+    if info.name.endswith(".jpg"):
+        return None if blob.startswith(b"\xff\xd8") and blob.endswith(b"\xff\xd9") else "is no JPEG"
+    if info.name.endswith(".flac"):
         head = soundfile.info(io.BytesIO(blob))
         return None if (head.frames, head.samplerate, head.channels) == (row.num_samples, SAMPLE_RATE, 1) else f"holds {head}"
     words = json.loads(blob)
-    facts = (words["key"], words["num_samples"], words["text"], words["split"], words["licence"]["name"])
-    wanted = (row.key, row.num_samples, row.text, row.split, row.licence)
+    seen = None if words.get("pictures") is None else [picture["sha256"] for picture in words["pictures"]]
+    facts = (words["key"], words["num_samples"], words["text"], words["split"], words["licence"]["name"], seen)
+    placed = None if row.num_pictures is None else [one.sha256 for one in row.pictures]
+    wanted = (row.key, row.num_samples, row.text, row.split, row.licence, placed)
     return None if facts == wanted else f"says {facts}, the sidecar {wanted}"
 
 

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from voxmill.manifests.commit import commit_bytes, commit_file, locate, remove, staged, sweep
-from voxmill.manifests.records import SAMPLE_RATE, Recording
+from voxmill.manifests.records import SAMPLE_RATE, Pictures, Recording
 from voxmill.sharding import flac
 from voxmill.sharding.layout import ShardPlan
-from voxmill.sharding.sample import Entry, Sample, document_bytes
+from voxmill.sharding.sample import Entry, Sample, document_bytes, picture_name
 from voxmill.sharding.sidecar import (
     Member,
+    Place,
     ShardError,
     ShardSummary,
     beside,
@@ -28,6 +29,9 @@ from voxmill.sharding.tarball import TarSink
 
 ReadAudio = Callable[[Recording, int, int], flac.Audio]
 """(recording, start, num_samples) -> exactly these samples at 16 kHz, shape (num_samples,)."""
+
+ReadPictures = Callable[[Pictures], Sequence[bytes]]
+"""The bytes of each of a segment's pictures, in order."""
 
 MAX_RUN = 600 * SAMPLE_RATE
 """Samples of one recording that are decoded at once: bounds a worker's memory (38 MB of float32)."""
@@ -42,17 +46,20 @@ class Packed:
     """False where the committed shard was up to date and nothing was read or written."""
 
 
-def pack_shard(plan: ShardPlan, samples: Iterable[Sample], read_audio: ReadAudio, root: str) -> Packed:
+def pack_shard(
+    plan: ShardPlan, samples: Iterable[Sample], read_audio: ReadAudio, root: str, read_pictures: ReadPictures | None = None
+) -> Packed:
     """Writes one shard under `root`, a folder or an fsspec URL.
 
     `samples` may come in any order and may hold samples of other shards; it is not touched where nothing is to be done.
-    Raises ValueError where a planned sample is missing or its audio has another length.
+    `read_pictures` is needed where one has any. Raises ValueError where a planned sample is missing, its audio has another
+    length, or a picture differs from its digest.
     """
     if old := up_to_date(plan, root):
         return Packed(old, fresh=False)
     sweep(root, plan.name)
     remove(beside(root, f"{plan.name}.json"))  # first: from here on the shard does not exist
-    members, tar = _write_tar(plan, _by_key(plan, samples), read_audio, root)
+    members, tar = _write_tar(plan, _by_key(plan, samples), read_audio, read_pictures, root)
     rows = members_document(members)
     commit_bytes(beside(root, f"{plan.name}.parquet"), rows, replace=True)
     num_samples = sum(entry.num_samples for entry in plan.entries)
@@ -122,7 +129,9 @@ def _by_key(plan: ShardPlan, samples: Iterable[Sample]) -> dict[str, Sample]:
     return found
 
 
-def _write_tar(plan: ShardPlan, samples: dict[str, Sample], read_audio: ReadAudio, root: str) -> tuple[list[Member], TarSink]:
+def _write_tar(
+    plan: ShardPlan, samples: dict[str, Sample], read_audio: ReadAudio, read_pictures: ReadPictures | None, root: str
+) -> tuple[list[Member], TarSink]:
     members = []
     uri = beside(root, f"{plan.name}.tar")
     with staged(uri) as temp:
@@ -131,7 +140,9 @@ def _write_tar(plan: ShardPlan, samples: dict[str, Sample], read_audio: ReadAudi
                 audio = _read_run(run, samples[run[0].key].recording, read_audio)
                 for entry in run:
                     at = entry.start - run[0].start
-                    members.append(_add(tar, samples[entry.key], audio[at : at + entry.num_samples]))
+                    sample = samples[entry.key]
+                    seen = _read_seen(sample, read_pictures)
+                    members.append(_add(tar, sample, audio[at : at + entry.num_samples], seen))
         commit_file(temp, uri, replace=True)
     return members, tar
 
@@ -157,10 +168,25 @@ def _read_run(run: list[Entry], recording: Recording, read_audio: ReadAudio) -> 
     return audio
 
 
-def _add(tar: TarSink, sample: Sample, audio: flac.Audio) -> Member:
-    """The FLAC first, then the JSON: the order of the members is part of the format."""
+def _read_seen(sample: Sample, read_pictures: ReadPictures | None) -> Sequence[bytes]:
+    if not sample.seen:
+        return ()
+    if sample.pictures is None or read_pictures is None:
+        raise ValueError(f"sample {sample.key} has pictures and nothing to read them with: give `read_pictures`")
+    blobs = read_pictures(sample.pictures)
+    if [hashlib.sha256(blob).hexdigest() for blob in blobs] != [picture.sha256 for picture in sample.seen]:
+        raise ValueError(f"sample {sample.key}: a picture in {sample.pictures.file} differs from its digest")
+    return blobs
+
+
+def _add(tar: TarSink, sample: Sample, audio: flac.Audio, seen: Sequence[bytes]) -> Member:
+    """The FLAC first, then the JSON, then the pictures: the order of the members is part of the format."""
     sound, words = flac.encode(audio), document_bytes(sample)
     flac_offset, json_offset = tar.add(f"{sample.key}.flac", sound), tar.add(f"{sample.key}.json", words)
+    pictures = tuple(
+        Place(tar.add(picture_name(sample.key, index), blob), len(blob), hashlib.sha256(blob).hexdigest())
+        for index, blob in enumerate(seen)
+    )
     return Member(
         key=sample.key,
         segment_id=sample.segment.id,
@@ -180,4 +206,6 @@ def _add(tar: TarSink, sample: Sample, audio: flac.Audio) -> Member:
         json_size=len(words),
         audio_sha256=hashlib.sha256(sound).hexdigest(),
         json_sha256=hashlib.sha256(words).hexdigest(),
+        num_pictures=None if sample.seen is None else len(pictures),
+        pictures=pictures,
     )

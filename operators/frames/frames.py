@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from av.video.frame import VideoFrame
 from pydantic import Field
 
 from voxmill.manifests.commit import commit_bytes
@@ -79,15 +80,15 @@ class TakePictures:
         wanted = sorted((position, segment.id) for segment in segments for position in self._positions(segment))
         found: dict[str, list[Picture]] = {segment.id: [] for segment in segments}
         file = _File()
-        last: tuple[int, Picture] | None = None
+        last: tuple[VideoFrame, Picture] | None = None
         for index, frame in shown(video, [position / SAMPLE_RATE for position, _ in wanted]):
             position, key = wanted[index]
-            if last is not None and last[0] == id(frame) and found[key] and found[key][-1] == last[1]:
+            if last is not None and last[0] is frame and found[key] and found[key][-1] == last[1]:
                 continue  # a slow video shows the same picture at two moments of a segment: once is enough
             blob, width, height = jpeg(frame, self.config.size, self.config.quality)
             picture = Picture(position, width, height, file.add(blob), len(blob), hashlib.sha256(blob).hexdigest())
             found[key].append(picture)
-            last = id(frame), picture
+            last = frame, picture
         uri = self._commit(file) if file.size else None
         for segment in segments:
             if found[segment.id]:

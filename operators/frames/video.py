@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import chain
 
 import av
@@ -153,10 +154,10 @@ def jpeg(frame: VideoFrame, size: int, quality: int) -> tuple[bytes, int, int]:
     encoder = av.CodecContext.create("mjpeg", "w")
     assert isinstance(encoder, VideoCodecContext)
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"
-    encoder.time_base, encoder.thread_count = frame.time_base, 1
+    encoder.time_base, encoder.thread_count = Fraction(1, 25), 1
     encoder.flags |= Flags.qscale | Flags.bitexact
     encoder.global_quality = quality * 118  # FF_QP2LAMBDA
-    picture.pts = 0
+    picture.pts, picture.time_base = 0, Fraction(1, 25)
     blob = b"".join(bytes(packet) for packet in [*encoder.encode(picture), *encoder.encode(None)])
     return blob, width, height
 
