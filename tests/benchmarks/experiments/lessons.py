@@ -44,6 +44,8 @@ class Lesson:
     weight: float = 1.0
     picture: str | None = None
     """Which of the pictures is seen."""
+    task_guide: Literal["transcribe", "translate"] | None = None
+    """The expert of S-MoE's decoder, where an arm does not go by the task; the prompt stays that of the task."""
 
 
 def lesson(spoken: Spoken) -> Lesson:
