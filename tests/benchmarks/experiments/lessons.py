@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -106,6 +107,8 @@ class _LessonReader:
             raise Unusable("text_too_long")
         if self.config.augment is not None and self.config.augment.spec is not None:
             feature_TM = spec_augment(feature_TM, self.config.augment.spec, generator)
+        if one.task_guide is not None:
+            target = replace(target, translates=one.task_guide == "translate")
         seen = None if one.picture is None else self.pictures[one.picture]
         return Example(one.key, feature_TM, one.bandwidth, target, one.weight, seen)
 

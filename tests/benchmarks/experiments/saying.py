@@ -1,5 +1,6 @@
 """What the attention decoder says of many utterances at once: its likeliest token, again and again, until each has come to its end."""
 
+# mypy: allow-untyped-decorators
 from __future__ import annotations
 
 import torch

@@ -52,7 +52,7 @@ class Room:
     snr_db: float | None = None
     """White noise this far below the speech; None: none."""
     narrow: bool = False
-    """Through a telephone: 300 to 3,400 Hz."""
+    """Through a telephone: sampled at 8 kHz in the 8 bits of G.711's mu-law, 300 to 3,400 Hz."""
 
 
 CLEAR = Room()
@@ -88,7 +88,16 @@ def heard_in(room: Room, samples: Pcm, seed: str) -> Pcm:
     if room.snr_db is not None:
         rng = np.random.default_rng(int(digest([seed])[:15], 16))
         samples = noise.add_noise(samples, [(0, len(samples))], noise.white(len(samples), rng), room.snr_db)
-    return noise.band_limit(samples) if room.narrow else samples
+    return _telephoned(samples) if room.narrow else samples
+
+
+def _telephoned(samples: Pcm) -> Pcm:
+    import torch
+
+    from voxmill.models.augment import telephone
+
+    line_S = torch.from_numpy(noise.band_limit(samples).astype(np.float64))
+    return noise.to_pcm(32768.0 * telephone(line_S / 32768.0, mu_law=True).numpy())
 
 
 def _with_length(wave: bytes) -> bytes:
