@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 from voxmill.manifests.commit import NondeterministicError
 from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.schema import SchemaError
 from voxmill.operators.weights import WeightsMissing
 from voxmill.pipeline.config import ConfigError
 from voxmill.pipeline.executor import WorkerDied
+from voxmill.pipeline.faults import StageError
 from voxmill.pipeline.run import RunError
-from voxmill.pipeline.worker import StageError
 from voxmill.sharding.sidecar import ShardError
 
 USER_ERRORS = (
@@ -23,3 +28,16 @@ USER_ERRORS = (
     WorkerDied,
     NondeterministicError,
 )
+
+
+def warn_plainly(say: Callable[[str], None]) -> None:
+    """Warnings of this package are for its user and go to `say`; those of other packages stay as they are."""
+    home, show = str(Path(__file__).resolve().parents[1]), warnings.showwarning
+
+    def shown(message: Warning | str, category: type[Warning], filename: str, lineno: int, *more: Any) -> None:
+        if category is UserWarning and str(Path(filename).resolve()).startswith(home):
+            say(str(message))
+        else:
+            show(message, category, filename, lineno, *more)
+
+    warnings.showwarning = shown  # type: ignore[assignment]

@@ -78,14 +78,13 @@ class Ledger:
         """Takes the last attempt at a unit, or at one item of it, back."""
         remove(self._attempt(stage, unit, item, self.attempts(stage, unit, item)))
 
-    def end(self, stage: Stage, unit: str, item: str, verdict: str) -> None:
-        """Notes how an attempt at one item alone ended: an empty verdict is a success."""
-        commit_bytes(self._beside(stage, unit, f"{item}.verdict"), verdict.encode(), replace=True)
+    def end(self, stage: Stage, unit: str, item: str) -> None:
+        """Notes that an attempt at one item alone ended well."""
+        commit_bytes(self._beside(stage, unit, f"{item}.ended"), b"", replace=True)
 
-    def verdict(self, stage: Stage, unit: str, item: str) -> str | None:
-        """How an item fared alone; None where no attempt at it came to an end."""
-        uri = self._beside(stage, unit, f"{item}.verdict")
-        return read_bytes(uri).decode() if exists(uri) else None
+    def ended(self, stage: Stage, unit: str, item: str) -> bool:
+        """Whether an attempt at an item alone has ended well."""
+        return exists(self._beside(stage, unit, f"{item}.ended"))
 
     def _attempt(self, stage: Stage, unit: str, item: str, number: int) -> str:
         return self._beside(stage, unit, f"{item}.try-{number}" if item else f"try-{number}")

@@ -10,27 +10,22 @@ import os
 import platform
 import resource
 import time
-import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from voxmill.manifests.records import Consensus, Hypothesis, Item, Labels, Recording, Segment, Unit
+from voxmill.manifests.records import Consensus, Hypothesis, Item, Labels, Opinion, Pictures, Recording, Segment, Unit
 from voxmill.operators.work import Operator, Work
+from voxmill.pipeline.faults import StageError, machine_fault
+from voxmill.pipeline.isolate import MAX_ATTEMPTS, describe, isolate
 from voxmill.pipeline.ledger import Ledger
 from voxmill.pipeline.quarantine import insert
 from voxmill.pipeline.run import Run
 from voxmill.pipeline.stage import Done, Stage
 
-MAX_ATTEMPTS = 2
-"""Attempts at a unit (then at each member alone) before it is suspected (then quarantined)."""
-
-MAX_DEADLY = 6
-"""Members of one unit that may kill their worker before its other members are given up untried: each costs two workers."""
-
-
-class StageError(Exception):
-    """A stage fails on every member of a unit: a broken set-up, not bad data. The run stops and nothing is lost."""
+COMPARED = 3
+"""Other units that are asked whether a stage works at all, where one of its first units fails on all its members."""
 
 
 class Worker:
@@ -40,28 +35,38 @@ class Worker:
         self._run, self._stage, self._reads = Run(root), stage, tuple(reads)
         self._ledger = Ledger(self._run, session)
         self._operator: Operator | None = None
+        self._worked: Work | None = None
+        """Something that the stage could do, to be asked again where it fails."""
 
     def __call__(self, unit: str) -> Done:
+        """Raises StageError where the stage or the machine fails, not the data; then nothing of the unit is written or marked."""
+        if self._ledger.is_done(self._stage, unit):
+            return Done(self._stage.name, unit, skipped=True)
+        with self._blamed(f"unit {unit}"):
+            return self._do(unit, self._load(unit))
+
+    def _do(self, unit: str, work: Work) -> Done:
         stage, ledger = self._stage, self._ledger
-        if ledger.is_done(stage, unit):
-            return Done(stage.name, unit, skipped=True)
-        work = self._load(unit)
-        operator = self._build()
+        self._build()
         wall, cpu = time.monotonic(), time.process_time()
         strikes = ledger.strikes(stage, unit)
-        bad = self._isolate(unit, work) if strikes >= MAX_ATTEMPTS else {}
+        bad = self._isolate(unit, work, strikes) if strikes >= MAX_ATTEMPTS else {}
         if strikes >= 2 * MAX_ATTEMPTS and not bad:
             bad = dict.fromkeys(work.members(), "the worker died on this unit, though on none of its members alone")
         attempt = ledger.begin(stage, unit)
         try:
             try:
-                rows = list(operator(work.without(bad)))
+                rows = self._apply(work.without(bad))
+            except StageError:
+                raise
             except Exception:  # noqa: BLE001 - the one boundary where an operator's error becomes an outcome
-                bad = self._isolate(unit, work)
-                rows = list(operator(work.without(bad)))
-        except (KeyboardInterrupt, SystemExit):
+                bad = self._isolate(unit, work, strikes)
+                rows = self._apply(work.without(bad))
+        except (KeyboardInterrupt, SystemExit, StageError):
             ledger.withdraw(stage, unit)  # stopped on purpose: no mark against this unit
             raise
+        if good := next((key for key in work.members() if key not in bad), None):
+            self._worked = work.only(good)
         rows = [self._portable(row) for row in (insert(stage, work, rows, bad) if work.members() else rows)]
         done = _summary(stage, unit, work, rows, time.monotonic() - wall, time.process_time() - cpu)
         ledger.commit(stage, unit, rows, _cost(done, attempt))
@@ -74,12 +79,24 @@ class Worker:
 
     def _build(self) -> Operator:
         if self._operator is None:
-            try:
-                self._operator = self._stage.make()
-            except ImportError as error:
-                hint = "install the extra that holds it, e.g. pip install 'voxmill[all]'"
-                raise StageError(f"stage {self._stage.name} cannot start: {error}; {hint}") from error
+            self._operator = self._stage.make()
         return self._operator
+
+    def _apply(self, work: Work) -> list[Any]:
+        with self._blamed(f"unit {work.unit}"):
+            return list(self._build()(work))
+
+    @contextmanager
+    def _blamed(self, what: str) -> Iterator[None]:
+        """Turns the machine's errors into a StageError; those of the data and of this code pass."""
+        try:
+            yield
+        except StageError:
+            raise
+        except Exception as error:
+            if fault := machine_fault(error):
+                raise StageError(f"stage {self._stage.name} stopped at {what}: {fault}; then run again to continue") from error
+            raise
 
     def _load(self, unit: str) -> Work:
         fields: dict[str, Any] = {"unit": unit}
@@ -96,53 +113,64 @@ class Worker:
         return Work(**fields)
 
     def _portable(self, row: Any) -> Any:
-        """A recording's audio inside the run is stored relative to it, so that a run can be moved or copied."""
+        """A file inside the run is named relative to it, so that a run can be moved or copied."""
         prefix = self._run.uri("")
         if isinstance(row, Recording) and row.audio and row.audio.startswith(prefix):
             return replace(row, audio=row.audio[len(prefix) :])
+        if isinstance(row, Pictures) and row.file and row.file.startswith(prefix):
+            return replace(row, file=row.file[len(prefix) :])
         return row
 
-    def _isolate(self, unit: str, work: Work) -> dict[str, str]:
-        """Which members die or fail alone, with why. Their results are thrown away: only the whole unit's count.
+    def _isolate(self, unit: str, work: Work, strikes: int) -> dict[str, str]:
+        """Which members die or fail alone, with why. Raises StageError where it is not the members that are at fault."""
+        apart = isolate(self._ledger, self._stage, unit, work.members(), lambda key: self._apply(work.only(key)))
+        if apart.worked:
+            self._worked = work.only(apart.worked)
+        if apart.errors:
+            self._doubt(unit, list(apart.errors.values()), strikes)
+        return apart.bad
 
-        A member is bad when it raises, or when two attempts at it alone began and none ended. After `MAX_DEADLY` of the second
-        kind every member that has not been tried is bad.
-        Raises StageError where every one of several members fails in the same way.
+    def _doubt(self, unit: str, errors: list[Exception], strikes: int) -> None:
+        """Members failed: is it the stage? It is not if it still does what it did before, or works on anything else.
+
+        Before anything has worked, members of other units are tried. Two or more that all fail with the same type of error, and
+        none that works, are a broken set-up. A unit that has cost a worker is compared with nothing, lest that cost more.
         """
-        stage, ledger, bad = self._stage, self._ledger, dict[str, str]()
-        operator, errors, deadly = self._build(), list[BaseException](), 0
-        for key in work.members():
-            verdict = ledger.verdict(stage, unit, key)
-            if verdict is None and ledger.strikes(stage, unit, key) >= MAX_ATTEMPTS:
-                verdict = f"the worker died on this {MAX_ATTEMPTS} times; reproduce: {self._repro(unit, key)}"
-                deadly += 1
-            elif verdict is None and deadly >= MAX_DEADLY:
-                verdict = f"not tried: the worker died on {deadly} others of unit {unit}; reproduce: {self._repro(unit, key)}"
-            if verdict is None:
-                ledger.begin(stage, unit, key)
-                verdict = ""
-                try:
-                    operator(work.only(key))
-                except (KeyboardInterrupt, SystemExit):
-                    ledger.withdraw(stage, unit, key)
-                    raise
-                except Exception as error:  # noqa: BLE001
-                    errors.append(error)
-                    verdict = f"{_last_frame(error)}; reproduce: {self._repro(unit, key)}"
-                ledger.end(stage, unit, key, verdict)
-            if verdict:
-                bad[key] = verdict
-        if len(errors) == len(work.members()) > 1 and len({repr(e) for e in errors}) == 1:
-            raise StageError(f"stage {stage.name} fails on every member of unit {unit}: {errors[0]!r}") from errors[0]
-        return bad
+        others = [self._worked] if self._worked else self._others(unit) if strikes < MAX_ATTEMPTS else []
+        for other in others:
+            try:
+                self._apply(other)
+            except StageError:
+                raise
+            except Exception as error:  # noqa: BLE001 - it is the answer
+                errors = [*errors, error]
+            else:
+                self._worked = other
+                return
+        if self._worked or (len(errors) > 1 and len({type(e) for e in errors}) == 1):
+            tried = "what it could do before" if self._worked else f"all of {len(errors)} inputs"
+            raise StageError(
+                f"stage {self._stage.name} fails on unit {unit} and on {tried}: {describe(errors[-1], self._run.root)}"
+            ) from errors[-1]
 
-    def _repro(self, unit: str, key: str) -> str:
-        return f"voxmill replay {self._run.root} --stage {self._stage.name} --unit {unit} --only {key}"
+    def _others(self, unit: str) -> list[Work]:
+        """One member each of a few other units, those first that the stage has done."""
+        ready = set.intersection(*(self._ledger.done(stage) for stage in self._reads)) - {unit} if self._reads else set()
+        done = self._ledger.done(self._stage)
+        found: list[Work] = []
+        for name in sorted(ready, key=lambda name: (name not in done, name)):
+            if name not in done and self._ledger.attempts(self._stage, name):
+                continue  # in work, or suspect itself
+            work = self._load(name)
+            found += [work.only(key) for key in work.members()[:1]]
+            if len(found) == COMPARED:
+                break
+        return found
 
 
 _FIELD: dict[type, str] = {
     Item: "items", Recording: "recordings", Segment: "segments",
-    Hypothesis: "hypotheses", Consensus: "consensus", Labels: "labels",
+    Hypothesis: "hypotheses", Consensus: "consensus", Opinion: "opinions", Labels: "labels",
 }  # fmt: skip
 
 
@@ -150,11 +178,6 @@ def openable(run: Run, recording: Recording) -> Recording:
     """The recording with `audio` as a URI that can be opened from here, wherever the run lies."""
     uri = recording.audio
     return recording if uri is None or "://" in uri or os.path.isabs(uri) else replace(recording, audio=run.uri(uri))
-
-
-def _last_frame(error: BaseException) -> str:
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({os.path.basename(frame.filename)}:{frame.lineno} {frame.name})"
 
 
 def _summary(stage: Stage, unit: str, work: Work, rows: Sequence[Any], wall: float, cpu: float) -> Done:

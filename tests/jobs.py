@@ -7,8 +7,8 @@ import signal
 import time
 from pathlib import Path
 
+from voxmill.pipeline.faults import StageError
 from voxmill.pipeline.stage import Done
-from voxmill.pipeline.worker import StageError
 
 
 class Touch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from dataclasses import replace
@@ -56,3 +57,43 @@ class Uninstalled:
 
     def __call__(self, work: Work) -> list[Recording]:
         raise AssertionError("never made")
+
+
+class DiskFull:
+    """Has no room for what it makes of the recording titled `large`."""
+
+    def __call__(self, work: Work) -> list[Recording]:
+        if any(r.provenance.title == "large" for r in work.recordings):
+            raise OSError(errno.ENOSPC, "No space left on device", "/tmp/x")
+        return list(work.recordings)
+
+
+class OutOfGpu:
+    """A device without room, in words that differ from one input to the next, as CTranslate2 has them."""
+
+    def __call__(self, work: Work) -> list[Recording]:
+        raise RuntimeError(
+            f"CUDA failed with error out of memory: tried to allocate {len(work.recordings[0].id)}.{work.unit} MiB"
+        )
+
+
+class Unwell:
+    """Works until it is told otherwise, then fails on everything, in other words for every recording."""
+
+    well = True
+
+    def __call__(self, work: Work) -> list[Recording]:
+        for recording in work.recordings:
+            if not self.well or recording.provenance.title == "bad":
+                raise RuntimeError(f"unspecified launch failure at {recording.id}")
+        return list(work.recordings)
+
+
+class Lost:
+    """Cannot find the audio of the recording titled `lost`."""
+
+    def __call__(self, work: Work) -> list[Recording]:
+        for recording in work.recordings:
+            if recording.provenance.title == "lost":
+                raise ValueError(f"no file at {recording.audio}, says {object()}")
+        return list(work.recordings)

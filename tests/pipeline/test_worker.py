@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,11 +16,12 @@ from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.records import Recording
 from voxmill.operators.work import Operator
 from voxmill.pipeline.executor import Job
+from voxmill.pipeline.faults import StageError
 from voxmill.pipeline.ledger import Ledger
 from voxmill.pipeline.local import LocalExecutor
 from voxmill.pipeline.run import Run
 from voxmill.pipeline.stage import Resources, Stage
-from voxmill.pipeline.worker import StageError, Worker
+from voxmill.pipeline.worker import Worker
 
 CRAWL = Stage("crawl", stages.Decoded, Recording, (), "v1", Resources())
 
@@ -28,16 +30,22 @@ def decode(operator: type[Operator]) -> Stage:
     return Stage("decode", operator, Recording, ("crawl",), "v1", Resources())
 
 
-def run_with(tmp_path: Path, *titles: str) -> Run:
-    """A run in which unit `g` has crawled one recording of each title."""
+def run_with(tmp_path: Path, *titles: str, **units: tuple[str, ...]) -> Run:
+    """A run in which unit `g`, and others where they are named, has crawled one recording of each title."""
     run = Run(str(tmp_path))
-    rows = [recording(f"r{i}", provenance=replace(provenance(), title=title)) for i, title in enumerate(titles)]
-    commit_bytes(Ledger(run).fragment(CRAWL, "g"), records_bytes(rows, Recording))
+    for unit, members in {"g": titles, **units}.items():
+        rows = [recording(f"{unit}{i}", provenance=replace(provenance(), title=title)) for i, title in enumerate(members)]
+        commit_bytes(Ledger(run).fragment(CRAWL, unit), records_bytes(rows, Recording))
     return run
 
 
-def outcome(run: Run, stage: Stage) -> list[str]:
-    return [r.rejection.reason if r.rejection else "kept" for r in Ledger(run).read(stage, "g")]
+def outcome(run: Run, stage: Stage, unit: str = "g") -> list[str]:
+    return [r.rejection.reason if r.rejection else "kept" for r in Ledger(run).read(stage, unit)]
+
+
+def marks(run: Run) -> list[str]:
+    """What attempts have left in the ledger, that may count against a unit or a member later."""
+    return sorted(p.name for p in Path(run.root).rglob("*.try-*"))
 
 
 def test_commits_and_then_skips(tmp_path: Path) -> None:
@@ -108,7 +116,7 @@ def test_drivers_that_are_killed_say_little_of_what_they_worked_on(tmp_path: Pat
     run, stage = run_with(tmp_path, "good", "good"), decode(stages.Decoded)
     for number in range(7):
         Ledger(run, f"driver {number}").begin(stage, "g")
-        Ledger(run, f"driver {number}").begin(stage, "g", recording("r0").item_id)
+        Ledger(run, f"driver {number}").begin(stage, "g", recording("g0").item_id)
     assert Ledger(run, "now").strikes(stage, "g") == 1
     Worker(run.root, stage, [CRAWL], "now")("g")
     assert outcome(run, stage) == ["kept", "kept"]
@@ -118,3 +126,64 @@ def test_a_missing_package_names_its_fix(tmp_path: Path) -> None:
     run, stage = run_with(tmp_path, "good"), decode(stages.Uninstalled)
     with pytest.raises(StageError, match=r"a_package_that_is_not_installed.*pip install 'voxmill\[all\]'"):
         Worker(run.root, stage, [CRAWL])("g")
+
+
+@pytest.mark.parametrize("operator", [stages.DiskFull, stages.OutOfGpu])
+@pytest.mark.parametrize("titles", [("large",), ("good", "large", "good")])
+def test_what_the_machine_cannot_do_stops_the_run_and_rejects_nothing(
+    tmp_path: Path, operator: type[Operator], titles: tuple[str, ...]
+) -> None:
+    run, stage = run_with(tmp_path, *titles), decode(operator)
+    with pytest.raises(StageError, match=r"stage decode stopped at unit g: .*(make room|the GPU fails)"):
+        Worker(run.root, stage, [CRAWL])("g")
+    assert not Ledger(run).is_done(stage, "g")
+    assert marks(run) == []
+    Worker(run.root, decode(stages.Decoded), [CRAWL])("g")
+    assert outcome(run, stage) == ["kept"] * len(titles)
+
+
+def test_a_store_that_fails_to_keep_a_fragment_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, stage = run_with(tmp_path, "good"), decode(stages.Decoded)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr(Ledger, "commit", full)
+    with pytest.raises(StageError, match="disk quota"):
+        Worker(run.root, stage, [CRAWL])("g")
+
+
+def test_a_stage_that_fails_on_one_unit_of_one_member_is_compared_with_the_others(tmp_path: Path) -> None:
+    run, stage = run_with(tmp_path, "good", h=("good",)), decode(stages.Broken)
+    with pytest.raises(StageError, match=r"fails on unit g and on all of 2 inputs: RuntimeError: no weights"):
+        Worker(run.root, stage, [CRAWL])("g")
+    assert marks(run) == []
+
+
+def test_a_unit_of_bad_members_is_data_where_others_work(tmp_path: Path) -> None:
+    run, stage = run_with(tmp_path, "bad", "bad", h=("bad",), i=("good",)), decode(stages.Decoded)
+    Worker(run.root, stage, [CRAWL])("g")
+    assert outcome(run, stage) == ["decode.failed", "decode.failed"]
+
+
+def test_a_stage_that_breaks_while_it_works_rejects_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, stage = run_with(tmp_path, "good", "bad", h=("good", "good"), i=("good",)), decode(stages.Unwell)
+    worker = Worker(run.root, stage, [CRAWL])
+    worker("g")
+    assert outcome(run, stage) == ["kept", "decode.failed"]
+    monkeypatch.setattr(stages.Unwell, "well", False)
+    for unit in ("h", "i"):
+        with pytest.raises(StageError, match="what it could do before"):
+            worker(unit)
+        assert not Ledger(run).is_done(stage, unit)
+
+
+def test_copies_of_a_run_quarantine_with_the_same_words(tmp_path: Path) -> None:
+    details = []
+    for name in ("a", "b"):
+        run, stage = run_with(tmp_path / name, "good", "lost"), decode(stages.Lost)
+        Worker(run.root, stage, [CRAWL])("g")
+        details.append(Ledger(run).read(stage, "g")[1].rejection.detail)
+    assert details[0] == details[1]
+    assert "no file at RUN/audio/" in details[0]
+    assert "reproduce: voxmill replay RUN --stage decode --unit g --only" in details[0]
