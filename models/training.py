@@ -22,9 +22,11 @@ from voxmill.models.checkpoint import latest, load
 from voxmill.models.data import Loader
 from voxmill.models.journal import Journal
 from voxmill.models.model import SpeechModel
+from voxmill.models.opening import choose_device
 from voxmill.models.plan import NothingToLearn, Planner
 from voxmill.models.recipe import Recipe, prepare
 from voxmill.models.size import Size, sizes
+from voxmill.models.team import Team
 from voxmill.models.train import Step, Trainer
 
 RECIPE = "recipe.json"
@@ -87,8 +89,8 @@ def survey(shards: str, out: str, recipe: Recipe) -> Survey:
     return Survey(len(places), seconds, len(batches), epochs, dict(skipped), sizes(model), done)
 
 
-def open_trainer(shards: str, out: str, recipe: Recipe, device: str = "auto") -> Trainer:
-    """A trainer before its first step, or after the last one that `out` has a checkpoint of.
+def open_trainer(shards: str, out: str, recipe: Recipe, device: str = "auto", team: Team | None = None) -> Trainer:
+    """A trainer before its first step, or after the last one that `out` has a checkpoint of; on several ranks there has to be one.
 
     Raises Mistake where `out` holds a training with another recipe; CheckpointError, NothingToLearn, ConditionError.
     """
@@ -99,8 +101,12 @@ def open_trainer(shards: str, out: str, recipe: Recipe, device: str = "auto") ->
         trainer = prepare(shards, recipe, place)
     else:
         bundle = load(checkpoint)
-        loader = Loader(shards, bundle.tokens, bundle.model.config.fbank, recipe.data)
-        trainer = Trainer.resumed(checkpoint, loader, recipe.train, place)
+        team = team or Team()
+        loader = Loader(
+            shards, bundle.tokens, bundle.model.config.fbank, recipe.data,
+            rank=team.rank, world=team.world, round=recipe.train.accumulate,
+        )  # fmt: skip
+        trainer = Trainer.resumed(checkpoint, loader, recipe.train, place, team)
     commit_bytes(Path(out) / RECIPE, (json.dumps(_plain(recipe), indent=1) + "\n").encode(), replace=True)
     return trainer
 
@@ -111,25 +117,14 @@ def train(
     """Trains to the end, or until the first Ctrl-C: then the step is finished and saved. A second one ends at once."""
     trainer = open_trainer(shards, out, recipe, device)
     with stop_on_interrupt() as stopped, Journal(out, trainer.step) as journal:
+        told: list[Callable[[Step], None]] = [journal, *listeners]
 
         def tell(step: Step) -> None:
-            for listener in (journal, *listeners):
+            for listener in told:
                 listener(step)
 
         finished = trainer.run(out, tell, stopped)
     return Trained(latest(out) or out, trainer.step, finished, dict(trainer.loader.skipped))
-
-
-def choose_device(name: str) -> torch.device:
-    """`auto` is the first GPU where there is one. Raises Mistake."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise Mistake(f"device {name} cannot be used: {str(error).splitlines()[0]}; try --device auto") from error
-    return device
 
 
 @contextmanager

@@ -21,6 +21,11 @@ ConfigOption = Annotated[str, typer.Option("--config", "-c", help="A YAML file, 
 OutOption = Annotated[str, typer.Option("--out", "-o", help="The run: a directory, or a bucket prefix (`s3://…`).")]
 RunArgument = Annotated[str, typer.Argument(help="The run: a directory, or a bucket prefix.", show_default=False)]
 
+ModelOption = Annotated[str, typer.Option("--model", "-m", help="A training's folder (its last checkpoint), or a checkpoint.")]
+BudgetOption = Annotated[
+    str | None, typer.Option(help="How much of an elastic model: EXPERTS[:TOP_K[:WIDTH]], as in `6`; default: all.")
+]
+
 
 @app.callback(invoke_without_command=True)
 def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
@@ -130,6 +135,41 @@ def verify(run: RunArgument, as_json: Annotated[bool, typer.Option("--json", hel
 
 
 @app.command()
+def revoke(
+    run: RunArgument,
+    url: Annotated[
+        list[str] | None, typer.Option(help="Address of a recording, or of the page or feed that led to it.")
+    ] = None,
+    host: Annotated[list[str] | None, typer.Option(help="Everything from this host and its subdomains.")] = None,
+    ident: Annotated[list[str] | None, typer.Option("--id", help="A recording, a listed item, or a segment of one.")] = None,
+    sha256: Annotated[
+        list[str] | None, typer.Option("--hash", help="sha256 of an original, of decoded samples, or of a FLAC in a shard.")
+    ] = None,
+    denied: Annotated[bool, typer.Option("--denied", help="What the config's deny-list has come to name.")] = False,
+    reason: Annotated[str, typer.Option(help="Kept in the tombstone; put no name there.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Take something out of a run for good, prove that it is gone, and never let it in again.
+
+    Only the shards that held it are written again. With a key in VOXMILL_SIGNING_KEY the report is signed.
+
+    Examples:
+
+        voxmill revoke runs/one --url https://example.org/talk.mp3 --reason "request 17" --dry-run
+
+        voxmill revoke runs/one --host example.org
+
+        voxmill revoke runs/one --hash sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+    """
+    from voxmill.pipeline.commands import revoke_command
+    from voxmill.pipeline.revocation import Request
+
+    request = Request(tuple(url or ()), tuple(host or ()), tuple(ident or ()), tuple(sha256 or ()), reason)
+    revoke_command(run, request, denied_too=denied, dry_run=dry_run, as_json=as_json)
+
+
+@app.command()
 def plan(
     config: ConfigOption,
     sample: Annotated[int, typer.Option(help="Recordings to try the line on.")] = 3,
@@ -203,6 +243,44 @@ def train(
 
 
 @app.command()
+def transcribe(
+    files: Annotated[list[str], typer.Argument(help="Audio or video files of any format, or URLs that fsspec knows.")],
+    model: ModelOption,
+    budget: BudgetOption = None,
+    tasks: Annotated[str | None, typer.Option(help="`asr,lid,emotion`; default: all that it was trained for.")] = None,
+    decode: Annotated[
+        str, typer.Option(help="`greedy`, `beam`, `rescore`, `attention` or `transducer`: quick to thorough.")
+    ] = "rescore",
+    chunk: Annotated[int | None, typer.Option(min=1, help="Hear as a stream would: chunks of this many 40 ms.")] = None,
+    to: Annotated[str | None, typer.Option(help="Translate into this language, where the model learnt it.")] = None,
+    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, …")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON for each file.")] = False,
+) -> None:
+    """What a trained model hears in files. Long files are cut at their pauses.
+
+    A file that holds no audio is said so and the others go on; the command then exits with 1.
+
+    Examples:
+
+        voxmill transcribe talk.mp3 --model models/one
+
+        voxmill transcribe *.wav --model models/one --budget 6 --decode greedy --json
+    """
+    from voxmill.models.opening import choose_device, open_bundle, open_listener
+    from voxmill.pipeline import transcribing
+    from voxmill.pipeline.hearing import Hearing
+
+    bundle = open_bundle(model, budget, choose_device(device))
+    wanted = tuple(part.strip() for part in tasks.split(",")) if tasks else None
+    listener = open_listener(bundle, method=decode, chunk=chunk, tasks=wanted, translate_to=to)
+    failed = 0
+    for outcome in transcribing.transcribe(files, listener, Hearing()):
+        transcribing.print_outcome(outcome, Console(), as_json=as_json)
+        failed += outcome.error is not None
+    sys.exit(1 if failed else 0)
+
+
+@app.command()
 def replay(
     run: RunArgument,
     stage: Annotated[str, typer.Option(help="Stage to repeat, as in `transcribe:whisperx`.")],
@@ -268,12 +346,14 @@ def models_verify(names: Annotated[list[str], typer.Argument(help="Names or dire
 
 def main() -> None:
     """Errors that a user can mend are one line that names the cause and the fix; bugs keep their traceback."""
-    from voxmill.pipeline.errors import USER_ERRORS
+    from voxmill.pipeline.errors import USER_ERRORS, warn_plainly
 
+    console = Console(stderr=True)
+    warn_plainly(lambda text: console.print(f"[yellow]warning:[/yellow] {text}", highlight=False, soft_wrap=True))
     try:
         app()
     except USER_ERRORS as error:
-        Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        console.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
         sys.exit(2)
 
 
