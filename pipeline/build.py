@@ -9,11 +9,12 @@ from functools import partial
 from typing import Any
 
 from voxmill.manifests.ids import digest
-from voxmill.manifests.records import Consensus, Hypothesis, Recording, Segment, Selection
+from voxmill.manifests.records import Consensus, Hypothesis, Pictures, Recording, Segment, Selection
 from voxmill.manifests.settings import Settings
 from voxmill.operators.crawl.crawl import Crawl
 from voxmill.operators.crawl.gate import HostGate
 from voxmill.operators.decode.probe import Decode
+from voxmill.operators.frames.frames import FramesConfig, TakePictures
 from voxmill.operators.reconcile.normalise import NORMALISER
 from voxmill.operators.reconcile.reconcile import Reconcile
 from voxmill.operators.segment.segment import FindSpeech
@@ -26,8 +27,9 @@ from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.listing import ITEMS, RECORDINGS, UNITS
 from voxmill.pipeline.run import Run
 from voxmill.pipeline.stage import Resources, Stage
+from voxmill.pipeline.stones import read_tombstones
 
-VERSIONS = {"segment": "1", "transcribe": "1", "reconcile": f"1 {NORMALISER}", "select": "1"}
+VERSIONS = {"segment": "1", "frames": "1", "transcribe": "1", "reconcile": f"1 {NORMALISER}", "select": "1"}
 """Raised by hand when a stage's operator would give other rows for the same input and config."""
 
 RECORDED_ONLY = {"name", "device", "threads", "batch_size", "gpus", "memory_gb"}
@@ -45,7 +47,12 @@ def build(config: RunConfig, run: Run, gate: HostGate) -> dict[str, Stage]:
     Fetching and decoding are not fingerprinted: what was fetched stays, and a new limit holds for new items.
     """
     crawl = Stage(
-        "crawl", partial(Crawl, config.crawl, run.audio_dir, gate), Recording, ("items",), "v1", _cost(config, "crawl", LIGHT)
+        "crawl",
+        partial(Crawl, config.crawl, run.audio_dir, gate, read_tombstones(run)),
+        Recording,
+        ("items",),
+        "v1",
+        _cost(config, "crawl", LIGHT),
     )
     decode = Stage("decode", partial(Decode, config.decode), Recording, ("crawl",), "v1", _cost(config, "decode", LIGHT))
     recordings = replace(RECORDINGS, fingerprint=amend.fingerprint(amend.find(run, config.sources)))
@@ -88,8 +95,15 @@ def build(config: RunConfig, run: Run, gate: HostGate) -> dict[str, Stage]:
         config.select,
         LIGHT,
     )
-    stages = [ITEMS, crawl, decode, UNITS, recordings, segment, *engines, reconcile, select]
+    frames = [] if config.frames is None else [_frames(config, config.frames, run, segment)]
+    stages = [ITEMS, crawl, decode, UNITS, recordings, segment, *frames, *engines, reconcile, select]
     return {stage.name: stage for stage in stages}
+
+
+def _frames(config: RunConfig, settings: FramesConfig, run: Run, segment: Stage) -> Stage:
+    """Of every segment, so that no threshold of a later stage has a video decoded again."""
+    make = partial(TakePictures, settings, run.frames_dir)
+    return _stage(config, "frames", make, Pictures, {"segment": segment}, ("units", "recordings"), settings, HEAVY)
 
 
 def _stage(

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from voxmill.manifests.reasons import REASONS
 from voxmill.manifests.schema import plain
+from voxmill.manifests.tombstones import is_scrubbed
 from voxmill.operators import weights
 from voxmill.operators.crawl.gate import HostGate
 from voxmill.pipeline.build import build
@@ -25,6 +26,8 @@ from voxmill.pipeline.ledger import Ledger
 from voxmill.pipeline.line import Until, run_line
 from voxmill.pipeline.listing import Listing
 from voxmill.pipeline.progress import Progress
+from voxmill.pipeline.revocation import Request, denied
+from voxmill.pipeline.revoke import revoke
 from voxmill.pipeline.run import Run, RunError
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.verify import verify
@@ -59,7 +62,7 @@ def run_command(
         _dry_run(settings, run)
         return
     stop_at: Until = until  # type: ignore[assignment]
-    engine = _executor(kind, address or settings.executor.address)
+    engine = _executor(kind, address or settings.executor.address, settings.executor.workers)
     try:
         with open_gate(kind, run, settings.crawl) as gate:
             run_line(settings, run, engine, gate, Progress(quiet=quiet), until=stop_at, retry=retry)
@@ -95,6 +98,37 @@ def verify_command(root: str, *, as_json: bool) -> None:
         verdict = "holds" if report.ok else f"fails with {len(report.problems)} problems"
         out.print(f"{report.shards} shards, {report.shard_samples} samples: the proof {verdict}", highlight=False)
     sys.exit(0 if report.ok else 1)
+
+
+def revoke_command(root: str, request: Request, *, denied_too: bool, dry_run: bool, as_json: bool) -> None:
+    run, config, stages = _open(root)
+    if denied_too:
+        request = replace(request, ids=(*request.ids, *denied(run, config.crawl).ids))
+    done = revoke(run, config, stages, request, dry_run=dry_run)
+    lives = [r for r in done.found.kept if not is_scrubbed(r)]
+    outside = sorted({r.audio for r in done.found.recordings if r.audio and r.audio.startswith("/")})
+    state = run.load()["config"]["sources"]
+    named = [
+        s["name"] for s in state if any(r.provenance.url in json.dumps(s, ensure_ascii=False) for r in done.found.recordings)
+    ]
+    if as_json:
+        facts: dict[str, Any] = {"recordings": len(lives), "items": len(done.found.items), "seconds": sum(r.seconds for r in lives)}
+        facts |= {"shards": done.shards, "report": done.report, "problems": done.problems, "outside": outside, "sources": named}
+        print(json.dumps({"ok": not done.problems, "dry_run": dry_run, "new": done.stone is not None, **facts}))
+    else:
+        verb = "would be revoked" if dry_run else "revoked"
+        out.print(f"{len(lives)} recordings ({sum(r.seconds for r in lives):.1f} s) {verb}; {len(done.shards)} shards change")
+        if done.stone is None:
+            out.print("all of it was revoked before: tombstones and shards are as they were")
+        for path in outside:
+            out.print(f"[yellow]outside the run, and left there:[/yellow] {path}", highlight=False, soft_wrap=True)
+        for name in named:
+            out.print(f"[yellow]source {name} of the config names it:[/yellow] take it out there too", highlight=False)
+        for problem in done.problems:
+            out.print(problem, style="red", highlight=False, soft_wrap=True)
+        if done.report:
+            out.print(f"absence proven; report: {done.report}", highlight=False, soft_wrap=True)
+    sys.exit(1 if done.problems else 0)
 
 
 def replay_command(root: str, stage: str, unit: str, only: str | None) -> None:
@@ -175,14 +209,14 @@ def plan_command(config: str, sample: int, root: str | None) -> None:
     predict(load_config(config), sample, root, out)
 
 
-def _executor(kind: str, address: str | None) -> Executor:
+def _executor(kind: str, address: str | None, workers: int | None) -> Executor:
     if kind == "ray":
         from voxmill.pipeline.ray import RayExecutor
 
-        return RayExecutor(address)
+        return RayExecutor(address, workers=workers)
     from voxmill.pipeline.local import LocalExecutor
 
-    return LocalExecutor()
+    return LocalExecutor(workers=workers)
 
 
 def _open(root: str) -> tuple[Run, RunConfig, dict[str, Stage]]:

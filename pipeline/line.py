@@ -24,8 +24,10 @@ from voxmill.pipeline.ledger import Ledger
 from voxmill.pipeline.listing import Expand, Listing
 from voxmill.pipeline.pack import pack_job, plan, sample_tables
 from voxmill.pipeline.progress import Progress
+from voxmill.pipeline.revocation import apply, check_denied, refuse_copies, unsettled
 from voxmill.pipeline.run import Run, RunError
 from voxmill.pipeline.stage import Resources, Stage
+from voxmill.pipeline.stones import read_tombstones
 from voxmill.pipeline.tables import write_tables
 from voxmill.pipeline.worker import Worker
 from voxmill.sharding.index import write_index
@@ -55,9 +57,13 @@ def run_line(
     with Lease(run), progress:
         stages = build(config, run, gate)
         state = _open(config, run, stages)
+        if unsettled(run):
+            progress.say(f"{apply(run)} files changed to finish a revocation; `voxmill revoke` writes its report")
         listing = Listing(run)
         progress.say(f"listing {len(config.sources)} sources")
-        generations = listing.extend(config.sources, expand or List(config.crawl, gate))
+        stones, lists = read_tombstones(run), expand or List(config.crawl, gate)
+        generations = listing.extend(config.sources, lambda source: stones.refuse(lists(source)))
+        check_denied(run, config.crawl)
         if until == "list":
             return
         if retry:
@@ -69,14 +75,16 @@ def run_line(
         units = [unit.id for unit in listing.units()]
         amendments = amend.find(run, config.sources)
         amend.write(run, stages["recordings"], units, amendments)
-        _run_stages(run, stages, [s for s in stages.values() if s.kind in MODEL_STAGES], units, executor, progress)
+        chain = [s for s in stages.values() if s.kind in MODEL_STAGES]
+        sharing = {s.name for s in chain if not s.resources.gpus} - config.executor.resources.keys()
+        _run_stages(run, stages, chain, units, executor, progress, sharing)
         if until == "pack":
             _pack(run, stages, config, state["buckets"], executor, progress)
         files = write_tables(run, [s for s in stages.values() if s.kind in COSTED], amendments, sample_tables(run))
         progress.say(f"tables: {len(files)} in {run.uri('manifests')}, views in {run.uri('catalog.sql')}")
 
 
-MODEL_STAGES = ("segment", "transcribe", "reconcile", "label", "select")
+MODEL_STAGES = ("segment", "frames", "transcribe", "reconcile", "label", "select")
 COSTED = ("crawl", "decode", *MODEL_STAGES)
 
 
@@ -108,19 +116,29 @@ def _fetch(
     pending = [g for g in range(generations) if not listing.has_units(g)]
     groups = [group for g in pending for group in listing.groups(g)]
     _run_stages(run, stages, [stages["crawl"], stages["decode"]], groups, executor, progress)
+    refuse_copies(run, stages)
     for generation in pending:
         listing.make_units(generation, stages["crawl"], stages["decode"], config.units)
 
 
 def _run_stages(
-    run: Run, stages: Mapping[str, Stage], chain: Sequence[Stage], keys: Sequence[str], executor: Executor, progress: Progress
+    run: Run,
+    stages: Mapping[str, Stage],
+    chain: Sequence[Stage],
+    keys: Sequence[str],
+    executor: Executor,
+    progress: Progress,
+    sharing: Collection[str] = (),
 ) -> None:
-    """The keys through the chain; a stage that has a fragment for every key is left out, and its model is never loaded."""
+    """The keys through the chain; a stage that has a fragment for every key is left out, and its model is never loaded.
+
+    Stages whose name is in `sharing` may share their workers.
+    """
     ledger, session, jobs = Ledger(run), uuid.uuid4().hex, []
     for stage in chain:
         done = ledger.done(stage)
         make = partial(Worker, run.root, stage, [stages[name] for name in stage.reads], session)
-        jobs.append(Job(stage.name, make, tuple(k for k in keys if k not in done), stage.resources))
+        jobs.append(Job(stage.name, make, tuple(k for k in keys if k not in done), stage.resources, stage.name in sharing))
     progress.expect(jobs)
     executor.run(jobs, progress.report)
     for stage in chain:

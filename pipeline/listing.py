@@ -20,6 +20,7 @@ from voxmill.manifests.ids import digest
 from voxmill.manifests.parquet import read_records, records_bytes
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item, Recording, Unit
+from voxmill.manifests.tombstones import refused
 from voxmill.operators.crawl.sources import SourceConfig
 from voxmill.operators.work import Operator
 from voxmill.pipeline.ledger import Ledger
@@ -153,7 +154,7 @@ class Listing:
         ledger, outcomes = Ledger(self.run), list[Recording]()
         for group in self.groups(generation):
             decoded = {r.item_id: r for r in ledger.read(decode, group)}
-            outcomes += [decoded.get(r.item_id, r) for r in ledger.read(crawl, group)]
+            outcomes += [refused(decoded.get(r.item_id, r)) for r in ledger.read(crawl, group)]
         return outcomes
 
     def _recordings(self, generation: int) -> list[Recording]:

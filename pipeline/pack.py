@@ -9,10 +9,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from voxmill.manifests.commit import commit_bytes
+from voxmill.manifests.commit import commit_bytes, locate
+from voxmill.manifests.ids import segment_id
 from voxmill.manifests.parquet import read_records, records_bytes
-from voxmill.manifests.records import Consensus, Hypothesis, Labels, Recording, Segment, Selection, Unit
+from voxmill.manifests.records import Consensus, Hypothesis, Labels, Pictures, Recording, Segment, Selection, Unit
 from voxmill.manifests.schema import to_table
+from voxmill.manifests.tombstones import Ghost
 from voxmill.operators.decode.audio import Reader
 from voxmill.operators.engines import Audio
 from voxmill.pipeline.config import PackConfig
@@ -21,6 +23,7 @@ from voxmill.pipeline.ledger import Ledger
 from voxmill.pipeline.listing import Listing
 from voxmill.pipeline.run import Run
 from voxmill.pipeline.stage import Done, Resources, Stage
+from voxmill.pipeline.stones import read_tombstones
 from voxmill.pipeline.worker import openable
 from voxmill.sharding.layout import ShardPlan, plan_shards
 from voxmill.sharding.sample import Entry, Sample
@@ -28,13 +31,49 @@ from voxmill.sharding.sidecar import Member, committed, read_members
 from voxmill.sharding.writer import pack_shard, up_to_date
 
 
-def plan(run: Run, stages: Mapping[str, Stage], config: PackConfig, buckets: int) -> list[ShardPlan]:
-    """The shards that the run's selections make, in name order."""
+def plan(
+    run: Run, stages: Mapping[str, Stage], config: PackConfig, buckets: int, *, revoked_too: bool = False
+) -> list[ShardPlan]:
+    """The shards that the run's selections make, in name order; with `revoked_too`, as they were before anything was revoked."""
+    entries = [*entries_of(run, stages, partial=revoked_too), *ghosts_of(run, stages)]
+    revoked = set() if revoked_too else {ghost.recording_id for ghost in read_tombstones(run).ghosts}
+    upstream, picture_bytes = stages["select"].fingerprint, 0
+    if frames := stages.get("frames"):
+        upstream, picture_bytes = f"{upstream} {frames.fingerprint}", int(config.picture_kb * 1e3)
+    return plan_shards(
+        entries, buckets, int(config.shard_mb * 1e6), upstream=upstream, revoked=revoked, picture_bytes=picture_bytes
+    )
+
+
+def entries_of(run: Run, stages: Mapping[str, Stage], *, partial: bool = False) -> list[Entry]:
+    """Every selected segment's place; with `partial`, of the units that are selected so far."""
     ledger, entries = Ledger(run), list[Entry]()
     for unit in Listing(run).units():
-        entries += _entries(ledger, stages, unit)
-    upstream = stages["select"].fingerprint
-    return plan_shards(entries, buckets, int(config.shard_mb * 1e6), upstream=upstream)
+        if not partial or ledger.is_done(stages["select"], unit.id):
+            entries += _entries(ledger, stages, unit)
+    return entries
+
+
+def ghosts_of(run: Run, stages: Mapping[str, Stage]) -> list[Entry]:
+    """The places of revoked samples: they still count where parts are cut, and are not packed."""
+    ghosts: dict[str, list[Ghost]] = {}
+    for ghost in read_tombstones(run).ghosts:
+        ghosts.setdefault(ghost.recording_id, []).append(ghost)
+    entries, ledger = list[Entry](), Ledger(run)
+    for unit in Listing(run).units() if ghosts else ():
+        for order, part in enumerate(unit.parts):
+            mine = [g for g in ghosts.get(part.recording_id, ()) if part.start <= g.start < part.end]
+            if mine:
+                recordings = {r.id: r for r in ledger.read(stages["recordings"], unit.id)}
+                licence = recordings[part.recording_id].licence.name
+                for g in mine:
+                    key = segment_id(g.recording_id, g.start, g.start + g.num_samples)
+                    entries.append(
+                        Entry(
+                            key, g.recording_id, g.start, g.num_samples, g.split, licence, unit.position, order, unit.generation
+                        )
+                    )
+    return entries
 
 
 def pack_job(run: Run, stages: Mapping[str, Stage], plans: Sequence[ShardPlan], resources: Resources) -> Job:
@@ -64,7 +103,7 @@ class Packer:
         split, licence, bucket, part, generation, buckets, upstream = self._headers[name]
         entries = tuple(read_records(_plan_uri(self._run, name), Entry))
         shard = ShardPlan(split, licence, bucket, part, generation, buckets, entries, upstream)
-        pack_shard(shard, self._samples(entries), self._read, self._run.shards_dir)
+        pack_shard(shard, self._samples(entries), self._read, self._run.shards_dir, self._read_pictures)
         seconds = sum(e.num_samples for e in entries) / 16000
         return Done("pack", name, len(entries), 0, seconds, time.monotonic() - wall, time.process_time() - cpu)
 
@@ -74,6 +113,10 @@ class Packer:
         if self._reader is None or (self._reader.uri, self._reader.origin) != (recording.audio, origin):
             self._reader = Reader(str(recording.audio), origin)
         return self._reader.read(start, num_samples)
+
+    def _read_pictures(self, pictures: Pictures) -> list[bytes]:
+        fs, path = locate(self._run.uri(str(pictures.file)))
+        return [fs.cat_file(path, start=one.offset, end=one.offset + one.num_bytes) for one in pictures.pictures]
 
     def _samples(self, entries: Sequence[Entry]) -> Iterator[Sample]:
         """The samples of the entries, in their order: one unit's fragments in memory at a time."""
@@ -86,13 +129,14 @@ class Packer:
     def _load(self, unit: Unit) -> dict[str, Sample]:
         rows: dict[type, list[Any]] = {}
         for stage in self._stages.values():
-            if stage.writes in (Segment, Hypothesis, Consensus, Labels, Selection):
+            if stage.writes in (Segment, Hypothesis, Consensus, Labels, Pictures, Selection):
                 rows.setdefault(stage.writes, []).extend(self._ledger.read(stage, unit.id))
         recordings = {r.id: openable(self._run, r) for r in self._ledger.read(self._stages["recordings"], unit.id)}
         order = {part.recording_id: i for i, part in enumerate(unit.parts)}
         segments = {s.id: s for s in rows[Segment]}
         consensus = {c.segment_id: c for c in rows[Consensus]}
         labels = {x.segment_id: x for x in rows.get(Labels, ())}
+        pictures = {x.segment_id: x for x in rows.get(Pictures, ())}
         heard: dict[str, list[Hypothesis]] = {}
         for hypothesis in rows[Hypothesis]:
             heard.setdefault(hypothesis.segment_id, []).append(hypothesis)
@@ -103,7 +147,7 @@ class Packer:
                 segment = segments[key]
                 samples[key] = Sample(
                     recordings[segment.recording_id], segment, tuple(heard[key]), consensus[key], labels.get(key), selection,
-                    unit.position, order[segment.recording_id], unit.generation,
+                    unit.position, order[segment.recording_id], unit.generation, pictures.get(key),
                 )  # fmt: skip
         return samples
 

@@ -9,10 +9,12 @@ from typing import Any
 from voxmill.manifests.parquet import read_records
 from voxmill.manifests.records import Recording, Unit
 from voxmill.manifests.schema import SchemaError
+from voxmill.pipeline.absence import traces
 from voxmill.pipeline.ledger import Ledger
 from voxmill.pipeline.listing import Listing
 from voxmill.pipeline.run import Run, exists
 from voxmill.pipeline.stage import Stage
+from voxmill.pipeline.stones import read_tombstones
 from voxmill.sharding.index import INDEX
 from voxmill.sharding.sidecar import ShardError, ShardSummary, committed
 from voxmill.sharding.verify import Expected, verify_shards
@@ -56,6 +58,7 @@ def verify(run: Run, stages: Mapping[str, Stage]) -> Report:
     recordings = {r.id: r for r in listing.recordings() if r.rejection is None}
     report.problems += _check_parts(units, recordings)
     expected = _check_units(ledger, units, stages, report)
+    report.problems += map(str, traces(run, read_tombstones(run)))
     verdict = verify_shards(run.shards_dir, expected)
     report.problems += [str(problem) for problem in verdict.problems]
     report.problems += _check_index(run)
@@ -145,7 +148,7 @@ def _tiles(what: str, pieces: Sequence[Any], start: int, end: int) -> Iterator[s
 
 def _check_units(ledger: Ledger, units: Sequence[Unit], stages: Mapping[str, Stage], report: Report) -> dict[str, Expected]:
     """Stage by stage, unit by unit: every kept segment has exactly one row in each later stage. Returns what shards must hold."""
-    chain = [s for s in stages.values() if s.kind in ("transcribe", "reconcile", "label", "select")]
+    chain = [s for s in stages.values() if s.kind in ("frames", "transcribe", "reconcile", "label", "select")]
     balances = {s.name: Balance(s.name) for s in (stages["segment"], *chain)}
     expected: dict[str, Expected] = {}
     for unit in units:

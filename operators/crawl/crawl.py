@@ -13,10 +13,11 @@ import fsspec
 from pydantic import Field
 
 from voxmill.manifests.records import Item, Licence, Recording
+from voxmill.manifests.tombstones import REVOKED, Tombstones
 from voxmill.operators.crawl import licence
 from voxmill.operators.crawl.deny import DenyList
 from voxmill.operators.crawl.download import RESUMABLE, Facts, discard, download, part_file, sha256_of
-from voxmill.operators.crawl.errors import CrawlError, Denied, NotFound, TooLarge, Unsupported
+from voxmill.operators.crawl.errors import CrawlError, Denied, NotFound, Revoked, TooLarge, Unsupported
 from voxmill.operators.crawl.extract import Extractor, clear_parts
 from voxmill.operators.crawl.fetch_settings import FetchSettings
 from voxmill.operators.crawl.fetcher import Fetcher
@@ -45,16 +46,17 @@ class CrawlConfig(FetchSettings):
 class Crawl:
     """Fetches the items of a unit in order. Cheap to make and to send to a worker: connections are opened there."""
 
-    def __init__(self, config: CrawlConfig, audio_dir: str, gate: HostGate) -> None:
+    def __init__(self, config: CrawlConfig, audio_dir: str, gate: HostGate, revoked: Tombstones | None = None) -> None:
         self.config = config
         self.audio_dir = audio_dir
         self.gate = gate
-        self._deny = DenyList(config.deny)
+        self.revoked = revoked or Tombstones()
+        self._deny = DenyList(config.denied)
         self._store = Store(audio_dir)
         self._fetcher: Fetcher | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.config, self.audio_dir, self.gate)
+        return type(self), (self.config, self.audio_dir, self.gate, self.revoked)
 
     def __call__(self, work: Work) -> list[Recording]:
         return [self.fetch(item) for item in work.items]
@@ -64,6 +66,8 @@ class Crawl:
         if item.rejection:
             return Recording(item.id, item.id, item.provenance, item.licence, rejection=item.rejection)
         try:
+            if item.provenance.url.startswith(REVOKED) or self.revoked.item(item):
+                raise Revoked
             if entry := self._deny.address(item.provenance.url):
                 raise Denied(f"denied by {entry!r}")
             receipt = self._store.read(_receipt(item))
@@ -71,6 +75,8 @@ class Crawl:
                 receipt = self._fetched(item)
                 if receipt["name"]:  # a file that stays in its place may change there: no receipt
                     self._store.write_once(_receipt(item), receipt)
+            if self.revoked.hash(receipt["sha256"]):
+                raise Revoked
             if self._deny.content(receipt["sha256"]):
                 raise Denied(f"content sha256:{receipt['sha256']}")
             return self._recording(item, receipt)
@@ -133,6 +139,8 @@ class Crawl:
 
     def _kept(self, item: Item, file: BinaryIO, sha256: str, num_bytes: int, facts: Facts, **evidence: int) -> dict[str, Any]:
         """Commits the bytes unless they are denied, and beside them, once, the evidence of the fetch."""
+        if self.revoked.hash(sha256):
+            raise Revoked
         if self._deny.content(sha256):
             raise Denied(f"content sha256:{sha256}")
         name = self._store.put(file, sha256)

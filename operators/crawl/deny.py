@@ -6,7 +6,15 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
+import fsspec
+
 from voxmill.manifests.ids import archive_key
+
+
+def read_entries(path: str) -> list[str]:
+    """The entries of a deny-list file (a path or fsspec URL). Raises OSError."""
+    with fsspec.open(path, "rt", encoding="utf-8") as lines:
+        return [entry for line in lines if (entry := line.partition("#")[0].strip())]
 
 
 class DenyList:

@@ -37,6 +37,10 @@ class Denied(CrawlError):
     reason = "crawl.denied"
 
 
+class Revoked(CrawlError):
+    reason = "crawl.revoked"
+
+
 class PrivateAddress(CrawlError):
     reason = "crawl.private_address"
 

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 
 from voxmill import __version__
 from voxmill.operators.crawl.address import check_entry
+from voxmill.operators.crawl.deny import read_entries
 from voxmill.operators.crawl.gate import GateSettings
 
 _CONTACT = re.compile(r"(https?://[^\s/@]+\.[^\s/@]+(/\S*)?|[^\s@()<>]+@[^\s@()<>]+\.[^\s@()<>]+)")
@@ -40,8 +41,15 @@ class FetchSettings(GateSettings):
     """More certificate authorities to trust (PEM), for your own servers."""
     deny: tuple[str, ...] = ()
     """Hosts, URLs, URL globs and `sha256:<hex>` contents that are never fetched or kept."""
+    deny_files: tuple[str, ...] = ()
+    """Files of such entries, one a line; what follows a `#` is a comment."""
     max_page_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
     """Size of a page, feed, playlist or list file that is read for its links."""
+
+    @property
+    def denied(self) -> tuple[str, ...]:
+        """All entries, those of the files included. Raises OSError where a file cannot be read: nothing may run without it."""
+        return self.deny + tuple(entry for path in self.deny_files for entry in read_entries(path))
 
     @property
     def user_agent(self) -> str:

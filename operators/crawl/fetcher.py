@@ -59,7 +59,7 @@ class Fetcher:
         self.settings = settings
         self.gate = gate
         self._sleep = sleep
-        self._deny = DenyList(settings.deny)
+        self._deny = DenyList(settings.denied)
         self._transport = Transport(AddressPolicy(settings.allow_private), settings.timeout, resolve, settings.ca_file)
         self._permissions = Permissions(gate, self._peek)
 

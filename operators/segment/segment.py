@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from voxmill.manifests.ids import segment_id
 from voxmill.manifests.reasons import reject
-from voxmill.manifests.records import Part, Segment
+from voxmill.manifests.records import SAMPLE_RATE, Part, Recording, Segment
+from voxmill.manifests.tombstones import is_scrubbed, revoked_tile
 from voxmill.operators.decode.audio import stream
 from voxmill.operators.engines import Audio, SpeechDetector
-from voxmill.operators.segment.spans import SpanConfig, spans_from_probs, tile
+from voxmill.operators.segment.spans import SpanConfig, Stretch, spans_from_probs, tile
 from voxmill.operators.work import Work
 
 DIGITS = 4
 """Decimals of the stored speech probability."""
 
+
+EVENT = "event"
+"""Marks a stretch that is kept though nobody speaks in it."""
 
 WEIGHTS = {"silero": "silero-vad", "pyannote": "pyannote-segmentation", "fsmn": "fsmn-vad"}
 """Engine to its weights: a name, so that a stage's fingerprint holds their hash."""
@@ -27,6 +31,10 @@ class SegmentConfig(SpanConfig):
     engine: Literal["silero", "pyannote", "fsmn"] = "silero"
     model: str = ""
     """Weights: a known name, or a folder; by default those of the engine."""
+    keep_events: bool = False
+    """Keep spans without speech as samples of their sounds: `<|nospeech|>`, with whatever the labellers hear in them."""
+    min_event_seconds: float = Field(default=2.0, gt=0)
+    """Shorter spans without speech are not kept (s)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -49,7 +57,12 @@ class FindSpeech:
         self.detector = detector or load_detector(config)
 
     def __call__(self, work: Work) -> list[Segment]:
-        return [segment for part in work.parts for segment in self._segments(part, work.recording(part.recording_id).audio)]
+        return [segment for part in work.parts for segment in self._of(part, work.recording(part.recording_id))]
+
+    def _of(self, part: Part, recording: Recording) -> Iterable[Segment]:
+        if is_scrubbed(recording):  # revoked since: its length stays in the books
+            return [revoked_tile(part.recording_id, part.start, part.num_samples)]
+        return self._segments(part, recording.audio)
 
     def _segments(self, part: Part, audio: str | None) -> Iterator[Segment]:
         if audio is None:
@@ -61,7 +74,8 @@ class FindSpeech:
             raise ValueError(
                 f"{audio} gave {counted.num_samples} of {total} samples from {part.start} on: not what was decoded"
             )
-        for tiled in tile(spans_from_probs(probs, hop, total, self.config), probs, hop, total):
+        tiles = tile(spans_from_probs(probs, hop, total, self.config), probs, hop, total)
+        for tiled in events(tiles, self.config) if self.config.keep_events else tiles:
             start, length = part.start + tiled.start, tiled.end - tiled.start
             yield Segment(
                 segment_id(part.recording_id, start, start + length),
@@ -69,8 +83,23 @@ class FindSpeech:
                 start,
                 length,
                 round(tiled.speech, DIGITS),
-                reject(tiled.reason) if tiled.reason else None,
+                reject(tiled.reason) if tiled.reason not in (None, EVENT) else None,
+                "event" if tiled.reason == EVENT else "speech",
             )
+
+
+def events(tiles: Sequence[Stretch], config: SegmentConfig) -> Iterator[Stretch]:
+    """Spans without speech that are long enough, marked as events, in equal pieces of at most `max_seconds`; all else as it is."""
+    least, most = (round(seconds * SAMPLE_RATE) for seconds in (config.min_event_seconds, config.max_seconds))
+    for one in tiles:
+        length = one.end - one.start
+        if one.reason != "segment.no_speech" or length < least:
+            yield one
+            continue
+        pieces = -(-length // most)
+        for piece in range(pieces):
+            start, end = (one.start + length * edge // pieces for edge in (piece, piece + 1))
+            yield Stretch(start, end, one.speech, EVENT)
 
 
 def load_detector(config: SegmentConfig) -> SpeechDetector:

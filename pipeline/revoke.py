@@ -1,0 +1,134 @@
+"""`voxmill revoke`: tombstone, ledger, shards, tables, proof, signed report, in this order. Killed anywhere, run again, same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from voxmill.manifests.commit import commit_bytes, remove
+from voxmill.manifests.tombstones import Tombstone, Tombstones
+from voxmill.pipeline import amend
+from voxmill.pipeline.absence import traces
+from voxmill.pipeline.config import RunConfig
+from voxmill.pipeline.lease import Lease
+from voxmill.pipeline.ledger import Ledger
+from voxmill.pipeline.listing import Listing
+from voxmill.pipeline.local import LocalExecutor
+from voxmill.pipeline.pack import pack_job, plan, sample_tables
+from voxmill.pipeline.revocation import Found, Request, apply, bury
+from voxmill.pipeline.run import Run, exists, names_in
+from voxmill.pipeline.stage import Resources, Stage
+from voxmill.pipeline.stones import FOLDER, name_of, stones_of
+from voxmill.pipeline.tables import write_tables
+from voxmill.sharding.index import write_index
+from voxmill.sharding.sidecar import committed, read_members
+from voxmill.sharding.writer import prune
+
+KEY = "VOXMILL_SIGNING_KEY"
+"""Environment variable that holds the key of signed reports."""
+
+
+@dataclass(slots=True)
+class Revoked:
+    """What a revocation did."""
+
+    stone: Tombstone | None
+    """None where everything asked for was revoked before."""
+    found: Found
+    shards: list[str] = field(default_factory=list)
+    """Names of the shards that held something of it."""
+    problems: list[str] = field(default_factory=list)
+    report: str = ""
+    """Where the report lies."""
+
+
+def revoke(run: Run, config: RunConfig, stages: Mapping[str, Stage], request: Request, *, dry_run: bool = False) -> Revoked:
+    """Takes what is asked for out of the run. Raises RunError where it makes no sense or another driver holds the run."""
+    if dry_run:
+        stone, found = bury(run, stages, request, write=False)
+        return Revoked(stone, found, _shards_of(run, config, stages, found))
+    with Lease(run):
+        stone, found = bury(run, stages, request)
+        done = Revoked(stone, found, _affected(run, config, stages, stone) if stone else [])
+        settle(run, config, stages)
+        done.problems = [str(trace) for trace in traces(run, Tombstones(stones_of(run)))]
+        for one in stones_of(run):
+            uri = run.uri(FOLDER, f"{name_of(one)}.report.json")
+            if not exists(uri) and not done.problems:
+                commit_bytes(uri, report(run, config, stages, one))
+            done.report = uri if one == stone or not done.report else done.report
+        return done
+
+
+def settle(run: Run, config: RunConfig, stages: Mapping[str, Stage]) -> None:
+    """Everything that follows from the tombstones: the ledger, the originals, the shards, the tables."""
+    apply(run)
+    ledger = Ledger(run)
+    needed = [s for s in stages.values() if s.kind not in ("items", "crawl", "decode")]
+    if not all({u.id for u in Listing(run).units()} <= ledger.done(stage) for stage in needed):
+        for name in names_in(run.uri("manifests")):  # an unfinished run: `voxmill run` writes its tables and shards
+            remove(run.uri("manifests", name))
+        remove(run.uri("catalog.sql"))
+        write_index(run.shards_dir)
+        return
+    if names_in(run.shards_dir):
+        plans = plan(run, stages, config.pack, int(run.load()["buckets"]))
+        prune(run.shards_dir, plans)
+        LocalExecutor(in_process=True).run([pack_job(run, stages, plans, Resources())], lambda done: None)
+        write_index(run.shards_dir)
+    if exists(run.uri("catalog.sql")):
+        costed = [s for s in stages.values() if s.kind not in ("items", "recordings", "units")]
+        write_tables(run, costed, amend.find(run, config.sources), sample_tables(run))
+
+
+def report(run: Run, config: RunConfig, stages: Mapping[str, Stage], stone: Tombstone) -> bytes:
+    """What was taken out, and that it is gone: without a clock and without a name, signed where there is a key."""
+    body = {
+        "tombstone": name_of(stone),
+        "asked": list(stone.asked),
+        "reason": stone.reason,
+        "recordings": stone.num_recordings,
+        "samples_in_shards": len(stone.ghosts),
+        "seconds": stone.num_samples / 16000,
+        "shards": _affected(run, config, stages, stone),
+        "absent": True,
+        "checked": "every file name, table, document and tar member of the run against the tombstone's marks",
+    }
+    return (json.dumps({**body, "signature": sign(body)}, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def sign(body: Mapping[str, Any]) -> dict[str, str]:
+    """HMAC-SHA256 of the body's canonical JSON under the key in VOXMILL_SIGNING_KEY; without a key its plain digest, and it says so."""
+    blob = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    key = os.environ.get(KEY, "")
+    if not key:
+        return {"algorithm": "none: sha256 only", "value": hashlib.sha256(blob).hexdigest()}
+    return {"algorithm": "hmac-sha256", "value": hmac.new(key.encode(), blob, hashlib.sha256).hexdigest()}
+
+
+def signed(blob: bytes) -> bool:
+    """Whether a report carries the signature of the key in the environment (or, without a key, the digest of its body)."""
+    body = json.loads(blob)
+    return hmac.compare_digest(json.dumps(body.pop("signature"), sort_keys=True), json.dumps(sign(body), sort_keys=True))
+
+
+def _affected(run: Run, config: RunConfig, stages: Mapping[str, Stage], stone: Tombstone) -> list[str]:
+    """Names of the shards in which a tombstone's samples had their place."""
+    mine = {ghost.recording_id for ghost in stone.ghosts}
+    if not mine:
+        return []
+    plans = plan(run, stages, config.pack, int(run.load()["buckets"]), revoked_too=True)
+    return [p.name for p in plans if any(e.recording_id in mine for e in p.entries)]
+
+
+def _shards_of(run: Run, config: RunConfig, stages: Mapping[str, Stage], found: Found) -> list[str]:
+    mine = {r.id for r in found.recordings}
+    held = []
+    for shard in committed(run.shards_dir):
+        held += [shard.name] if any(m.recording_id in mine for m in read_members(run.shards_dir, shard)) else []
+    return held
