@@ -64,11 +64,22 @@ class LessonLoader(Loader):
     def __init__(
         self, corpus: Corpus, lessons: Sequence[Lesson], tokens: Tokens, config: DataConfig, pictures: Pictures | None = None
     ) -> None:
-        self.config, self.rank, self.world = config, 0, 1
-        self._planner = _LessonPlanner(corpus, lessons, config.plan)
-        self._reader = _LessonReader(corpus, lessons, tokens, config, pictures or {})  # type: ignore[assignment]
+        self.config = config
+        self._plan = _LessonPlanner(corpus, lessons, config.plan)
+        self._read = _LessonReader(corpus, lessons, tokens, config, pictures or {})
         self.position = Position()
         self.skipped: Counter[str] = Counter()
+
+    def _loaded(self, start: Position | None) -> Iterator[tuple[Position, Batch]]:
+        stream = self._plan.epoch(0) if start is None else self._plan.stream(start.epoch, start.index)
+        for planned in stream:
+            examples, skipped = [], Counter[str]()
+            for place in planned.places:
+                try:
+                    examples.append(self._read(place, planned.epoch))
+                except Unusable as error:
+                    skipped[error.reason] += 1
+            yield Position(planned.epoch, planned.index + 1), collate(examples, self._read.tokens, skipped)
 
 
 class _LessonPlanner(Planner):
