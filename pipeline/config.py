@@ -16,6 +16,7 @@ from voxmill.manifests.settings import Settings
 from voxmill.operators.crawl.crawl import CrawlConfig
 from voxmill.operators.crawl.sources import SourceConfig
 from voxmill.operators.decode.probe import DecodeConfig
+from voxmill.operators.frames.frames import FramesConfig
 from voxmill.operators.reconcile.reconcile import ReconcileConfig
 from voxmill.operators.segment.segment import SegmentConfig
 from voxmill.operators.select import SelectConfig
@@ -35,6 +36,8 @@ class PackConfig(Settings):
     """Recordings are spread over this many buckets by a hash of their id; frozen when the run is created."""
     shard_mb: float = Field(default=256.0, gt=0)
     """Size at which a new part of a bucket begins (MB of FLAC, estimated)."""
+    picture_kb: float = Field(default=100.0, ge=0)
+    """With `frames` on, the estimated size of a sample's pictures (kB): counts where a new part begins."""
 
 
 class ExecutorConfig(Settings):
@@ -43,6 +46,9 @@ class ExecutorConfig(Settings):
     kind: Literal["local", "ray"] = "ray"
     address: str | None = None
     """Ray cluster to join (`auto`, `ray://host:10001`); None starts Ray on this machine."""
+    workers: int | None = Field(default=None, ge=1)
+    """Workers that take a unit through all stages from `segment` to `select`; None: one per core, as memory allows. Neighbouring
+    stages share them unless a stage asks for a GPU or is named in `resources`: those have a pool of workers each."""
     resources: dict[str, Resources] = {}
     """Per stage (`crawl`, `decode`, `segment`, `transcribe:<engine>`, `reconcile`, `select`, `pack`); the rest have defaults."""
 
@@ -55,6 +61,8 @@ class RunConfig(Settings):
     decode: DecodeConfig = DecodeConfig()
     units: UnitConfig = UnitConfig()
     segment: SegmentConfig = SegmentConfig()
+    frames: FramesConfig | None = None
+    """Pictures of what is to be seen, where the source is a video; null: no video stream is ever opened."""
     transcribe: tuple[EngineConfig, ...]
     reconcile: ReconcileConfig = ReconcileConfig()
     select: SelectConfig = SelectConfig()
@@ -70,7 +78,17 @@ class RunConfig(Settings):
             twice = sorted({n for n in found if found.count(n) > 1})
             if twice:
                 raise ValueError(f"{what} names must differ; given twice: {', '.join(twice)}")
-        known = {"list", "crawl", "decode", "segment", "reconcile", "select", "pack", *(f"transcribe:{n}" for n in names)}
+        known = {
+            "list",
+            "crawl",
+            "decode",
+            "segment",
+            "frames",
+            "reconcile",
+            "select",
+            "pack",
+            *(f"transcribe:{n}" for n in names),
+        }
         for stage in self.executor.resources:
             if stage not in known:
                 raise ValueError(f"executor.resources: no stage `{stage}`{nearest(stage, known)}")

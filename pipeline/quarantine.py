@@ -8,7 +8,7 @@ from typing import Any
 
 from voxmill.manifests.ids import segment_id
 from voxmill.manifests.reasons import reject
-from voxmill.manifests.records import Consensus, Hypothesis, Labels, Recording, Segment, Selection
+from voxmill.manifests.records import Consensus, Hypothesis, Labels, Opinion, Pictures, Recording, Segment, Selection
 from voxmill.operators.select import split_of
 from voxmill.operators.work import Work
 from voxmill.pipeline.stage import Stage
@@ -40,7 +40,9 @@ def _quarantined(stage: Stage, work: Work, key: str, detail: str) -> Any:
         Consensus: lambda: Consensus(
             key, "", "none", None, None, None, None, "word", (), (), "", (), 0, None, 0.0, 0.0, 0, rejection
         ),
+        Opinion: lambda: Opinion(key, stage.name.split(":", 1)[-1], (), rejection),
         Labels: lambda: Labels(key),
+        Pictures: lambda: Pictures(key, rejection=rejection),
         Selection: lambda: Selection(key, "rejected", split_of(_recording_id(work, key)), 0.0, rejection),
     }
     return make[stage.writes]()

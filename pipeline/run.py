@@ -28,6 +28,10 @@ class Run:
         return self.uri("audio")
 
     @property
+    def frames_dir(self) -> str:
+        return self.uri("frames")
+
+    @property
     def shards_dir(self) -> str:
         return self.uri("shards")
 

@@ -13,7 +13,18 @@ import pyarrow as pa
 from voxmill.manifests.catalog import catalog_sql
 from voxmill.manifests.commit import commit_bytes, remove
 from voxmill.manifests.parquet import table_bytes
-from voxmill.manifests.records import Consensus, Hypothesis, Item, Labels, Recording, Segment, Selection, Unit
+from voxmill.manifests.records import (
+    Consensus,
+    Hypothesis,
+    Item,
+    Labels,
+    Opinion,
+    Pictures,
+    Recording,
+    Segment,
+    Selection,
+    Unit,
+)
 from voxmill.manifests.schema import to_table
 from voxmill.pipeline.amend import Amendments, amend
 from voxmill.pipeline.ledger import Ledger
@@ -28,7 +39,9 @@ TABLES: dict[type, str] = {
     Segment: "segments",
     Hypothesis: "hypotheses",
     Consensus: "consensus",
+    Opinion: "opinions",
     Labels: "labels",
+    Pictures: "pictures",
     Selection: "selections",
 }
 FILE_BYTES = 128 * 2**20
@@ -63,7 +76,7 @@ def write_tables(
     }
     by_table: dict[str, list[Stage]] = {}
     for stage in stages:
-        if stage.writes in (Segment, Hypothesis, Consensus, Labels, Selection):
+        if stage.writes in (Segment, Hypothesis, Consensus, Opinion, Labels, Pictures, Selection):
             by_table.setdefault(TABLES[stage.writes], []).append(stage)
     for name, group in by_table.items():
         files[name] = _write(run, name, _fragments(ledger, group, units))

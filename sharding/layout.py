@@ -59,11 +59,18 @@ class ShardPlan:
 
 
 def plan_shards(
-    entries: Iterable[Entry], buckets: int, target_bytes: int, *, upstream: str = "", revoked: Collection[str] = ()
+    entries: Iterable[Entry],
+    buckets: int,
+    target_bytes: int,
+    *,
+    upstream: str = "",
+    revoked: Collection[str] = (),
+    picture_bytes: int = 0,
 ) -> list[ShardPlan]:
     """The shards of a run, sorted by name; none is empty.
 
-    `revoked` holds recording ids that keep their place in the plan and are not packed.
+    `revoked` holds recording ids that keep their place in the plan and are not packed. `picture_bytes` is what a sample's
+    video frames are estimated to take: the same for each sample, so that it can be known of a revoked one.
     Raises ValueError where two samples share a key or two licences share a shard name.
     """
     piles: dict[tuple[str, str, int], list[Entry]] = defaultdict(list)
@@ -72,7 +79,7 @@ def plan_shards(
     _check_slugs({licence for _, licence, _ in piles})
     plans = []
     for (split, licence, bucket), pile in sorted(piles.items()):
-        for part, members in enumerate(_parts(sorted(pile, key=_place), target_bytes)):
+        for part, members in enumerate(_parts(sorted(pile, key=_place), target_bytes, picture_bytes)):
             kept = tuple(e for e in members if e.recording_id not in revoked)
             if kept:
                 plans.append(ShardPlan(split, licence, bucket, part, kept[0].generation, buckets, kept, upstream))
@@ -100,24 +107,25 @@ def slug(licence: str) -> str:
 
 
 def estimated_bytes(entry: Entry) -> int:
-    return int(entry.num_samples * BYTES_PER_SAMPLE) + BYTES_PER_ENTRY + entry.picture_bytes
+    return int(entry.num_samples * BYTES_PER_SAMPLE) + BYTES_PER_ENTRY
 
 
 def _place(entry: Entry) -> tuple[int, int, int, int, str]:
     return entry.generation, entry.unit, entry.order, entry.start, entry.key
 
 
-def _parts(ordered: list[Entry], target_bytes: int) -> Iterator[list[Entry]]:
+def _parts(ordered: list[Entry], target_bytes: int, picture_bytes: int) -> Iterator[list[Entry]]:
     """Cuts before the sample that would pass the target; a part holds at least one."""
     for _, members in groupby(ordered, key=lambda entry: entry.generation):
         part: list[Entry] = []
         size = 0
         for entry in members:
-            if part and size + estimated_bytes(entry) > target_bytes:
+            estimate = estimated_bytes(entry) + picture_bytes
+            if part and size + estimate > target_bytes:
                 yield part
                 part, size = [], 0
             part.append(entry)
-            size += estimated_bytes(entry)
+            size += estimate
         yield part
 
 

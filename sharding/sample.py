@@ -47,8 +47,6 @@ class Entry:
     """Position of the recording in its unit."""
     generation: int
     """Which `voxmill run` brought the unit."""
-    picture_bytes: int = 0
-    """Of all its video frames."""
 
     def __post_init__(self) -> None:
         if not _KEY.fullmatch(self.key):
@@ -101,7 +99,6 @@ class Sample:
         return Entry(
             self.key, self.recording.id, self.segment.start, self.segment.num_samples, self.selection.split,
             self.recording.licence.name, self.unit, self.order, self.generation,
-            sum(picture.num_bytes for picture in self.seen or ()),
         )  # fmt: skip
 
 
