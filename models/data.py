@@ -1,7 +1,7 @@
 """From shards to batches, for any number of ranks and of loader processes, to be stopped and continued anywhere.
 
-Batches come in the order of the plan. Of every `world` neighbours in it each rank takes one, so all ranks do the same number of
-steps; the loader processes of a rank take its batches in turn. A sample that cannot be used is left out and counted; nothing of a
+Batches come in the order of the plan. Every `round` neighbours in it are what all ranks do before they meet, a training step. The
+ranks take them in turn, and so do the loader processes of a rank: a step's batches are the same on any number of either. A sample that cannot be used is left out and counted; nothing of a
 shard's content stops training. All the state there is are two numbers: where in the plan the next round begins.
 """
 
@@ -52,11 +52,15 @@ class Loader:
         *,
         rank: int = 0,
         world: int = 1,
+        round: int | None = None,
         noises: Sequence[Tensor] = (),
         frames_of: FramesOf | None = None,
     ) -> None:
-        """Raises NothingToLearn where there is no shard, ConditionError where `where` cannot be read."""
-        self.config, self.rank, self.world = config, rank, world
+        """`round`: batches between two meetings of all ranks; None: one for each rank.
+
+        Raises NothingToLearn where there is no shard, ConditionError where `where` cannot be read.
+        """
+        self.config, self.rank, self.world, self.round = config, rank, world, round or world
         self._planner = Planner(root, config.plan)
         self._reader = ExampleReader(root, tokens, fbank_config, config.example, noises, frames_of)
         self.position = Position()
@@ -83,7 +87,7 @@ class Loader:
         self.skipped = Counter(state["skipped"])
 
     def _loaded(self, start: Position | None) -> Iterator[tuple[Position, Batch]]:
-        rounds = _Rounds(self._planner, self._reader, self.rank, self.world, start)
+        rounds = _Rounds(self._planner, self._reader, (self.rank, self.world, self.round), start)
         yield from DataLoader(rounds, batch_size=None, num_workers=self.config.workers, worker_init_fn=_leave_interrupts)
 
 
@@ -95,17 +99,22 @@ def _leave_interrupts(_: int) -> None:
 class _Rounds(IterableDataset):
     """What one loader process loads: (position after this round, batch). `start` None: one epoch and no more."""
 
-    def __init__(self, planner: Planner, reader: ExampleReader, rank: int, world: int, start: Position | None) -> None:
-        self.planner, self.reader, self.rank, self.world, self.start = planner, reader, rank, world, start
+    def __init__(self, planner: Planner, reader: ExampleReader, share: tuple[int, int, int], start: Position | None) -> None:
+        self.planner, self.reader, self.start = planner, reader, start
+        self.rank, self.world, self.round = share
 
     def __iter__(self) -> Iterator[tuple[Position, Batch]]:
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
         start = self.start
         stream = self.planner.epoch(0) if start is None else self.planner.stream(start.epoch, start.index)
+        own = 0
         for offset, planned in enumerate(stream):
-            if offset % (self.world * workers) == self.rank + self.world * worker:
-                yield Position(planned.epoch, planned.index + self.world - self.rank), self._load(planned)
+            place = offset % self.round
+            if place % self.world == self.rank:
+                if own % workers == worker:
+                    yield Position(planned.epoch, planned.index + self.round - place), self._load(planned)
+                own += 1
 
     def _load(self, planned: Planned) -> Batch:
         skipped = Counter(planned.skipped)

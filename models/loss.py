@@ -18,7 +18,7 @@ from torch.nn import functional
 from voxmill.manifests.settings import Settings
 from voxmill.models.batch import Batch
 from voxmill.models.feed_forward import Load
-from voxmill.models.model import Outputs
+from voxmill.models.model import ModelConfig, Outputs
 from voxmill.models.targets import IGNORE
 from voxmill.models.tokens import BLANK
 from voxmill.models.transducer import transducer_loss
@@ -46,6 +46,15 @@ class Losses:
     utterances: int
     parts: Mapping[str, Tensor]
     """Weighted sums of each head alone, without gradients, for the log."""
+
+
+def heads_of(config: ModelConfig, balanced: bool) -> tuple[str, ...]:
+    """Which parts a model's loss has; `balanced`: it has experts that a loss keeps in use."""
+    has = {
+        "attention": True, "ctc": True, "backward": config.decoder.backward_layers > 0,
+        "transducer": config.transducer is not None, "balance": balanced,
+    }  # fmt: skip
+    return tuple(name for name, there in has.items() if there)
 
 
 def speech_loss(outputs: Outputs, batch: Batch, loads: Sequence[Load], config: LossConfig) -> Losses:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,8 +26,9 @@ from voxmill.models.budget import Budget
 from voxmill.models.checkpoint import Bundle, TrainingState, load, load_training, save, step_folder
 from voxmill.models.conformer import num_subsampled
 from voxmill.models.data import Loader
+from voxmill.models.examples import REASONS
 from voxmill.models.feed_forward import Load
-from voxmill.models.loss import LossConfig, Losses, speech_loss
+from voxmill.models.loss import LossConfig, Losses, heads_of, speech_loss
 from voxmill.models.moe import ElasticMoE
 from voxmill.models.schedule import RateConfig, learning_rate
 from voxmill.models.seeds import Generator, integer, seeded
@@ -107,6 +108,8 @@ class Trainer:
             self.mean = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=True)
         self.experts = [layer for layer in model.modules() if isinstance(layer, ElasticMoE)]
         self.heads = heads_of(model.config, any(layer.config.balance == "loss" for layer in self.experts))
+        self.skipped: dict[str, int] = {}
+        """Samples left out so far, on all ranks."""
         self._batches: Iterator[Batch] | None = None
 
     def run(self, out: str, on_step: Callable[[Step], None] = lambda _: None, stop: Callable[[], bool] = lambda: False) -> bool:
@@ -116,7 +119,7 @@ class Trainer:
         """
         while self.step < self.config.steps:
             on_step(self.advance())
-            stopping = stop()
+            (stopping,) = map(bool, self.team.sums([stop()]))
             if self.step % self.config.save_every == 0 or self.step == self.config.steps or stopping:
                 self.save(step_folder(out, self.step))
             if stopping:
@@ -145,6 +148,7 @@ class Trainer:
                 for name, part in losses.parts.items():
                     done[name] += float(part) / utterances
         loss, frames, *parts = self.team.sums([done[name] for name in ("loss", "audio_frames", *self.heads)])
+        self.skipped = self._skipped()
         self.team.sum_gradients(p for _, p in self.learnt)
         rate = learning_rate(self.config.rate, self.step, self.config.steps)
         norm = self._update(rate)
@@ -157,12 +161,11 @@ class Trainer:
             budget=None if budget is None else str(budget), utterances=utterances,
             audio_seconds=frames * self.model.config.fbank.shift_ms / 1000,
             load_spread=load_spread(load_of), seconds=time.perf_counter() - start, waiting=waiting,
-            skipped=self.loader.skipped_by(self.team),
+            skipped=self.skipped,
         )  # fmt: skip
 
     def save(self, folder: str) -> None:
         """A model to use, and all that it takes to go on; written by the first rank."""
-        skipped = self.loader.skipped_by(self.team)
         if self.team.rank:
             return self.team.wait()
         model = self.mean.module if self.mean else self.model
@@ -170,17 +173,23 @@ class Trainer:
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()} if self.mean else {}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{key}.{self.learnt[index][0]}": tensor for key, tensor in state.items()}
-        values = {"loader": {**self.loader.state_dict(), "skipped": skipped}, "averaged": int(self.mean.n_averaged) if self.mean else 0}
+        loader = {**self.loader.state_dict(), "skipped": self.skipped}
+        values = {"loader": loader, "averaged": int(self.mean.n_averaged) if self.mean else 0}
         save(folder, bundle, TrainingState(tensors, {**values, "config": self.config.model_dump(mode="json")}))
         self.team.wait()
 
     @classmethod
-    def resumed(cls, folder: str, loader: Loader, config: TrainConfig, device: torch.device | str = "cpu") -> Trainer:
+    def resumed(
+        cls, folder: str, loader: Loader, config: TrainConfig, device: torch.device | str = "cpu", team: Team | None = None
+    ) -> Trainer:
         """Goes on from a checkpoint: the next step is the one that would have come next. Raises CheckpointError."""
         bundle, state = load(folder, device), load_training(folder)
-        trainer = cls(bundle.model, bundle.tokens, loader, config)
+        trainer = cls(bundle.model, bundle.tokens, loader, config, team)
         trainer.step, trainer.visited = bundle.step, set(bundle.trained)
         loader.load_state_dict(state.values["loader"])
+        trainer.skipped = state.values["loader"]["skipped"]
+        if trainer.team.rank:
+            loader.skipped.clear()  # the first rank has what all of them counted
         if trainer.mean and state.values["averaged"]:
             trainer.mean.n_averaged.fill_(state.values["averaged"])
             trainer.model.load_state_dict(_below("model.", state.tensors))
@@ -227,10 +236,14 @@ class Trainer:
                 self.mean.update_parameters(self.model)
         return norm
 
+    def _skipped(self) -> dict[str, int]:
+        counts = self.team.sums([self.loader.skipped[reason] for reason in REASONS])
+        return {reason: int(count) for reason, count in zip(REASONS, counts, strict=True) if count}
+
     def _balance(self, load_of: Mapping[ElasticMoE, Tensor]) -> None:
         for layer, share_E in load_of.items():
             if layer.config.balance == "bias":
-                layer.router.adjust(share_E, self.config.bias_rate)
+                layer.router.adjust(share_E.to(layer.router.bias_E.device), self.config.bias_rate)
 
 
 _ADAM = ("step", "exp_avg", "exp_avg_sq")
@@ -240,16 +253,16 @@ def shares(layers: Sequence[ElasticMoE], loads: Sequence[Load], team: Team) -> d
     """Mean share of each expert over a step's calls, on all ranks, for each layer that was called."""
     if not layers:
         return {}
-    sums_LE2 = torch.zeros(len(layers), max(layer.config.experts for layer in layers), 2)  # of the shares, and how many
+    size = (len(layers), max(layer.config.experts for layer in layers), 2)
+    sums_LE2 = torch.zeros(size, device=layers[0].router.bias_E.device)  # of shares, and of calls
     for load_ in loads:
-        sums_LE2[layers.index(load_.layer), : len(load_.share_E)] += torch.stack(
-            [load_.share_E.cpu(), torch.ones(len(load_.share_E))], dim=-1
-        )
+        sums_E2 = sums_LE2[layers.index(load_.layer), : len(load_.share_E)]
+        sums_E2 += torch.stack([load_.share_E, torch.ones_like(load_.share_E)], dim=-1)
     found = {}
-    for layer, sums_E2 in zip(layers, team.sum(sums_LE2), strict=True):
+    for layer, sums_E2 in zip(layers, team.sum(sums_LE2).cpu(), strict=True):
         sum_E, calls_E = sums_E2[sums_E2[:, 1] > 0].T  # the experts of the budget: a prefix
         if len(sum_E):
-            found[layer] = (sum_E / calls_E).to(layer.router.bias_E.device)
+            found[layer] = sum_E / calls_E
     return found
 
 
