@@ -1,4 +1,4 @@
-"""The local executor: the reference semantics, without Ray. One job after the other, each in a few worker processes.
+"""The local executor: the reference semantics, without Ray. One pool after the other, each of a few worker processes.
 
 Every worker is a process of its own, so that an input that kills its worker costs one attempt of one unit and nothing else.
 With `in_process=True` jobs run in this process: what unit tests and `voxmill replay` use.
@@ -17,7 +17,9 @@ from concurrent.futures.process import BrokenProcessPool
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 
-from voxmill.pipeline.executor import Job, Report, Work, WorkerDied
+import psutil
+
+from voxmill.pipeline.executor import Job, Member, Pool, Report, WorkerDied, pools, workers_for
 from voxmill.pipeline.stage import Done
 
 MAX_DEATHS = 16
@@ -26,33 +28,42 @@ MAX_DEATHS = 16
 GRACE_S = 10.0
 """How long a worker may take to let go of its unit when the run is stopped."""
 
-_worker: Work | None = None
+_worker: Member | None = None
 
 
 class LocalExecutor:
-    def __init__(self, *, in_process: bool = False) -> None:
+    """`workers` is how many take keys through stages that share them; None: one per core, as memory allows."""
+
+    def __init__(self, *, in_process: bool = False, workers: int | None = None) -> None:
         self._in_process = in_process
+        memory_gb = psutil.virtual_memory().total / 2**30
+        self._workers = workers or workers_for(_cores(), memory_gb)
 
     def run(self, jobs: Sequence[Job], report: Report) -> None:
-        for job in jobs:
+        for pool in pools(jobs, self._workers):
             if self._in_process:
-                work = job.make()
-                for key in job.keys:
-                    report(work(key))
-            elif job.keys:
-                _run_pool(job, report)
+                member = pool.make()
+                for key in pool.keys:
+                    for done in member(key):
+                        report(done)
+            else:
+                _run_pool(pool, report)
 
 
-def _run_pool(job: Job, report: Report) -> None:
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _run_pool(pool: Pool, report: Report) -> None:
     """One thread per worker process; they share one queue of keys, so a slow key never holds up the others."""
     keys: SimpleQueue[str] = SimpleQueue()
-    for key in job.keys:
+    for key in pool.keys:
         keys.put(key)
     done: SimpleQueue[Done] = SimpleQueue()
     stop = Event()
-    count = min(job.resources.workers, len(job.keys))
-    with ThreadPoolExecutor(count, thread_name_prefix=job.name) as threads:
-        pending = {threads.submit(_drain, _Process(job.make, stop), keys, done) for _ in range(count)}
+    count = min(pool.resources.workers, len(pool.keys))
+    with ThreadPoolExecutor(count, thread_name_prefix=pool.name) as threads:
+        pending = {threads.submit(_drain, _Process(pool.make, stop), keys, done) for _ in range(count)}
         try:
             while pending:
                 finished, pending = wait(pending, timeout=0.2, return_when=FIRST_EXCEPTION)
@@ -72,7 +83,8 @@ def _drain(worker: _Process, keys: SimpleQueue[str], done: SimpleQueue[Done]) ->
                 key = keys.get_nowait()
             except Empty:
                 return
-            done.put(worker(key))
+            for one in worker(key):
+                done.put(one)
 
 
 def _forward(done: SimpleQueue[Done], report: Report) -> None:
@@ -87,11 +99,11 @@ class _Stopped(Exception):
 class _Process:
     """One worker in one process, started again when it dies."""
 
-    def __init__(self, make: Callable[[], Work], stop: Event) -> None:
+    def __init__(self, make: Callable[[], Member], stop: Event) -> None:
         self._make, self._stop = make, stop
         self._pool = self._start()
 
-    def __call__(self, key: str) -> Done:
+    def __call__(self, key: str) -> list[Done]:
         for _ in range(MAX_DEATHS):
             try:
                 return self._result(self._pool.submit(_call, key))
@@ -106,7 +118,7 @@ class _Process:
     def __exit__(self, *error: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _result(self, future: Future[Done]) -> Done:
+    def _result(self, future: Future[list[Done]]) -> list[Done]:
         while True:
             try:
                 return future.result(timeout=0.2)
@@ -128,7 +140,7 @@ class _Process:
         return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_init, initargs=(self._make,))
 
 
-def _init(make: Callable[[], Work]) -> None:
+def _init(make: Callable[[], Member]) -> None:
     global _worker
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # as Ray does: torch with default threads is many times slower on small models
@@ -146,6 +158,6 @@ def _die_with_parent() -> None:
     os._exit(1)
 
 
-def _call(key: str) -> Done:
+def _call(key: str) -> list[Done]:
     assert _worker is not None
-    return _worker(key)
+    return list(_worker(key))

@@ -1,4 +1,4 @@
-"""The Ray executor: the whole chain as one Ray Data stream, one autoscaling actor pool per job.
+"""The Ray executor: the whole chain as one Ray Data stream, one autoscaling actor pool per pool of workers.
 
 One row is one key, never a waveform. Scheduling, back-pressure and retries are Ray's; what is ours is that retries are finite
 and that a repeated key does no harm (`worker.py`).
@@ -13,15 +13,22 @@ from collections.abc import Callable, Sequence
 from threading import Event, Thread
 from typing import Any
 
-from voxmill.pipeline.executor import Job, Report, Work, WorkerDied
-from voxmill.pipeline.stage import Done
-from voxmill.pipeline.worker import StageError
+from voxmill.pipeline.executor import Job, Member, Pool, Report, WorkerDied, pools, workers_for
+from voxmill.pipeline.faults import StageError
+from voxmill.pipeline.placement import machines, misplaced
+from voxmill.pipeline.stage import Done, Resources
 
 MAX_RETRIES = 16
 """Deaths that one key may cost; Ray's default for actor pools is for ever. The ledger gives a unit up after fourteen at most."""
 
 KEYS_PER_BLOCK = 4
 """Ray Data spends tens of milliseconds on a block, whatever is in it; too many keys in one would starve a second worker."""
+
+MANY = 16
+"""Keys per worker from which a worker is handed its next block early. With fewer, one would wait behind a busy worker at the end."""
+
+REPORT_EVERY_S = 1.0
+"""How often the driver asks for what workers have reported."""
 
 
 def start_ray(address: str | None) -> None:
@@ -37,41 +44,46 @@ def start_ray(address: str | None) -> None:
 
 
 class RayExecutor:
-    """`address=None` starts Ray on this machine; `"auto"` or `ray://host:port` joins a cluster."""
+    """`address=None` starts Ray on this machine; `"auto"` or `ray://host:port` joins a cluster.
 
-    def __init__(self, address: str | None = None, *, keys_per_block: int | None = None) -> None:
-        self._keys_per_block = keys_per_block
+    `workers` is how many take keys through stages that share them; None: one per core of the cluster, as memory allows.
+    """
+
+    def __init__(self, address: str | None = None, *, workers: int | None = None, keys_per_block: int | None = None) -> None:
+        self._workers, self._keys_per_block, self._may_grow = workers, keys_per_block, address is not None
         start_ray(address)
 
     def run(self, jobs: Sequence[Job], report: Report) -> None:
         import ray
         from ray.data import ActorPoolStrategy, DataContext
 
-        jobs = [job for job in jobs if job.keys]
-        if not jobs:
+        streams = pools(jobs, self._workers or _workers())
+        if not streams:
             return
+        self._check_room(streams)
         context = DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
         context.max_errored_blocks = 0
         for noisy in ("ray.data", "ray.data._internal.execution"):
             logging.getLogger(noisy).setLevel(logging.ERROR)  # the display is ours
-        keys = _merged([job.keys for job in jobs])
-        blocks = max(1, len(keys) // (self._keys_per_block or _block_size(len(keys), jobs)))
+        keys = list(Pool(tuple(job for pool in streams for job in pool.jobs), Resources()).keys)
+        blocks = max(1, len(keys) // (self._keys_per_block or _block_size(len(keys), streams)))
         with _Reports(report) as reports, warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of `ray_remote_args_fn`, see below
             stream = ray.data.from_items([{"key": key} for key in keys], override_num_blocks=min(blocks, len(keys)))
-            for job in jobs:
-                r = job.resources
+            for pool in streams:
+                r, num_keys = pool.resources, len(pool.keys)
+                ahead = 2 if num_keys >= MANY * r.workers else 1
                 stream = stream.map_batches(
                     _Actor,
-                    fn_constructor_args=(job.make, frozenset(job.keys), reports.sink),
+                    fn_constructor_args=(pool.make, reports.sink),
                     batch_size=1,
                     zero_copy_batch=True,
                     compute=ActorPoolStrategy(
-                        min_size=min(r.min_workers, r.workers, len(job.keys)),  # a worker without a key is only a start
+                        min_size=min(r.min_workers, r.workers, num_keys),  # a worker without a key is only a start
                         max_size=r.workers,
-                        max_tasks_in_flight_per_actor=2,
+                        max_tasks_in_flight_per_actor=ahead,
                     ),
                     num_cpus=r.cpus,
                     num_gpus=r.gpus,
@@ -88,6 +100,16 @@ class RayExecutor:
                     raise StageError(message) from error
                 raise
 
+    def _check_room(self, streams: Sequence[Pool]) -> None:
+        """Raises StageError for a worker that no machine can hold; a cluster that was joined may be one that grows on demand."""
+        import ray
+
+        lines = list(misplaced(streams, machines(ray.nodes())))
+        if lines and not self._may_grow:
+            raise StageError("\n".join(lines))
+        for line in lines:
+            logging.getLogger(__name__).warning("%s; this run waits until the cluster has grown", line)
+
 
 def _finite_retries() -> dict[str, Any]:
     """Ray Data has no other way to say this: its own default is to retry for ever.
@@ -100,20 +122,19 @@ def _finite_retries() -> dict[str, Any]:
 class _Actor:
     """A worker as Ray Data wants it: a batch of keys in, the same batch out."""
 
-    def __init__(self, make: Callable[[], Work], keys: frozenset[str], sink: Any) -> None:
-        self._work, self._keys, self._sink = make(), keys, sink
+    def __init__(self, make: Callable[[], Member], sink: Any) -> None:
+        self._member, self._sink = make(), sink
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         import ray
 
         for key in batch["key"]:
-            if str(key) in self._keys:
-                try:
-                    done = self._work(str(key))
-                except StageError as error:  # Ray Data gives the driver only its text, among a traceback
-                    ray.get(self._sink.fail.remote(str(error)))
-                    raise
-                self._sink.report.remote(done)
+            try:
+                for done in self._member(str(key)):
+                    self._sink.report.remote(done)
+            except StageError as error:  # Ray Data gives the driver only its text, among a traceback
+                ray.get(self._sink.fail.remote(str(error)))
+                raise
         return batch
 
 
@@ -158,7 +179,7 @@ class _Reports:
         self._drain()
 
     def _forward(self) -> None:
-        while not self._stop.wait(0.3):
+        while not self._stop.wait(REPORT_EVERY_S):
             self._drain()
 
     def _drain(self) -> None:
@@ -168,12 +189,14 @@ class _Reports:
             self._report(done)
 
 
-def _merged(lists: Sequence[tuple[str, ...]]) -> list[str]:
-    """Every key of any job once, in the order of the longest list that has it."""
-    return list(dict.fromkeys(key for keys in sorted(lists, key=len, reverse=True) for key in keys))
+def _workers() -> int:
+    import ray
+
+    cluster = ray.cluster_resources()
+    return workers_for(cluster.get("CPU", 1), cluster.get("memory", 0) / 2**30)
 
 
-def _block_size(num_keys: int, jobs: Sequence[Job]) -> int:
+def _block_size(num_keys: int, streams: Sequence[Pool]) -> int:
     """Several keys to a block on long runs; single keys where there are too few to feed every worker several blocks."""
-    workers = max(job.resources.workers for job in jobs)
+    workers = max(pool.resources.workers for pool in streams)
     return max(1, min(KEYS_PER_BLOCK, num_keys // (8 * workers)))

@@ -92,7 +92,7 @@ def _measure(
     same, script_texts = True, list[tuple[str, str]]()
     with Bare(cores, heard.warm_up) as bare, Script(cores, heard.paths[0]) as script:
         alone = set(psutil_children())
-        ray: Executor = RayExecutor()
+        ray: Executor = RayExecutor(workers=cores)
         daemons = set(psutil_children()) - alone
         others = [*bare.pids, *script.pids]
         expected: Texts = {}
@@ -109,7 +109,7 @@ def _measure(
                     root = folder / f"{arm}-{number}"
                     without = [*others, *(daemons if arm == "local" else ())]
                     clock = Clock(Tree([os.getpid()], without))
-                    executor = ray if arm == "ray" else LocalExecutor()
+                    executor = ray if arm == "ray" else LocalExecutor(workers=cores)
                     idle = line.run(root, _settings(heard, arm, form, cores), arm, executor, clock, heard.warm_up)
                     measured[arm].append(Round(clock.wall_s, clock.cpu_s, idle))
                     print(
@@ -135,21 +135,13 @@ def _say(number: int, arm: str, round_: Round) -> None:
 
 
 def _settings(heard: Material, kind: str, form: Form, cores: int) -> dict[str, Any]:
-    """One worker of one thread per core where the work is, fewer where there is little: more would only wait for a core.
-
-    The shares of CPU let all pools of a stream be up at once.
-    """
-    second = max(1, cores // 3)
-    pools = {"crawl": 1, "decode": 1, "segment": 1, "transcribe:whisperx": cores, "transcribe:moonshine": second, "pack": 1}
-    share = round(0.9 * cores / (cores + second + 3), 2)
-    stages = {stage: {"workers": workers, "min_workers": workers, "cpus": share} for stage, workers in pools.items()}
-    stages |= {stage: {"cpus": share} for stage in ("reconcile", "select")}
+    """One worker of one thread per core, each taking a unit through all stages: what `voxmill run` does where no stage has a GPU."""
     return runs.config(
         runs.files(list(heard.paths), language="en"),
         [runs.WHISPERX, runs.MOONSHINE],
         units={"seconds": form.unit_seconds},
         pack={"buckets": 2},
-        executor={"kind": kind, "resources": stages},
+        executor={"kind": kind, "workers": cores},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import pytest
 
 import jobs
 from voxmill.pipeline.executor import Executor, Job
+from voxmill.pipeline.faults import StageError
 from voxmill.pipeline.local import LocalExecutor
 from voxmill.pipeline.stage import Done, Resources
-from voxmill.pipeline.worker import StageError
 
 KEYS = tuple(f"k{i:02d}" for i in range(12))
 
@@ -30,6 +31,10 @@ def job(kind: type[jobs.Touch], folder: Path, name: str, keys: tuple[str, ...] =
     return Job(name, partial(kind, str(folder), name, after), keys, Resources(workers=2, cpus=0.2))
 
 
+def sharing(*chain: Job) -> list[Job]:
+    return [replace(one, shares=True) for one in chain]
+
+
 def names(folder: Path) -> set[str]:
     return {p.name for p in folder.iterdir()}
 
@@ -39,6 +44,15 @@ def test_every_key_passes_every_job_in_order(executor: Executor, tmp_path: Path)
     executor.run([job(jobs.Touch, tmp_path, "a"), job(jobs.Touch, tmp_path, "b", after="a")], reports.append)
     assert names(tmp_path) == {f"{n}-{k}" for n in "ab" for k in KEYS}
     assert sorted((r.stage, r.unit) for r in reports) == sorted((n, k) for n in "ab" for k in KEYS)
+
+
+def test_jobs_that_share_their_workers_do_the_same(executor: Executor, tmp_path: Path) -> None:
+    reports: list[Done] = []
+    executor.run(sharing(job(jobs.Touch, tmp_path, "a"), job(jobs.Touch, tmp_path, "b", KEYS[1:], after="a")), reports.append)
+    wanted = sorted([*(("a", k) for k in KEYS), *(("b", k) for k in KEYS[1:])])
+    assert sorted((r.stage, r.unit) for r in reports) == wanted
+    assert names(tmp_path) == {f"{n}-{k}" for n, k in wanted}
+    assert all((tmp_path / f"a-{k}").read_text() == (tmp_path / f"b-{k}").read_text() for k in KEYS[1:])  # one process
 
 
 def test_a_job_sees_only_its_own_keys(executor: Executor, tmp_path: Path) -> None:
@@ -54,8 +68,11 @@ def test_nothing_to_do(executor: Executor, tmp_path: Path) -> None:
 def test_a_dead_worker_costs_nobody_else_anything(executor: Executor, tmp_path: Path) -> None:
     if isinstance(executor, LocalExecutor) and executor._in_process:
         pytest.skip("in-process jobs share the fate of their process")
-    executor.run([job(jobs.DiesTwice, tmp_path, "a", ("bad", *KEYS))], lambda done: None)
-    assert names(tmp_path) - {"deaths"} == {f"a-{k}" for k in ("bad", *KEYS)}
+    keys = ("bad", *KEYS)
+    executor.run([job(jobs.DiesTwice, tmp_path, "a", keys)], lambda done: None)
+    assert names(tmp_path) - {"deaths"} == {f"a-{k}" for k in keys}
+    executor.run(sharing(job(jobs.Touch, tmp_path, "b", keys), job(jobs.DiesTwice, tmp_path, "c", keys)), lambda done: None)
+    assert names(tmp_path) - {"deaths"} == {f"{n}-{k}" for n in "abc" for k in keys}
 
 
 def test_a_bug_stops_the_run_and_says_so(executor: Executor, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from benchmarks.arms.bare import Texts
 from benchmarks.arms.clock import Clock
 from voxmill.operators.work import Work as UnitOfWork
 from voxmill.pipeline.config import parse_config
-from voxmill.pipeline.executor import Executor, Job, Report, Work
+from voxmill.pipeline.executor import Executor, Job, Pool, Report, Work, pools
 from voxmill.pipeline.gates import open_gate
 from voxmill.pipeline.line import run_line
 from voxmill.pipeline.progress import Progress
@@ -47,7 +47,7 @@ def run(root: Path, settings: Mapping[str, Any], kind: str, executor: Executor, 
     began = time.monotonic()
     clock.resume("driver")
     with open_gate(kind, Run(str(root)), config.crawl) as gate:
-        up_first = UpFirst(executor, clock, warm_up, together=kind == "ray")
+        up_first = UpFirst(executor, clock, warm_up, config.executor.workers or 1, together=kind == "ray")
         run_line(config, Run(str(root)), up_first, gate, Progress(quiet=True))
         clock.pause()
     return time.monotonic() - began - clock.wall_s
@@ -63,21 +63,23 @@ def texts_of(root: Path) -> Texts:
 class UpFirst:
     """An executor whose jobs begin when all of their workers are up."""
 
-    def __init__(self, inner: Executor, clock: Clock, warm_up: UnitOfWork, *, together: bool) -> None:
-        self._inner, self._clock, self._warm_up, self._together = inner, clock, warm_up, together
+    def __init__(self, inner: Executor, clock: Clock, warm_up: UnitOfWork, cores: int, *, together: bool) -> None:
+        self._inner, self._clock, self._warm_up, self._cores, self._together = inner, clock, warm_up, cores, together
 
     def run(self, jobs: Sequence[Job], report: Report) -> None:
-        jobs = [job for job in jobs if job.keys]
-        for group in [jobs] if self._together else [[job] for job in jobs]:
+        streams = pools(jobs, self._cores)
+        for group in [streams] if self._together else [[pool] for pool in streams]:
             if group:
                 with self._watched(group) as folder:
-                    held = [replace(job, make=partial(Held, job.make, job.name, str(folder), self._warm_up)) for job in group]
+                    chain = [job for pool in group for job in pool.jobs]
+                    held = [replace(job, make=partial(Held, job.make, job.name, str(folder), self._warm_up)) for job in chain]
                     self._inner.run(held, report)
 
     @contextmanager
-    def _watched(self, jobs: Sequence[Job]) -> Iterator[Path]:
+    def _watched(self, group: Sequence[Pool]) -> Iterator[Path]:
         self._clock.pause()
-        workers = sum(min(job.resources.workers, len(job.keys)) for job in jobs)
+        jobs = [job for pool in group for job in pool.jobs]
+        workers = sum(min(pool.resources.workers, len(pool.keys)) * len(pool.jobs) for pool in group)
         keys = sum(len(job.keys) for job in jobs)
         stop = Event()
         with tempfile.TemporaryDirectory(prefix="voxmill-bench-") as name:
@@ -112,7 +114,7 @@ def _until(reached: Callable[[], bool], stop: Event) -> bool:
 
 
 class Held:
-    """A worker that is loaded and warm before it is given its first key."""
+    """A worker that is loaded and warm, and waits with its first key until all the others are."""
 
     def __init__(self, make: Callable[[], Work], name: str, folder: str, warm_up: UnitOfWork) -> None:
         self._work, self._name, self._folder = make(), name, Path(folder)
@@ -121,11 +123,13 @@ class Held:
             if name in ("decode", "segment") or name.startswith("transcribe:"):
                 operator(warm_up)
         (self._folder / f"up-{uuid.uuid4().hex}").touch()
-        deadline = time.monotonic() + PATIENCE_S
-        while not (self._folder / "go").exists() and time.monotonic() < deadline:
-            time.sleep(POLL_S)
+        self._held = True
 
     def __call__(self, key: str) -> Done:
+        deadline = time.monotonic() + PATIENCE_S
+        while self._held and not (self._folder / "go").exists() and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        self._held = False
         done = self._work(key)
         times, path = os.times(), self._folder / f"done-{self._name.replace(':', '-')}-{key}"
         with contextlib.suppress(FileNotFoundError):
