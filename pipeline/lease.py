@@ -1,12 +1,18 @@
-"""One driver at a time: a lease inside the run, renewed while the driver lives, taken over when it is gone."""
+"""One driver at a time: a lease inside the run, renewed while the driver lives, taken over when it is gone.
+
+A driver that was away for longer than its lease (a laptop asleep, a store out of reach) may come back to a run that is another's:
+it looks before it renews, and stops itself.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
+import signal
 import time
 import uuid
+from contextlib import suppress
 from threading import Event, Thread
 
 import psutil
@@ -20,7 +26,7 @@ EXPIRES_S = 60.0
 
 
 class Lease:
-    """`with Lease(run): …`. Raises RunError where another living driver holds the run.
+    """`with Lease(run): …`. Raises RunError where another living driver holds the run, or has taken it over meanwhile.
 
     Two drivers that slip past each other still do no harm: fragments are deterministic and never overwritten.
     """
@@ -30,6 +36,7 @@ class Lease:
         self._root = run.root
         self._token = uuid.uuid4().hex
         self._stop = Event()
+        self._lost = False
         self._thread = Thread(target=self._renew, daemon=True)
 
     def __enter__(self) -> Lease:
@@ -40,15 +47,24 @@ class Lease:
                 f"a dead driver's lease ends by itself after {EXPIRES_S:.0f} s"
             )
         self._write()
-        if self._read().get("token") != self._token:
+        if not self._is_ours():
             raise RunError(f"{self._root} was taken by another driver at the same moment: try again")
         self._thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        if self._read().get("token") == self._token:
+        try:
+            self._stop.set()
+            self._thread.join()
+        except KeyboardInterrupt:  # our own, come late
+            if not self._lost:
+                raise
+        if self._lost:
+            raise RunError(
+                f"{self._root} was not renewed for {EXPIRES_S:.0f} s and may be another driver's now: this one stopped. "
+                "What it committed stays; run again when the other one has ended"
+            ) from None
+        if self._is_ours():
             fs, path = url_to_fs(self._uri)
             fs.rm(path)
 
@@ -80,9 +96,29 @@ class Lease:
         }
         commit_bytes(self._uri, json.dumps(lease).encode(), replace=True)
 
+    def _is_ours(self) -> bool:
+        return self._read().get("token") == self._token
+
     def _renew(self) -> None:
+        renewed = time.monotonic()
         while not self._stop.wait(EXPIRES_S / 4):
-            self._write()
+            with suppress(OSError):  # a store that does not answer may be back before the lease has expired
+                if not self._is_ours():
+                    break
+                self._write()
+                renewed = time.monotonic()
+            if time.monotonic() - renewed > EXPIRES_S:
+                break
+        else:
+            return
+        self._lost = True
+        _interrupt()
+
+
+def _interrupt() -> None:
+    """Ends this process as Ctrl-C does; where that is ignored, as in the background of a script, as `kill` does."""
+    ignored = signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None)
+    os.kill(os.getpid(), signal.SIGTERM if ignored else signal.SIGINT)
 
 
 def _alive(pid: int, started: float) -> bool:
