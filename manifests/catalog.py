@@ -67,7 +67,7 @@ def table_schemas() -> dict[str, pa.Schema]:
     """The columns of every table of a run."""
     unit = pa.field("unit", pa.string())
     schemas = {name: schema_of(record) for name, record in RECORDS.items()}
-    for name in ("segments", "hypotheses", "labels", "pictures", "selections"):
+    for name in ("segments", "hypotheses", "opinions", "labels", "pictures", "selections"):
         schemas[name] = schemas[name].append(unit)
     return {**schemas, "samples": SAMPLES, "costs": COSTS}
 

@@ -1,5 +1,5 @@
--- What a run kept and why: views over its tables (items, recordings, units, segments, hypotheses, consensus, labels,
--- selections, samples, costs), over `reasons` (the public names of rejection) and over `run` (the text of run.json).
+-- What a run kept and why: views over its tables (items, recordings, units, segments, hypotheses, consensus, opinions,
+-- labels, selections, samples, costs), over `reasons` (the public names of rejection) and over `run` (the text of run.json).
 -- Spans are in samples at 16 kHz (`num_samples`) or in seconds; costs are seconds of work.
 --
 --   FROM funnel;                     what entered, stayed and left at every stage
@@ -9,6 +9,8 @@
 --   FROM what_if(weak := 0.9);       hours by tier under other thresholds of `select`, without running anything again
 --   FROM cost; FROM cost_by_stage;   work per kept hour
 --   FROM conservation;               in = kept + rejected, everywhere: empty on a sound run
+--   FROM label_coverage;             what each labeller said how often, and how sure it was
+--   FROM label_conflicts;            where two labellers of one segment say different things
 --   FROM timeline; FROM outcomes;    the rows behind all this: one per span of audio; one per thing and stage
 
 -- One row per segment, and the segments of a recording tile it: every sample of audio once, with its fate.
@@ -18,7 +20,7 @@ SELECT s.id AS segment_id, s.recording_id, s.unit, s.start, s.num_samples, s.num
     r.provenance.source AS source, r.provenance.host AS host, r.domain, r.licence.name AS licence, r.bandwidth,
     CASE WHEN c.segment_id IS NULL THEN r.language ELSE c.language END AS language, x.tier, x.split,
     c.agreement, c.confidence, c.language_confidence, c.chars_per_second, c.compression_ratio, c.repeated_ngrams,
-    s.rejection IS NULL AS speech,
+    s.rejection IS NULL AS speech, s.kind,
     CASE WHEN s.rejection IS NULL AND c.segment_id IS NOT NULL THEN c.rejection IS NULL END AS agreed,
     CASE WHEN agreed AND x.segment_id IS NOT NULL THEN x.rejection IS NULL END AS selected,
     coalesce(selected, false) AS kept,
@@ -82,7 +84,7 @@ CREATE OR REPLACE VIEW outcomes AS
 WITH weights AS (
     SELECT stage, unit, sum(num_samples) AS num_samples, count(*) AS num_rows FROM verdicts GROUP BY ALL
 ), spent AS (
-    SELECT CASE WHEN stage = 'transcribe' THEN 'transcribe:' || engine ELSE stage END AS stage,
+    SELECT CASE WHEN engine IS NULL THEN stage ELSE stage || ':' || engine END AS stage,
         CASE WHEN stage IN ('list', 'crawl', 'decode') THEN NULL ELSE unit END AS unit, sum(wall_s) AS wall_s
     FROM costs GROUP BY ALL
 )
@@ -124,7 +126,7 @@ SELECT CASE dimension WHEN 'language' THEN language WHEN 'domain' THEN domain WH
         WHEN 'licence' THEN licence WHEN 'tier' THEN tier WHEN 'reason' THEN reason WHEN 'bandwidth' THEN bandwidth
         WHEN 'split' THEN split WHEN 'unit' THEN unit ELSE error('no retention by ' || dimension) END AS value,
     count(*) AS num_spans, sum(num_samples) / 16000 AS source_s,
-    coalesce(sum(num_samples) FILTER (speech), 0) / 16000 AS speech_s,
+    coalesce(sum(num_samples) FILTER (speech AND kind = 'speech'), 0) / 16000 AS speech_s,
     coalesce(sum(num_samples) FILTER (kept), 0) / 16000 AS kept_s,
     kept_s / nullif(source_s, 0) AS kept_of_source, kept_s / nullif(speech_s, 0) AS kept_of_speech
 FROM timeline GROUP BY value ORDER BY source_s DESC, value;
@@ -147,6 +149,35 @@ UNION ALL SELECT 'licence' AS dimension, * FROM retention_by('licence')
 UNION ALL SELECT 'tier' AS dimension, * FROM retention_by('tier')
 UNION ALL SELECT 'reason' AS dimension, * FROM retention_by('reason')
 UNION ALL SELECT 'bandwidth' AS dimension, * FROM retention_by('bandwidth');
+
+-- One row per segment, labeller and task that it was asked for. `said` is NULL where it was not sure, empty where there is none.
+CREATE OR REPLACE VIEW opinion AS
+SELECT o.segment_id, o.unit, o.labeller, f.task, f.annotation IS NOT NULL AS labelled,
+    CASE WHEN f.annotation IS NOT NULL THEN list_transform(f.annotation.marks, lambda m: m.value) END AS said,
+    f.annotation.marks AS marks, f.annotation.confidence AS confidence, f.annotation.model AS model, f.reason AS reason
+FROM (SELECT segment_id, unit, labeller, unnest(findings) AS f FROM opinions WHERE rejection IS NULL) AS o;
+
+-- By task and labeller: segments it was asked about, answered, answered with nothing; its audio; how sure it was.
+CREATE OR REPLACE VIEW label_coverage AS
+SELECT o.task, o.labeller, any_value(o.model) AS model, count(*) AS num_asked, count(*) FILTER (o.labelled) AS num_labelled,
+    count(*) FILTER (o.labelled AND len(o.said) = 0) AS num_empty, num_labelled / num_asked AS coverage,
+    coalesce(sum(t.num_samples) FILTER (o.labelled), 0) / 16000 AS labelled_s, avg(o.confidence) AS mean_confidence,
+    count(*) FILTER (o.reason IS NOT NULL) AS num_refused
+FROM opinion AS o LEFT JOIN timeline AS t USING (segment_id)
+GROUP BY o.task, o.labeller ORDER BY o.task, o.labeller;
+
+-- What a class stands for when two labellers are compared: a dialect is not another language than its own.
+CREATE OR REPLACE MACRO broad(value) AS CASE WHEN value IN ('yue', 'sichuan', 'minnan') THEN 'zh' ELSE value END;
+
+-- Two labellers of one segment whose first marks differ. Texts, turns and measures are no classes, and are not compared.
+CREATE OR REPLACE VIEW label_conflicts AS
+SELECT a.segment_id, a.unit, a.task, a.labeller AS labeller_a, a.said[1] AS said_a, a.confidence AS confidence_a,
+    b.labeller AS labeller_b, b.said[1] AS said_b, b.confidence AS confidence_b
+FROM opinion AS a JOIN opinion AS b ON b.segment_id = a.segment_id AND b.task = a.task AND a.labeller < b.labeller
+WHERE a.task IN ('language', 'gender', 'age', 'emotion') AND a.labelled AND b.labelled
+    AND a.said[1] IS DISTINCT FROM b.said[1]
+    AND NOT coalesce(broad(a.said[1]) = broad(b.said[1]) AND 'zh' IN (a.said[1], b.said[1]), false)
+ORDER BY a.task, a.segment_id, labeller_a, labeller_b;
 
 -- The thresholds that the run was made with.
 CREATE OR REPLACE VIEW thresholds AS
@@ -196,7 +227,7 @@ WITH asked AS (
     FROM thresholds AS t
 ), rates AS (
     SELECT u.recording_id, u.unit, count(*) AS n, quantile_cont(u.chars_per_second, [0.25, 0.75]) AS q
-    FROM timeline AS u WHERE u.agreed GROUP BY ALL
+    FROM timeline AS u WHERE u.agreed AND u.kind = 'speech' GROUP BY ALL
 ), facts AS (
     SELECT e.segment_id, e.num_samples, e.kept AS kept_now, e.tier AS tier_now, e.reason AS reason_now,
         e.agreement, e.confidence, e.licence, e.language, e.language_confidence, e.repeated_ngrams, e.compression_ratio,
@@ -209,7 +240,7 @@ WITH asked AS (
         CASE WHEN r.n >= k.rate_segments AND k.rate_fence >= 0 THEN k.rate_fence * (r.q[2] - r.q[1]) END AS reach, r.q
     FROM timeline AS e CROSS JOIN asked AS k
     LEFT JOIN rates AS r ON r.recording_id = e.recording_id AND r.unit IS NOT DISTINCT FROM e.unit
-    WHERE e.agreed
+    WHERE e.agreed AND e.kind = 'speech'
 ), ruled AS (
     SELECT f.*, list_filter([
             CASE WHEN f.reason_now = 'select.failed' THEN 'select.failed' END,
@@ -263,7 +294,7 @@ WITH judged AS (FROM judge(
 SELECT tier, count(*) FILTER (samples_now > 0) AS segments_now, count(*) FILTER (samples_then > 0) AS segments_then,
     coalesce(sum(samples_now), 0) / 16000 / 3600 AS hours_now, coalesce(sum(samples_then), 0) / 16000 / 3600 AS hours_then
 FROM counted WHERE tier IS NOT NULL GROUP BY place, tier
-ORDER BY place, list_position(['high', 'weak', 'unlabelled', 'rejected'], tier);
+ORDER BY place, list_position(['high', 'weak', 'unlabelled', 'event', 'rejected'], tier);
 
 -- What each filter of `select` loses: all that breaks it, and what breaks it alone, so would be kept without it (the margin).
 -- An agreement below `weak` is one filter with two names: `select.low_agreement` where it is also below `unlabelled`.
@@ -280,7 +311,7 @@ GROUP BY b.reason ORDER BY marginal_s DESC, failing_s DESC, b.reason;
 CREATE OR REPLACE VIEW cost_by_stage AS
 WITH kept AS (SELECT sum(num_samples) / 16000 / 3600 AS hours FROM timeline WHERE kept),
 spent AS (
-    SELECT CASE WHEN stage = 'transcribe' THEN 'transcribe:' || engine ELSE stage END AS stage, engine, device,
+    SELECT CASE WHEN engine IS NULL THEN stage ELSE stage || ':' || engine END AS stage, engine, device,
         count(DISTINCT unit) AS num_units, sum(wall_s) / 3600 AS wall_hours, sum(cpu_s) / 3600 AS cpu_hours,
         max(max_rss_bytes) / 1e9 AS max_rss_gb, sum(attempts - 1)::BIGINT AS retries
     FROM costs GROUP BY ALL

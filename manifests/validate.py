@@ -26,6 +26,7 @@ STAGES = {
     "segments": {"segment"},
     "hypotheses": {"transcribe"},
     "consensus": {"reconcile"},
+    "opinions": {"label"},
     "selections": {"reconcile", "select"},
 }
 """Whose reasons a table may give. Listing may meet a repeated or denied address before crawling does, and a selection passes on
@@ -38,6 +39,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "segments": ("id",),
     "hypotheses": ("segment_id", "engine"),
     "consensus": ("segment_id",),
+    "opinions": ("segment_id", "labeller"),
     "labels": ("segment_id",),
     "selections": ("segment_id",),
 }
@@ -220,7 +222,7 @@ def _verdicts(run: Mapping[str, Sequence[Any]]) -> Iterator[str]:
     for row in run.get("selections", ()):
         if row.tier == "rejected" and row.rejection is None:
             yield f"selection {row.segment_id}: rejected, expected 1 reason, found 0"
-        if row.tier in ("high", "weak") and row.rejection is not None:
+        if row.tier in ("high", "weak", "event") and row.rejection is not None:
             yield f"selection {row.segment_id}: its tier is {row.tier}, expected no reason, found {row.rejection.reason!r}"
         if row.segment_id in lost and row.rejection is None:
             yield f"selection {row.segment_id}: kept, though its consensus was rejected for {lost[row.segment_id]!r}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from voxmill.manifests.ids import digest
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Consensus, Recording, Segment, Selection, Split
-from voxmill.operators.verdict import DEV, TEST, Evidence, SelectConfig, verdict
+from voxmill.operators.verdict import DEV, TEST, Evidence, SelectConfig, licensed, verdict
 from voxmill.operators.work import Work
 
 __all__ = ["Select", "SelectConfig", "fence", "split_of"]
@@ -34,7 +34,10 @@ def _quantile(values: Sequence[float], share: float) -> float:
 
 
 class Select:
-    """One selection per segment. What an earlier stage rejected passes through with its reason."""
+    """One selection per segment. What an earlier stage rejected passes through with its reason.
+
+    Where nobody speaks there is no text to judge: only the licence decides.
+    """
 
     def __init__(self, config: SelectConfig) -> None:
         self.config = config
@@ -53,7 +56,7 @@ class Select:
             return {}
         rates: dict[str, list[float]] = {}
         for segment in segments:
-            if consensus[segment.id].rejection is None:
+            if consensus[segment.id].rejection is None and segment.kind == "speech":
                 rates.setdefault(segment.recording_id, []).append(consensus[segment.id].chars_per_second)
         enough = self.config.rate_segments
         return {key: fence(values, self.config.rate_fence) for key, values in rates.items() if len(values) >= enough}
@@ -64,6 +67,11 @@ class Select:
         split = split_of(recording.id, self.config.dev_share, self.config.test_share)
         if consensus.rejection is not None:
             return Selection(segment.id, "rejected", split, 0.0, consensus.rejection)
+        if segment.kind == "event":
+            licence = recording.licence.name
+            if not licensed(licence, self.config):
+                return Selection(segment.id, "rejected", split, 0.0, reject("select.licence", licence))
+            return Selection(segment.id, "event", split, 1.0)
         evidence = Evidence(
             licence=recording.licence.name,
             language=consensus.language,

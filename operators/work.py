@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from voxmill.manifests.records import Consensus, Hypothesis, Item, Labels, Part, Recording, Segment
+from voxmill.manifests.records import Consensus, Hypothesis, Item, Labels, Opinion, Part, Recording, Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class Work:
     """Segments that are not rejected."""
     hypotheses: tuple[Hypothesis, ...] = ()
     consensus: tuple[Consensus, ...] = ()
+    opinions: tuple[Opinion, ...] = ()
     labels: tuple[Labels, ...] = ()
 
     def recording(self, recording_id: str) -> Recording:
@@ -45,6 +46,7 @@ class Work:
             segments=tuple(s for s in self.segments if s.id not in keys),
             hypotheses=tuple(h for h in self.hypotheses if h.segment_id not in keys),
             consensus=tuple(c for c in self.consensus if c.segment_id not in keys),
+            opinions=tuple(o for o in self.opinions if o.segment_id not in keys),
             labels=tuple(x for x in self.labels if x.segment_id not in keys),
         )
 

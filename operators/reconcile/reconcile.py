@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from voxmill.manifests.reasons import reject
-from voxmill.manifests.records import Consensus, Hypothesis, Rejection, Segment
+from voxmill.manifests.records import NO_SPEECH, Consensus, Hypothesis, Rejection, Segment
 from voxmill.manifests.settings import Settings
 from voxmill.operators.reconcile.agreement import agreement
 from voxmill.operators.reconcile.choose import ANY, Choice, Heard, Voting, choose, preference
@@ -70,6 +70,8 @@ class Reconcile:
         ]
 
     def _reconcile(self, segment: Segment, given: Sequence[Hypothesis | None], hint: str | None) -> Consensus:
+        if segment.kind == "event":
+            return self._event(segment)
         hypotheses = [h if h is not None and h.rejection is None else Hypothesis(segment.id, "", "", "") for h in given]
         language, probability = spoken_language(hypotheses, hint)
         normalised = [self._normaliser(h.text, language) for h in hypotheses]
@@ -100,6 +102,14 @@ class Reconcile:
             repeated_ngrams=repeated_run(choice.units, *self.config.ngrams).times,
             rejection=rejection,
         )
+
+    def _event(self, segment: Segment) -> Consensus:
+        """Nobody speaks, so the text is known, and it is empty; the engines were not asked."""
+        count = len(self.engines)
+        return Consensus(
+            segment.id, "", "event", NO_SPEECH, None, None, None, "word", self.engines, ("",) * count, NORMALISER, (), 0, None,
+            0.0, 0.0, 0,
+        )  # fmt: skip
 
     def _missing(self, given: Sequence[Hypothesis | None]) -> Rejection | None:
         why = [

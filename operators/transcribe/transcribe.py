@@ -56,7 +56,9 @@ class Transcribe:
         heard: dict[str, Hypothesis] = {}
         jobs = []
         for part in work.parts:
-            segments = _within(part, work.segments)
+            found = _within(part, work.segments)
+            heard |= {segment.id: self._event(segment) for segment in found if segment.kind == "event"}
+            segments = [segment for segment in found if segment.kind == "speech"]
             if not self._config.hears(languages[part.recording_id]):
                 heard |= {segment.id: self._skipped(segment, languages[part.recording_id]) for segment in segments}
             elif segments:
@@ -81,6 +83,9 @@ class Transcribe:
             language_confidence=_round(transcript.language_confidence),
             no_speech=_round(transcript.no_speech),
         )
+
+    def _event(self, segment: Segment) -> Hypothesis:
+        return Hypothesis(segment.id, self._config.name, self._engine.model, "", rejection=reject("transcribe.event"))
 
     def _skipped(self, segment: Segment, language: str | None) -> Hypothesis:
         rejection = reject("transcribe.language", f"{language} is not one of {', '.join(self._config.languages)}")

@@ -25,11 +25,13 @@ from voxmill.manifests.records import (
     SAMPLE_RATE,
     Annotation,
     Consensus,
+    Finding,
     Hypothesis,
     Item,
     Labels,
     Licence,
     Mark,
+    Opinion,
     Part,
     Provenance,
     Recording,
@@ -65,7 +67,7 @@ class MadeUpRun:
     def arrow(self) -> dict[str, pa.Table]:
         """Every table as the pipeline writes it: with the `unit` of segments and what comes after them."""
         tables = {name: to_table(rows, RECORDS[name]) for name, rows in self.tables.items()}
-        for name in ("segments", "hypotheses", "labels", "selections"):
+        for name in ("segments", "hypotheses", "opinions", "labels", "selections"):
             ids = tables[name]["id" if name == "segments" else "segment_id"].to_pylist()
             tables[name] = tables[name].append_column("unit", pa.array([self.units_of.get(str(i)) for i in ids], pa.string()))
         tables["costs"] = pa.Table.from_pylist(list(self.costs), schema=COSTS)
@@ -109,6 +111,7 @@ def made_up_run(seed: int = 0, recordings: int = 8, select: SelectConfig = SELEC
     tables: dict[str, Sequence[Any]] = {
         "items": items, "recordings": fetched, "units": units, "segments": segments, "hypotheses": hypotheses,
         "consensus": consensus, "labels": [_labels(rng, s) for s in speech], "selections": selections,
+        "opinions": [o for n, s in enumerate(speech) for o in _opinions(n, s)],
     }  # fmt: skip
     samples = _samples(segments, selections, {r.id: r for r in good})
     return MadeUpRun({k: tuple(v) for k, v in tables.items()}, units_of, samples, _costs(rng, units))
@@ -205,6 +208,20 @@ def _labels(rng: Random, segment: Segment) -> Labels:
         else Annotation((), "tagger")
     )
     return Labels(segment.id, gender=Annotation((Mark("female"),), "teller", 0.8), sound_events=rng.choice((None, events)))
+
+
+def _opinions(number: int, segment: Segment) -> tuple[Opinion, ...]:
+    """Two labellers: they agree on the language of most segments, and the second is not sure of every fifth."""
+
+    def says(language: str, source: str, confidence: float) -> Annotation:
+        return Annotation((Mark(language, confidence=confidence),), source, confidence, f"{source}@1")
+
+    second = Finding("language", None if number % 5 == 4 else says("fr" if number % 7 == 3 else "en", "text_lid", 0.75))
+    events = Finding("sound_events", Annotation((), "tagger"))
+    return (
+        Opinion(segment.id, "tagger", (Finding("language", says("en", "tagger", 0.5)), events)),
+        Opinion(segment.id, "text_lid", (second,)),
+    )
 
 
 def _samples(

@@ -387,3 +387,25 @@ def _duckdb(root: Path, sql: str) -> Rows:
     assert done.returncode == 0, done.stderr
     rows: Rows = json.loads(done.stdout or "[]")
     return rows
+
+
+def test_labels_that_contradict_each_other_are_rows(tmp_path: Path) -> None:
+    """By the factory's rule: every seventh segment is French to one labeller, every fifth unknown to it."""
+    run = made_up_run()
+    con = open_catalog(str(run.write(tmp_path / "run")))
+    count = len([s for s in run.tables["segments"] if s.rejection is None])
+    unsure = len(range(4, count, 5))
+    conflicts = sum(n % 7 == 3 and n % 5 != 4 for n in range(count))
+    assert con.execute("SELECT count(*), min(said_a), min(said_b) FROM label_conflicts").fetchall() == [(conflicts, "en", "fr")]
+    rows = con.execute(
+        "SELECT task, labeller, num_asked, num_labelled, num_empty, mean_confidence FROM label_coverage"
+    ).fetchall()
+    assert rows == [
+        ("language", "tagger", count, count, 0, 0.5),
+        ("language", "text_lid", count, count - unsure, 0, 0.75),
+        ("sound_events", "tagger", count, count, count, None),
+    ]
+    assert con.execute("SELECT DISTINCT said IS NULL, labelled FROM opinion ORDER BY 1").fetchall() == [
+        (False, True),
+        (True, False),
+    ]

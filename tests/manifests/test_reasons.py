@@ -10,7 +10,7 @@ from voxmill.manifests import reasons
 from voxmill.manifests.reasons import REASONS, reject
 from voxmill.pipeline.config import RunConfig
 
-STAGES = {"list", "crawl", "decode", "segment", "transcribe", "reconcile", "select"}
+STAGES = {"list", "crawl", "decode", "segment", "transcribe", "reconcile", "label", "select"}
 
 
 def test_every_line_of_the_table_is_one_reason() -> None:

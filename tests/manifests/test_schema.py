@@ -109,6 +109,7 @@ def test_only_optional_fields_are_nullable() -> None:
         "num_samples": False,
         "speech": True,
         "rejection": True,
+        "kind": False,
     }
     part = schema_of(Unit).field("parts").type.value_field
     assert not part.nullable
@@ -161,6 +162,16 @@ def test_an_older_version_goes_through_every_migration_in_turn(monkeypatch: pyte
     assert migrated == Segment("a", "b", 0, 32_000)
     [half] = from_table(migrate(_stamped(to_table([Segment("a", "b", 0, 2)], Segment), version=2), Segment, "old"), Segment)
     assert half.num_samples == 32_000
+
+
+def test_labels_of_version_1_take_the_defaults_of_what_came_later() -> None:
+    old = pa.Table.from_pylist(
+        [{"segment_id": "s", "gender": {"marks": [{"value": "female"}], "source": "tagger"}, "age": None, "unit": "u"}]
+    )
+    stamp = {"voxmill.record": "Labels", "voxmill.schema_version": "1"}
+    table = migrate(old.replace_schema_metadata(stamp), Labels, "old")
+    assert table["unit"].to_pylist() == ["u"]
+    assert from_table(table.drop_columns(["unit"]), Labels) == [Labels("s", gender=Annotation((Mark("female"),), "tagger"))]
 
 
 def test_a_record_without_a_migration_did_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
