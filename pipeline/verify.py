@@ -57,7 +57,7 @@ def verify(run: Run, stages: Mapping[str, Stage]) -> Report:
     units = listing.units()
     recordings = {r.id: r for r in listing.recordings() if r.rejection is None}
     report.problems += _check_parts(units, recordings)
-    expected = _check_units(ledger, units, stages, report)
+    expected = _check_units(run, ledger, units, stages, report)
     report.problems += map(str, traces(run, read_tombstones(run)))
     verdict = verify_shards(run.shards_dir, expected)
     report.problems += [str(problem) for problem in verdict.problems]
@@ -146,7 +146,9 @@ def _tiles(what: str, pieces: Sequence[Any], start: int, end: int) -> Iterator[s
         yield f"unbalanced: {what}: they end at sample {at}, not at {end}"
 
 
-def _check_units(ledger: Ledger, units: Sequence[Unit], stages: Mapping[str, Stage], report: Report) -> dict[str, Expected]:
+def _check_units(
+    run: Run, ledger: Ledger, units: Sequence[Unit], stages: Mapping[str, Stage], report: Report
+) -> dict[str, Expected]:
     """Stage by stage, unit by unit: every kept segment has exactly one row in each later stage. Returns what shards must hold."""
     chain = [s for s in stages.values() if s.kind in ("frames", "transcribe", "reconcile", "label", "select")]
     balances = {s.name: Balance(s.name) for s in (stages["segment"], *chain)}
@@ -162,6 +164,7 @@ def _check_units(ledger: Ledger, units: Sequence[Unit], stages: Mapping[str, Sta
             mine = [s for s in segments if s.recording_id == part.recording_id]
             report.problems += _tiles(f"segments of {part.recording_id} in unit {unit.id}", mine, part.start, part.end)
         kept = {s.id: s for s in segments if s.rejection is None}
+        pictures: dict[str, int | None] = {}
         for stage in chain:
             rows = ledger.read(stage, unit.id)
             _count(
@@ -171,15 +174,26 @@ def _check_units(ledger: Ledger, units: Sequence[Unit], stages: Mapping[str, Sta
                 sum(s.num_samples for s in kept.values()),
                 len(kept),
             )
+            if stage.kind == "frames":
+                pictures = {row.segment_id: None if row.rejection else len(row.pictures) for row in rows}
+                files = sorted({row.file for row in rows if row.file})
+                report.problems += [_no_pictures(run, f) for f in files if not exists(run.uri(f))]
             if [row.segment_id for row in rows] != list(kept):
                 report.problems.append(f"differs: unit {unit.id}: rows of {stage.name} are not those of the kept segments")
         licences = {r.id: r.licence.name for r in ledger.read(stages["recordings"], unit.id)}
         for row in ledger.read(stages["select"], unit.id):
             if row.rejection is None:
                 s = kept[row.segment_id]
-                expected[s.id] = Expected(s.recording_id, s.start, s.num_samples, row.split, licences[s.recording_id], row.tier)
+                expected[s.id] = Expected(
+                    s.recording_id, s.start, s.num_samples, row.split, licences[s.recording_id], row.tier, pictures.get(s.id)
+                )
     report.balances += balances.values()
     return expected
+
+
+def _no_pictures(run: Run, file: str) -> str:
+    fix = f"delete {run.uri('ledger', 'frames')} and run `voxmill run` again"
+    return f"missing: {run.uri(file)}: pictures of a recording; {fix}"
 
 
 def _count(balance: Balance, rows: Sequence[Any], samples: Mapping[str, int], samples_in: int, rows_in: int | None) -> None:

@@ -43,6 +43,7 @@ class Expected:
     split: str
     licence: str
     tier: str
+    num_pictures: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +200,7 @@ def _check_fact(row: Member, shard: str, fact: Expected | None) -> Iterator[Prob
     if fact is None:
         yield Problem("extra", row.key, f"in shard {shard}, and not selected")
         return
-    stored = Expected(row.recording_id, row.start, row.num_samples, row.split, row.licence, row.tier)
+    stored = Expected(row.recording_id, row.start, row.num_samples, row.split, row.licence, row.tier, row.num_pictures)
     if stored != fact:
         yield Problem("differs", row.key, f"the shard has {stored}, the ledger {fact}")
 
