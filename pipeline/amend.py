@@ -2,6 +2,7 @@
 
 A changed licence is a correction of the recordings' records: they are written again under a fingerprint of their own, which
 `select` reads. While the config says what it said when the source was listed, there is nothing to amend and nothing to re-run.
+A source that is taken out of the config leaves its recordings, and what was last stated of it, to the run.
 """
 
 from __future__ import annotations
@@ -30,14 +31,21 @@ Amendments = Mapping[str, Facts]
 """Source name to the facts that are stated now and were not when it was listed."""
 
 
+def stated(run: Run, sources: Sequence[SourceConfig]) -> dict[str, Facts]:
+    """What was last stated of every source that the run has had: now, or by the last config that named it (kept in run.json)."""
+    last = run.load() if run.exists() else {}
+    before: Mapping[str, Facts] = last.get("stated") or {s["name"]: s for s in last.get("config", {}).get("sources", ())}
+    now = {source.name: source.model_dump() for source in sources}
+    return {name: {key: facts[key] for key in AMENDABLE} for name, facts in sorted({**before, **now}.items())}
+
+
 def find(run: Run, sources: Sequence[SourceConfig]) -> Amendments:
-    """What the config states otherwise than at any listing of the source: only those keys, the others stay as they were found."""
+    """What is stated otherwise than at any listing of the source: only those keys, the others stay as they were found."""
     listed, found = Listing(run).facts(), {}
-    for source in sorted(sources, key=lambda s: s.name):
-        now = {key: getattr(source, key) for key in AMENDABLE}
-        changed = {key: value for key, value in now.items() if any(then[key] != value for then in listed.get(source.name, ()))}
+    for name, now in stated(run, sources).items():
+        changed = {key: value for key, value in now.items() if any(then[key] != value for then in listed.get(name, ()))}
         if changed:
-            found[source.name] = changed
+            found[name] = changed
     return found
 
 

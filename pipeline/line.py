@@ -98,6 +98,7 @@ def _open(config: RunConfig, run: Run, stages: Mapping[str, Stage]) -> dict[str,
         "buckets": buckets,
         "config": config.model_dump(mode="json"),
         "fingerprints": {name: stage.fingerprint for name, stage in stages.items()},
+        "stated": amend.stated(run, config.sources),
         "versions": _versions(),
     }
     run.save(state)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,3 +132,18 @@ def test_a_changed_licence_leaves_the_domain_that_a_list_states(listing: Listing
     assert [(r.domain, r.licence.name) for r in (amend.amend(r, amendments) for r in listing.recordings())] == [
         ("lecture", "proprietary")
     ]
+
+
+@pytest.mark.parametrize("remembered", [True, False], ids=["stated", "an older run.json"])
+def test_a_source_taken_out_of_the_config_keeps_what_was_last_stated_of_it(listing: Listing, remembered: bool) -> None:
+    run, amended = listing.run, source("a", licence="proprietary")
+    listing.extend([source("a", licence="cc0-1.0"), source("b")], expand({"a": [item("x")], "b": [item("y")]}))
+    fetch(listing)
+    state: dict[str, Any] = {"config": {"sources": [amended.model_dump(), source("b").model_dump()]}}
+    run.save(state | ({"stated": amend.stated(run, [amended, source("b")])} if remembered else {}))
+    with_it = amend.find(run, [amended, source("b")])
+    without = amend.find(run, [source("b")])
+    assert with_it == without == {"a": {"licence": "proprietary"}}
+    run.save({"config": {"sources": [source("b").model_dump()]}, "stated": amend.stated(run, [source("b")])})
+    assert amend.find(run, [source("b")]) == without
+    assert amend.find(run, [source("a", licence="cc0-1.0")]) == {}
