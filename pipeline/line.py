@@ -13,8 +13,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from voxmill import __version__
+from voxmill.manifests.records import Item
 from voxmill.operators.crawl.gate import HostGate
-from voxmill.operators.crawl.sources import List
+from voxmill.operators.crawl.sources import List, SourceConfig
 from voxmill.pipeline import amend
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import RunConfig
@@ -62,12 +63,16 @@ def run_line(
         listing = Listing(run)
         progress.say(f"listing {len(config.sources)} sources")
         stones, lists = read_tombstones(run), expand or List(config.crawl, gate)
-        generations = listing.extend(config.sources, lambda source: stones.refuse(lists(source)))
+
+        def refused(source: SourceConfig) -> list[Item]:
+            return stones.refuse(lists(source))
+
+        generations = listing.extend(config.sources, refused)
         check_denied(run, config.crawl)
         if until == "list":
             return
         if retry:
-            progress.say(f"{listing.retry(retry)} items to be fetched again")
+            progress.say(f"{listing.retry(retry, config.sources, refused)} items to be fetched again")
             generations = listing.num_generations()
         _fetch(run, listing, stages, generations, config, executor, progress)
         if until == "crawl":

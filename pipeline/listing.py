@@ -59,25 +59,32 @@ class Listing:
             if not exists(self._listed(key)):
                 commit_bytes(self._listed(key), records_bytes(expand(source), Item))
         self._write_groups(number, list(fresh))
-        state = {"sources": list(fresh), "facts": {s.name: {"licence": s.licence, "domain": s.domain} for s in fresh.values()}}
-        commit_bytes(self._generation(number, "json"), json.dumps(state, sort_keys=True).encode())
+        self._commit_state(number, list(fresh), fresh.values())
         return number + 1
 
-    def retry(self, reasons: Collection[str]) -> int:
-        """Lists again, as a new generation, the items whose last outcome has one of these reasons. Returns how many.
+    def retry(self, reasons: Collection[str], sources: Sequence[SourceConfig], expand: Expand) -> int:
+        """Lists once more, as a new generation, what ended with one of these reasons. Returns how many items there are to fetch.
 
-        A retried item is a new line of the listing; the outcome of the first attempt stays in the books. What a killed run has
-        listed again and not fetched yet is not listed a third time; a repeated address says nothing of how its fetch ended.
+        An item that was not fetched is a new line of the listing; the outcome of the first attempt stays in the books. A page, feed
+        or list that could not be read is no audio: its source is listed anew, and what nobody has listed yet is added. What a killed
+        run has listed again and not fetched yet is not listed a third time; a repeated address says nothing of how its fetch ended.
         """
-        number = self.num_generations()
+        number, items = self.num_generations(), {item.id: item for item in self.items()}
         last = {r.provenance.url: r for r in self.recordings() if not _repeated(r)}
-        failed = {r.item_id for r in last.values() if r.rejection and r.rejection.reason in reasons}
-        failed -= {last[url].item_id for url in self._unsettled() & last.keys()}
-        again = [replace(i, id=digest(["retry", str(number), i.id]), rejection=None) for i in self.items() if i.id in failed]
-        if again:
-            self._commit_groups(number, again)
-            commit_bytes(self._generation(number, "json"), json.dumps({"facts": {}, "sources": []}).encode())
-        return len(again)
+        failed = [r for r in last.values() if r.rejection and r.rejection.reason in reasons]
+        unread = {r.provenance.source for r in failed if items[r.item_id].rejection}
+        unsettled = self._unsettled()
+        again = {r.item_id for r in failed if not items[r.item_id].rejection and r.provenance.url not in unsettled}
+        lines = [replace(item, id=digest(["retry", str(number), key])) for key, item in items.items() if key in again]
+        relisted = [source for source in sources if source.name in unread]
+        for source in relisted:
+            fresh = {item.id: item for item in expand(source) if item.id not in items}
+            items |= fresh
+            lines += fresh.values()
+        if lines:
+            self._commit_groups(number, lines)
+            self._commit_state(number, (), relisted)
+        return len(lines)
 
     def num_generations(self) -> int:
         return sum(name.endswith(".json") for name in names_in(self.run.uri("ledger", "generations")))
@@ -149,6 +156,12 @@ class Listing:
             remove(ledger.fragment(ITEMS, stale))
         for group, members in groups.items():
             commit_bytes(ledger.fragment(ITEMS, group), records_bytes(members, Item), replace=True)
+
+    def _commit_state(self, generation: int, keys: Sequence[str], listed: Iterable[SourceConfig]) -> None:
+        """Commits a generation: the sources that are new in it, and what the config states of those that were listed for it."""
+        facts = {source.name: {"licence": source.licence, "domain": source.domain} for source in listed}
+        state = {"sources": list(keys), "facts": facts}
+        commit_bytes(self._generation(generation, "json"), json.dumps(state, sort_keys=True).encode())
 
     def _outcomes(self, generation: int, crawl: Stage, decode: Stage) -> list[Recording]:
         ledger, outcomes = Ledger(self.run), list[Recording]()

@@ -61,6 +61,11 @@ def _fetched(of: Item, fail: Collection[str]) -> Recording:
     return recording(name, item_id=of.id, provenance=of.provenance, licence=of.licence, domain=of.domain, rejection=rejection)
 
 
+def retry(listing: Listing, reason: str = "crawl.network", listed: Mapping[str, Sequence[Item]] = {}) -> int:
+    """With sources `listed` in the config, in the order of their names."""
+    return listing.retry([reason], [source(name) for name in listed], expand(listed))
+
+
 def outcomes(listing: Listing) -> list[str]:
     return [r.rejection.reason if r.rejection else "kept" for r in listing.recordings()]
 
@@ -73,12 +78,12 @@ def listing(tmp_path: Path) -> Listing:
 def test_a_retry_that_was_killed_is_continued_not_repeated(listing: Listing) -> None:
     listing.extend([source("a")], expand({"a": [item("x"), item("y")]}))
     fetch(listing, fail=["x"])
-    assert listing.retry(["crawl.network"]) == 1
-    assert listing.retry(["crawl.network"]) == 0  # killed before the fetch: the same command again
+    assert retry(listing) == 1
+    assert retry(listing) == 0  # killed before the fetch: the same command again
     assert listing.num_generations() == 2
     fetch(listing)
     assert outcomes(listing) == ["crawl.network", "kept", "kept"]
-    assert listing.retry(["crawl.network"]) == 0
+    assert retry(listing) == 0
 
 
 def test_a_retry_finds_a_failed_item_whose_address_was_listed_again(listing: Listing) -> None:
@@ -88,7 +93,7 @@ def test_a_retry_finds_a_failed_item_whose_address_was_listed_again(listing: Lis
     listing.extend([source("a"), source("b")], listed)
     fetch(listing)
     assert outcomes(listing) == ["crawl.network", "list.duplicate"]
-    assert listing.retry(["crawl.network"]) == 1
+    assert retry(listing) == 1
 
 
 def test_a_listing_that_was_killed_does_not_bind_the_next_config(listing: Listing) -> None:
@@ -147,3 +152,19 @@ def test_a_source_taken_out_of_the_config_keeps_what_was_last_stated_of_it(listi
     run.save({"config": {"sources": [source("b").model_dump()]}, "stated": amend.stated(run, [source("b")])})
     assert amend.find(run, [source("b")]) == without
     assert amend.find(run, [source("a", licence="cc0-1.0")]) == {}
+
+
+@pytest.mark.parametrize("reason", ["list.unreadable", "crawl.network"])
+def test_a_feed_that_could_not_be_read_is_listed_again_not_fetched_as_audio(listing: Listing, reason: str) -> None:
+    feed = item("feed", id="unread-feed", rejection=reject(reason))
+    listing.extend([source("a"), source("b")], expand({"a": [feed, item("x")], "b": [item("y")]}))
+    fetch(listing)
+    assert retry(listing, reason, {"a": [feed, item("x")], "b": [item("z")]}) == 0  # it still cannot be read
+    now = {"a": [item("x"), item("e1"), item("e2")], "b": [item("z")]}
+    assert retry(listing, reason, now) == 2
+    assert retry(listing, reason, now) == 0  # killed before the fetch: the same command again
+    fetch(listing)
+    assert outcomes(listing) == [reason, "kept", "kept", "kept", "kept"]
+    assert {r.provenance.url for r in listing.recordings()[3:]} == {"https://example.org/e1", "https://example.org/e2"}
+    assert retry(listing, reason, now) == 0
+    assert amend.find(listing.run, [source("a", licence="cc0-1.0")]) != {}  # it was listed without a licence, both times
