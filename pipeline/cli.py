@@ -281,6 +281,73 @@ def transcribe(
 
 
 @app.command()
+def evaluate(
+    model: ModelOption,
+    shards: Annotated[str, typer.Option(help="Shards with the truth: `RUN/shards`.")],
+    split: Annotated[str | None, typer.Option(help="`test`, `dev` or `train`; default: the first of these there is.")] = None,
+    where: Annotated[str | None, typer.Option(help="Only these samples, as in `language='en'`.")] = None,
+    budgets: Annotated[
+        str | None, typer.Option(help="`all` that it was trained for, or some, as in `6,15`; default: the whole model.")
+    ] = None,
+    decode: Annotated[
+        str, typer.Option(help="`greedy`, `beam`, `rescore`, `attention` or `transducer`: quick to thorough.")
+    ] = "rescore",
+    chunk: Annotated[int | None, typer.Option(min=1, help="Hear as a stream would: chunks of this many 40 ms.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="So many samples at most.")] = None,
+    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, …")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Word and character errors, labels, events, translation, size and speed of a model, for each budget and language.
+
+    Examples:
+
+        voxmill evaluate --model models/one --shards runs/one/shards --budgets all
+
+        voxmill evaluate --model models/one --shards runs/one/shards --where "language='en'" --budgets 6,15 --json
+    """
+    from voxmill.models.opening import budgets_of, choose_device, open_bundle
+    from voxmill.models.plan import PlanConfig
+    from voxmill.models.trial import Shards, first_split, try_model
+    from voxmill.pipeline import learning
+
+    bundle = open_bundle(model, device=choose_device(device))
+    plan = PlanConfig.model_validate({"split": split or first_split(shards), "where": where, "batch_seconds": 60.0})
+    samples = Shards(shards, plan, limit)
+    wanted = budgets_of(bundle, budgets)
+    trials = []
+    with learning.counting(len(samples) * len(wanted), "heard", quiet=as_json) as count:
+        for budget in wanted:
+            part = bundle.extract(budget) if budget else bundle
+            trials.append(try_model(part, str(budget or "whole"), samples, {"method": decode, "chunk": chunk}, count))
+    learning.print_trials(trials, plan.split, as_json=as_json)
+
+
+@app.command()
+def export(
+    model: ModelOption,
+    out: Annotated[str, typer.Option("--out", "-o", help="Folder to write.")],
+    budget: BudgetOption = None,
+    form: Annotated[
+        str, typer.Option("--format", help="`safetensors` (to use or train with voxmill) or `onnx`.")
+    ] = "safetensors",
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """The model of one budget as a smaller model of its own, refused where it does not compute the same.
+
+    Examples:
+
+        voxmill export --model models/one --budget 6 --out models/one-6
+
+        voxmill export --model models/one --budget 6 --format onnx --out models/one-6-onnx
+    """
+    from voxmill.models.delivery import deliver
+    from voxmill.models.opening import open_bundle
+    from voxmill.pipeline import learning
+
+    learning.print_delivered(deliver(open_bundle(model), budget, learning.export_format(form), out), as_json=as_json)
+
+
+@app.command()
 def replay(
     run: RunArgument,
     stage: Annotated[str, typer.Option(help="Stage to repeat, as in `transcribe:whisperx`.")],

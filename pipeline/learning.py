@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.live import Live
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from voxmill.manifests.mistakes import Mistake
 from voxmill.pipeline.progress import LINE_EVERY_S, clock
 
 SMOOTHED = 0.9
@@ -108,11 +113,88 @@ def counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
 
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], console: Console, title: str = "") -> None:
+@contextmanager
+def counting(total: int, what: str, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A counter on the terminal, to be told how many more are done."""
+    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda number: progress.advance(task, number)
+
+
+def print_trials(trials: Sequence[Any], split: str, *, as_json: bool) -> None:
+    """Of `trial.Trial`, one for each budget."""
+    if as_json:
+        print(json.dumps({"split": split, "budgets": [asdict(trial) for trial in trials]}, ensure_ascii=False))
+        return
+    console = Console()
+    first = trials[0]
+    left_out = f", left out: {counted(first.skipped)}" if first.skipped else ""
+    console.print(
+        f"split {split}: {first.utterances} utterances, {first.audio_seconds / 60:.1f} min{left_out}", highlight=False
+    )
+    rows = [
+        {"budget": t.budget, "parameters": f"{t.stored:,}", "active": f"{t.active:,}", "RTF": f"{t.rtf:.3f}"} for t in trials
+    ]
+    for row, trial in zip(rows, trials, strict=True):
+        row |= _cells(trial.figures)
+    header = list(dict.fromkeys(name for row in rows for name in row))
+    console.print(_table(header, [[row.get(name, "–") for name in header] for row in rows]))
+    languages = list(first.figures["by_language"])
+    if len(languages) > 1:
+        cells = [[t.budget, *(_rates(t.figures["by_language"][language]) for language in languages)] for t in trials]
+        console.print(_table(["WER / CER %", *languages], cells))
+    if split == "train":
+        console.print("these are samples of the training split: figures of what a model has seen", style="yellow")
+
+
+def _cells(figures: Mapping[str, Any]) -> dict[str, str]:
+    text, events = figures["text"], figures["events"]
+    cells = {"WER %": _figure(text["wer"]), "CER %": _figure(text["cer"])}
+    for kind, one in figures["choices"].items():
+        cells[f"{kind} acc / F1"] = f"{_figure(one['accuracy'])} / {_figure(one['macro_f1'])}"
+    if events is not None:
+        cells["events F1 / macro"] = f"{_figure(events['f1'])} / {_figure(events['macro_f1'])}"
+    for language, one in figures["translations"].items():
+        cells[f"to {language} BLEU / chrF"] = f"{_figure(one['bleu'])} / {_figure(one['chrf'])}"
+    return cells
+
+
+def _rates(text: Mapping[str, Any]) -> str:
+    return f"{_figure(text['wer'])} / {_figure(text['cer'])}"
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
+
+
+def export_format(name: str) -> Literal["safetensors", "onnx"]:
+    if name == "onnx":
+        return "onnx"
+    if name == "safetensors":
+        return "safetensors"
+    raise Mistake(f"--format is `safetensors` or `onnx`, not `{name}`")
+
+
+def print_delivered(delivered: Any, *, as_json: bool) -> None:
+    """Of `delivery.Delivered`."""
+    if as_json:
+        print(json.dumps(asdict(delivered)))
+        return
+    console, size = Console(highlight=False, soft_wrap=True), delivered.size
+    console.print(
+        f"{delivered.folder}: budget {delivered.budget or 'whole'}, {size.stored:,} parameters, {size.active:,} active"
+    )
+    for name, num_bytes in delivered.files.items():
+        console.print(f"  {name}  {num_bytes / 1e6:.2f} MB")
+    console.print(f"largest difference to the model, in {delivered.compared_in}: {delivered.difference:.1e}")
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """The first column to the left, figures to the right."""
-    table = Table(box=None, pad_edge=False, title=title or None, title_justify="left", title_style="bold")
+    table = Table(box=None, pad_edge=False)
     for index, name in enumerate(header):
         table.add_column(name, justify="left" if index == 0 else "right")
     for row in rows:
         table.add_row(*row)
-    console.print(table)
+    return table
