@@ -173,9 +173,7 @@ def revoke(
 def plan(
     config: ConfigOption,
     sample: Annotated[int, typer.Option(help="Recordings to try the line on.")] = 3,
-    out: Annotated[
-        str | None, typer.Option("--out", "-o", help="Where the sample's run is kept (default: a temporary folder).")
-    ] = None,
+    out: Annotated[str | None, typer.Option("--out", "-o", help="Keep the sample's run, as `plan` in this folder.")] = None,
 ) -> None:
     """Predict disk, hours and time of a run from a small sample of its sources.
 

@@ -34,11 +34,15 @@ class Tried:
 
 
 def predict(config: RunConfig, sample: int, root: str | None, out: Console) -> None:
-    """Lists every source, runs the line on `sample` items spread evenly over the listing, and scales up."""
-    if root and Run(root).exists():
-        raise RunError(f"{root} holds a run already, which would be continued in full: give another --out")
+    """Lists every source, runs the line on `sample` items spread evenly over the listing, and scales up.
+
+    The sample is a run of its own, kept in `root/plan` where a root is given: the run in `root` itself knows nothing of it.
+    """
+    kept = Run(Run(root).uri("plan")) if root else None
+    if kept and kept.exists():
+        raise RunError(f"{kept.root} holds the sample of an earlier plan: remove it, or give another --out")
     with tempfile.TemporaryDirectory(prefix="voxmill-plan-") as folder:
-        run = Run(root or folder)
+        run = kept or Run(folder)
         total = 0
         with open_gate("local", run, config.crawl) as gate:
             expand = List(config.crawl, gate)
@@ -52,6 +56,8 @@ def predict(config: RunConfig, sample: int, root: str | None, out: Console) -> N
         f"{total} items listed, {len(tried)} tried; the columns scale the sample's mean, with a 90 % interval over its recordings"
     )
     _print(_scaled(tried, total), total, out)
+    if kept:
+        out.print(f"the sample is kept: voxmill stats {kept.root}", highlight=False, soft_wrap=True)
 
 
 def _only(listed: dict[str, list[Item]], ids: set[str]) -> Callable[[SourceConfig], list[Item]]:
