@@ -62,7 +62,11 @@ def run_command(
         _dry_run(settings, run)
         return
     stop_at: Until = until  # type: ignore[assignment]
-    engine = _executor(kind, address or settings.executor.address, settings.executor.workers)
+    cluster = (address or settings.executor.address) if kind == "ray" else None
+    if cluster and run.is_local:
+        run = run.absolute()  # workers have working directories of their own
+        _say_shared(run)
+    engine = _executor(kind, cluster, settings.executor.workers)
     try:
         with open_gate(kind, run, settings.crawl) as gate:
             run_line(settings, run, engine, gate, Progress(quiet=quiet), until=stop_at, retry=retry)
@@ -112,7 +116,11 @@ def revoke_command(root: str, request: Request, *, denied_too: bool, dry_run: bo
         s["name"] for s in state if any(r.provenance.url in json.dumps(s, ensure_ascii=False) for r in done.found.recordings)
     ]
     if as_json:
-        facts: dict[str, Any] = {"recordings": len(lives), "items": len(done.found.items), "seconds": sum(r.seconds for r in lives)}
+        facts: dict[str, Any] = {
+            "recordings": len(lives),
+            "items": len(done.found.items),
+            "seconds": sum(r.seconds for r in lives),
+        }
         facts |= {"shards": done.shards, "report": done.report, "problems": done.problems, "outside": outside, "sources": named}
         print(json.dumps({"ok": not done.problems, "dry_run": dry_run, "new": done.stone is not None, **facts}))
     else:
@@ -207,6 +215,16 @@ def plan_command(config: str, sample: int, root: str | None) -> None:
     from voxmill.pipeline.plan import predict
 
     predict(load_config(config), sample, root, out)
+
+
+def _say_shared(run: Run) -> None:
+    Console(stderr=True).print(
+        f"{run.root} is a folder: every machine of the cluster must see it under this name (shared storage); "
+        "where they do not, give a bucket prefix as --out (s3://…, gs://…)",
+        style="yellow",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _executor(kind: str, address: str | None, workers: int | None) -> Executor:

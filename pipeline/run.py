@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,10 @@ class Run:
     @property
     def is_local(self) -> bool:
         return "://" not in self.root or self.root.startswith("file://")
+
+    def absolute(self) -> Run:
+        """The same run under a name that holds in every working directory."""
+        return self if "://" in self.root else Run(os.path.abspath(self.root))
 
     def exists(self) -> bool:
         return exists(self.uri("run.json"))

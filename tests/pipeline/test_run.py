@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import fsspec
@@ -10,6 +11,7 @@ import pytest
 
 from voxmill.manifests.commit import commit_bytes
 from voxmill.operators.crawl.gate import GateSettings
+from voxmill.pipeline import commands
 from voxmill.pipeline.gates import open_gate
 from voxmill.pipeline.run import Run, exists, names_in, read_bytes
 from voxmill.pipeline.verify import _check_index
@@ -67,3 +69,30 @@ def test_the_index_is_part_of_the_proof(tmp_path: Path) -> None:
     assert [p.split(":")[0] for p in _check_index(run)] == ["extra"]
     Path(run.shards_dir, INDEX).write_bytes(b"no Parquet")
     assert [p.split(":")[0] for p in _check_index(run)] == ["damaged"]
+
+
+@pytest.mark.parametrize(
+    ("out", "address", "opened", "told"),
+    [
+        ("runs/one", "auto", "HERE/runs/one", True),
+        ("runs/one", None, "runs/one", False),
+        ("s3://bucket/one", "auto", "s3://bucket/one", False),
+    ],
+)
+def test_a_cluster_is_told_where_a_run_lies_whatever_its_working_directory(
+    out: str,
+    address: str | None,
+    opened: str,
+    told: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    roots = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(commands, "_executor", lambda *_: None)
+    monkeypatch.setattr(commands, "open_gate", lambda kind, run, rules: nullcontext())
+    monkeypatch.setattr(commands, "run_line", lambda config, run, *_, **__: roots.append(run.root))
+    commands.run_command("demo", out, "ray", address, "list", retry=[], dry_run=False, quiet=True)
+    assert roots == [opened.replace("HERE", str(tmp_path))]
+    assert ("shared storage" in capsys.readouterr().err) == told
