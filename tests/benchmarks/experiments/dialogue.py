@@ -46,7 +46,7 @@ def said(draw: random.Random, language: str) -> Sentence:
     """One sentence; its slots are the names in it.
 
     >>> said(random.Random(3), "en")
-    Sentence(text='the driver is in rome', slots=(Slot(kind='name', start=17, end=21),))
+    Sentence(text='call peter on monday', slots=(Slot(kind='name', start=5, end=10),))
     """
     words = WORDS[language]
     who: str | tuple[str, str] = (NAME, draw.choice(words.people)) if draw.random() < 0.5 else draw.choice(words.others)

@@ -71,7 +71,7 @@ ARMS = (
 )
 
 
-def speech(size: sizes.Size) -> Corpus:
+def utterances(size: sizes.Size) -> list[Spoken]:
     """Every sentence of the test is heard twice, through a telephone and not: the same voice, the same noise."""
     spoken = []
     for split, count in (("train", size.train), ("test", size.test)):
@@ -81,7 +81,7 @@ def speech(size: sizes.Size) -> Corpus:
             for through in (narrow,) if split == "train" else (True, False):
                 key = f"{split}-{index:05d}-{'narrow' if through else 'wide'}"
                 spoken.append(Spoken(key, split, ((voice, pair.english),), Room(snr_db, through), {"spanish": pair.spanish}))
-    return corpus("translation", spoken)
+    return spoken
 
 
 def lessons(spoken: Sequence[Spoken], arm: Arm) -> list[Lesson]:
@@ -168,11 +168,11 @@ def run(form: Form) -> Outcome | None:
         audio = size.steps * size.batch_seconds
         print(f"{form.seeds} seeds x (1 dense start + {len(ARMS)} arms), {size.steps} steps, {audio:.0f} s of sound, each")
         return None
-    said = speech(size)
-    heading("experiment-smoe", form.full, str(said), ("torch", "jiwer", "sentencepiece"))
-    train, test = said.split("train"), said.split("test")
+    speech = corpus("translation", utterances(size))
+    heading("experiment-smoe", form.full, str(speech), ("torch", "jiwer", "sentencepiece"))
+    train, test = speech.split("train"), speech.split("test")
     tokens = sizes.tokens((text for one in train for text in (one.text, one.labels["spanish"])), num_subwords=440)
-    trainings = Trainings("smoe", said, tokens, form.clock)
+    trainings = Trainings("smoe", speech, tokens, form.clock)
     results: dict[str, list[Figures]] = {arm.name: [] for arm in ARMS}
     truth = lessons(train, ARMS[0])
     for seed in range(form.seeds):
@@ -180,7 +180,7 @@ def run(form: Form) -> Outcome | None:
         trainings.trained(dense, truth)
         for arm in ARMS:
             figures = trainings.result(
-                job(size, arm, seed, trainings.key(dense, truth)), lessons(train, arm), judge(said, lessons(test, arm)),
+                job(size, arm, seed, trainings.key(dense, truth)), lessons(train, arm), judge(speech, lessons(test, arm)),
                 start=upcycled(trainings, dense, truth),
             )  # fmt: skip
             results[arm.name].append(figures)

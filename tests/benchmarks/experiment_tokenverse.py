@@ -1,0 +1,273 @@
+"""TokenVerse++ in small: do vectors that switch tasks on make use of utterances that are labelled for some tasks only?
+
+Exchanges in English or Spanish, in one voice or two, naming people and cities. Few utterances are labelled for everything:
+words, language, speaker changes, names; all others have their words and one of the three. One model says it all as tokens. It learns from
+the fully labelled ones alone; from all of them, with the vectors of the labelled tasks added to the sound; from all of them
+without vectors, where a task without a label looks like one with nothing to say; and, the control, with vectors of zero.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import torch
+
+from benchmarks.experiments import sizes
+from benchmarks.experiments.corpus import Corpus, Spoken, corpus
+from benchmarks.experiments.dialogue import NAME, said
+from benchmarks.experiments.hearing import ctc_ids, encoded
+from benchmarks.experiments.lessons import Lesson
+from benchmarks.experiments.marked import Said, figures, read
+from benchmarks.experiments.room import Form, Outcome, conduct
+from benchmarks.experiments.trainings import Figures, Job, Judge, Trainings
+from benchmarks.experiments.verdict import beats, cell, judged
+from benchmarks.experiments.voices import Room, Voice, draw_voice
+from benchmarks.report import Target, heading, table
+from voxmill.manifests.records import Annotation, Labels, Mark, Word
+from voxmill.models.checkpoint import Bundle
+from voxmill.models.loss import LossConfig
+from voxmill.models.seeds import seeded
+from voxmill.models.targets import INLINE_TOKENS, TargetsConfig, Task, Utterance, make_target
+from voxmill.models.task_vectors import TaskVectorsConfig
+from voxmill.models.tokens import Tokens, class_token
+
+AUXILIARY: tuple[Task, ...] = ("language", "speaker_change", "named_entities")
+TASKS: tuple[Task, ...] = ("asr", *AUXILIARY)
+LANGUAGES = ("en", "es")
+FULL = replace(sizes.FULL, train=1600, test=200, steps=2000, layers=3, hidden=256)
+SMOKE = replace(sizes.SMOKE, test=8)
+FULLY = 8
+"""One utterance in so many is labelled for everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    name: str
+    partial: bool
+    """Learns from the partly labelled utterances too."""
+    vectors: bool
+    deactivate: float
+
+
+ARMS = (
+    Arm("full labels only", partial=False, vectors=True, deactivate=0.3),
+    Arm("partial, activated", partial=True, vectors=True, deactivate=0.3),
+    Arm("partial, not activated", partial=True, vectors=False, deactivate=0.0),
+    Arm("partial, zero vectors", partial=True, vectors=False, deactivate=0.3),
+)
+"""A model whose vectors are held at zero computes, to the bit, what a model without vectors does: so that is what the control is.
+Unlike the arm before it, it is trained with the random deactivation that belongs to vectors."""
+
+
+def exchanges(size: sizes.Size) -> list[Spoken]:
+    """One sentence or two; two are of one voice or of two."""
+    spoken = []
+    for split, count in (("train", size.train), ("test", size.test)):
+        draw = random.Random(f"dialogue {split}")
+        for index in range(count):
+            language = LANGUAGES[index % 2]
+            turns: list[tuple[Voice, str]] = []
+            names: list[tuple[int, int]] = []
+            first = draw_voice(draw, split, language)
+            speakers = draw.choice(((first,), (first, first), (first, _other(draw, split, language, first))))
+            for voice in speakers:
+                one, before = said(draw, language), sum(len(words.split()) for _, words in turns)
+                turns.append((voice, one.text))
+                names += [_words(one.text, slot.start, slot.end, before) for slot in one.slots if slot.kind == NAME]
+            changes = [len(turns[0][1].split())] if len(set(speakers)) == 2 else []
+            labels = {"language": language, "changes": changes, "names": names}
+            room = Room(round(draw.uniform(10, 30), 1))
+            spoken.append(Spoken(f"{split}-{index:05d}", split, tuple(turns), room, labels))
+    return spoken
+
+
+def _other(draw: random.Random, split: str, language: str, first: Voice) -> Voice:
+    while (second := draw_voice(draw, split, language)).variant == first.variant:
+        pass
+    return second
+
+
+def _words(text: str, start: int, end: int, before: int) -> tuple[int, int]:
+    """The words [first, last) of a slot, counted from the start of the exchange."""
+    first = before + len(text[:start].split())
+    return first, first + len(text[start:end].split())
+
+
+def lesson(spoken: Spoken, labelled: Iterable[Task] = AUXILIARY) -> Lesson:
+    """Words, and the labels of those tasks. A word's time is its number: only the order of words and marks counts."""
+    words = spoken.text.split()
+    truth: dict[str, list[Mark]] = {
+        "language": [Mark(spoken.labels["language"])],
+        "speaker_change": [Mark("", start=100 * place - 10) for place in spoken.labels["changes"]],
+        "named_entities": [
+            Mark(" ".join(words[first:last]), start=100 * first - 5, end=100 * last - 5)
+            for first, last in spoken.labels["names"]
+        ],
+    }
+    labels: dict[str, Any] = {task: Annotation(tuple(truth[task]), "grammar") for task in labelled}
+    timed = tuple(Word(word, 100 * index, 100 * index + 90) for index, word in enumerate(words))
+    return Lesson(spoken.key, Utterance(spoken.text, Labels(spoken.key, **labels), timed))
+
+
+def lessons(train: Sequence[Spoken], arm: Arm) -> list[Lesson]:
+    """Languages alternate, so which utterances are labelled, and for what, goes by pairs."""
+    found = []
+    for index, one in enumerate(train):
+        pair = index // 2
+        if pair % FULLY == 0:
+            found.append(lesson(one))
+        elif arm.partial:
+            found.append(lesson(one, [AUXILIARY[pair % FULLY % len(AUXILIARY)]]))
+    return found
+
+
+def job(size: sizes.Size, arm: Arm, seed: int) -> Job:
+    targets = TargetsConfig(style="activated", tasks=TASKS, deactivate=arm.deactivate, translate=0)
+    return Job(
+        arm=arm.name.replace(", ", "-").replace(" ", "-"),
+        model=sizes.model(size, tasks=TaskVectorsConfig(tasks=TASKS) if arm.vectors else None),
+        train=sizes.train(size, seed, loss=LossConfig(ctc=0.7)),
+        data=sizes.data(size, seed, targets=targets),
+    )  # fmt: skip
+
+
+Ids = dict[str, tuple[int, ...]]
+
+
+def heard(bundle: Bundle, speech: Corpus, active: Iterable[Task] = AUXILIARY) -> Ids:
+    """What CTC says of the test while these tasks are active, besides the words."""
+    test = [lesson(one, active) for one in speech.split("test")]
+    return {key: ids for batch, found in encoded(bundle, speech, test) for key, ids in ctc_ids(bundle, batch, found)}
+
+
+def expected(speech: Corpus, tokens: Tokens) -> dict[str, Said]:
+    config = TargetsConfig(style="activated", tasks=TASKS, deactivate=0, translate=0)
+    targets = {
+        one.key: make_target(lesson(one).utterance, tokens, config, seeded("test", one.key)) for one in speech.split("test")
+    }
+    return {key: read(target.ctc or (), tokens) for key, target in targets.items()}
+
+
+def of_task(task: Task, tokens: Tokens) -> frozenset[int]:
+    """The ids of a task's own tokens."""
+    names = INLINE_TOKENS.get(task) or tuple(map(class_token, tokens.config.language))
+    return frozenset(tokens[name] for name in names)
+
+
+def judge(speech: Corpus, vectors: bool) -> Judge:
+    """Errors with all tasks active; with vectors, also with these at zero, and with each task off.
+
+    `left`: tokens of the task that are still said, of all that were. `same`: share of utterances (%) of which everything else is said
+    token for token as before.
+    """
+
+    def measured(bundle: Bundle) -> Figures:
+        tokens, truth = bundle.tokens, expected(speech, bundle.tokens)
+        with_all = heard(bundle, speech)
+        found: Figures = figures(truth, {key: read(ids, tokens) for key, ids in with_all.items()})
+        if not vectors:
+            return found
+        found["off"] = {}
+        for task in AUXILIARY:
+            without = heard(bundle, speech, [other for other in AUXILIARY if other != task])
+            own = of_task(task, tokens)
+            left, before = (sum(token in own for ids in of.values() for token in ids) for of in (without, with_all))
+            same = sum([t for t in with_all[key] if t not in own] == [t for t in without[key] if t not in own] for key in truth)
+            found["off"][task] = {"left": left, "before": before, "same": 100 * same / len(truth)}
+        assert bundle.model.tasks_early is not None
+        torch.nn.init.zeros_(bundle.model.tasks_early.vectors.weight)
+        found["zeroed"] = figures(truth, {key: read(ids, tokens) for key, ids in heard(bundle, speech).items()})
+        return found
+
+    return measured
+
+
+def run(form: Form) -> Outcome | None:
+    size = FULL if form.full else SMOKE
+    if form.dry:
+        audio = size.steps * size.batch_seconds
+        print(f"{form.seeds} seeds x {len(ARMS)} arms, {size.steps} steps, {audio:.0f} s of sound, each")
+        return None
+    speech = corpus("dialogue", exchanges(size))
+    heading("experiment-tokenverse", form.full, str(speech), ("torch", "jiwer", "sentencepiece"))
+    train = speech.split("train")
+    tokens = sizes.tokens((one.text for one in train), num_subwords=420, language=LANGUAGES)
+    trainings = Trainings("tokenverse", speech, tokens, form.clock)
+    results: dict[str, list[Figures]] = {arm.name: [] for arm in ARMS}
+    for seed in range(form.seeds):
+        for arm in ARMS:
+            of_arm = trainings.result(job(size, arm, seed), lessons(train, arm), judge(speech, arm.vectors))
+            results[arm.name].append(of_arm)
+    counts = {arm.name: len(lessons(train, arm)) for arm in ARMS}
+    return verdict(results, counts, form, size)
+
+
+def verdict(results: dict[str, list[Figures]], counts: dict[str, int], form: Form, size: sizes.Size) -> Outcome:
+    subset, activated, plain, _ = (results[arm.name] for arm in ARMS)
+    print(f"Errors in %, mean ± deviation over {form.seeds} seeds: words, language, 100 - F1 of speaker changes and of names\n")
+    rows = [
+        (name, str(counts[name]), *_errors(of_arm), f"{statistics.mean(one['seconds'] for one in of_arm):.0f}")
+        for name, of_arm in results.items()
+    ]
+    rows.append(("  its vectors set to zero", "", *_errors([one["zeroed"] for one in activated]), ""))
+    table(("arm", "utterances", "asr", *AUXILIARY, "mean of three", "s"), rows)
+    table(
+        ("one task off at inference", "its tokens before", "after", "all else the same (% of utterances)"),
+        (
+            (task, *(cell([one["off"][task][key] for one in activated]) for key in ("before", "left", "same")))
+            for task in AUXILIARY
+        ),
+    )
+    gain = {task: ([one[task] for one in activated], [one[task] for one in subset]) for task in AUXILIARY}
+    mean = [_mean(one) for one in activated], [_mean(one) for one in subset]
+    worse = [task for task, (ours, theirs) in gain.items() if beats(theirs, ours)]
+    words = {name: [one["asr"] for one in of] for name, of in (("ours", activated), ("plain", plain), ("subset", subset))}
+    offs = [one["off"][task] for one in activated for task in AUXILIARY]
+    before, left, same = min(o["before"] for o in offs), sum(o["left"] for o in offs), min(o["same"] for o in offs)
+    targets: dict[str, Target] = {
+        "partial labels help the auxiliary tasks": {
+            "value": f"error {cell(mean[0])} with, {cell(mean[1])} without" + (f"; worse: {', '.join(worse)}" if worse else ""),
+            "target": "activated below full labels only beyond the seeds, no task worse",
+            "met": beats(*mean) and not worse,
+        },
+        "activation costs no ASR": {
+            "value": f"WER {cell(words['ours'])}; not activated {cell(words['plain'])}, full labels only {cell(words['subset'])}",
+            "target": "neither is better beyond the seeds",
+            "met": not beats(words["plain"], words["ours"]) and not beats(words["subset"], words["ours"]),
+        },
+        "a task that is off takes only its tokens away": {
+            "value": f"{left} left of {sum(o['before'] for o in offs)}, least share of utterances otherwise the same {same:.1f} %",
+            "target": "0 left, 100 %",
+            "met": before > 0 and left == 0 and same == 100,
+        },
+    }  # fmt: skip
+    shown = {
+        "arms": {name: {task: [one[task] for one in of_arm] for task in TASKS} for name, of_arm in results.items()},
+        "off": [one["off"] for one in activated],
+        "zeroed": [one["zeroed"] for one in activated],
+        "seconds": {name: [one["seconds"] for one in of_arm] for name, of_arm in results.items()},
+        "size": asdict(size),
+        "device": activated[0]["device"],
+    }
+    return shown, judged(targets, words["plain"], form.full)
+
+
+def _errors(of_arm: Sequence[Figures]) -> list[str]:
+    return [*(cell([one[task] for one in of_arm]) for task in TASKS), cell([_mean(one) for one in of_arm])]
+
+
+def _mean(one: Figures) -> float:
+    return float(statistics.mean(one[task] for task in AUXILIARY))
+
+
+if __name__ == "__main__":
+    conduct("tokenverse", seeds=(1, 3), run=run)

@@ -1,0 +1,59 @@
+"""What the arms of experiment-smoe differ in, without training any."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from benchmarks import experiment_smoe as smoe
+from benchmarks.experiments.translation import ADJECTIVES, NOUNS, pairs, thing
+from voxmill.models.guided import BANDWIDTHS
+
+SPOKEN = smoe.utterances(smoe.FULL)
+TRAIN, TEST = ([one for one in SPOKEN if one.split == split] for split in ("train", "test"))
+HARD, _, _, BOTH, SHUFFLED = smoe.ARMS
+
+
+def test_every_sentence_of_the_test_is_heard_through_both_bands() -> None:
+    halves = [{(one.turns, one.room.snr_db) for one in TEST if one.room.narrow == narrow} for narrow in (True, False)]
+    assert halves[0] == halves[1]
+    assert 2 * len(halves[0]) == len(TEST)
+    assert sum(one.room.narrow for one in TRAIN) == len(TRAIN) / 2
+
+
+def test_voices_of_the_test_are_not_in_training() -> None:
+    variants = [{voice.variant for one in part for voice, _ in one.turns} for part in (TRAIN, TEST)]
+    assert not variants[0] & variants[1]
+
+
+def test_true_guides_say_the_band_and_leave_the_task_to_the_prompt() -> None:
+    for spoken, lesson in zip(TRAIN, smoe.lessons(TRAIN, BOTH), strict=True):
+        assert (lesson.bandwidth == "narrow", lesson.task_guide) == (spoken.room.narrow, None)
+
+
+def test_shuffled_guides_know_neither_band_nor_task_and_change_nothing_else() -> None:
+    """Every combination of band and experts has about a quarter of its band's utterances: within four deviations."""
+    true, shuffled = smoe.lessons(TRAIN, BOTH), smoe.lessons(TRAIN, SHUFFLED)
+    assert [one.utterance for one in true] == [one.utterance for one in shuffled]
+    for band, chance, task in product(BANDWIDTHS, BANDWIDTHS, smoe.TASKS):
+        of_band = [two for one, two in zip(true, shuffled, strict=True) if one.bandwidth == band]
+        count = sum((one.bandwidth, one.task_guide) == (chance, task) for one in of_band)
+        assert count == pytest.approx(len(of_band) / 4, abs=4 * (len(of_band) * 3 / 16) ** 0.5)
+
+
+def test_only_experts_are_added() -> None:
+    models = [smoe.model(smoe.FULL, arm) for arm in smoe.ARMS]
+    assert models[0].smoe is None
+    assert all(model.model_copy(update={"smoe": None}) == models[0] for model in models)
+    assert models[3] == models[4]
+    assert all(model.smoe is not None and not model.smoe.guide_token for model in models[1:])
+
+
+def test_a_sentence_has_one_translation_and_adjectives_agree() -> None:
+    found: dict[str, str] = {}
+    for pair in pairs(3000, 7):
+        assert found.setdefault(pair.english, pair.spanish) == pair.spanish
+    for noun, adjective in product(NOUNS, ADJECTIVES):
+        article, name, spoken = thing(noun, adjective).spanish.split()
+        assert (name, article == "la") == (NOUNS[noun][0], spoken.endswith("a"))

@@ -1,0 +1,86 @@
+"""What experiment-tokenverse reads of tokens, and what its arms are told, without training any."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from benchmarks import experiment_tokenverse as tokenverse
+from benchmarks.experiments.marked import Said, f1, figures, read
+from voxmill.models.seeds import seeded
+from voxmill.models.targets import TargetsConfig, make_target
+from voxmill.models.tokens import Tokens, TokensConfig
+
+TOKENS = Tokens.train(["hello there hi"], TokensConfig(num_subwords=300, language=tokenverse.LANGUAGES))
+SPOKEN = tokenverse.exchanges(replace(tokenverse.FULL, train=200, test=40))
+TRAIN = [one for one in SPOKEN if one.split == "train"]
+ALL = TargetsConfig(style="activated", tasks=tokenverse.TASKS, deactivate=0, translate=0)
+TRUTH = {"a": Said("en", ("call", "anna", "now", "and", "go"), (3,), ("anna",)), "b": Said("es", ("hola",), (), ())}
+
+
+def test_targets_say_all_that_is_known_of_an_exchange() -> None:
+    for one in TRAIN:
+        target = make_target(tokenverse.lesson(one).utterance, TOKENS, ALL, seeded())
+        words = one.text.split()
+        names = tuple(" ".join(words[first:last]) for first, last in one.labels["names"])
+        assert target.ctc is not None
+        assert read(target.ctc, TOKENS) == Said(one.labels["language"], tuple(words), tuple(one.labels["changes"]), names)
+        assert target.active == set(tokenverse.TASKS)
+
+
+def test_a_task_without_a_label_is_inactive_and_says_nothing() -> None:
+    for task in tokenverse.AUXILIARY:
+        target = make_target(tokenverse.lesson(TRAIN[0], [task]).utterance, TOKENS, ALL, seeded())
+        assert target.active == {"asr", task}
+    unlabelled = make_target(tokenverse.lesson(TRAIN[0], []).utterance, TOKENS, ALL, seeded())
+    assert unlabelled.ctc is not None
+    assert all(map(TOKENS.is_subword, unlabelled.ctc))
+
+
+def test_two_sentences_are_of_one_voice_as_often_as_of_two() -> None:
+    two = [one for one in TRAIN if len(one.turns) == 2]
+    changes = sum(bool(one.labels["changes"]) for one in two)
+    assert changes == pytest.approx(len(two) / 2, abs=4 * (len(two) / 4) ** 0.5)
+    assert all(bool(one.labels["changes"]) == (one.turns[0][0] != one.turns[1][0]) for one in two)
+
+
+def test_arms_have_the_labels_that_their_names_say() -> None:
+    full, activated, plain, zero = (tokenverse.lessons(TRAIN, arm) for arm in tokenverse.ARMS)
+    assert activated == plain == zero
+    assert len(activated) == len(TRAIN)
+    labelled = {one.key: [task for task in tokenverse.AUXILIARY if getattr(one.utterance.labels, task)] for one in activated}
+    assert {one.key for one in full} == {key for key, tasks in labelled.items() if len(tasks) == 3}
+    assert len(full) == pytest.approx(len(TRAIN) / tokenverse.FULLY, abs=2)
+    partial = [tasks for tasks in labelled.values() if len(tasks) < 3]
+    assert {tuple(tasks) for tasks in partial} == {(task,) for task in tokenverse.AUXILIARY}
+
+
+def test_a_perfect_output_has_no_errors_and_an_empty_one_all() -> None:
+    assert set(figures(TRUTH, TRUTH).values()) == {0}
+    nothing = {key: Said(None, (), (), ()) for key in TRUTH}
+    assert set(figures(TRUTH, nothing).values()) == {100}
+
+
+def test_each_error_counts_for_its_own_task() -> None:
+    said = TRUTH["a"]
+    for task, wrong in (
+        ("language", replace(said, language="es")),
+        ("speaker_change", replace(said, changes=(4,))),
+        ("named_entities", replace(said, names=("anna now",))),
+        ("asr", replace(said, words=("call", "anna", "now", "an", "go"))),
+    ):
+        assert {name for name, error in figures(TRUTH, {**TRUTH, "a": wrong}).items() if error} == {task}
+
+
+def test_changes_are_judged_between_the_words_that_were_aligned() -> None:
+    shorter = replace(TRUTH["a"], words=("call", "now", "and", "go"), changes=(2,))
+    found = figures(TRUTH, {**TRUTH, "a": shorter})
+    assert (found["speaker_change"], found["asr"] > 0) == (0, True)
+
+
+def test_names_that_are_not_opened_or_closed_are_none() -> None:
+    open_, close = TOKENS["[NE]"], TOKENS["[/NE]"]
+    hello = TOKENS.encode("hello")
+    assert read([close, open_, *hello, close, open_, *hello], TOKENS).names == ("hello",)
+    assert f1({"right": 1, "said": 2, "true": 1}) == pytest.approx(200 / 3)
