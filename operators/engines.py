@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from voxmill.manifests.records import Consensus, Hypothesis, LabelTask, Mark, Part, Recording, Segment
+
 Audio = NDArray[np.float32]
 """Mono samples at 16 kHz in [-1, 1], shape (num_samples,)."""
 
@@ -71,4 +73,60 @@ class SpeechDetector(Protocol):
 
     def probabilities(self, blocks: Iterable[Audio]) -> NDArray[np.float32]:
         """`blocks` is one stream in order, in blocks of any size; returns shape (ceil(total / hop),)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One segment as a labeller sees it, with what earlier stages said of it, where the labeller reads them."""
+
+    segment: Segment
+    consensus: Consensus | None = None
+    hypotheses: tuple[Hypothesis, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The words that were chosen; empty where the engines gave none, or nobody speaks."""
+        return self.consensus.text if self.consensus is not None and self.consensus.rejection is None else ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """One part of a recording as a labeller is given it: its segments in order of time, and the audio that holds them."""
+
+    recording: Recording
+    part: Part
+    utterances: tuple[Utterance, ...]
+    audio: Audio | None = None
+    """None for labellers that do not listen."""
+    start: int = 0
+    """Place of the audio's first sample in the recording."""
+
+    def wave(self, segment: Segment) -> Audio:
+        if self.audio is None:
+            raise ValueError("a labeller that listens must say so: `hears = True`")
+        return self.audio[segment.start - self.start : segment.end - self.start]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a labeller says to one question about one segment."""
+
+    task: LabelTask
+    marks: tuple[Mark, ...] | None
+    """None: it is not sure. Empty: it looked, and there is none."""
+    confidence: float | None = None
+    reason: str | None = None
+    """With None: the public name of what refused the label."""
+    model: str | None = None
+    """Where it is not the labeller's own."""
+
+
+class Labeller(Protocol):
+    """Says more of a segment than its words. `model` names the weights or rules (id and revision or hash)."""
+
+    model: str
+
+    def label(self, scene: Scene) -> Sequence[Sequence[Answer]]:
+        """One list per utterance, in order. A question that does not apply to an utterance has no answer there."""
         ...

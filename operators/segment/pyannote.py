@@ -7,31 +7,19 @@ does with more overlap at five times the cost.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voxmill.operators.engines import Audio
+from voxmill.operators.pyannote import FILE, HOP, LEAD, WINDOW, load_network
 from voxmill.operators.weights import resolve
-
-FILE = "pytorch_model.bin"
-
-HOP = 270
-"""Samples between the network's frames: SincNet's strides."""
-
-WINDOW = 80_000
-"""Samples in a window: 5 s, what the network was trained on."""
 
 STEP = 148 * HOP
 """Samples from window to window, a multiple of the hop, so that the frames of all windows fall together: 2.5 s."""
-
-LEAD = 1
-"""The centre of the network's first frame is one hop later than the centre of the first hop."""
 
 BATCH = 8
 """Windows in one call."""
@@ -46,7 +34,7 @@ class Pyannote:
         os.environ["PYANNOTE_METRICS_ENABLED"] = "0"  # no telemetry; read when pyannote is imported
         file = resolve(weights) / FILE
         self.model = f"{file.stem}@{sha256(file.read_bytes()).hexdigest()[:12]}"
-        self._network = _load(file)
+        self._network = load_network(file)
 
     def probabilities(self, blocks: Iterable[Audio]) -> NDArray[np.float32]:
         import torch
@@ -101,35 +89,3 @@ def _overlap(windows: NDArray[np.float32], hops: int) -> NDArray[np.float32]:
     mean = sums / total
     places = np.clip(np.arange(hops) - LEAD, 0, len(mean) - 1)
     return mean[places].astype(np.float32)
-
-
-def _load(file: Path) -> Any:
-    """The network with the checkpoint's weights. Nothing else of the checkpoint is trusted: see `_Inert`."""
-    import torch
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torchcodec, which reads files for pyannote, is not needed: waveforms come from memory
-        from pyannote.audio.models.segmentation.PyanNet import PyanNet
-
-    strangers = torch.serialization.get_unsafe_globals_in_checkpoint(file)
-    with torch.serialization.safe_globals([(_Inert, name) for name in strangers]):
-        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    weights, shape = checkpoint["state_dict"], checkpoint["hyper_parameters"]
-    network = PyanNet(**{part: dict(shape[part]) for part in ("sincnet", "lstm", "linear")})
-    network.classifier = torch.nn.Linear(*reversed(weights["classifier.weight"].shape))
-    network.activation = torch.nn.Sigmoid()
-    network.load_state_dict(weights)
-    return network.eval()
-
-
-class _Inert:
-    """Stands for every class that a checkpoint names (its training task, its config): built, and then ignored."""
-
-    def __init__(self, *_: Any) -> None:
-        pass
-
-    def __setstate__(self, _: Any) -> None:
-        pass
-
-    def __setitem__(self, _key: Any, _value: Any) -> None:
-        pass

@@ -1,20 +1,14 @@
-"""FunASR's `AutoModel` on a local folder: safe loading, and batches of spans of like length.
-
-Nothing is downloaded, no code from a model's folder runs, and pickles are read as weights only.
-"""
+"""A FunASR recogniser on batches of spans of like length."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.operators.engines import Clip, Span, Transcript
+from voxmill.operators.funasr import auto_model
 from voxmill.operators.transcribe.settings import EngineSettings
 from voxmill.operators.weights import identity, resolve
 
@@ -30,21 +24,7 @@ class FunAsr:
 
     def __init__(self, config: EngineSettings, batch_seconds: float) -> None:
         folder = resolve(config.model)
-        with warnings.catch_warnings(), _weights_only(), contextlib.redirect_stdout(sys.stderr):
-            warnings.simplefilter("ignore")
-            from funasr import AutoModel
-
-            self._auto = AutoModel(
-                model=str(folder),
-                device="cuda:0" if config.device == "cuda" else "cpu",
-                ncpu=config.threads,
-                frontend_conf={"dither": 0.0},  # noise added to the features would change the text from run to run
-                trust_remote_code=False,
-                disable_update=True,
-                disable_pbar=True,
-                disable_log=True,
-                log_level="ERROR",
-            )
+        self._auto = auto_model(folder, config.device, config.threads)
         self.model = identity(config.model)
         self.network = self._auto.model
         self._batch = int(batch_seconds * SAMPLE_RATE)
@@ -86,18 +66,3 @@ def batches(lengths: Sequence[int], limit: int) -> Iterator[list[int]]:
         batch.append(row)
     if batch:
         yield batch
-
-
-@contextlib.contextmanager
-def _weights_only() -> Iterator[None]:
-    """While FunASR reads its checkpoint: `torch.load` refuses anything but tensors, whatever its caller says."""
-    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from voxmill.operators.transcribe.tags import Tagged, untag
+from voxmill.operators.tags import Tagged, untag
 
 
 @pytest.mark.parametrize(
