@@ -112,10 +112,6 @@ def _measure(
                     executor = ray if arm == "ray" else LocalExecutor(workers=cores)
                     idle = line.run(root, _settings(heard, arm, form, cores), arm, executor, clock, heard.warm_up)
                     measured[arm].append(Round(clock.wall_s, clock.cpu_s, idle))
-                    print(
-                        {k: (round(v.wall_s, 2), round(v.cpu_s, 2)) for k, v in clock.laps.items()},
-                        {k: round(v, 2) for k, v in clock.kinds.items()},
-                    )
                     same &= not expected or line.texts_of(root) == expected
                     shutil.rmtree(root)
                 _say(number, arm, measured[arm][-1])

@@ -1,6 +1,6 @@
 """`make bench-resume`: kill anything at any commit, run the same command again, and get the same bytes.
 
-One run is made undisturbed on each executor with 1 and 3 workers a stage; then again on each executor while processes are killed
+One run is made undisturbed on each executor with 1 and 3 workers a stage (a pool a stage, and shared workers); then again on each executor while processes are killed
 at commit events spread over the whole run: the worker that commits (between the temporary file and its name, between a shard's
 tar and its sidecar), the driver, and on Ray the raylet. Last, two drivers start on one run at the same moment.
 Compared are the bytes of all shards and of all tables but the costs. Real engines on real speech: silero, Moonshine and
@@ -15,11 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+import psutil
 import yaml
 
 from benchmarks.report import finish, full_form, heading, table
@@ -30,6 +32,8 @@ VOXMILL = str(Path(sys.executable).with_name("voxmill"))
 KILLS = {"reduced": 10, "full": 30}
 """Kills on each executor."""
 PATIENCE_S = 300
+MARK = "VOXMILL_BENCH_RUN"
+"""In the environment of everything that a start brings up."""
 
 
 @dataclass
@@ -45,8 +49,10 @@ class Outcome:
 
 
 def config(executor: str, workers: int) -> dict[str, object]:
-    engines = ["moonshine", "sphinx"]
-    stages = ["crawl", "decode", "segment", "reconcile", "select", "pack", *(f"transcribe:{e}" for e in engines)]
+    """With one worker every stage has a pool of its own; with more, the stages from segment to select share their workers."""
+    stages = ["crawl", "decode", "pack"]
+    if workers == 1:
+        stages += ["segment", "transcribe:moonshine", "transcribe:sphinx", "reconcile", "select"]
     return {
         "sources": [{"name": path.stem, "path": str(path), "language": "en", "licence": "cc-by-sa-3.0"} for path in speech()],
         "crawl": {"contact": "https://example.org/contact"},
@@ -59,6 +65,7 @@ def config(executor: str, workers: int) -> dict[str, object]:
         "pack": {"buckets": 3, "shard_mb": 1},
         "executor": {
             "kind": executor,
+            "workers": workers,
             "resources": {s: {"workers": workers, "min_workers": workers, "cpus": 0.05} for s in stages},
         },
     }
@@ -76,6 +83,7 @@ def start(root: Path, settings: dict[str, object], events: Path | None) -> subpr
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]),
         "OMP_NUM_THREADS": "1",
+        MARK: str(root),
     }
     if events:
         env |= {"VOXMILL_ON_COMMIT": "killer:on_event", "VOXMILL_EVENTS": str(events)}
@@ -95,13 +103,21 @@ def complete(root: Path, settings: dict[str, object], outcome: Outcome, events: 
         code = start(root, settings, events).wait(PATIENCE_S)
         if code == 0:
             break
-        subprocess.run(["pkill", "-9", "-f", "ray::|raylet|gcs_server"], check=False)
+        end_all(root)
     else:
         sys.exit(f"{outcome.name}: not finished after {most} starts; see {root.with_suffix('.log')}")
     outcome.seconds = time.monotonic() - began
     outcome.digest = digest(root)
     outcome.attempts = sum(1 for path in (root / "ledger").rglob("*.try-*"))
     outcome.units = sum(1 for path in (root / "ledger").rglob("*.cost.json"))
+
+
+def end_all(root: Path) -> None:
+    """Whatever a killed driver has left behind, and nobody else's processes."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get(MARK) == str(root):
+                process.kill()
 
 
 def digest(root: Path) -> str:
