@@ -18,6 +18,7 @@ from voxmill.models.augment import AugmentConfig, augment_wave, spec_augment
 from voxmill.models.batch import Example
 from voxmill.models.conformer import num_subsampled
 from voxmill.models.features import FbankConfig, fbank
+from voxmill.models.images import ImagesConfig, Looking
 from voxmill.models.plan import Place
 from voxmill.models.seeds import Generator, seeded
 from voxmill.models.targets import Target, TargetsConfig, make_target, read_utterance
@@ -31,6 +32,7 @@ REASONS = {
     "too_long": "longer than `max_seconds`",
     "damaged": "its bytes are missing or differ from their digest",
     "audio": "its audio cannot be decoded",
+    "picture": "a video frame of it cannot be decoded",
     "document": "its JSON is not one of ours, or misses a field",
     "unknown_token": "it carries a label that the tokeniser has no token for",
     "no_label": "nobody labelled anything that this model is for",
@@ -43,15 +45,17 @@ class ExampleConfig(Settings):
     targets: TargetsConfig = TargetsConfig()
     augment: AugmentConfig | None = AugmentConfig()
     """None: sounds as they are, for evaluation."""
+    images: ImagesConfig | None = None
+    """What looks at the video frames of the shards; needed with `model.vision`. None: they are not read."""
     tier_weights: dict[str, float] = {}
     """Loss weight by tier, instead of the weight that the shard suggests."""
     seed: int = 0
 
 
 class FramesOf(Protocol):
-    """Where embeddings of video frames come from: of a sample's JSON to shape (F, C), or None without video."""
+    """Where embeddings of video frames come from: of a stored sample to shape (F, C), or None without video."""
 
-    def __call__(self, document: dict[str, Any]) -> Tensor | None: ...
+    def __call__(self, sample: StoredSample) -> Tensor | None: ...
 
 
 class Unusable(Exception):
@@ -74,8 +78,9 @@ class ExampleReader:
     ) -> None:
         """`noises`: recordings of noise at 16 kHz; without any, noise is made."""
         self.tokens, self.fbank, self.config = tokens, fbank_config, config
-        self.noises, self.frames_of = noises, frames_of
-        self._samples = SampleReader(root)
+        self.noises = noises
+        self.frames_of = frames_of or (Looking(config.images) if config.images else None)
+        self._samples = SampleReader(root, pictures=self.frames_of is not None)
 
     def __call__(self, place: Place, epoch: int) -> Example:
         """The same bytes for the same place and epoch. Raises Unusable."""
@@ -95,8 +100,14 @@ class ExampleReader:
         if augment is not None and augment.spec is not None:
             feature_TM = spec_augment(feature_TM, augment.spec, generator)
         weight = self.config.tier_weights.get(place.tier, place.weight)
-        seen = self.frames_of(sample.document) if self.frames_of else None
+        seen = self._look(sample)
         return Example(place.key, feature_TM, bandwidth, target, weight, seen)
+
+    def _look(self, sample: StoredSample) -> Tensor | None:
+        try:
+            return self.frames_of(sample) if self.frames_of else None
+        except ValueError:
+            raise Unusable("picture") from None
 
     def _read(self, key: str) -> StoredSample:
         try:

@@ -7,26 +7,51 @@ Shape suffixes: F frames, H height, W width, C width of an embedding.
 # mypy: allow-subclassing-any, allow-untyped-decorators
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from voxmill.manifests.settings import Settings
+from voxmill.sharding.reader import StoredSample
+
 Image = NDArray[np.uint8]
 """RGB, shape (height, width, 3)."""
+
+_SMALL = "small_image_encoder.safetensors"
+
+
+class ImagesConfig(Settings):
+    """Which image encoder looks at the video frames of a sample."""
+
+    kind: Literal["clip", "small"] = "clip"
+    model: str
+    """CLIP: a local folder or a hub id. Small: the folder that `SmallImageEncoder.save` wrote."""
+    revision: str | None = None
+    """Of a hub id; needed there, so that the weights stay the same."""
+    frames: int = Field(default=8, ge=1)
+    """Frames of a sample at most, spread evenly over those that it has."""
+
+    def load(self) -> ImageEncoder:
+        """Raises ValueError, or what transformers raises, where there are no such weights."""
+        return SmallImageEncoder.load(self.model) if self.kind == "small" else ClipImages(self.model, self.revision)
 
 
 class ImageEncoder(Protocol):
     """`name` tells which weights: embeddings of different encoders must not be mixed."""
 
-    name: str
     dim: int
+
+    @property
+    def name(self) -> str: ...
 
     def embed(self, images: Sequence[Image]) -> Tensor:
         """One embedding for each image, in order, shape (F, C)."""
@@ -39,11 +64,39 @@ class SmallImageEncoder(nn.Module):
     def __init__(self, dim: int = 64, seed: int = 0) -> None:
         super().__init__()
         torch.manual_seed(seed)
-        self.name, self.dim = f"small-{dim}-{seed}", dim
+        self.dim = dim
         widths = (3, 16, 32, 64, dim)
         self.layers = nn.ModuleList(
             nn.Conv2d(before, after, kernel_size=3, stride=2, padding=1) for before, after in pairwise(widths)
         )
+
+    @property
+    def name(self) -> str:
+        """Tells the weights: another training is another encoder."""
+        blob = b"".join(tensor.detach().cpu().numpy().tobytes() for tensor in self.state_dict().values())
+        return f"small-{self.dim}-{hashlib.sha256(blob).hexdigest()[:12]}"
+
+    def save(self, folder: str | Path) -> None:
+        from safetensors.torch import save_file
+
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, Path(folder) / _SMALL)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> SmallImageEncoder:
+        """Raises ValueError where the folder holds other weights than one of these has, or none."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        path = Path(folder) / _SMALL
+        try:
+            tensors = load_file(path)
+            encoder = cls(len(tensors["layers.3.bias"]))
+            encoder.load_state_dict(tensors)
+        except (OSError, KeyError, RuntimeError, SafetensorError) as error:
+            raise ValueError(f"{path} holds no weights of a small image encoder: {error}") from error
+        ready: SmallImageEncoder = encoder.eval()
+        return ready
 
     def forward(self, image_F3HW: Tensor) -> Tensor:
         """Of float images in [0, 1]; shape (F, C)."""
@@ -81,6 +134,50 @@ class ClipImages:
             pixels = self._processor(images=list(images[start : start + self.batch]), return_tensors="pt")["pixel_values"]
             parts.append(self._tower(pixel_values=pixels.to(self.device)).image_embeds.float().cpu())
         return torch.cat(parts)
+
+
+class Looking:
+    """Embeddings of the frames that a stored sample carries, each made once. The encoder is loaded when the first one is needed."""
+
+    def __init__(self, config: ImagesConfig, encoder: ImageEncoder | None = None) -> None:
+        self.config = config
+        self._encoder = encoder
+        self._known: dict[bytes, Tensor] = {}
+
+    def __call__(self, sample: StoredSample) -> Tensor | None:
+        """Shape (F, C); None where nobody looked or there is no video. Raises ValueError on bytes that are no JPEG."""
+        if sample.document.get("pictures") is None:
+            return None
+        self._encoder = self._encoder or self.config.load()
+        blobs = [sample.pictures[index] for index in spread_over(len(sample.pictures), self.config.frames)]
+        keys = [hashlib.sha256(blob).digest() for blob in blobs]
+        fresh = {key: blob for key, blob in zip(keys, blobs, strict=True) if key not in self._known}
+        if len(self._known) > MOST_KNOWN:
+            self._known.clear()
+            fresh = dict(zip(keys, blobs, strict=True))
+        made_NC = self._encoder.embed([decode_jpeg(blob) for blob in fresh.values()])
+        self._known |= zip(fresh, made_NC, strict=True)
+        return torch.stack([self._known[key] for key in keys]) if keys else made_NC
+
+
+MOST_KNOWN = 200_000
+"""Embeddings that stay in memory (400 MB of CLIP's): a frame is looked at once, not once an epoch."""
+
+
+def decode_jpeg(blob: bytes) -> Image:
+    """Raises ValueError on bytes that are no JPEG."""
+    import av
+    import av.error
+
+    decoder: Any = av.CodecContext.create("mjpeg", "r")
+    try:
+        frames = [*decoder.decode(av.Packet(blob)), *decoder.decode(None)]
+    except av.error.FFmpegError as error:
+        raise ValueError(f"no JPEG: {error}") from error
+    if not frames:
+        raise ValueError("no JPEG: nothing in it")
+    image: Image = frames[0].to_ndarray(format="rgb24")
+    return image
 
 
 def as_tensor(image: Image) -> Tensor:

@@ -34,7 +34,7 @@ from voxmill.models.feed_forward import Load, Route
 from voxmill.models.guided import BANDWIDTHS
 from voxmill.models.task_vectors import TaskVectors, TaskVectorsConfig
 from voxmill.models.transducer import Transducer, TransducerConfig
-from voxmill.models.vision import Frames, VisionConfig, VisualTokens
+from voxmill.models.vision import Frames, MixedAfterwards, VisionConfig, VisualTokens
 
 
 class ModelConfig(Settings):
@@ -118,6 +118,8 @@ class SpeechModel(nn.Module):
         )
         self.guide = nn.Embedding(len(BANDWIDTHS), dim) if config.smoe and config.smoe.guide_token else None
         self.vision = VisualTokens(config.vision, dim) if config.vision else None
+        after = config.vision is not None and config.vision.where == "post_encoder"
+        self.afterwards = MixedAfterwards(config.vision, dim, encoder.hidden, encoder.dropout) if after else None  # type: ignore[arg-type]
         where = config.tasks.where if config.tasks else "none"
         self.tasks_early = TaskVectors(config.tasks, dim) if config.tasks and where in ("frontend", "both") else None
         self.tasks_late = TaskVectors(config.tasks, dim) if config.tasks and where in ("encoder", "both") else None
@@ -159,10 +161,22 @@ class SpeechModel(nn.Module):
         num_prefix = x_BSD.shape[1] - x_BTD.shape[1]
         sound_BTD = self._with_tasks(self.tasks_late, x_BSD[:, num_prefix:], conditions)
         real_BT = real_mask(frames_B, sound_BTD.shape[1])
+        if self.afterwards is not None and conditions.frames is not None:
+            return self._seen_afterwards(sound_BTD, real_BT, frames_B, conditions.frames, route)
         if prefix is None or self.config.vision is None or not self.config.vision.in_memory or num_prefix == num_guides:
             return Encoded(sound_BTD, frames_B, sound_BTD, real_BT)
         seen_BFD, seen_BF = x_BSD[:, num_guides:num_prefix], prefix.real_BP[:, num_guides:]
         return Encoded(sound_BTD, frames_B, torch.cat([seen_BFD, sound_BTD], 1), torch.cat([seen_BF, real_BT], 1))
+
+    def _seen_afterwards(self, sound_BTD: Tensor, real_BT: Tensor, frames_B: Tensor, frames: Frames, route: Route) -> Encoded:
+        """What the decoder looks at gets the visual tokens; what CTC reads stays as the encoder left it."""
+        assert self.vision is not None
+        assert self.afterwards is not None
+        seen = self.vision(frames, frames_B)
+        real_BS = torch.cat([seen.real_BP, real_BT], dim=1)
+        x_BSD = torch.cat([seen.token_BPD.to(sound_BTD.dtype), sound_BTD], dim=1)
+        mixed_BSD = self.afterwards(x_BSD, Route(None, None, route.seen_B, real_BS, route.loads))
+        return Encoded(sound_BTD, frames_B, mixed_BSD, real_BS)
 
     def decode(
         self, token_BU: Tensor, encoded: Encoded, conditions: Conditions | None = None, *, backwards: bool = False
@@ -208,7 +222,8 @@ class SpeechModel(nn.Module):
         if conditions.frames is not None:
             if self.vision is None:
                 raise ValueError("video frames were given to a model without vision")
-            parts.append(self.vision(conditions.frames, frames_B))
+            if self.afterwards is None:
+                parts.append(self.vision(conditions.frames, frames_B))
         if not parts:
             return None, 0
         return Prefix(*(torch.cat(field, dim=1) for field in zip(*parts, strict=True))), num_guides

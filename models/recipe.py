@@ -18,6 +18,7 @@ from voxmill.models.model import ModelConfig, SpeechModel
 from voxmill.models.plan import NothingToLearn, PlanConfig, Planner
 from voxmill.models.tokens import Tokens, TokensConfig
 from voxmill.models.train import TrainConfig, Trainer
+from voxmill.models.vision import VisionConfig
 from voxmill.sharding.index import read_index
 from voxmill.sharding.sidecar import ShardError, read_members
 
@@ -41,6 +42,15 @@ class Recipe(Settings):
             raise ValueError("data.example.targets.style is `activated`: switch model.tasks on, with the same tasks")
         if self.model.tasks is not None and set(self.model.tasks.tasks) != set(self.data.example.targets.tasks):
             raise ValueError(f"model.tasks has {self.model.tasks.tasks}, the targets {self.data.example.targets.tasks}")
+        return self
+
+    @model_validator(mode="after")
+    def _eyes_need_pictures(self) -> Recipe:
+        images, vision = self.data.example.images, self.model.vision
+        if (images is None) != (vision is None):
+            raise ValueError("model.vision and data.example.images go together: the one sees what the other looks at")
+        if images is not None and vision is not None and images.frames > vision.frames:
+            raise ValueError(f"data.example.images.frames is {images.frames}, model.vision.frames {vision.frames}: not enough")
         return self
 
     @model_validator(mode="after")
@@ -85,12 +95,26 @@ def prepare(shards: str, recipe: Recipe, device: torch.device | str = "cpu") -> 
         tokens = Tokens.train(transcripts(shards, recipe.data.plan), recipe.tokens)
     except ValueError as error:
         raise NothingToLearn(f"{shards}: {error}") from error
-    config = recipe.model.model_copy(update={"vocabulary": len(tokens)})
+    config = recipe.model.model_copy(update={"vocabulary": len(tokens), "vision": _with_encoder(recipe)})
     loader = Loader(shards, tokens, config.fbank, recipe.data)
     torch.manual_seed(recipe.train.seed)
     model = SpeechModel(config)
     normalise(model, loader, recipe.normaliser_batches)
     return Trainer(model.to(device), tokens, loader, recipe.train)
+
+
+def _with_encoder(recipe: Recipe) -> VisionConfig | None:
+    """The model's eyes, with the name of what they look through."""
+    vision, images = recipe.model.vision, recipe.data.example.images
+    if vision is None or images is None:
+        return vision
+    try:
+        encoder = images.load()
+    except (ValueError, OSError) as error:
+        raise Mistake(f"data.example.images: {error}") from error
+    if encoder.dim != vision.dim:
+        raise Mistake(f"model.vision.dim is {vision.dim}, the embeddings of {images.model} have {encoder.dim}: set that")
+    return vision.model_copy(update={"encoder": encoder.name})
 
 
 def transcripts(shards: str, plan: PlanConfig) -> Iterator[str]:

@@ -34,6 +34,7 @@ from voxmill.models.schedule import RateConfig, learning_rate
 from voxmill.models.seeds import Generator, integer, seeded
 from voxmill.models.team import Team
 from voxmill.models.tokens import Tokens
+from voxmill.models.vision import of_vision
 
 
 class TrainConfig(Settings):
@@ -55,6 +56,10 @@ class TrainConfig(Settings):
     bias_rate: float = 1e-3
     """Step of the bias that balances experts, where `emoe.balance` is `bias`."""
     loss: LossConfig = LossConfig()
+    eyes_first: int = Field(default=0, ge=0)
+    """With `model.vision`: steps at the start in which only what vision adds learns, and the audio model does not move a bit."""
+    after_eyes: float = Field(default=0.1, gt=0)
+    """Share of the learning rate from then on, where all of it learns. EVA freezes first and then tunes the whole."""
     save_every: int = Field(default=1000, ge=1)
     seed: int = 0
 
@@ -96,6 +101,8 @@ class Trainer:
                 f"{self.team.world} workers share the batches of a step, and there are only {config.accumulate}: "
                 f"set train.accumulate to {self.team.world} or more"
             )
+        if config.eyes_first and model.config.vision is None:
+            raise ValueError("train.eyes_first is set, and the model has no eyes: switch model.vision on")
         self.device = next(model.parameters()).device
         self.step = 0
         self.visited: set[Budget] = set()
@@ -129,6 +136,7 @@ class Trainer:
     def advance(self) -> Step:
         """One optimiser step."""
         start = time.perf_counter()
+        self._freeze()
         self._batches = self._batches or iter(self.loader)
         batches = {turn: next(self._batches) for turn in self.team.share(self.config.accumulate)}
         waiting = time.perf_counter() - start
@@ -142,7 +150,8 @@ class Trainer:
                 generator = seeded(self.config.seed, "batch", self.step, turn)
                 torch.manual_seed(integer(generator, 0, 2**31 - 1))  # for dropout, which knows only the global generator
                 losses = self._losses(batch, budget, generator, loads)
-                (losses.total / utterances).backward()
+                if losses.total.requires_grad:  # nothing that learns in this step took part: a batch without video, eyes first
+                    (losses.total / utterances).backward()
                 done["loss"] += float(losses.total.detach()) / utterances
                 done["audio_frames"] += int(batch.length_B.sum())
                 for name, part in losses.parts.items():
@@ -151,6 +160,8 @@ class Trainer:
         self.skipped = self._skipped()
         self.team.sum_gradients(p for _, p in self.learnt)
         rate = learning_rate(self.config.rate, self.step, self.config.steps)
+        if self.config.eyes_first and self.step >= self.config.eyes_first:
+            rate *= self.config.after_eyes
         norm = self._update(rate)
         load_of = shares(self.experts, loads, self.team)
         self._balance(load_of)
@@ -202,6 +213,12 @@ class Trainer:
         trainer.optimizer.load_state_dict({"state": kept, "param_groups": groups})
         return trainer
 
+    def _freeze(self) -> None:
+        """What learns in this step; the rest has no gradient, and AdamW passes it by."""
+        if self.config.eyes_first:
+            for name, parameter in self.learnt:
+                parameter.requires_grad_(self.step >= self.config.eyes_first or of_vision(name))
+
     def _draw_budget(self, generator: Generator) -> Budget | None:
         if self.model.config.emoe is None:
             return None
@@ -242,7 +259,7 @@ class Trainer:
 
     def _balance(self, load_of: Mapping[ElasticMoE, Tensor]) -> None:
         for layer, share_E in load_of.items():
-            if layer.config.balance == "bias":
+            if layer.config.balance == "bias" and layer.router.gate.weight.requires_grad:
                 layer.router.adjust(share_E.to(layer.router.bias_E.device), self.config.bias_rate)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from voxmill.manifests.settings import Settings
@@ -27,20 +27,32 @@ from voxmill.models.seeds import Generator
 class VisionConfig(Settings):
     dim: int = 512
     """Width of the image encoder's embeddings: 512 for CLIP ViT-B/32."""
+    encoder: str = ""
+    """Name of the encoder whose embeddings it was trained on. Filled in where training starts."""
     frames: int = Field(default=8, ge=1)
     """Frames of an utterance at most, spread evenly over it."""
     experts: int = Field(default=8, ge=1)
     """EVA has 8."""
     top_k: int = 2
-    where: Literal["all", "last_half"] = "last_half"
-    """Encoder layers whose second feed-forward layer gets experts. With eMoE on, its experts are used instead of these."""
+    where: Literal["all", "last_half", "post_encoder"] = "last_half"
+    """Encoder layers whose second feed-forward layer gets experts. With eMoE on, its experts are used instead of these.
+
+    `post_encoder`: none of them. The visual tokens join the sound after the encoder, in one mixture of experts for both; so only
+    the decoder sees with the sound, and CTC does not. Second-hand sources of EVA support either reading.
+    """
     in_memory: bool = True
     """The decoder looks at the visual tokens too. CTC never does."""
     drop: float = Field(default=0.3, ge=0, le=1)
     """Probability that training withholds an utterance's frames, so that sound alone keeps working."""
 
+    @model_validator(mode="after")
+    def _somebody_looks(self) -> VisionConfig:
+        if self.where == "post_encoder" and not self.in_memory:
+            raise ValueError("vision.where is `post_encoder`: there only the decoder sees, so `in_memory` has to be on")
+        return self
+
     def has_experts(self, layer: int, layers: int) -> bool:
-        return self.where == "all" or layer >= layers // 2
+        return self.where == "all" or (self.where == "last_half" and layer >= layers // 2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +89,9 @@ class VisualTokens(nn.Module):
         count, places = frames.embedding_BFC.shape[1], self.place.num_embeddings
         if count > places:
             raise ValueError(f"{count} video frames for an utterance, this model was made for {places} at most")
+        if frames.embedding_BFC.shape[2] != self.project.in_features:
+            width = frames.embedding_BFC.shape[2]
+            raise ValueError(f"embeddings of width {width}, this model takes {self.project.in_features}: another image encoder")
         index_F = torch.arange(count, device=length_B.device)
         token_BFD = self.project(self.norm(frames.embedding_BFC)) + self.place(index_F) + self.modality_D
         real_BF = index_F[None] < frames.number_B[:, None]
@@ -90,8 +105,7 @@ class VisualExperts(nn.Module):
     def __init__(self, config: VisionConfig, dim: int, hidden: int, dropout: float, audio: nn.Module) -> None:
         super().__init__()
         self.audio = audio
-        moe = MoEConfig(experts=config.experts, shared=0, top_k=config.top_k, width=hidden, dropout=dropout)
-        self.moe = ElasticMoE(dim, moe)
+        self.moe = _experts(config, dim, hidden, dropout)
 
     def forward(self, x_BSD: Tensor, route: Route) -> Tensor:
         if route.seen_B is None:
@@ -116,6 +130,31 @@ class VisualExperts(nn.Module):
             self.moe.experts[index] = copy.deepcopy(dense)
 
 
+class MixedAfterwards(nn.Module):
+    """`post_encoder`: experts over visual tokens and sound together. A fresh one changes nothing."""
+
+    def __init__(self, config: VisionConfig, dim: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.moe = _experts(config, dim, hidden, dropout)
+        for expert in self.moe.experts:
+            nn.init.zeros_(expert.down.weight)
+            nn.init.zeros_(expert.down.bias)
+
+    def forward(self, x_BSD: Tensor, route: Route) -> Tensor:
+        """Utterances without frames keep every bit."""
+        assert route.seen_B is not None
+        (row_R,) = torch.where(route.seen_B)
+        real_RS = None if route.real_BT is None else route.real_BT[row_R]
+        mixed_RSD = self.moe(self.norm(x_BSD[row_R]), Route(None, None, None, real_RS, route.loads))
+        return x_BSD.index_add(0, row_R, mixed_RSD.to(x_BSD.dtype))
+
+
+def _experts(config: VisionConfig, dim: int, hidden: int, dropout: float) -> ElasticMoE:
+    moe = MoEConfig(experts=config.experts, shared=0, top_k=config.top_k, width=hidden, dropout=dropout)
+    return ElasticMoE(dim, moe)
+
+
 def train_only(model: nn.Module, chosen: Callable[[str], bool]) -> int:
     """Freezes every parameter but the chosen names'. Returns how many stay trainable.
 
@@ -128,7 +167,7 @@ def train_only(model: nn.Module, chosen: Callable[[str], bool]) -> int:
 
 
 def of_vision(name: str) -> bool:
-    return name.startswith("vision.") or ".moe." in name
+    return name.startswith(("vision.", "afterwards.")) or ".moe." in name
 
 
 def everything(name: str) -> bool:

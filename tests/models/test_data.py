@@ -22,6 +22,7 @@ from voxmill.models.features import FbankConfig
 from voxmill.models.plan import PlanConfig
 from voxmill.models.targets import TargetsConfig
 from voxmill.models.tokens import Tokens
+from voxmill.sharding.reader import StoredSample
 from voxmill.sharding.sample import Sample
 from voxmill.sharding.sidecar import committed
 
@@ -173,8 +174,8 @@ def test_active_tasks_reach_the_model(tokens: Tokens, pack: Pack, tmp_path: Path
 
 
 def test_frames_come_from_whoever_has_them(shards: Path, tokens: Tokens) -> None:
-    def frames_of(document: dict[str, Any]) -> torch.Tensor | None:
-        return torch.ones(2, 6) if document["segment"]["start"] == 4000 else None
+    def frames_of(sample: StoredSample) -> torch.Tensor | None:
+        return torch.ones(2, 6) if sample.document["segment"]["start"] == 4000 else None
 
     config = DataConfig(plan=PLAN)
     batches = list(Loader(str(shards), tokens, FBANK, config, frames_of=frames_of).once())

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxmill.models.images import ClipImages, Image, ImageEncoder, SmallImageEncoder, as_tensor, spread_over
+from voxmill.models.images import ClipImages, Image, ImageEncoder, ImagesConfig, SmallImageEncoder, as_tensor, spread_over
 
 
 def images(count: int = 3) -> list[Image]:
@@ -27,6 +27,19 @@ def check(encoder: ImageEncoder) -> None:
 def test_the_small_encoder_gives_one_embedding_per_image() -> None:
     check(SmallImageEncoder(dim=8))
     assert SmallImageEncoder(dim=8, seed=1).name != SmallImageEncoder(dim=8).name
+
+
+def test_the_small_encoder_comes_back_from_its_folder(tmp_path: Path) -> None:
+    encoder = SmallImageEncoder(dim=8, seed=3)
+    encoder.save(tmp_path)
+    again = ImagesConfig(kind="small", model=str(tmp_path)).load()
+    assert again.name == encoder.name
+    assert torch.equal(again.embed(images()), encoder.embed(images()))
+    (tmp_path / "small_image_encoder.safetensors").write_bytes(b"something else")
+    with pytest.raises(ValueError, match="no weights of a small image encoder"):
+        SmallImageEncoder.load(tmp_path)
+    with pytest.raises(ValueError, match="no weights of a small image encoder"):
+        SmallImageEncoder.load(tmp_path / "nowhere")
 
 
 def test_pixels_are_scaled() -> None:
@@ -52,9 +65,16 @@ def test_clip_loads_from_a_local_folder(tmp_path: Path) -> None:
     )  # fmt: skip
     transformers.CLIPVisionModelWithProjection(config).save_pretrained(tmp_path, safe_serialization=True)
     transformers.CLIPImageProcessor(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}).save_pretrained(tmp_path)
-    encoder = ClipImages(str(tmp_path), batch=2)
+    encoder = ImagesConfig(model=str(tmp_path)).load()
     assert encoder.dim == 12
     check(encoder)
+    before = ClipImages(str(tmp_path), batch=2).embed(images())
+    torch.testing.assert_close(before, encoder.embed(images()), atol=1e-5, rtol=1e-4)
+    pickled = {name: torch.zeros(1) for name in ("a", "b")}
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(pickled, tmp_path / "pytorch_model.bin")
+    with pytest.raises(OSError, match="safetensors"):
+        ClipImages(str(tmp_path))
 
 
 def test_a_hub_id_needs_a_revision() -> None:
