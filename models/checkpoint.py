@@ -2,8 +2,9 @@
 
     model.safetensors  tokens.model  [training.safetensors]  checkpoint.json
 
-The JSON is written last and holds the digests of the others: a folder without it, or whose files differ from it, is no checkpoint.
-What is loaded is checked before it is used: names, shapes, finite numbers, and that the tokeniser is the model's own.
+The JSON is written last and holds the digests of the others and its own: a folder without it, or whose files differ from it, is no
+checkpoint. Digests find damage, not malice, so what is loaded is checked before it is used whatever they say: names, shapes, finite
+numbers, and that the tokeniser is the model's own.
 """
 
 from __future__ import annotations
@@ -16,19 +17,46 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from pydantic import ValidationError
+from pydantic import Field, NonNegativeInt, ValidationError
 from torch import Tensor
 
 from voxmill.manifests.commit import commit_bytes, locate
 from voxmill.manifests.mistakes import Mistake
-from voxmill.models.budget import Budget
+from voxmill.manifests.settings import Settings
+from voxmill.models.budget import Budget, BudgetError
 from voxmill.models.model import ModelConfig, SpeechModel
 from voxmill.models.targets import TargetsConfig
 from voxmill.models.tokens import Tokens, TokensConfig
 
-FORMAT = 1
-"""Raised when a checkpoint of before can no longer be read."""
+FORMAT = 2
+"""Raised when an older voxmill can no longer read a new checkpoint. Format 1 had no seal."""
 MODEL, TOKENS, TRAINING, COMMIT = "model.safetensors", "tokens.model", "training.safetensors", "checkpoint.json"
+
+
+class _TokensDocument(Settings):
+    config: TokensConfig
+    digest: str
+
+
+class _Document(Settings):
+    """`checkpoint.json`."""
+
+    format: int
+    step: NonNegativeInt
+    model: ModelConfig
+    targets: TargetsConfig
+    tokens: _TokensDocument
+    trained: tuple[str, ...]
+    training: dict[str, Any] | None
+    sha256: dict[str, str]
+    seal: str = ""
+    """Digest of all the rest of this document."""
+
+
+class _LoaderDocument(Settings):
+    epoch: NonNegativeInt
+    index: NonNegativeInt
+    skipped: dict[str, NonNegativeInt] = Field(default_factory=dict)
 
 
 class CheckpointError(Mistake):
@@ -88,38 +116,47 @@ def save(folder: str, bundle: Bundle, training: TrainingState | None = None) -> 
         "training": None if training is None else dict(training.values),
         "sha256": {name: hashlib.sha256(blob).hexdigest() for name, blob in files.items()},
     }
+    document["seal"] = seal(document)
     commit_bytes(f"{folder}/{COMMIT}", (json.dumps(document, indent=1, sort_keys=True) + "\n").encode(), replace=True)
 
 
 def load(folder: str, device: torch.device | str = "cpu") -> Bundle:
     """The model in evaluation mode, on a device. Raises CheckpointError."""
     document = _document(folder)
-    tokens = _tokens(folder, document)
+    config, tokens = document.model, _tokens(folder, document)
     try:
-        config = ModelConfig.model_validate(document["model"])
-        targets = TargetsConfig.model_validate(document["targets"])
         full = config.emoe.full if config.emoe else None
-        trained = tuple(Budget.parse(text, full) for text in document["trained"]) if full else ()
-        step = int(document["step"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(folder, COMMIT, _first_line(error)) from error
+        trained = tuple(Budget.parse(text, full) for text in document.trained) if full else ()
+    except BudgetError as error:
+        raise _damaged(folder, COMMIT, str(error)) from error
     if config.vocabulary != len(tokens):
         raise _damaged(folder, TOKENS, f"has {len(tokens)} tokens, the model was trained with {config.vocabulary}")
-    with torch.device("meta"):
-        model = SpeechModel(config)
-    tensors = read_tensors(folder, MODEL, document)
+    tensors = _read_tensors(folder, MODEL, document)
+    model = _empty_model(folder, config, len(tensors))
     _check(folder, model, tensors)
     model.load_state_dict(tensors, assign=True)
     model.to(device).eval()
-    return Bundle(model, tokens, targets, step, trained)
+    return Bundle(model, tokens, document.targets, document.step, trained)
 
 
 def load_training(folder: str) -> TrainingState:
     """Raises CheckpointError where the checkpoint was saved without it."""
     document = _document(folder)
-    if document.get("training") is None:
+    if document.training is None:
         raise CheckpointError(f"{folder} holds a model and no training state: training cannot go on from it")
-    return TrainingState(read_tensors(folder, TRAINING, document), document["training"])
+    try:
+        _LoaderDocument.model_validate(document.training.get("loader"))
+    except ValidationError as error:
+        raise _damaged(folder, COMMIT, f"training.loader: {_first_line(error)}") from error
+    tensors, of_model = _read_tensors(folder, TRAINING, document), _read_tensors(folder, MODEL, document)
+    for place, tensor in tensors.items():
+        kind, _, name = place.partition(".")
+        key, _, name = name.partition(".") if kind == "optimizer" else (kind, "", name)
+        if name not in of_model or tensor.shape not in (of_model[name].shape, *([torch.Size()] if key == "step" else [])):
+            raise _damaged(folder, TRAINING, f"{place} {tuple(tensor.shape)} belongs to no tensor of the model")
+        if not torch.isfinite(tensor).all():
+            raise _damaged(folder, TRAINING, f"{place} holds NaN or infinite numbers")
+    return TrainingState(tensors, document.training)
 
 
 def latest(folder: str) -> str | None:
@@ -138,7 +175,13 @@ def step_folder(folder: str, step: int) -> str:
     return f"{folder}/step-{step:08d}"
 
 
-def read_tensors(folder: str, name: str, document: Mapping[str, Any]) -> dict[str, Tensor]:
+def seal(document: Mapping[str, Any]) -> str:
+    """Of a checkpoint's JSON, whatever its spaces and the order of its keys."""
+    rest = {name: value for name, value in document.items() if name != "seal"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def _read_tensors(folder: str, name: str, document: _Document) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load as from_bytes
 
@@ -149,39 +192,58 @@ def read_tensors(folder: str, name: str, document: Mapping[str, Any]) -> dict[st
     return tensors
 
 
-def _document(folder: str) -> dict[str, Any]:
+def _document(folder: str) -> _Document:
     fs, path = locate(f"{folder}/{COMMIT}")
     try:
-        document = json.loads(fs.cat_file(path))
-        version = int(document["format"])
+        plain = json.loads(fs.cat_file(path))
     except FileNotFoundError:
         raise CheckpointError(f"{folder} is no checkpoint: it has no {COMMIT}, which is written last") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(folder, COMMIT, _first_line(error)) from error
+    version = plain.get("format") if isinstance(plain, dict) else None
+    if not isinstance(version, int):
+        raise _damaged(folder, COMMIT, "does not say its format")
     if version > FORMAT:
         raise CheckpointError(f"{folder} has format {version}, this voxmill reads up to {FORMAT}: upgrade voxmill")
-    found: dict[str, Any] = document
-    return found
+    if version > 1 and plain.get("seal") != seal(plain):
+        raise _damaged(folder, COMMIT, "was changed after it was written: it differs from its own digest")
+    try:
+        return _Document.model_validate(plain)
+    except ValidationError as error:
+        raise _damaged(folder, COMMIT, _first_line(error)) from error
 
 
-def _tokens(folder: str, document: Mapping[str, Any]) -> Tokens:
+def _tokens(folder: str, document: _Document) -> Tokens:
     blob = _read(folder, TOKENS, document)
     try:
-        tokens = Tokens(blob, TokensConfig.model_validate(document["tokens"]["config"]))
-    except (RuntimeError, KeyError, TypeError, ValueError) as error:
+        tokens = Tokens(blob, document.tokens.config)
+    except (RuntimeError, ValueError) as error:
         raise _damaged(folder, TOKENS, _first_line(error)) from error
-    if tokens.digest != document["tokens"].get("digest"):
+    if tokens.digest != document.tokens.digest:
         raise _damaged(folder, TOKENS, "is another tokeniser than the model was trained with")
     return tokens
 
 
-def _read(folder: str, name: str, document: Mapping[str, Any]) -> bytes:
+def _empty_model(folder: str, config: ModelConfig, num_tensors: int) -> SpeechModel:
+    """Without memory for its tensors. A config can ask for a model that takes for ever to build, or for none at all."""
+    blocks = config.encoder.layers + config.decoder.layers + config.decoder.backward_layers
+    blocks += config.emoe.experts if config.emoe else 0
+    if blocks > num_tensors:
+        raise _damaged(folder, MODEL, f"holds {num_tensors} tensors, the config asks for {blocks} layers and experts")
+    try:
+        with torch.device("meta"):
+            return SpeechModel(config)
+    except (RuntimeError, ValueError, TypeError, ArithmeticError, AssertionError) as error:
+        raise _damaged(folder, COMMIT, f"describes no model that can be built: {_first_line(error)}") from error
+
+
+def _read(folder: str, name: str, document: _Document) -> bytes:
     fs, path = locate(f"{folder}/{name}")
     try:
         blob: bytes = fs.cat_file(path)
     except FileNotFoundError:
         raise _damaged(folder, name, "is missing") from None
-    if hashlib.sha256(blob).hexdigest() != document.get("sha256", {}).get(name):
+    if hashlib.sha256(blob).hexdigest() != document.sha256.get(name):
         raise _damaged(folder, name, f"differs from its digest in {COMMIT}")
     return blob
 
@@ -218,5 +280,5 @@ def _some(names: Iterable[str]) -> str:
 def _first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        return f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}"
     return str(error).partition("\n")[0] or type(error).__name__
