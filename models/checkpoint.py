@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from pydantic import Field, NonNegativeInt, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 from torch import Tensor
 
 from voxmill.manifests.commit import commit_bytes, locate
@@ -41,7 +41,7 @@ class _TokensDocument(Settings):
 class _Document(Settings):
     """`checkpoint.json`."""
 
-    format: int
+    format: PositiveInt
     step: NonNegativeInt
     model: ModelConfig
     targets: TargetsConfig
