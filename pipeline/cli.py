@@ -170,6 +170,27 @@ def revoke(
 
 
 @app.command()
+def revote(
+    run: RunArgument,
+    change: Annotated[list[str], typer.Option("--set", help="KEY=VALUE under `reconcile` or `select`; may be repeated.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the change, and do nothing.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Change the rules that make texts and tiers of a finished run. Every engine keeps what it heard; none runs.
+
+    Examples:
+
+        voxmill revote runs/one --set select.high=0.9 --set select.weak=0.75
+
+        voxmill revote runs/vote --set reconcile.vote.alpha=0.8 --set reconcile.vote.method=maxconf --dry-run
+    """
+    from voxmill.pipeline.commands import revote_command
+
+    revote_command(run, change, dry_run=dry_run, quiet=quiet, as_json=as_json)
+
+
+@app.command()
 def plan(
     config: ConfigOption,
     sample: Annotated[int, typer.Option(help="Recordings to try the line on.")] = 3,

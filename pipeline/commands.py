@@ -112,9 +112,8 @@ def revoke_command(root: str, request: Request, *, denied_too: bool, dry_run: bo
     lives = [r for r in done.found.kept if not is_scrubbed(r)]
     outside = sorted({r.audio for r in done.found.recordings if r.audio and r.audio.startswith("/")})
     state = run.load()["config"]["sources"]
-    named = [
-        s["name"] for s in state if any(r.provenance.url in json.dumps(s, ensure_ascii=False) for r in done.found.recordings)
-    ]
+    addresses = {r.provenance.url.removeprefix("file://") for r in done.found.recordings}
+    named = [s["name"] for s in state if any(address in json.dumps(s, ensure_ascii=False) for address in addresses)]
     if as_json:
         facts: dict[str, Any] = {
             "recordings": len(lives),
@@ -209,6 +208,25 @@ def doctor_command(config: str | None) -> None:
     from voxmill.pipeline.doctor import examine
 
     sys.exit(0 if examine(load_config(config) if config else None, out) else 1)
+
+
+def revote_command(root: str, changes: Sequence[str], *, dry_run: bool, quiet: bool, as_json: bool) -> None:
+    from voxmill.pipeline.revote import changed, revote
+
+    run = Run(root)
+    settings = changed(run.load(), changes, run.uri("run.json"))
+    if dry_run:
+        _dry_run(settings, run)
+        return
+    found = revote(run, changes, _executor("local", None, settings.executor.workers), Progress(quiet=quiet))
+    if as_json:
+        print(json.dumps(asdict(found)))
+        return
+    table = Table("tier", "segments before", "after", box=None)
+    for tier in ("high", "weak", "unlabelled", "rejected"):
+        table.add_row(tier, str(found.before[tier]), str(found.after[tier]))
+    out.print(table)
+    out.print(f"{found.segments} segments: {found.texts} texts and {found.tiers} tiers are others; no engine ran")
 
 
 def plan_command(config: str, sample: int, root: str | None) -> None:

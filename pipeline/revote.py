@@ -1,0 +1,110 @@
+"""`voxmill revote`: other texts, tiers and shards from what the engines have already heard. No engine runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import yaml
+
+from voxmill.pipeline.build import build
+from voxmill.pipeline.config import ConfigError, RunConfig, parse_config
+from voxmill.pipeline.executor import Executor
+from voxmill.pipeline.gates import no_gate
+from voxmill.pipeline.ledger import Ledger
+from voxmill.pipeline.line import run_line
+from voxmill.pipeline.listing import Listing
+from voxmill.pipeline.progress import Progress
+from voxmill.pipeline.run import Run, RunError
+from voxmill.pipeline.stage import Stage
+
+PARTS = ("reconcile", "select")
+"""Parts of the config that a revote may change: all else would need the audio again."""
+
+
+@dataclass
+class Revoted:
+    """What a revote changed."""
+
+    segments: int = 0
+    texts: int = 0
+    """Segments whose label is another."""
+    tiers: int = 0
+    """Segments whose tier is another."""
+    before: Counter[str] = field(default_factory=Counter)
+    """Segments by tier."""
+    after: Counter[str] = field(default_factory=Counter)
+
+
+def changed(state: Mapping[str, Any], changes: Sequence[str], where: str) -> RunConfig:
+    """The config of `run.json` with `changes` (`reconcile.vote.alpha=0.5`; values are YAML). Raises ConfigError."""
+    config: dict[str, Any] = yaml.safe_load(yaml.safe_dump(state["config"]))
+    for change in changes:
+        path, equals, value = change.partition("=")
+        keys = path.strip().split(".")
+        if not equals or keys[0] not in PARTS or len(keys) < 2:
+            raise ConfigError(f"--set {change}: write KEY=VALUE with a KEY under {' or '.join(PARTS)}, e.g. select.high=0.9")
+        place = config
+        for key in keys[:-1]:
+            place = place.setdefault(key, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"--set {change}: `{key}` holds a value, not keys")
+        place[keys[-1]] = yaml.safe_load(value)
+    return parse_config(config, where)
+
+
+def revote(run: Run, changes: Sequence[str], executor: Executor, progress: Progress) -> Revoted:
+    """Reconciles, selects and packs again under changed rules; the run's config is then the changed one.
+
+    Raises ConfigError; RunError where an engine would have to run, because the run is not finished or its engines are others now.
+    """
+    state = run.load()
+    config = changed(state, changes, run.uri("run.json"))
+    old = _written(build(parse_config(state["config"], run.uri("run.json")), run, no_gate()), state["fingerprints"])
+    new = build(config, run, no_gate())
+    units = [unit.id for unit in Listing(run).units()]
+    _refuse_engines(run, old, new, units)
+    run_line(config, run, executor, no_gate(), progress)
+    return _compare(Ledger(run), old, new, units)
+
+
+def _written(stages: Mapping[str, Stage], fingerprints: Mapping[str, str]) -> dict[str, Stage]:
+    return {name: replace(stage, fingerprint=fingerprints.get(name, stage.fingerprint)) for name, stage in stages.items()}
+
+
+def _refuse_engines(run: Run, old: Mapping[str, Stage], new: Mapping[str, Stage], units: Sequence[str]) -> None:
+    ledger, listing = Ledger(run), Listing(run)
+    if not units or not all(listing.has_units(g) for g in range(listing.num_generations())):
+        raise RunError(f"{run.root} has not been crawled to its end: finish it with `voxmill run`, then revote")
+    for name, stage in new.items():
+        if stage.kind not in ("segment", "transcribe"):
+            continue
+        if old[name].fingerprint != stage.fingerprint:
+            raise RunError(
+                f"{name} of {run.root} was made with other weights or by another version: `voxmill run` would redo it"
+            )
+        if missing := set(units) - ledger.done(stage):
+            raise RunError(f"{name} lacks {len(missing)} of {len(units)} units: finish the run with `voxmill run`, then revote")
+
+
+def _compare(ledger: Ledger, old: Mapping[str, Stage], new: Mapping[str, Stage], units: Sequence[str]) -> Revoted:
+    """One unit's rows in memory at a time."""
+    found = Revoted()
+    done = ledger.done(old["reconcile"]) & ledger.done(old["select"])
+    for unit in units:
+        texts: dict[str, str] = {row.segment_id: row.text for row in _rows(ledger, old["reconcile"], unit, done)}
+        tiers: dict[str, str] = {row.segment_id: row.tier for row in _rows(ledger, old["select"], unit, done)}
+        found.before.update(tiers.values())
+        for consensus in _rows(ledger, new["reconcile"], unit):
+            found.segments += 1
+            found.texts += texts.get(consensus.segment_id, "") != consensus.text
+        for selection in _rows(ledger, new["select"], unit):
+            found.after[selection.tier] += 1
+            found.tiers += tiers.get(selection.segment_id) != selection.tier
+    return found
+
+
+def _rows(ledger: Ledger, stage: Stage, unit: str, done: set[str] | None = None) -> list[Any]:
+    return ledger.read(stage, unit) if done is None or unit in done else []
