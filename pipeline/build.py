@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from voxmill.manifests.ids import digest
-from voxmill.manifests.records import Consensus, Hypothesis, Pictures, Recording, Segment, Selection
+from voxmill.manifests.records import Consensus, Hypothesis, Labels, Opinion, Pictures, Recording, Segment, Selection
 from voxmill.manifests.settings import Settings
 from voxmill.operators.crawl.crawl import Crawl
 from voxmill.operators.crawl.gate import HostGate
 from voxmill.operators.decode.probe import Decode
 from voxmill.operators.frames.frames import FramesConfig, TakePictures
+from voxmill.operators.label.heard_language import HeardLanguageConfig
+from voxmill.operators.label.label import Label
+from voxmill.operators.label.merge import Merge, asked
+from voxmill.operators.label.settings import ModelSettings
 from voxmill.operators.reconcile.normalise import NORMALISER
 from voxmill.operators.reconcile.reconcile import Reconcile
 from voxmill.operators.segment.segment import FindSpeech
@@ -29,7 +33,7 @@ from voxmill.pipeline.run import Run
 from voxmill.pipeline.stage import Resources, Stage
 from voxmill.pipeline.stones import read_tombstones
 
-VERSIONS = {"segment": "1", "frames": "1", "transcribe": "1", "reconcile": f"1 {NORMALISER}", "select": "1"}
+VERSIONS = {"segment": "1", "frames": "1", "transcribe": "1", "reconcile": f"1 {NORMALISER}", "label": "1", "select": "1"}
 """Raised by hand when a stage's operator would give other rows for the same input and config."""
 
 RECORDED_ONLY = {"name", "device", "threads", "batch_size", "gpus", "memory_gb"}
@@ -96,7 +100,8 @@ def build(config: RunConfig, run: Run, gate: HostGate) -> dict[str, Stage]:
         LIGHT,
     )
     frames = [] if config.frames is None else [_frames(config, config.frames, run, segment)]
-    stages = [ITEMS, crawl, decode, UNITS, recordings, segment, *frames, *engines, reconcile, select]
+    labels = _labels(config, segment, engines, reconcile)
+    stages = [ITEMS, crawl, decode, UNITS, recordings, segment, *frames, *engines, reconcile, *labels, select]
     return {stage.name: stage for stage in stages}
 
 
@@ -104,6 +109,38 @@ def _frames(config: RunConfig, settings: FramesConfig, run: Run, segment: Stage)
     """Of every segment, so that no threshold of a later stage has a video decoded again."""
     make = partial(TakePictures, settings, run.frames_dir)
     return _stage(config, "frames", make, Pictures, {"segment": segment}, ("units", "recordings"), settings, HEAVY)
+
+
+def _labels(config: RunConfig, segment: Stage, engines: Sequence[Stage], reconcile: Stage) -> list[Stage]:
+    """One stage per labeller that may say something, and the one that merges what they say; none at all without labellers."""
+    stages = []
+    for settings in asked(config.label, config.labels):
+        reads = {"segment": segment}
+        if "transcribe" in settings.reads:
+            wanted = settings.engine if isinstance(settings, HeardLanguageConfig) else None
+            reads |= {e.name: e for e in engines if wanted is None or e.name == f"transcribe:{wanted}"}
+        reads |= {"reconcile": reconcile} if "reconcile" in settings.reads else {}
+        cost = LIGHT
+        if isinstance(settings, ModelSettings):
+            cost = HEAVY.model_copy(update={"gpus": settings.gpu_share})
+        stages.append(
+            _stage(
+                config,
+                f"label:{settings.name}",
+                partial(Label, settings),
+                Opinion,
+                reads,
+                ("units", "recordings"),
+                settings,
+                cost,
+            )
+        )
+    if not stages:
+        return []
+    said = {"segment": segment, **{stage.name: stage for stage in stages}}
+    names = tuple(settings.name for settings in config.label)
+    merge = _stage(config, "label", partial(Merge, config.labels, names), Labels, said, (), config.labels, LIGHT)
+    return [*stages, merge]
 
 
 def _stage(

@@ -17,6 +17,9 @@ from voxmill.operators.crawl.crawl import CrawlConfig
 from voxmill.operators.crawl.sources import SourceConfig
 from voxmill.operators.decode.probe import DecodeConfig
 from voxmill.operators.frames.frames import FramesConfig
+from voxmill.operators.label.heard_language import HeardLanguageConfig
+from voxmill.operators.label.label import LabellerConfig
+from voxmill.operators.label.merge import MergeConfig
 from voxmill.operators.reconcile.reconcile import ReconcileConfig
 from voxmill.operators.segment.segment import SegmentConfig
 from voxmill.operators.select import SelectConfig
@@ -65,6 +68,9 @@ class RunConfig(Settings):
     """Pictures of what is to be seen, where the source is a video; null: no video stream is ever opened."""
     transcribe: tuple[EngineConfig, ...]
     reconcile: ReconcileConfig = ReconcileConfig()
+    label: tuple[LabellerConfig, ...] = ()
+    """Labellers: what a segment is, beside its words. None, and nothing is labelled."""
+    labels: MergeConfig = MergeConfig()
     select: SelectConfig = SelectConfig()
     pack: PackConfig = PackConfig()
     executor: ExecutorConfig = ExecutorConfig()
@@ -74,7 +80,8 @@ class RunConfig(Settings):
         names = [engine.name for engine in self.transcribe]
         if not names:
             raise ValueError("transcribe: at least one engine is needed")
-        for what, found in (("engine", names), ("source", [s.name for s in self.sources])):
+        labellers = [labeller.name for labeller in self.label]
+        for what, found in (("engine", names), ("source", [s.name for s in self.sources]), ("labeller", labellers)):
             twice = sorted({n for n in found if found.count(n) > 1})
             if twice:
                 raise ValueError(f"{what} names must differ; given twice: {', '.join(twice)}")
@@ -85,14 +92,26 @@ class RunConfig(Settings):
             "segment",
             "frames",
             "reconcile",
+            "label",
             "select",
             "pack",
             *(f"transcribe:{n}" for n in names),
+            *(f"label:{n}" for n in labellers),
         }
         for stage in self.executor.resources:
             if stage not in known:
                 raise ValueError(f"executor.resources: no stage `{stage}`{nearest(stage, known)}")
+        self._check_labels(set(names), set(labellers))
         return self
+
+    def _check_labels(self, engines: set[str], labellers: set[str]) -> None:
+        for labeller in self.label:
+            if isinstance(labeller, HeardLanguageConfig) and labeller.engine not in engines:
+                raise ValueError(f"label {labeller.name}: no engine `{labeller.engine}`{nearest(labeller.engine, engines)}")
+        for task, order in self.labels.prefer.items():
+            for name in order:
+                if name not in labellers:
+                    raise ValueError(f"labels.prefer.{task}: no labeller `{name}`{nearest(name, labellers)}")
 
 
 RECIPES = Path(__file__).parent / "recipes"

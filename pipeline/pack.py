@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +24,7 @@ from voxmill.pipeline.executor import Job
 from voxmill.pipeline.ledger import Ledger
 from voxmill.pipeline.listing import Listing
 from voxmill.pipeline.run import Run
+from voxmill.pipeline.spill import by_bucket
 from voxmill.pipeline.stage import Done, Resources, Stage
 from voxmill.pipeline.stones import read_tombstones
 from voxmill.pipeline.worker import openable
@@ -33,25 +36,30 @@ from voxmill.sharding.writer import pack_shard, up_to_date
 
 def plan(
     run: Run, stages: Mapping[str, Stage], config: PackConfig, buckets: int, *, revoked_too: bool = False
-) -> list[ShardPlan]:
-    """The shards that the run's selections make, in name order; with `revoked_too`, as they were before anything was revoked."""
-    entries = [*entries_of(run, stages, partial=revoked_too), *ghosts_of(run, stages)]
+) -> Iterator[ShardPlan]:
+    """The shards that the run's selections make, bucket after bucket; with `revoked_too`, as they were before anything was revoked.
+
+    A plan holds the places of its samples, so plans are best used up one at a time.
+    """
+    entries = chain(entries_of(run, stages, partial=revoked_too), ghosts_of(run, stages))
     revoked = set() if revoked_too else {ghost.recording_id for ghost in read_tombstones(run).ghosts}
     upstream, picture_bytes = stages["select"].fingerprint, 0
     if frames := stages.get("frames"):
         upstream, picture_bytes = f"{upstream} {frames.fingerprint}", int(config.picture_kb * 1e3)
-    return plan_shards(
-        entries, buckets, int(config.shard_mb * 1e6), upstream=upstream, revoked=revoked, picture_bytes=picture_bytes
-    )
+    if labels := stages.get("label"):
+        upstream = f"{upstream} {labels.fingerprint}"
+    for pile in by_bucket(entries, buckets):
+        yield from plan_shards(
+            pile, buckets, int(config.shard_mb * 1e6), upstream=upstream, revoked=revoked, picture_bytes=picture_bytes
+        )
 
 
-def entries_of(run: Run, stages: Mapping[str, Stage], *, partial: bool = False) -> list[Entry]:
+def entries_of(run: Run, stages: Mapping[str, Stage], *, partial: bool = False) -> Iterator[Entry]:
     """Every selected segment's place; with `partial`, of the units that are selected so far."""
-    ledger, entries = Ledger(run), list[Entry]()
+    ledger = Ledger(run)
     for unit in Listing(run).units():
         if not partial or ledger.is_done(stages["select"], unit.id):
-            entries += _entries(ledger, stages, unit)
-    return entries
+            yield from _entries(ledger, stages, unit)
 
 
 def ghosts_of(run: Run, stages: Mapping[str, Stage]) -> list[Entry]:
@@ -76,19 +84,32 @@ def ghosts_of(run: Run, stages: Mapping[str, Stage]) -> list[Entry]:
     return entries
 
 
-def pack_job(run: Run, stages: Mapping[str, Stage], plans: Sequence[ShardPlan], resources: Resources) -> Job:
-    """One key per shard that is not committed with these contents. The plans travel through the run, not through Ray."""
-    pending = [p for p in plans if up_to_date(p, run.shards_dir) is None]
-    for shard in pending:
-        commit_bytes(_plan_uri(run, shard.name), records_bytes(shard.entries, Entry), replace=True)
-    headers = {p.name: (p.split, p.licence, p.bucket, p.part, p.generation, p.buckets, p.upstream) for p in pending}
-    return Job("pack", partial(Packer, run.root, dict(stages), headers), tuple(p.name for p in pending), resources)
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """What is to be packed: the shards that the run wants, and the job that makes those that are not there."""
+
+    shards: tuple[ShardPlan, ...]
+    """Without their entries, in name order."""
+    job: Job
+
+
+def packing(run: Run, stages: Mapping[str, Stage], plans: Iterable[ShardPlan], resources: Resources) -> Packing:
+    """One key per shard that is not committed with these contents. Its entries travel through the run, not through Ray."""
+    shards, pending = list[ShardPlan](), set[str]()
+    for shard in plans:
+        shards.append(replace(shard, entries=()))
+        if up_to_date(shard, run.shards_dir) is None:
+            pending.add(shard.name)
+            commit_bytes(_plan_uri(run, shard.name), records_bytes(shard.entries, Entry), replace=True)
+    shards.sort(key=lambda shard: shard.name)
+    headers = {shard.name: shard for shard in shards if shard.name in pending}
+    return Packing(tuple(shards), Job("pack", partial(Packer, run.root, dict(stages), headers), tuple(headers), resources))
 
 
 class Packer:
     """Writes one shard: reads the fragments of the units that it draws from, one unit at a time."""
 
-    def __init__(self, root: str, stages: dict[str, Stage], headers: Mapping[str, tuple[Any, ...]]) -> None:
+    def __init__(self, root: str, stages: dict[str, Stage], headers: Mapping[str, ShardPlan]) -> None:
         self._run, self._stages, self._headers = Run(root), stages, headers
         self._ledger = Ledger(self._run)
         self._units = {unit.position: unit for unit in Listing(self._run).units()}
@@ -100,10 +121,8 @@ class Packer:
 
     def __call__(self, name: str) -> Done:
         wall, cpu = time.monotonic(), time.process_time()
-        split, licence, bucket, part, generation, buckets, upstream = self._headers[name]
         entries = tuple(read_records(_plan_uri(self._run, name), Entry))
-        shard = ShardPlan(split, licence, bucket, part, generation, buckets, entries, upstream)
-        pack_shard(shard, self._samples(entries), self._read, self._run.shards_dir, self._read_pictures)
+        pack_shard(replace(self._headers[name], entries=entries), self._samples(entries), self._read, self._run.shards_dir)
         seconds = sum(e.num_samples for e in entries) / 16000
         return Done("pack", name, len(entries), 0, seconds, time.monotonic() - wall, time.process_time() - cpu)
 

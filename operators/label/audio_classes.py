@@ -1,0 +1,105 @@
+"""Any audio classifier of the `transformers` library: taggers of sound events (AudioSet), or of a speaker's gender or age."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from voxmill.manifests.records import SAMPLE_RATE, LabelTask, Mark
+from voxmill.operators.engines import Answer, Audio, Scene
+from voxmill.operators.label.settings import LabellerName, ModelSettings
+from voxmill.operators.weights import identity, resolve
+
+SHORTEST = SAMPLE_RATE // 10
+"""Below this there is nothing to tell (samples)."""
+
+EVENTS = {
+    "music": "bgm", "background music": "bgm", "singing": "sing", "crying, sobbing": "cry", "baby cry, infant cry": "cry",
+    "breathing": "breath", "clapping": "applause", "speech": "", "male speech, man speaking": "",
+    "female speech, woman speaking": "", "conversation": "", "narration, monologue": "", "silence": "",
+}  # fmt: skip
+"""AudioSet's names for classes that SenseVoice names otherwise; '' is no event beside speech."""
+
+
+class AudioClassesConfig(ModelSettings):
+    hears = True
+    events = True
+    kind: Literal["audio_classes"] = "audio_classes"
+    name: LabellerName = "audio_classes"
+    task: Literal["sound_events", "gender", "age", "emotion"] = "sound_events"
+    """What its classes are."""
+    classes: dict[str, str] = {}
+    """The model's class names (in lower case) to the ones that labels have, where they differ; '' is no label."""
+    several: bool | None = None
+    """Whether several classes can hold at once (each with a probability of its own); None: for sound events, yes."""
+    min_confidence: float = Field(default=0.5, ge=0.0, le=1.0)
+    """Least probability of a label."""
+    max_seconds: float = Field(default=30.0, gt=0)
+    """What is heard of a longer segment: its middle (s)."""
+
+    def tasks(self) -> tuple[LabelTask, ...]:
+        return (self.task,)
+
+
+class AudioClasses:
+    """With several classes at once, none above the threshold is labelled-empty; else, the likeliest or not sure."""
+
+    def __init__(self, config: AudioClassesConfig) -> None:
+        import torch
+        from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
+
+        folder = resolve(config.model)
+        torch.set_num_threads(config.threads)
+        self._extract: Any = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
+        network: Any = AutoModelForAudioClassification.from_pretrained(folder, local_files_only=True)
+        self._network = network.eval().to(config.device)
+        if self._extract.sampling_rate != SAMPLE_RATE:
+            raise ValueError(f"{config.model} wants {self._extract.sampling_rate} Hz; only {SAMPLE_RATE} is offered here")
+        self.model = identity(config.model)
+        self._config = config
+        self._several = config.several if config.several is not None else config.task == "sound_events"
+        shared = EVENTS if config.task == "sound_events" else {}
+        self._names = [
+            _name(str(network.config.id2label[i]), shared | config.classes) for i in range(network.config.num_labels)
+        ]
+
+    def label(self, scene: Scene) -> list[list[Answer]]:
+        return [
+            [self._answer(scene.wave(u.segment))] if u.segment.kind == "speech" or self._config.task == "sound_events" else []
+            for u in scene.utterances
+        ]
+
+    def _answer(self, wave: Audio) -> Answer:
+        import torch
+
+        if len(wave) < SHORTEST:
+            return Answer(self._config.task, None)
+        most = round(self._config.max_seconds * SAMPLE_RATE)
+        middle = wave[max(0, (len(wave) - most) // 2) :][:most]
+        with torch.inference_mode():
+            inputs = self._extract(middle, sampling_rate=SAMPLE_RATE, return_tensors="pt").to(self._config.device)
+            logits = self._network(**inputs).logits[0].float().cpu()
+        chances = (logits.sigmoid() if self._several else logits.softmax(-1)).numpy()
+        return self._several_of(chances) if self._several else self._one_of(chances)
+
+    def _several_of(self, chances: Any) -> Answer:
+        best: dict[str, float] = {}
+        for name, chance in zip(self._names, chances.tolist(), strict=True):
+            if name and chance >= self._config.min_confidence:
+                best[name] = max(chance, best.get(name, 0.0))
+        marks = tuple(Mark(name, confidence=best[name]) for name in sorted(best, key=lambda n: (-best[n], n)))
+        return Answer(self._config.task, marks, marks[0].confidence if marks else None)
+
+    def _one_of(self, chances: Any) -> Answer:
+        index = int(np.argmax(chances))
+        name, chance = self._names[index], float(chances[index])
+        if not name or chance < self._config.min_confidence:
+            return Answer(self._config.task, None)
+        return Answer(self._config.task, (Mark(name, confidence=chance),), chance)
+
+
+def _name(given: str, names: dict[str, str]) -> str:
+    plain = given.strip().lower()
+    return names.get(plain, plain.replace(" ", "_"))

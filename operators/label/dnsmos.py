@@ -1,0 +1,80 @@
+"""Speech quality as listeners would rate it: DNSMOS P.835 (Reddy et al., 2022), by its published ONNX network in plain onnxruntime.
+
+The package that carries the network computes more features through a large audio library; the three scores need neither.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from voxmill.manifests.records import SAMPLE_RATE, LabelTask, Mark
+from voxmill.operators.engines import Answer, Audio, Scene
+from voxmill.operators.label.settings import LabellerName, ModelSettings
+from voxmill.operators.weights import identity, resolve
+
+FILE = "sig_bak_ovr.onnx"
+WINDOW = int(9.01 * SAMPLE_RATE)
+"""What the network hears at once (samples)."""
+
+POLYNOMIALS = {
+    "signal": (-0.08397278, 1.22083953, 0.0052439),
+    "background": (-0.13166888, 1.60915514, -0.39604546),
+    "overall": (-0.06766283, 1.11546468, 0.04602535),
+}
+"""From the network's three outputs, in this order, to opinion scores: published with it; highest power first."""
+
+
+class DnsmosConfig(ModelSettings):
+    hears = True
+    events = True
+    kind: Literal["dnsmos"] = "dnsmos"
+    name: LabellerName = "dnsmos"
+    model: str = "dnsmos"
+    hop_seconds: float = Field(default=3.0, gt=0)
+    """From window to window of a segment that is longer than one (s); 1 s is what its authors use, at three times the cost."""
+
+    def tasks(self) -> tuple[LabelTask, ...]:
+        return ("quality",)
+
+
+class Dnsmos:
+    """`quality`: mean opinion scores from 1 to 5 of the whole, of the speech, of the background."""
+
+    def __init__(self, config: DnsmosConfig) -> None:
+        self._hop = round(config.hop_seconds * SAMPLE_RATE)
+        self._session = _session(str(resolve(config.model) / FILE), config.device, config.threads)
+        self.model = identity(config.model)
+
+    def label(self, scene: Scene) -> list[list[Answer]]:
+        return [[self._answer(scene.wave(utterance.segment))] for utterance in scene.utterances]
+
+    def _answer(self, wave: Audio) -> Answer:
+        if not wave.any():
+            return Answer("quality", None)  # digital silence has no quality
+        raw = np.mean([self._session.run(None, {"input_1": one[None]})[0][0] for one in windows(wave, self._hop)], axis=0)
+        scores = {name: float(np.polyval(p, value)) for (name, p), value in zip(POLYNOMIALS.items(), raw, strict=True)}
+        return Answer("quality", tuple(Mark(name, score=scores[name]) for name in ("overall", "signal", "background")))
+
+
+def windows(wave: Audio, hop: int) -> list[NDArray[np.float32]]:
+    """Windows that cover the wave; the last one ends with it. A shorter wave is repeated until it fills one, as its authors do."""
+    wave = np.clip(wave, -1.0, 1.0).astype(np.float32)
+    if len(wave) < WINDOW:
+        return [np.resize(wave, WINDOW)]
+    starts = sorted({*range(0, len(wave) - WINDOW + 1, hop), len(wave) - WINDOW})
+    return [wave[start : start + WINDOW] for start in starts]
+
+
+def _session(path: str, device: str, threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    wanted = ["CUDAExecutionProvider"] if device == "cuda" else []
+    return onnxruntime.InferenceSession(path, options, providers=[*wanted, "CPUExecutionProvider"])

@@ -1,0 +1,62 @@
+"""Emotions by emotion2vec (Ma et al., 2023) through FunASR."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import Field
+
+from voxmill.manifests.records import SAMPLE_RATE, LabelTask, Mark
+from voxmill.operators.engines import Answer, Scene
+from voxmill.operators.funasr import auto_model
+from voxmill.operators.label.settings import LabellerName, ModelSettings
+from voxmill.operators.weights import identity, resolve
+
+SHORTEST = SAMPLE_RATE // 10
+"""Below this there is nothing to tell (samples)."""
+
+CLASSES = ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised")
+"""What is a label; the model also says `other` and `unknown`, which are none."""
+
+
+class Emotion2VecConfig(ModelSettings):
+    hears = True
+    kind: Literal["emotion2vec"] = "emotion2vec"
+    name: LabellerName = "emotion2vec"
+    model: str = "emotion2vec-plus-base"
+    min_confidence: float = Field(default=0.5, ge=0.0, le=1.0)
+    """Below this it is not sure."""
+
+    def tasks(self) -> tuple[LabelTask, ...]:
+        return ("emotion",)
+
+
+class Emotion2Vec:
+    def __init__(self, config: Emotion2VecConfig) -> None:
+        self._auto: Any = auto_model(resolve(config.model), config.device, config.threads)
+        self.model = identity(config.model)
+        self._least = config.min_confidence
+
+    def label(self, scene: Scene) -> list[list[Answer]]:
+        return [[self._answer(scene.wave(utterance.segment))] for utterance in scene.utterances]
+
+    def _answer(self, wave: Any) -> Answer:
+        if len(wave) < SHORTEST:
+            return Answer("emotion", None)
+        [raw] = self._auto.generate([wave], batch_size=1, granularity="utterance", extract_embedding=False)
+        emotion, sure = likeliest(raw["labels"], raw["scores"])
+        if emotion is None or sure < self._least:
+            return Answer("emotion", None)
+        return Answer("emotion", (Mark(emotion, confidence=sure),), sure)
+
+
+def likeliest(labels: Sequence[str], scores: Sequence[float]) -> tuple[str | None, float]:
+    """The best class and its probability; None where that is no class. Names may be in two languages.
+
+    >>> likeliest(["生气/angry", "<unk>"], [0.9, 0.1]), likeliest(["生气/angry", "其他/other"], [0.2, 0.8])
+    (('angry', 0.9), (None, 0.8))
+    """
+    sure, label = max(zip(scores, labels, strict=True))
+    name = label.rsplit("/", 1)[-1].strip().lower()
+    return (name if name in CLASSES else None), float(sure)

@@ -1,0 +1,44 @@
+"""Spoken language as a recogniser detected it while it transcribed: Whisper's LID, without running a model again."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from voxmill.manifests.records import LabelTask, Mark
+from voxmill.operators.engines import Answer, Scene, Utterance
+from voxmill.operators.label.languages import spoken
+from voxmill.operators.label.settings import LabellerName, LabellerSettings
+
+
+class HeardLanguageConfig(LabellerSettings):
+    reads = ("transcribe",)
+    kind: Literal["heard_language"] = "heard_language"
+    name: LabellerName = "heard"
+    engine: str = "whisperx"
+    """Whose detection it is: the name of an entry of `transcribe:`."""
+    min_confidence: float = Field(default=0.5, ge=0.0, le=1.0)
+    """Below this it is not sure."""
+
+    def tasks(self) -> tuple[LabelTask, ...]:
+        return ("language",)
+
+
+class HeardLanguage:
+    """A language that the engine was told, rather than detected, comes without a probability and is not taken for a detection."""
+
+    model = "detection@1"
+
+    def __init__(self, config: HeardLanguageConfig) -> None:
+        self._config = config
+
+    def label(self, scene: Scene) -> list[list[Answer]]:
+        return [[self._answer(utterance)] for utterance in scene.utterances]
+
+    def _answer(self, utterance: Utterance) -> Answer:
+        heard = next((h for h in utterance.hypotheses if h.engine == self._config.engine and h.rejection is None), None)
+        if heard is None or heard.language is None or (heard.language_confidence or 0.0) < self._config.min_confidence:
+            return Answer("language", None, model=heard.model if heard else None)
+        sure = heard.language_confidence
+        return Answer("language", (Mark(spoken(heard.language), confidence=sure),), sure, model=heard.model)

@@ -1,0 +1,137 @@
+"""The stage `label:<name>`: one labeller on one unit, an opinion for every segment. Off is no stage, and no cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Annotated
+
+from pydantic import Field
+
+from voxmill.manifests.records import Annotation, Consensus, Finding, Hypothesis, Mark, Opinion, Part, Segment
+from voxmill.operators.decode.audio import read
+from voxmill.operators.engines import Answer, Labeller, Scene, Utterance
+from voxmill.operators.label.audio_classes import AudioClasses, AudioClassesConfig
+from voxmill.operators.label.diarisation import Diarisation, DiarisationConfig
+from voxmill.operators.label.dnsmos import Dnsmos, DnsmosConfig
+from voxmill.operators.label.emotion2vec import Emotion2Vec, Emotion2VecConfig
+from voxmill.operators.label.endpoints import Endpoints, EndpointsConfig
+from voxmill.operators.label.entities import SpacyEntities, SpacyEntitiesConfig, TokenEntities, TokenEntitiesConfig
+from voxmill.operators.label.heard_language import HeardLanguage, HeardLanguageConfig
+from voxmill.operators.label.sensevoice import SenseVoiceTags, SenseVoiceTagsConfig
+from voxmill.operators.label.speaker_turns import SpeakerTurns, SpeakerTurnsConfig
+from voxmill.operators.label.stated import StatedLanguage, StatedLanguageConfig
+from voxmill.operators.label.text_language import TextLanguage, TextLanguageConfig
+from voxmill.operators.label.translation import Translation, TranslationConfig
+from voxmill.operators.work import Work
+
+LabellerConfig = Annotated[
+    StatedLanguageConfig
+    | HeardLanguageConfig
+    | TextLanguageConfig
+    | SenseVoiceTagsConfig
+    | Emotion2VecConfig
+    | AudioClassesConfig
+    | DnsmosConfig
+    | SpeakerTurnsConfig
+    | DiarisationConfig
+    | EndpointsConfig
+    | SpacyEntitiesConfig
+    | TokenEntitiesConfig
+    | TranslationConfig,
+    Field(discriminator="kind"),
+]
+"""One entry of `label:` in a config; `kind` says which labeller. Another labeller is another file, and a name here and in `load`."""
+
+DIGITS = 4
+"""Decimals of confidences and scores: more would differ between machines, and say nothing."""
+
+
+def load(config: LabellerConfig) -> Labeller:
+    """The labeller that the settings describe, with its weights in memory. Raises WeightsMissing."""
+    match config:
+        case StatedLanguageConfig():
+            return StatedLanguage(config)
+        case HeardLanguageConfig():
+            return HeardLanguage(config)
+        case TextLanguageConfig():
+            return TextLanguage(config)
+        case SenseVoiceTagsConfig():
+            return SenseVoiceTags(config)
+        case Emotion2VecConfig():
+            return Emotion2Vec(config)
+        case AudioClassesConfig():
+            return AudioClasses(config)
+        case DnsmosConfig():
+            return Dnsmos(config)
+        case SpeakerTurnsConfig():
+            return SpeakerTurns(config)
+        case DiarisationConfig():
+            return Diarisation(config)
+        case EndpointsConfig():
+            return Endpoints(config)
+        case SpacyEntitiesConfig():
+            return SpacyEntities(config)
+        case TokenEntitiesConfig():
+            return TokenEntities(config)
+        case TranslationConfig():
+            return Translation(config)
+
+
+class Label:
+    """What the config skips is never written down."""
+
+    def __init__(self, config: LabellerConfig, labeller: Labeller | None = None) -> None:
+        self._config = config
+        self._labeller = labeller or load(config)
+
+    def __call__(self, work: Work) -> list[Opinion]:
+        said: dict[str, Opinion] = {}
+        for scene in self._scenes(work):
+            answers = self._labeller.label(scene)
+            for utterance, its in zip(scene.utterances, answers, strict=True):
+                said[utterance.segment.id] = self._opinion(utterance.segment, its)
+        return [said.get(segment.id) or self._opinion(segment, ()) for segment in work.segments]
+
+    def _scenes(self, work: Work) -> Iterator[Scene]:
+        """One part after the other, so that one part's audio is in memory; a part without anything to label is not read."""
+        consensus: dict[str, Consensus] = {one.segment_id: one for one in work.consensus}
+        heard: dict[str, list[Hypothesis]] = {}
+        for hypothesis in work.hypotheses:
+            heard.setdefault(hypothesis.segment_id, []).append(hypothesis)
+        for part in work.parts:
+            segments = self._segments(part, work.segments)
+            if not segments:
+                continue
+            utterances = tuple(Utterance(s, consensus.get(s.id), tuple(heard.get(s.id, ()))) for s in segments)
+            recording = work.recording(part.recording_id)
+            scene = Scene(recording, part, utterances, start=segments[0].start)
+            if self._config.hears:
+                if recording.audio is None:
+                    raise ValueError(f"recording {recording.id} has segments but no audio")
+                length = max(s.end for s in segments) - scene.start
+                scene = replace(scene, audio=read(recording.audio, scene.start, length))
+            yield scene
+
+    def _segments(self, part: Part, segments: Sequence[Segment]) -> list[Segment]:
+        inside = [s for s in segments if s.recording_id == part.recording_id and part.start <= s.start < part.end]
+        return sorted((s for s in inside if self._config.events or s.kind == "speech"), key=lambda s: s.start)
+
+    def _opinion(self, segment: Segment, answers: Sequence[Answer]) -> Opinion:
+        findings = tuple(self._finding(answer) for answer in answers if answer.task not in self._config.skip)
+        return Opinion(segment.id, self._config.name, findings)
+
+    def _finding(self, answer: Answer) -> Finding:
+        if answer.marks is None:
+            return Finding(answer.task, None, answer.reason)
+        marks = tuple(map(_rounded, answer.marks))
+        model = answer.model or self._labeller.model
+        return Finding(answer.task, Annotation(marks, self._config.name, _round(answer.confidence), model))
+
+
+def _rounded(mark: Mark) -> Mark:
+    return replace(mark, confidence=_round(mark.confidence), score=_round(mark.score))
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(float(value), DIGITS)

@@ -1,0 +1,35 @@
+"""Language names of labels: primary subtags, and the Chinese dialects that have a class of their own."""
+
+from __future__ import annotations
+
+DIALECTS = frozenset({"yue", "sichuan", "minnan"})
+"""What counts as `zh` where somebody cannot tell them apart."""
+
+_SPOKEN = {
+    "cmn": "zh", "mandarin": "zh", "zh-yue": "yue", "zh-hk": "yue", "zh-mo": "yue", "cantonese": "yue",
+    "nan": "minnan", "zh-nan": "minnan", "zh-min-nan": "minnan", "hokkien": "minnan",
+}  # fmt: skip
+
+
+def spoken(tag: str) -> str:
+    """The class of a language tag (BCP 47), or of a dialect's name.
+
+    >>> [spoken(tag) for tag in ("en-US", "cmn-Hans", "zh-HK", "nan-TW", "zh-x-sichuan", "zh_CN", "sichuan")]
+    ['en', 'zh', 'yue', 'minnan', 'sichuan', 'zh', 'sichuan']
+    """
+    parts = tag.replace("_", "-").lower().split("-")
+    if named := DIALECTS & set(parts):
+        return min(named)
+    for length in (3, 2, 1):
+        if (found := _SPOKEN.get("-".join(parts[:length]))) is not None:
+            return found
+    return parts[0]
+
+
+def compatible(one: str, other: str) -> bool:
+    """Whether two classes can both be right: a dialect of Chinese is Chinese.
+
+    >>> compatible("zh", "sichuan"), compatible("yue", "sichuan"), compatible("en", "en")
+    (True, False, True)
+    """
+    return one == other or (one == "zh" and other in DIALECTS) or (other == "zh" and one in DIALECTS)

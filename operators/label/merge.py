@@ -1,0 +1,96 @@
+"""The stage `label`: many opinions to one `Labels` per segment. Pure, and nothing is lost: who was overruled is named.
+
+For each task the most trusted labeller that is sure has its say; those that say the same join it as sources, those that say
+otherwise are listed in `against`. What the others said stays in their opinions, so a conflict is data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from voxmill.manifests.records import Annotation, Labels, LabelTask, Opinion
+from voxmill.manifests.settings import Settings
+from voxmill.operators.label.languages import DIALECTS, compatible
+from voxmill.operators.label.settings import SENSITIVE, LabellerSettings
+from voxmill.operators.work import Work
+
+CLASSES: frozenset[LabelTask] = frozenset({"language", "gender", "age", "emotion"})
+"""Tasks whose labels are one class, so that two labellers can be held against each other."""
+
+EVERYWHERE: tuple[LabelTask, ...] = tuple(name for name in Labels.__dataclass_fields__ if name != "segment_id")  # type: ignore[misc]
+
+
+class MergeConfig(Settings):
+    """How opinions become labels."""
+
+    prefer: dict[LabelTask, tuple[str, ...]] = {}
+    """Labellers by task, the most trusted first; those not named follow in the order of `label`."""
+    agree: tuple[LabelTask, ...] = ()
+    """Classes that are labelled only where nobody who is sure says otherwise."""
+    sensitive: bool = True
+    """Guess gender, age and emotion from voices. Off: nobody is asked, and a labeller of nothing else does not run."""
+
+
+Asked = TypeVar("Asked", bound=LabellerSettings)
+
+
+def asked(labellers: Sequence[Asked], config: MergeConfig) -> list[Asked]:
+    """The labellers that may say something, each with what it may not say."""
+    barred = frozenset() if config.sensitive else SENSITIVE
+    skips = [(one, {*one.skip, *(barred & set(one.tasks()))}) for one in labellers]
+    return [one.model_copy(update={"skip": tuple(sorted(skip))}) for one, skip in skips if set(one.tasks()) - skip]
+
+
+class Merge:
+    """One `Labels` per segment; `labellers` are the names in the order of the config."""
+
+    def __init__(self, config: MergeConfig, labellers: Sequence[str]) -> None:
+        self._config, self._labellers = config, tuple(labellers)
+
+    def __call__(self, work: Work) -> list[Labels]:
+        opinions: dict[str, list[Opinion]] = {}
+        for opinion in work.opinions:
+            opinions.setdefault(opinion.segment_id, []).append(opinion)
+        return [merge(segment.id, opinions.get(segment.id, ()), self._labellers, self._config) for segment in work.segments]
+
+
+def merge(segment_id: str, opinions: Sequence[Opinion], labellers: Sequence[str], config: MergeConfig) -> Labels:
+    """The labels of one segment: whatever the order of its opinions, the same."""
+    said: dict[LabelTask, dict[str, Annotation]] = {}
+    for opinion in opinions:
+        for finding in opinion.findings:
+            if finding.annotation is not None:
+                said.setdefault(finding.task, {})[opinion.labeller] = finding.annotation
+    fields: dict[str, Annotation | None] = {}
+    for task in EVERYWHERE:
+        first = config.prefer.get(task, ())
+        order = [*first, *(name for name in labellers if name not in first)]
+        fields[task] = _settle(task, said.get(task, {}), order, task in config.agree)
+    return Labels(segment_id, **fields)
+
+
+def _settle(task: LabelTask, said: Mapping[str, Annotation], order: Sequence[str], agree: bool) -> Annotation | None:
+    sure = [name for name in order if name in said]
+    if not sure:
+        return None
+    lead = said[sure[0]]
+    if task not in CLASSES:
+        return lead
+    for_it = [name for name in sure if _same(lead, said[name])]
+    against = tuple(name for name in sure if name not in for_it)
+    if against and agree:
+        return None
+    # of what can both be right, the narrower class says more: a dialect, where another only heard Chinese
+    lead = next((said[name] for name in for_it if _value(said[name]) in DIALECTS), lead)
+    models = [model for name in for_it if (model := said[name].model)]
+    return Annotation(lead.marks, "+".join(for_it), lead.confidence, "+".join(models) or None, against)
+
+
+def _value(annotation: Annotation) -> str | None:
+    return annotation.marks[0].value if annotation.marks else None
+
+
+def _same(one: Annotation, other: Annotation) -> bool:
+    a, b = _value(one), _value(other)
+    return a == b if a is None or b is None else compatible(a, b)

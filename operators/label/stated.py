@@ -1,0 +1,30 @@
+"""The language that the source states, dialects included: what detectors cannot tell apart, a channel's owner can."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from voxmill.manifests.records import LabelTask, Mark
+from voxmill.operators.engines import Answer, Scene
+from voxmill.operators.label.languages import spoken
+from voxmill.operators.label.settings import LabellerName, LabellerSettings
+
+
+class StatedLanguageConfig(LabellerSettings):
+    kind: Literal["stated_language"] = "stated_language"
+    name: LabellerName = "stated"
+
+    def tasks(self) -> tuple[LabelTask, ...]:
+        return ("language",)
+
+
+class StatedLanguage:
+    model = "metadata@1"
+
+    def __init__(self, config: StatedLanguageConfig) -> None:
+        pass
+
+    def label(self, scene: Scene) -> list[list[Answer]]:
+        stated = scene.recording.language
+        answer = Answer("language", (Mark(spoken(stated)),) if stated else None)
+        return [[answer] for _ in scene.utterances]
