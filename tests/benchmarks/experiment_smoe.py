@@ -43,7 +43,7 @@ from voxmill.models.targets import TargetsConfig, Utterance
 from voxmill.models.tokens import SOT, TRANSCRIBE, Tokens
 
 PAPER = "S-MoE in encoder and decoder, as the paper's abstract reports it (arXiv 2508.10009): 6.35 % relative WER reduction"
-FULL = replace(sizes.FULL, train=1200, test=120, steps=1000, layers=3, hidden=128)
+FULL = replace(sizes.FULL, train=2000, test=120, steps=1000, layers=3, hidden=128)
 """Feed-forward layers that are small for the task: where one layer holds everything with ease, a second one has nothing to add."""
 SMOKE = replace(sizes.SMOKE, test=8)
 TARGETS = TargetsConfig(style="activated", tasks=("asr",), deactivate=0, translate=0.5)
@@ -77,7 +77,7 @@ def utterances(size: sizes.Size) -> list[Spoken]:
     for split, count in (("train", size.train), ("test", size.test)):
         draw = random.Random(f"translation {split}")
         for index, pair in enumerate(pairs(count, draw.randrange(1 << 30))):
-            voice, snr_db, narrow = draw_voice(draw, split), round(draw.uniform(5, 25), 1), index % 2 == 0
+            voice, snr_db, narrow = draw_voice(draw, split), round(draw.uniform(8, 28), 1), index % 2 == 0
             for through in (narrow,) if split == "train" else (True, False):
                 key = f"{split}-{index:05d}-{'narrow' if through else 'wide'}"
                 spoken.append(Spoken(key, split, ((voice, pair.english),), Room(snr_db, through), {"spanish": pair.spanish}))
