@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from voxmill.manifests.commit import remove
@@ -46,7 +47,7 @@ class Request:
         for _, value in plain:
             if not re.fullmatch(r"[0-9a-f]{64}|[0-9a-f]{24}(-\d{10}-\d{10})?", value):
                 raise RunError(f'`{value}` is no id and no sha256: `voxmill stats RUN --sql "FROM recordings"` shows ids')
-        found = [("url", archive_key(u)) for u in self.urls] + [("host", _host(h)) for h in self.hosts]
+        found = [("url", _address(u)) for u in self.urls] + [("host", _host(h)) for h in self.hosts]
         found += [(kind, value.partition("-")[0]) for kind, value in plain]
         if not found:
             raise RunError("nothing to revoke: give --url, --host, --id or --hash")
@@ -172,6 +173,11 @@ def _is_from(origin: Provenance, wanted: set[tuple[str, str]]) -> bool:
         if any(("host", ".".join(labels[n:])) in wanted for n in range(len(labels))):
             return True
     return False
+
+
+def _address(url: str) -> str:
+    """The key of an address; a local path is one as well."""
+    return archive_key(url if "://" in url else Path(url).absolute().as_uri())
 
 
 def _addresses(origin: Provenance) -> list[str]:

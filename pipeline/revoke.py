@@ -19,7 +19,7 @@ from voxmill.pipeline.lease import Lease
 from voxmill.pipeline.ledger import Ledger
 from voxmill.pipeline.listing import Listing
 from voxmill.pipeline.local import LocalExecutor
-from voxmill.pipeline.pack import pack_job, plan, sample_tables
+from voxmill.pipeline.pack import packing, plan, sample_tables
 from voxmill.pipeline.revocation import Found, Request, apply, bury
 from voxmill.pipeline.run import Run, exists, names_in
 from voxmill.pipeline.stage import Resources, Stage
@@ -54,8 +54,9 @@ def revoke(run: Run, config: RunConfig, stages: Mapping[str, Stage], request: Re
         return Revoked(stone, found, _shards_of(run, config, stages, found))
     with Lease(run):
         stone, found = bury(run, stages, request)
-        done = Revoked(stone, found, _affected(run, config, stages, stone) if stone else [])
+        done = Revoked(stone, found)
         settle(run, config, stages)
+        done.shards = _affected(run, config, stages, stone) if stone else []
         done.problems = [str(trace) for trace in traces(run, Tombstones(stones_of(run)))]
         for one in stones_of(run):
             uri = run.uri(FOLDER, f"{name_of(one)}.report.json")
@@ -78,8 +79,9 @@ def settle(run: Run, config: RunConfig, stages: Mapping[str, Stage]) -> None:
         return
     if names_in(run.shards_dir):
         plans = plan(run, stages, config.pack, int(run.load()["buckets"]))
-        prune(run.shards_dir, plans)
-        LocalExecutor(in_process=True).run([pack_job(run, stages, plans, Resources())], lambda done: None)
+        wanted = packing(run, stages, plans, Resources())
+        prune(run.shards_dir, wanted.shards)
+        LocalExecutor(in_process=True).run([wanted.job], lambda done: None)
         write_index(run.shards_dir)
     if exists(run.uri("catalog.sql")):
         costed = [s for s in stages.values() if s.kind not in ("items", "recordings", "units")]

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from voxmill.manifests.commit import commit_bytes, locate, remove
+from voxmill.manifests.commit import commit_bytes, locate, remove, sweep
 from voxmill.manifests.parquet import records_bytes, table_bytes
 from voxmill.manifests.records import Item, Recording, Segment, Unit
 from voxmill.manifests.schema import from_table, migrate
@@ -41,7 +41,7 @@ class Scrub:
         }
 
     def __call__(self) -> int:
-        changed = 0
+        changed = self._leftovers()
         for path in files_of(self._run, "ledger"):
             if self._stones.hash(path):
                 changed += remove(self._run.uri(path))
@@ -104,6 +104,11 @@ class Scrub:
             else:
                 kept += segments
         return kept
+
+    def _leftovers(self) -> int:
+        """What killed writers left behind may hold anything."""
+        folders = {path.rpartition("/")[0] for path in files_of(self._run)}
+        return sum(sweep(self._run.uri(folder)) for folder in sorted(folders))
 
     def _named(self) -> int:
         """Removes whatever carries a revoked id in its name: originals, receipts, evidence, pictures, unfinished transfers."""

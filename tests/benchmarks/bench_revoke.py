@@ -31,7 +31,7 @@ from speech.waves import read_wave
 from voxmill.manifests.catalog import open_catalog
 
 KILLS = (1, 2, 3, 5, 8, 13, 21, 34, 55)
-KILL = "import os, signal\nleft = int(os.environ['KILL_AT'])\ndef at(event, uri):\n    global left\n    left -= 1\n    if not left: os.kill(os.getpid(), signal.SIGKILL)\n"  # fmt: skip
+KILL = "import os, signal\nleft = int(os.environ['KILL_AT'])\ndef at(event, uri):\n    global left\n    left -= 1\n    if not left: os.kill(os.getpid(), signal.SIGKILL)\n"
 
 
 def settings(sources: list[dict[str, Any]]) -> dict[str, Any]:
@@ -102,7 +102,12 @@ def needles(root: Path, url: str) -> dict[str, list[str]]:
     texts = con.execute(
         "SELECT text, normalised FROM consensus WHERE left(segment_id, 24) IN " + _in(i[:24] for i in ids)
     ).fetchall()
-    other = " ".join(t for (t,) in con.execute("SELECT text FROM consensus WHERE left(segment_id, 24) NOT IN " + _in(i[:24] for i in ids)).fetchall())  # fmt: skip
+    other = " ".join(
+        t
+        for (t,) in con.execute(
+            "SELECT text FROM consensus WHERE left(segment_id, 24) NOT IN " + _in(i[:24] for i in ids)
+        ).fetchall()
+    )
     packed = con.execute("SELECT audio_sha256 FROM samples WHERE recording_id IN " + _in(ids)).fetchall()
     return {
         "id": ids + [i[:24] for i in ids] + sorted({row[1] for row in same}),
@@ -132,7 +137,7 @@ def main() -> None:
         config = settings(runs.files(paths, language="en"))
         root = home / "run"
         cost = runs.run_or_exit(root, config)
-        url = str(target)
+        url = target.as_uri()
         wanted = needles(root, url)
         before, was = shards(root), hits(root, wanted)
         for name in ("twice", "killed", "dry"):
@@ -158,15 +163,28 @@ def main() -> None:
         config["sources"] += runs.files({"newer": copied, "newest": wrapped}, language="en", domain="again")
         runs.run_or_exit(root, config)
         back, still_holds = hits(root, {k: v for k, v in wanted.items() if k != "address"}), runs.verified(root)
-        refused = open_catalog(str(root)).execute("SELECT count(*) FROM recordings WHERE rejection.reason = 'crawl.revoked'").fetchone()[0]  # fmt: skip
+        refused = (
+            open_catalog(str(root))
+            .execute("SELECT count(*) FROM recordings WHERE rejection.reason = 'crawl.revoked'")
+            .fetchone()[0]
+        )
         broken = _damaged(root)
 
     names = sorted({n.rpartition(".")[0] for n in before})
-    table(("in the run's files", "before", "after", "after a new crawl"), [(k, str(len(was[k])), str(len(left[k])), str(len(back.get(k, [])))) for k in wanted])  # fmt: skip
+    table(
+        ("in the run's files", "before", "after", "after a new crawl"),
+        [(k, str(len(was[k])), str(len(left[k])), str(len(back.get(k, [])))) for k in wanted],
+    )
     figures = {
-        "shards": len(names), "shards_changed": len(changed), "shards_said": len(said["shards"]), "run_s": round(cost.wall_s, 1),
-        "samples_revoked": said["recordings"], "kills": kills, "refused_after": refused, "texts_searched": len(wanted["text"]),
-    }  # fmt: skip
+        "shards": len(names),
+        "shards_changed": len(changed),
+        "shards_said": len(said["shards"]),
+        "run_s": round(cost.wall_s, 1),
+        "samples_revoked": said["recordings"],
+        "kills": kills,
+        "refused_after": refused,
+        "texts_searched": len(wanted["text"]),
+    }
     gone = {k: v for k, v in left.items() if v}
     same = sum(first.get(k) != second.get(k) for k in first.keys() | second.keys())
     targets: dict[str, Target] = {
@@ -175,7 +193,7 @@ def main() -> None:
             "value": changed,
             "target": str(said["shards"]),
             "met": changed == sorted(said["shards"]) and 0 < len(changed) < len(names),
-        },  # fmt: skip
+        },
         "verify holds": {"value": holds and still_holds, "target": "True", "met": holds and still_holds},
         "traces before": {
             "value": {k: len(v) for k, v in was.items()},
@@ -187,19 +205,19 @@ def main() -> None:
             "value": sum(first.get(k) != again.get(k) for k in first.keys() | again.keys()),
             "target": "0 files differ",
             "met": first == again,
-        },  # fmt: skip
+        },
         "in a copy of the run": {"value": same, "target": "0 files differ", "met": same == 0},
         "killed and continued": {
             "value": sum(first.get(k) != survived.get(k) for k in first.keys() | survived.keys()),
             "target": f"0 files differ after {kills} kills",
             "met": kills > 2 and first == survived,
-        },  # fmt: skip
+        },
         "a dry run changes": {"value": dry_changed, "target": "False", "met": not dry_changed},
         "a new crawl brings back": {
             "value": {k: v for k, v in back.items() if v},
             "target": "nothing",
             "met": not any(back.values()) and refused >= 2,
-        },  # fmt: skip
+        },
         "verify sees a planted trace": {"value": broken, "target": "True", "met": broken},
     }
     finish("bench-revoke", figures, targets, full)
@@ -210,7 +228,11 @@ def _killed(home: Path, root: Path, url: str) -> int:
     (home / "kill_at.py").write_text(KILL)
     kills = 0
     for at in KILLS:
-        env = {"PYTHONPATH": str(home), "VOXMILL_ON_COMMIT": "kill_at:at", "KILL_AT": str(at)}
+        env = {
+            "PYTHONPATH": os.pathsep.join([str(home), os.environ.get("PYTHONPATH", "")]),
+            "VOXMILL_ON_COMMIT": "kill_at:at",
+            "KILL_AT": str(at),
+        }
         kills += revoke(root, "--url", url, "--reason", "request 17", env=env).returncode == -9
     revoke(root, "--url", url, "--reason", "request 17")
     return kills
