@@ -54,5 +54,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x_D: Tensor, route: Route | None = None, width: int | None = None) -> Tensor:
         """Any leading shape. `width`: only the first hidden units."""
+        if width is None or width == self.up.out_features:  # a slice of everything would still be copied in the backward pass
+            return self.down(self.dropout(functional.silu(self.up(x_D))))
         hidden_F = functional.silu(functional.linear(x_D, self.up.weight[:width], self.up.bias[:width]))
         return functional.linear(self.dropout(hidden_F), self.down.weight[:, :width], self.down.bias)

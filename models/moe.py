@@ -6,7 +6,7 @@ The budget of a call says how many experts exist, how many a frame may ask, and 
 every step, so each prefix of experts learns to work without the rest, and a device takes the prefix that fits it.
 
 Shape suffixes: B utterances, T positions, N = B * T tokens, D model width, E experts of the budget, K chosen experts,
-P = N * K places, in the order of the experts they go to.
+P = N * K places, in the order of the experts they go to, G places kept for each expert.
 
 After TouchASP (elastic prefixes, shared experts), DeepSeekMoE (shared experts, fine-grained experts, balance loss), WeNet's
 U2++ MoE (weights renormalised after top-k), DeepSeek-V3 (balancing by a bias on the choice instead of a loss).
@@ -15,7 +15,8 @@ U2++ MoE (weights renormalised after top-k), DeepSeek-V3 (balancing by a bias on
 # mypy: allow-subclassing-any, allow-untyped-decorators
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from itertools import accumulate
+from typing import Any, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -26,6 +27,9 @@ from voxmill.manifests.settings import Settings
 from voxmill.models.budget import Budget, copy_leading
 from voxmill.models.feed_forward import FeedForward, Load, Route
 from voxmill.models.guided import GuidedExperts
+
+_MOST_PADDING = 1.5
+"""On a GPU experts compute side by side as long as the largest group is at most this many times the mean."""
 
 
 class MoEConfig(Settings):
@@ -67,7 +71,7 @@ class Router(nn.Module):
 
     def forward(self, x_ND: Tensor, budget: Budget) -> Choice:
         logits_NE = functional.linear(x_ND, self.gate.weight[: budget.experts]).float()
-        probability_NE = logits_NE.softmax(dim=-1)
+        probability_NE = logits_NE.t().contiguous().softmax(dim=0).t()  # rows of 15 numbers are slow to go through on a CPU
         expert_NK = (probability_NE + self.bias_E[: budget.experts]).topk(budget.top_k, dim=-1).indices
         weight_NK = probability_NE.gather(-1, expert_NK)  # the bias decides who, never how much
         if self.renormalise:
@@ -86,14 +90,46 @@ class Experts(nn.ModuleList):
     def forward(self, x_ND: Tensor, choice: Choice, budget: Budget) -> Tensor:
         if torch.jit.is_tracing():  # sizes that depend on the data would be frozen into the trace
             return self.one_by_one(x_ND, choice, budget)
-        num_tokens, top_k = choice.expert_NK.shape
-        order_P = choice.expert_NK.flatten().argsort(stable=True)
         sizes = choice.expert_NK.flatten().bincount(minlength=budget.experts).tolist()
-        groups = x_ND.index_select(0, order_P // top_k).split(sizes)
-        outputs = [self[e](group_ND, width=budget.width) for e, group_ND in enumerate(groups)]
-        back_P = torch.empty_like(order_P).scatter_(0, order_P, torch.arange(len(order_P), device=order_P.device))
-        out_NKD = torch.cat(outputs).index_select(0, back_P).view(num_tokens, top_k, -1)
-        return (choice.weight_NK[..., None] * out_NKD).sum(dim=1)
+        even = max(sizes) * budget.experts <= _MOST_PADDING * sum(sizes)
+        return (self.side_by_side if x_ND.is_cuda and even else self.in_turn)(x_ND, choice, budget, sizes)
+
+    def in_turn(self, x_ND: Tensor, choice: Choice, budget: Budget, sizes: list[int]) -> Tensor:
+        """Tokens are sorted by expert, and each expert computes its own: no more work than there is."""
+        order_P = choice.expert_NK.flatten().argsort(stable=True)
+        token_P = order_P // choice.expert_NK.shape[1]
+        groups = x_ND.index_select(0, token_P).split(sizes)
+        out_PD = torch.cat([self[e](group_ND, width=budget.width) for e, group_ND in enumerate(groups)])
+        weight_P1 = choice.weight_NK.flatten().index_select(0, order_P)[:, None]
+        return torch.zeros_like(x_ND).index_add_(0, token_P, out_PD * weight_P1)
+
+    def side_by_side(self, x_ND: Tensor, choice: Choice, budget: Budget, sizes: list[int]) -> Tensor:
+        """All experts in one product of matrices, each with room for the largest group: few launches, which is what a GPU waits for."""
+        room, expert_P = max(sizes), choice.expert_NK.flatten()
+        order_P = expert_P.argsort(stable=True)
+        first_E = torch.tensor([0, *accumulate(sizes[:-1])], device=x_ND.device)
+        rank_P = torch.arange(len(order_P), device=x_ND.device) - first_E.repeat_interleave(
+            torch.tensor(sizes, device=x_ND.device), output_size=len(order_P)
+        )
+        place_P = torch.empty_like(order_P).scatter_(0, order_P, rank_P) + expert_P * room  # where in (E, G) each choice goes
+        if torch.is_autocast_enabled(x_ND.device.type):
+            x_ND = x_ND.to(torch.get_autocast_dtype(x_ND.device.type))  # half as much to move
+        x_EGD = _Spread.apply(x_ND, place_P, budget.experts * room).unflatten(0, (budget.experts, room))
+        up_EFD, up_EF, down_EDF, down_ED = self._stacked(budget)
+        hidden_EGF = functional.silu(torch.baddbmm(up_EF[:, None], x_EGD, up_EFD.mT))
+        out_EGD = torch.baddbmm(down_ED[:, None], self[0].dropout(hidden_EGF), down_EDF.mT)
+        out_NKD = out_EGD.flatten(0, 1).index_select(0, place_P).view(*choice.expert_NK.shape, -1)
+        return (choice.weight_NK[..., None].to(out_NKD.dtype) * out_NKD).sum(dim=1)
+
+    def _stacked(self, budget: Budget) -> tuple[Tensor, ...]:
+        """Weights and biases of the budget's experts in one tensor each."""
+        chosen, width = list(self)[: budget.experts], budget.width
+        return (
+            torch.stack([expert.up.weight for expert in chosen])[:, :width],
+            torch.stack([expert.up.bias for expert in chosen])[:, :width],
+            torch.stack([expert.down.weight for expert in chosen])[..., :width],
+            torch.stack([expert.down.bias for expert in chosen]),
+        )
 
     def one_by_one(self, x_ND: Tensor, choice: Choice, budget: Budget) -> Tensor:
         """The same, as one would say it: each expert finds its tokens. What ONNX export traces, and what tests compare with."""
@@ -102,6 +138,22 @@ class Experts(nn.ModuleList):
             token, slot = torch.where(choice.expert_NK == e)
             out_ND = out_ND.index_add(0, token, choice.weight_NK[token, slot, None] * self[e](x_ND[token], width=budget.width))
         return out_ND
+
+
+class _Spread(torch.autograd.Function):
+    """Copies each token to its places; the gradient is a sum in a fixed order, which `index_select`'s is not on a GPU."""
+
+    @staticmethod
+    def forward(ctx: Any, x_ND: Tensor, place_P: Tensor, num_places: int) -> Tensor:
+        ctx.save_for_backward(place_P)
+        ctx.num_tokens = len(x_ND)
+        top_k = len(place_P) // len(x_ND)
+        return x_ND.new_zeros(num_places, x_ND.shape[1]).index_copy_(0, place_P, x_ND.repeat_interleave(top_k, dim=0))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        (place_P,) = ctx.saved_tensors
+        return grads[0].index_select(0, place_P).unflatten(0, (ctx.num_tokens, -1)).sum(dim=1), None, None
 
 
 class ElasticMoE(nn.Module):
@@ -145,7 +197,8 @@ class ElasticMoE(nn.Module):
         """Over real tokens; f_i * P_i as in DeepSeekMoE, equation 12."""
         real_N = slice(None) if real_BT is None else real_BT.flatten()
         num_experts = choice.probability_NE.shape[-1]
-        share_E = functional.one_hot(choice.expert_NK[real_N], num_experts).float().mean(dim=(0, 1))
+        chosen_P = choice.expert_NK[real_N].flatten()
+        share_E = chosen_P.bincount(minlength=num_experts) / max(1, len(chosen_P))
         return Load(self, share_E, num_experts * (share_E * choice.probability_NE[real_N].mean(dim=0)).sum())
 
 

@@ -44,11 +44,19 @@ def test_an_extracted_layer_computes_what_the_budget_does(budget: Budget, shared
 
 @settings(max_examples=20, deadline=None)
 @given(budget=budgets)
-def test_sorted_groups_equal_the_plain_loop(budget: Budget) -> None:
-    big, x_ND = layer(), sound().flatten(0, 1)
+@pytest.mark.parametrize("way", ["in_turn", "side_by_side"])
+def test_sorted_groups_equal_the_plain_loop(way: str, budget: Budget) -> None:
+    big, x_ND = layer(), sound().flatten(0, 1).requires_grad_()
     budget = budget.within(CONFIG.full)
     choice = big.router(x_ND, budget)
-    torch.testing.assert_close(big.experts(x_ND, choice, budget), big.experts.one_by_one(x_ND, choice, budget))
+    sizes = choice.expert_NK.flatten().bincount(minlength=budget.experts).tolist()
+    outs = getattr(big.experts, way)(x_ND, choice, budget, sizes), big.experts.one_by_one(x_ND, choice, budget)
+    torch.testing.assert_close(*outs)
+    learnt = [x_ND, big.router.gate.weight, *(p for expert in big.experts[: budget.experts] for p in expert.parameters())]
+    for grouped, plain in zip(
+        *(torch.autograd.grad(out.square().sum(), learnt, retain_graph=True) for out in outs), strict=True
+    ):
+        torch.testing.assert_close(grouped, plain)
 
 
 def test_one_expert_is_a_feed_forward_layer() -> None:
