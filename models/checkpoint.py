@@ -25,7 +25,7 @@ from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.settings import Settings
 from voxmill.models.budget import Budget, BudgetError
 from voxmill.models.model import ModelConfig, SpeechModel
-from voxmill.models.targets import TargetsConfig
+from voxmill.models.targets import TargetsConfig, Task
 from voxmill.models.tokens import Tokens, TokensConfig
 
 FORMAT = 2
@@ -47,6 +47,7 @@ class _Document(Settings):
     targets: TargetsConfig
     tokens: _TokensDocument
     trained: tuple[str, ...]
+    taught: tuple[Task, ...] = ()
     training: dict[str, Any] | None
     sha256: dict[str, str]
     seal: str = ""
@@ -73,6 +74,13 @@ class Bundle:
     step: int = 0
     trained: tuple[Budget, ...] = ()
     """Budgets that training visited; empty for a model of one size."""
+    taught: tuple[Task, ...] = ()
+    """Of the targets' tasks, those that any utterance was labelled for: the others were never learnt. Empty: not known."""
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """What the model can be asked for."""
+        return self.taught or self.targets.tasks
 
     def extract(self, budget: Budget) -> Bundle:
         """The smaller model, on its own. Warns where training never visited the budget; raises BudgetError."""
@@ -80,7 +88,7 @@ class Bundle:
         small = self.model.extract(budget)
         full = max(small.config.emoe.schedule.budgets()) if small.config.emoe else budget
         inside = (b for b in self.trained if b.experts <= full.experts and b.top_k <= full.top_k and b.width <= full.width)
-        return Bundle(small, self.tokens, self.targets, self.step, tuple(inside))
+        return Bundle(small, self.tokens, self.targets, self.step, tuple(inside), self.taught)
 
     def warn_outside(self, budget: Budget) -> None:
         if self.trained and budget not in self.trained:
@@ -113,6 +121,7 @@ def save(folder: str, bundle: Bundle, training: TrainingState | None = None) -> 
         "targets": bundle.targets.model_dump(mode="json"),
         "tokens": {"config": bundle.tokens.config.model_dump(mode="json"), "digest": bundle.tokens.digest},
         "trained": [str(budget) for budget in bundle.trained],
+        "taught": list(bundle.taught),
         "training": None if training is None else dict(training.values),
         "sha256": {name: hashlib.sha256(blob).hexdigest() for name, blob in files.items()},
     }
@@ -136,7 +145,7 @@ def load(folder: str, device: torch.device | str = "cpu") -> Bundle:
     _check(folder, model, tensors)
     model.load_state_dict(tensors, assign=True)
     model.to(device).eval()
-    return Bundle(model, tokens, document.targets, document.step, trained)
+    return Bundle(model, tokens, document.targets, document.step, trained, document.taught)
 
 
 def load_training(folder: str) -> TrainingState:

@@ -77,7 +77,7 @@ def _write_onnx(bundle: Bundle, folder: Path) -> None:
         "model": bundle.model.config.model_dump(mode="json"),
         "task_tokens": [bundle.tokens.name(i) for i in range(bundle.tokens.num_subwords, len(bundle.tokens))],
         "num_subwords": bundle.tokens.num_subwords,
-        "tasks": list(bundle.targets.tasks),
+        "tasks": list(bundle.tasks),
         "step": bundle.step,
         "inputs": {ENCODER: list(inputs[ENCODER]), DECODER: [*inputs[DECODER], "memory", "real"]},
     }

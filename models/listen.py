@@ -46,7 +46,7 @@ class ListenConfig(Settings):
     chunk: int | None = None
     """Encoder frames (40 ms) of a chunk; None: full context."""
     tasks: tuple[Task, ...] | None = None
-    """What is asked for; None: all that the model was trained for."""
+    """What is asked for; None: all that the model has learnt."""
     translate_to: str | None = None
     """Say it in this language instead."""
     max_tokens: int = 400
@@ -76,8 +76,8 @@ class Listener:
             raise ValueError("this model has no transducer: choose another method")
         target = self.config.translate_to
         self.task = self.tokens[TRANSCRIBE] if target is None else self.tokens.translate_to(target)
-        asked = self.config.tasks or bundle.targets.tasks
-        self.tasks: frozenset[Task] = frozenset(task for task in bundle.targets.tasks if task in asked)
+        asked = self.config.tasks or bundle.tasks
+        self.tasks: frozenset[Task] = frozenset(task for task in bundle.tasks if task in asked)
         self._asked_marks = frozenset(mark for task in self.tasks for mark in INLINE_TOKENS.get(task, ()))
 
     @torch.no_grad()

@@ -38,8 +38,8 @@ def open_listener(bundle: Bundle, **asked: Any) -> Listener:
     """`asked`: fields of ListenConfig as a person gave them. Raises Mistake, UnknownTokenError."""
     if asked.get("tasks"):
         asked["tasks"] = tuple(SHORT.get(task, task) for task in asked["tasks"])
-        if unknown := sorted(set(asked["tasks"]) - set(bundle.targets.tasks)):
-            raise Mistake(f"this model was not trained for {', '.join(unknown)}; its tasks: {', '.join(bundle.targets.tasks)}")
+        if unknown := sorted(set(asked["tasks"]) - set(bundle.tasks)):
+            raise Mistake(f"this model has not learnt {', '.join(unknown)}; its tasks: {', '.join(bundle.tasks)}")
     try:
         return Listener(
             bundle, ListenConfig.model_validate({name: value for name, value in asked.items() if value is not None})

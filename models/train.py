@@ -32,6 +32,7 @@ from voxmill.models.loss import LossConfig, Losses, heads_of, speech_loss
 from voxmill.models.moe import ElasticMoE
 from voxmill.models.schedule import RateConfig, learning_rate
 from voxmill.models.seeds import Generator, integer, seeded
+from voxmill.models.targets import TASKS, Task
 from voxmill.models.team import Team
 from voxmill.models.tokens import Tokens
 from voxmill.models.vision import of_vision
@@ -106,6 +107,8 @@ class Trainer:
         self.device = next(model.parameters()).device
         self.step = 0
         self.visited: set[Budget] = set()
+        self.taught: set[Task] = set()
+        """Tasks that this rank has met a label of, and `asr` where it has met a text."""
         self.learnt = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         self.optimizer: Any = torch.optim.AdamW(
             [p for _, p in self.learnt], lr=config.rate.peak, betas=config.betas, weight_decay=config.weight_decay
@@ -147,6 +150,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)  # None, not zero: AdamW then leaves experts outside the budget as they are
         for turn, batch in batches.items():
             if len(batch):
+                self.taught.update(*batch.active)
                 generator = seeded(self.config.seed, "batch", self.step, turn)
                 torch.manual_seed(integer(generator, 0, 2**31 - 1))  # for dropout, which knows only the global generator
                 losses = self._losses(batch, budget, generator, loads)
@@ -177,10 +181,14 @@ class Trainer:
 
     def save(self, folder: str) -> None:
         """A model to use, and all that it takes to go on; written by the first rank."""
+        met = self.team.sums([task in self.taught for task in TASKS])
+        self.taught = {task for task, ranks in zip(TASKS, met, strict=True) if ranks}
         if self.team.rank:
             return self.team.wait()
         model = self.mean.module if self.mean else self.model
-        bundle = Bundle(model, self.tokens, self.loader.config.example.targets, self.step, tuple(sorted(self.visited)))
+        taught = tuple(task for task in TASKS if task in self.taught)
+        targets = self.loader.config.example.targets
+        bundle = Bundle(model, self.tokens, targets, self.step, tuple(sorted(self.visited)), taught)
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()} if self.mean else {}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{key}.{self.learnt[index][0]}": tensor for key, tensor in state.items()}
@@ -196,7 +204,7 @@ class Trainer:
         """Goes on from a checkpoint: the next step is the one that would have come next. Raises CheckpointError."""
         bundle, state = load(folder, device), load_training(folder)
         trainer = cls(bundle.model, bundle.tokens, loader, config, team)
-        trainer.step, trainer.visited = bundle.step, set(bundle.trained)
+        trainer.step, trainer.visited, trainer.taught = bundle.step, set(bundle.trained), set(bundle.taught)
         loader.load_state_dict(state.values["loader"])
         trainer.skipped = state.values["loader"]["skipped"]
         if trainer.team.rank:
