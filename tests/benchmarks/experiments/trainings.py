@@ -124,9 +124,9 @@ class Trainings:
         say = _Progress(f"{job.arm}, seed {job.seed}", job.train.steps)
         try:
             while trainer.step < job.train.steps:
+                self.clock.check()
                 step = trainer.advance()
                 say(step.step, step.loss)
-                self.clock.check()
         except OutOfTime:
             folder.mkdir(parents=True, exist_ok=True)
             _write(folder / "seconds.json", json.dumps(before + time.monotonic() - began))
