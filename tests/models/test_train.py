@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from networks import SWITCHES
+from voxmill.manifests.mistakes import Mistake
 from voxmill.models.batch import collate
 from voxmill.models.budget import BudgetSchedule
 from voxmill.models.checkpoint import load, step_folder
+from voxmill.models.checkpoint_json import CheckpointError
 from voxmill.models.conformer import EncoderConfig
 from voxmill.models.data import DataConfig, Loader
 from voxmill.models.decoder import DecoderConfig
@@ -153,3 +155,35 @@ def test_rates_rise_and_fall() -> None:
     assert max(rates) == 1.0
     assert rates[-1] < 1e-6 + 0.001
     assert learning_rate(RateConfig(peak=1.0, warmup=10), 39, 100) == pytest.approx(0.5)
+
+
+def test_experts_begin_as_the_layers_of_a_trained_dense_model(shards: Path, tmp_path: Path) -> None:
+    dense = prepare(str(shards), recipe(steps=2))
+    dense.run(str(tmp_path / "dense"))
+    folder = step_folder(str(tmp_path / "dense"), 2)
+    trainer = prepare(str(shards), recipe("smoe").model_copy(update={"begin_with": folder}))
+    for model in (trainer.model, dense.model):
+        model.eval()
+    batch = next(trainer.loader.once())
+    outputs = [
+        model(batch.feature_BTM, batch.length_B, batch.read_BU, batch.conditions(model.config), batch.read_backward_BU)
+        for model in (trainer.model, dense.model)
+    ]
+    for ours, theirs in zip(outputs[0][:4], outputs[1][:4], strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+    assert trainer.tokens.digest == dense.tokens.digest
+    assert trainer.advance().updated
+
+
+def test_a_model_of_other_sizes_or_ears_is_nothing_to_begin_with(shards: Path, tmp_path: Path) -> None:
+    dense = prepare(str(shards), recipe(steps=1))
+    dense.run(str(tmp_path / "dense"))
+    wanted = recipe("smoe").model_copy(update={"begin_with": step_folder(str(tmp_path / "dense"), 1)})
+    for part, message in (
+        ({"encoder": wanted.model.encoder.model_copy(update={"hidden": 48})}, "other sizes"),
+        ({"fbank": FbankConfig(num_mels=40)}, "other features"),
+    ):
+        with pytest.raises(Mistake, match=message):
+            prepare(str(shards), wanted.model_copy(update={"model": wanted.model.model_copy(update=part)}))
+    with pytest.raises(CheckpointError):
+        prepare(str(shards), wanted.model_copy(update={"begin_with": str(tmp_path)}))
