@@ -17,51 +17,28 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import ValidationError
 from torch import Tensor
 
 from voxmill.manifests.commit import commit_bytes, locate
-from voxmill.manifests.mistakes import Mistake
-from voxmill.manifests.settings import Settings
 from voxmill.models.budget import Budget, BudgetError
+from voxmill.models.checkpoint_json import (
+    COMMIT,
+    FORMAT,
+    MODEL,
+    TOKENS,
+    TRAINING,
+    CheckpointError,
+    Document,
+    LoaderDocument,
+    damaged,
+    first_line,
+    read_document,
+    seal,
+)  # fmt: skip
 from voxmill.models.model import ModelConfig, SpeechModel
 from voxmill.models.targets import TargetsConfig, Task
-from voxmill.models.tokens import Tokens, TokensConfig
-
-FORMAT = 2
-"""Raised when an older voxmill can no longer read a new checkpoint. Format 1 had no seal."""
-MODEL, TOKENS, TRAINING, COMMIT = "model.safetensors", "tokens.model", "training.safetensors", "checkpoint.json"
-
-
-class _TokensDocument(Settings):
-    config: TokensConfig
-    digest: str
-
-
-class _Document(Settings):
-    """`checkpoint.json`."""
-
-    format: PositiveInt
-    step: NonNegativeInt
-    model: ModelConfig
-    targets: TargetsConfig
-    tokens: _TokensDocument
-    trained: tuple[str, ...]
-    taught: tuple[Task, ...] = ()
-    training: dict[str, Any] | None
-    sha256: dict[str, str]
-    seal: str = ""
-    """Digest of all the rest of this document."""
-
-
-class _LoaderDocument(Settings):
-    epoch: NonNegativeInt
-    index: NonNegativeInt
-    skipped: dict[str, NonNegativeInt] = Field(default_factory=dict)
-
-
-class CheckpointError(Mistake):
-    """A folder that is no checkpoint of ours, or no longer; the message names the file and what is wrong with it."""
+from voxmill.models.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,15 +108,15 @@ def save(folder: str, bundle: Bundle, training: TrainingState | None = None) -> 
 
 def load(folder: str, device: torch.device | str = "cpu") -> Bundle:
     """The model in evaluation mode, on a device. Raises CheckpointError."""
-    document = _document(folder)
+    document = read_document(folder)
     config, tokens = document.model, _tokens(folder, document)
     try:
         full = config.emoe.full if config.emoe else None
         trained = tuple(Budget.parse(text, full) for text in document.trained) if full else ()
     except BudgetError as error:
-        raise _damaged(folder, COMMIT, str(error)) from error
+        raise damaged(folder, COMMIT, str(error)) from error
     if config.vocabulary != len(tokens):
-        raise _damaged(folder, TOKENS, f"has {len(tokens)} tokens, the model was trained with {config.vocabulary}")
+        raise damaged(folder, TOKENS, f"has {len(tokens)} tokens, the model was trained with {config.vocabulary}")
     tensors = _read_tensors(folder, MODEL, document)
     model = _empty_model(folder, config, len(tensors))
     _check(folder, model, tensors)
@@ -150,21 +127,21 @@ def load(folder: str, device: torch.device | str = "cpu") -> Bundle:
 
 def load_training(folder: str) -> TrainingState:
     """Raises CheckpointError where the checkpoint was saved without it."""
-    document = _document(folder)
+    document = read_document(folder)
     if document.training is None:
         raise CheckpointError(f"{folder} holds a model and no training state: training cannot go on from it")
     try:
-        _LoaderDocument.model_validate(document.training.get("loader"))
+        LoaderDocument.model_validate(document.training.get("loader"))
     except ValidationError as error:
-        raise _damaged(folder, COMMIT, f"training.loader: {_first_line(error)}") from error
+        raise damaged(folder, COMMIT, f"training.loader: {first_line(error)}") from error
     tensors, of_model = _read_tensors(folder, TRAINING, document), _read_tensors(folder, MODEL, document)
     for place, tensor in tensors.items():
         kind, _, name = place.partition(".")
         key, _, name = name.partition(".") if kind == "optimizer" else (kind, "", name)
         if name not in of_model or tensor.shape not in (of_model[name].shape, *([torch.Size()] if key == "step" else [])):
-            raise _damaged(folder, TRAINING, f"{place} {tuple(tensor.shape)} belongs to no tensor of the model")
+            raise damaged(folder, TRAINING, f"{place} {tuple(tensor.shape)} belongs to no tensor of the model")
         if not torch.isfinite(tensor).all():
-            raise _damaged(folder, TRAINING, f"{place} holds NaN or infinite numbers")
+            raise damaged(folder, TRAINING, f"{place} holds NaN or infinite numbers")
     return TrainingState(tensors, document.training)
 
 
@@ -184,52 +161,25 @@ def step_folder(folder: str, step: int) -> str:
     return f"{folder}/step-{step:08d}"
 
 
-def seal(document: Mapping[str, Any]) -> str:
-    """Of a checkpoint's JSON, whatever its spaces and the order of its keys."""
-    rest = {name: value for name, value in document.items() if name != "seal"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
-
-
-def _read_tensors(folder: str, name: str, document: _Document) -> dict[str, Tensor]:
+def _read_tensors(folder: str, name: str, document: Document) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load as from_bytes
 
     try:
         tensors: dict[str, Tensor] = from_bytes(_read(folder, name, document))
     except (SafetensorError, ValueError) as error:
-        raise _damaged(folder, name, _first_line(error)) from error
+        raise damaged(folder, name, first_line(error)) from error
     return tensors
 
 
-def _document(folder: str) -> _Document:
-    fs, path = locate(f"{folder}/{COMMIT}")
-    try:
-        plain = json.loads(fs.cat_file(path))
-    except FileNotFoundError:
-        raise CheckpointError(f"{folder} is no checkpoint: it has no {COMMIT}, which is written last") from None
-    except (ValueError, RecursionError) as error:
-        raise _damaged(folder, COMMIT, _first_line(error)) from error
-    version = plain.get("format") if isinstance(plain, dict) else None
-    if not isinstance(version, int):
-        raise _damaged(folder, COMMIT, "does not say its format")
-    if version > FORMAT:
-        raise CheckpointError(f"{folder} has format {version}, this voxmill reads up to {FORMAT}: upgrade voxmill")
-    if version > 1 and plain.get("seal") != seal(plain):
-        raise _damaged(folder, COMMIT, "was changed after it was written: it differs from its own digest")
-    try:
-        return _Document.model_validate(plain)
-    except ValidationError as error:
-        raise _damaged(folder, COMMIT, _first_line(error)) from error
-
-
-def _tokens(folder: str, document: _Document) -> Tokens:
+def _tokens(folder: str, document: Document) -> Tokens:
     blob = _read(folder, TOKENS, document)
     try:
         tokens = Tokens(blob, document.tokens.config)
     except (RuntimeError, ValueError) as error:
-        raise _damaged(folder, TOKENS, _first_line(error)) from error
+        raise damaged(folder, TOKENS, first_line(error)) from error
     if tokens.digest != document.tokens.digest:
-        raise _damaged(folder, TOKENS, "is another tokeniser than the model was trained with")
+        raise damaged(folder, TOKENS, "is another tokeniser than the model was trained with")
     return tokens
 
 
@@ -238,56 +188,45 @@ def _empty_model(folder: str, config: ModelConfig, num_tensors: int) -> SpeechMo
     blocks = config.encoder.layers + config.decoder.layers + config.decoder.backward_layers
     blocks += config.emoe.experts if config.emoe else 0
     if blocks > num_tensors:
-        raise _damaged(folder, MODEL, f"holds {num_tensors} tensors, the config asks for {blocks} layers and experts")
+        raise damaged(folder, MODEL, f"holds {num_tensors} tensors, the config asks for {blocks} layers and experts")
     try:
         with torch.device("meta"):
             return SpeechModel(config)
     except (RuntimeError, ValueError, TypeError, ArithmeticError, AssertionError) as error:
-        raise _damaged(folder, COMMIT, f"describes no model that can be built: {_first_line(error)}") from error
+        raise damaged(folder, COMMIT, f"describes no model that can be built: {first_line(error)}") from error
 
 
-def _read(folder: str, name: str, document: _Document) -> bytes:
+def _read(folder: str, name: str, document: Document) -> bytes:
     fs, path = locate(f"{folder}/{name}")
     try:
         blob: bytes = fs.cat_file(path)
     except FileNotFoundError:
-        raise _damaged(folder, name, "is missing") from None
+        raise damaged(folder, name, "is missing") from None
     if hashlib.sha256(blob).hexdigest() != document.sha256.get(name):
-        raise _damaged(folder, name, f"differs from its digest in {COMMIT}")
+        raise damaged(folder, name, f"differs from its digest in {COMMIT}")
     return blob
 
 
 def _check(folder: str, model: SpeechModel, tensors: Mapping[str, Tensor]) -> None:
     own = model.state_dict()
     if missing := sorted(own.keys() - tensors.keys()):
-        raise _damaged(folder, MODEL, f"misses {_some(missing)}")
+        raise damaged(folder, MODEL, f"misses {_some(missing)}")
     if unknown := sorted(tensors.keys() - own.keys()):
-        raise _damaged(folder, MODEL, f"holds {_some(unknown)}, which the model does not have")
+        raise damaged(folder, MODEL, f"holds {_some(unknown)}, which the model does not have")
     for name, tensor in tensors.items():
         if tensor.shape != own[name].shape or tensor.dtype != own[name].dtype:
-            raise _damaged(
+            raise damaged(
                 folder, MODEL,
                 f"{name} is {tensor.dtype} {tuple(tensor.shape)}, the config says {own[name].dtype} {tuple(own[name].shape)}",
             )  # fmt: skip
         if not torch.isfinite(tensor).all():
-            raise _damaged(folder, MODEL, f"{name} holds NaN or infinite numbers")
+            raise damaged(folder, MODEL, f"{name} holds NaN or infinite numbers")
 
 
 def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
 
 
-def _damaged(folder: str, name: str, cause: str) -> CheckpointError:
-    return CheckpointError(f"{folder}/{name}: {cause}; take another checkpoint, or save it again")
-
-
 def _some(names: Iterable[str]) -> str:
     names = list(names)
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _first_line(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}"
-    return str(error).partition("\n")[0] or type(error).__name__

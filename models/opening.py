@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from voxmill.manifests.commit import locate
 from voxmill.manifests.mistakes import Mistake, explain
 from voxmill.models.budget import Budget, BudgetError
-from voxmill.models.checkpoint import COMMIT, Bundle, CheckpointError, latest, load
+from voxmill.models.checkpoint import Bundle, latest, load
+from voxmill.models.checkpoint_json import COMMIT, CheckpointError
 from voxmill.models.listen import ListenConfig, Listener
 
 SHORT = {"lid": "language", "events": "sound_events"}

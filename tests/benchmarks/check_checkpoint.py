@@ -31,19 +31,8 @@ from benchmarks.report import Target, finish, full_form, heading, table
 from networks import SWITCHES, conditions, features, model
 from networks import tokens as some_tokens
 from voxmill.models.budget import Budget
-from voxmill.models.checkpoint import (
-    COMMIT,
-    MODEL,
-    TOKENS,
-    TRAINING,
-    Bundle,
-    CheckpointError,
-    TrainingState,
-    load,
-    load_training,
-    save,
-    seal,
-)  # fmt: skip
+from voxmill.models.checkpoint import Bundle, TrainingState, load, load_training, save
+from voxmill.models.checkpoint_json import COMMIT, MODEL, TOKENS, TRAINING, CheckpointError, seal
 from voxmill.models.delivery import TOLERANCE, deliver
 from voxmill.models.targets import TargetsConfig
 from voxmill.models.tokens import Tokens, TokensConfig

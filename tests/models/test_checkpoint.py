@@ -15,20 +15,8 @@ from safetensors.torch import load_file, save_file
 from networks import SWITCHES, conditions, features, model
 from networks import tokens as some_tokens
 from voxmill.models.budget import Budget
-from voxmill.models.checkpoint import (
-    COMMIT,
-    MODEL,
-    TOKENS,
-    Bundle,
-    CheckpointError,
-    TrainingState,
-    latest,
-    load,
-    load_training,
-    save,
-    seal,
-    step_folder,
-)  # fmt: skip
+from voxmill.models.checkpoint import Bundle, TrainingState, latest, load, load_training, save, step_folder
+from voxmill.models.checkpoint_json import COMMIT, MODEL, TOKENS, CheckpointError, seal
 from voxmill.models.targets import TargetsConfig
 from voxmill.models.tokens import Tokens, TokensConfig
 
