@@ -23,7 +23,7 @@ from voxmill.pipeline.executor import Executor, Job
 from voxmill.pipeline.lease import Lease
 from voxmill.pipeline.ledger import Ledger
 from voxmill.pipeline.listing import Expand, Listing
-from voxmill.pipeline.pack import pack_job, plan, sample_tables
+from voxmill.pipeline.pack import packing, plan, sample_tables
 from voxmill.pipeline.progress import Progress
 from voxmill.pipeline.revocation import apply, check_denied, refuse_copies, unsettled
 from voxmill.pipeline.run import Run, RunError
@@ -158,11 +158,11 @@ def _run_stages(
 def _pack(
     run: Run, stages: Mapping[str, Stage], config: RunConfig, buckets: int, executor: Executor, progress: Progress
 ) -> None:
-    plans = plan(run, stages, config.pack, buckets)
-    job = pack_job(run, stages, plans, config.executor.resources.get("pack", Resources(workers=1, cpus=0.5)))
-    progress.expect([job])
-    prune(run.shards_dir, plans)
-    executor.run([job], progress.report)
+    resources = config.executor.resources.get("pack", Resources(workers=1, cpus=0.5))
+    wanted = packing(run, stages, plan(run, stages, config.pack, buckets), resources)
+    progress.expect([wanted.job])
+    prune(run.shards_dir, wanted.shards)
+    executor.run([wanted.job], progress.report)
     write_index(run.shards_dir)
 
 
