@@ -56,5 +56,6 @@ def film(
 def second_of(jpeg: bytes) -> float:
     """Which second a picture of a film shows."""
     decoder: Any = av.CodecContext.create("mjpeg", "r")
-    [frame] = [*decoder.decode(av.Packet(jpeg)), *decoder.decode(None)]
+    frames: list[Any] = decoder.decode(av.Packet(jpeg)) + decoder.decode(None)
+    [frame] = frames
     return (float(frame.to_ndarray(format="rgb24").mean()) - 20) / STEP

@@ -22,6 +22,7 @@ from voxmill.models.checkpoint import load
 from voxmill.models.data import DataConfig
 from voxmill.models.examples import ExampleConfig
 from voxmill.models.features import FbankConfig
+from voxmill.models.feed_forward import Load
 from voxmill.models.images import ImagesConfig, Looking, SmallImageEncoder, decode_jpeg
 from voxmill.models.model import Conditions, ModelConfig
 from voxmill.models.plan import PlanConfig
@@ -85,7 +86,8 @@ def recipe(encoder: Path, **changes: object) -> Recipe:
 
 def test_a_jpeg_is_what_was_put_into_it() -> None:
     image = decode_jpeg(picture(120))
-    assert (image.shape, image.dtype) == ((32, 48, 3), np.uint8)
+    assert image.shape == (32, 48, 3)
+    assert image.dtype == np.uint8
     assert abs(float(image.mean()) - 120) < 2
     with pytest.raises(ValueError, match="no JPEG"):
         decode_jpeg(b"something else")
@@ -95,7 +97,7 @@ def test_every_frame_is_looked_at_once(shards: Path) -> None:
     class Counting:
         dim, name, calls = 1, "counting", 0
 
-        def embed(self, images: Sequence[np.ndarray]) -> torch.Tensor:  # type: ignore[type-arg]
+        def embed(self, images: Sequence[np.ndarray]) -> torch.Tensor:
             self.calls += len(images)
             return torch.tensor([[float(image.mean())] for image in images]).reshape(-1, 1)
 
@@ -182,7 +184,8 @@ def test_after_the_encoder_the_decoder_sees_and_ctc_does_not() -> None:
 
 
 def test_after_the_encoder_experts_learn_and_report_their_load() -> None:
-    net, loads = model(vision=POST), []  # type: ignore[var-annotated]
+    net = model(vision=POST)
+    loads: list[Load] = []
     feature_BTM, length_B = features(60, 41)
     given = conditions(2, frames=frames(0, 3), loads=loads)
     net(feature_BTM, length_B, some_tokens(2), given).forward_BUV.square().mean().backward()
