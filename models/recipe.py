@@ -12,6 +12,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from voxmill.manifests.mistakes import Mistake, explain
 from voxmill.manifests.settings import Settings
+from voxmill.models.assemble import upcycle
+from voxmill.models.checkpoint import Bundle, load
 from voxmill.models.data import DataConfig, Loader
 from voxmill.models.features import statistics
 from voxmill.models.model import ModelConfig, SpeechModel
@@ -32,6 +34,9 @@ class Recipe(Settings):
     train: TrainConfig = TrainConfig()
     normaliser_batches: int = Field(default=50, ge=1)
     """Batches over which mean and deviation of the features are taken."""
+    begin_with: str | None = None
+    """Folder of a trained model to begin with instead of nothing: a dense one of the same sizes. Its tokeniser and normalisation are
+    kept; guided and visual experts begin as copies of its feed-forward layers, and what it has no equal of as it is drawn."""
 
     @model_validator(mode="after")
     def _targets_follow_the_model(self) -> Recipe:
@@ -89,18 +94,32 @@ def load_recipe(source: str) -> Recipe:
 def prepare(shards: str, recipe: Recipe, device: torch.device | str = "cpu") -> Trainer:
     """A trainer before its first step: tokeniser, model and normalisation from the shards. The same every time.
 
-    Raises NothingToLearn.
+    Raises NothingToLearn; CheckpointError, Mistake where there is nothing to begin with.
     """
+    earlier = load(recipe.begin_with) if recipe.begin_with else None
     try:
-        tokens = Tokens.train(transcripts(shards, recipe.data.plan), recipe.tokens)
+        tokens = earlier.tokens if earlier else Tokens.train(transcripts(shards, recipe.data.plan), recipe.tokens)
     except ValueError as error:
         raise NothingToLearn(f"{shards}: {error}") from error
     config = recipe.model.model_copy(update={"vocabulary": len(tokens), "vision": _with_encoder(recipe)})
     loader = Loader(shards, tokens, config.fbank, recipe.data)
     torch.manual_seed(recipe.train.seed)
     model = SpeechModel(config)
-    normalise(model, loader, recipe.normaliser_batches)
+    if earlier:
+        begin(model, earlier)
+    else:
+        normalise(model, loader, recipe.normaliser_batches)
     return Trainer(model.to(device), tokens, loader, recipe.train)
+
+
+def begin(model: SpeechModel, earlier: Bundle) -> None:
+    """Everything that the two models have in common, and experts from the layers that they stand for. Raises Mistake."""
+    if model.config.fbank != earlier.model.config.fbank:
+        raise Mistake("begin_with: that model hears other features; set model.fbank as it has it")
+    hidden = [(config.encoder.hidden, config.decoder.hidden) for config in (model.config, earlier.model.config)]
+    left = upcycle(model, earlier.model)
+    if any(name in earlier.model.state_dict() for name in left) or (not model.config.emoe and hidden[0] != hidden[1]):
+        raise Mistake("begin_with: that model has other sizes; set model.encoder and model.decoder as it has them")
 
 
 def _with_encoder(recipe: Recipe) -> VisionConfig | None:

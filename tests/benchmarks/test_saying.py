@@ -40,4 +40,5 @@ def _said(net: SpeechModel, examples: list[Example]) -> dict[str, tuple[int, ...
     batch = collate(examples, TOKENS)
     with torch.no_grad():
         found = net.encode(batch.feature_BTM, batch.length_B, batch.conditions(net.config))
-    return decoder_ids(net, TOKENS, batch, found, PROMPT, most=12)
+    said: dict[str, tuple[int, ...]] = decoder_ids(net, TOKENS, batch, found, PROMPT, most=12)
+    return said
