@@ -58,10 +58,11 @@ def _export(root: str, out: str, split: str, names: tuple[str, str], add: Add, l
 
 
 def _labelled(root: str, split: str) -> Iterator[Iterator[tuple[Member, bytes]]]:
-    """Shard by shard, the samples with a text; shards without any are stepped over, as loaders fail on empty ones."""
+    """Shard by shard, the samples in which somebody speaks, with a text; shards without any are stepped over, as loaders fail on
+    empty ones."""
     for shard in read_index(root):
         if shard.split == split:
-            rows = ((row, sound) for row, sound, _ in raw_samples(root, shard) if row.text is not None)
+            rows = ((row, sound) for row, sound, _ in raw_samples(root, shard) if row.text is not None and row.tier != "event")
             for first in rows:
                 yield chain([first], rows)
 

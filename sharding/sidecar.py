@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from voxmill.manifests.commit import locate
 from voxmill.manifests.parquet import table_bytes
-from voxmill.manifests.records import SAMPLE_RATE
+from voxmill.manifests.records import SAMPLE_RATE, Labels
 from voxmill.manifests.schema import (
     MIGRATIONS,
     SCHEMA_VERSION,
@@ -73,6 +73,8 @@ class Member:
     """Video frames; null where nobody looked, or where there is no video."""
     pictures: tuple[Place, ...] = ()
     """Where they lie, in order."""
+    labels: Labels | None = None
+    """What is labelled beside the words, as in the JSON; null where no labeller was asked."""
 
 
 MIGRATIONS["Member", 1] = with_defaults(Member)

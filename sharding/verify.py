@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 import soundfile
 
 from voxmill.manifests.commit import locate
-from voxmill.manifests.records import SAMPLE_RATE
-from voxmill.manifests.schema import SchemaError
+from voxmill.manifests.records import SAMPLE_RATE, Labels
+from voxmill.manifests.schema import SCHEMA_VERSION, SchemaError, from_plain
 from voxmill.sharding.layout import bucket_of_key, slug
 from voxmill.sharding.sample import picture_name
 from voxmill.sharding.sidecar import (
@@ -193,7 +193,12 @@ def _member_fault(info: tarfile.TarInfo, blob: bytes, row: Member, place: Place)
     facts = (words["key"], words["num_samples"], words["text"], words["split"], words["licence"]["name"], seen)
     placed = None if row.num_pictures is None else [one.sha256 for one in row.pictures]
     wanted = (row.key, row.num_samples, row.text, row.split, row.licence, placed)
-    return None if facts == wanted else f"says {facts}, the sidecar {wanted}"
+    if facts != wanted:
+        return f"says {facts}, the sidecar {wanted}"
+    if words["schema_version"] < SCHEMA_VERSION:  # sidecars had no labels then
+        return None
+    labels = from_plain(words["labels"], Labels) if words["labels"] else None
+    return None if labels == row.labels else "is labelled otherwise than the sidecar says"
 
 
 def _check_fact(row: Member, shard: str, fact: Expected | None) -> Iterator[Problem]:

@@ -197,6 +197,7 @@ def _add(tar: TarSink, sample: Sample, audio: flac.Audio, seen: Sequence[bytes])
         licence=sample.recording.licence.name,
         tier=sample.selection.tier,
         weight=sample.selection.weight,
+        labels=sample.labels,
         text=sample.text,
         language=sample.consensus.language or sample.recording.language,
         agreement=sample.consensus.agreement,

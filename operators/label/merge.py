@@ -7,9 +7,10 @@ otherwise are listed in `against`. What the others said stays in their opinions,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
-from voxmill.manifests.records import Annotation, Labels, LabelTask, Opinion
+from voxmill.manifests.records import NO_SPEECH, Annotation, Labels, LabelTask, Mark, Opinion, Segment
 from voxmill.manifests.settings import Settings
 from voxmill.operators.label.languages import DIALECTS, compatible
 from voxmill.operators.label.settings import SENSITIVE, LabellerSettings
@@ -52,7 +53,13 @@ class Merge:
         opinions: dict[str, list[Opinion]] = {}
         for opinion in work.opinions:
             opinions.setdefault(opinion.segment_id, []).append(opinion)
-        return [merge(segment.id, opinions.get(segment.id, ()), self._labellers, self._config) for segment in work.segments]
+        return [self._labels(segment, opinions.get(segment.id, ())) for segment in work.segments]
+
+    def _labels(self, segment: Segment, opinions: Sequence[Opinion]) -> Labels:
+        labels = merge(segment.id, opinions, self._labellers, self._config)
+        if segment.kind == "event" and labels.language is None:  # the detector of speech has said so
+            return replace(labels, language=Annotation((Mark(NO_SPEECH),), "segment"))
+        return labels
 
 
 def merge(segment_id: str, opinions: Sequence[Opinion], labellers: Sequence[str], config: MergeConfig) -> Labels:
