@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 import fsspec
@@ -28,15 +28,34 @@ def records_bytes(rows: Iterable[Any], record: type) -> bytes:
 
 def read_table(uri: str, record: type) -> pa.Table:
     """The table at a path or fsspec URL, migrated to this schema version. Raises SchemaError, FileNotFoundError."""
-    with fsspec.open(uri, "rb") as source:
-        blob = source.read()
+    blob = _read(uri)
     try:
         table = pq.read_table(io.BytesIO(blob))
     except (pa.ArrowInvalid, OSError) as error:
-        raise SchemaError(f"{uri} is no readable Parquet file ({error}): delete it and run again to rebuild it") from error
+        raise _unreadable(uri, error) from error
     return migrate(table, record, uri)
 
 
 def read_records(uri: str, record: type[Record]) -> list[Record]:
     """The records at a path or fsspec URL. Raises SchemaError where the file holds something else."""
     return from_table(read_table(uri, record), record, uri)
+
+
+def read_batches(uri: str, record: type[Record], rows: int = 10_000) -> Iterator[list[Record]]:
+    """`read_records`, so many at a time: for files that grow with the run."""
+    blob = _read(uri)
+    try:
+        for batch in pq.ParquetFile(io.BytesIO(blob)).iter_batches(rows):
+            yield from_table(migrate(pa.Table.from_batches([batch]), record, uri), record, uri)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _unreadable(uri, error) from error
+
+
+def _read(uri: str) -> bytes:
+    with fsspec.open(uri, "rb") as source:
+        blob: bytes = source.read()
+    return blob
+
+
+def _unreadable(uri: str, error: Exception) -> SchemaError:
+    return SchemaError(f"{uri} is no readable Parquet file ({error}): delete it and run again to rebuild it")

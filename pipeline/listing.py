@@ -11,13 +11,13 @@ ledger/generations/<g>.units.parquet     its units; committed last: the generati
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from voxmill.manifests.commit import commit_bytes, remove
 from voxmill.manifests.ids import digest
-from voxmill.manifests.parquet import read_records, records_bytes
+from voxmill.manifests.parquet import Record, read_batches, read_records, records_bytes
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item, Recording, Unit
 from voxmill.manifests.tombstones import refused
@@ -98,17 +98,23 @@ class Listing:
 
     def units(self) -> list[Unit]:
         """Every unit of the run, in order."""
-        ready = [g for g in range(self.num_generations()) if self.has_units(g)]
-        return [u for g in ready for u in read_records(self._generation(g, "units.parquet"), Unit)]
+        return [unit for batch in self.batches(Unit) for unit in batch]
 
     def recordings(self) -> list[Recording]:
         """Every recording of the run with its verdict, in listing order."""
-        ready = [g for g in range(self.num_generations()) if self.has_units(g)]
-        return [r for g in ready for r in self._recordings(g)]
+        return [recording for batch in self.batches(Recording) for recording in batch]
 
     def items(self) -> list[Item]:
+        return [item for batch in self.batches(Item) for item in batch]
+
+    def batches(self, record: type[Record]) -> Iterator[list[Record]]:
+        """All items, recordings or units of the run, in order, some at a time: a run may hold millions."""
         ledger = Ledger(self.run)
-        return [i for g in range(self.num_generations()) for group in self.groups(g) for i in ledger.read(ITEMS, group)]
+        for g in range(self.num_generations()):
+            if record is Item:
+                yield from (ledger.read(ITEMS, group) for group in self.groups(g))
+            elif self.has_units(g):
+                yield from read_batches(self._generation(g, f"{record.__name__.lower()}s.parquet"), record)
 
     def _unsettled(self) -> set[str]:
         """Addresses of generations that have no units yet: their fetch is still to come."""

@@ -5,13 +5,16 @@ The ledger stays the truth; tables are rebuilt from it in unit order, in files o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
 from voxmill.manifests.catalog import catalog_sql
 from voxmill.manifests.commit import commit_bytes, remove
+from voxmill.manifests.likeness import Duplicate
 from voxmill.manifests.parquet import table_bytes
 from voxmill.manifests.records import (
     Consensus,
@@ -43,6 +46,7 @@ TABLES: dict[type, str] = {
     Labels: "labels",
     Pictures: "pictures",
     Selection: "selections",
+    Duplicate: "duplicates",
 }
 FILE_BYTES = 128 * 2**20
 """Size (of Arrow data in memory) at which a table goes on in its next file: a few large files, never a file per unit."""
@@ -69,21 +73,28 @@ def write_tables(
     """Writes every table of the run and its catalog; returns the files of each table, relative to the run."""
     listing, ledger = Listing(run), Ledger(run)
     units = [unit.id for unit in listing.units()]
-    files = {
-        "items": _write(run, "items", [to_table(listing.items(), Item)]),
-        "recordings": _write(run, "recordings", [to_table((amend(r, amendments) for r in listing.recordings()), Recording)]),
-        "units": _write(run, "units", [to_table(listing.units(), Unit)]),
-    }
+    files = {name: _write(run, name, _listed(listing, record, amendments)) for name, record in _LISTED.items()}
     by_table: dict[str, list[Stage]] = {}
     for stage in stages:
-        if stage.writes in (Segment, Hypothesis, Consensus, Opinion, Labels, Pictures, Selection):
+        if stage.writes in (Segment, Hypothesis, Consensus, Opinion, Labels, Pictures, Selection, Duplicate):
             by_table.setdefault(TABLES[stage.writes], []).append(stage)
     for name, group in by_table.items():
         files[name] = _write(run, name, _fragments(ledger, group, units))
     files["samples"] = _write(run, "samples", samples)
-    files["costs"] = _write(run, "costs", [_costs(run, stages, units)])
+    files["costs"] = _write(run, "costs", _costs(run, stages, units))
     commit_bytes(run.uri("catalog.sql"), catalog_sql(files).encode(), replace=True)
+    _remove_stale(run, files)
     return files
+
+
+_LISTED: dict[str, type] = {"items": Item, "recordings": Recording, "units": Unit}
+
+
+def _listed(listing: Listing, record: type, amendments: Amendments) -> Iterator[pa.Table]:
+    yield to_table((), record)  # a table of no rows is a file all the same
+    batches: Iterator[list[Any]] = listing.batches(record)
+    for batch in batches:
+        yield to_table([amend(row, amendments) for row in batch] if record is Recording else batch, record)
 
 
 def _fragments(ledger: Ledger, stages: Sequence[Stage], units: Sequence[str]) -> Iterator[pa.Table]:
@@ -96,7 +107,7 @@ def _fragments(ledger: Ledger, stages: Sequence[Stage], units: Sequence[str]) ->
 
 
 def _write(run: Run, name: str, tables: Iterable[pa.Table]) -> list[str]:
-    """One table as numbered files; files of an earlier, longer version are removed."""
+    """One table as numbered files."""
     written: list[str] = []
     pending: list[pa.Table] = []
     size = 0
@@ -115,18 +126,26 @@ def _write(run: Run, name: str, tables: Iterable[pa.Table]) -> list[str]:
             size = 0
     if pending:
         flush()
-    for stale in names_in(run.uri("manifests")):
-        if stale.startswith(f"{name}-") and f"manifests/{stale}" not in written:
-            remove(run.uri("manifests", stale))
     return written
 
 
-def _costs(run: Run, stages: Sequence[Stage], units: Sequence[str]) -> pa.Table:
+def _remove_stale(run: Run, files: Mapping[str, Sequence[str]]) -> None:
+    """Files that an earlier, longer version of a table had. The catalog must have been committed: it may not name them still."""
+    wanted = {path for paths in files.values() for path in paths}
+    for name in sorted(names_in(run.uri("manifests"))):
+        if _NUMBERED.fullmatch(name) and f"manifests/{name}" not in wanted:
+            remove(run.uri("manifests", name))
+
+
+_NUMBERED = re.compile(rf"({'|'.join([*TABLES.values(), 'samples', 'costs'])})-\d{{5,}}\.parquet")
+
+
+def _costs(run: Run, stages: Sequence[Stage], units: Sequence[str]) -> Iterator[pa.Table]:
+    """One table per stage."""
     ledger, listing = Ledger(run), Listing(run)
     groups = [g for n in range(listing.num_generations()) for g in listing.groups(n)]
-    rows = []
     for stage in stages:
-        for unit in groups if stage.kind in ("crawl", "decode") else units:
-            if cost := ledger.cost(stage, unit):
-                rows.append(Cost(unit, stage.kind, stage.name.partition(":")[2] or None, **cost))
-    return to_table(rows, Cost)
+        engine = stage.name.partition(":")[2] or None
+        keys = groups if stage.kind in ("crawl", "decode") else units
+        costs = ((key, ledger.cost(stage, key)) for key in keys)
+        yield to_table((Cost(key, stage.kind, engine, **cost) for key, cost in costs if cost), Cost)
