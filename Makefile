@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE =
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help install demo test lint types unit wheel readme oracles clean pins
+.PHONY: help install demo test lint types unit wheel readme oracles voices clean pins
 .DEFAULT_GOAL := help
 
 help:
@@ -56,7 +56,11 @@ wheel: install
 bench-%: install oracles
 	$(BIN)/python tests/benchmarks/bench_$(subst -,_,$*).py $(if $(filter-out 0,$(FULL)),--full)
 
-experiment-%: install
+# What experiments learn is said by eSpeak NG; a corpus in the cache needs none.
+voices:
+	@command -v espeak-ng >/dev/null || { test "$$(id -u)" = 0 && (apt-get update -qq && apt-get install -y -qq espeak-ng) >/dev/null 2>&1; } || echo "espeak-ng is not installed: apt-get install espeak-ng"
+
+experiment-%: install voices
 	$(BIN)/python tests/benchmarks/experiment_$(subst -,_,$*).py $(if $(filter-out 0,$(FULL)),--full)
 
 check-%: install oracles
