@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 from pydantic import BaseModel
@@ -10,7 +11,7 @@ from voxmill.manifests import reasons
 from voxmill.manifests.reasons import REASONS, reject
 from voxmill.pipeline.config import RunConfig
 
-STAGES = {"list", "crawl", "decode", "segment", "transcribe", "reconcile", "label", "select"}
+STAGES = {"list", "crawl", "decode", "frames", "segment", "transcribe", "reconcile", "label", "select"}
 
 
 def test_every_line_of_the_table_is_one_reason() -> None:
@@ -48,5 +49,6 @@ def test_details_are_cut() -> None:
 def _keys(model: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
         yield prefix + name
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _keys(field.annotation, f"{prefix}{name}.")
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from _keys(kind, f"{prefix}{name}.")
