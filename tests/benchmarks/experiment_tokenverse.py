@@ -43,7 +43,7 @@ from voxmill.models.tokens import Tokens, class_token
 AUXILIARY: tuple[Task, ...] = ("language", "speaker_change", "named_entities")
 TASKS: tuple[Task, ...] = ("asr", *AUXILIARY)
 LANGUAGES = ("en", "es")
-FULL = replace(sizes.FULL, train=1600, test=200, steps=2000, layers=3, hidden=256)
+FULL = replace(sizes.FULL, train=2000, test=200, steps=2000, layers=3, hidden=256)
 SMOKE = replace(sizes.SMOKE, test=8)
 FULLY = 8
 """One utterance in so many is labelled for everything."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from itertools import product
 
+import numpy as np
 import pytest
 
 from benchmarks import experiment_smoe as smoe
 from benchmarks.experiments.translation import ADJECTIVES, NOUNS, pairs, thing
 from voxmill.models.guided import BANDWIDTHS
+from voxmill.operators.decode.bandwidth import BandwidthConfig, Spectrum, bandwidth, cutoff_hz
 
 SPOKEN = smoe.utterances(smoe.FULL)
 TRAIN, TEST = ([one for one in SPOKEN if one.split == split] for split in ("train", "test"))
@@ -30,6 +33,17 @@ def test_voices_of_the_test_are_not_in_training() -> None:
 def test_true_guides_say_the_band_and_leave_the_task_to_the_prompt() -> None:
     for spoken, lesson in zip(TRAIN, smoe.lessons(TRAIN, BOTH), strict=True):
         assert (lesson.bandwidth == "narrow", lesson.task_guide) == (spoken.room.narrow, None)
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
+def test_the_guide_is_what_would_be_measured_of_a_recording() -> None:
+    """Ten utterances make one: bandwidth is measured of whole recordings."""
+    for narrow in (True, False):
+        spectrum = Spectrum()
+        for one in [one for one in TEST if one.room.narrow == narrow][:10]:
+            spectrum.add(one.wave().astype(np.float32) / np.float32(32768))
+        found = bandwidth(cutoff_hz(spectrum.histogram, BandwidthConfig()), BandwidthConfig())
+        assert found == ("narrow" if narrow else "wide")
 
 
 def test_shuffled_guides_know_neither_band_nor_task_and_change_nothing_else() -> None:
