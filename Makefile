@@ -56,12 +56,12 @@ wheel: install
 bench-%: install oracles
 	$(BIN)/python tests/benchmarks/bench_$(subst -,_,$*).py $(if $(filter-out 0,$(FULL)),--full)
 
-# What experiments learn is said by eSpeak NG; a corpus in the cache needs none.
+# What experiments learn is said by eSpeak NG; a corpus in the cache needs none. LIMIT=540 stops after so many seconds, to go on later.
 voices:
 	@command -v espeak-ng >/dev/null || { test "$$(id -u)" = 0 && (apt-get update -qq && apt-get install -y -qq espeak-ng) >/dev/null 2>&1; } || echo "espeak-ng is not installed: apt-get install espeak-ng"
 
 experiment-%: install voices
-	$(BIN)/python tests/benchmarks/experiment_$(subst -,_,$*).py $(if $(filter-out 0,$(FULL)),--full)
+	$(BIN)/python tests/benchmarks/experiment_$(subst -,_,$*).py $(if $(filter-out 0,$(FULL)),--full) $(if $(LIMIT),--limit-seconds $(LIMIT))
 
 check-%: install oracles
 	$(BIN)/python tests/benchmarks/check_$(subst -,_,$*).py $(if $(filter-out 0,$(FULL)),--full)
