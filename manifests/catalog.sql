@@ -11,6 +11,7 @@
 --   FROM conservation;               in = kept + rejected, everywhere: empty on a sound run
 --   FROM label_coverage;             what each labeller said how often, and how sure it was
 --   FROM label_conflicts;            where two labellers of one segment say different things
+--   FROM factors;                    what may decide whether a segment is kept: see `voxmill retention`
 --   FROM timeline; FROM outcomes;    the rows behind all this: one per span of audio; one per thing and stage
 
 -- One row per segment, and the segments of a recording tile it: every sample of audio once, with its fate.
@@ -150,6 +151,24 @@ UNION ALL SELECT 'tier' AS dimension, * FROM retention_by('tier')
 UNION ALL SELECT 'reason' AS dimension, * FROM retention_by('reason')
 UNION ALL SELECT 'bandwidth' AS dimension, * FROM retention_by('bandwidth');
 
+-- What may decide whether a segment of speech is kept: one row each, every factor as classes; NULL where it is not known.
+CREATE OR REPLACE VIEW factors AS
+SELECT t.segment_id, t.recording_id, t.seconds, t.kept, t.reason, t.language, t.domain, t.bandwidth,
+    CASE WHEN t.seconds < 5 THEN 'under 5 s' WHEN t.seconds < 15 THEN '5 to 15 s' ELSE '15 s and more' END AS duration,
+    CASE WHEN t.chars_per_second < 8 THEN 'slow' WHEN t.chars_per_second < 18 THEN 'middling' ELSE 'fast' END AS pace,
+    CASE WHEN q.score < 2.5 THEN 'MOS under 2.5' WHEN q.score < 3.2 THEN 'MOS 2.5 to 3.2'
+        WHEN q.score >= 3.2 THEN 'MOS 3.2 and more' END AS quality,
+    CASE WHEN w.num_speakers = 1 THEN 'one' WHEN w.num_speakers > 1 THEN 'several' END AS speakers
+FROM timeline AS t
+LEFT JOIN (
+    SELECT segment_id, list_filter(quality.marks, lambda m: m.value = 'overall')[1].score AS score FROM labels
+) AS q USING (segment_id)
+LEFT JOIN (
+    SELECT segment_id, len(list_distinct(list_transform(speaker_turns.marks, lambda m: m.value))) AS num_speakers
+    FROM labels WHERE speaker_turns IS NOT NULL
+) AS w USING (segment_id)
+WHERE t.speech AND t.kind = 'speech';
+
 -- One row per segment, labeller and task that it was asked for. `said` is NULL where it was not sure, empty where there is none.
 CREATE OR REPLACE VIEW opinion AS
 SELECT o.segment_id, o.unit, o.labeller, f.task, f.annotation IS NOT NULL AS labelled,
@@ -243,7 +262,7 @@ WITH asked AS (
     WHERE e.agreed AND e.kind = 'speech'
 ), ruled AS (
     SELECT f.*, list_filter([
-            CASE WHEN f.reason_now = 'select.failed' THEN 'select.failed' END,
+            CASE WHEN f.reason_now IN ('select.failed', 'select.contaminated', 'select.duplicate') THEN f.reason_now END,
             CASE WHEN NOT CASE f.licence WHEN 'unknown' THEN k.allow_unknown_licence
                 WHEN 'proprietary' THEN list_contains(k.licences, 'proprietary')
                 ELSE len(list_filter(k.licences, lambda pattern: f.licence GLOB pattern)) > 0 END THEN 'select.licence' END,

@@ -170,6 +170,26 @@ def revoke(
 
 
 @app.command()
+def retention(
+    run: RunArgument,
+    by: Annotated[list[str] | None, typer.Option(help="Only these factors (`language`, `domain`, `bandwidth`, …).")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the bars into this file (.png, .svg, .pdf).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """How much speech is kept by what it is, and what each property changes while the others stay, with intervals.
+
+    Examples:
+
+        voxmill retention runs/one --plot retention.png
+
+        voxmill retention runs/one --by language --by domain
+    """
+    from voxmill.pipeline.commands import retention_command
+
+    retention_command(run, by, plot, as_json=as_json)
+
+
+@app.command()
 def revote(
     run: RunArgument,
     change: Annotated[list[str], typer.Option("--set", help="KEY=VALUE under `reconcile` or `select`; may be repeated.")],

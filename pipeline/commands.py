@@ -210,6 +210,31 @@ def doctor_command(config: str | None) -> None:
     sys.exit(0 if examine(load_config(config) if config else None, out) else 1)
 
 
+def retention_command(root: str, by: Sequence[str] | None, path: Path | None, *, as_json: bool) -> None:
+    from voxmill.pipeline.retention import FACTORS, plot, retention
+
+    for factor in by or ():
+        if factor not in FACTORS:
+            raise ConfigError(f"--by: no factor `{factor}`; there are {', '.join(FACTORS)}")
+    found = retention(root, by or FACTORS)
+    if path:
+        plot(found, str(path))
+    if as_json:
+        print(json.dumps(asdict(found)))
+        return
+    table = Table("factor", "class", "segments", "hours", "kept", "95 %", box=None)
+    for one in found.shares:
+        cells = str(one.segments), f"{one.hours:.2f}", f"{one.kept:.1%}", f"{one.low:.1%} to {one.high:.1%}"
+        table.add_row(one.factor, one.value, *cells)
+    out.print(table)
+    table = Table("factor", "class", "against", "points", "95 %", box=None)
+    for effect in found.effects:
+        interval = f"{100 * effect.low:+.1f} to {100 * effect.high:+.1f}"
+        table.add_row(effect.factor, effect.value, effect.against, f"{100 * effect.change:+.1f}", interval)
+    out.print(table)
+    out.print(f"{found.recordings} recordings; effects: {found.model}", highlight=False, soft_wrap=True)
+
+
 def revote_command(root: str, changes: Sequence[str], *, dry_run: bool, quiet: bool, as_json: bool) -> None:
     from voxmill.pipeline.revote import changed, revote
 

@@ -1,0 +1,173 @@
+"""`voxmill retention`: how much of the speech is kept, by what it is, and what each property does by itself.
+
+How retention varies by language and domain is open question 3 of TouchASP. Plain shares mislead where properties go together (the
+noisy recordings may all be of one language); a logistic model over all of them says what one changes while the others stay.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxmill.manifests.catalog import open_catalog, query
+from voxmill.pipeline.run import RunError
+
+Strings = NDArray[np.str_]
+Floats = NDArray[np.float64]
+
+FACTORS = ("language", "domain", "bandwidth", "quality", "duration", "pace", "speakers")
+FEWEST = 20
+"""Segments of a class from which it is told apart; smaller ones are put together as `other`."""
+ROUNDS = 500
+"""Resamples of recordings behind an interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What is kept of one class of one factor. Intervals are 95 %, over recordings."""
+
+    factor: str
+    value: str
+    segments: int
+    hours: float
+    kept: float
+    """Of the hours."""
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """How many points more (or less) of the segments are kept than of the factor's largest class, all else as it is."""
+
+    factor: str
+    value: str
+    against: str
+    change: float
+    low: float
+    high: float
+
+
+@dataclass
+class Retention:
+    shares: list[Share] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+    model: str = ""
+    """What the effects come from, or why there are none."""
+    recordings: int = 0
+
+
+def retention(root: str, by: Sequence[str] = FACTORS) -> Retention:
+    """Shares and effects of a run. Raises RunError where nothing was heard in it, ImportError where statsmodels is missing."""
+    rows = query(open_catalog(root), "FROM factors").to_pydict()
+    recordings, seconds = np.array(rows["recording_id"], str), np.array(rows["seconds"], float)
+    kept = np.array([bool(one) for one in rows["kept"]])
+    if not len(kept):
+        raise RunError(f"{root} holds no segment of speech: nothing to be kept or lost")
+    columns = {factor: classes(rows[factor]) for factor in by if any(one is not None for one in rows[factor])}
+    found = Retention(recordings=len(np.unique(recordings)))
+    for factor, values in columns.items():
+        found.shares += shares(factor, values, recordings, seconds, kept)
+    telling = {factor: values for factor, values in columns.items() if len(np.unique(values)) > 1}
+    found.effects, found.model = effects(telling, recordings, kept)
+    return found
+
+
+def classes(values: Sequence[str | None]) -> Strings:
+    """The class of each segment; rare classes as `other`, unknown ones as `unknown`."""
+    named = ["unknown" if value is None else value for value in values]
+    counts = Counter(named)
+    rare = {value for value, count in counts.items() if count < FEWEST}
+    return np.array(["other" if value in rare and len(rare) > 1 else value for value in named])
+
+
+def shares(factor: str, values: Strings, recordings: Strings, seconds: Floats, kept: NDArray[np.bool_]) -> list[Share]:
+    """What is kept of each class, the largest first."""
+    found = []
+    for value in np.unique(values):
+        mine = values == value
+        whole, part = seconds[mine], seconds[mine] * kept[mine]
+        low, high = _resampled(recordings[mine], whole, part)
+        hours, share = float(whole.sum()) / 3600, float(part.sum() / whole.sum())
+        found.append(Share(factor, str(value), int(mine.sum()), hours, share, low, high))
+    return sorted(found, key=lambda one: (-one.hours, one.value))
+
+
+def _resampled(groups: Strings, whole: Floats, part: Floats) -> tuple[float, float]:
+    """The middle 95 % of Σ part / Σ whole when recordings are drawn again."""
+    codes = np.unique(groups, return_inverse=True)[1]
+    sums = np.stack([np.bincount(codes, weights=whole), np.bincount(codes, weights=part)])
+    rng = np.random.default_rng(0)
+    drawn = sums[:, rng.integers(0, sums.shape[1], (ROUNDS, sums.shape[1]))].sum(axis=2)
+    low, high = np.percentile(drawn[1] / drawn[0], [2.5, 97.5])
+    return float(low), float(high)
+
+
+def effects(columns: Mapping[str, Strings], recordings: Strings, kept: NDArray[np.bool_]) -> tuple[list[Effect], str]:
+    """Average marginal effects of a logistic regression on dummies, with errors clustered by recording.
+
+    Where a class is kept wholly or lost wholly the likelihood has no maximum; a linear probability model then says the same.
+    """
+    import statsmodels.api as sm
+    from statsmodels.tools.sm_exceptions import PerfectSeparationError, PerfectSeparationWarning
+
+    if not columns or len(np.unique(kept)) < 2 or len(np.unique(recordings)) < 3:
+        return [], "no model: it needs two classes of something, kept and lost segments, and three recordings"
+    bases = {factor: Counter(values.tolist()).most_common(1)[0][0] for factor, values in columns.items()}
+    names = [(factor, value) for factor, values in columns.items() for value in np.unique(values) if value != bases[factor]]
+    design = np.column_stack([np.ones(len(kept)), *((columns[factor] == value).astype(float) for factor, value in names)])
+    clusters = {"groups": np.unique(recordings, return_inverse=True)[1]}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", PerfectSeparationWarning)
+            fitted = sm.Logit(kept.astype(float), design).fit(disp=0, cov_type="cluster", cov_kwds=clusters)
+            margins = fitted.get_margeff(dummy=True)
+        change, spread, model = margins.margeff, margins.margeff_se, "logistic regression, average marginal effects"
+        if not (fitted.mle_retvals["converged"] and np.isfinite(spread).all()):
+            raise PerfectSeparationError
+    except (PerfectSeparationError, PerfectSeparationWarning, np.linalg.LinAlgError):
+        linear = sm.OLS(kept.astype(float), design).fit(cov_type="cluster", cov_kwds=clusters)
+        change, spread = linear.params[1:], linear.bse[1:]
+        model = "linear probability model (a class is kept or lost wholly, so a logistic one has no answer)"
+    found = [
+        Effect(factor, str(value), bases[factor], float(c), float(c - 1.96 * s), float(c + 1.96 * s))
+        for (factor, value), c, s in zip(names, change, spread, strict=True)
+    ]
+    return found, f"{model}; 95 % intervals clustered by recording"
+
+
+def plot(found: Retention, path: str) -> None:
+    """Shares and effects as horizontal bars, into a PNG, SVG or PDF by the name's ending."""
+    from matplotlib.figure import Figure
+
+    rows = len(found.shares) + len(found.effects)
+    figure = Figure(figsize=(9, 1.5 + 0.28 * rows), layout="constrained")
+    upper, lower = figure.subplots(2, 1, height_ratios=[len(found.shares) or 1, len(found.effects) or 1])
+    _bars(
+        upper,
+        [(f"{s.factor}: {s.value}", s.kept, s.low, s.high) for s in found.shares],
+        "share of the hours of speech that is kept",
+    )
+    _bars(
+        lower,
+        [(f"{e.factor}: {e.value} against {e.against}", e.change, e.low, e.high) for e in found.effects],
+        "change in the share kept, all else as it is",
+    )
+    figure.savefig(path)
+
+
+def _bars(axes: Any, rows: Sequence[tuple[str, float, float, float]], title: str) -> None:
+    places = np.arange(len(rows))[::-1]
+    middle = np.array([row[1] for row in rows])
+    reach = np.array([[row[1] - row[2], row[3] - row[1]] for row in rows]).T.clip(0) if rows else None
+    axes.barh(places, middle, xerr=reach, color="#4878a8", ecolor="#333333", capsize=2)
+    axes.set_yticks(places, [row[0] for row in rows])
+    axes.axvline(0, color="#333333", linewidth=0.8)
+    axes.set_title(title, loc="left", fontsize=10)
