@@ -30,6 +30,7 @@ from benchmarks.experiments.corpus import Corpus
 from benchmarks.experiments.hearing import encoded, error_rates, transcripts
 from benchmarks.experiments.lessons import Lesson, Pictures, lesson
 from benchmarks.experiments.room import Form, Outcome, conduct
+from benchmarks.experiments.sight import apart
 from benchmarks.experiments.sizes import Size
 from benchmarks.experiments.trainings import Figures, Job, Trainings
 from benchmarks.experiments.verdict import cell, interval, judged, reductions
@@ -87,9 +88,17 @@ def run(form: Form) -> Outcome | None:
     images = f"images told right by their encoder: {100 * digits.image_accuracy():.0f} %"
     heading("eva", form.full, f"{corpus}, {form.seeds} seeds; {images}", ("torch", "scikit-learn", "jiwer"))
     seeds = [_one_seed(Plan(size, seed), corpus, seen, form) for seed in range(form.seeds)]
-    rates = {arm: {test: [one[arm][test] for one in seeds] for test in seeds[0][arm]} for arm in seeds[0] if arm != "same"}
+    rates = {
+        arm: {test: [one[arm][test] for one in seeds] for test in seeds[0][arm]}
+        for arm in seeds[0]
+        if arm not in ("same", "apart")
+    }
     _print(rates)
-    figures = {"wer": rates, "seeds": form.seeds, "corpus": corpus.hash}
+    layers = [cell(of, 2) for of in zip(*(one["apart"] for one in seeds), strict=True)]
+    print(
+        f"how far apart frames and sound are in their choice of experts (0 alike, 1 no expert in common), by layer: {', '.join(layers)}\n"
+    )
+    figures = {"wer": rates, "seeds": form.seeds, "corpus": corpus.hash, "apart": [one["apart"] for one in seeds]}
     same = [one["same"] for one in seeds]
     # the task is small enough to be judged in either form
     return figures, judged(targets(rates, same), rates["dense"]["test clean"], full=True)
@@ -116,7 +125,7 @@ def lessons_of(corpus: Corpus, split: str, sight: Sight, seed: int) -> list[Less
 
 
 def _one_seed(plan: Plan, corpus: Corpus, seen: Pictures, form: Form) -> dict[str, Any]:
-    """Word error rates by arm and test."""
+    """Word error rates by arm and test; `apart` and `same` besides."""
     tokens = sizes.tokens(one.text for one in corpus.split("train"))
     trainings = Trainings("eva", corpus, tokens, form.clock, seen)
     lessons = {sight: lessons_of(corpus, "train", sight, plan.seed) for sight in ("none", "own", "other")}
@@ -125,7 +134,10 @@ def _one_seed(plan: Plan, corpus: Corpus, seen: Pictures, form: Form) -> dict[st
     def judge(bundle: Bundle) -> Figures:
         """Word error rates of every kind of speaker and level, with each kind of sight."""
         sights = ("none", "own", "other") if bundle.model.config.vision else ("none",)
-        return {"tests": {sight: by_test(corpus, transcripts(bundle, corpus, tests[sight], pictures=seen)) for sight in sights}}
+        found: Figures = {"apart": apart(bundle, corpus, tests["own"], seen) if bundle.model.config.vision else []}
+        return found | {
+            "tests": {sight: by_test(corpus, transcripts(bundle, corpus, tests[sight], pictures=seen)) for sight in sights}
+        }
 
     dense = plan.dense()
     heard = trainings.result(dense, lessons["none"], judge)
@@ -135,7 +147,8 @@ def _one_seed(plan: Plan, corpus: Corpus, seen: Pictures, form: Form) -> dict[st
         upcycle(fresh, trainings.trained(dense, lessons["none"]).model.cpu())
 
     frames, others = plan.seeing("frames", after, plan.later), plan.seeing("shuffled", after, plan.later)
-    watched = trainings.result(frames, lessons["own"], judge, upcycled)["tests"]
+    whole = trainings.result(frames, lessons["own"], judge, upcycled)
+    watched = whole["tests"]
     found = {
         "dense": heard["tests"]["none"],
         "audio": trainings.result(plan.audio(after), lessons["none"], judge, upcycled)["tests"]["none"],
@@ -143,6 +156,7 @@ def _one_seed(plan: Plan, corpus: Corpus, seen: Pictures, form: Form) -> dict[st
         "shuffled": trainings.result(others, lessons["other"], judge, upcycled)["tests"]["other"],
         "misled": watched["other"],
         "blind": watched["none"],
+        "apart": whole["apart"],
         "same": _same_bits(
             trainings.trained(dense, lessons["none"]), trainings.trained(frames, lessons["own"]), corpus, tests["none"]
         ),
