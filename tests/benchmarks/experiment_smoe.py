@@ -23,6 +23,7 @@ if __name__ == "__main__":
 
 from benchmarks.experiments import sizes
 from benchmarks.experiments.corpus import Corpus, Spoken, corpus
+from benchmarks.experiments.estimate import Part, show
 from benchmarks.experiments.hearing import ctc_ids, encoded
 from benchmarks.experiments.lessons import Lesson
 from benchmarks.experiments.room import Form, Outcome, conduct
@@ -165,11 +166,11 @@ def judge(speech: Corpus, test: Sequence[Lesson]) -> Judge:
 def run(form: Form) -> Outcome | None:
     size = FULL if form.full else SMOKE
     if form.dry:
-        audio = size.steps * size.batch_seconds
-        print(f"{form.seeds} seeds x (1 dense start + {len(ARMS)} arms), {size.steps} steps, {audio:.0f} s of sound, each")
+        parts = [Part("dense start", model(size, ARMS[0]), size.steps, form.seeds)]
+        show([*parts, *(Part(arm.name, model(size, arm), size.steps, form.seeds) for arm in ARMS)], size)
         return None
     speech = corpus("translation", utterances(size))
-    heading("experiment-smoe", form.full, str(speech), ("torch", "jiwer", "sentencepiece"))
+    heading("smoe", form.full, f"{speech}, {form.seeds} seeds", ("torch", "jiwer", "sentencepiece"))
     train, test = speech.split("train"), speech.split("test")
     tokens = sizes.tokens((text for one in train for text in (one.text, one.labels["spanish"])), num_subwords=440)
     trainings = Trainings("smoe", speech, tokens, form.clock)

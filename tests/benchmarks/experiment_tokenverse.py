@@ -24,6 +24,7 @@ import torch
 from benchmarks.experiments import sizes
 from benchmarks.experiments.corpus import Corpus, Spoken, corpus
 from benchmarks.experiments.dialogue import NAME, said
+from benchmarks.experiments.estimate import Part, show
 from benchmarks.experiments.hearing import ctc_ids, encoded
 from benchmarks.experiments.lessons import Lesson
 from benchmarks.experiments.marked import Said, figures, read
@@ -35,6 +36,7 @@ from benchmarks.report import Target, heading, table
 from voxmill.manifests.records import Annotation, Labels, Mark, Word
 from voxmill.models.checkpoint import Bundle
 from voxmill.models.loss import LossConfig
+from voxmill.models.model import ModelConfig
 from voxmill.models.seeds import seeded
 from voxmill.models.targets import INLINE_TOKENS, TargetsConfig, Task, Utterance, make_target
 from voxmill.models.task_vectors import TaskVectorsConfig
@@ -130,11 +132,15 @@ def lessons(train: Sequence[Spoken], arm: Arm) -> list[Lesson]:
     return found
 
 
+def model(size: sizes.Size, arm: Arm) -> ModelConfig:
+    return sizes.model(size, tasks=TaskVectorsConfig(tasks=TASKS) if arm.vectors else None)
+
+
 def job(size: sizes.Size, arm: Arm, seed: int) -> Job:
     targets = TargetsConfig(style="activated", tasks=TASKS, deactivate=arm.deactivate, translate=0)
     return Job(
         arm=arm.name.replace(", ", "-").replace(" ", "-"),
-        model=sizes.model(size, tasks=TaskVectorsConfig(tasks=TASKS) if arm.vectors else None),
+        model=model(size, arm),
         train=sizes.train(size, seed, loss=LossConfig(ctc=0.7)),
         data=sizes.data(size, seed, targets=targets),
     )  # fmt: skip
@@ -194,11 +200,10 @@ def judge(speech: Corpus, vectors: bool) -> Judge:
 def run(form: Form) -> Outcome | None:
     size = FULL if form.full else SMOKE
     if form.dry:
-        audio = size.steps * size.batch_seconds
-        print(f"{form.seeds} seeds x {len(ARMS)} arms, {size.steps} steps, {audio:.0f} s of sound, each")
+        show([Part(arm.name, model(size, arm), size.steps, form.seeds) for arm in ARMS], size)
         return None
     speech = corpus("dialogue", exchanges(size))
-    heading("experiment-tokenverse", form.full, str(speech), ("torch", "jiwer", "sentencepiece"))
+    heading("tokenverse", form.full, f"{speech}, {form.seeds} seeds", ("torch", "jiwer", "sentencepiece"))
     train = speech.split("train")
     tokens = sizes.tokens((one.text for one in train), num_subwords=420, language=LANGUAGES)
     trainings = Trainings("tokenverse", speech, tokens, form.clock)

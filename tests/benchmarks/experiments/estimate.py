@@ -16,7 +16,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.experiments.sizes import Size
 from benchmarks.report import table
-from voxmill.models.budget import Budget
 from voxmill.models.model import Conditions, ModelConfig, SpeechModel
 
 UTTERANCE = 230
@@ -58,15 +57,18 @@ class _Steps:
         torch.manual_seed(0)
         self.model = SpeechModel(config.model_copy(update={"vocabulary": 400})).to(device).train()
         self.optimizer = torch.optim.AdamW(self.model.parameters())
-        self.budget: Budget | None = config.emoe.full if config.emoe else None
         count = max(1, round(size.batch_seconds * 100 / UTTERANCE))
         self.feature_BTM = torch.randn(count, UTTERANCE, config.fbank.num_mels, device=device)
         self.length_B = torch.full((count,), UTTERANCE, device=device)
         self.token_BU = torch.ones(count, 20, dtype=torch.long, device=device)
+        turns_B = torch.arange(count, device=device) % 2
+        all_BK = torch.ones(count, len(config.tasks.tasks), dtype=torch.bool, device=device) if config.tasks else None
+        budget = config.emoe.full if config.emoe else None
+        self.conditions = Conditions(budget=budget, bandwidth_B=turns_B, translates_B=turns_B, active_BK=all_BK)
         self.device = device
 
     def step(self) -> None:
-        said = self.model(self.feature_BTM, self.length_B, self.token_BU, Conditions(budget=self.budget))
+        said = self.model(self.feature_BTM, self.length_B, self.token_BU, self.conditions)
         self.optimizer.zero_grad(set_to_none=True)
         (said.ctc_BTV.mean() + said.forward_BUV.mean()).backward()
         self.optimizer.step()
