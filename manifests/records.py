@@ -179,6 +179,8 @@ class Slot:
     words: tuple[str | None, ...]
     choice: str | None
     tie: bool
+    share: float | None = None
+    """Of the engines that voted, those that said `choice`; None where there was no vote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +330,8 @@ class Selection:
     weight: float
     """Loss weight suggested to a trainer: 1 for `high`, less for `weak`."""
     rejection: Rejection | None = None
+    expected_error: float | None = None
+    """Share of the label's words (characters) that are expected to be wrong; None where the run has no calibration."""
 
 
 @dataclass(frozen=True, slots=True)

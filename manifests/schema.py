@@ -183,7 +183,8 @@ def with_defaults(record: type) -> Callable[[pa.Table], pa.Table]:
     return fill
 
 
-MIGRATIONS.update({("Segment", 1): with_defaults(records.Segment), ("Labels", 1): with_defaults(records.Labels)})
+_GREW_IN_2 = (records.Segment, records.Labels, records.Consensus, records.Selection)
+MIGRATIONS.update({(record.__name__, 1): with_defaults(record) for record in _GREW_IN_2})
 
 __all__: Sequence[str] = (
     "SCHEMA_VERSION", "SchemaError", "check_schema", "check_version", "from_plain", "from_table",

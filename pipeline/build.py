@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from voxmill.manifests.ids import digest
+from voxmill.manifests.likeness import Duplicate, Fingerprint
 from voxmill.manifests.records import Consensus, Hypothesis, Labels, Opinion, Pictures, Recording, Segment, Selection
 from voxmill.manifests.settings import Settings
 from voxmill.operators.crawl.crawl import Crawl
@@ -19,6 +20,8 @@ from voxmill.operators.label.heard_language import HeardLanguageConfig
 from voxmill.operators.label.label import Label
 from voxmill.operators.label.merge import Merge, asked
 from voxmill.operators.label.settings import ModelSettings
+from voxmill.operators.likeness.evaluation import sets_digest
+from voxmill.operators.likeness.fingerprint import DuplicatesConfig, FingerprintConfig, TakeFingerprints
 from voxmill.operators.reconcile.normalise import NORMALISER
 from voxmill.operators.reconcile.reconcile import Reconcile
 from voxmill.operators.segment.segment import FindSpeech
@@ -28,12 +31,20 @@ from voxmill.operators.weights import identity
 from voxmill.operators.work import Operator
 from voxmill.pipeline import amend
 from voxmill.pipeline.config import RunConfig
-from voxmill.pipeline.listing import ITEMS, RECORDINGS, UNITS
+from voxmill.pipeline.listing import ITEMS, RECORDINGS, UNITS, _no_operator
 from voxmill.pipeline.run import Run
 from voxmill.pipeline.stage import Resources, Stage
 from voxmill.pipeline.stones import read_tombstones
 
-VERSIONS = {"segment": "1", "frames": "1", "transcribe": "1", "reconcile": f"1 {NORMALISER}", "label": "1", "select": "1"}
+VERSIONS = {
+    "segment": "1",
+    "frames": "1",
+    "fingerprint": "1",
+    "transcribe": "1",
+    "reconcile": f"2 {NORMALISER}",
+    "label": "1",
+    "select": "1",
+}
 """Raised by hand when a stage's operator would give other rows for the same input and config."""
 
 RECORDED_ONLY = {"name", "device", "threads", "batch_size", "gpus", "memory_gb"}
@@ -89,19 +100,20 @@ def build(config: RunConfig, run: Run, gate: HostGate) -> dict[str, Stage]:
         config.reconcile,
         LIGHT,
     )
+    known = [] if config.duplicates is None else _duplicates(config, config.duplicates, segment, reconcile)
     select = _stage(
         config,
         "select",
         partial(Select, config.select),
         Selection,
-        {"segment": segment, "reconcile": reconcile, **amended},
+        {"segment": segment, "reconcile": reconcile, **amended, **({"duplicates": known[-1]} if known else {})},
         ("recordings",),
         config.select,
         LIGHT,
     )
     frames = [] if config.frames is None else [_frames(config, config.frames, run, segment)]
     labels = _labels(config, segment, engines, reconcile)
-    stages = [ITEMS, crawl, decode, UNITS, recordings, segment, *frames, *engines, reconcile, *labels, select]
+    stages = [ITEMS, crawl, decode, UNITS, recordings, segment, *frames, *engines, reconcile, *labels, *known, select]
     return {stage.name: stage for stage in stages}
 
 
@@ -109,6 +121,19 @@ def _frames(config: RunConfig, settings: FramesConfig, run: Run, segment: Stage)
     """Of every segment, so that no threshold of a later stage has a video decoded again."""
     make = partial(TakePictures, settings, run.frames_dir)
     return _stage(config, "frames", make, Pictures, {"segment": segment}, ("units", "recordings"), settings, HEAVY)
+
+
+def _duplicates(config: RunConfig, settings: DuplicatesConfig, segment: Stage, reconcile: Stage) -> list[Stage]:
+    """Fingerprints where sound is compared, and the verdicts, which the driver writes: they are about the whole run."""
+    stages = []
+    if "acoustic" in settings.by:
+        only = FingerprintConfig(speeds=settings.speeds, min_seconds=settings.min_seconds)
+        make = partial(TakeFingerprints, only)
+        stages.append(_stage(config, "fingerprint", make, Fingerprint, {}, ("units", "recordings"), only, LIGHT))
+    reads = [segment, reconcile, *stages]
+    parts = ["duplicates 1", settings.model_dump_json(), sets_digest(settings.evaluation), *(s.fingerprint for s in reads)]
+    verdicts = Stage("duplicates", _no_operator, Duplicate, tuple(s.name for s in reads), digest(parts)[:16], LIGHT)
+    return [*stages, verdicts]
 
 
 def _labels(config: RunConfig, segment: Stage, engines: Sequence[Stage], reconcile: Stage) -> list[Stage]:

@@ -3,7 +3,7 @@
 * one engine: its text (`only:<engine>`);
 * two: every disagreement is a tie, so nothing can be voted on; the text of the engine preferred for the language (`prefer:<engine>`),
   or, if the config asks for it and both give confidences, a vote by confidence;
-* three or more: the ROVER vote (`rover:<method>`), without engines that agree with no other; a word is written as an engine wrote it
+* three or more: the ROVER vote (`rover:<method>`), without engines that agree with no other (`rover:<method> without <engine>`); a word is written as an engine wrote it
   that said it, first of all the one closest to the whole vote.
 
 Engines are aligned in the order of preference for the language, then by name. A slot is a tie where another outcome scored the same
@@ -107,10 +107,12 @@ def _vote(heard: Sequence[Heard], order: Sequence[int], voting: Voting) -> Choic
     ballots = vote(votable, voting.method, voting.alpha, voting.null_confidence, confidences)
     winners = tuple(ballot.choice for ballot in ballots if ballot.choice is not None)
     lead = max(voters, key=lambda k: (similarity(heard[k].units, winners), -voters.index(k)))
-    slots = tuple(Slot(_columns(slot, order), b.choice, b.tie) for slot, b in zip(network, ballots, strict=True))
+    slots = tuple(Slot(_columns(slot, order), b.choice, b.tie, b.share) for slot, b in zip(network, ballots, strict=True))
     shares = [b.share for b, slot in zip(ballots, votable, strict=True) if any(slot)]
     text = _spell(heard, [lead, *(k for k in voters if k != lead)], slots, ballots)
-    return Choice(text, winners, f"rover:{voting.method}", slots, lead, math.fsum(shares) / len(shares) if shares else None)
+    dropped = sorted(heard[k].hypothesis.engine for k in order if k not in voters)
+    rule = f"rover:{voting.method}" + (f" without {', '.join(dropped)}" if dropped else "")
+    return Choice(text, winners, rule, slots, lead, math.fsum(shares) / len(shares) if shares else None)
 
 
 def _voters(heard: Sequence[Heard], order: Sequence[int], outlier: float) -> list[int]:

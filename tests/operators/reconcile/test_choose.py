@@ -76,6 +76,7 @@ def test_a_word_that_most_did_not_hear_is_not_in_the_label() -> None:
     assert choice.text == "hello there"
     assert choice.slots[0].words == ("so", None, None)
     assert choice.slots[0].choice is None
+    assert [slot.share for slot in choice.slots] == pytest.approx([2 / 3, 1.0, 1.0])
 
 
 def test_an_outlier_has_no_vote_but_stays_on_record() -> None:
@@ -83,6 +84,7 @@ def test_an_outlier_has_no_vote_but_stays_on_record() -> None:
     choice = choose(three, [0, 1, 2], FREQUENCY)
     assert choice.text == "We meet at noon."
     assert choice.vote == pytest.approx((2 + 1 + 2 + 2) / 8)
+    assert choice.rule == "rover:meth1 without a"
     assert [slot.words[0] for slot in choice.slots if slot.words[0]] == ["thank", "you", "for", "watching"]
     assert sum(slot.tie for slot in choice.slots) == 1
     all_differ = [heard("a", "one"), heard("b", "two"), heard("c", "three")]
