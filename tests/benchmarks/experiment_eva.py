@@ -38,14 +38,15 @@ from benchmarks.report import Target, heading, table
 from speech.prompts import SpeechUnavailable
 from voxmill.models.assemble import upcycle
 from voxmill.models.checkpoint import Bundle
+from voxmill.models.loss import LossConfig
 from voxmill.models.model import ModelConfig, SpeechModel
 from voxmill.models.vision import VisionConfig
 
-REDUCED = Size(train=1000, test=60, steps=900, layers=3, dim=64, hidden=192, batch_seconds=16.0, peak=3e-3)
-FULL = Size(train=2000, test=150, steps=2500, layers=4, dim=96, hidden=384, batch_seconds=16.0, peak=2e-3)
+REDUCED = Size(train=1000, test=60, steps=800, layers=3, dim=64, hidden=192, batch_seconds=20.0, peak=3e-3)
+FULL = Size(train=2000, test=150, steps=2500, layers=4, dim=96, hidden=384, batch_seconds=24.0, peak=2e-3)
 RECORDED = 40
 """Rows by the recorded speaker."""
-LATER = 3
+LATER = 4
 """The trainings that start from the dense model take one step in this many of it."""
 NOISY = tuple(digits.name(level) for level in digits.LEVELS if level is not None)
 Sight = Literal["none", "own", "other"]
@@ -59,7 +60,7 @@ class Plan:
     seed: int
 
     def job(self, arm: str, model: ModelConfig, steps: int, peak: float, after: str = "", **more: Any) -> Job:
-        trained = sizes.train(replace(self.size, peak=peak), self.seed, steps, **more)
+        trained = sizes.train(replace(self.size, peak=peak), self.seed, steps, loss=LossConfig(ctc=0.8), **more)
         return Job(arm=arm, model=model, train=trained, data=sizes.data(self.size, self.seed), after=after)
 
     @property
