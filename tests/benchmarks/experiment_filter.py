@@ -41,9 +41,11 @@ from voxmill.operators.verdict import SelectConfig
 TEACHERS = 3
 SHARE = 2 / 3
 """Of the true speech that one teacher learns from: each another part."""
-TEACHER_STEPS = 0.4
+TEACHER_STEPS = 0.5
 """Of a student's."""
-LABELLED = 0.2
+FULL = replace(sizes.FULL, train=2600)
+SMOKE = replace(sizes.SMOKE, train=100, steps=10)
+LABELLED = 0.4
 """Of the training split: true speech, for the teachers; the rest is the pool."""
 QUIET, LOUD, TEST = (12.0, 30.0), (-3.0, 20.0), (5.0, 30.0)
 """Signal-to-noise ratios (dB) of the true speech, of the pool, of the test."""
@@ -73,7 +75,7 @@ def part(of: Corpus, name: str) -> list[Spoken]:
 
 
 def run(form: Form) -> Outcome | None:
-    size = sizes.FULL if form.full else replace(sizes.SMOKE, train=100, steps=10)
+    size = FULL if form.full else SMOKE
     if form.dry:
         _estimate(size, form.seeds)
         return None

@@ -1,6 +1,6 @@
 """The model and the training that all experiments begin with: what learns the corpus in minutes on one core.
 
-Every arm of a comparison has these, except what it compares. `FULL` was chosen by one training of the dense model; see its comment.
+Every arm of a comparison has these, except what it compares.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ class Size:
     peak: float = 2e-3
 
 
-FULL = Size(train=2000, test=300, steps=2000)
+FULL = Size(train=2000, test=300, steps=1200)
+"""The dense model (1.3 M parameters) learns `corpus.commands` in 390 s of one core: on voices that it never heard WER is 19.9 % after
+600 steps and 4.1 % after 1,200, at a rate that was still near its peak (a training of 2,000, one seed, 100 utterances)."""
 SMOKE = Size(train=60, test=16, steps=6, layers=2, dim=32, hidden=64)
 
 
