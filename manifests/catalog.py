@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from voxmill.manifests import records
+from voxmill.manifests import likeness, records
 from voxmill.manifests.parquet import read_table
 from voxmill.manifests.reasons import REASONS
 from voxmill.manifests.schema import SCHEMA_VERSION, SchemaError, check_version, schema_of
@@ -38,6 +38,7 @@ RECORDS: dict[str, type] = {
     "labels": records.Labels,
     "pictures": records.Pictures,
     "selections": records.Selection,
+    "duplicates": likeness.Duplicate,
 }
 """The tables that hold records. From segments on they have one more column, `unit`, unless the record has a field of that name."""
 
@@ -49,6 +50,9 @@ def _columns(text: str = "", whole: str = "", real: str = "") -> list[pa.Field[A
 
 SAMPLES: pa.Schema = pa.schema(_columns("shard key segment_id recording_id split licence tier", "num_samples"))
 """What the views need of the table of packed samples; it may have more."""
+
+UNPACKED: pa.Schema = pa.schema(_columns("segment_id reason detail"))
+"""Samples that were selected and could not be packed."""
 
 COSTS: pa.Schema = pa.schema(_columns("unit stage engine host device", "max_rss_bytes attempts", "wall_s cpu_s"))
 """What one stage spent on one unit. Crawling and decoding have units of their own: groups of listed items."""
@@ -67,9 +71,9 @@ def table_schemas() -> dict[str, pa.Schema]:
     """The columns of every table of a run."""
     unit = pa.field("unit", pa.string())
     schemas = {name: schema_of(record) for name, record in RECORDS.items()}
-    for name in ("segments", "hypotheses", "opinions", "labels", "pictures", "selections"):
+    for name in ("segments", "hypotheses", "opinions", "labels", "pictures", "selections", "duplicates"):
         schemas[name] = schemas[name].append(unit)
-    return {**schemas, "samples": SAMPLES, "costs": COSTS}
+    return {**schemas, "samples": SAMPLES, "unpacked": UNPACKED, "costs": COSTS}
 
 
 def catalog_sql(files: Mapping[str, Sequence[str]]) -> str:

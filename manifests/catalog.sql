@@ -1,5 +1,6 @@
 -- What a run kept and why: views over its tables (items, recordings, units, segments, hypotheses, consensus, opinions,
--- labels, selections, samples, costs), over `reasons` (the public names of rejection) and over `run` (the text of run.json).
+-- labels, selections, samples, unpacked, costs), over `reasons` (the public names of rejection) and over `run` (the text of
+-- run.json).
 -- Spans are in samples at 16 kHz (`num_samples`) or in seconds; costs are seconds of work.
 --
 --   FROM funnel;                     what entered, stayed and left at every stage
@@ -24,12 +25,13 @@ SELECT s.id AS segment_id, s.recording_id, s.unit, s.start, s.num_samples, s.num
     s.rejection IS NULL AS speech, s.kind,
     CASE WHEN s.rejection IS NULL AND c.segment_id IS NOT NULL THEN c.rejection IS NULL END AS agreed,
     CASE WHEN agreed AND x.segment_id IS NOT NULL THEN x.rejection IS NULL END AS selected,
-    coalesce(selected, false) AS kept,
-    coalesce(s.rejection.reason, c.rejection.reason, x.rejection.reason) AS reason
+    coalesce(selected, false) AND u.segment_id IS NULL AS kept,
+    coalesce(s.rejection.reason, c.rejection.reason, x.rejection.reason, u.reason) AS reason
 FROM segments AS s
 LEFT JOIN recordings AS r ON r.id = s.recording_id AND r.rejection IS NULL
 LEFT JOIN consensus AS c ON c.segment_id = s.id
-LEFT JOIN selections AS x ON x.segment_id = s.id;
+LEFT JOIN selections AS x ON x.segment_id = s.id
+LEFT JOIN unpacked AS u ON u.segment_id = s.id;
 
 -- One row per thing and stage that it entered. `kept` is NULL where the stage gave no answer, which is a fault.
 CREATE OR REPLACE VIEW verdicts AS
@@ -70,9 +72,10 @@ WITH fetches AS (
     SELECT t.segment_id, t.recording_id, t.unit, t.num_samples,
         t.source, t.host, t.domain, t.licence, t.bandwidth, t.language, t.tier, t.agreement,
         7 AS position, 'pack' AS stage, true AS entered,
-        CASE WHEN p.segment_id IS NOT NULL THEN true END AS kept, NULL AS reason
+        CASE WHEN p.segment_id IS NOT NULL THEN true WHEN NOT t.kept THEN false END AS kept,
+        CASE WHEN NOT t.kept THEN t.reason END AS reason
     FROM timeline AS t LEFT JOIN samples AS p ON p.segment_id = t.segment_id
-    WHERE t.kept
+    WHERE t.selected
 )
 SELECT position, stage, kept, reason, item_id, recording_id, segment_id, unit, num_samples, num_samples / 16000 AS seconds,
     source, host, domain, licence, bandwidth, language, tier, agreement
@@ -248,7 +251,7 @@ WITH asked AS (
     SELECT u.recording_id, u.unit, count(*) AS n, quantile_cont(u.chars_per_second, [0.25, 0.75]) AS q
     FROM timeline AS u WHERE u.agreed AND u.kind = 'speech' GROUP BY ALL
 ), facts AS (
-    SELECT e.segment_id, e.num_samples, e.kept AS kept_now, e.tier AS tier_now, e.reason AS reason_now,
+    SELECT e.segment_id, e.num_samples, coalesce(e.selected, false) AS kept_now, e.tier AS tier_now, e.reason AS reason_now,
         e.agreement, e.confidence, e.licence, e.language, e.language_confidence, e.repeated_ngrams, e.compression_ratio,
         e.chars_per_second,
         round(e.chars_per_second * e.num_samples / 16000) AS chars,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from voxmill.manifests.ids import digest
+from voxmill.manifests.likeness import Duplicate
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Consensus, Recording, Segment, Selection, Split
 from voxmill.operators.verdict import DEV, TEST, Evidence, SelectConfig, licensed, verdict
@@ -33,6 +34,15 @@ def _quantile(values: Sequence[float], share: float) -> float:
     return ordered[below] + (ordered[above] - ordered[below]) * (place - below)  # exact where both are equal
 
 
+def copy_of(segment: Segment, duplicates: Sequence[Duplicate]) -> Duplicate | None:
+    """The first stretch that covers at least half of a segment: the evaluation sets come first."""
+    for one in sorted(duplicates, key=lambda d: d.reason):
+        overlap = min(segment.end, one.start + one.num_samples) - max(segment.start, one.start)
+        if one.recording_id == segment.recording_id and 2 * overlap >= segment.num_samples:
+            return one
+    return None
+
+
 class Select:
     """One selection per segment. What an earlier stage rejected passes through with its reason.
 
@@ -47,7 +57,13 @@ class Select:
         consensus = {one.segment_id: one for one in work.consensus}
         fences = self._fences(work.segments, consensus)
         return [
-            self._select(recordings[segment.recording_id], segment, consensus[segment.id], fences.get(segment.recording_id))
+            self._select(
+                recordings[segment.recording_id],
+                segment,
+                consensus[segment.id],
+                fences.get(segment.recording_id),
+                copy_of(segment, work.duplicates),
+            )
             for segment in work.segments
         ]
 
@@ -62,11 +78,19 @@ class Select:
         return {key: fence(values, self.config.rate_fence) for key, values in rates.items() if len(values) >= enough}
 
     def _select(
-        self, recording: Recording, segment: Segment, consensus: Consensus, rates: tuple[float, float] | None
+        self,
+        recording: Recording,
+        segment: Segment,
+        consensus: Consensus,
+        rates: tuple[float, float] | None,
+        copied: Duplicate | None,
     ) -> Selection:
         split = split_of(recording.id, self.config.dev_share, self.config.test_share)
         if consensus.rejection is not None:
             return Selection(segment.id, "rejected", split, 0.0, consensus.rejection)
+        if copied is not None:
+            detail = f"{copied.by} {copied.score:.2f}: {f'{copied.of}: ' if copied.of else ''}{copied.partner}"
+            return Selection(segment.id, "rejected", split, 0.0, reject(copied.reason, detail))
         if segment.kind == "event":
             licence = recording.licence.name
             if not licensed(licence, self.config):

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from voxmill.manifests.likeness import Duplicate
 from voxmill.manifests.records import Consensus, Hypothesis, Item, Labels, Opinion, Part, Recording, Segment
 
 
@@ -24,6 +25,8 @@ class Work:
     consensus: tuple[Consensus, ...] = ()
     opinions: tuple[Opinion, ...] = ()
     labels: tuple[Labels, ...] = ()
+    duplicates: tuple[Duplicate, ...] = ()
+    """Stretches of these recordings that are elsewhere too."""
 
     def recording(self, recording_id: str) -> Recording:
         return next(r for r in self.recordings if r.id == recording_id)

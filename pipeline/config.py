@@ -20,6 +20,7 @@ from voxmill.operators.frames.frames import FramesConfig
 from voxmill.operators.label.heard_language import HeardLanguageConfig
 from voxmill.operators.label.label import LabellerConfig
 from voxmill.operators.label.merge import MergeConfig
+from voxmill.operators.likeness.fingerprint import DuplicatesConfig
 from voxmill.operators.reconcile.reconcile import ReconcileConfig
 from voxmill.operators.segment.segment import SegmentConfig
 from voxmill.operators.select import SelectConfig
@@ -71,6 +72,8 @@ class RunConfig(Settings):
     label: tuple[LabellerConfig, ...] = ()
     """Labellers: what a segment is, beside its words. None, and nothing is labelled."""
     labels: MergeConfig = MergeConfig()
+    duplicates: DuplicatesConfig | None = None
+    """What is there already is not kept: near duplicates, here and in other runs, and what overlaps evaluation sets. Null: off."""
     select: SelectConfig = SelectConfig()
     pack: PackConfig = PackConfig()
     executor: ExecutorConfig = ExecutorConfig()
@@ -91,6 +94,7 @@ class RunConfig(Settings):
             "decode",
             "segment",
             "frames",
+            "fingerprint",
             "reconcile",
             "label",
             "select",

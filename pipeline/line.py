@@ -19,11 +19,12 @@ from voxmill.operators.crawl.sources import List, SourceConfig
 from voxmill.pipeline import amend
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import RunConfig
+from voxmill.pipeline.duplicates import Settle
 from voxmill.pipeline.executor import Executor, Job
 from voxmill.pipeline.lease import Lease
 from voxmill.pipeline.ledger import Ledger
 from voxmill.pipeline.listing import Expand, Listing
-from voxmill.pipeline.pack import packing, plan, sample_tables
+from voxmill.pipeline.pack import packed_tables, packing, plan
 from voxmill.pipeline.progress import Progress
 from voxmill.pipeline.revocation import apply, check_denied, refuse_copies, unsettled
 from voxmill.pipeline.run import Run, RunError
@@ -82,15 +83,18 @@ def run_line(
         amend.write(run, stages["recordings"], units, amendments)
         chain = [s for s in stages.values() if s.kind in MODEL_STAGES]
         sharing = {s.name for s in chain if not s.resources.gpus} - config.executor.resources.keys()
+        if settings := config.duplicates:
+            _run_stages(run, stages, [s for s in chain if s.kind != "select"], units, executor, progress, sharing)
+            progress.say(f"{Settle(run, stages, settings)(listing.units())} units held against what is there already")
         _run_stages(run, stages, chain, units, executor, progress, sharing)
         if until == "pack":
             _pack(run, stages, config, state["buckets"], executor, progress)
-        files = write_tables(run, [s for s in stages.values() if s.kind in COSTED], amendments, sample_tables(run))
+        files = write_tables(run, [s for s in stages.values() if s.kind in COSTED], amendments, packed_tables(run, stages))
         progress.say(f"tables: {len(files)} in {run.uri('manifests')}, views in {run.uri('catalog.sql')}")
 
 
-MODEL_STAGES = ("segment", "frames", "transcribe", "reconcile", "label", "select")
-COSTED = ("crawl", "decode", *MODEL_STAGES)
+MODEL_STAGES = ("segment", "frames", "fingerprint", "transcribe", "reconcile", "label", "select")
+COSTED = ("crawl", "decode", *MODEL_STAGES, "duplicates")
 
 
 def _open(config: RunConfig, run: Run, stages: Mapping[str, Stage]) -> dict[str, Any]:

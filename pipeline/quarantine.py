@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from voxmill.manifests.ids import segment_id
+from voxmill.manifests.likeness import Fingerprint
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Consensus, Hypothesis, Labels, Opinion, Pictures, Recording, Segment, Selection
 from voxmill.operators.select import split_of
@@ -18,7 +19,7 @@ def member_of(row: Any) -> str:
     """The key (see `Work.members`) of the member that a stage's output row belongs to."""
     if isinstance(row, Recording):
         return row.item_id
-    return str(row.recording_id if isinstance(row, Segment) else row.segment_id)
+    return str(row.recording_id if isinstance(row, (Segment, Fingerprint)) else row.segment_id)
 
 
 def insert(stage: Stage, work: Work, rows: Sequence[Any], bad: Mapping[str, str]) -> list[Any]:
@@ -32,7 +33,7 @@ def insert(stage: Stage, work: Work, rows: Sequence[Any], bad: Mapping[str, str]
 
 
 def _quarantined(stage: Stage, work: Work, key: str, detail: str) -> Any:
-    rejection = reject(f"{stage.kind}.failed", detail)
+    rejection = reject(f"{stage.kind}.failed", detail) if stage.kind != "fingerprint" else None
     make: dict[type, Callable[[], Any]] = {
         Recording: lambda: _recording(work, key, rejection),
         Segment: lambda: _segment(work, key, rejection),
@@ -42,6 +43,7 @@ def _quarantined(stage: Stage, work: Work, key: str, detail: str) -> Any:
         ),
         Opinion: lambda: Opinion(key, stage.name.split(":", 1)[-1], (), rejection),
         Labels: lambda: Labels(key),
+        Fingerprint: lambda: _unheard(work, key),
         Pictures: lambda: Pictures(key, rejection=rejection),
         Selection: lambda: Selection(key, "rejected", split_of(_recording_id(work, key)), 0.0, rejection),
     }
@@ -61,6 +63,11 @@ def _recording(work: Work, key: str, rejection: Any) -> Recording:
 def _segment(work: Work, key: str, rejection: Any) -> Segment:
     part = next(p for p in work.parts if p.recording_id == key)
     return Segment(segment_id(key, part.start, part.end), key, part.start, part.num_samples, None, rejection)
+
+
+def _unheard(work: Work, key: str) -> Fingerprint:
+    part = next(p for p in work.parts if p.recording_id == key)
+    return Fingerprint(key, part.start, part.num_samples, ())
 
 
 def _recording_id(work: Work, key: str) -> str:

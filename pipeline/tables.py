@@ -68,7 +68,7 @@ class Cost:
 
 
 def write_tables(
-    run: Run, stages: Sequence[Stage], amendments: Amendments, samples: Iterable[pa.Table] = ()
+    run: Run, stages: Sequence[Stage], amendments: Amendments, packed: Mapping[str, Iterable[pa.Table]]
 ) -> dict[str, list[str]]:
     """Writes every table of the run and its catalog; returns the files of each table, relative to the run."""
     listing, ledger = Listing(run), Ledger(run)
@@ -80,7 +80,7 @@ def write_tables(
             by_table.setdefault(TABLES[stage.writes], []).append(stage)
     for name, group in by_table.items():
         files[name] = _write(run, name, _fragments(ledger, group, units))
-    files["samples"] = _write(run, "samples", samples)
+    files |= {name: _write(run, name, parts) for name, parts in packed.items()}
     files["costs"] = _write(run, "costs", _costs(run, stages, units))
     commit_bytes(run.uri("catalog.sql"), catalog_sql(files).encode(), replace=True)
     _remove_stale(run, files)
@@ -137,7 +137,7 @@ def _remove_stale(run: Run, files: Mapping[str, Sequence[str]]) -> None:
             remove(run.uri("manifests", name))
 
 
-_NUMBERED = re.compile(rf"({'|'.join([*TABLES.values(), 'samples', 'costs'])})-\d{{5,}}\.parquet")
+_NUMBERED = re.compile(rf"({'|'.join([*TABLES.values(), 'samples', 'unpacked', 'costs'])})-\d{{5,}}\.parquet")
 
 
 def _costs(run: Run, stages: Sequence[Stage], units: Sequence[str]) -> Iterator[pa.Table]:

@@ -10,14 +10,14 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from voxmill.manifests.likeness import Duplicate, Fingerprint
 from voxmill.manifests.records import Consensus, Hypothesis, Item, Labels, Opinion, Pictures, Recording, Segment, Unit
 from voxmill.operators.work import Operator, Work
-from voxmill.pipeline.faults import StageError, machine_fault
+from voxmill.pipeline.faults import StageError, blamed
 from voxmill.pipeline.isolate import MAX_ATTEMPTS, describe, isolate
 from voxmill.pipeline.ledger import Ledger
 from voxmill.pipeline.quarantine import insert
@@ -42,7 +42,7 @@ class Worker:
         """Raises StageError where the stage or the machine fails, not the data; then nothing of the unit is written or marked."""
         if self._ledger.is_done(self._stage, unit):
             return Done(self._stage.name, unit, skipped=True)
-        with self._blamed(f"unit {unit}"):
+        with blamed(f"stage {self._stage.name} stopped at unit {unit}"):
             return self._do(unit, self._load(unit))
 
     def _do(self, unit: str, work: Work) -> Done:
@@ -83,20 +83,8 @@ class Worker:
         return self._operator
 
     def _apply(self, work: Work) -> list[Any]:
-        with self._blamed(f"unit {work.unit}"):
+        with blamed(f"stage {self._stage.name} stopped at unit {work.unit}"):
             return list(self._build()(work))
-
-    @contextmanager
-    def _blamed(self, what: str) -> Iterator[None]:
-        """Turns the machine's errors into a StageError; those of the data and of this code pass."""
-        try:
-            yield
-        except StageError:
-            raise
-        except Exception as error:
-            if fault := machine_fault(error):
-                raise StageError(f"stage {self._stage.name} stopped at {what}: {fault}; then run again to continue") from error
-            raise
 
     def _load(self, unit: str) -> Work:
         fields: dict[str, Any] = {"unit": unit}
@@ -171,6 +159,7 @@ class Worker:
 _FIELD: dict[type, str] = {
     Item: "items", Recording: "recordings", Segment: "segments",
     Hypothesis: "hypotheses", Consensus: "consensus", Opinion: "opinions", Labels: "labels",
+    Duplicate: "duplicates",
 }  # fmt: skip
 
 
@@ -181,7 +170,7 @@ def openable(run: Run, recording: Recording) -> Recording:
 
 
 def _summary(stage: Stage, unit: str, work: Work, rows: Sequence[Any], wall: float, cpu: float) -> Done:
-    rejected = sum(row.rejection is not None for row in rows if not isinstance(row, Labels))
+    rejected = sum(row.rejection is not None for row in rows if not isinstance(row, (Labels, Fingerprint)))
     parts = work.segments or work.parts or work.recordings
     return Done(stage.name, unit, len(rows) - rejected, rejected, sum(p.num_samples for p in parts) / 16000, wall, cpu)
 

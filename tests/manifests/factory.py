@@ -110,7 +110,7 @@ def made_up_run(seed: int = 0, recordings: int = 8, select: SelectConfig = SELEC
         selections += Select(select)(Work(unit.id, recordings=tuple(good), parts=unit.parts, segments=mine, consensus=agreed))
     tables: dict[str, Sequence[Any]] = {
         "items": items, "recordings": fetched, "units": units, "segments": segments, "hypotheses": hypotheses,
-        "consensus": consensus, "labels": [_labels(rng, s) for s in speech], "selections": selections,
+        "consensus": consensus, "labels": [_labels(rng, s) for s in speech], "selections": selections, "pictures": [], "duplicates": [],
         "opinions": [o for n, s in enumerate(speech) for o in _opinions(n, s)],
     }  # fmt: skip
     samples = _samples(segments, selections, {r.id: r for r in good})

@@ -183,4 +183,6 @@ def test_every_rule_has_a_public_reason() -> None:
     assert {name for name in REASONS if name.startswith("select.")} == {rule.reason for rule in RULES} | {
         "select.unlabelled",
         "select.failed",
+        "select.duplicate",
+        "select.contaminated",
     }
