@@ -12,7 +12,7 @@ from functools import lru_cache
 from voxmill.manifests.commit import commit_bytes
 from voxmill.manifests.parquet import read_records, records_bytes
 from voxmill.sharding.layout import bucket_of_key
-from voxmill.sharding.sidecar import Member, ShardSummary, beside, committed, read_members
+from voxmill.sharding.sidecar import Member, ShardError, ShardSummary, beside, committed, read_members
 
 INDEX = "index/shards.parquet"
 """Below the folder of the shards, where a `*.parquet` over the sidecars does not meet it."""
@@ -48,11 +48,17 @@ class SampleFinder:
         self._rows = lru_cache(maxsize=64)(self._read_rows)
 
     def find(self, key: str) -> tuple[ShardSummary, Member]:
-        """Raises KeyError where no committed shard holds the sample, ShardError where a sidecar is damaged."""
+        """Raises KeyError where no committed shard holds the sample, ShardError where only a damaged sidecar might."""
+        damage: ShardError | None = None
         for shard in self._by_bucket.get(bucket_of_key(key, self._buckets), ()):
-            if row := self._rows(shard).get(key):
+            try:
+                row = self._rows(shard).get(key)
+            except ShardError as error:
+                damage = error
+                continue
+            if row:
                 return shard, row
-        raise KeyError(f"no committed shard of {self.root} holds {key}")
+        raise damage or KeyError(f"no committed shard of {self.root} holds {key}")
 
     def _read_rows(self, shard: ShardSummary) -> dict[str, Member]:
         return {row.key: row for row in read_members(self.root, shard)}

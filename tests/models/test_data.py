@@ -120,6 +120,24 @@ def test_a_missing_tar_costs_its_samples(shards: Path, tokens: Tokens, tmp_path:
     assert broken(root, tokens) == {"damaged": shard.num_shard_samples}
 
 
+def test_a_missing_sidecar_costs_its_samples_and_no_others(shards: Path, tokens: Tokens, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(shards, tmp_path / "shards"))
+    shard = next(committed(str(root)))
+    (root / shard.tar).with_suffix(".parquet").unlink()
+    assert broken(root, tokens) == {"shard": shard.num_shard_samples}
+
+
+def test_a_step_has_the_same_batches_on_ranks_that_share_it_unequally(shards: Path, tokens: Tokens) -> None:
+    alone = list(islice(loader(shards, tokens), 12))
+    config = DataConfig(plan=PLAN)
+    ranks = [Loader(str(shards), tokens, FBANK, config, rank=rank, world=2, round=3) for rank in range(2)]
+    first, second = (list(islice(one, count)) for one, count in zip(ranks, (4, 2), strict=True))
+    assert all_same([first[0], second[0], first[1], first[2], second[1], first[3]], alone[:6])
+    going_on = Loader(str(shards), tokens, FBANK, config, rank=1, world=3, round=3)
+    going_on.load_state_dict(ranks[1].state_dict())
+    assert all_same(list(islice(going_on, 2)), [alone[7], alone[10]])
+
+
 def test_odd_samples_are_counted_outcomes(tokens: Tokens, pack: Pack, tmp_path: Path) -> None:
     rec = recording("odd", seconds=70)
     good = sample(rec, 0, 1)
