@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -38,7 +38,7 @@ class Journal:
         self._events = _summary_writer(self.folder / EVENTS, start)
 
     def __call__(self, step: Step) -> None:
-        line = asdict(step)
+        line = {name: _finite(value) for name, value in asdict(step).items()}
         self._write(line)
         if self._events is not None:
             for name, value in _scalars(line).items():
@@ -70,6 +70,17 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     return [line for one in text.splitlines() if (line := _parsed(one))]
 
 
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN and no infinity: such a loss is null."""
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [math.nan if value is None else value for value in values]
+
+
 def _parsed(line: str) -> dict[str, Any] | None:
     try:
         parsed: dict[str, Any] = json.loads(line)
@@ -89,15 +100,16 @@ def draw_curve(steps: Sequence[dict[str, Any]], path: Path) -> bool:
     at = [line["step"] for line in steps]
     figure = Figure(figsize=(10, 7), layout="constrained")
     heads, rate, spread = figure.subplots(3, 1, sharex=True, height_ratios=[4, 1, 1])
-    heads.plot(at, [line["loss"] for line in steps], color="0.8", label="loss")
-    heads.plot(at, smoothed([line["loss"] for line in steps]), color="black", label="loss, smoothed")
+    losses = _known(line["loss"] for line in steps)
+    heads.plot(at, losses, color="0.8", label="loss")
+    heads.plot(at, smoothed(losses), color="black", label="loss, smoothed")
     for name in sorted({name for line in steps for name in line["parts"]}):
-        heads.plot(at, smoothed([line["parts"].get(name, math.nan) for line in steps]), label=name, linewidth=1)
+        heads.plot(at, smoothed(_known(line["parts"].get(name) for line in steps)), label=name, linewidth=1)
     heads.set_ylabel("loss of an utterance")
     heads.legend()
     rate.plot(at, [line["rate"] for line in steps])
     rate.set_ylabel("learning rate")
-    spread.plot(at, smoothed([math.nan if (s := line["load_spread"]) is None else s for line in steps]))
+    spread.plot(at, smoothed(_known(line["load_spread"] for line in steps)))
     spread.set_ylabel("load spread")
     spread.set_xlabel("step")
     figure.savefig(path, dpi=100)
@@ -122,6 +134,7 @@ def _scalars(line: dict[str, Any]) -> dict[str, float]:
     """Names as TensorBoard groups them."""
     values = {f"loss/{name}": part for name, part in line["parts"].items()} | {"loss/all": line["loss"]}
     values |= {f"train/{name}": line[name] for name in ("rate", "gradient_norm", "utterances")}
+    values = {name: value for name, value in values.items() if value is not None}
     values["speed/x_real_time"] = line["audio_seconds"] / line["seconds"]
     values["speed/waiting_share"] = line["waiting"] / line["seconds"]
     values["data/skipped"] = sum(line["skipped"].values())
