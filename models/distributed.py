@@ -88,8 +88,11 @@ def for_workers(recipe: Recipe, workers: int) -> Recipe:
 
 
 def start_ray(address: str | None) -> None:
-    import ray
-
+    """Connects to a cluster, or starts Ray on this machine; nothing to do where that has happened. Raises Mistake."""
+    try:
+        import ray
+    except ImportError:
+        raise Mistake("training on several workers needs Ray: pip install 'voxmill[cluster]'") from None
     if not ray.is_initialized():
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")

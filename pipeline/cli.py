@@ -170,6 +170,27 @@ def revoke(
 
 
 @app.command()
+def calibrate(
+    run: RunArgument,
+    reference: Annotated[Path, typer.Option(help="JSON lines with true words; see the README.")],
+    error: Annotated[float | None, typer.Option(help="Find the threshold for this expected error, e.g. 0.05.")] = None,
+    hours: Annotated[float | None, typer.Option(help="Find the threshold that keeps this many hours.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """From a small labelled sample, how wrong the labels of every tier and threshold should be, with intervals.
+
+    Examples:
+
+        voxmill calibrate runs/one --reference labelled.jsonl --error 0.05
+
+        voxmill revote runs/one --set select.score=expected_error --set select.calibration=runs/one/calibration.json
+    """
+    from voxmill.pipeline.commands import calibrate_command
+
+    calibrate_command(run, reference, error, hours, as_json=as_json)
+
+
+@app.command()
 def retention(
     run: RunArgument,
     by: Annotated[list[str] | None, typer.Option(help="Only these factors (`language`, `domain`, `bandwidth`, …).")] = None,
@@ -250,12 +271,15 @@ def train(
     where: Annotated[str | None, typer.Option(help="Only these samples, as in `tier='high' and language='en'`.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps, instead of the recipe's.")] = None,
     device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, …")] = "auto",
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share each step, under Ray Train; on GPUs one each.")] = 1,
+    address: Annotated[str | None, typer.Option(help="Ray cluster for the workers; default: this machine.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
 ) -> None:
     """Train a speech model from shards, or continue a training.
 
-    Ctrl-C finishes the step and saves; the same command goes on from there, to the same end.
+    Ctrl-C finishes the step and saves; the same command goes on from there, to the same end. Any number of workers makes the same
+    steps; where one dies, all go on from the last checkpoint.
 
     Examples:
 
@@ -263,20 +287,26 @@ def train(
 
         voxmill train --shards runs/one/shards --out models/en -c mine.yaml --where "tier='high' and language='en'"
 
+        voxmill train --shards runs/one/shards --out models/one --workers 4 --address auto
+
         voxmill train --shards runs/one/shards --out models/one --dry-run
     """
-    from voxmill.models import training
+    from voxmill.models import distributed, training
     from voxmill.models.recipe import load_recipe
     from voxmill.pipeline import learning
 
-    recipe = training.change(load_recipe(config), where=where, steps=steps)
+    recipe = distributed.for_workers(training.change(load_recipe(config), where=where, steps=steps), workers)
     console = Console(stderr=True)
     if dry_run or not quiet:
         learning.print_survey(training.survey(shards, out, recipe), shards, out, console)
     if dry_run:
         return
     with learning.TrainingDisplay(recipe.train.steps, console, quiet=quiet) as display:
-        trained = training.train(shards, out, recipe, device, [display])
+        if workers == 1 and address is None:
+            trained = training.train(shards, out, recipe, device, [display])
+        else:
+            together = distributed.WorkersConfig(workers=workers)
+            trained = distributed.train(shards, out, recipe, together, address, device, [display])
     if not learning.print_trained(trained, out, console, quiet=quiet):
         sys.exit(130)
 
