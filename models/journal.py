@@ -117,16 +117,17 @@ def draw_curve(steps: Sequence[dict[str, Any]], path: Path) -> bool:
 
 
 def smoothed(values: Sequence[float]) -> list[float]:
-    """A running mean that forgets; numbers that are not finite leave it as it is.
+    """A running mean that forgets, and begins as a plain mean; numbers that are not finite leave it as it is.
 
-    >>> smoothed([1.0, float("nan"), 1.0])
-    [1.0, 1.0, 1.0]
+    >>> [round(mean, 3) for mean in smoothed([1.0, 2.0, float("nan"), 1.5])]
+    [1.0, 1.513, 1.513, 1.508]
     """
-    mean, out = math.nan, []
+    total = weight = 0.0
+    out = []
     for value in values:
         if math.isfinite(value):
-            mean = value if math.isnan(mean) else SMOOTHED * mean + (1 - SMOOTHED) * value
-        out.append(mean)
+            total, weight = SMOOTHED * total + value, SMOOTHED * weight + 1
+        out.append(total / weight if weight else math.nan)
     return out
 
 

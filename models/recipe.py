@@ -75,7 +75,7 @@ def recipe_names() -> list[str]:
 def load_recipe(source: str) -> Recipe:
     """A recipe from a YAML file, or a shipped one by name. Raises Mistake."""
     path = Path(source)
-    if not path.exists() and source in recipe_names():
+    if not path.is_file() and source in recipe_names():
         path = RECIPES / f"{source}.yaml"
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -133,7 +133,7 @@ def _with_encoder(recipe: Recipe) -> VisionConfig | None:
         raise Mistake(f"data.example.images: {error}") from error
     if encoder.dim != vision.dim:
         raise Mistake(f"model.vision.dim is {vision.dim}, the embeddings of {images.model} have {encoder.dim}: set that")
-    return vision.model_copy(update={"encoder": encoder.name})
+    return vision.model_copy(update={"encoder": encoder.name, "images": images})
 
 
 def transcripts(shards: str, plan: PlanConfig) -> Iterator[str]:

@@ -32,6 +32,7 @@ class TrainingDisplay:
         self._console = console or Console(stderr=True)
         self._quiet, self._steps = quiet, steps
         self._figures: dict[str, float] = {}
+        self._sums: dict[str, tuple[float, float]] = {}
         self._last: Step = None
         self._begin = self._spoken = time.monotonic()
         self._first = 0
@@ -53,7 +54,9 @@ class TrainingDisplay:
         self._last = step
         heads = {f"loss {name}": part for name, part in step.parts.items()}
         for name, value in {"loss": step.loss, **heads, "audio": step.audio_seconds, "seconds": step.seconds}.items():
-            self._figures[name] = SMOOTHED * self._figures.get(name, value) + (1 - SMOOTHED) * value
+            total, weight = self._sums.get(name, (0.0, 0.0))
+            self._sums[name] = total, weight = SMOOTHED * total + value, SMOOTHED * weight + 1
+            self._figures[name] = total / weight
         self._figures["waiting"] = self._figures.get("waiting", 0.0) + step.waiting
         now, over = time.monotonic(), step.step == self._steps
         if not self._interactive and not self._quiet and (now - self._spoken > LINE_EVERY_S or over):
