@@ -97,7 +97,7 @@ def collate(examples: Sequence[Example], tokens: Tokens, skipped: Mapping[str, i
         bandwidth_B=torch.tensor([BANDWIDTHS.index(e.bandwidth) for e in examples], dtype=torch.long),
         translates_B=torch.tensor([e.target.translates for e in examples], dtype=torch.long),
         active=tuple(e.target.active for e in examples),
-        frames=_pad_frames([e.frame_FC for e in examples]),
+        frames=pad_frames([e.frame_FC for e in examples]),
         skipped=dict(skipped or {}),
     )
 
@@ -116,7 +116,7 @@ def _pad_features(rows: Sequence[Tensor]) -> Tensor:
     return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
 
 
-def _pad_frames(rows: Sequence[Tensor | None]) -> Frames | None:
+def pad_frames(rows: Sequence[Tensor | None]) -> Frames | None:
     """None where no utterance has any: the model then takes its audio path, to the bit."""
     seen = [row for row in rows if row is not None and len(row)]
     if not seen:

@@ -20,6 +20,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.settings import Settings
 from voxmill.sharding.reader import StoredSample
 
@@ -139,16 +140,23 @@ class ClipImages:
 class Looking:
     """Embeddings of the frames that a stored sample carries, each made once. The encoder is loaded when the first one is needed."""
 
-    def __init__(self, config: ImagesConfig, encoder: ImageEncoder | None = None) -> None:
-        self.config = config
+    def __init__(self, config: ImagesConfig, encoder: ImageEncoder | None = None, name: str | None = None) -> None:
+        """`name`: of the encoder that it has to be, where a model was trained on its embeddings."""
+        self.config, self.name = config, name
         self._encoder = encoder
         self._known: dict[bytes, Tensor] = {}
 
     def __call__(self, sample: StoredSample) -> Tensor | None:
-        """Shape (F, C); None where nobody looked or there is no video. Raises ValueError on bytes that are no JPEG."""
+        """Shape (F, C); None where nobody looked or there is no video.
+
+        Raises ValueError on bytes that are no JPEG, Mistake where the encoder is another one.
+        """
         if sample.document.get("pictures") is None:
             return None
-        self._encoder = self._encoder or self.config.load()
+        if self._encoder is None:
+            self._encoder = self.config.load()
+            if self.name and self._encoder.name != self.name:
+                raise Mistake(f"{self.config.model} is {self._encoder.name}, and the model was trained on {self.name}")
         blobs = [sample.pictures[index] for index in spread_over(len(sample.pictures), self.config.frames)]
         keys = [hashlib.sha256(blob).digest() for blob in blobs]
         fresh = {key: blob for key, blob in zip(keys, blobs, strict=True) if key not in self._known}

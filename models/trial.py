@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from voxmill.manifests.records import SAMPLE_RATE
+from voxmill.models.batch import pad_frames
 from voxmill.models.checkpoint import Bundle
 from voxmill.models.evaluate import Answer, figures
+from voxmill.models.images import Looking
 from voxmill.models.listen import Heard, Listener
 from voxmill.models.opening import open_listener
 from voxmill.models.plan import NothingToLearn, Place, PlanConfig, Planner
@@ -80,16 +82,17 @@ def try_model(bundle: Bundle, budget: str, shards: Shards, asked: dict[str, Any]
     """`asked`: fields of ListenConfig; `on_batch` is told how many samples were heard since it was last called."""
     listener = open_listener(bundle, **asked)
     listener([np.zeros(SAMPLE_RATE, np.float32)], ["wide"])  # the first call sets things up
+    look = eyes_of(bundle)
     translators = {to: open_listener(bundle, **asked, translate_to=to) for to in bundle.tokens.config.translate_to}
     skipped, answers = Counter(shards.skipped), list[Answer]()
     busy = heard_seconds = 0.0
     for batch in shards.batches:
         samples = shards.read(batch, skipped)
         start = time.perf_counter()
-        heard = _hear(listener, samples)
+        heard = _hear(listener, samples, look)
         busy += time.perf_counter() - start
         heard_seconds += sum(len(sample.audio) for sample, _ in samples) / SAMPLE_RATE
-        answers += [answer(*sample, one, translators) for sample, one in zip(samples, heard, strict=True)]
+        answers += [answer(*sample, one, translators, look) for sample, one in zip(samples, heard, strict=True)]
         on_batch(len(batch))
     size = sizes(bundle.model)
     rtf = busy / heard_seconds if heard_seconds else 0.0
@@ -99,12 +102,20 @@ def try_model(bundle: Bundle, budget: str, shards: Shards, asked: dict[str, Any]
     )  # fmt: skip
 
 
-def answer(sample: StoredSample, utterance: Utterance, heard: Heard, translators: dict[str, Listener]) -> Answer:
+def eyes_of(bundle: Bundle) -> Looking | None:
+    """What looks at the video frames of samples, where the model was trained to see them."""
+    vision = bundle.model.config.vision
+    return Looking(vision.images, name=vision.encoder) if vision and vision.images else None
+
+
+def answer(
+    sample: StoredSample, utterance: Utterance, heard: Heard, translators: dict[str, Listener], look: Looking | None = None
+) -> Answer:
     """What is true of a sample beside what was said; what it has translations of is heard again for each."""
     labels = {kind: label for kind in CLASSES if (label := getattr(utterance.labels, kind)) is not None}
     offers = utterance.labels.translation.marks if utterance.labels.translation else ()
     translations = {
-        mark.language: (mark.value, _hear(translators[mark.language], [(sample, utterance)])[0].text)
+        mark.language: (mark.value, _hear(translators[mark.language], [(sample, utterance)], look)[0].text)
         for mark in offers
         if mark.language in translators
     }
@@ -127,9 +138,10 @@ def first_split(root: str) -> str:
     raise NothingToLearn(f"no committed shard in {root}: finish the run that packs them first")
 
 
-def _hear(listener: Listener, samples: Sequence[tuple[StoredSample, Utterance]]) -> list[Heard]:
+def _hear(listener: Listener, samples: Sequence[tuple[StoredSample, Utterance]], look: Looking | None) -> list[Heard]:
     bandwidths = [(sample.document.get("recording") or {}).get("bandwidth") or "wide" for sample, _ in samples]
-    heard: list[Heard] = listener([sample.audio for sample, _ in samples], bandwidths)
+    frames = pad_frames([look(sample) for sample, _ in samples]) if look else None
+    heard: list[Heard] = listener([sample.audio for sample, _ in samples], bandwidths, frames)
     return heard
 
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from voxmill.manifests.settings import Settings
 from voxmill.models.conformer import Prefix
 from voxmill.models.feed_forward import FeedForward, Route
+from voxmill.models.images import ImagesConfig
 from voxmill.models.moe import ElasticMoE, MoEConfig
 from voxmill.models.seeds import Generator
 
@@ -28,7 +29,9 @@ class VisionConfig(Settings):
     dim: int = 512
     """Width of the image encoder's embeddings: 512 for CLIP ViT-B/32."""
     encoder: str = ""
-    """Name of the encoder whose embeddings it was trained on. Filled in where training starts."""
+    """Name of the encoder whose embeddings it was trained on. Filled in where training starts, as `images` is."""
+    images: ImagesConfig | None = None
+    """Where that encoder came from."""
     frames: int = Field(default=8, ge=1)
     """Frames of an utterance at most, spread evenly over it."""
     experts: int = Field(default=8, ge=1)

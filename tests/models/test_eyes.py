@@ -24,13 +24,15 @@ from voxmill.models.examples import ExampleConfig
 from voxmill.models.features import FbankConfig
 from voxmill.models.feed_forward import Load
 from voxmill.models.images import ImagesConfig, Looking, SmallImageEncoder, decode_jpeg
+from voxmill.models.listen import Heard, Listener
 from voxmill.models.model import Conditions, ModelConfig
 from voxmill.models.plan import PlanConfig
 from voxmill.models.recipe import Recipe, prepare
 from voxmill.models.schedule import learning_rate
 from voxmill.models.tokens import TokensConfig
 from voxmill.models.train import TrainConfig, Trainer
-from voxmill.models.vision import VisionConfig, of_vision
+from voxmill.models.trial import Shards, try_model
+from voxmill.models.vision import Frames, VisionConfig, of_vision
 from voxmill.operators.frames.video import jpeg
 from voxmill.sharding.layout import plan_shards
 from voxmill.sharding.reader import StoredSample, read_run
@@ -139,6 +141,29 @@ def test_training_from_shards_with_frames_in_two_phases(shards: Path, encoder: P
     again = resumed.advance()
     assert (again.loss, again.gradient_norm) == (third.loss, third.gradient_norm)
     assert load(str(tmp_path / "between")).model.config.vision == trainer.model.config.vision
+
+
+def test_evaluation_looks_at_the_frames_of_the_shards(
+    shards: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = prepare(str(shards), recipe(encoder))
+    trainer.save(str(tmp_path / "model"))
+    bundle = load(str(tmp_path / "model"))
+    given: list[tuple[int, ...]] = []
+
+    def listen(self: Listener, waves: Sequence[object], bandwidths: object, frames: Frames | None = None) -> list[Heard]:
+        given.append(() if frames is None else tuple(frames.number_B.tolist()))
+        return [Heard("", "", {}, 0.0) for _ in waves]
+
+    monkeypatch.setattr(Listener, "__call__", listen)
+    samples = Shards(str(shards), PlanConfig(batch_seconds=8.0))
+    trial = try_model(bundle, "whole", samples, {}, lambda _: None)
+    assert trial.utterances == 40
+    assert sum(map(sum, given)) == 2 * 20  # two frames each, of half of the samples
+    SmallImageEncoder(dim=6, seed=9).save(encoder)
+    with pytest.raises(Mistake, match="the model was trained on"):
+        try_model(bundle, "whole", samples, {}, lambda _: None)
+    SmallImageEncoder(dim=6).save(encoder)
 
 
 def test_eyes_first_passes_by_batches_without_video(shards: Path, encoder: Path) -> None:
