@@ -12,6 +12,7 @@
 --   FROM conservation;               in = kept + rejected, everywhere: empty on a sound run
 --   FROM label_coverage;             what each labeller said how often, and how sure it was
 --   FROM label_conflicts;            where two labellers of one segment say different things
+--   FROM expected_by_tier;           how wrong the labels of each tier should be, by the run's calibration
 --   FROM factors;                    what may decide whether a segment is kept: see `voxmill retention`
 --   FROM timeline; FROM outcomes;    the rows behind all this: one per span of audio; one per thing and stage
 
@@ -21,7 +22,7 @@ CREATE OR REPLACE VIEW timeline AS
 SELECT s.id AS segment_id, s.recording_id, s.unit, s.start, s.num_samples, s.num_samples / 16000 AS seconds,
     r.provenance.source AS source, r.provenance.host AS host, r.domain, r.licence.name AS licence, r.bandwidth,
     CASE WHEN c.segment_id IS NULL THEN r.language ELSE c.language END AS language, x.tier, x.split,
-    c.agreement, c.confidence, c.language_confidence, c.chars_per_second, c.compression_ratio, c.repeated_ngrams,
+    c.agreement, c.confidence, x.expected_error, c.language_confidence, c.chars_per_second, c.compression_ratio, c.repeated_ngrams,
     s.rejection IS NULL AS speech, s.kind,
     CASE WHEN s.rejection IS NULL AND c.segment_id IS NOT NULL THEN c.rejection IS NULL END AS agreed,
     CASE WHEN agreed AND x.segment_id IS NOT NULL THEN x.rejection IS NULL END AS selected,
@@ -252,13 +253,14 @@ WITH asked AS (
     FROM timeline AS u WHERE u.agreed AND u.kind = 'speech' GROUP BY ALL
 ), facts AS (
     SELECT e.segment_id, e.num_samples, coalesce(e.selected, false) AS kept_now, e.tier AS tier_now, e.reason AS reason_now,
-        e.agreement, e.confidence, e.licence, e.language, e.language_confidence, e.repeated_ngrams, e.compression_ratio,
+        e.agreement, e.confidence, e.expected_error, e.licence, e.language, e.language_confidence, e.repeated_ngrams, e.compression_ratio,
         e.chars_per_second,
         round(e.chars_per_second * e.num_samples / 16000) AS chars,
         CASE coalesce(k.score, 'agreement') WHEN 'agreement' THEN coalesce(e.agreement, e.confidence)
             WHEN 'agreement_confidence'
             THEN coalesce(e.agreement * (1 - k.confidence_share + k.confidence_share * e.confidence), e.agreement, e.confidence)
-            ELSE error('score is `agreement` or `agreement_confidence`, not ' || k.score) END AS points,
+            WHEN 'expected_error' THEN CASE WHEN e.agreement IS NULL THEN e.confidence ELSE greatest(0, 1 - e.expected_error) END
+            ELSE error('score is `agreement`, `agreement_confidence` or `expected_error`, not ' || k.score) END AS points,
         CASE WHEN r.n >= k.rate_segments AND k.rate_fence >= 0 THEN k.rate_fence * (r.q[2] - r.q[1]) END AS reach, r.q
     FROM timeline AS e CROSS JOIN asked AS k
     LEFT JOIN rates AS r ON r.recording_id = e.recording_id AND r.unit IS NOT DISTINCT FROM e.unit
@@ -317,6 +319,14 @@ SELECT tier, count(*) FILTER (samples_now > 0) AS segments_now, count(*) FILTER 
     coalesce(sum(samples_now), 0) / 16000 / 3600 AS hours_now, coalesce(sum(samples_then), 0) / 16000 / 3600 AS hours_then
 FROM counted WHERE tier IS NOT NULL GROUP BY place, tier
 ORDER BY place, list_position(['high', 'weak', 'unlabelled', 'event', 'rejected'], tier);
+
+-- What the labels of each tier should be worth, where the run has a calibration: errors expected per word, over all words.
+CREATE OR REPLACE VIEW expected_by_tier AS
+SELECT t.tier, count(*) AS num_segments, sum(t.seconds) / 3600 AS hours,
+    sum(t.expected_error * len(c.slots)) / nullif(sum(len(c.slots)), 0) AS expected_error
+FROM timeline AS t JOIN consensus AS c USING (segment_id)
+WHERE t.expected_error IS NOT NULL
+GROUP BY t.tier ORDER BY list_position(['high', 'weak', 'unlabelled', 'rejected'], t.tier);
 
 -- What each filter of `select` loses: all that breaks it, and what breaks it alone, so would be kept without it (the margin).
 -- An agreement below `weak` is one filter with two names: `select.low_agreement` where it is also below `unlabelled`.

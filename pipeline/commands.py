@@ -25,6 +25,7 @@ from voxmill.pipeline.gates import no_gate, open_gate
 from voxmill.pipeline.ledger import Ledger
 from voxmill.pipeline.line import Until, run_line
 from voxmill.pipeline.listing import Listing
+from voxmill.pipeline.pack import Packer
 from voxmill.pipeline.progress import Progress
 from voxmill.pipeline.revocation import Request, denied
 from voxmill.pipeline.revoke import revoke
@@ -141,14 +142,21 @@ def revoke_command(root: str, request: Request, *, denied_too: bool, dry_run: bo
 def replay_command(root: str, stage: str, unit: str, only: str | None) -> None:
     run, config, stages = _open(root)
     runnable = [name for name, s in stages.items() if s.reads]
+    if stage == "pack":
+        _show(Packer(run.root, stages, {}).replay(only or ""), unit, only)
+        return
     if stage not in runnable:
-        raise RunError(f"no stage `{stage}` to repeat; this run has {', '.join(runnable)}")
+        raise RunError(f"no stage `{stage}` to repeat; this run has {', '.join(runnable)}, pack")
     reads = [stages[name] for name in stages[stage].reads]
     if unit not in Ledger(run).done(reads[0]):
         raise RunError(f"stage {stage} of {run.root} has no unit `{unit}`")
     with open_gate("local", run, config.crawl) as gate:
         made = stages[stage] if stage != "crawl" else build(config, run, gate)[stage]  # a fetch is repeated as politely
         rows = Worker(run.root, made, reads).replay(unit, only)
+    _show(rows, unit, only)
+
+
+def _show(rows: Sequence[Any], unit: str, only: str | None) -> None:
     if not rows:
         raise RunError(f"unit `{unit}` has no member `{only}`")
     for row in rows:
@@ -208,6 +216,43 @@ def doctor_command(config: str | None) -> None:
     from voxmill.pipeline.doctor import examine
 
     sys.exit(0 if examine(load_config(config) if config else None, out) else 1)
+
+
+def calibrate_command(root: str, reference: Path, error: float | None, hours: float | None, *, as_json: bool) -> None:
+    from voxmill.pipeline.calibrate import FILE, calibrate, threshold
+
+    run, config, _ = _open(root)
+    found = calibrate(run, reference, config.reconcile.normalise)
+    chosen = threshold(found.points, error=error, hours=hours) if error is not None or hours is not None else None
+    if as_json:
+        rows = {"tiers": [asdict(t) for t in found.tiers], "warnings": found.calibration.warnings}
+        print(json.dumps(rows | {"threshold": asdict(chosen) if chosen else None}))
+        return
+    table = Table("tier", "segments", "hours", "expected error", "95 %", box=None)
+    for tier in found.tiers:
+        cells = f"{tier.hours:.2f}", f"{tier.expected:.1%}", f"{tier.low:.1%} to {tier.high:.1%}"
+        table.add_row(tier.name, str(tier.segments), *cells)
+    out.print(table)
+    for curve in found.calibration.curves:
+        seen = f"{curve.words} words, {curve.segments} segments, {curve.recordings} recordings"
+        seen += f", {curve.speakers or 'unknown'} speakers, {curve.conditions or 'unknown'} conditions"
+        out.print(f"curve for {curve.language or 'all languages'}: {seen}", highlight=False)
+    for warning in found.calibration.warnings:
+        out.print(f"warning: {warning}", style="yellow", highlight=False, soft_wrap=True)
+    if error is not None or hours is not None:
+        said = (
+            "no threshold does that"
+            if chosen is None
+            else (
+                f"keep scores of at least {chosen.least:.4f}: {chosen.hours:.2f} h ({chosen.share:.1%}), expected error {chosen.expected:.1%}"
+            )
+        )
+        out.print(said, highlight=False)
+    out.print(
+        f"written: {run.uri(FILE)}; to select by it: --set select.score=expected_error --set select.calibration={run.uri(FILE)}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def retention_command(root: str, by: Sequence[str] | None, path: Path | None, *, as_json: bool) -> None:

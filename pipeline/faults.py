@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from voxmill.operators.weights import WeightsMissing
 
@@ -55,6 +56,19 @@ def machine_fault(error: BaseException) -> str | None:
         if said := _fault(one):
             return said if isinstance(one, WeightsMissing) else f"{type(one).__name__}: {one}; {said}"
     return None
+
+
+@contextmanager
+def blamed(what: str) -> Iterator[None]:
+    """Turns the machine's errors into a StageError that begins with `what`; those of the data and of this code pass."""
+    try:
+        yield
+    except StageError:
+        raise
+    except Exception as error:
+        if fault := machine_fault(error):
+            raise StageError(f"{what}: {fault}; then run again to continue") from error
+        raise
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

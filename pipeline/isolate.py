@@ -34,23 +34,38 @@ class Apart:
     worked: str | None = None
     """A member that was tried just now and worked."""
 
+    @property
+    def alike(self) -> bool:
+        """Whether several errors are of one type and nothing worked: then it is hardly the members that are at fault."""
+        return self.worked is None and len(self.errors) > 1 and len({type(e) for e in self.errors.values()}) == 1
 
-def isolate(ledger: Ledger, stage: Stage, unit: str, members: Sequence[str], attempt: Callable[[str], object]) -> Apart:
+
+def isolate(
+    ledger: Ledger,
+    stage: Stage,
+    unit: str,
+    members: Sequence[str],
+    attempt: Callable[[str], object],
+    kin: Callable[[str], str] = str,
+) -> Apart:
     """Tries each member alone; what comes of it is thrown away.
 
-    A member is bad when it raises, or when two attempts at it alone began and none ended. After `MAX_DEADLY` of the second kind
-    every member that has not been tried is bad. Errors that stop a run pass, and leave no mark.
+    A member is bad when it raises, or when two attempts at it alone began and none ended. After one of the second kind the
+    members of the same `kin` that come after it are bad untried, after `MAX_DEADLY` of them all that come after.
+    Errors that stop a run pass, and leave no mark.
     """
-    apart, deadly = Apart(), 0
+    apart, deadly = Apart(), dict[str, str]()
     for key in members:
         repeat = f"reproduce: voxmill replay RUN --stage {stage.name} --unit {unit} --only {key}"
         if ledger.ended(stage, unit, key):
             continue
         if ledger.strikes(stage, unit, key) >= MAX_ATTEMPTS:
             apart.bad[key] = f"the worker died on this {MAX_ATTEMPTS} times; {repeat}"
-            deadly += 1
-        elif deadly >= MAX_DEADLY:
-            apart.bad[key] = f"not tried: the worker died on {deadly} others of unit {unit}; {repeat}"
+            deadly[kin(key)] = key
+        elif kin(key) in deadly:
+            apart.bad[key] = f"not tried: the worker died on {deadly[kin(key)]}, which comes before it; {repeat}"
+        elif len(deadly) >= MAX_DEADLY:
+            apart.bad[key] = f"not tried: the worker died on {len(deadly)} others of unit {unit}; {repeat}"
         else:
             ledger.begin(stage, unit, key)
             try:

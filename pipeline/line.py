@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from voxmill import __version__
 from voxmill.manifests.records import Item
+from voxmill.operators.calibration.expected import load_calibration
 from voxmill.operators.crawl.gate import HostGate
 from voxmill.operators.crawl.sources import List, SourceConfig
 from voxmill.pipeline import amend
@@ -99,6 +100,8 @@ COSTED = ("crawl", "decode", *MODEL_STAGES, "duplicates")
 
 def _open(config: RunConfig, run: Run, stages: Mapping[str, Stage]) -> dict[str, Any]:
     """Creates or updates run.json. The number of buckets is frozen when the run is created."""
+    if config.select.calibration:
+        load_calibration(config.select.calibration)  # what is wrong with it is said before anything is done
     old = run.load() if run.exists() else {}
     buckets = int(old.get("buckets", config.pack.buckets))
     if old and buckets != config.pack.buckets:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
 
-from voxmill.manifests.commit import commit_bytes, locate
+from voxmill.manifests.commit import commit_bytes, locate, remove
 from voxmill.manifests.ids import segment_id
 from voxmill.manifests.parquet import read_records, records_bytes
 from voxmill.manifests.records import Consensus, Hypothesis, Labels, Pictures, Recording, Segment, Selection, Unit
@@ -21,16 +23,19 @@ from voxmill.operators.decode.audio import Reader
 from voxmill.operators.engines import Audio
 from voxmill.pipeline.config import PackConfig
 from voxmill.pipeline.executor import Job
+from voxmill.pipeline.faults import StageError, blamed, machine_fault
+from voxmill.pipeline.isolate import MAX_ATTEMPTS, describe, isolate
 from voxmill.pipeline.ledger import Ledger
 from voxmill.pipeline.listing import Listing
 from voxmill.pipeline.run import Run
 from voxmill.pipeline.spill import by_bucket
 from voxmill.pipeline.stage import Done, Resources, Stage
 from voxmill.pipeline.stones import read_tombstones
+from voxmill.pipeline.unpacked import pack_stage, put_aside, put_aside_in, unpacked_tables, upstream_of
 from voxmill.pipeline.worker import openable
 from voxmill.sharding.layout import ShardPlan, plan_shards
 from voxmill.sharding.sample import Entry, Sample
-from voxmill.sharding.sidecar import Member, committed, read_members
+from voxmill.sharding.sidecar import Member, beside, committed, read_members
 from voxmill.sharding.writer import pack_shard, up_to_date
 
 
@@ -43,15 +48,15 @@ def plan(
     """
     entries = chain(entries_of(run, stages, partial=revoked_too), ghosts_of(run, stages))
     revoked = set() if revoked_too else {ghost.recording_id for ghost in read_tombstones(run).ghosts}
-    upstream, picture_bytes = stages["select"].fingerprint, 0
-    if frames := stages.get("frames"):
-        upstream, picture_bytes = f"{upstream} {frames.fingerprint}", int(config.picture_kb * 1e3)
-    if labels := stages.get("label"):
-        upstream = f"{upstream} {labels.fingerprint}"
+    upstream, picture_bytes = upstream_of(stages), int(config.picture_kb * 1e3) if "frames" in stages else 0
+    aside = put_aside_in(run, stages)
     for pile in by_bucket(entries, buckets):
-        yield from plan_shards(
+        shards = plan_shards(
             pile, buckets, int(config.shard_mb * 1e6), upstream=upstream, revoked=revoked, picture_bytes=picture_bytes
         )
+        for shard in shards:
+            if kept := tuple(entry for entry in shard.entries if entry.key not in aside):
+                yield replace(shard, entries=kept)
 
 
 def entries_of(run: Run, stages: Mapping[str, Stage], *, partial: bool = False) -> Iterator[Entry]:
@@ -103,15 +108,19 @@ def packing(run: Run, stages: Mapping[str, Stage], plans: Iterable[ShardPlan], r
             commit_bytes(_plan_uri(run, shard.name), records_bytes(shard.entries, Entry), replace=True)
     shards.sort(key=lambda shard: shard.name)
     headers = {shard.name: shard for shard in shards if shard.name in pending}
-    return Packing(tuple(shards), Job("pack", partial(Packer, run.root, dict(stages), headers), tuple(headers), resources))
+    make = partial(Packer, run.root, dict(stages), headers, uuid.uuid4().hex)
+    return Packing(tuple(shards), Job("pack", make, tuple(headers), resources))
 
 
 class Packer:
-    """Writes one shard: reads the fragments of the units that it draws from, one unit at a time."""
+    """Writes one shard: reads the fragments of the units that it draws from, one unit at a time.
 
-    def __init__(self, root: str, stages: dict[str, Stage], headers: Mapping[str, ShardPlan]) -> None:
+    A sample that fails or kills its packer is put aside (see `unpacked.py`), and the shard is written without it.
+    """
+
+    def __init__(self, root: str, stages: dict[str, Stage], headers: Mapping[str, ShardPlan], session: str = "") -> None:
         self._run, self._stages, self._headers = Run(root), stages, headers
-        self._ledger = Ledger(self._run)
+        self._ledger, self._stage = Ledger(self._run, session), pack_stage(upstream_of(stages))
         self._units = {unit.position: unit for unit in Listing(self._run).units()}
         self._reader: Reader | None = None
         self._origins: dict[str, list[int]] = {}
@@ -120,11 +129,71 @@ class Packer:
                 self._origins.setdefault(part.recording_id, []).append(part.start)
 
     def __call__(self, name: str) -> Done:
+        """Raises StageError where the machine fails, or every sample in the same way."""
         wall, cpu = time.monotonic(), time.process_time()
-        entries = tuple(read_records(_plan_uri(self._run, name), Entry))
-        pack_shard(replace(self._headers[name], entries=entries), self._samples(entries), self._read, self._run.shards_dir)
-        seconds = sum(e.num_samples for e in entries) / 16000
-        return Done("pack", name, len(entries), 0, seconds, time.monotonic() - wall, time.process_time() - cpu)
+        shard = replace(self._headers[name], entries=tuple(read_records(_plan_uri(self._run, name), Entry)))
+        with blamed(f"stage pack stopped at shard {name}"):
+            kept = self._pack_what_can_be(shard)
+        seconds = sum(e.num_samples for e in kept.entries) / 16000
+        rejected = len(shard.entries) - len(kept.entries)
+        return Done("pack", name, len(kept.entries), rejected, seconds, time.monotonic() - wall, time.process_time() - cpu)
+
+    def replay(self, key: str) -> list[Entry]:
+        """Packs one sample alone and throws the shard away; empty where it is not selected."""
+        found = [entry for entry in entries_of(self._run, self._stages) if entry.key == key]
+        for entry in found:
+            self._try(ShardPlan(entry.split, entry.licence, 0, 0, entry.generation, 1, (entry,)))
+        return found
+
+    def _pack_what_can_be(self, shard: ShardPlan) -> ShardPlan:
+        ledger, stage, name = self._ledger, self._stage, shard.name
+        if ledger.strikes(stage, name) >= MAX_ATTEMPTS:
+            shard = self._without_the_bad(shard)
+        ledger.begin(stage, name)
+        try:
+            try:
+                self._pack(shard, self._run.shards_dir)
+            except Exception as error:
+                if machine_fault(error):
+                    raise
+                shard = self._without_the_bad(shard)
+                self._pack(shard, self._run.shards_dir)
+        finally:
+            ledger.withdraw(stage, name)  # only a death leaves its mark
+        return shard
+
+    def _without_the_bad(self, shard: ShardPlan) -> ShardPlan:
+        """The shard without the samples that fail alone; their outcomes are committed before the shard is."""
+        entries = {entry.key: entry for entry in shard.entries}
+        apart = isolate(
+            self._ledger,
+            self._stage,
+            shard.name,
+            tuple(entries),
+            lambda key: self._try(replace(shard, entries=(entries[key],))),
+            kin=lambda key: entries[key].recording_id,  # what kills a decoder does so to every span after it
+        )
+        self._reader = None
+        if apart.alike:
+            error = next(iter(apart.errors.values()))
+            raise StageError(
+                f"stage pack fails on all {len(apart.errors)} samples of {shard.name}: {describe(error, self._run.root)}"
+            )
+        for key, detail in apart.bad.items():
+            put_aside(self._ledger, self._stage, entries[key], detail)
+        return replace(shard, entries=tuple(e for e in shard.entries if e.key not in apart.bad))
+
+    def _try(self, shard: ShardPlan) -> None:
+        with TemporaryDirectory(prefix="voxmill-pack-") as folder, blamed(f"stage pack stopped at {shard.entries[0].key}"):
+            self._reader = None
+            self._pack(shard, folder)
+
+    def _pack(self, shard: ShardPlan, folder: str) -> None:
+        if shard.entries:
+            pack_shard(shard, self._samples(shard.entries), self._read, folder, self._read_pictures)
+        else:
+            for suffix in ("json", "tar", "parquet"):  # nothing of it is left: the commit goes first
+                remove(beside(folder, f"{shard.name}.{suffix}"))
 
     def _read(self, recording: Recording, start: int, num_samples: int) -> Audio:
         """The samples of a span as every stage heard them: decoded from the start of the part that holds it, in one pass."""
@@ -186,7 +255,12 @@ def _entries(ledger: Ledger, stages: Mapping[str, Stage], unit: Unit) -> list[En
     ]  # fmt: skip
 
 
-def sample_tables(run: Run) -> Iterator[pa.Table]:
+def packed_tables(run: Run, stages: Mapping[str, Stage]) -> dict[str, Iterator[pa.Table]]:
+    """What became of the selected samples: the tables `samples` and `unpacked`."""
+    return {"samples": _sample_tables(run), "unpacked": unpacked_tables(run, stages)}
+
+
+def _sample_tables(run: Run) -> Iterator[pa.Table]:
     """One table per committed shard: a row per sample, with its shard and its place in the tar."""
     for shard in sorted(committed(run.shards_dir), key=lambda s: s.name):
         table = to_table(read_members(run.shards_dir, shard), Member)

@@ -19,7 +19,7 @@ from voxmill.pipeline.lease import Lease
 from voxmill.pipeline.ledger import Ledger
 from voxmill.pipeline.listing import Listing
 from voxmill.pipeline.local import LocalExecutor
-from voxmill.pipeline.pack import packing, plan, sample_tables
+from voxmill.pipeline.pack import packed_tables, packing, plan
 from voxmill.pipeline.revocation import Found, Request, apply, bury
 from voxmill.pipeline.run import Run, exists, names_in
 from voxmill.pipeline.stage import Resources, Stage
@@ -85,7 +85,7 @@ def settle(run: Run, config: RunConfig, stages: Mapping[str, Stage]) -> None:
         write_index(run.shards_dir)
     if exists(run.uri("catalog.sql")):
         costed = [s for s in stages.values() if s.kind not in ("items", "recordings", "units")]
-        write_tables(run, costed, amend.find(run, config.sources), sample_tables(run))
+        write_tables(run, costed, amend.find(run, config.sources), packed_tables(run, stages))
 
 
 def report(run: Run, config: RunConfig, stages: Mapping[str, Stage], stone: Tombstone) -> bytes:

@@ -15,6 +15,7 @@ from voxmill.pipeline.listing import Listing
 from voxmill.pipeline.run import Run, exists
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.stones import read_tombstones
+from voxmill.pipeline.unpacked import put_aside_in
 from voxmill.sharding.index import INDEX
 from voxmill.sharding.sidecar import ShardError, ShardSummary, committed
 from voxmill.sharding.verify import Expected, verify_shards
@@ -59,15 +60,15 @@ def verify(run: Run, stages: Mapping[str, Stage]) -> Report:
     report.problems += _check_parts(units, recordings)
     expected = _check_units(run, ledger, units, stages, report)
     report.problems += map(str, traces(run, read_tombstones(run)))
-    verdict = verify_shards(run.shards_dir, expected)
+    aside = expected.keys() & put_aside_in(run, stages)
+    verdict = verify_shards(run.shards_dir, {key: fact for key, fact in expected.items() if key not in aside})
     report.problems += [str(problem) for problem in verdict.problems]
     report.problems += _check_index(run)
     report.shards, report.shard_samples = verdict.shards, verdict.samples
-    report.balances.append(
-        Balance(
-            "pack", len(expected), verdict.samples, 0, sum(e.num_samples for e in expected.values()), verdict.num_samples, 0
-        )
-    )
+    pack = Balance("pack", len(expected), verdict.samples, len(aside))
+    pack.samples_in, pack.samples_kept = sum(e.num_samples for e in expected.values()), verdict.num_samples
+    pack.samples_rejected = sum(expected[key].num_samples for key in aside)
+    report.balances.append(pack)
     report.problems += [f"unbalanced: {b.stage}: {b}" for b in report.balances if not b.holds]
     return report
 

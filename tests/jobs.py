@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
 from pathlib import Path
 
+from voxmill.manifests.records import Recording
+from voxmill.operators.engines import Audio
 from voxmill.pipeline.faults import StageError
+from voxmill.pipeline.pack import Packer
 from voxmill.pipeline.stage import Done
 
 
@@ -61,3 +65,15 @@ class AlwaysDies(Touch):
 class BrokenSetUp(Touch):
     def __call__(self, key: str) -> Done:
         raise StageError("fails on every member: no weights")
+
+
+class SpoiltPacker(Packer):
+    """Cannot decode beyond a certain place, which it finds in the recording's title: `fails 3`, `kills 3`, `full 3` (s)."""
+
+    def _read(self, recording: Recording, start: int, num_samples: int) -> Audio:
+        fault, _, second = str(recording.provenance.title).partition(" ")
+        if second.isdigit() and int(second) * 16000 < start + num_samples:
+            if fault == "kills":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise OSError(errno.ENOSPC, "No space left on device") if fault == "full" else ValueError(f"spoilt at {second} s")
+        return super()._read(recording, start, num_samples)
