@@ -55,8 +55,11 @@ class Dnsmos:
     def _answer(self, wave: Audio) -> Answer:
         if not wave.any():
             return Answer("quality", None)  # digital silence has no quality
-        raw = np.mean([self._session.run(None, {"input_1": one[None]})[0][0] for one in windows(wave, self._hop)], axis=0)
-        scores = {name: float(np.polyval(p, value)) for (name, p), value in zip(POLYNOMIALS.items(), raw, strict=True)}
+        raw = [self._session.run(None, {"input_1": one[None]})[0][0] for one in windows(wave, self._hop)]  # (window, output)
+        scores = {
+            name: float(np.mean([np.polyval(polynomial, outputs[place]) for outputs in raw]))
+            for place, (name, polynomial) in enumerate(POLYNOMIALS.items())
+        }
         return Answer("quality", tuple(Mark(name, score=scores[name]) for name in ("overall", "signal", "background")))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -34,7 +35,9 @@ class Emotion2VecConfig(ModelSettings):
 
 class Emotion2Vec:
     def __init__(self, config: Emotion2VecConfig) -> None:
-        self._auto: Any = auto_model(resolve(config.model), config.device, config.threads)
+        folder = resolve(config.model)
+        check_layers((folder / "config.yaml").read_text(encoding="utf-8"))
+        self._auto: Any = auto_model(folder, config.device, config.threads)
         self.model = identity(config.model)
         self._least = config.min_confidence
 
@@ -49,6 +52,13 @@ class Emotion2Vec:
         if emotion is None or sure < self._least:
             return Answer("emotion", None)
         return Answer("emotion", (Mark(emotion, confidence=sure),), sure)
+
+
+def check_layers(config: str) -> None:
+    """FunASR evaluates the list of layers in a model's config as Python: nothing but numbers may be in it. Raises ValueError."""
+    for spec in re.findall(r"feature_encoder_spec\s*:(.*)", config):
+        if not re.fullmatch(r"[\s\d\[\](),+*'\"]*", spec):
+            raise ValueError(f"config.yaml: feature_encoder_spec is no list of numbers: {spec.strip()[:80]}")
 
 
 def likeliest(labels: Sequence[str], scores: Sequence[float]) -> tuple[str | None, float]:
