@@ -8,6 +8,7 @@ from voxmill.manifests.ids import digest
 from voxmill.manifests.likeness import Duplicate
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Consensus, Recording, Segment, Selection, Split
+from voxmill.operators.calibration.expected import Signs, load_calibration
 from voxmill.operators.verdict import DEV, TEST, Evidence, SelectConfig, licensed, verdict
 from voxmill.operators.work import Work
 
@@ -51,6 +52,7 @@ class Select:
 
     def __init__(self, config: SelectConfig) -> None:
         self.config = config
+        self._calibration = load_calibration(config.calibration) if config.calibration else None
 
     def __call__(self, work: Work) -> list[Selection]:
         recordings = {recording.id: recording for recording in work.recordings}
@@ -107,7 +109,15 @@ class Select:
             compression_ratio=consensus.compression_ratio,
             confidence=consensus.confidence,
             agreement=consensus.agreement,
+            expected_error=self._expected(consensus),
         )
         tier, reason, detail = verdict(evidence, self.config)
         weight = {"high": 1.0, "weak": self.config.weak_weight}.get(tier, 0.0)
-        return Selection(segment.id, tier, split, weight, reject(reason, detail) if reason else None)
+        rejection = reject(reason, detail) if reason else None
+        return Selection(segment.id, tier, split, weight, rejection, evidence.expected_error)
+
+    def _expected(self, consensus: Consensus) -> float | None:
+        if self._calibration is None:
+            return None
+        units = sum(slot.choice is not None for slot in consensus.slots)
+        return self._calibration.expected(Signs(consensus.agreement, consensus.confidence, units), consensus.language)

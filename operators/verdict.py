@@ -1,8 +1,8 @@
 """What makes a segment worth keeping: thresholds, rules and tiers.
 
 Rules are tried in the order of `RULES`; the first that fails names the reason. What passes is sorted into tiers by one score:
-`high` >= `weak` >= `unlabelled` (audio worth keeping, text not) >= rejected. The score is the agreement of the engines, or
-`agreement * (1 - w + w * confidence)`; with a single engine there is no agreement, and its confidence is held against thresholds of
+`high` >= `weak` >= `unlabelled` (audio worth keeping, text not) >= rejected. The score is the agreement of the engines,
+`agreement * (1 - w + w * confidence)`, or 1 - the error that a calibration expects; with a single engine there is no agreement, and its confidence is held against thresholds of
 its own (`single_*`). An engine without confidences then vouches for nothing: the segment is `unlabelled`.
 
 All of this follows from columns that a run keeps: `manifests/catalog.sql` states the same rules in SQL, so that thresholds can be tried
@@ -28,9 +28,11 @@ DEV = TEST = 0.01
 class SelectConfig(Settings):
     """What is worth keeping, and as what. Thresholds are for a score in [0, 1]; what equals a threshold passes it."""
 
-    score: Literal["agreement", "agreement_confidence"] = "agreement"
+    score: Literal["agreement", "agreement_confidence", "expected_error"] = "agreement"
     confidence_share: float = Field(default=0.25, ge=0.0, le=1.0)
     """With `agreement_confidence`: how much of the score the chosen engine's confidence can take away (w above)."""
+    calibration: str | None = None
+    """What `voxmill calibrate` wrote. With `expected_error` the score is 1 - the share of words expected to be wrong."""
     high: float = Field(default=0.95, ge=0.0, le=1.0)
     weak: float = Field(default=0.80, ge=0.0, le=1.0)
     unlabelled: float = Field(default=0.60, ge=0.0, le=1.0)
@@ -67,6 +69,12 @@ class SelectConfig(Settings):
     test_share: float = Field(default=TEST, ge=0.0, le=0.5)
 
     @model_validator(mode="after")
+    def _calibrated(self) -> SelectConfig:
+        if self.score == "expected_error" and self.calibration is None:
+            raise ValueError("score: expected_error needs `calibration`, a file that `voxmill calibrate` writes")
+        return self
+
+    @model_validator(mode="after")
     def _ordered(self) -> SelectConfig:
         if not self.high >= self.weak >= self.unlabelled:
             raise ValueError("thresholds must fall: high >= weak >= unlabelled")
@@ -89,6 +97,7 @@ class Evidence:
     compression_ratio: float
     confidence: float | None
     agreement: float | None
+    expected_error: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +174,8 @@ def score(evidence: Evidence, config: SelectConfig) -> float | None:
     """What tiers are made of; None where neither agreement nor confidence is known."""
     if evidence.agreement is None:
         return evidence.confidence
+    if config.score == "expected_error":
+        return None if evidence.expected_error is None else max(0.0, 1.0 - evidence.expected_error)
     if config.score == "agreement" or evidence.confidence is None:
         return evidence.agreement
     return evidence.agreement * (1.0 - config.confidence_share + config.confidence_share * evidence.confidence)

@@ -32,7 +32,7 @@ from voxmill.operators.work import Operator
 from voxmill.pipeline import amend
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.listing import ITEMS, RECORDINGS, UNITS, _no_operator
-from voxmill.pipeline.run import Run
+from voxmill.pipeline.run import Run, exists, read_bytes
 from voxmill.pipeline.stage import Resources, Stage
 from voxmill.pipeline.stones import read_tombstones
 
@@ -192,9 +192,15 @@ def _fingerprint(name: str, settings: Settings, reads: Mapping[str, Stage]) -> s
         VERSIONS[name.split(":", 1)[0]],
         json.dumps(chosen, sort_keys=True),
         identity(model) if model else "",
+        _contents(chosen.get("calibration")),
         *(f"{key}={stage.fingerprint}" for key, stage in reads.items()),
     ]
     return digest(parts)[:16]
+
+
+def _contents(path: str | None) -> str:
+    """A calibration that is made again under the same name is another one."""
+    return digest([read_bytes(path).decode()]) if path and exists(path) else ""
 
 
 def _cost(config: RunConfig, name: str, default: Resources) -> Resources:

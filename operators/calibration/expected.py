@@ -127,15 +127,13 @@ class Calibration(Settings):
 
 
 def load_calibration(path: str) -> Calibration:
-    """Raises ValueError, naming the file and the fix."""
+    """Raises Mistake, naming the file and the fix."""
     try:
         return Calibration.model_validate_json(Path(path).read_bytes())
     except FileNotFoundError:
-        raise ValueError(
-            f"no calibration at {path}: make one with `voxmill calibrate RUN --reference labelled.jsonl`"
-        ) from None
+        raise Mistake(f"no calibration at {path}: make one with `voxmill calibrate RUN --reference labelled.jsonl`") from None
     except ValidationError as error:
-        raise ValueError(
+        raise Mistake(
             f"{path} is no calibration ({error.errors()[0]['msg']}): make it again with `voxmill calibrate`"
         ) from None
 

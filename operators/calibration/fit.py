@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from voxmill.manifests.mistakes import Mistake
 from voxmill.operators.calibration.expected import Calibration, Curve, Floats, Signs, Weights, features, knots
 
 ROUNDS = 200
@@ -38,11 +39,11 @@ class Labelled:
 
 
 def fit(sample: Sequence[Labelled], unit: str = "word", seed: int = 0) -> Calibration:
-    """A calibration from the labels with an agreement. Raises ValueError where the sample cannot tell right from wrong."""
+    """A calibration from the labels with an agreement. Raises Mistake where the sample cannot tell right from wrong."""
     known = [one for one in sample if one.signs.agreement is not None and one.words + one.errors]
     errors, words = sum(one.errors for one in known), sum(one.words for one in known)
     if not errors or errors >= sum(max(one.words, one.errors) for one in known):
-        raise ValueError(
+        raise Mistake(
             f"the labelled sample has {errors} errors in {words} words: it needs labels that are right and labels that are wrong"
         )
     confident = [one for one in known if one.signs.confidence is not None]

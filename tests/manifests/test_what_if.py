@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +17,15 @@ from hypothesis import strategies as st
 from voxmill.manifests.catalog import open_catalog, query, what_if
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import SAMPLE_RATE, Consensus, Selection
+from voxmill.operators.calibration.expected import Calibration, Curve, Weights
 from voxmill.operators.select import Select, SelectConfig
 from voxmill.operators.work import Work
 
 from .factory import SELECT, MadeUpRun, made_up_run
 
+CALIBRATION = Path(tempfile.gettempdir()) / f"voxmill-calibration-{os.getpid()}.json"
 share = st.floats(0, 1).map(lambda x: round(x, 2))
+CALIBRATED = SELECT.model_copy(update={"calibration": str(CALIBRATION)})
 
 
 @st.composite
@@ -28,7 +33,8 @@ def configs(draw: st.DrawFn) -> SelectConfig:
     high, weak, unlabelled = sorted((draw(share), draw(share), draw(share)), reverse=True)
     single_high, single_weak, single_unlabelled = sorted((draw(share), draw(share), draw(share)), reverse=True)
     return SelectConfig(
-        score=draw(st.sampled_from(("agreement", "agreement_confidence"))),
+        score=draw(st.sampled_from(("agreement", "agreement_confidence", "expected_error"))),
+        calibration=str(CALIBRATION),
         confidence_share=draw(share),
         high=high,
         weak=weak,
@@ -67,9 +73,13 @@ def _select(run: MadeUpRun, config: SelectConfig) -> list[Selection]:
 
 
 @pytest.fixture(scope="module")
-def run() -> MadeUpRun:
+def run() -> Iterator[MadeUpRun]:
+    weights = Weights(intercept=-2.0, agreement=3.0, confidence=1.0, length=0.1)
+    curve = Curve(language=None, scores=(0.2, 0.5, 0.9), errors=(1.2, 0.4, 0.02), segments=9, words=90, recordings=3)
+    CALIBRATION.write_text(Calibration(both=weights, agreement=weights, curves=(curve,), plain=(curve,)).model_dump_json())
     run = _single(made_up_run(seed=3, recordings=14))
-    return run.changed(selections=_select(run, SELECT))
+    yield run.changed(selections=_select(run, CALIBRATED))
+    CALIBRATION.unlink()
 
 
 @pytest.fixture(scope="module")

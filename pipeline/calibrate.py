@@ -1,0 +1,239 @@
+"""`voxmill calibrate`: what a run's labels are worth, from a small sample whose true words are known.
+
+The sample is JSON lines, of two kinds:
+
+    {"segment_id": "…", "text": "what is really said"}
+    {"recording": "<id, URL or file name>", "start": 1.2, "end": 4.8, "text": "…", "speaker": "a", "condition": "noisy"}
+
+Of the second kind, give every utterance of a recording: what is said in a segment is the utterances whose middle it holds, and a
+segment that holds none should have no words.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ValidationError, model_validator
+from rapidfuzz.distance import Levenshtein
+
+from voxmill.manifests.catalog import open_catalog, query
+from voxmill.manifests.commit import commit_bytes
+from voxmill.manifests.mistakes import Mistake
+from voxmill.manifests.records import SAMPLE_RATE
+from voxmill.operators.calibration.expected import Calibration, Curve, Signs
+from voxmill.operators.calibration.fit import Labelled, fit
+from voxmill.operators.reconcile.normalise import Normaliser, NormaliserConfig
+from voxmill.pipeline.run import Run, RunError
+
+FILE = "calibration.json"
+SEGMENTS = """
+    SELECT t.segment_id, t.recording_id, t.start, t.num_samples, t.language, t.tier, t.kept, t.seconds,
+        c.text, c.agreement, c.confidence, c.slots, c.engines, r.provenance.url AS url, r.provenance.source AS source
+    FROM timeline AS t JOIN consensus AS c USING (segment_id) JOIN recordings AS r ON r.id = t.recording_id
+    WHERE t.agreed AND t.kind = 'speech' ORDER BY t.recording_id, t.start
+"""
+
+
+class Utterance(BaseModel):
+    """One line of the sample; keys that are not known are left alone."""
+
+    text: str
+    segment_id: str | None = None
+    recording: str | None = None
+    start: float | None = None
+    """Seconds from the recording's beginning."""
+    end: float | None = None
+    speaker: str | None = None
+    condition: str | None = None
+
+    @model_validator(mode="after")
+    def _placed(self) -> Utterance:
+        if self.segment_id is None and (self.recording is None or self.start is None or self.end is None):
+            raise ValueError("it needs `segment_id`, or `recording`, `start` and `end`")
+        return self
+
+    @property
+    def middle(self) -> float:
+        """In samples."""
+        return ((self.start or 0.0) + (self.end or 0.0)) / 2 * SAMPLE_RATE
+
+
+@dataclass
+class Reference:
+    """The true words of a segment."""
+
+    texts: list[str] = field(default_factory=list)
+    speaker: str | None = None
+    condition: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Labels of one kind: how much, and how wrong it should be (with 95 %)."""
+
+    name: str
+    segments: int
+    hours: float
+    expected: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What is kept from a score of `least` on."""
+
+    least: float
+    hours: float
+    share: float
+    expected: float
+
+
+@dataclass
+class Calibrated:
+    calibration: Calibration
+    sample: list[Labelled]
+    tiers: list[Tier]
+    points: list[Point]
+
+
+def calibrate(run: Run, references: Path, normalise: NormaliserConfig) -> Calibrated:
+    """Fits the run's calibration and writes it into the run. Raises RunError, Mistake."""
+    rows = query(open_catalog(run.root), SEGMENTS).to_pylist()
+    if not rows:
+        raise RunError(f"{run.root} has no labels to calibrate: run it to `select` first")
+    matched = match(rows, read_references(references))
+    if not matched:
+        raise RunError(
+            f"nothing in {references} belongs to {run.root}: rows name a segment_id, or a recording by id, URL or file name"
+        )
+    sample = labelled(rows, matched, Normaliser(normalise))
+    calibration = fit(sample)
+    commit_bytes(run.uri(FILE), calibration.model_dump_json(indent=1).encode(), replace=True)
+    return Calibrated(calibration, sample, tiers(rows, calibration), points(rows, calibration))
+
+
+def read_references(path: Path) -> list[Utterance]:
+    """Raises Mistake, naming the line."""
+    found = []
+    if not path.is_file():
+        raise Mistake(f"no labelled sample at {path}: JSON lines with `text`, see the README")
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            if line.strip():
+                found.append(Utterance.model_validate_json(line))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise Mistake(f"{path}, line {number}: {where + ': ' if where else ''}{first['msg']}") from None
+    return found
+
+
+def match(rows: Sequence[Mapping[str, Any]], utterances: Sequence[Utterance]) -> dict[str, Reference]:
+    """References by segment. Segments of a recording that is named, in which nothing is said, have an empty one."""
+    found: dict[str, Reference] = defaultdict(Reference)
+    by_name: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        for name in {row["recording_id"], row["url"], row["url"].rsplit("/", 1)[-1]}:
+            by_name[name].append(row)
+    known = {row["segment_id"] for row in rows}
+    for one in utterances:
+        if one.segment_id is not None:
+            homes = [one.segment_id] if one.segment_id in known else []
+        else:
+            segments = by_name.get(one.recording or "", [])
+            for row in segments:
+                found[row["segment_id"]]  # it is in the sample, whatever is said in it
+            homes = [row["segment_id"] for row in segments if row["start"] <= one.middle < row["start"] + row["num_samples"]][
+                :1
+            ]
+        for home in homes:
+            reference = found[home]
+            reference.texts.append(one.text)
+            reference.speaker = one.speaker or reference.speaker
+            reference.condition = one.condition or reference.condition
+    return dict(found)
+
+
+def labelled(rows: Sequence[Mapping[str, Any]], references: Mapping[str, Reference], normaliser: Normaliser) -> list[Labelled]:
+    sample = []
+    for row in rows:
+        if (reference := references.get(row["segment_id"])) is None:
+            continue
+        said = normaliser(" ".join(reference.texts), row["language"]).units
+        label = normaliser(row["text"], row["language"]).units
+        agreed = [slot["choice"] for slot in row["slots"] if len(set(slot["words"])) == 1 and slot["choice"] is not None]
+        wrong = Levenshtein.distance(said, agreed) - max(len(said) - len(agreed), 0)  # substitutions and insertions
+        errors = Levenshtein.distance(said, label)
+        sample.append(
+            Labelled(
+                row["recording_id"],
+                row["language"],
+                signs(row),
+                len(said),
+                errors,
+                min(max(wrong, 0), errors),
+                reference.speaker,
+                reference.condition,
+            )
+        )
+    return sample
+
+
+def signs(row: Mapping[str, Any]) -> Signs:
+    return Signs(row["agreement"], row["confidence"], sum(slot["choice"] is not None for slot in row["slots"]))
+
+
+def tiers(rows: Sequence[Mapping[str, Any]], calibration: Calibration) -> list[Tier]:
+    """The run's tiers, the best first, and everything."""
+    names = [name for name in ("high", "weak", "unlabelled", "rejected") if any(row["tier"] == name for row in rows)]
+    found = [_tier(name, [row for row in rows if row["tier"] == name], calibration) for name in names]
+    return [*found, _tier("all", rows, calibration)]
+
+
+def _tier(name: str, rows: Sequence[Mapping[str, Any]], calibration: Calibration) -> Tier:
+    parts: dict[int, tuple[Curve, list[float], list[float]]] = {}
+    for row in rows:
+        its = signs(row)
+        if its.agreement is not None:
+            score, curve = calibration.place(its, row["language"])
+            _, scores, words = parts.setdefault(id(curve), (curve, [], []))
+            scores.append(score)
+            words.append(float(max(its.units, 1)))
+    rng, total = np.random.default_rng(0), sum(sum(words) for _, _, words in parts.values())
+    edges = [
+        np.array(curve.interval(np.array(scores), np.array(words), rng)) * sum(words) / total
+        for curve, scores, words in parts.values()
+    ]
+    expected, low, high = np.sum(edges, axis=0) if edges else (float("nan"),) * 3
+    return Tier(name, len(rows), sum(row["seconds"] for row in rows) / 3600, float(expected), float(low), float(high))
+
+
+def points(rows: Sequence[Mapping[str, Any]], calibration: Calibration) -> list[Point]:
+    """Hours and expected error by the least score that is kept, where the score is 1 - expected error. The strictest first."""
+    scored = sorted(_scored(rows, calibration), reverse=True)
+    total, seconds, words, errors, found = sum(s for _, s, _ in scored), 0.0, 0.0, 0.0, []
+    for position, (score, length, units) in enumerate(scored):
+        seconds, words, errors = seconds + length, words + units, errors + (1 - score) * units
+        if position + 1 == len(scored) or scored[position + 1][0] < score:
+            found.append(Point(score, seconds / 3600, seconds / total, errors / words))
+    return found
+
+
+def _scored(rows: Sequence[Mapping[str, Any]], calibration: Calibration) -> Iterator[tuple[float, float, float]]:
+    for row in rows:
+        its = signs(row)
+        if (error := calibration.expected(its, row["language"])) is not None:
+            yield 1.0 - min(error, 1.0), float(row["seconds"]), float(max(its.units, 1))
+
+
+def threshold(found: Sequence[Point], *, error: float | None = None, hours: float | None = None) -> Point | None:
+    """The least strict point with at most `error` expected, or the strictest with at least `hours`; None where there is none."""
+    if error is not None:
+        return next((point for point in reversed(found) if point.expected <= error), None)
+    return next((point for point in found if hours is not None and point.hours >= hours), None)
