@@ -44,7 +44,7 @@ from voxmill.models.targets import TargetsConfig, Utterance
 from voxmill.models.tokens import SOT, TRANSCRIBE, Tokens
 
 PAPER = "S-MoE in encoder and decoder, as the paper's abstract reports it (arXiv 2508.10009): 6.35 % relative WER reduction"
-FULL = replace(sizes.FULL, train=2000, test=120, steps=1000, layers=3, hidden=128)
+FULL = replace(sizes.FULL, train=2000, test=240, steps=1000, layers=3, hidden=128)
 """Feed-forward layers that are small for the task: where one layer holds everything with ease, a second one has nothing to add."""
 SMOKE = replace(sizes.SMOKE, test=8)
 TARGETS = TargetsConfig(style="activated", tasks=("asr",), deactivate=0, translate=0.5)
