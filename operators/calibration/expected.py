@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
+from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.settings import Settings
 
 Floats = NDArray[np.float64]
