@@ -136,35 +136,28 @@ def print_trials(trials: Sequence[Any], split: str, *, as_json: bool) -> None:
     console.print(
         f"split {split}: {first.utterances} utterances, {first.audio_seconds / 60:.1f} min{left_out}", highlight=False
     )
-    rows = [
-        {"budget": t.budget, "parameters": f"{t.stored:,}", "active": f"{t.active:,}", "RTF": f"{t.rtf:.3f}"} for t in trials
-    ]
-    for row, trial in zip(rows, trials, strict=True):
-        row |= _cells(trial.figures)
-    header = list(dict.fromkeys(name for row in rows for name in row))
-    console.print(_table(header, [[row.get(name, "–") for name in header] for row in rows]))
-    languages = list(first.figures["by_language"])
-    if len(languages) > 1:
-        cells = [[t.budget, *(_rates(t.figures["by_language"][language]) for language in languages)] for t in trials]
-        console.print(_table(["WER / CER %", *languages], cells))
+    columns = [_column(trial) for trial in trials]
+    names = list(dict.fromkeys(name for column in columns for name in column))
+    console.print(_table(["budget", *(t.budget for t in trials)], [[n, *(c.get(n, "–") for c in columns)] for n in names]))
     if split == "train":
         console.print("these are samples of the training split: figures of what a model has seen", style="yellow")
 
 
-def _cells(figures: Mapping[str, Any]) -> dict[str, str]:
-    text, events = figures["text"], figures["events"]
-    cells = {"WER %": _figure(text["wer"]), "CER %": _figure(text["cer"])}
-    for kind, one in figures["choices"].items():
-        cells[f"{kind} acc / F1"] = f"{_figure(one['accuracy'])} / {_figure(one['macro_f1'])}"
+def _column(trial: Any) -> dict[str, str]:
+    """What a budget costs, then what it gets right."""
+    cells = {"parameters": f"{trial.stored:,}", "active": f"{trial.active:,}", "real-time factor": f"{trial.rtf:.3f}"}
+    figures, text, events = trial.figures, trial.figures["text"], trial.figures["events"]
+    cells |= {"WER %": _figure(text["wer"]), "CER %": _figure(text["cer"])}
+    if len(figures["by_language"]) > 1:
+        cells |= {f"  {name} WER / CER": _two(one["wer"], one["cer"]) for name, one in figures["by_language"].items()}
+    cells |= {f"{kind} accuracy / macro F1": _two(c["accuracy"], c["macro_f1"]) for kind, c in figures["choices"].items()}
     if events is not None:
-        cells["events F1 / macro"] = f"{_figure(events['f1'])} / {_figure(events['macro_f1'])}"
-    for language, one in figures["translations"].items():
-        cells[f"to {language} BLEU / chrF"] = f"{_figure(one['bleu'])} / {_figure(one['chrf'])}"
-    return cells
+        cells["events F1 / macro F1"] = _two(events["f1"], events["macro_f1"])
+    return cells | {f"to {name} BLEU / chrF": _two(t["bleu"], t["chrf"]) for name, t in figures["translations"].items()}
 
 
-def _rates(text: Mapping[str, Any]) -> str:
-    return f"{_figure(text['wer'])} / {_figure(text['cer'])}"
+def _two(one: float | None, other: float | None) -> str:
+    return f"{_figure(one)} / {_figure(other)}"
 
 
 def _figure(value: float | None) -> str:
