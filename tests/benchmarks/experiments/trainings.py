@@ -27,6 +27,7 @@ from speech.cache import REPOSITORY, cache_root
 from voxmill.manifests.ids import digest
 from voxmill.manifests.settings import Settings
 from voxmill.models.checkpoint import Bundle, load, save
+from voxmill.models.checkpoint_json import COMMIT
 from voxmill.models.data import DataConfig
 from voxmill.models.model import ModelConfig, SpeechModel
 from voxmill.models.tokens import Tokens
@@ -110,9 +111,9 @@ class Trainings:
         return found
 
     def trained(self, job: Job, lessons: Sequence[Lesson], start: Start | None = None) -> Bundle:
-        """The model after all steps, on the device. Raises OutOfTime."""
+        """The model after all steps, on the device. Trained again where only its results are here. Raises OutOfTime."""
         folder = self.home / self.key(job, lessons)
-        if not (folder / "training.json").is_file():
+        if not (folder / "training.json").is_file() or not (folder / "final" / COMMIT).is_file():
             self._train(job, lessons, folder, start)
         return load(str(folder / "final"), self.device)
 
