@@ -146,18 +146,18 @@ def print_trials(trials: Sequence[Any], split: str, *, as_json: bool) -> None:
 def _column(trial: Any) -> dict[str, str]:
     """What a budget costs, then what it gets right."""
     cells = {"parameters": f"{trial.stored:,}", "active": f"{trial.active:,}", "real-time factor": f"{trial.rtf:.3f}"}
-    figures, text, events = trial.figures, trial.figures["text"], trial.figures["events"]
-    cells |= {"WER %": _figure(text["wer"]), "CER %": _figure(text["cer"])}
-    if len(figures["by_language"]) > 1:
-        cells |= {f"  {name} WER / CER": _two(one["wer"], one["cer"]) for name, one in figures["by_language"].items()}
-    cells |= {f"{kind} accuracy / macro F1": _two(c["accuracy"], c["macro_f1"]) for kind, c in figures["choices"].items()}
-    if events is not None:
-        cells["events F1 / macro F1"] = _two(events["f1"], events["macro_f1"])
-    return cells | {f"to {name} BLEU / chrF": _two(t["bleu"], t["chrf"]) for name, t in figures["translations"].items()}
+    figures, languages = trial.figures, trial.figures["by_language"]
+    groups = [("", figures["text"], ("wer", "cer"))]
+    groups += [(f"  {name} ", one, ("wer", "cer")) for name, one in languages.items() if len(languages) > 1]
+    groups += [(f"{kind} ", one, ("accuracy", "macro_f1")) for kind, one in figures["choices"].items()]
+    groups += [("events ", figures["events"], ("f1", "macro_f1"))] if figures["events"] else []
+    groups += [(f"into {name} ", one, ("bleu", "chrf")) for name, one in figures["translations"].items()]
+    return cells | {f"{group}{_NAMES[key]}": _figure(one[key]) for group, one, keys in groups for key in keys}
 
 
-def _two(one: float | None, other: float | None) -> str:
-    return f"{_figure(one)} / {_figure(other)}"
+_NAMES = {
+    "wer": "WER %", "cer": "CER %", "accuracy": "accuracy %", "f1": "F1 %", "macro_f1": "macro F1 %", "bleu": "BLEU", "chrf": "chrF",
+}  # fmt: skip
 
 
 def _figure(value: float | None) -> str:

@@ -89,7 +89,7 @@ def test_what_was_trained_is_evaluated_for_each_budget(trained: str, shards: Pat
     assert small["figures"]["text"]["words"] == 10 * 4
     assert set(small["figures"]["choices"]) == {"language", "gender"}
     for_people = run("evaluate", "--model", trained, "--shards", str(shards), *where, "--limit", "2")
-    assert "language accuracy / macro F1" in for_people.output
+    assert "language macro F1 %" in for_people.output
     assert "what a model has seen" in for_people.output
 
 
