@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
+from functools import cache
 
 import torch
 from pydantic import Field
 from torch import Tensor
+from torch.nn import functional
 
 from voxmill.manifests.records import SAMPLE_RATE, Bandwidth
 from voxmill.manifests.settings import Settings
@@ -73,15 +76,37 @@ def resample(wave_S: Tensor, num_samples: int) -> Tensor:
     return result_S
 
 
+@cache
+def smooth_size(at_least: int) -> int:
+    """The next size whose prime factors are 2, 3 and 5. A Fourier transform of any other may take several times as long.
+
+    >>> [smooth_size(size) for size in (1, 7, 88_889)]
+    [1, 8, 90000]
+    """
+    size = max(1, at_least)
+    while True:
+        rest = size
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return size
+        size += 1
+
+
 def change_speed(wave_S: Tensor, speed: float) -> Tensor:
     """1.1 is ten per cent faster, and higher."""
-    return resample(wave_S, max(1, round(len(wave_S) / speed)))
+    ratio = Fraction(speed).limit_denominator(1000)
+    unit = smooth_size(math.ceil(len(wave_S) / ratio.numerator))
+    padded_S = functional.pad(wave_S, (0, unit * ratio.numerator - len(wave_S)))
+    return resample(padded_S, unit * ratio.denominator)[: max(1, round(len(wave_S) / speed))]
 
 
 def telephone(wave_S: Tensor, *, mu_law: bool = False) -> Tensor:
     """What is left after 8 kHz: nothing above 4 kHz; with `mu_law`, 8 bits a sample as well."""
-    narrow_S = resample(wave_S, len(wave_S) // 2)
-    return resample(companded(narrow_S) if mu_law else narrow_S, len(wave_S))
+    half = smooth_size(math.ceil(len(wave_S) / 2))
+    narrow_S = resample(functional.pad(wave_S, (0, 2 * half - len(wave_S))), half)
+    return resample(companded(narrow_S) if mu_law else narrow_S, 2 * half)[: len(wave_S)]
 
 
 def companded(wave_S: Tensor) -> Tensor:
@@ -93,10 +118,11 @@ def companded(wave_S: Tensor) -> Tensor:
 
 def coloured_noise(num_samples: int, generator: Generator) -> Tensor:
     """Noise whose power falls with frequency to a random power: 0 is white, 1 pink, 2 brown."""
-    spectrum = torch.fft.rfft(torch.randn(num_samples, generator=generator))
-    hertz = torch.fft.rfftfreq(num_samples, d=1 / SAMPLE_RATE).clamp_min(20.0)
-    noise_S: Tensor = torch.fft.irfft(spectrum * hertz ** (-uniform(generator, 0, 2) / 2), n=num_samples)
-    return noise_S
+    size = smooth_size(num_samples)
+    spectrum = torch.fft.rfft(torch.randn(size, generator=generator))
+    hertz = torch.fft.rfftfreq(size, d=1 / SAMPLE_RATE).clamp_min(20.0)
+    noise_S: Tensor = torch.fft.irfft(spectrum * hertz ** (-uniform(generator, 0, 2) / 2), n=size)
+    return noise_S[:num_samples]
 
 
 def add_noise(wave_S: Tensor, noise_S: Tensor, snr_db: float, generator: Generator) -> Tensor:
