@@ -12,6 +12,7 @@ import typer
 from pydantic import BaseModel
 
 from voxmill.manifests.reasons import REASONS
+from voxmill.operators.label.label import LabellerConfig
 from voxmill.pipeline.cli import app
 from voxmill.pipeline.config import RunConfig, recipe_names
 
@@ -40,11 +41,28 @@ def reasons() -> None:
     print()
 
 
+def labellers() -> None:
+    """Every labeller with what it can be asked, what it looks at and the weights it takes where none are named."""
+    print("\n| `kind` | labels | from | weights |\n|---|---|---|---|")
+    for model in get_args(get_args(LabellerConfig)[0]):
+        fields = model.model_fields
+        tasks = get_args(fields["task"].annotation) if "task" in fields else model.tasks(None)
+        looks = (*(["the audio"] if model.hears else []), *model.reads) or ("metadata",)
+        default = fields["model"].default if "model" in fields else None
+        weights = f"`{default}`" if isinstance(default, str) else "yours" if "model" in fields else "none needed"
+        said = f"one of {', '.join(f'`{t}`' for t in tasks)}" if "task" in fields else ", ".join(f"`{t}`" for t in tasks)
+        print(f"| `{fields['kind'].default}` | {said} | {', '.join(looks)} | {weights} |")
+    print()
+
+
+_EACH = {"sources": "source", "transcribe": "engine", "label": "labeller"}
+
+
 def settings() -> None:
     """The top of the config tree; `voxmill config show` prints all of it."""
     print("\n| part | keys |\n|---|---|")
     for name, info in RunConfig.model_fields.items():
         models = [m for m in (info.annotation, *get_args(info.annotation)) if isinstance(m, type) and issubclass(m, BaseModel)]
-        keys = ", ".join(f"`{key}`" for model in models for key in model.model_fields) or "one entry per engine"
+        keys = ", ".join(f"`{key}`" for model in models for key in model.model_fields) or f"one entry per {_EACH[name]}"
         print(f"| `{name}` | {keys} |")
     print(f"\nRecipes: {', '.join(f'`{name}`' for name in recipe_names())}.\n")
