@@ -7,8 +7,10 @@ operators' code: a bench that was stopped goes on where it was, and one that is 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
+from benchmarks.arms.clock import end_with_parent
 from benchmarks.mixture import Mixed
 from speech.cache import REPOSITORY, cache_root
 from voxmill.manifests.ids import digest
@@ -50,15 +53,15 @@ class Heard:
     """By segment id."""
 
 
-def hear(recordings: Sequence[Mixed], say: Callable[[str], None]) -> list[Heard]:
-    """Runs segment, both engines and reconcile over each recording, as one unit each."""
-    segments = _run("segment", partial(FindSpeech, SEGMENT), [(r, _work(r)) for r in recordings], Segment, [SEGMENT], say)
-    with_speech = [(r, _work(r, s)) for r, s in zip(recordings, segments, strict=True)]
+def hear(recordings: Sequence[Mixed], say: Callable[[str], None], engines: Sequence[Any] = ENGINES) -> list[Heard]:
+    """Runs segment, the engines and reconcile over each recording, as one unit each."""
+    segments = _run("segment", partial(FindSpeech, SEGMENT), [(r, work_of(r)) for r in recordings], Segment, [SEGMENT], say)
+    with_speech = [(r, work_of(r, s)) for r, s in zip(recordings, segments, strict=True)]
     heard: dict[str, list[tuple[Hypothesis, ...]]] = {}
-    for engine in ENGINES:
+    for engine in engines:
         settings = [SEGMENT, engine]
         heard[engine.name] = _run(engine.name, partial(Transcribe, engine), with_speech, Hypothesis, settings, say)
-    reconcile = Reconcile(RECONCILE, tuple(engine.name for engine in ENGINES))
+    reconcile = Reconcile(RECONCILE, tuple(engine.name for engine in engines))
     results = []
     for position, (recording, work) in enumerate(with_speech):
         said = {name: {h.segment_id: h for h in rows[position]} for name, rows in heard.items()}
@@ -68,7 +71,7 @@ def hear(recordings: Sequence[Mixed], say: Callable[[str], None]) -> list[Heard]
     return results
 
 
-def _work(mixed: Mixed, segments: Iterable[Segment] = ()) -> Work:
+def work_of(mixed: Mixed, segments: Iterable[Segment] = ()) -> Work:
     recording = Recording(
         id=mixed.pcm_sha256,
         item_id=mixed.pcm_sha256,
@@ -85,28 +88,42 @@ def _work(mixed: Mixed, segments: Iterable[Segment] = ()) -> Work:
 
 def _run(
     name: str,
-    load: Callable[[], Callable[[Work], Sequence[R]]],
+    load: Callable[[], Operator],
     works: Sequence[tuple[Mixed, Work]],
     record: type[R],
     settings: Sequence[Settings],
     say: Callable[[str], None],
 ) -> list[tuple[R, ...]]:
-    """The operator's records for each unit, from the cache where they are there; it is loaded only where one is missing."""
+    """The operator's records for each unit, from the cache where they are there; where some are missing, a process per core hears them."""
     rows = TypeAdapter(tuple[record, ...])  # type: ignore[valid-type]
     setup: list[str] = [setting.model_dump_json() for setting in settings]
     weights: list[str] = [identity(model) for model in (getattr(setting, "model", None) for setting in settings) if model]
     home = cache_root() / "heard" / f"{name}-{digest([_code(name), *setup, *weights])[:16]}"
     home.mkdir(parents=True, exist_ok=True)
-    operator: Callable[[Work], Sequence[R]] | None = None
-    results = []
-    for number, (mixed, work) in enumerate(works, 1):
-        path = home / f"{mixed.pcm_sha256}.json"
-        if not path.is_file():
-            operator = operator or load()
-            say(f"{name}: {number} of {len(works)}, {mixed.id}")
-            _write(path, rows.dump_json(tuple(operator(work)), indent=1))
-        results.append(rows.validate_json(path.read_bytes()))
-    return results
+    paths = [home / f"{mixed.pcm_sha256}.json" for mixed, _ in works]
+    missing = [(path, work) for path, (_, work) in zip(paths, works, strict=True) if not path.is_file()]
+    if missing:
+        cores = min(len(os.sched_getaffinity(0)), len(missing))
+        with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn"), initializer=_load, initargs=(load,)) as pool:
+            heard = pool.map(_hear, [work for _, work in missing])
+            for number, ((path, _), found) in enumerate(zip(missing, heard, strict=True), 1):
+                say(f"{name}: {number} of {len(missing)}")
+                _write(path, rows.dump_json(found, indent=1))
+    return [rows.validate_json(path.read_bytes()) for path in paths]
+
+
+Operator = Callable[[Work], Sequence[Any]]
+_operator: Operator
+
+
+def _load(load: Callable[[], Operator]) -> None:
+    global _operator
+    end_with_parent()
+    _operator = load()
+
+
+def _hear(work: Work) -> tuple[Any, ...]:
+    return tuple(_operator(work))
 
 
 def _code(name: str) -> str:
