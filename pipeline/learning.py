@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ class TrainingDisplay:
         self._figures: dict[str, float] = {}
         self._sums: dict[str, tuple[float, float]] = {}
         self._last: Step = None
+        self._not_finite = 0
         self._begin = self._spoken = time.monotonic()
         self._first = 0
         self._live = Live(console=self._console, refresh_per_second=4, get_renderable=self._table)
@@ -54,9 +56,12 @@ class TrainingDisplay:
         self._last = step
         heads = {f"loss {name}": part for name, part in step.parts.items()}
         for name, value in {"loss": step.loss, **heads, "audio": step.audio_seconds, "seconds": step.seconds}.items():
+            if not math.isfinite(value):
+                continue
             total, weight = self._sums.get(name, (0.0, 0.0))
             self._sums[name] = total, weight = SMOOTHED * total + value, SMOOTHED * weight + 1
             self._figures[name] = total / weight
+        self._not_finite += not step.updated
         self._figures["waiting"] = self._figures.get("waiting", 0.0) + step.waiting
         now, over = time.monotonic(), step.step == self._steps
         if not self._interactive and not self._quiet and (now - self._spoken > LINE_EVERY_S or over):
@@ -80,6 +85,8 @@ class TrainingDisplay:
             ("left out", str(sum(step.skipped.values()))),
             ("ETA", clock(left) if step.step < self._steps else "done"),
         ]
+        if self._not_finite:
+            cells.append(("steps without an update (gradient not finite)", str(self._not_finite)))
         return cells
 
     def _table(self) -> Table:
