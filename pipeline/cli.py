@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from voxmill import __version__
 
@@ -482,14 +483,20 @@ def models_verify(names: Annotated[list[str], typer.Argument(help="Names or dire
 
 def main() -> None:
     """Errors that a user can mend are one line that names the cause and the fix; bugs keep their traceback."""
-    from voxmill.pipeline.errors import USER_ERRORS, warn_plainly
+    from voxmill.pipeline.errors import USER_ERRORS, missing_extra, warn_plainly
 
     console = Console(stderr=True)
-    warn_plainly(lambda text: console.print(f"[yellow]warning:[/yellow] {text}", highlight=False, soft_wrap=True))
+    warn_plainly(lambda text: console.print(Text.assemble(("warning: ", "yellow"), text), soft_wrap=True))
     try:
         app()
     except USER_ERRORS as error:
-        console.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        console.print(Text.assemble(("error: ", "red"), str(error)), soft_wrap=True)
+        sys.exit(2)
+    except ImportError as error:
+        fix = missing_extra(error)
+        if fix is None:
+            raise
+        console.print(Text.assemble(("error: ", "red"), fix), soft_wrap=True)
         sys.exit(2)
 
 

@@ -29,6 +29,23 @@ USER_ERRORS = (
     NondeterministicError,
 )
 
+EXTRAS = {
+    "train": ("torch", "sentencepiece", "safetensors"),
+    "evaluate": ("jiwer", "sacrebleu", "sklearn"),
+    "export": ("onnx", "onnxruntime"),
+    "cluster": ("ray",),
+}
+"""Packages of the model's commands, by the extra that brings them."""
+
+
+def missing_extra(error: ImportError) -> str | None:
+    """How to get the package that an import missed; None where it is none of an extra's: then it is a bug."""
+    package = (error.name or "").split(".")[0]
+    for extra, packages in EXTRAS.items():
+        if package in packages:
+            return f"{package} is not installed: pip install 'voxmill[{extra}]'"
+    return None
+
 
 def warn_plainly(say: Callable[[str], None]) -> None:
     """Warnings of this package are for its user and go to `say`; those of other packages stay as they are."""
