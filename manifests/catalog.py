@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from voxmill.manifests import likeness, records
+from voxmill.manifests import likeness, records, redaction
 from voxmill.manifests.parquet import read_table
 from voxmill.manifests.reasons import REASONS
 from voxmill.manifests.schema import SCHEMA_VERSION, SchemaError, check_version, schema_of
@@ -39,6 +39,7 @@ RECORDS: dict[str, type] = {
     "pictures": records.Pictures,
     "selections": records.Selection,
     "duplicates": likeness.Duplicate,
+    "redactions": redaction.Redaction,
 }
 """The tables that hold records. From segments on they have one more column, `unit`, unless the record has a field of that name."""
 
@@ -71,7 +72,7 @@ def table_schemas() -> dict[str, pa.Schema]:
     """The columns of every table of a run."""
     unit = pa.field("unit", pa.string())
     schemas = {name: schema_of(record) for name, record in RECORDS.items()}
-    for name in ("segments", "hypotheses", "opinions", "labels", "pictures", "selections", "duplicates"):
+    for name in ("segments", "hypotheses", "opinions", "labels", "pictures", "selections", "duplicates", "redactions"):
         schemas[name] = schemas[name].append(unit)
     return {**schemas, "samples": SAMPLES, "unpacked": UNPACKED, "costs": COSTS}
 

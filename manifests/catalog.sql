@@ -267,7 +267,7 @@ WITH asked AS (
     WHERE e.agreed AND e.kind = 'speech'
 ), ruled AS (
     SELECT f.*, list_filter([
-            CASE WHEN f.reason_now IN ('select.failed', 'select.contaminated', 'select.duplicate') THEN f.reason_now END,
+            CASE WHEN f.reason_now IN ('select.failed', 'select.contaminated', 'select.duplicate', 'select.personal_data') THEN f.reason_now END,
             CASE WHEN NOT CASE f.licence WHEN 'unknown' THEN k.allow_unknown_licence
                 WHEN 'proprietary' THEN list_contains(k.licences, 'proprietary')
                 ELSE len(list_filter(k.licences, lambda pattern: f.licence GLOB pattern)) > 0 END THEN 'select.licence' END,

@@ -8,6 +8,7 @@ from voxmill.manifests.ids import digest
 from voxmill.manifests.likeness import Duplicate
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Consensus, Recording, Segment, Selection, Split
+from voxmill.manifests.redaction import Redaction
 from voxmill.operators.calibration.expected import Signs, load_calibration
 from voxmill.operators.verdict import DEV, TEST, Evidence, SelectConfig, licensed, verdict
 from voxmill.operators.work import Work
@@ -58,6 +59,7 @@ class Select:
         recordings = {recording.id: recording for recording in work.recordings}
         consensus = {one.segment_id: one for one in work.consensus}
         fences = self._fences(work.segments, consensus)
+        hidden = {one.segment_id: one for one in work.redactions}
         return [
             self._select(
                 recordings[segment.recording_id],
@@ -65,6 +67,7 @@ class Select:
                 consensus[segment.id],
                 fences.get(segment.recording_id),
                 copy_of(segment, work.duplicates),
+                hidden.get(segment.id),
             )
             for segment in work.segments
         ]
@@ -86,13 +89,16 @@ class Select:
         consensus: Consensus,
         rates: tuple[float, float] | None,
         copied: Duplicate | None,
+        hidden: Redaction | None,
     ) -> Selection:
         split = split_of(recording.id, self.config.dev_share, self.config.test_share)
         if consensus.rejection is not None:
             return Selection(segment.id, "rejected", split, 0.0, consensus.rejection)
         if copied is not None:
-            detail = f"{copied.by} {copied.score:.2f}: {f'{copied.of}: ' if copied.of else ''}{copied.partner}"
+            detail = f"{copied.by} {copied.score:.2f}"  # the partner is in the table `duplicates`
             return Selection(segment.id, "rejected", split, 0.0, reject(copied.reason, detail))
+        if hidden is not None and hidden.untimed:
+            return Selection(segment.id, "rejected", split, 0.0, reject("select.personal_data", ", ".join(hidden.untimed)))
         if segment.kind == "event":
             licence = recording.licence.name
             if not licensed(licence, self.config):

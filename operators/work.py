@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from voxmill.manifests.likeness import Duplicate
 from voxmill.manifests.records import Consensus, Hypothesis, Item, Labels, Opinion, Part, Recording, Segment
+from voxmill.manifests.redaction import Redaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Work:
     labels: tuple[Labels, ...] = ()
     duplicates: tuple[Duplicate, ...] = ()
     """Stretches of these recordings that are elsewhere too."""
+    redactions: tuple[Redaction, ...] = ()
 
     def recording(self, recording_id: str) -> Recording:
         return next(r for r in self.recordings if r.id == recording_id)

@@ -11,6 +11,7 @@ from typing import Any
 from voxmill.manifests.ids import digest
 from voxmill.manifests.likeness import Duplicate, Fingerprint
 from voxmill.manifests.records import Consensus, Hypothesis, Labels, Opinion, Pictures, Recording, Segment, Selection
+from voxmill.manifests.redaction import Redaction
 from voxmill.manifests.settings import Settings
 from voxmill.operators.crawl.crawl import Crawl
 from voxmill.operators.crawl.gate import HostGate
@@ -24,6 +25,8 @@ from voxmill.operators.likeness.evaluation import sets_digest
 from voxmill.operators.likeness.fingerprint import DuplicatesConfig, FingerprintConfig, TakeFingerprints
 from voxmill.operators.reconcile.normalise import NORMALISER
 from voxmill.operators.reconcile.reconcile import Reconcile
+from voxmill.operators.redact.find import RedactConfig
+from voxmill.operators.redact.redact import Redact
 from voxmill.operators.segment.segment import FindSpeech
 from voxmill.operators.select import Select
 from voxmill.operators.transcribe.transcribe import Transcribe
@@ -40,6 +43,7 @@ VERSIONS = {
     "segment": "1",
     "frames": "1",
     "fingerprint": "1",
+    "redact": "1",
     "transcribe": "1",
     "reconcile": f"2 {NORMALISER}",
     "label": "1",
@@ -101,19 +105,34 @@ def build(config: RunConfig, run: Run, gate: HostGate) -> dict[str, Stage]:
         LIGHT,
     )
     known = [] if config.duplicates is None else _duplicates(config, config.duplicates, segment, reconcile)
+    hidden = {} if config.redact is None else {"redact": _redact(config, config.redact, segment, engines, reconcile)}
     select = _stage(
         config,
         "select",
         partial(Select, config.select),
         Selection,
-        {"segment": segment, "reconcile": reconcile, **amended, **({"duplicates": known[-1]} if known else {})},
+        {"segment": segment, "reconcile": reconcile, **amended, **({"duplicates": known[-1]} if known else {}), **hidden},
         ("recordings",),
         config.select,
         LIGHT,
     )
     frames = [] if config.frames is None else [_frames(config, config.frames, run, segment)]
     labels = _labels(config, segment, engines, reconcile)
-    stages = [ITEMS, crawl, decode, UNITS, recordings, segment, *frames, *engines, reconcile, *labels, *known, select]
+    stages = [
+        ITEMS,
+        crawl,
+        decode,
+        UNITS,
+        recordings,
+        segment,
+        *frames,
+        *engines,
+        reconcile,
+        *labels,
+        *known,
+        *hidden.values(),
+        select,
+    ]
     return {stage.name: stage for stage in stages}
 
 
@@ -134,6 +153,11 @@ def _duplicates(config: RunConfig, settings: DuplicatesConfig, segment: Stage, r
     parts = ["duplicates 1", settings.model_dump_json(), sets_digest(settings.evaluation), *(s.fingerprint for s in reads)]
     verdicts = Stage("duplicates", _no_operator, Duplicate, tuple(s.name for s in reads), digest(parts)[:16], LIGHT)
     return [*stages, verdicts]
+
+
+def _redact(config: RunConfig, settings: RedactConfig, segment: Stage, engines: Sequence[Stage], reconcile: Stage) -> Stage:
+    reads = {"segment": segment, **{e.name: e for e in engines}, "reconcile": reconcile}
+    return _stage(config, "redact", partial(Redact, settings), Redaction, reads, ("recordings",), settings, LIGHT)
 
 
 def _labels(config: RunConfig, segment: Stage, engines: Sequence[Stage], reconcile: Stage) -> list[Stage]:

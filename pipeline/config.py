@@ -22,6 +22,7 @@ from voxmill.operators.label.label import LabellerConfig
 from voxmill.operators.label.merge import MergeConfig
 from voxmill.operators.likeness.fingerprint import DuplicatesConfig
 from voxmill.operators.reconcile.reconcile import ReconcileConfig
+from voxmill.operators.redact.find import RedactConfig
 from voxmill.operators.segment.segment import SegmentConfig
 from voxmill.operators.select import SelectConfig
 from voxmill.operators.transcribe.transcribe import EngineConfig
@@ -74,6 +75,8 @@ class RunConfig(Settings):
     labels: MergeConfig = MergeConfig()
     duplicates: DuplicatesConfig | None = None
     """What is there already is not kept: near duplicates, here and in other runs, and what overlaps evaluation sets. Null: off."""
+    redact: RedactConfig | None = None
+    """Personal data masked in the text and silenced in the sound of shards. Null: off."""
     select: SelectConfig = SelectConfig()
     pack: PackConfig = PackConfig()
     executor: ExecutorConfig = ExecutorConfig()
@@ -95,6 +98,7 @@ class RunConfig(Settings):
             "segment",
             "frames",
             "fingerprint",
+            "redact",
             "reconcile",
             "label",
             "select",

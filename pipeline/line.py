@@ -18,6 +18,7 @@ from voxmill.operators.calibration.expected import load_calibration
 from voxmill.operators.crawl.gate import HostGate
 from voxmill.operators.crawl.sources import List, SourceConfig
 from voxmill.pipeline import amend
+from voxmill.pipeline.attribution import write_attribution
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.duplicates import Settle
@@ -90,11 +91,12 @@ def run_line(
         _run_stages(run, stages, chain, units, executor, progress, sharing)
         if until == "pack":
             _pack(run, stages, config, state["buckets"], executor, progress)
+            write_attribution(run, amendments)
         files = write_tables(run, [s for s in stages.values() if s.kind in COSTED], amendments, packed_tables(run, stages))
         progress.say(f"tables: {len(files)} in {run.uri('manifests')}, views in {run.uri('catalog.sql')}")
 
 
-MODEL_STAGES = ("segment", "frames", "fingerprint", "transcribe", "reconcile", "label", "select")
+MODEL_STAGES = ("segment", "frames", "fingerprint", "transcribe", "reconcile", "label", "redact", "select")
 COSTED = ("crawl", "decode", *MODEL_STAGES, "duplicates")
 
 

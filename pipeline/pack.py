@@ -17,6 +17,7 @@ from voxmill.manifests.commit import commit_bytes, locate, remove
 from voxmill.manifests.ids import segment_id
 from voxmill.manifests.parquet import read_records, records_bytes
 from voxmill.manifests.records import Consensus, Hypothesis, Labels, Pictures, Recording, Segment, Selection, Unit
+from voxmill.manifests.redaction import Redaction
 from voxmill.manifests.schema import to_table
 from voxmill.manifests.tombstones import Ghost
 from voxmill.operators.decode.audio import Reader
@@ -34,6 +35,7 @@ from voxmill.pipeline.stones import read_tombstones
 from voxmill.pipeline.unpacked import pack_stage, put_aside, put_aside_in, unpacked_tables, upstream_of
 from voxmill.pipeline.worker import openable
 from voxmill.sharding.layout import ShardPlan, plan_shards
+from voxmill.sharding.redacted import redacted, silenced
 from voxmill.sharding.sample import Entry, Sample
 from voxmill.sharding.sidecar import Member, beside, committed, read_members
 from voxmill.sharding.writer import pack_shard, up_to_date
@@ -123,6 +125,7 @@ class Packer:
         self._ledger, self._stage = Ledger(self._run, session), pack_stage(upstream_of(stages))
         self._units = {unit.position: unit for unit in Listing(self._run).units()}
         self._reader: Reader | None = None
+        self._silenced: dict[str, set[tuple[int, int]]] = {}
         self._origins: dict[str, list[int]] = {}
         for unit in self._units.values():
             for part in unit.parts:
@@ -200,7 +203,7 @@ class Packer:
         origin = max(o for o in self._origins[recording.id] if o <= start)
         if self._reader is None or (self._reader.uri, self._reader.origin) != (recording.audio, origin):
             self._reader = Reader(str(recording.audio), origin)
-        return self._reader.read(start, num_samples)
+        return silenced(self._reader.read(start, num_samples), start, sorted(self._silenced.get(recording.id, ())))
 
     def _read_pictures(self, pictures: Pictures) -> list[bytes]:
         fs, path = locate(self._run.uri(str(pictures.file)))
@@ -217,7 +220,7 @@ class Packer:
     def _load(self, unit: Unit) -> dict[str, Sample]:
         rows: dict[type, list[Any]] = {}
         for stage in self._stages.values():
-            if stage.writes in (Segment, Hypothesis, Consensus, Labels, Pictures, Selection):
+            if stage.writes in (Segment, Hypothesis, Consensus, Labels, Pictures, Redaction, Selection):
                 rows.setdefault(stage.writes, []).extend(self._ledger.read(stage, unit.id))
         recordings = {r.id: openable(self._run, r) for r in self._ledger.read(self._stages["recordings"], unit.id)}
         order = {part.recording_id: i for i, part in enumerate(unit.parts)}
@@ -225,6 +228,11 @@ class Packer:
         consensus = {c.segment_id: c for c in rows[Consensus]}
         labels = {x.segment_id: x for x in rows.get(Labels, ())}
         pictures = {x.segment_id: x for x in rows.get(Pictures, ())}
+        hidden = {x.segment_id: x for x in rows.get(Redaction, ())}
+        for one in hidden.values():  # known before any sound is read, for packing asks for its samples first
+            stretches = [(int(m.start), int(m.end)) for m in one.masked if m.start is not None and m.end is not None]
+            if stretches and one.segment_id in segments:
+                self._silenced.setdefault(segments[one.segment_id].recording_id, set()).update(stretches)
         heard: dict[str, list[Hypothesis]] = {}
         for hypothesis in rows[Hypothesis]:
             heard.setdefault(hypothesis.segment_id, []).append(hypothesis)
@@ -233,10 +241,11 @@ class Packer:
             if selection.rejection is None:
                 key = selection.segment_id
                 segment = segments[key]
-                samples[key] = Sample(
+                sample = Sample(
                     recordings[segment.recording_id], segment, tuple(heard[key]), consensus[key], labels.get(key), selection,
                     unit.position, order[segment.recording_id], unit.generation, pictures.get(key),
                 )  # fmt: skip
+                samples[key] = redacted(sample, hidden[key]) if key in hidden else sample
         return samples
 
 

@@ -10,6 +10,7 @@ from voxmill.manifests.ids import segment_id
 from voxmill.manifests.likeness import Fingerprint
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Consensus, Hypothesis, Labels, Opinion, Pictures, Recording, Segment, Selection
+from voxmill.manifests.redaction import Masked, Redaction
 from voxmill.operators.select import split_of
 from voxmill.operators.work import Work
 from voxmill.pipeline.stage import Stage
@@ -33,7 +34,7 @@ def insert(stage: Stage, work: Work, rows: Sequence[Any], bad: Mapping[str, str]
 
 
 def _quarantined(stage: Stage, work: Work, key: str, detail: str) -> Any:
-    rejection = reject(f"{stage.kind}.failed", detail) if stage.kind != "fingerprint" else None
+    rejection = reject(f"{stage.kind}.failed", detail) if stage.kind not in ("fingerprint", "redact") else None
     make: dict[type, Callable[[], Any]] = {
         Recording: lambda: _recording(work, key, rejection),
         Segment: lambda: _segment(work, key, rejection),
@@ -44,6 +45,7 @@ def _quarantined(stage: Stage, work: Work, key: str, detail: str) -> Any:
         Opinion: lambda: Opinion(key, stage.name.split(":", 1)[-1], (), rejection),
         Labels: lambda: Labels(key),
         Fingerprint: lambda: _unheard(work, key),
+        Redaction: lambda: Redaction(key, "", (Masked("FAILED", 0, 0.0),)),
         Pictures: lambda: Pictures(key, rejection=rejection),
         Selection: lambda: Selection(key, "rejected", split_of(_recording_id(work, key)), 0.0, rejection),
     }

@@ -14,6 +14,7 @@ from voxmill.manifests.commit import commit_bytes, remove
 from voxmill.manifests.tombstones import Tombstone, Tombstones
 from voxmill.pipeline import amend
 from voxmill.pipeline.absence import traces
+from voxmill.pipeline.attribution import write_attribution
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.lease import Lease
 from voxmill.pipeline.ledger import Ledger
@@ -69,6 +70,7 @@ def revoke(run: Run, config: RunConfig, stages: Mapping[str, Stage], request: Re
 def settle(run: Run, config: RunConfig, stages: Mapping[str, Stage]) -> None:
     """Everything that follows from the tombstones: the ledger, the originals, the shards, the tables."""
     apply(run)
+    amendments = amend.find(run, config.sources)
     ledger = Ledger(run)
     needed = [s for s in stages.values() if s.kind not in ("items", "crawl", "decode")]
     if not all({u.id for u in Listing(run).units()} <= ledger.done(stage) for stage in needed):
@@ -76,6 +78,7 @@ def settle(run: Run, config: RunConfig, stages: Mapping[str, Stage]) -> None:
             remove(run.uri("manifests", name))
         remove(run.uri("catalog.sql"))
         write_index(run.shards_dir)
+        write_attribution(run, amendments)
         return
     if names_in(run.shards_dir):
         plans = plan(run, stages, config.pack, int(run.load()["buckets"]))
@@ -83,9 +86,10 @@ def settle(run: Run, config: RunConfig, stages: Mapping[str, Stage]) -> None:
         prune(run.shards_dir, wanted.shards)
         LocalExecutor(in_process=True).run([wanted.job], lambda done: None)
         write_index(run.shards_dir)
+        write_attribution(run, amendments)
     if exists(run.uri("catalog.sql")):
         costed = [s for s in stages.values() if s.kind not in ("items", "recordings", "units")]
-        write_tables(run, costed, amend.find(run, config.sources), packed_tables(run, stages))
+        write_tables(run, costed, amendments, packed_tables(run, stages))
 
 
 def report(run: Run, config: RunConfig, stages: Mapping[str, Stage], stone: Tombstone) -> bytes:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from voxmill.manifests.commit import commit_bytes, locate, remove, sweep
+from voxmill.manifests.likeness import Duplicate
 from voxmill.manifests.parquet import records_bytes, table_bytes
 from voxmill.manifests.records import Item, Recording, Segment, Unit
 from voxmill.manifests.schema import from_table, migrate
@@ -38,6 +39,7 @@ class Scrub:
             "Recording": (Recording, self._recordings),
             "Unit": (Unit, self._units),
             "Segment": (Segment, self._segments),
+            "Duplicate": (Duplicate, self._duplicates),
         }
 
     def __call__(self) -> int:
@@ -104,6 +106,12 @@ class Scrub:
             else:
                 kept += segments
         return kept
+
+    def _duplicates(self, rows: Sequence[Duplicate]) -> list[Duplicate]:
+        """A copy of what is revoked stays a copy, of nobody known."""
+        others = [row for row in rows if not self._stones.hash(row.recording_id)]
+        revoked = self._stones.hash
+        return [replace(row, partner=self.pseudonym(row.partner)) if revoked(row.partner) else row for row in others]
 
     def _leftovers(self) -> int:
         """What killed writers left behind may hold anything."""

@@ -28,6 +28,7 @@ from voxmill.manifests.records import (
     Selection,
     Unit,
 )
+from voxmill.manifests.redaction import Redaction
 from voxmill.manifests.schema import to_table
 from voxmill.pipeline.amend import Amendments, amend
 from voxmill.pipeline.ledger import Ledger
@@ -47,6 +48,7 @@ TABLES: dict[type, str] = {
     Pictures: "pictures",
     Selection: "selections",
     Duplicate: "duplicates",
+    Redaction: "redactions",
 }
 FILE_BYTES = 128 * 2**20
 """Size (of Arrow data in memory) at which a table goes on in its next file: a few large files, never a file per unit."""
@@ -76,7 +78,7 @@ def write_tables(
     files = {name: _write(run, name, _listed(listing, record, amendments)) for name, record in _LISTED.items()}
     by_table: dict[str, list[Stage]] = {}
     for stage in stages:
-        if stage.writes in (Segment, Hypothesis, Consensus, Opinion, Labels, Pictures, Selection, Duplicate):
+        if stage.writes in (Segment, Hypothesis, Consensus, Opinion, Labels, Pictures, Selection, Duplicate, Redaction):
             by_table.setdefault(TABLES[stage.writes], []).append(stage)
     for name, group in by_table.items():
         files[name] = _write(run, name, _fragments(ledger, group, units))

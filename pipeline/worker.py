@@ -16,6 +16,7 @@ from typing import Any
 
 from voxmill.manifests.likeness import Duplicate, Fingerprint
 from voxmill.manifests.records import Consensus, Hypothesis, Item, Labels, Opinion, Pictures, Recording, Segment, Unit
+from voxmill.manifests.redaction import Redaction
 from voxmill.operators.work import Operator, Work
 from voxmill.pipeline.faults import StageError, blamed
 from voxmill.pipeline.isolate import MAX_ATTEMPTS, describe, isolate
@@ -159,7 +160,7 @@ class Worker:
 _FIELD: dict[type, str] = {
     Item: "items", Recording: "recordings", Segment: "segments",
     Hypothesis: "hypotheses", Consensus: "consensus", Opinion: "opinions", Labels: "labels",
-    Duplicate: "duplicates",
+    Duplicate: "duplicates", Redaction: "redactions",
 }  # fmt: skip
 
 
@@ -170,7 +171,7 @@ def openable(run: Run, recording: Recording) -> Recording:
 
 
 def _summary(stage: Stage, unit: str, work: Work, rows: Sequence[Any], wall: float, cpu: float) -> Done:
-    rejected = sum(row.rejection is not None for row in rows if not isinstance(row, (Labels, Fingerprint)))
+    rejected = sum(row.rejection is not None for row in rows if not isinstance(row, (Labels, Fingerprint, Redaction)))
     parts = work.segments or work.parts or work.recordings
     return Done(stage.name, unit, len(rows) - rejected, rejected, sum(p.num_samples for p in parts) / 16000, wall, cpu)
 

@@ -67,8 +67,8 @@ class MadeUpRun:
     def arrow(self) -> dict[str, pa.Table]:
         """Every table as the pipeline writes it: with the `unit` of segments and what comes after them."""
         tables = {name: to_table(rows, RECORDS[name]) for name, rows in self.tables.items()}
-        for name in ("segments", "hypotheses", "opinions", "labels", "selections"):
-            ids = tables[name]["id" if name == "segments" else "segment_id"].to_pylist()
+        for name in ("segments", "hypotheses", "opinions", "labels", "pictures", "selections", "duplicates"):
+            ids = tables[name][{"segments": "id", "duplicates": "recording_id"}.get(name, "segment_id")].to_pylist()
             tables[name] = tables[name].append_column("unit", pa.array([self.units_of.get(str(i)) for i in ids], pa.string()))
         tables["costs"] = pa.Table.from_pylist(list(self.costs), schema=COSTS)
         if self.samples:
@@ -110,7 +110,7 @@ def made_up_run(seed: int = 0, recordings: int = 8, select: SelectConfig = SELEC
         selections += Select(select)(Work(unit.id, recordings=tuple(good), parts=unit.parts, segments=mine, consensus=agreed))
     tables: dict[str, Sequence[Any]] = {
         "items": items, "recordings": fetched, "units": units, "segments": segments, "hypotheses": hypotheses,
-        "consensus": consensus, "labels": [_labels(rng, s) for s in speech], "selections": selections, "pictures": [], "duplicates": [],
+        "consensus": consensus, "labels": [_labels(rng, s) for s in speech], "selections": selections, "pictures": [], "duplicates": [], "redactions": [],
         "opinions": [o for n, s in enumerate(speech) for o in _opinions(n, s)],
     }  # fmt: skip
     samples = _samples(segments, selections, {r.id: r for r in good})

@@ -185,4 +185,15 @@ def test_every_rule_has_a_public_reason() -> None:
         "select.failed",
         "select.duplicate",
         "select.contaminated",
+        "select.personal_data",
     }
+
+
+def test_only_the_licence_decides_on_an_event() -> None:
+    silent = replace(GOOD, text="", language="nospeech", agreement=None, confidence=None, chars_per_second=0.0)
+    for licence, tier, reason in (("cc0-1.0", "event", None), ("unknown", "rejected", "select.licence")):
+        unit = work(silent, licence=licence)
+        unit = replace(unit, segments=tuple(replace(s, kind="event") for s in unit.segments))
+        (found,) = Select(SelectConfig())(unit)
+        assert (found.tier, found.rejection and found.rejection.reason) == (tier, reason)
+        assert found.weight == (1.0 if tier == "event" else 0.0)

@@ -1,0 +1,90 @@
+"""The stage `redact`: personal data in the label of every segment, and when it was spoken. Off unless the config asks for it.
+
+Its rows say what is masked and silenced in shards. The run itself keeps what was heard: it is the evidence, and not for release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from voxmill.manifests.records import SAMPLE_RATE, Consensus, Hypothesis, Segment, Word
+from voxmill.manifests.redaction import Masked, Redaction
+from voxmill.operators.redact.find import Finder, Finding, RedactConfig
+from voxmill.operators.work import Work
+
+
+class Redact:
+    def __init__(self, config: RedactConfig, finder: Finder | None = None) -> None:
+        self.config = config
+        self._find = finder or Finder(config)
+
+    def __call__(self, work: Work) -> list[Redaction]:
+        heard: dict[str, list[Hypothesis]] = {}
+        for hypothesis in work.hypotheses:
+            heard.setdefault(hypothesis.segment_id, []).append(hypothesis)
+        consensus = {one.segment_id: one for one in work.consensus}
+        return [self._redact(s, consensus[s.id], heard.get(s.id, [])) for s in work.segments]
+
+    def _redact(self, segment: Segment, consensus: Consensus, heard: Sequence[Hypothesis]) -> Redaction:
+        other = consensus.language is not None and consensus.language != self.config.language
+        if consensus.rejection is not None or other:
+            return Redaction(segment.id, "", ())
+        found = self._find(consensus.text)
+        text, places = mask(consensus.text, found)
+        words = timed_words(consensus.text, heard)
+        masked = []
+        for finding, at in zip(found, places, strict=True):
+            span = spoken(finding, consensus.text, words) if words else None
+            start, end = self._widened(span, segment) if span else (None, None)
+            masked.append(Masked(finding.entity, at, finding.score, start, end))
+        return Redaction(segment.id, text, tuple(masked))
+
+    def _widened(self, span: tuple[int, int], segment: Segment) -> tuple[int, int]:
+        margin = round(self.config.margin * SAMPLE_RATE)
+        return max(segment.start, span[0] - margin), min(segment.end, span[1] + margin)
+
+
+def mask(text: str, found: Sequence[Finding]) -> tuple[str, list[int]]:
+    """The text with `[ENTITY]` for every finding, and where each stands.
+
+    >>> mask("call Ann at 5", [Finding(5, 8, "NAME", 1.0), Finding(12, 13, "NUMBER", 1.0)])
+    ('call [NAME] at [NUMBER]', [5, 15])
+    """
+    parts, places, at, length = [], [], 0, 0
+    for one in found:
+        parts += [text[at : one.start], f"[{one.entity}]"]
+        length += one.start - at
+        places.append(length)
+        length += len(one.entity) + 2
+        at = one.end
+    return "".join([*parts, text[at:]]), places
+
+
+def timed_words(text: str, heard: Sequence[Hypothesis]) -> list[tuple[int, int, Word]]:
+    """`(first, last character, word)` of an engine that says exactly this text and when; empty where none does."""
+    for hypothesis in heard:
+        if hypothesis.text.split() == text.split() and hypothesis.words:
+            placed = _placed(text, hypothesis.words)
+            if placed and all(word.start is not None and word.end is not None for _, _, word in placed):
+                return placed
+    return []
+
+
+def _placed(text: str, words: Sequence[Word]) -> list[tuple[int, int, Word]]:
+    placed, at = [], 0
+    for word in words:
+        bare = word.text.strip()
+        found = text.find(bare, at)
+        if found < 0:
+            return []
+        at = found + len(bare)
+        placed.append((found, at, word))
+    return placed
+
+
+def spoken(finding: Finding, text: str, words: Sequence[tuple[int, int, Word]]) -> tuple[int, int] | None:
+    """From the first to the last word that a finding touches, in samples; None where it touches none."""
+    mine = [word for first, last, word in words if first < finding.end and finding.start < last]
+    if not mine:
+        return None
+    return min(int(w.start or 0) for w in mine), max(int(w.end or 0) for w in mine)

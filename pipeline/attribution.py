@@ -1,0 +1,61 @@
+"""Whose work is in the shards: one table per class of shards (split and licence), beside them, made from what is committed.
+
+    shards/attribution/{split}-{licence}.tsv
+
+A line per recording, with what its licence asks to be named. Deterministic, and written again whenever shards are.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+
+from voxmill.manifests.commit import commit_bytes, remove
+from voxmill.manifests.records import SAMPLE_RATE, Recording
+from voxmill.pipeline.amend import Amendments, amend
+from voxmill.pipeline.listing import Listing
+from voxmill.pipeline.run import Run, names_in
+from voxmill.sharding.layout import slug
+from voxmill.sharding.sample import portable
+from voxmill.sharding.sidecar import committed, read_members
+
+FOLDER = "attribution"
+COLUMNS = ("recording_id", "title", "author", "attribution", "licence", "evidence", "url", "page", "samples", "seconds")
+
+
+def write_attribution(run: Run, amendments: Amendments) -> list[str]:
+    """Writes the tables of the committed shards and removes those of classes that are no more. Returns their names."""
+    classes: dict[str, dict[str, tuple[int, int]]] = {}
+    for shard in committed(run.shards_dir):
+        recordings = classes.setdefault(f"{shard.split}-{slug(shard.licence)}.tsv", {})
+        for row in read_members(run.shards_dir, shard):
+            count, length = recordings.get(row.recording_id, (0, 0))
+            recordings[row.recording_id] = (count + 1, length + row.num_samples)
+    known = {r.id: amend(r, amendments) for r in Listing(run).recordings() if r.rejection is None}
+    for name, recordings in classes.items():
+        commit_bytes(run.uri("shards", FOLDER, name), table(recordings, known), replace=True)
+    for stale in sorted(names_in(run.uri("shards", FOLDER)) - classes.keys()):
+        remove(run.uri("shards", FOLDER, stale))
+    return sorted(classes)
+
+
+def table(recordings: Mapping[str, tuple[int, int]], known: Mapping[str, Recording]) -> bytes:
+    """By recording id, tab-separated, with a header."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, dialect="excel-tab", lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(_line(known[key], *recordings[key]) for key in sorted(recordings))
+    return text.getvalue().encode()
+
+
+def _line(recording: Recording, count: int, length: int) -> Iterable[str]:
+    origin, licence = recording.provenance, recording.licence
+    cells = (recording.id, origin.title, origin.author, licence.attribution, licence.name, portable(licence.evidence))
+    return (
+        *(" ".join((cell or "").split()) for cell in cells),
+        portable(origin.url) or "",
+        portable(origin.page_url) or "",
+        str(count),
+        f"{length / SAMPLE_RATE:.3f}",
+    )
