@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from voxmill.pipeline.build import _cost
+from voxmill.pipeline.build import _cost, build
 from voxmill.pipeline.commands import _open
 from voxmill.pipeline.config import ConfigError, RunConfig, parse_config
+from voxmill.pipeline.gates import open_gate
 from voxmill.pipeline.plan import predict
 from voxmill.pipeline.run import Run, RunError
-from voxmill.pipeline.stage import Resources
+from voxmill.pipeline.stage import Resources, Stage
 
 
 def config(**changes: Any) -> RunConfig:
@@ -56,3 +57,32 @@ def test_a_run_of_another_version_is_read_where_it_was_written(tmp_path: Path, m
     Run(str(tmp_path)).save(state)
     _, _, stages = _open(str(tmp_path))
     assert stages["segment"].fingerprint == "as-it-was"
+
+
+def stages_of(tmp_path: Path, **changes: Any) -> dict[str, Stage]:
+    settings = config(**changes)
+    run = Run(str(tmp_path))
+    with open_gate("local", run, settings.crawl) as gate:
+        return build(settings, run, gate)
+
+
+def test_labellers_are_stages_and_off_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voxmill.pipeline.build.identity", lambda model: "")
+    text, ends = {"kind": "text_language"}, {"kind": "endpoints"}
+    off, on = stages_of(tmp_path), stages_of(tmp_path, label=[text, ends])
+    assert not [name for name in off if name.startswith("label")]
+    assert [name for name in on if name.startswith("label")] == ["label:text", "label:vad_ends", "label"]
+    assert on["select"].fingerprint == off["select"].fingerprint, "labels change no verdict"
+    assert set(on["label:text"].reads) >= {"segment", "reconcile"}
+    assert "reconcile" not in on["label:vad_ends"].reads
+    changed = stages_of(tmp_path, label=[{**text, "min_chars": 3}, ends])
+    assert {name for name in on if changed[name].fingerprint != on[name].fingerprint} == {"label:text", "label"}
+
+
+def test_what_a_labeller_reads_must_be_there() -> None:
+    with pytest.raises(ConfigError, match="label heard: no engine `whisperx`"):
+        config(label=[{"kind": "heard_language"}])
+    with pytest.raises(ConfigError, match=r"labels.prefer.language: no labeller `txt`; did you mean `text`"):
+        config(label=[{"kind": "text_language"}], labels={"prefer": {"language": ["txt"]}})
+    with pytest.raises(ConfigError, match="labeller names must differ"):
+        config(label=[{"kind": "text_language"}, {"kind": "text_language"}])

@@ -141,3 +141,11 @@ def test_slots_hold_what_each_engine_said(texts: list[str], language: str | None
 def test_an_operator_without_engines_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="engine"):
         Reconcile(ReconcileConfig(), ())
+
+
+def test_of_an_event_the_text_is_known_and_empty() -> None:
+    event = replace(work({"a": None}), segments=(Segment("s", "r", 0, 64_000, kind="event"),))
+    (consensus,) = Reconcile(ReconcileConfig(), ("a", "b"))(event)
+    assert (consensus.text, consensus.rule, consensus.language, consensus.agreement) == ("", "event", "nospeech", None)
+    assert consensus.rejection is None
+    assert consensus.normalised == ("", "")

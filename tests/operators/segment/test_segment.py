@@ -104,3 +104,23 @@ def test_real_speech_with_silero(tmp_path: Path) -> None:
     assert 38 <= sum(s.seconds for s in kept) <= 44.5
     assert all(s.start / RATE >= 60 and s.end / RATE <= 105 for s in kept)
     assert all(s.speech is not None and s.speech > 0.6 for s in kept)
+
+
+def test_without_speech_long_spans_are_kept_as_events(tmp_path: Path) -> None:
+    """Five seconds before, six between, 65 after: the last in three equal pieces, as it is longer than a segment may be."""
+    recording = recorded(tmp_path / "a.wav", tone((1, 0), (4, 9000), (6, 0), (4, 9000), (65, 0)))
+    part = Part(recording.id, 0, recording.num_samples)
+    config = SegmentConfig(pad_seconds=0, keep_events=True)
+    segments = FindSpeech(config, Loudness())(Work("u", recordings=(recording,), parts=(part,)))
+    assert tiles(part, segments)
+    found = [(s.kind, s.num_samples / RATE, s.rejection and s.rejection.reason) for s in segments]
+    assert found[:4] == [
+        ("speech", 1.0, "segment.no_speech"),
+        ("speech", 4.0, None),
+        ("event", 6.0, None),
+        ("speech", 4.0, None),
+    ]
+    assert [(kind, reason) for kind, _, reason in found[4:]] == [("event", None)] * 3
+    assert max(length for *_, length, _ in found) <= config.max_seconds
+    off = FindSpeech(SegmentConfig(pad_seconds=0), Loudness())(Work("u", recordings=(recording,), parts=(part,)))
+    assert {s.kind for s in off} == {"speech"}

@@ -111,3 +111,12 @@ def test_an_engine_that_loses_a_span_is_a_bug_found_at_once(levels: Recording) -
 
     with pytest.raises(ValueError, match="zip"):
         Transcribe(MoonshineConfig(), Forgetful())(work(levels, segments=seconds(levels, (0, 1), (1, 2))))
+
+
+def test_an_event_is_not_transcribed(levels: Recording) -> None:
+    speech, event = seconds(levels, (3, 4), (4, 6))
+    engine = LevelReader()
+    said, silent = Transcribe(MoonshineConfig(name="a"), engine)(work(levels, segments=(speech, replace(event, kind="event"))))
+    assert said.text == "4"
+    assert (silent.text, silent.rejection and silent.rejection.reason) == ("", "transcribe.event")
+    assert [len(clip.spans) for clip in engine.clips] == [1]
