@@ -11,7 +11,7 @@ from voxmill.manifests import reasons
 from voxmill.manifests.reasons import REASONS, reject
 from voxmill.pipeline.config import RunConfig
 
-STAGES = {"list", "crawl", "decode", "frames", "segment", "transcribe", "reconcile", "label", "select"}
+STAGES = {"list", "crawl", "decode", "frames", "segment", "transcribe", "reconcile", "label", "select", "pack"}
 
 
 def test_every_line_of_the_table_is_one_reason() -> None:
