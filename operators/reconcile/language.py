@@ -6,18 +6,7 @@ import math
 from collections.abc import Sequence
 
 from voxmill.manifests.records import Hypothesis
-
-_ALIASES = {"cmn": "zh"}
-
-
-def primary(code: str) -> str:
-    """The primary subtag in lower case; Mandarin is `zh`.
-
-    >>> primary("en-US"), primary("cmn_Hans")
-    ('en', 'zh')
-    """
-    tag = code.replace("_", "-").split("-", 1)[0].lower()
-    return _ALIASES.get(tag, tag)
+from voxmill.operators.languages import primary
 
 
 def spoken_language(hypotheses: Sequence[Hypothesis], hint: str | None) -> tuple[str | None, float | None]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from voxmill.manifests.settings import Settings
+from voxmill.operators.languages import primary
 
 EngineName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 ComputeType = Literal["auto", "int8", "int8_float16", "float16", "bfloat16", "float32"]
@@ -46,13 +47,3 @@ class EngineSettings(Settings):
     def hears(self, language: str | None) -> bool:
         """Whether a recording said to be in `language` is for this engine."""
         return not (self.skip_other_languages and self.languages and language) or primary(language) in self.languages
-
-
-def primary(language: str) -> str:
-    """The code that engines know: the primary subtag, with Mandarin under its Whisper and FunASR name.
-
-    >>> primary("en-US"), primary("cmn-Hans-CN"), primary("PT_br")
-    ('en', 'zh', 'pt')
-    """
-    code = language.replace("_", "-").split("-", 1)[0].lower()
-    return {"cmn": "zh"}.get(code, code)

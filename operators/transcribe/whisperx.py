@@ -19,8 +19,9 @@ from pydantic import Field
 
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.operators.engines import Audio, Clip, Span, TimedWord, Transcript
+from voxmill.operators.languages import primary
 from voxmill.operators.transcribe.alignment import Aligner
-from voxmill.operators.transcribe.settings import EngineName, EngineSettings, primary
+from voxmill.operators.transcribe.settings import EngineName, EngineSettings
 from voxmill.operators.transcribe.sharing import Heard, share
 from voxmill.operators.transcribe.windows import Window, cut, pack, sharing
 from voxmill.operators.weights import identity, resolve

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from voxmill.operators.transcribe.settings import EngineSettings, primary
+from voxmill.operators.languages import primary
+from voxmill.operators.transcribe.settings import EngineSettings
 from voxmill.operators.transcribe.transcribe import EngineConfig
 
 ENGINES: TypeAdapter[EngineConfig] = TypeAdapter(EngineConfig)

@@ -1,0 +1,13 @@
+"""Codes of languages, as everything here that names one to a recogniser or compares what recognisers say writes them."""
+
+from __future__ import annotations
+
+
+def primary(tag: str) -> str:
+    """The primary subtag of a BCP 47 tag in lower case; Mandarin under the name that Whisper and FunASR have for it.
+
+    >>> primary("en-US"), primary("cmn-Hans-CN"), primary("PT_br"), primary("yue")
+    ('en', 'zh', 'pt', 'yue')
+    """
+    code = tag.replace("_", "-").split("-", 1)[0].lower()
+    return {"cmn": "zh"}.get(code, code)
