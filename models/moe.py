@@ -91,7 +91,7 @@ class Experts(nn.ModuleList):
         if torch.jit.is_tracing():  # sizes that depend on the data would be frozen into the trace
             return self.one_by_one(x_ND, choice, budget)
         sizes = choice.expert_NK.flatten().bincount(minlength=budget.experts).tolist()
-        even = max(sizes) * budget.experts <= _MOST_PADDING * sum(sizes)
+        even = 0 < max(sizes) * budget.experts <= _MOST_PADDING * sum(sizes)
         return (self.side_by_side if x_ND.is_cuda and even else self.in_turn)(x_ND, choice, budget, sizes)
 
     def in_turn(self, x_ND: Tensor, choice: Choice, budget: Budget, sizes: list[int]) -> Tensor:
@@ -194,12 +194,14 @@ class ElasticMoE(nn.Module):
         return small
 
     def _load(self, choice: Choice, real_BT: Tensor | None) -> Load:
-        """Over real tokens; f_i * P_i as in DeepSeekMoE, equation 12."""
-        real_N = slice(None) if real_BT is None else real_BT.flatten()
-        num_experts = choice.probability_NE.shape[-1]
-        chosen_P = choice.expert_NK[real_N].flatten()
-        share_E = chosen_P.bincount(minlength=num_experts) / max(1, len(chosen_P))
-        return Load(self, share_E, num_experts * (share_E * choice.probability_NE[real_N].mean(dim=0)).sum())
+        """Over real tokens; f_i * P_i as in DeepSeekMoE, equation 12. Weights instead of a selection: a GPU need not wait."""
+        probability_NE, top_k = choice.probability_NE, choice.expert_NK.shape[1]
+        real_N = torch.ones_like(probability_NE[:, 0]) if real_BT is None else real_BT.flatten().to(probability_NE.dtype)
+        num_real, num_experts = real_N.sum().clamp_min(1), probability_NE.shape[1]
+        chosen_E = real_N.new_zeros(num_experts).scatter_add_(0, choice.expert_NK.flatten(), real_N.repeat_interleave(top_k))
+        share_E = chosen_E / (num_real * top_k)
+        mean_E = (real_N[:, None] * probability_NE).sum(dim=0) / num_real
+        return Load(self, share_E, num_experts * (share_E * mean_E).sum())
 
 
 def cut(config: MoEConfig, budget: Budget) -> MoEConfig:
