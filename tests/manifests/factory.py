@@ -67,7 +67,7 @@ class MadeUpRun:
     def arrow(self) -> dict[str, pa.Table]:
         """Every table as the pipeline writes it: with the `unit` of segments and what comes after them."""
         tables = {name: to_table(rows, RECORDS[name]) for name, rows in self.tables.items()}
-        for name in ("segments", "hypotheses", "opinions", "labels", "pictures", "selections", "duplicates"):
+        for name in ("segments", "hypotheses", "opinions", "labels", "pictures", "selections", "duplicates", "redactions"):
             ids = tables[name][{"segments": "id", "duplicates": "recording_id"}.get(name, "segment_id")].to_pylist()
             tables[name] = tables[name].append_column("unit", pa.array([self.units_of.get(str(i)) for i in ids], pa.string()))
         tables["costs"] = pa.Table.from_pylist(list(self.costs), schema=COSTS)
