@@ -171,6 +171,33 @@ def revoke(
 
 
 @app.command()
+def duplicates(
+    run: RunArgument,
+    against: Annotated[list[str] | None, typer.Option(help="Another run: what it holds is a duplicate here.")] = None,
+    decontaminate: Annotated[
+        list[str] | None, typer.Option(help="An evaluation set: a JSONL file, a folder of audio, or a folder of shards.")
+    ] = None,
+    by: Annotated[list[str] | None, typer.Option(help="`acoustic`, `text`, or both (default).")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which stages would run, and do nothing.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Find near duplicates and what overlaps evaluation sets, in a finished run, and take it out of the shards. No engine runs.
+
+    Examples:
+
+        voxmill duplicates runs/one --by text
+
+        voxmill duplicates runs/two --against runs/one
+
+        voxmill duplicates runs/one --decontaminate test-clean.jsonl
+    """
+    from voxmill.pipeline.commands import duplicates_command
+
+    duplicates_command(run, by or (), against or (), decontaminate or (), dry_run=dry_run, quiet=quiet, as_json=as_json)
+
+
+@app.command()
 def calibrate(
     run: RunArgument,
     reference: Annotated[Path, typer.Option(help="JSON lines with true words; see the README.")],
@@ -484,6 +511,7 @@ def models_verify(names: Annotated[list[str], typer.Argument(help="Names or dire
 def main() -> None:
     """Errors that a user can mend are one line that names the cause and the fix; bugs keep their traceback."""
     from voxmill.pipeline.errors import USER_ERRORS, missing_extra, warn_plainly
+    from voxmill.pipeline.faults import machine_fault
 
     console = Console(stderr=True)
     warn_plainly(lambda text: console.print(Text.assemble(("warning: ", "yellow"), text), soft_wrap=True))
@@ -492,8 +520,8 @@ def main() -> None:
     except USER_ERRORS as error:
         console.print(Text.assemble(("error: ", "red"), str(error)), soft_wrap=True)
         sys.exit(2)
-    except ImportError as error:
-        fix = missing_extra(error)
+    except Exception as error:
+        fix = missing_extra(error) if isinstance(error, ImportError) else machine_fault(error)
         if fix is None:
             raise
         console.print(Text.assemble(("error: ", "red"), fix), soft_wrap=True)

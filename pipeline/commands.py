@@ -139,6 +139,38 @@ def revoke_command(root: str, request: Request, *, denied_too: bool, dry_run: bo
     sys.exit(1 if done.problems else 0)
 
 
+def duplicates_command(
+    root: str,
+    by: Sequence[str],
+    against: Sequence[str],
+    evaluation: Sequence[str],
+    *,
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    from voxmill.pipeline.settle import overlaps, settle, with_duplicates
+
+    run = Run(root)
+    config = with_duplicates(run, by, against, evaluation)
+    if dry_run:
+        _dry_run(config, run)
+        return
+    executor = _executor("local", None, config.executor.workers)
+    found = settle(run, config, executor, Progress(quiet=quiet or as_json)) if config.duplicates else overlaps(run)
+    if as_json:
+        print(json.dumps([asdict(one) for one in found]))
+        return
+    table = Table("reason", "where", "by", "recordings", "stretches", "seconds", "best match", box=None)
+    for one in found:
+        cells = (str(one.recordings), str(one.stretches), f"{one.seconds:.1f}", one.example)
+        table.add_row(one.reason, one.of or "this run", one.by, *cells)
+    out.print(table if found else "nothing is there twice, and nothing is in the evaluation sets")
+    if config.duplicates:
+        settings = json.dumps(config.duplicates.model_dump(mode="json", exclude_defaults=True))
+        out.print(f"to keep it so, put this into the config: duplicates: {settings}", highlight=False, soft_wrap=True)
+
+
 def replay_command(root: str, stage: str, unit: str, only: str | None) -> None:
     run, config, stages = _open(root)
     runnable = [name for name, s in stages.items() if s.reads]
