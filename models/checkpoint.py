@@ -147,14 +147,26 @@ def load_training(folder: str) -> TrainingState:
 
 def latest(folder: str) -> str | None:
     """The checkpoint of the highest step among the sub-folders `step-…` of a training's folder."""
+    found = _steps(folder)
+    return f"{folder}/{found[-1]}" if found else None
+
+
+def prune(folder: str, keep: int) -> None:
+    """Removes all but the last `keep` checkpoints of a training's folder, each of them first of all as a checkpoint."""
+    fs, path = locate(folder)
+    for name in _steps(folder)[:-keep]:
+        fs.rm_file(f"{path}/{name}/{COMMIT}")
+        fs.rm(f"{path}/{name}", recursive=True)
+
+
+def _steps(folder: str) -> list[str]:
+    """Names of the whole checkpoints among the sub-folders, by step."""
     fs, path = locate(folder)
     try:
         names = [str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in fs.ls(path, detail=False)]
     except FileNotFoundError:
-        return None
-    steps = sorted(name for name in names if name.startswith("step-"))
-    committed = [name for name in steps if fs.exists(f"{path}/{name}/{COMMIT}")]
-    return f"{folder}/{committed[-1]}" if committed else None
+        return []
+    return [name for name in sorted(names) if name.startswith("step-") and fs.exists(f"{path}/{name}/{COMMIT}")]
 
 
 def step_folder(folder: str, step: int) -> str:

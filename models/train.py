@@ -23,7 +23,7 @@ from voxmill.manifests.settings import Settings
 from voxmill.models.attention import sample_chunk
 from voxmill.models.batch import Batch
 from voxmill.models.budget import Budget
-from voxmill.models.checkpoint import Bundle, TrainingState, load, load_training, save, step_folder
+from voxmill.models.checkpoint import Bundle, TrainingState, load, load_training, prune, save, step_folder
 from voxmill.models.conformer import num_subsampled
 from voxmill.models.data import Loader
 from voxmill.models.examples import REASONS
@@ -62,6 +62,8 @@ class TrainConfig(Settings):
     after_eyes: float = Field(default=0.1, gt=0)
     """Share of the learning rate from then on, where all of it learns. EVA freezes first and then tunes the whole."""
     save_every: int = Field(default=1000, ge=1)
+    keep: int = Field(default=0, ge=0)
+    """Checkpoints that stay; older ones are removed when a new one is whole. 0: all."""
     seed: int = 0
 
 
@@ -132,6 +134,8 @@ class Trainer:
             (stopping,) = map(bool, self.team.sums([stop()]))
             if self.step % self.config.save_every == 0 or self.step == self.config.steps or stopping:
                 self.save(step_folder(out, self.step))
+                if self.config.keep and not self.team.rank:
+                    prune(out, self.config.keep)
             if stopping:
                 break
         return self.step == self.config.steps

@@ -31,7 +31,7 @@ from voxmill.models.train import Step, Trainer
 
 RECIPE = "recipe.json"
 """In a training's folder: the recipe that it was started with, every default written out."""
-MAY_CHANGE = (("train", "steps"), ("train", "save_every"), ("data", "workers"))
+MAY_CHANGE = (("train", "steps"), ("train", "save_every"), ("train", "keep"), ("data", "workers"))
 """What another value is allowed for when a training goes on: it is then the same training, longer or saved at other times."""
 
 

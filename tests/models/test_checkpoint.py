@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from networks import SWITCHES, conditions, features, model
 from networks import tokens as some_tokens
 from voxmill.models.budget import Budget
-from voxmill.models.checkpoint import Bundle, TrainingState, latest, load, load_training, save, step_folder
+from voxmill.models.checkpoint import Bundle, TrainingState, latest, load, load_training, prune, save, step_folder
 from voxmill.models.checkpoint_json import COMMIT, MODEL, TOKENS, CheckpointError, seal
 from voxmill.models.targets import TargetsConfig
 from voxmill.models.tokens import Tokens, TokensConfig
@@ -171,3 +171,14 @@ def test_the_latest_is_the_last_that_is_whole(bundle: Bundle, tmp_path: Path) ->
         save(step_folder(root, step), bundle)
     (Path(step_folder(root, 300)) / COMMIT).unlink()
     assert latest(root) == step_folder(root, 40)
+
+
+def test_old_checkpoints_are_removed_and_what_is_none_stays(bundle: Bundle, tmp_path: Path) -> None:
+    root = tmp_path / "run"
+    for step in (5, 40, 300):
+        save(step_folder(str(root), step), bundle)
+    (root / "step-00000005" / COMMIT).unlink()  # not whole, so nothing to be counted
+    prune(str(root), 1)
+    assert sorted(path.name for path in root.iterdir()) == ["step-00000005", "step-00000300"]
+    prune(str(root), 1)
+    assert latest(str(root)) == f"{root}/step-00000300"
