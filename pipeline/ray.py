@@ -108,7 +108,7 @@ class RayExecutor:
         if lines and not self._may_grow:
             raise StageError("\n".join(lines))
         for line in lines:
-            logging.getLogger(__name__).warning("%s; this run waits until the cluster has grown", line)
+            warnings.warn(f"{line}; this run waits until the cluster has grown", stacklevel=2)
 
 
 def _finite_retries() -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import errno
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from voxmill.manifests.commit import commit_bytes
 from voxmill.operators.crawl.gate import GateSettings
-from voxmill.pipeline import commands
+from voxmill.pipeline import cli, commands
 from voxmill.pipeline.gates import open_gate
 from voxmill.pipeline.run import Run, exists, names_in, read_bytes
 from voxmill.pipeline.verify import _check_index
@@ -96,3 +97,21 @@ def test_a_cluster_is_told_where_a_run_lies_whatever_its_working_directory(
     commands.run_command("demo", out, "ray", address, "list", retry=[], dry_run=False, quiet=True)
     assert roots == [opened.replace("HERE", str(tmp_path))]
     assert ("shared storage" in capsys.readouterr().err) == told
+
+
+def test_a_full_disk_is_one_line_and_a_bug_keeps_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(error: Exception) -> Callable[[], None]:
+        def run() -> None:
+            raise error
+
+        return run
+
+    monkeypatch.setattr(cli, "app", failing(OSError(errno.ENOSPC, "No space left on device")))
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert "the disk is full: make room" in capsys.readouterr().err
+    monkeypatch.setattr(cli, "app", failing(OSError(errno.ENOTDIR, "Not a directory")))
+    with pytest.raises(NotADirectoryError):
+        cli.main()
