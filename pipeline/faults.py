@@ -40,12 +40,16 @@ _FIXES: dict[int, str] = {
 _STORES = ("botocore", "aiobotocore", "aiohttp", "gcsfs", "google")
 """Packages through which only storage is asked (what is crawled comes another way), with exceptions of their own."""
 
+_CLUSTER = "a part of the Ray cluster is gone or does not answer"
+
 _GPU = re.compile(r"\b(CUDA|cuDNN|CUDNN_\w+|cuBLAS|CUBLAS_\w+|NCCL)\b|\b(HIP|MPS) (backend|error)")
 """How torch, CTranslate2 and ONNX Runtime word what a device does to them; only the first has exception types for it."""
 
 
-def machine_fault(error: BaseException) -> str | None:
+def machine_fault(error: BaseException, *, web: bool = False) -> str | None:
     """What is wrong with the machine, where that is what an error (or what it states as its cause) says; None for all others.
+
+    With `web` a connection that fails is not the machine's fault: it may be one host's, and the others answer.
 
     >>> machine_fault(OSError(errno.ENOSPC, "No space left on device"))
     'OSError: [Errno 28] No space left on device; the disk is full: make room'
@@ -53,20 +57,21 @@ def machine_fault(error: BaseException) -> str | None:
     True
     """
     for one in _causes(error):
-        if said := _fault(one):
+        said = _fault(one)
+        if said and not (web and said == _NETWORK):
             return said if isinstance(one, WeightsMissing) else f"{type(one).__name__}: {one}; {said}"
     return None
 
 
 @contextmanager
-def blamed(what: str) -> Iterator[None]:
+def blamed(what: str, *, web: bool = False) -> Iterator[None]:
     """Turns the machine's errors into a StageError that begins with `what`; those of the data and of this code pass."""
     try:
         yield
     except StageError:
         raise
     except Exception as error:
-        if fault := machine_fault(error):
+        if fault := machine_fault(error, web=web):
             raise StageError(f"{what}: {fault}; then run again to continue") from error
         raise
 
@@ -91,9 +96,11 @@ def _fault(error: BaseException) -> str | None:
         return _FIXES[error.errno]
     if isinstance(error, PermissionError):  # stores raise it without a number
         return _FIXES[errno.EACCES]
-    if isinstance(error, (ConnectionError, TimeoutError)) or (
-        family & set(_STORES) and not isinstance(error, FileNotFoundError)
-    ):
+    if "ray" in family:
+        return _CLUSTER
+    if family & set(_STORES) and not isinstance(error, FileNotFoundError):
+        return _STORAGE
+    if isinstance(error, (ConnectionError, TimeoutError)):
         return _NETWORK
     if (isinstance(error, RuntimeError) or "onnxruntime" in family) and _GPU.search(str(error)):
         return "the GPU fails or has no room: see `nvidia-smi`; fewer workers on it, or a smaller batch_size, need less"

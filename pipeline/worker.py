@@ -84,7 +84,7 @@ class Worker:
         return self._operator
 
     def _apply(self, work: Work) -> list[Any]:
-        with blamed(f"stage {self._stage.name} stopped at unit {work.unit}"):
+        with blamed(f"stage {self._stage.name} stopped at unit {work.unit}", web=self._stage.kind == "crawl"):
             return list(self._build()(work))
 
     def _load(self, unit: str) -> Work:
