@@ -180,15 +180,6 @@ SELECT o.segment_id, o.unit, o.labeller, f.task, f.annotation IS NOT NULL AS lab
     f.annotation.marks AS marks, f.annotation.confidence AS confidence, f.annotation.model AS model, f.reason AS reason
 FROM (SELECT segment_id, unit, labeller, unnest(findings) AS f FROM opinions WHERE rejection IS NULL) AS o;
 
--- By task and labeller: segments it was asked about, answered, answered with nothing; its audio; how sure it was.
-CREATE OR REPLACE VIEW label_coverage AS
-SELECT o.task, o.labeller, any_value(o.model) AS model, count(*) AS num_asked, count(*) FILTER (o.labelled) AS num_labelled,
-    count(*) FILTER (o.labelled AND len(o.said) = 0) AS num_empty, num_labelled / num_asked AS coverage,
-    coalesce(sum(t.num_samples) FILTER (o.labelled), 0) / 16000 AS labelled_s, avg(o.confidence) AS mean_confidence,
-    count(*) FILTER (o.reason IS NOT NULL) AS num_refused
-FROM opinion AS o LEFT JOIN timeline AS t USING (segment_id)
-GROUP BY o.task, o.labeller ORDER BY o.task, o.labeller;
-
 -- What a class stands for when two labellers are compared: a dialect is not another language than its own.
 CREATE OR REPLACE MACRO broad(value) AS CASE WHEN value IN ('yue', 'sichuan', 'minnan') THEN 'zh' ELSE value END;
 
@@ -201,6 +192,18 @@ WHERE a.task IN ('language', 'gender', 'age', 'emotion') AND a.labelled AND b.la
     AND a.said[1] IS DISTINCT FROM b.said[1]
     AND NOT coalesce(broad(a.said[1]) = broad(b.said[1]) AND 'zh' IN (a.said[1], b.said[1]), false)
 ORDER BY a.task, a.segment_id, labeller_a, labeller_b;
+
+-- By task and labeller: segments it was asked about, answered, answered with nothing; its audio; how sure it was;
+-- how many another labeller contradicts.
+CREATE OR REPLACE VIEW label_coverage AS
+SELECT o.task, o.labeller, any_value(o.model) AS model, count(*) AS num_asked, count(*) FILTER (o.labelled) AS num_labelled,
+    count(*) FILTER (o.labelled AND len(o.said) = 0) AS num_empty, num_labelled / num_asked AS coverage,
+    coalesce(sum(t.num_samples) FILTER (o.labelled), 0) / 16000 AS labelled_s, avg(o.confidence) AS mean_confidence,
+    count(*) FILTER (o.reason IS NOT NULL) AS num_refused,
+    (SELECT count(DISTINCT c.segment_id) FROM label_conflicts AS c
+        WHERE c.task = o.task AND o.labeller IN (c.labeller_a, c.labeller_b)) AS num_contradicted
+FROM opinion AS o LEFT JOIN timeline AS t USING (segment_id)
+GROUP BY o.task, o.labeller ORDER BY o.task, o.labeller;
 
 -- The thresholds that the run was made with.
 CREATE OR REPLACE VIEW thresholds AS

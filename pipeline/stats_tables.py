@@ -152,8 +152,21 @@ def _what_if(console: Console, rows: Rows, limit: int) -> None:
     console.print(table)
 
 
+def _labels(console: Console, rows: Rows, limit: int) -> None:
+    if not rows:
+        return
+    table = _table(
+        "Labels", "task", "labeller", "model", "asked:", "labelled:", "of them empty:", "refused:", "contradicted:", "sure:"
+    )
+    for row in rows[:limit]:
+        counts = [f"{row[f'num_{k}']:,}" for k in ("asked", "labelled", "empty", "refused", "contradicted")]
+        sure = "" if row["mean_confidence"] is None else f"{row['mean_confidence']:.2f}"
+        table.add_row(row["task"], row["labeller"], row["model"] or "", *counts, sure)
+    _print(console, table, len(rows), limit)
+
+
 _SHOW: Mapping[str, Any] = {
-    "rejections": _rejections, "marginal_loss": _marginal, "cost_by_stage": _cost_by_stage, "cost": _cost,
+    "rejections": _rejections, "marginal_loss": _marginal, "label_coverage": _labels, "cost_by_stage": _cost_by_stage, "cost": _cost,
     "conservation": _conservation, "what_if": _what_if,
 }  # fmt: skip
 

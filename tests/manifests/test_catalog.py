@@ -398,12 +398,12 @@ def test_labels_that_contradict_each_other_are_rows(tmp_path: Path) -> None:
     conflicts = sum(n % 7 == 3 and n % 5 != 4 for n in range(count))
     assert con.execute("SELECT count(*), min(said_a), min(said_b) FROM label_conflicts").fetchall() == [(conflicts, "en", "fr")]
     rows = con.execute(
-        "SELECT task, labeller, num_asked, num_labelled, num_empty, mean_confidence FROM label_coverage"
+        "SELECT task, labeller, num_asked, num_labelled, num_empty, mean_confidence, num_contradicted FROM label_coverage"
     ).fetchall()
     assert rows == [
-        ("language", "tagger", count, count, 0, 0.5),
-        ("language", "text_lid", count, count - unsure, 0, 0.75),
-        ("sound_events", "tagger", count, count, count, None),
+        ("language", "tagger", count, count, 0, 0.5, conflicts),
+        ("language", "text_lid", count, count - unsure, 0, 0.75, conflicts),
+        ("sound_events", "tagger", count, count, count, None, 0),
     ]
     assert con.execute("SELECT DISTINCT said IS NULL, labelled FROM opinion ORDER BY 1").fetchall() == [
         (False, True),
