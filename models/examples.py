@@ -28,6 +28,7 @@ from voxmill.sharding.sidecar import ShardError
 
 REASONS = {
     "shard": "the sidecar of its shard is missing or damaged",
+    "denied": "its recording is revoked, or on a deny-list",
     "too_short": "shorter than `min_seconds`, or than one frame of the encoder",
     "too_long": "longer than `max_seconds`",
     "damaged": "its bytes are missing or differ from their digest",

@@ -21,6 +21,7 @@ from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.records import SAMPLE_RATE, Split
 from voxmill.manifests.schema import to_table
 from voxmill.manifests.settings import Settings
+from voxmill.models.denied import Denied
 from voxmill.models.seeds import Generator, seeded, shuffled
 from voxmill.models.where import condition
 from voxmill.sharding.index import read_index
@@ -37,6 +38,8 @@ class PlanConfig(Settings):
     split: Split = "train"
     where: str | None = None
     """SQL condition over the columns of the sidecars and `seconds`: `tier = 'high' and language = 'en'`."""
+    deny: tuple[str, ...] = ()
+    """Tombstone folders of runs, or text files of ids and hashes: samples so named are left out, and counted as `denied`."""
     min_seconds: float = 0.1
     max_seconds: float = 30.0
     """Samples outside are left out, and counted."""
@@ -85,6 +88,7 @@ class Planner:
             raise NothingToLearn(
                 f"no committed shard of split {config.split!r} in {root}: finish the run that packs them first"
             )
+        self._denied = Denied(config.deny)
         self._filter: Any = condition(config.where, _members([]).column_names) if config.where else None
 
     def stream(self, epoch: int = 0, index: int = 0) -> Iterator[Planned]:
@@ -124,10 +128,14 @@ class Planner:
         skipped: Counter[str] = Counter()
         for shard in shards:
             try:
-                table = _members(read_members(self.root, shard))
+                rows = read_members(self.root, shard)
             except ShardError:
                 skipped["shard"] += shard.num_shard_samples
                 continue
+            if self._denied:
+                skipped["denied"] += sum(row in self._denied for row in rows)
+                rows = [row for row in rows if row not in self._denied]
+            table = _members(rows)
             table = table.filter(self._filter) if self._filter is not None else table
             for row in table.select(_COLUMNS).to_pylist():
                 place = Place(**row)
