@@ -77,14 +77,12 @@ def taste(root: str, site: Path) -> None:
     shutil.rmtree(model, ignore_errors=True)
     step("A taste of training: a tiny elastic model, for about a minute")
     voxmill("train", "--shards", f"{root}/shards", "--out", model, "--config", "taste")
-    step(
-        "What it hears. One minute on four minutes of speech teaches no transcribing: no words, or wrong ones, are to be expected"
-    )
-    voxmill("transcribe", str(site / "files" / "telephone.wav"), "--model", model, "--budget", "6", "--decode", "greedy")
-    step("How good it is, small and whole (it is not; real figures take hours of speech, and samples that were held out)")
+    step("What it hears. A model of one minute has not learnt to transcribe: it says a few words that it knows by heart")
+    voxmill("transcribe", str(site / "files" / "telephone.wav"), "--model", model, "--budget", "6", "--decode", "attention")
+    step("How good it is, small and whole: not at all. Real figures take hours of speech, and samples that were held out")
     voxmill(
         "evaluate", "--model", model, "--shards", f"{root}/shards",
-        "--budgets", "6,15", "--decode", "greedy", "--limit", "12",
+        "--budgets", "6,15", "--decode", "attention", "--limit", "12",
     )  # fmt: skip
     step("The smaller model on its own, for a device without torch")
     voxmill("export", "--model", model, "--budget", "6", "--format", "onnx", "--out", f"{model}/onnx-6")
