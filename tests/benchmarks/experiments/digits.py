@@ -123,7 +123,7 @@ def _frame(draw: random.Random, images: Sequence[Image], places: Sequence[int]) 
 @cache
 def _images() -> tuple[list[Image], list[int]]:
     """Handwritten digits, 16 by 16 pixels."""
-    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+    from sklearn.datasets import load_digits
 
     loaded = load_digits()
     large = np.kron(np.minimum(loaded.images * 16, 255).astype(np.uint8), np.ones((1, 2, 2), np.uint8))
