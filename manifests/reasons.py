@@ -76,8 +76,8 @@ select.compression     | the text compresses more than `select.max_compression`:
 select.speech_rate     | characters per second outside the recording's fence | widen `select.rate_fence`
 select.too_few_chars   | fewer characters than `select.min_chars` | lower the threshold
 select.licence         | licence unknown or not in `select.licences` | state the licence of the source in the config
-select.duplicate       | the stretch is (nearly) in a recording that was listed before, here or in a run of `duplicates.against` (detail: which, by what) | see the table `duplicates`; raise `duplicates.min_score` or `min_shared`
-select.contaminated    | the stretch overlaps an evaluation set (detail: which clip, by what) | none: it would spoil the evaluation
+select.duplicate       | the stretch is (nearly) in a recording that was listed before, here or in a run of `duplicates.against` (detail: by what, how much of it) | see the table `duplicates`; raise `duplicates.min_score` or `min_shared`
+select.contaminated    | the stretch overlaps an evaluation set (detail: by what, how much of it) | none: it would spoil the evaluation
 select.personal_data   | personal data in the text, and no engine says when it was spoken (detail: what) | add an engine that times its words (whisperx, paraformer)
 select.failed          | selecting died or failed on this segment twice; quarantined | see the detail and its reproduce command
 pack.failed            | packing died or failed on this sample alone; left out of the shards | see the detail and its reproduce command

@@ -121,7 +121,14 @@ def revoke_command(root: str, request: Request, *, denied_too: bool, dry_run: bo
             "items": len(done.found.items),
             "seconds": sum(r.seconds for r in lives),
         }
-        facts |= {"shards": done.shards, "report": done.report, "problems": done.problems, "outside": outside, "sources": named}
+        facts |= {
+            "shards": done.shards,
+            "report": done.report,
+            "problems": done.problems,
+            "outside": outside,
+            "sources": named,
+            "near": done.near,
+        }
         print(json.dumps({"ok": not done.problems, "dry_run": dry_run, "new": done.stone is not None, **facts}))
     else:
         verb = "would be revoked" if dry_run else "revoked"
@@ -130,6 +137,10 @@ def revoke_command(root: str, request: Request, *, denied_too: bool, dry_run: bo
             out.print("all of it was revoked before: tombstones and shards are as they were")
         for path in outside:
             out.print(f"[yellow]outside the run, and left there:[/yellow] {path}", highlight=False, soft_wrap=True)
+        for ident in done.near:
+            out.print(
+                f"[yellow]a near duplicate stays:[/yellow] voxmill revoke {root} --id {ident}", highlight=False, soft_wrap=True
+            )
         for name in named:
             out.print(f"[yellow]source {name} of the config names it:[/yellow] take it out there too", highlight=False)
         for problem in done.problems:

@@ -43,6 +43,8 @@ class Revoked:
     found: Found
     shards: list[str] = field(default_factory=list)
     """Names of the shards that held something of it."""
+    near: list[str] = field(default_factory=list)
+    """Near duplicates of it that are not revoked: other bytes, the same speech, as far as the run knows."""
     problems: list[str] = field(default_factory=list)
     report: str = ""
     """Where the report lies."""
@@ -52,10 +54,10 @@ def revoke(run: Run, config: RunConfig, stages: Mapping[str, Stage], request: Re
     """Takes what is asked for out of the run. Raises RunError where it makes no sense or another driver holds the run."""
     if dry_run:
         stone, found = bury(run, stages, request, write=False)
-        return Revoked(stone, found, _shards_of(run, config, stages, found))
+        return Revoked(stone, found, _shards_of(run, found), _near(run, stages, found))
     with Lease(run):
         stone, found = bury(run, stages, request)
-        done = Revoked(stone, found)
+        done = Revoked(stone, found, near=_near(run, stages, found))
         settle(run, config, stages)
         done.shards = _affected(run, config, stages, stone) if stone else []
         done.problems = [str(trace) for trace in traces(run, Tombstones(stones_of(run)))]
@@ -132,7 +134,21 @@ def _affected(run: Run, config: RunConfig, stages: Mapping[str, Stage], stone: T
     return [p.name for p in plans if any(e.recording_id in mine for e in p.entries)]
 
 
-def _shards_of(run: Run, config: RunConfig, stages: Mapping[str, Stage], found: Found) -> list[str]:
+def _near(run: Run, stages: Mapping[str, Stage], found: Found) -> list[str]:
+    """Recordings that share a verdict of the stage `duplicates` with one that is revoked."""
+    ids = {r.id for r in found.kept}
+    stage = stages.get("duplicates")
+    if stage is None or not ids:
+        return []
+    ledger, near = Ledger(run), set[str]()
+    for unit in sorted(ledger.done(stage)):
+        for row in ledger.read(stage, unit):
+            if not row.of and ids & {row.recording_id, row.partner}:
+                near |= {row.recording_id, row.partner} - ids
+    return sorted(near)
+
+
+def _shards_of(run: Run, found: Found) -> list[str]:
     mine = {r.id for r in found.recordings}
     held = []
     for shard in committed(run.shards_dir):
