@@ -47,7 +47,8 @@ class Order:
 
     shards: str
     out: str
-    recipe: Recipe
+    recipe: dict[str, Any]
+    """Plain values: a worker with another version of voxmill says what it does not understand."""
     cuda: bool
 
 
@@ -72,7 +73,7 @@ def train(
     if trainer.step == 0:
         trainer.save(step_folder(out, 0))
     start_ray(address)
-    order = Order(shards, out, recipe, cuda=_room(config, address, device))
+    order = Order(shards, out, recipe.model_dump(mode="json"), cuda=_room(config, address, device))
     with stop_on_interrupt() as stopped, Journal(out, trainer.step) as journal:
         last = _follow(order, config, [journal, *listeners], stopped, trainer.step)
     place = latest(out) or out
@@ -179,7 +180,7 @@ def _work(told: dict[str, Any]) -> None:
     order, board = told["order"], told["board"]
     device = torch.device("cuda", torch.cuda.current_device()) if order.cuda else torch.device("cpu")
     team = Team.joined(device)
-    trainer = open_trainer(order.shards, order.out, order.recipe, str(device), team)
+    trainer = open_trainer(order.shards, order.out, Recipe.model_validate(order.recipe), str(device), team)
     team.wait()  # nobody looks for the last checkpoint while another writes the next
     stop = False
 

@@ -99,7 +99,8 @@ def curves(root: Path) -> tuple[dict[str, Curve], bool]:
     """By kind, and whether the kill happened."""
     shards = pack([*GOOD, sample(ODD, 0, 60), sample(ODD, 1, 0.05)], root / "shards")
     events = root / "events"
-    os.environ |= {"VOXMILL_ON_COMMIT": "killer:on_event", "VOXMILL_EVENTS": str(events), "PYTHONPATH": HERE}
+    path = os.pathsep.join([HERE, os.environ.get("PYTHONPATH", "")])
+    os.environ |= {"VOXMILL_ON_COMMIT": "killer:on_event", "VOXMILL_EVENTS": str(events), "PYTHONPATH": path}
     two = distributed.WorkersConfig(workers=2)
     found = {"one worker": curve(training.train, shards, root / "one")}
     found["two workers"] = curve(distributed.train, shards, root / "two", config=two)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -66,16 +67,26 @@ def test_a_team_of_one_changes_nothing() -> None:
 @pytest.mark.xdist_group("ray")
 @pytest.mark.timeout(400)
 @pytest.mark.usefixtures("local_ray")
-def test_two_workers_train_as_one(shards: Path, tmp_path: Path) -> None:
-    curves: list[list[Step]] = [[], []]
-    training.train(str(shards), str(tmp_path / "one"), recipe(), "cpu", [curves[0].append])
-    two = WorkersConfig(workers=2)
-    trained = distributed.train(str(shards), str(tmp_path / "two"), recipe(), two, device="cpu", listeners=[curves[1].append])
-    assert (trained.step, trained.finished) == (4, True)
-    for one, both in zip(*curves, strict=True):
+def test_two_workers_begin_what_one_would_have_done_and_one_goes_on(shards: Path, tmp_path: Path) -> None:
+    parted: list[Step] = []
+
+    def interrupt(step: Step) -> None:
+        if step.step == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    out, two = str(tmp_path / "parted"), WorkersConfig(workers=2)
+    half = distributed.train(str(shards), out, recipe(steps=2000), two, device="cpu", listeners=[parted.append, interrupt])
+    assert not half.finished
+    assert half.step == parted[-1].step
+    training.train(str(shards), out, recipe(steps=half.step + 2), "cpu", [parted.append])
+
+    alone: list[Step] = []
+    training.train(str(shards), str(tmp_path / "alone"), recipe(steps=half.step + 2), "cpu", [alone.append])
+    for one, both in zip(alone, parted, strict=True):
         assert (both.step, both.budget, both.utterances, both.skipped) == (one.step, one.budget, one.utterances, one.skipped)
-        assert both.loss == pytest.approx(one.loss, rel=1e-4)
-        assert both.parts == pytest.approx(one.parts, rel=1e-4)
-        assert both.load_spread == pytest.approx(one.load_spread, rel=1e-4)
+    for one, both in zip(alone[:8], parted[:8], strict=True):  # later, rounding may have grown
+        assert both.loss == pytest.approx(one.loss, rel=1e-3)
+        assert both.parts == pytest.approx(one.parts, rel=1e-3)
+        assert both.load_spread == pytest.approx(one.load_spread, rel=1e-3)
     with pytest.raises(Mistake, match="join a cluster with --address"):
         distributed.train(str(shards), str(tmp_path / "many"), recipe(accumulate=99), WorkersConfig(workers=99), device="cpu")
