@@ -18,6 +18,7 @@ from voxmill.manifests.schema import plain
 from voxmill.manifests.tombstones import is_scrubbed
 from voxmill.operators import weights
 from voxmill.operators.crawl.gate import HostGate
+from voxmill.operators.label.merge import asked
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import RECIPES, ConfigError, RunConfig, dump_config, load_config, parse_config, recipe_names
 from voxmill.pipeline.executor import Executor
@@ -398,7 +399,7 @@ def _dry_run(config: RunConfig, run: Run) -> None:
 
 def _missing_weights(config: RunConfig) -> list[tuple[str, str]]:
     known = {row.name: row for row in weights.status()}
-    wanted = [e.model for e in config.transcribe if getattr(e, "model", None)]
+    wanted = [str(getattr(e, "model", "")) for e in (*config.transcribe, *asked(config.label, config.labels))]
     return [(name, known[name].fix) for name in wanted if name in known and not known[name].ready]
 
 

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from voxmill.operators import weights
+from voxmill.operators.label.merge import asked
 from voxmill.pipeline.config import RunConfig
 
 EXTRAS = {
@@ -69,7 +70,9 @@ def _gpu() -> str:
 
 
 def _weights(config: RunConfig | None, out: Console) -> bool:
-    wanted = {str(getattr(e, "model", "")) for e in config.transcribe} if config else set()
+    wanted = (
+        {str(getattr(e, "model", "")) for e in (*config.transcribe, *asked(config.label, config.labels))} if config else set()
+    )
     table = Table("weights", "here", "needed", "get them", box=None)
     ok = True
     for row in weights.status():
