@@ -68,12 +68,13 @@ def test_a_dry_run_leaves_nothing(shards: Path, tmp_path: Path) -> None:
 
 def test_what_was_trained_transcribes(trained: str, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, 24_000), 16_000)
-    done = run(
-        "transcribe", str(tmp_path / "a.wav"), "nowhere.mp3", "--model", trained, "--budget", "2", "--tasks", "lid", "--json"
-    )
-    good, bad = map(json.loads, done.stdout.splitlines())
+    soundfile.write(tmp_path / "short.wav", np.zeros(800), 16_000)
+    files = [str(tmp_path / "a.wav"), str(tmp_path / "short.wav"), "nowhere.mp3"]
+    done = run("transcribe", *files, "--model", trained, "--budget", "2", "--tasks", "lid", "--json")
+    good, short, bad = map(json.loads, done.stdout.splitlines())
     assert (done.exit_code, bad["error"], good["error"]) == (1, "No such file or directory", None)
     assert list(good["segments"][0]["labels"]) == ["language"]
+    assert (short["seconds"], short["text"], short["error"]) == (0.05, "", None)
 
 
 def test_what_was_trained_is_evaluated_for_each_budget(trained: str, shards: Path) -> None:
