@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -37,6 +38,8 @@ def open_bundle(folder: str, budget: str | None = None, device: torch.device | s
 
 def open_listener(bundle: Bundle, **asked: Any) -> Listener:
     """`asked`: fields of ListenConfig as a person gave them. Raises Mistake, UnknownTokenError."""
+    if bundle.model.config.vision is not None:
+        warnings.warn("this model can look at video frames; here it only listens", stacklevel=2)
     if asked.get("tasks"):
         asked["tasks"] = tuple(SHORT.get(task, task) for task in asked["tasks"])
         if unknown := sorted(set(asked["tasks"]) - set(bundle.tasks)):

@@ -166,6 +166,8 @@ def test_what_is_asked_of_a_model_has_to_be_there(trained: str, tokens: Tokens) 
     dense = Bundle(model(vocabulary=len(tokens)), tokens, TargetsConfig())
     with pytest.raises(BudgetError, match="one size"):
         parse_budget(dense, "2")
+    with pytest.warns(UserWarning, match="here it only listens"):
+        open_listener(Bundle(model("vision", vocabulary=len(tokens)), tokens, TargetsConfig()))
     assert budgets_of(dense, "all") == budgets_of(dense, None) == [None]
     assert budgets_of(bundle, "2, 4:1") == [Budget(2, 2, 8), Budget(4, 1, 8)]
     assert budgets_of(bundle, "all") == list(bundle.trained)
