@@ -213,18 +213,17 @@ def test_verdicts_on_copies_are_append_only(made: tuple[Run, dict[str, Stage]]) 
     run, stages = made
     settings, ledger = DuplicatesConfig(by=("text",)), Ledger(run)
     for unit in Listing(run).units():  # d says what a says
-        rows = [
+        changed = [
             _agreed(c.segment_id, WORDS["a"] if c.text == WORDS["d"] else c.text)
             for c in ledger.read(stages["reconcile"], unit.id)
         ]
-        commit_bytes(ledger.fragment(stages["reconcile"], unit.id), records_bytes(rows, Consensus), replace=True)
+        commit_bytes(ledger.fragment(stages["reconcile"], unit.id), records_bytes(changed, Consensus), replace=True)
     units = Listing(run).units()
     assert Settle(run, stages, settings)(units[:1]) == 1
     first = Path(ledger.fragment(stages["duplicates"], units[0].id)).read_bytes()
     Settle(run, stages, settings)(units)
     assert Path(ledger.fragment(stages["duplicates"], units[0].id)).read_bytes() == first
-    rows = [row for unit in units for row in ledger.read(stages["duplicates"], unit.id)]
-    (row,) = rows
+    (row,) = [row for unit in units for row in ledger.read(stages["duplicates"], unit.id)]
     assert (row.recording_id, row.partner, row.by) == (recording("d").id, recording("a").id, "text")
     revoke(run, config(), stages, Request(ids=(recording("a").id,)))
     (left,) = [row for unit in units for row in ledger.read(stages["duplicates"], unit.id)]
