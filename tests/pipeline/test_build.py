@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from voxmill.pipeline.build import _cost, build
 from voxmill.pipeline.commands import _open
 from voxmill.pipeline.config import ConfigError, RunConfig, parse_config
 from voxmill.pipeline.gates import open_gate
-from voxmill.pipeline.plan import predict
-from voxmill.pipeline.run import Run, RunError
+from voxmill.pipeline.run import Run
 from voxmill.pipeline.stage import Resources, Stage
 
 
@@ -43,12 +41,6 @@ def test_sizes_that_cannot_work_are_refused_before_any_work(wrong: dict[str, Any
 def test_stating_workers_does_not_take_an_engines_gpu_away() -> None:
     settings = config(executor={"resources": {"transcribe:m": {"workers": 4}}})
     assert _cost(settings, "transcribe:m", Resources(cpus=0.4, gpus=0.5)) == Resources(workers=4, cpus=0.4, gpus=0.5)
-
-
-def test_a_plan_does_not_continue_a_run(tmp_path: Path) -> None:
-    Run(str(tmp_path)).save({"buckets": 1})
-    with pytest.raises(RunError, match="holds a run already"):
-        predict(config(), 1, str(tmp_path), Console(quiet=True))
 
 
 def test_a_run_of_another_version_is_read_where_it_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
