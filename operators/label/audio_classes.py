@@ -32,6 +32,8 @@ class AudioClassesConfig(ModelSettings):
     """What its classes are."""
     classes: dict[str, str] = {}
     """The model's class names (in lower case) to the ones that labels have, where they differ; '' is no label."""
+    only: tuple[str, ...] = ()
+    """Labels to keep, as they are called here; empty: all. A trained tokeniser has tokens for a few, not for AudioSet's 527."""
     several: bool | None = None
     """Whether several classes can hold at once (each with a probability of its own); None: for sound events, yes."""
     min_confidence: float = Field(default=0.5, ge=0.0, le=1.0)

@@ -84,6 +84,12 @@ def in_run(root: Path) -> tuple[dict[str, Any], list[str]]:
         for key in events
         if (d := documents.get(key)) is None or (d["tier"], d["text"], d["language"]) != ("event", "", "nospeech")
     ]
+    tokens = Tokens.train([one["text"] or "-" for one in documents.values()])
+    reader = ExampleReader(shards, tokens, FbankConfig(num_mels=20), ExampleConfig(augment=None))
+    for key in events:
+        target = reader(Place(key, RATE, 1.0, "event"), 0).target
+        if (tokens.name(target.prompt[1]), target.learnt[1], target.text, target.ctc) != ("<|nospeech|>", True, (), ()):
+            problems.append(f"{key}: loader")
     return {"events": len(events), "lost": lost[0], "wrong": len(wrong), "samples": len(rows), "states": counts}, problems
 
 
@@ -134,7 +140,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="voxmill-labels-") as folder:
         work = Path(folder)
         paths = sounds(work / "sounds", 6 if full else 2)
-        tagger = {"kind": "audio_classes", "name": "tagger", "model": str(tiny.write_audio_classifier(work / "tagger"))}
+        tagger = {
+            "kind": "audio_classes", "name": "tagger", "only": ["bgm", "applause", "laughter"],
+            "model": str(tiny.write_audio_classifier(work / "tagger")),
+        }  # fmt: skip
         gender = {
             "kind": "audio_classes", "name": "gender", "task": "gender", "min_confidence": 0.0,
             "model": str(tiny.write_audio_classifier(work / "gender", ("female", "male"))),

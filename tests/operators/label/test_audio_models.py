@@ -61,6 +61,8 @@ def test_several_events_at_once_or_none(tmp_path: Path) -> None:
         "speech is no event; AudioSet's names are ours"
     )
     assert short.marks is None
+    (few,), *_ = load(AudioClassesConfig(model=folder, min_confidence=0.0, only=("bgm", "laughter"))).label(scene)
+    assert {m.value for m in few.marks or ()} == {"bgm", "laughter"}
     (none,), *_ = load(AudioClassesConfig(model=folder, min_confidence=1.0)).label(scene)
     assert none.marks == (), "it looked, and there is none"
 
