@@ -49,8 +49,8 @@ from voxmill.pipeline.hearing import Hearing
 from voxmill.pipeline.transcribing import transcribe
 
 STEPS, SAVE_EVERY, KILLED_AT = 12, 3, 6
-MOST_DIFFERENCE = 1e-4
-"""Relative, of a loss; sums of two workers are added in another order."""
+MOST_DIFFERENCE = 1e-3
+"""Relative, of a loss: two workers add gradients in another order, and Adam makes much of the rounding of small ones."""
 
 
 def recipe(steps: int = STEPS) -> Recipe:
