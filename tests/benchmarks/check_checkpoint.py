@@ -287,9 +287,8 @@ def check_round_trips(home: Path, tokens: Tokens) -> tuple[int, list[str], float
             delivered = deliver(again, str(budget), "safetensors", folder)
             equal = [delivered.difference == 0.0, state_of(load(folder)) == state_of(small)]
             made, changed = made + 1, changed + ([] if all(equal) else [f"{name} {budget}"])
-        if "vision" not in on:
-            under = str(whole.trained[1]) if whole.trained else None
-            largest = max(largest, deliver(again, under, "onnx", f"{home}/{name}-onnx").difference)
+        under = str(whole.trained[1]) if whole.trained else None
+        largest = max(largest, deliver(again, under, "onnx", f"{home}/{name}-onnx").difference)
     return made, changed, largest
 
 
