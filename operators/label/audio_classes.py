@@ -63,9 +63,9 @@ class AudioClasses:
         self._config = config
         self._several = config.several if config.several is not None else config.task == "sound_events"
         shared = EVENTS if config.task == "sound_events" else {}
-        self._names = [
-            _name(str(network.config.id2label[i]), shared | config.classes) for i in range(network.config.num_labels)
-        ]
+        given = (str(network.config.id2label[i]) for i in range(network.config.num_labels))
+        names = (_name(one, shared | config.classes) for one in given)
+        self._names = [name if not config.only or name in config.only else "" for name in names]
 
     def label(self, scene: Scene) -> list[list[Answer]]:
         return [
