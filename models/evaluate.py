@@ -145,7 +145,7 @@ def choice_figures(references: Sequence[str], hypotheses: Sequence[str]) -> Choi
     >>> choice_figures(["en", "en", "zh", "zh"], ["en", "zh", "zh", "zh"])
     Choices(accuracy=75.0, macro_f1=73.33, utterances=4)
     """
-    from sklearn.metrics import accuracy_score, f1_score  # type: ignore[import-untyped]
+    from sklearn.metrics import accuracy_score, f1_score
 
     macro = f1_score(references, hypotheses, labels=sorted(set(references)), average="macro", zero_division=0)
     return Choices(_percent(accuracy_score(references, hypotheses)), _percent(macro), len(references))
@@ -159,7 +159,7 @@ def event_figures(pairs: Sequence[tuple[AbstractSet[str], AbstractSet[str]]]) ->
     Events(f1=50.0, macro_f1=50.0, utterances=2)
     """
     from sklearn.metrics import f1_score
-    from sklearn.preprocessing import MultiLabelBinarizer  # type: ignore[import-untyped]
+    from sklearn.preprocessing import MultiLabelBinarizer
 
     if not pairs:
         return None
