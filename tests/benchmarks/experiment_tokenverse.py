@@ -1,7 +1,7 @@
 """TokenVerse++ in small: do vectors that switch tasks on make use of utterances that are labelled for some tasks only?
 
 Exchanges in English or Spanish, in one voice or two, naming people and cities. Few utterances are labelled for everything:
-words, language, speaker changes, names; all others have their words and one of the three. One model says it all as tokens. It learns from
+words, language, speaker changes, names; all others have their words and one or two of the three. One model says it all as tokens. It learns from
 the fully labelled ones alone; from all of them, with the vectors of the labelled tasks added to the sound; from all of them
 without vectors, where a task without a label looks like one with nothing to say; and, the control, with vectors of zero.
 """
@@ -13,6 +13,7 @@ import statistics
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,12 @@ from voxmill.models.tokens import Tokens, class_token
 AUXILIARY: tuple[Task, ...] = ("language", "speaker_change", "named_entities")
 TASKS: tuple[Task, ...] = ("asr", *AUXILIARY)
 LANGUAGES = ("en", "es")
-FULL = replace(sizes.FULL, train=2000, test=200, steps=2000, layers=3, hidden=256)
+FULL = replace(sizes.FULL, train=2000, test=200, steps=3000, layers=3, hidden=256)
 SMOKE = replace(sizes.SMOKE, test=8)
 FULLY = 8
 """One utterance in so many is labelled for everything."""
+SOME = tuple(tasks for size in (1, 2) for tasks in combinations(AUXILIARY, size))
+"""What the others are labelled for, in turn. Vectors are summed, so training has to hear sums too, and not of full labels only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ def lessons(train: Sequence[Spoken], arm: Arm) -> list[Lesson]:
         if pair % FULLY == 0:
             found.append(lesson(one))
         elif arm.partial:
-            found.append(lesson(one, [AUXILIARY[pair % FULLY % len(AUXILIARY)]]))
+            found.append(lesson(one, SOME[(pair - pair // FULLY - 1) % len(SOME)]))
     return found
 
 
