@@ -20,8 +20,6 @@ from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.settings import Settings
 
 Floats = NDArray[np.float64]
-LEAST_CONFIDENCE = 0.01
-"""Confidences below count as this: a logarithm follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +48,9 @@ class Weights(Settings):
 
 
 def features(signs: Signs) -> tuple[float, float, float]:
-    """Agreement, log confidence, log length; what is unknown is 0."""
-    return (
-        signs.agreement if signs.agreement is not None else 0.0,
-        math.log(max(signs.confidence, LEAST_CONFIDENCE)) if signs.confidence is not None else 0.0,
-        math.log1p(signs.units),
-    )
+    """Agreement; agreement times confidence, for where engines disagree a confidence says little; log length. 0 for what is unknown."""
+    agreement = signs.agreement if signs.agreement is not None else 0.0
+    return agreement, agreement * signs.confidence if signs.confidence is not None else 0.0, math.log1p(signs.units)
 
 
 class Curve(Settings):
@@ -66,11 +61,13 @@ class Curve(Settings):
     scores: tuple[float, ...] = Field(min_length=1)
     """Rising."""
     errors: tuple[float, ...]
-    """Word errors per reference word; falling."""
+    """Word errors per word of the label; falling."""
+    lengths: tuple[float, ...] = (1.0,)
+    """At each knot (or everywhere): true words per word of the label. Engines that talk to themselves say more than there is."""
     resampled: tuple[tuple[float, ...], ...] = ()
     """The same knots when the sample's recordings are drawn again."""
-    dispersion: float = 1.0
-    """Variance of a segment's errors over their expectation: words of one segment go wrong together."""
+    dispersion: tuple[float, ...] = (1.0,)
+    """At each knot (or everywhere): variance of a segment's errors over their expectation. Words of one segment go wrong together."""
     segments: int
     words: int
     recordings: int
@@ -78,22 +75,27 @@ class Curve(Settings):
     conditions: int | None = None
 
     def at(self, scores: Floats) -> Floats:
-        return np.interp(scores, self.scores, self.errors)
+        """Errors per true word."""
+        return np.interp(scores, self.scores, self.errors) / self._along(self.lengths, scores)
+
+    def _along(self, values: tuple[float, ...], scores: Floats) -> Floats:
+        found: Floats = np.interp(scores, self.scores, values if len(values) > 1 else values * len(self.scores))
+        return found
 
     def interval(
         self, scores: Floats, words: Floats, rng: np.random.Generator, rounds: int = 2000
     ) -> tuple[float, float, float]:
-        """Expected errors per word of segments with these scores and lengths, and the 95 % within which the true rate will lie.
+        """Expected errors per true word of labels with these scores and words, and the 95 % within which the true rate will lie.
 
         Both what the sample leaves open (a curve drawn from `resampled`) and what chance does to the segments themselves are in it.
         """
-        total = float(words.sum())
-        middle = float(self.at(scores) @ words) / total
+        total = float(self._along(self.lengths, scores) @ words)
+        wrong = np.interp(scores, self.scores, self.errors) * words
         rates = np.array([np.interp(scores, self.scores, row) @ words for row in self.resampled or (self.errors,)]) / total
-        drawn = rng.choice(rates, rounds)
-        spread = np.sqrt(np.maximum(self.dispersion * drawn / total, 0.0))
-        low, high = np.percentile(drawn + spread * rng.standard_normal(rounds), [2.5, 97.5])
-        return middle, max(0.0, float(low)), float(high)
+        spread = math.sqrt(float(self._along(self.dispersion, scores) @ wrong)) / total
+        drawn = rng.choice(rates, rounds) + spread * rng.standard_normal(rounds)
+        low, high = np.percentile(drawn, [2.5, 97.5])
+        return float(wrong.sum()) / total, max(0.0, float(low)), float(high)
 
 
 class Calibration(Settings):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from voxmill.manifests.mistakes import Mistake
 from voxmill.operators.calibration.expected import Calibration, Curve, Floats, Signs, Weights, features, knots
 
+FIFTHS = 5
 ROUNDS = 200
 """Resamples of recordings."""
 FEWEST_WORDS, FEWEST_RECORDINGS = 300, 5
@@ -103,7 +104,7 @@ def _enough(rows: Sequence[Labelled]) -> bool:
 
 def _curve(sample: Sequence[Labelled], language: str | None, weights: Weights, rng: np.random.Generator) -> Curve:
     scores = np.array([weights.score(one.signs) for one in sample])
-    words = np.array([max(one.words, 1) for one in sample], float)
+    words = np.array([max(one.signs.units, 1) for one in sample], float)
     rates = np.array([one.errors for one in sample], float) / words
     places = knots(scores.tolist())
     errors = _falling(scores, rates, words, places)
@@ -111,20 +112,33 @@ def _curve(sample: Sequence[Labelled], language: str | None, weights: Weights, r
     members = [np.flatnonzero(codes == code) for code in range(int(codes.max()) + 1)]
     drawn = [np.concatenate([members[k] for k in rng.integers(0, len(members), len(members))]) for _ in range(ROUNDS)]
     resampled = [_falling(scores[rows], rates[rows], words[rows], places) for rows in drawn]
-    expected = np.maximum(np.interp(scores, places, errors), 1e-4) * words
-    dispersion = float(np.sum((rates * words - expected) ** 2) / np.sum(expected))
     return Curve(
         language=language,
         scores=tuple(places.tolist()),
         errors=tuple(errors.tolist()),
         resampled=tuple(tuple(np.round(row, 6).tolist()) for row in resampled),
-        dispersion=dispersion,
+        lengths=_by_fifths(scores, np.array([one.words for one in sample], float), words, places, 0.1),
+        dispersion=_dispersion(scores, rates * words, words, places, errors),
         segments=len(sample),
         words=int(sum(one.words for one in sample)),
         recordings=len(members),
         speakers=_count(one.speaker for one in sample),
         conditions=_count(one.condition for one in sample),
     )
+
+
+def _dispersion(scores: Floats, errors: Floats, words: Floats, places: Floats, rates: Floats) -> tuple[float, ...]:
+    """Quasi-Poisson: squared residuals over expectations; sure labels spread less than doubtful ones."""
+    expected = np.maximum(np.interp(scores, places, rates), 1e-4) * words
+    return _by_fifths(scores, (errors - expected) ** 2, expected, places, 1.0)
+
+
+def _by_fifths(scores: Floats, part: Floats, whole: Floats, places: Floats, least: float) -> tuple[float, ...]:
+    """Σ part / Σ whole in each fifth of the sample, at the knots."""
+    edges = np.quantile(scores, np.linspace(0, 1, FIFTHS + 1)[1:-1])
+    home, at = np.searchsorted(edges, scores), np.searchsorted(edges, places)
+    ratios = [part[home == k].sum() / whole[home == k].sum() if (home == k).any() else 1.0 for k in range(FIFTHS)]
+    return tuple(max(float(ratios[k]), least) for k in at)
 
 
 def _falling(scores: Floats, rates: Floats, words: Floats, places: Floats) -> NDArray[np.float64]:

@@ -40,7 +40,7 @@ PAUSE = (0.6, 1.5)
 """Shortest and longest silence around a clip (s)."""
 RECORDING = 30.0
 """A recording is complete when it is this long (s)."""
-REDUCED = 110.0
+REDUCED = 820.0
 """How much of each condition the reduced form has, at least (s): it says nearly every clip once, in one of the conditions. The full
 form says every clip in every condition."""
 MISSPELT = {"represenatives": "representatives", "un-indentified": "unidentified"}

@@ -1,0 +1,178 @@
+"""`make bench-calibrate`: what `voxmill calibrate` promises of labels that it has not seen, beside what they turn out to be.
+
+The recordings of the fixed mixture are halved again and again; a calibration is fitted to one half, and its expected error of each
+tier (with interval) is held against the true error of the other half. And the combined score is compared, on the other half, with
+agreement alone and with Whisper's confidence alone, at every share of words kept.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+
+from benchmarks.heard import Heard, hear
+from benchmarks.mixture import SEED, mixture
+from benchmarks.report import Target, finish, full_form, heading, table
+from benchmarks.retention import Floats, error_rates
+from benchmarks.words import edits, english
+from voxmill.operators.calibration.expected import Signs
+from voxmill.operators.calibration.fit import Labelled, fit
+
+SPLITS = 20
+TIERS: Mapping[str, tuple[float, float]] = {
+    "high": (0.95, 1.01),
+    "weak": (0.80, 0.95),
+    "unlabelled": (0.60, 0.80),
+    "rejected": (-0.01, 0.60),
+}
+"""The default tiers, by agreement: `[low, high)`."""
+SHARES = np.round(np.arange(0.30, 0.901, 0.10), 2)
+FILTERS = ("agreement", "confidence", "combined")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One tier of one half."""
+
+    tier: str
+    words: int
+    expected: float
+    low: float
+    high: float
+    true: float
+
+    @property
+    def inside(self) -> bool:
+        return self.low <= self.true <= self.high
+
+    @property
+    def width(self) -> float:
+        return (self.high - self.low) / self.true if self.true else float("inf")
+
+
+def labelled(one: Heard) -> list[Labelled]:
+    """The recording's labels beside their truth; a word belongs to the segment that holds its clip's midpoint."""
+    words: dict[str, tuple[str, ...]] = {segment.id: () for segment in one.segments if segment.rejection is None}
+    for clip in one.mixed.spoken:
+        home = next((s for s in one.segments if s.rejection is None and s.start <= clip.midpoint < s.end), None)
+        if home:
+            words[home.id] += english(clip.text)
+    found = []
+    for key, said in words.items():
+        consensus = one.consensus[key]
+        if consensus.rejection is not None:
+            continue  # no label, so nothing to expect of it
+        units = sum(slot.choice is not None for slot in consensus.slots)
+        agreed = tuple(slot.choice for slot in consensus.slots if len(set(slot.words)) == 1 and slot.choice is not None)
+        errors = edits(said, english(consensus.text)).errors
+        wrong = max(edits(said, agreed).errors - max(len(said) - len(agreed), 0), 0)
+        signs = Signs(consensus.agreement, consensus.confidence, units)
+        found.append(Labelled(one.mixed.id, "en", signs, len(said), errors, min(wrong, errors), condition=one.mixed.condition))
+    return found
+
+
+def check(fitted: Sequence[Labelled], held: Sequence[Labelled], seed: int) -> tuple[list[Checked], dict[str, Floats]]:
+    """What a calibration on one half says of the tiers of the other; and what each score keeps there, at `SHARES`."""
+    calibration, rng = fit(fitted, seed=seed), np.random.default_rng(seed)
+    placed = [calibration.place(row.signs, row.language) for row in held]
+    scores, curve = np.array([score for score, _ in placed]), placed[0][1]
+    words, errors = np.array([row.words for row in held], float), np.array([row.errors for row in held], float)
+    units = np.array([max(row.signs.units, 1) for row in held], float)
+    agreement = np.array([row.signs.agreement for row in held], float)
+    tiers = []
+    for name, (least, below) in TIERS.items():
+        mine = (agreement >= least) & (agreement < below)
+        if words[mine].sum():
+            expected, low, high = curve.interval(scores[mine], units[mine], rng)
+            true = float(errors[mine].sum() / words[mine].sum())
+            tiers.append(Checked(name, int(words[mine].sum()), expected, low, high, true))
+    confidence = np.array([row.signs.confidence or 0.0 for row in held])
+    by = {"agreement": agreement, "confidence": confidence, "combined": scores}
+    return tiers, {name: error_rates(words, errors, score, SHARES) for name, score in by.items()}
+
+
+def main() -> None:
+    full = full_form(sys.argv[1:])
+    recordings, digest = mixture(full)
+    minutes = sum(recording.num_samples for recording in recordings) / 16_000 / 60
+    data = f"mixture of {len(recordings)} recordings, {minutes:.1f} min, seed {SEED}, sha256 {digest}; {SPLITS} halvings"
+    heading("bench-calibrate", full, data, ("scikit-learn", "whisperx", "moonshine-voice", "numpy"))
+    heard = hear(recordings, lambda line: print(f"\r{line:60}", end="", file=sys.stderr, flush=True))
+    print(file=sys.stderr)
+    by_recording = [labelled(one) for one in heard]
+    rng, checked, kept = np.random.default_rng(SEED), list[Checked](), list[dict[str, Floats]]()
+    for split in range(SPLITS):
+        order = rng.permutation(len(by_recording))
+        halves = [[row for k in part for row in by_recording[k]] for part in np.array_split(order, 2)]
+        tiers, rates = check(halves[0], halves[1], split)
+        checked += tiers
+        kept.append(rates)
+    figures, targets = _tiers(checked)
+    more, judged = _shares(kept)
+    finish(
+        "bench-calibrate",
+        {**figures, **more, "warnings": fit([r for rows in by_recording for r in rows]).warnings},
+        targets | judged,
+        full,
+    )
+
+
+def _tiers(checked: Sequence[Checked]) -> tuple[dict[str, Any], dict[str, Target]]:
+    print("error of the labels of a tier, in % of its reference words: as expected from the other half, and as it is")
+    rows, figures = [], dict[str, Any]()
+    for name in TIERS:
+        mine = [one for one in checked if one.tier == name]
+        inside, width = float(np.mean([one.inside for one in mine])), float(np.median([one.width for one in mine]))
+        expected, true = (float(np.median([getattr(one, what) for one in mine])) for what in ("expected", "true"))
+        first = mine[0]
+        sample = f"{100 * first.expected:.1f} [{100 * first.low:.1f}, {100 * first.high:.1f}] and {100 * first.true:.1f}"
+        rows.append(
+            (name, str(first.words), sample, f"{100 * expected:.1f}", f"{100 * true:.1f}", f"{inside:.0%}", f"{width:.2f}")
+        )
+        figures[name] = {
+            "expected": round(expected, 4),
+            "true": round(true, 4),
+            "inside": round(inside, 3),
+            "width": round(width, 3),
+        }
+    table(("tier", "words", "first halving: expected and true", "expected", "true", "inside", "width / true"), rows)
+    inside = float(np.mean([one.inside for one in checked]))
+    widest = max(figures[name]["width"] for name in TIERS)
+    return {"tiers": figures}, {
+        "true error inside the interval": {
+            "value": f"{inside:.1%} of {len(checked)} tiers",
+            "target": ">= 90 %",
+            "met": inside >= 0.9,
+        },
+        "width of the interval, of the tier's error": {"value": widest, "target": "<= 0.5 in every tier", "met": widest <= 0.5},
+    }
+
+
+def _shares(kept: Sequence[Mapping[str, Floats]]) -> tuple[dict[str, Any], dict[str, Target]]:
+    print("error of what each score keeps of the other half, in %: mean over the halvings")
+    means = {name: np.nanmean([one[name] for one in kept], axis=0) for name in FILTERS}
+    table(
+        ("kept", *FILTERS),
+        [(f"{share:.0%}", *(f"{100 * means[name][at]:.2f}" for name in FILTERS)) for at, share in enumerate(SHARES)],
+    )
+    best = np.minimum(means["agreement"], means["confidence"])
+    worse = [f"{share:.0%}" for share, a, b in zip(SHARES, means["combined"], best, strict=True) if not a <= b]
+    value = f"worse at {', '.join(worse)}" if worse else "nowhere worse"
+    figures = {name: [round(float(v), 4) for v in means[name]] for name in FILTERS}
+    return {"kept": figures}, {
+        "combined against each alone, 30 to 90 % kept": {"value": value, "target": "nowhere worse", "met": not worse}
+    }
+
+
+if __name__ == "__main__":
+    main()
