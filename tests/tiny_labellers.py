@@ -64,7 +64,9 @@ def _funasr(folder: Path) -> Any:
     from funasr import AutoModel
 
     with contextlib.redirect_stdout(io.StringIO()):  # it lists every weight that a first checkpoint lacks
-        return AutoModel(model=str(folder), device="cpu", ncpu=1, disable_update=True, disable_pbar=True, log_level="ERROR")
+        return AutoModel(
+            model=str(folder), device="cpu", ncpu=1, disable_update=True, disable_pbar=True, disable_log=True, log_level="ERROR"
+        )
 
 
 def write_audio_classifier(folder: Path, names: tuple[str, ...] = EVENTS, kind: str = "wav2vec2") -> Path:
