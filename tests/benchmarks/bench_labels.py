@@ -127,6 +127,7 @@ def main() -> None:
         base["crawl"] = crawl
         run_or_exit(root, base)
         off = sum(number for stage, number in calls(root).items() if stage.startswith("label"))
+        work.mkdir()
         asked = labellers(work)
         run_or_exit(root, {**base, "label": asked})
         con = open_catalog(str(root))
