@@ -47,12 +47,19 @@ def test_voices_of_the_test_are_not_in_training() -> None:
 
 def test_the_targets_are_computed() -> None:
     audio, same = {"test noisy": [20.0, 22.0, 21.0]}, [True, True, True]
-    rates = {"audio": audio, "frames": {"test noisy": [10.0, 11.0, 10.6]}, "shuffled": {"test noisy": [20.1, 21.8, 21.2]}}
+    rates = {
+        "dense": {"test noisy": [30.0, 30.0, 30.0]},
+        "audio": audio,
+        "frames": {"test noisy": [10.0, 11.0, 10.6]},
+        "shuffled": {"test noisy": [20.1, 21.8, 21.2]},
+    }
     assert all(target["met"] for target in eva.targets(rates, same).values())
     helpful = {**rates, "shuffled": {"test noisy": [10.0, 11.0, 10.5]}}
     assert [target["met"] for target in eva.targets(helpful, same).values()] == [True, False, False, True]
     useless = {**rates, "frames": {"test noisy": [20.1, 21.8, 21.2]}}
     assert not next(iter(eva.targets(useless, same).values()))["met"]
+    stronger = {**rates, "dense": {"test noisy": [9.0, 9.5, 9.2]}}
+    assert not next(iter(eva.targets(stronger, same).values()))["met"]
     assert not list(eva.targets(rates, [True, False, True]).values())[-1]["met"]
 
 
