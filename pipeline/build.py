@@ -32,12 +32,12 @@ from voxmill.operators.select import Select
 from voxmill.operators.transcribe.transcribe import Transcribe
 from voxmill.operators.weights import identity
 from voxmill.operators.work import Operator
-from voxmill.pipeline import amend
 from voxmill.pipeline.config import RunConfig
-from voxmill.pipeline.listing import ITEMS, RECORDINGS, UNITS, _no_operator
-from voxmill.pipeline.run import Run, exists, read_bytes
+from voxmill.pipeline.rights.stones import read_tombstones
 from voxmill.pipeline.stage import Resources, Stage
-from voxmill.pipeline.stones import read_tombstones
+from voxmill.pipeline.state import amend
+from voxmill.pipeline.state.listing import ITEMS, RECORDINGS, UNITS, _no_operator
+from voxmill.pipeline.state.run import Run, exists, read_bytes
 
 VERSIONS = {
     "segment": "1",

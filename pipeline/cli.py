@@ -164,7 +164,7 @@ def revoke(
         voxmill revoke runs/one --hash sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
     """
     from voxmill.pipeline.commands import revoke_command
-    from voxmill.pipeline.revocation import Request
+    from voxmill.pipeline.rights.revocation import Request
 
     request = Request(tuple(url or ()), tuple(host or ()), tuple(ident or ()), tuple(sha256 or ()), reason)
     revoke_command(run, request, denied_too=denied, dry_run=dry_run, as_json=as_json)
@@ -321,7 +321,7 @@ def train(
     """
     from voxmill.models import distributed, training
     from voxmill.models.recipe import load_recipe
-    from voxmill.pipeline import learning
+    from voxmill.pipeline.modelling import learning
 
     recipe = distributed.for_workers(training.change(load_recipe(config), where=where, steps=steps), workers)
     console = Console(stderr=True)
@@ -364,8 +364,8 @@ def transcribe(
         voxmill transcribe *.wav --model models/one --budget 6 --decode greedy --json
     """
     from voxmill.models.opening import choose_device, open_bundle, open_listener
-    from voxmill.pipeline import transcribing
-    from voxmill.pipeline.hearing import Hearing
+    from voxmill.pipeline.modelling import transcribing
+    from voxmill.pipeline.modelling.hearing import Hearing
 
     bundle = open_bundle(model, budget, choose_device(device))
     wanted = tuple(part.strip() for part in tasks.split(",")) if tasks else None
@@ -405,7 +405,7 @@ def evaluate(
     from voxmill.models.opening import budgets_of, choose_device, open_bundle
     from voxmill.models.plan import PlanConfig
     from voxmill.models.trial import Shards, first_split, try_model
-    from voxmill.pipeline import learning
+    from voxmill.pipeline.modelling import learning
 
     bundle = open_bundle(model, device=choose_device(device))
     plan = PlanConfig.model_validate({"split": split or first_split(shards), "where": where, "batch_seconds": 60.0})
@@ -439,7 +439,7 @@ def export(
     """
     from voxmill.models.delivery import deliver
     from voxmill.models.opening import open_bundle
-    from voxmill.pipeline import learning
+    from voxmill.pipeline.modelling import learning
 
     learning.print_delivered(deliver(open_bundle(model), budget, learning.export_format(form), out), as_json=as_json)
 
@@ -511,7 +511,7 @@ def models_verify(names: Annotated[list[str], typer.Argument(help="Names or dire
 def main() -> None:
     """Errors that a user can mend are one line that names the cause and the fix; bugs keep their traceback."""
     from voxmill.pipeline.errors import USER_ERRORS, missing_extra, warn_plainly
-    from voxmill.pipeline.faults import machine_fault
+    from voxmill.pipeline.execution.faults import machine_fault
 
     console = Console(stderr=True)
     warn_plainly(lambda text: console.print(Text.assemble(("warning: ", "yellow"), text), soft_wrap=True))

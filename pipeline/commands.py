@@ -21,19 +21,19 @@ from voxmill.operators.crawl.gate import HostGate
 from voxmill.operators.label.merge import asked
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import RECIPES, ConfigError, RunConfig, dump_config, load_config, parse_config, recipe_names
-from voxmill.pipeline.executor import Executor
-from voxmill.pipeline.gates import no_gate, open_gate
-from voxmill.pipeline.ledger import Ledger
+from voxmill.pipeline.execution.executor import Executor
+from voxmill.pipeline.execution.gates import no_gate, open_gate
+from voxmill.pipeline.execution.worker import Worker
 from voxmill.pipeline.line import Until, run_line
-from voxmill.pipeline.listing import Listing
 from voxmill.pipeline.pack import Packer
 from voxmill.pipeline.progress import Progress
-from voxmill.pipeline.revocation import Request, denied
-from voxmill.pipeline.revoke import revoke
-from voxmill.pipeline.run import Run, RunError
+from voxmill.pipeline.reports.verify import verify
+from voxmill.pipeline.rights.revocation import Request, denied
+from voxmill.pipeline.rights.revoke import revoke
 from voxmill.pipeline.stage import Stage
-from voxmill.pipeline.verify import verify
-from voxmill.pipeline.worker import Worker
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.listing import Listing
+from voxmill.pipeline.state.run import Run, RunError
 
 out = Console()
 
@@ -76,13 +76,13 @@ def run_command(
         Console(stderr=True).print("stopped; the same command continues", style="yellow")
         sys.exit(130)
     if not quiet and until == "pack":
-        from voxmill.pipeline.stats import print_summary
+        from voxmill.pipeline.reports.stats import print_summary
 
         print_summary(root)
 
 
 def stats_command(root: str, by: str | None, what_if: list[str], sql: str | None, *, as_json: bool, as_csv: bool) -> None:
-    from voxmill.pipeline.stats import print_stats
+    from voxmill.pipeline.reports.stats import print_stats
 
     print_stats(root, by=by, what_if=_thresholds(what_if), sql=sql, as_json=as_json, as_csv=as_csv)
 
@@ -257,13 +257,13 @@ def models_verify_command(names: list[str]) -> None:
 
 
 def doctor_command(config: str | None) -> None:
-    from voxmill.pipeline.doctor import examine
+    from voxmill.pipeline.reports.doctor import examine
 
     sys.exit(0 if examine(load_config(config) if config else None, out) else 1)
 
 
 def calibrate_command(root: str, reference: Path, error: float | None, hours: float | None, *, as_json: bool) -> None:
-    from voxmill.pipeline.calibrate import FILE, calibrate, threshold
+    from voxmill.pipeline.reports.calibrate import FILE, calibrate, threshold
 
     run, config, _ = _open(root)
     found = calibrate(run, reference, config.reconcile.normalise)
@@ -300,7 +300,7 @@ def calibrate_command(root: str, reference: Path, error: float | None, hours: fl
 
 
 def retention_command(root: str, by: Sequence[str] | None, path: Path | None, *, as_json: bool) -> None:
-    from voxmill.pipeline.retention import FACTORS, plot, retention
+    from voxmill.pipeline.reports.retention import FACTORS, plot, retention
 
     for factor in by or ():
         if factor not in FACTORS:
@@ -344,7 +344,7 @@ def revote_command(root: str, changes: Sequence[str], *, dry_run: bool, quiet: b
 
 
 def plan_command(config: str, sample: int, root: str | None) -> None:
-    from voxmill.pipeline.plan import predict
+    from voxmill.pipeline.reports.plan import predict
 
     predict(load_config(config), sample, root, out)
 
@@ -361,10 +361,10 @@ def _say_shared(run: Run) -> None:
 
 def _executor(kind: str, address: str | None, workers: int | None) -> Executor:
     if kind == "ray":
-        from voxmill.pipeline.ray import RayExecutor
+        from voxmill.pipeline.execution.ray import RayExecutor
 
         return RayExecutor(address, workers=workers)
-    from voxmill.pipeline.local import LocalExecutor
+    from voxmill.pipeline.execution.local import LocalExecutor
 
     return LocalExecutor(workers=workers)
 

@@ -27,7 +27,7 @@ from voxmill.operators.segment.segment import SegmentConfig
 from voxmill.operators.select import SelectConfig
 from voxmill.operators.transcribe.transcribe import EngineConfig
 from voxmill.pipeline.stage import Resources
-from voxmill.pipeline.units import UnitConfig
+from voxmill.pipeline.state.units import UnitConfig
 
 
 class ConfigError(Exception):

@@ -24,10 +24,10 @@ from voxmill.operators.likeness.fingerprint import Chromaprint, DuplicatesConfig
 from voxmill.operators.likeness.text import Said, TextIndex, said, shared
 from voxmill.operators.reconcile.normalise import Normaliser
 from voxmill.operators.reconcile.units import units as units_of
-from voxmill.pipeline.ledger import Ledger
-from voxmill.pipeline.listing import Listing
-from voxmill.pipeline.run import Run, RunError
 from voxmill.pipeline.stage import Stage
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.listing import Listing
+from voxmill.pipeline.state.run import Run, RunError
 
 DUPLICATE, CONTAMINATED = "select.duplicate", "select.contaminated"
 

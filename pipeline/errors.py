@@ -12,9 +12,9 @@ from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.schema import SchemaError
 from voxmill.operators.weights import WeightsMissing
 from voxmill.pipeline.config import ConfigError
-from voxmill.pipeline.executor import WorkerDied
-from voxmill.pipeline.faults import StageError
-from voxmill.pipeline.run import RunError
+from voxmill.pipeline.execution.executor import WorkerDied
+from voxmill.pipeline.execution.faults import StageError
+from voxmill.pipeline.state.run import RunError
 from voxmill.sharding.sidecar import ShardError
 
 USER_ERRORS = (

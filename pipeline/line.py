@@ -17,23 +17,23 @@ from voxmill.manifests.records import Item
 from voxmill.operators.calibration.expected import load_calibration
 from voxmill.operators.crawl.gate import HostGate
 from voxmill.operators.crawl.sources import List, SourceConfig
-from voxmill.pipeline import amend
-from voxmill.pipeline.attribution import write_attribution
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.duplicates import Settle
-from voxmill.pipeline.executor import Executor, Job
-from voxmill.pipeline.lease import Lease
-from voxmill.pipeline.ledger import Ledger
-from voxmill.pipeline.listing import Expand, Listing
+from voxmill.pipeline.execution.executor import Executor, Job
+from voxmill.pipeline.execution.worker import Worker
 from voxmill.pipeline.pack import packed_tables, packing, plan
 from voxmill.pipeline.progress import Progress
-from voxmill.pipeline.revocation import apply, check_denied, refuse_copies, unsettled
-from voxmill.pipeline.run import Run, RunError
+from voxmill.pipeline.rights.attribution import write_attribution
+from voxmill.pipeline.rights.revocation import apply, check_denied, refuse_copies, unsettled
+from voxmill.pipeline.rights.stones import read_tombstones
 from voxmill.pipeline.stage import Resources, Stage
-from voxmill.pipeline.stones import read_tombstones
-from voxmill.pipeline.tables import write_tables
-from voxmill.pipeline.worker import Worker
+from voxmill.pipeline.state import amend
+from voxmill.pipeline.state.lease import Lease
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.listing import Expand, Listing
+from voxmill.pipeline.state.run import Run, RunError
+from voxmill.pipeline.state.tables import write_tables
 from voxmill.sharding.index import write_index
 from voxmill.sharding.writer import prune
 

@@ -23,17 +23,17 @@ from voxmill.manifests.tombstones import Ghost
 from voxmill.operators.decode.audio import Reader
 from voxmill.operators.engines import Audio
 from voxmill.pipeline.config import PackConfig
-from voxmill.pipeline.executor import Job
-from voxmill.pipeline.faults import StageError, blamed, machine_fault
-from voxmill.pipeline.isolate import MAX_ATTEMPTS, describe, isolate
-from voxmill.pipeline.ledger import Ledger
-from voxmill.pipeline.listing import Listing
-from voxmill.pipeline.run import Run
-from voxmill.pipeline.spill import by_bucket
+from voxmill.pipeline.execution.executor import Job
+from voxmill.pipeline.execution.faults import StageError, blamed, machine_fault
+from voxmill.pipeline.execution.isolate import MAX_ATTEMPTS, describe, isolate
+from voxmill.pipeline.execution.worker import openable
+from voxmill.pipeline.rights.stones import read_tombstones
 from voxmill.pipeline.stage import Done, Resources, Stage
-from voxmill.pipeline.stones import read_tombstones
-from voxmill.pipeline.unpacked import pack_stage, put_aside, put_aside_in, unpacked_tables, upstream_of
-from voxmill.pipeline.worker import openable
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.listing import Listing
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.spill import by_bucket
+from voxmill.pipeline.state.unpacked import pack_stage, put_aside, put_aside_in, unpacked_tables, upstream_of
 from voxmill.sharding.layout import ShardPlan, plan_shards
 from voxmill.sharding.redacted import redacted, silenced
 from voxmill.sharding.sample import Entry, Sample

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from voxmill.pipeline.executor import Job
+from voxmill.pipeline.execution.executor import Job
 from voxmill.pipeline.stage import Done
 
 LINE_EVERY_S = 15.0

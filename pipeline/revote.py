@@ -11,14 +11,14 @@ import yaml
 
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import ConfigError, RunConfig, parse_config
-from voxmill.pipeline.executor import Executor
-from voxmill.pipeline.gates import no_gate
-from voxmill.pipeline.ledger import Ledger
+from voxmill.pipeline.execution.executor import Executor
+from voxmill.pipeline.execution.gates import no_gate
 from voxmill.pipeline.line import run_line
-from voxmill.pipeline.listing import Listing
 from voxmill.pipeline.progress import Progress
-from voxmill.pipeline.run import Run, RunError
 from voxmill.pipeline.stage import Stage
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.listing import Listing
+from voxmill.pipeline.state.run import Run, RunError
 
 PARTS = ("reconcile", "select")
 """Parts of the config that a revote may change: all else would need the audio again."""

@@ -9,11 +9,11 @@ from typing import Any
 from voxmill.manifests.catalog import open_catalog
 from voxmill.operators.likeness.fingerprint import DuplicatesConfig
 from voxmill.pipeline.config import RunConfig, parse_config
-from voxmill.pipeline.executor import Executor
-from voxmill.pipeline.gates import no_gate
+from voxmill.pipeline.execution.executor import Executor
+from voxmill.pipeline.execution.gates import no_gate
 from voxmill.pipeline.line import run_line
 from voxmill.pipeline.progress import Progress
-from voxmill.pipeline.run import Run
+from voxmill.pipeline.state.run import Run
 
 
 @dataclass(frozen=True, slots=True)

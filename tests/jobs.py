@@ -10,7 +10,7 @@ from pathlib import Path
 
 from voxmill.manifests.records import Recording
 from voxmill.operators.engines import Audio
-from voxmill.pipeline.faults import StageError
+from voxmill.pipeline.execution.faults import StageError
 from voxmill.pipeline.pack import Packer
 from voxmill.pipeline.stage import Done
 

@@ -38,8 +38,8 @@ from benchmarks.arms.material import Material, material
 from benchmarks.arms.script import Script
 from benchmarks.report import Target, finish, full_form, heading, table
 from benchmarks.words import Edits, edits, english
-from voxmill.pipeline.executor import Executor
-from voxmill.pipeline.local import LocalExecutor
+from voxmill.pipeline.execution.executor import Executor
+from voxmill.pipeline.execution.local import LocalExecutor
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def main() -> None:
 def _measure(
     folder: Path, heard: Material, form: Form, cores: int
 ) -> tuple[dict[str, list[Round]], bool, list[Packing], list[tuple[str, str]]]:
-    from voxmill.pipeline.ray import RayExecutor
+    from voxmill.pipeline.execution.ray import RayExecutor
 
     measured: dict[str, list[Round]] = {arm: [] for arm in ARMS}
     same, script_texts = True, list[tuple[str, str]]()

@@ -45,8 +45,8 @@ from voxmill.models.schedule import RateConfig
 from voxmill.models.tokens import TokensConfig, UnknownTokenError
 from voxmill.models.train import Step, TrainConfig
 from voxmill.models.trial import Shards, try_model
-from voxmill.pipeline.hearing import Hearing
-from voxmill.pipeline.transcribing import transcribe
+from voxmill.pipeline.modelling.hearing import Hearing
+from voxmill.pipeline.modelling.transcribing import transcribe
 
 STEPS, SAVE_EVERY, KILLED_AT = 12, 3, 6
 MOST_DIFFERENCE = 1e-3

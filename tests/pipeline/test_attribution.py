@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from factory import provenance, recording
 from voxmill.manifests.records import Licence
-from voxmill.pipeline.attribution import COLUMNS, table
+from voxmill.pipeline.rights.attribution import COLUMNS, table
 
 
 def test_a_line_names_who_asks_to_be_named() -> None:

@@ -10,9 +10,9 @@ import pytest
 from voxmill.pipeline.build import _cost, build
 from voxmill.pipeline.commands import _open
 from voxmill.pipeline.config import ConfigError, RunConfig, parse_config
-from voxmill.pipeline.gates import open_gate
-from voxmill.pipeline.run import Run
+from voxmill.pipeline.execution.gates import open_gate
 from voxmill.pipeline.stage import Resources, Stage
+from voxmill.pipeline.state.run import Run
 
 
 def config(**changes: Any) -> RunConfig:

@@ -11,7 +11,7 @@ import pytest
 from voxmill.manifests.mistakes import Mistake
 from voxmill.operators.calibration.expected import Calibration, Curve, Weights
 from voxmill.operators.reconcile.normalise import Normaliser, NormaliserConfig
-from voxmill.pipeline.calibrate import Utterance, labelled, match, points, read_references, threshold, tiers
+from voxmill.pipeline.reports.calibrate import Utterance, labelled, match, points, read_references, threshold, tiers
 
 
 def row(key: str, start: float, end: float, text: str, **changes: Any) -> dict[str, Any]:

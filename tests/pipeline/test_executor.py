@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voxmill.pipeline.executor import Job, Pool, pools, workers_for
+from voxmill.pipeline.execution.executor import Job, Pool, pools, workers_for
 from voxmill.pipeline.stage import Done, Resources
 
 

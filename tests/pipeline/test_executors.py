@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import jobs
-from voxmill.pipeline.executor import Executor, Job
-from voxmill.pipeline.faults import StageError
-from voxmill.pipeline.local import LocalExecutor
+from voxmill.pipeline.execution.executor import Executor, Job
+from voxmill.pipeline.execution.faults import StageError
+from voxmill.pipeline.execution.local import LocalExecutor
 from voxmill.pipeline.stage import Done, Resources
 
 KEYS = tuple(f"k{i:02d}" for i in range(12))
@@ -22,7 +22,7 @@ def executor(request: pytest.FixtureRequest) -> Executor:
     if request.param != "ray":
         return LocalExecutor(in_process=request.param == "in-process")
     request.getfixturevalue("local_ray")
-    from voxmill.pipeline.ray import RayExecutor
+    from voxmill.pipeline.execution.ray import RayExecutor
 
     return RayExecutor()
 

@@ -8,7 +8,7 @@ import av.error
 import pytest
 
 from voxmill.operators.weights import WeightsMissing
-from voxmill.pipeline.faults import machine_fault
+from voxmill.pipeline.execution.faults import machine_fault
 
 
 class Endpoint(Exception):

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from voxmill.pipeline.lease import EXPIRES_S, Lease
-from voxmill.pipeline.run import Run, RunError
+from voxmill.pipeline.state.lease import EXPIRES_S, Lease
+from voxmill.pipeline.state.run import Run, RunError
 
 
 def test_a_second_driver_is_refused_and_told_who_holds_the_run(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_a_second_driver_is_refused_and_told_who_holds_the_run(tmp_path: Path) -
 
 
 def test_a_dead_driver_on_this_machine_holds_nothing(tmp_path: Path) -> None:
-    code = f"from voxmill.pipeline.lease import Lease; from voxmill.pipeline.run import Run; import os; Lease(Run({str(tmp_path)!r})).__enter__(); os._exit(9)"
+    code = f"from voxmill.pipeline.state.lease import Lease; from voxmill.pipeline.state.run import Run; import os; Lease(Run({str(tmp_path)!r})).__enter__(); os._exit(9)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
     assert (tmp_path / "lease.json").exists()
     with Lease(Run(str(tmp_path))):
@@ -61,7 +61,7 @@ def drive(run: Run, meanwhile: Callable[[], object]) -> None:
 def test_a_driver_that_lost_its_lease_stops_and_leaves_the_new_one_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voxmill.pipeline.lease.EXPIRES_S", 0.2)
+    monkeypatch.setattr("voxmill.pipeline.state.lease.EXPIRES_S", 0.2)
     lease, other = tmp_path / "lease.json", json.dumps({"token": "other"})
     with pytest.raises(RunError, match="another driver's now"):
         drive(Run(str(tmp_path)), lambda: lease.write_text(other))  # as a second driver does while this one is paused
@@ -74,7 +74,7 @@ def test_a_lease_that_cannot_be_renewed_is_given_up_when_it_has_expired(
     def unreachable(self: Lease) -> None:
         raise OSError("no answer")
 
-    monkeypatch.setattr("voxmill.pipeline.lease.EXPIRES_S", 0.2)
+    monkeypatch.setattr("voxmill.pipeline.state.lease.EXPIRES_S", 0.2)
     began = time.monotonic()
     with pytest.raises(RunError, match="another driver's now"):
         drive(Run(str(tmp_path)), lambda: monkeypatch.setattr(Lease, "_write", unreachable))

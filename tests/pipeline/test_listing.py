@@ -16,12 +16,12 @@ from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item, Recording
 from voxmill.operators.crawl.sources import SourceConfig
 from voxmill.operators.work import Operator
-from voxmill.pipeline import amend
-from voxmill.pipeline.ledger import Ledger
-from voxmill.pipeline.listing import ITEMS, Listing
-from voxmill.pipeline.run import Run
 from voxmill.pipeline.stage import Resources, Stage
-from voxmill.pipeline.units import UnitConfig
+from voxmill.pipeline.state import amend
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.listing import ITEMS, Listing
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.units import UnitConfig
 
 
 def _nothing() -> Operator:
@@ -105,7 +105,7 @@ def test_a_listing_that_was_killed_does_not_bind_the_next_config(listing: Listin
         return commit_bytes(uri, data, replace=replace)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("voxmill.pipeline.listing.commit_bytes", killed_after_the_groups)
+        patch.setattr("voxmill.pipeline.state.listing.commit_bytes", killed_after_the_groups)
         with pytest.raises(KeyboardInterrupt):
             listing.extend([source("a")], expand({"a": many}))
     listing.extend([source("b")], expand({"b": one}))

@@ -22,15 +22,15 @@ from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.records import Consensus, Hypothesis, Item, Part, Recording, Segment, Selection, Unit
 from voxmill.operators.work import Operator
 from voxmill.pipeline.config import PackConfig
-from voxmill.pipeline.faults import StageError
-from voxmill.pipeline.ledger import Ledger
-from voxmill.pipeline.listing import ITEMS, RECORDINGS, UNITS
-from voxmill.pipeline.local import LocalExecutor
+from voxmill.pipeline.execution.faults import StageError
+from voxmill.pipeline.execution.local import LocalExecutor
 from voxmill.pipeline.pack import Packer, packed_tables, packing, plan
-from voxmill.pipeline.run import Run
+from voxmill.pipeline.reports.verify import Balance, verify
 from voxmill.pipeline.stage import Done, Resources, Stage
-from voxmill.pipeline.tables import write_tables
-from voxmill.pipeline.verify import Balance, verify
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.listing import ITEMS, RECORDINGS, UNITS
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.tables import write_tables
 from voxmill.sharding.index import write_index
 from voxmill.sharding.sample import Sample, document_bytes
 

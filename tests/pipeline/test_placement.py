@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import jobs
-from voxmill.pipeline.executor import Job, Pool
-from voxmill.pipeline.faults import StageError
-from voxmill.pipeline.placement import Machine, machines, misplaced
+from voxmill.pipeline.execution.executor import Job, Pool
+from voxmill.pipeline.execution.faults import StageError
+from voxmill.pipeline.execution.placement import Machine, machines, misplaced
 from voxmill.pipeline.stage import Resources
 
 SMALL, LARGE = Machine(4, 0, 8.0), Machine(16, 2, 64.0)
@@ -59,7 +59,7 @@ def test_dead_machines_hold_nothing() -> None:
 def test_a_ray_that_cannot_grow_refuses_and_one_that_may_grow_warns(
     local_ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from voxmill.pipeline.ray import RayExecutor
+    from voxmill.pipeline.execution.ray import RayExecutor
 
     job = Job("segment", partial(jobs.Touch, str(tmp_path), "segment"), ("k",), Resources(cpus=1000))
     with pytest.raises(StageError, match="stage segment asks 1000 CPUs"):

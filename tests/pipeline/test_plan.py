@@ -11,10 +11,10 @@ from rich.console import Console
 
 from voxmill.manifests.records import Item
 from voxmill.operators.crawl.sources import SourceConfig
-from voxmill.pipeline import plan
 from voxmill.pipeline.config import RunConfig, parse_config
-from voxmill.pipeline.listing import Listing
-from voxmill.pipeline.run import Run, RunError
+from voxmill.pipeline.reports import plan
+from voxmill.pipeline.state.listing import Listing
+from voxmill.pipeline.state.run import Run, RunError
 
 
 def config(folder: Path) -> RunConfig:

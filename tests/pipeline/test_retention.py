@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from voxmill.pipeline.retention import Retention, classes, effects, plot, shares
+from voxmill.pipeline.reports.retention import Retention, classes, effects, plot, shares
 
 Data = dict[str, Any]
 

@@ -18,20 +18,20 @@ from voxmill.manifests.tombstones import Tombstones, is_scrubbed
 from voxmill.operators.likeness.fingerprint import DuplicatesConfig
 from voxmill.operators.segment.segment import FindSpeech, SegmentConfig
 from voxmill.operators.work import Work
-from voxmill.pipeline.absence import traces
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import RunConfig, parse_config
 from voxmill.pipeline.duplicates import Settle
-from voxmill.pipeline.gates import no_gate
-from voxmill.pipeline.ledger import Ledger
-from voxmill.pipeline.listing import Listing
+from voxmill.pipeline.execution.gates import no_gate
 from voxmill.pipeline.pack import entries_of, plan
-from voxmill.pipeline.revocation import Request, bury, check_denied
-from voxmill.pipeline.revoke import revoke, signed
-from voxmill.pipeline.run import Run, RunError
+from voxmill.pipeline.reports.verify import _check_parts
+from voxmill.pipeline.rights.absence import traces
+from voxmill.pipeline.rights.revocation import Request, bury, check_denied
+from voxmill.pipeline.rights.revoke import revoke, signed
+from voxmill.pipeline.rights.stones import stones_of
 from voxmill.pipeline.stage import Stage
-from voxmill.pipeline.stones import stones_of
-from voxmill.pipeline.verify import _check_parts
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.listing import Listing
+from voxmill.pipeline.state.run import Run, RunError
 
 WORDS = {name: " ".join(f"{name}{n}" for n in range(20)) for name in "abcd"}
 

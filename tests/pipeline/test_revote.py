@@ -11,14 +11,14 @@ import pytest
 from speech.packaged import TWO_CITIES
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import ConfigError, parse_config
-from voxmill.pipeline.gates import no_gate, open_gate
-from voxmill.pipeline.ledger import Ledger
+from voxmill.pipeline.execution.gates import no_gate, open_gate
+from voxmill.pipeline.execution.local import LocalExecutor
 from voxmill.pipeline.line import run_line
-from voxmill.pipeline.local import LocalExecutor
 from voxmill.pipeline.progress import Progress
+from voxmill.pipeline.reports.verify import verify
 from voxmill.pipeline.revote import Revoted, changed, revote
-from voxmill.pipeline.run import Run, RunError
-from voxmill.pipeline.verify import verify
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.run import Run, RunError
 
 SETTINGS: dict[str, Any] = {
     "sources": [{"name": "two-cities", "path": str(TWO_CITIES.path), "language": "en", "licence": "cc0-1.0"}],

@@ -13,9 +13,9 @@ import pytest
 from voxmill.manifests.commit import commit_bytes
 from voxmill.operators.crawl.gate import GateSettings
 from voxmill.pipeline import cli, commands
-from voxmill.pipeline.gates import open_gate
-from voxmill.pipeline.run import Run, exists, names_in, read_bytes
-from voxmill.pipeline.verify import _check_index
+from voxmill.pipeline.execution.gates import open_gate
+from voxmill.pipeline.reports.verify import _check_index
+from voxmill.pipeline.state.run import Run, exists, names_in, read_bytes
 from voxmill.sharding.index import INDEX, write_index
 from voxmill.sharding.sidecar import ShardSummary, commit_document
 

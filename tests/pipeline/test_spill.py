@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxmill.manifests.ids import segment_id
-from voxmill.pipeline.spill import by_bucket
+from voxmill.pipeline.state.spill import by_bucket
 from voxmill.sharding.layout import plan_shards
 from voxmill.sharding.sample import Entry
 

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from voxmill.manifests.schema import SCHEMA_VERSION, SchemaError
-from voxmill.pipeline.run import RunError
-from voxmill.pipeline.stats import DIMENSIONS, print_stats
+from voxmill.pipeline.reports.stats import DIMENSIONS, print_stats
+from voxmill.pipeline.state.run import RunError
 
 from ..manifests.factory import made_up_run  # type: ignore[import-not-found]  # tests are no package to mypy
 

@@ -12,11 +12,11 @@ from voxmill.manifests import commit
 from voxmill.manifests.commit import commit_bytes
 from voxmill.manifests.parquet import read_batches, read_records, records_bytes
 from voxmill.manifests.records import Item, Recording, Unit
-from voxmill.pipeline import tables
-from voxmill.pipeline.ledger import Ledger
-from voxmill.pipeline.listing import ITEMS
-from voxmill.pipeline.run import Run
-from voxmill.pipeline.units import UnitConfig, form_units
+from voxmill.pipeline.state import tables
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.listing import ITEMS
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.units import UnitConfig, form_units
 
 
 @pytest.fixture

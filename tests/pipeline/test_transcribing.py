@@ -14,8 +14,8 @@ from rich.console import Console
 
 from voxmill.manifests.records import SAMPLE_RATE, Bandwidth
 from voxmill.operators.engines import Audio
-from voxmill.pipeline.hearing import Clip, Hearing, HearingConfig, NotHeard
-from voxmill.pipeline.transcribing import BATCH_SECONDS, Outcome, Said, print_outcome, transcribe
+from voxmill.pipeline.modelling.hearing import Clip, Hearing, HearingConfig, NotHeard
+from voxmill.pipeline.modelling.transcribing import BATCH_SECONDS, Outcome, Said, print_outcome, transcribe
 
 
 @dataclass

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from factory import recording
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import SAMPLE_RATE, Recording
-from voxmill.pipeline.units import UnitConfig, form_units, settle_duplicates
+from voxmill.pipeline.state.units import UnitConfig, form_units, settle_duplicates
 
 durations = st.lists(st.integers(0, 100), max_size=12)
 

@@ -15,13 +15,13 @@ from voxmill.manifests.commit import NondeterministicError, commit_bytes
 from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.records import Recording
 from voxmill.operators.work import Operator
-from voxmill.pipeline.executor import Job
-from voxmill.pipeline.faults import StageError
-from voxmill.pipeline.ledger import Ledger
-from voxmill.pipeline.local import LocalExecutor
-from voxmill.pipeline.run import Run
+from voxmill.pipeline.execution.executor import Job
+from voxmill.pipeline.execution.faults import StageError
+from voxmill.pipeline.execution.local import LocalExecutor
+from voxmill.pipeline.execution.worker import Worker
 from voxmill.pipeline.stage import Resources, Stage
-from voxmill.pipeline.worker import Worker
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.run import Run
 
 CRAWL = Stage("crawl", stages.Decoded, Recording, (), "v1", Resources())
 

@@ -27,13 +27,13 @@ from benchmarks.arms.bare import Texts
 from benchmarks.arms.clock import Clock
 from voxmill.operators.work import Work as UnitOfWork
 from voxmill.pipeline.config import parse_config
-from voxmill.pipeline.executor import Executor, Job, Pool, Report, Work, pools
-from voxmill.pipeline.gates import open_gate
+from voxmill.pipeline.execution.executor import Executor, Job, Pool, Report, Work, pools
+from voxmill.pipeline.execution.gates import open_gate
+from voxmill.pipeline.execution.worker import Worker
 from voxmill.pipeline.line import run_line
 from voxmill.pipeline.progress import Progress
-from voxmill.pipeline.run import Run
 from voxmill.pipeline.stage import Done
-from voxmill.pipeline.worker import Worker
+from voxmill.pipeline.state.run import Run
 
 POLL_S, LOOK_S = 0.02, 0.2
 """How often a waiting worker looks whether it may begin, and how often the clock looks whether all is done (s)."""

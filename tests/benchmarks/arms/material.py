@@ -13,7 +13,7 @@ from voxmill.manifests.records import Licence, Provenance, Recording
 from voxmill.operators.decode.probe import Decode, DecodeConfig
 from voxmill.operators.segment.segment import FindSpeech, SegmentConfig
 from voxmill.operators.work import Work
-from voxmill.pipeline.units import UnitConfig, form_units
+from voxmill.pipeline.state.units import UnitConfig, form_units
 
 LANGUAGE = "en"
 

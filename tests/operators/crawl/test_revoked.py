@@ -12,7 +12,7 @@ from voxmill.manifests.tombstones import Tombstone, Tombstones, mark, scrubbed_i
 from voxmill.operators.crawl.crawl import Crawl, CrawlConfig
 from voxmill.operators.crawl.fetch_settings import FetchSettings
 from voxmill.operators.work import Work
-from voxmill.pipeline.gates import no_gate
+from voxmill.pipeline.execution.gates import no_gate
 
 
 def fetched(tmp_path: Path, *, hidden: bool, copy: bool) -> Recording:

@@ -18,12 +18,12 @@ from voxmill.manifests.likeness import Duplicate, Fingerprint
 from voxmill.manifests.records import Consensus, Hypothesis, Item, Labels, Opinion, Pictures, Recording, Segment, Unit
 from voxmill.manifests.redaction import Redaction
 from voxmill.operators.work import Operator, Work
-from voxmill.pipeline.faults import StageError, blamed
-from voxmill.pipeline.isolate import MAX_ATTEMPTS, describe, isolate
-from voxmill.pipeline.ledger import Ledger
-from voxmill.pipeline.quarantine import insert
-from voxmill.pipeline.run import Run
+from voxmill.pipeline.execution.faults import StageError, blamed
+from voxmill.pipeline.execution.isolate import MAX_ATTEMPTS, describe, isolate
+from voxmill.pipeline.execution.quarantine import insert
 from voxmill.pipeline.stage import Done, Stage
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.run import Run
 
 COMPARED = 3
 """Other units that are asked whether a stage works at all, where one of its first units fails on all its members."""

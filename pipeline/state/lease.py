@@ -19,7 +19,7 @@ import psutil
 from fsspec.core import url_to_fs
 
 from voxmill.manifests.commit import commit_bytes
-from voxmill.pipeline.run import Run, RunError, exists, read_bytes
+from voxmill.pipeline.state.run import Run, RunError, exists, read_bytes
 
 EXPIRES_S = 60.0
 """A lease that was not renewed for this long belongs to nobody. On the same machine a dead process frees it at once."""

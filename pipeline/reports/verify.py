@@ -9,13 +9,13 @@ from typing import Any
 from voxmill.manifests.parquet import read_records
 from voxmill.manifests.records import Recording, Unit
 from voxmill.manifests.schema import SchemaError
-from voxmill.pipeline.absence import traces
-from voxmill.pipeline.ledger import Ledger
-from voxmill.pipeline.listing import Listing
-from voxmill.pipeline.run import Run, exists
+from voxmill.pipeline.rights.absence import traces
+from voxmill.pipeline.rights.stones import read_tombstones
 from voxmill.pipeline.stage import Stage
-from voxmill.pipeline.stones import read_tombstones
-from voxmill.pipeline.unpacked import put_aside_in
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.listing import Listing
+from voxmill.pipeline.state.run import Run, exists
+from voxmill.pipeline.state.unpacked import put_aside_in
 from voxmill.sharding.index import INDEX
 from voxmill.sharding.sidecar import ShardError, ShardSummary, committed
 from voxmill.sharding.verify import Expected, verify_shards

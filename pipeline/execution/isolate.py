@@ -12,9 +12,9 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from voxmill.pipeline.faults import StageError
-from voxmill.pipeline.ledger import Ledger
+from voxmill.pipeline.execution.faults import StageError
 from voxmill.pipeline.stage import Stage
+from voxmill.pipeline.state.ledger import Ledger
 
 MAX_ATTEMPTS = 2
 """Attempts at a unit (then at each member alone) before it is suspected (then quarantined)."""

@@ -23,10 +23,10 @@ from voxmill.manifests.records import Item, Recording, Unit
 from voxmill.manifests.tombstones import refused
 from voxmill.operators.crawl.sources import SourceConfig
 from voxmill.operators.work import Operator
-from voxmill.pipeline.ledger import Ledger
-from voxmill.pipeline.run import Run, exists, names_in, read_bytes
 from voxmill.pipeline.stage import Resources, Stage
-from voxmill.pipeline.units import UnitConfig, form_units, settle_duplicates
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.run import Run, exists, names_in, read_bytes
+from voxmill.pipeline.state.units import UnitConfig, form_units, settle_duplicates
 
 ITEMS_PER_GROUP = 8
 """Items that one worker fetches before it commits: small, because a fetch is slow and a kill redoes the group."""

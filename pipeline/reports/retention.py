@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxmill.manifests.catalog import open_catalog, query
-from voxmill.pipeline.run import RunError
+from voxmill.pipeline.state.run import RunError
 
 Strings = NDArray[np.str_]
 Floats = NDArray[np.float64]

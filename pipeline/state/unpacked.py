@@ -17,9 +17,9 @@ from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Selection
 from voxmill.operators.work import Operator
-from voxmill.pipeline.ledger import Ledger
-from voxmill.pipeline.run import Run
 from voxmill.pipeline.stage import Resources, Stage
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.run import Run
 from voxmill.sharding.sample import PACKER, Entry
 
 

@@ -28,7 +28,7 @@ from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.operators.calibration.expected import Calibration, Curve, Signs
 from voxmill.operators.calibration.fit import Labelled, fit
 from voxmill.operators.reconcile.normalise import Normaliser, NormaliserConfig
-from voxmill.pipeline.run import Run, RunError
+from voxmill.pipeline.state.run import Run, RunError
 
 FILE = "calibration.json"
 SEGMENTS = """

@@ -15,8 +15,8 @@ from typing import Any
 
 from voxmill.manifests.commit import commit_bytes, remove
 from voxmill.manifests.parquet import read_records, records_bytes
-from voxmill.pipeline.run import Run, exists, names_in, read_bytes
 from voxmill.pipeline.stage import Stage
+from voxmill.pipeline.state.run import Run, exists, names_in, read_bytes
 
 
 @dataclass(frozen=True, slots=True)

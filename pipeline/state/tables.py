@@ -30,11 +30,11 @@ from voxmill.manifests.records import (
 )
 from voxmill.manifests.redaction import Redaction
 from voxmill.manifests.schema import to_table
-from voxmill.pipeline.amend import Amendments, amend
-from voxmill.pipeline.ledger import Ledger
-from voxmill.pipeline.listing import Listing
-from voxmill.pipeline.run import Run, names_in
 from voxmill.pipeline.stage import Stage
+from voxmill.pipeline.state.amend import Amendments, amend
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.listing import Listing
+from voxmill.pipeline.state.run import Run, names_in
 
 TABLES: dict[type, str] = {
     Item: "items",

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from threading import Event, Thread
 from typing import Any
 
-from voxmill.pipeline.executor import Job, Member, Pool, Report, WorkerDied, pools, workers_for
-from voxmill.pipeline.faults import StageError
-from voxmill.pipeline.placement import machines, misplaced
+from voxmill.pipeline.execution.executor import Job, Member, Pool, Report, WorkerDied, pools, workers_for
+from voxmill.pipeline.execution.faults import StageError
+from voxmill.pipeline.execution.placement import machines, misplaced
 from voxmill.pipeline.stage import Done, Resources
 
 MAX_RETRIES = 16

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 
 from voxmill.manifests.commit import commit_bytes, remove
 from voxmill.manifests.records import SAMPLE_RATE, Recording
-from voxmill.pipeline.amend import Amendments, amend
-from voxmill.pipeline.listing import Listing
-from voxmill.pipeline.run import Run, names_in
+from voxmill.pipeline.state.amend import Amendments, amend
+from voxmill.pipeline.state.listing import Listing
+from voxmill.pipeline.state.run import Run, names_in
 from voxmill.sharding.layout import slug
 from voxmill.sharding.sample import portable
 from voxmill.sharding.sidecar import committed, read_members

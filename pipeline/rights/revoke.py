@@ -12,20 +12,20 @@ from typing import Any
 
 from voxmill.manifests.commit import commit_bytes, remove
 from voxmill.manifests.tombstones import Tombstone, Tombstones
-from voxmill.pipeline import amend
-from voxmill.pipeline.absence import traces
-from voxmill.pipeline.attribution import write_attribution
 from voxmill.pipeline.config import RunConfig
-from voxmill.pipeline.lease import Lease
-from voxmill.pipeline.ledger import Ledger
-from voxmill.pipeline.listing import Listing
-from voxmill.pipeline.local import LocalExecutor
+from voxmill.pipeline.execution.local import LocalExecutor
 from voxmill.pipeline.pack import packed_tables, packing, plan
-from voxmill.pipeline.revocation import Found, Request, apply, bury
-from voxmill.pipeline.run import Run, exists, names_in
+from voxmill.pipeline.rights.absence import traces
+from voxmill.pipeline.rights.attribution import write_attribution
+from voxmill.pipeline.rights.revocation import Found, Request, apply, bury
+from voxmill.pipeline.rights.stones import FOLDER, name_of, stones_of
 from voxmill.pipeline.stage import Resources, Stage
-from voxmill.pipeline.stones import FOLDER, name_of, stones_of
-from voxmill.pipeline.tables import write_tables
+from voxmill.pipeline.state import amend
+from voxmill.pipeline.state.lease import Lease
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.listing import Listing
+from voxmill.pipeline.state.run import Run, exists, names_in
+from voxmill.pipeline.state.tables import write_tables
 from voxmill.sharding.index import write_index
 from voxmill.sharding.sidecar import committed, read_members
 from voxmill.sharding.writer import prune

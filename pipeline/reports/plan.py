@@ -14,11 +14,11 @@ from voxmill.manifests.catalog import open_catalog
 from voxmill.manifests.records import Item
 from voxmill.operators.crawl.sources import List, SourceConfig
 from voxmill.pipeline.config import RunConfig
-from voxmill.pipeline.gates import open_gate
+from voxmill.pipeline.execution.gates import open_gate
+from voxmill.pipeline.execution.local import LocalExecutor
 from voxmill.pipeline.line import run_line
-from voxmill.pipeline.local import LocalExecutor
 from voxmill.pipeline.progress import Progress
-from voxmill.pipeline.run import Run, RunError
+from voxmill.pipeline.state.run import Run, RunError
 
 RESAMPLES = 1000
 

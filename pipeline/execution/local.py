@@ -19,7 +19,7 @@ from threading import Event, Thread
 
 import psutil
 
-from voxmill.pipeline.executor import Job, Member, Pool, Report, WorkerDied, pools, workers_for
+from voxmill.pipeline.execution.executor import Job, Member, Pool, Report, WorkerDied, pools, workers_for
 from voxmill.pipeline.stage import Done
 
 MAX_DEATHS = 16

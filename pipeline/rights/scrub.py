@@ -22,7 +22,7 @@ from voxmill.manifests.parquet import records_bytes, table_bytes
 from voxmill.manifests.records import Item, Recording, Segment, Unit
 from voxmill.manifests.schema import from_table, migrate
 from voxmill.manifests.tombstones import Tombstones, pseudonym, revoked_tile, scrubbed_item, scrubbed_recording
-from voxmill.pipeline.run import Run, read_bytes
+from voxmill.pipeline.state.run import Run, read_bytes
 from voxmill.sharding.layout import bucket_of
 
 KEYS = ("segment_id", "recording_id", "key")

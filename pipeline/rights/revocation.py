@@ -19,13 +19,13 @@ from voxmill.manifests.records import Item, Provenance, Recording
 from voxmill.manifests.tombstones import Ghost, Tombstone, Tombstones, is_scrubbed, mark
 from voxmill.operators.crawl.crawl import CrawlConfig
 from voxmill.operators.crawl.deny import DenyList
-from voxmill.pipeline.ledger import Ledger
-from voxmill.pipeline.listing import ITEMS, Listing
 from voxmill.pipeline.pack import entries_of
-from voxmill.pipeline.run import Run, RunError, names_in, read_bytes
-from voxmill.pipeline.scrub import Scrub
+from voxmill.pipeline.rights.scrub import Scrub
+from voxmill.pipeline.rights.stones import FOLDER, commit_stone, read_tombstones, stones_of
 from voxmill.pipeline.stage import Stage
-from voxmill.pipeline.stones import FOLDER, commit_stone, read_tombstones, stones_of
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.listing import ITEMS, Listing
+from voxmill.pipeline.state.run import Run, RunError, names_in, read_bytes
 from voxmill.sharding.sidecar import Member, ShardError, committed, read_members
 
 

@@ -16,8 +16,8 @@ from rich.console import Console
 
 from voxmill.manifests.catalog import CatalogError, open_catalog, query
 from voxmill.manifests.catalog import what_if as judge_again
-from voxmill.pipeline.run import RunError
-from voxmill.pipeline.stats_tables import show
+from voxmill.pipeline.reports.stats_tables import show
+from voxmill.pipeline.state.run import RunError
 
 DIMENSIONS = ("language", "domain", "host", "source", "licence", "tier", "bandwidth", "reason")
 """What audio can be broken down by."""

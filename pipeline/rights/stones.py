@@ -7,7 +7,7 @@ import hashlib
 from voxmill.manifests.commit import commit_bytes
 from voxmill.manifests.parquet import read_records, records_bytes
 from voxmill.manifests.tombstones import Tombstone, Tombstones
-from voxmill.pipeline.run import Run, names_in
+from voxmill.pipeline.state.run import Run, names_in
 
 FOLDER = "tombstones"
 

@@ -17,10 +17,10 @@ from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.records import Licence, Recording
 from voxmill.operators.crawl.licence import of_config
 from voxmill.operators.crawl.sources import SourceConfig
-from voxmill.pipeline.ledger import Ledger
-from voxmill.pipeline.listing import RECORDINGS, Listing
-from voxmill.pipeline.run import Run
 from voxmill.pipeline.stage import Stage
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.listing import RECORDINGS, Listing
+from voxmill.pipeline.state.run import Run
 
 AMENDABLE = ("licence", "domain")
 

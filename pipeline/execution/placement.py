@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from voxmill.pipeline.executor import Pool
+from voxmill.pipeline.execution.executor import Pool
 from voxmill.pipeline.stage import Resources
 
 

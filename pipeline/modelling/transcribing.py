@@ -11,7 +11,7 @@ from rich.console import Console
 
 from voxmill.manifests.records import SAMPLE_RATE, Bandwidth
 from voxmill.operators.engines import Audio
-from voxmill.pipeline.hearing import Clip, Hearing, NotHeard
+from voxmill.pipeline.modelling.hearing import Clip, Hearing, NotHeard
 
 BATCH_CLIPS, BATCH_SECONDS = 8, 60.0
 """Clips that a model hears at a time, at most."""

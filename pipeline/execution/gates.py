@@ -16,7 +16,7 @@ from typing import Any
 
 from voxmill.manifests.commit import commit_bytes
 from voxmill.operators.crawl.gate import Answer, GateSettings, HostGate, LocalGate, Refused
-from voxmill.pipeline.run import Run, exists, read_bytes
+from voxmill.pipeline.state.run import Run, exists, read_bytes
 
 SAVE_EVERY_S = 5.0
 
