@@ -319,8 +319,8 @@ def train(
 
         voxmill train --shards runs/one/shards --out models/one --dry-run
     """
-    from voxmill.models import distributed, training
-    from voxmill.models.recipe import load_recipe
+    from voxmill.models.training import distributed, training
+    from voxmill.models.training.recipe import load_recipe
     from voxmill.pipeline.modelling import learning
 
     recipe = distributed.for_workers(training.change(load_recipe(config), where=where, steps=steps), workers)
@@ -363,7 +363,7 @@ def transcribe(
 
         voxmill transcribe *.wav --model models/one --budget 6 --decode greedy --json
     """
-    from voxmill.models.opening import choose_device, open_bundle, open_listener
+    from voxmill.models.inference.opening import choose_device, open_bundle, open_listener
     from voxmill.pipeline.modelling import transcribing
     from voxmill.pipeline.modelling.hearing import Hearing
 
@@ -402,9 +402,9 @@ def evaluate(
 
         voxmill evaluate --model models/one --shards runs/one/shards --where "language='en'" --budgets 6,15 --json
     """
-    from voxmill.models.opening import budgets_of, choose_device, open_bundle
-    from voxmill.models.plan import PlanConfig
-    from voxmill.models.trial import Shards, first_split, try_model
+    from voxmill.models.data.plan import PlanConfig
+    from voxmill.models.inference.opening import budgets_of, choose_device, open_bundle
+    from voxmill.models.inference.trial import Shards, first_split, try_model
     from voxmill.pipeline.modelling import learning
 
     bundle = open_bundle(model, device=choose_device(device))
@@ -437,8 +437,8 @@ def export(
 
         voxmill export --model models/one --budget 6 --format onnx --out models/one-6-onnx
     """
-    from voxmill.models.delivery import deliver
-    from voxmill.models.opening import open_bundle
+    from voxmill.models.inference.delivery import deliver
+    from voxmill.models.inference.opening import open_bundle
     from voxmill.pipeline.modelling import learning
 
     learning.print_delivered(deliver(open_bundle(model), budget, learning.export_format(form), out), as_json=as_json)

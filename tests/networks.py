@@ -7,17 +7,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from voxmill.models.assemble import ElasticConfig, GuidedConfig
-from voxmill.models.budget import BudgetSchedule
-from voxmill.models.conformer import EncoderConfig
-from voxmill.models.decoder import DecoderConfig
-from voxmill.models.features import FbankConfig
-from voxmill.models.model import Conditions, ModelConfig, SpeechModel
-from voxmill.models.moe import Router
-from voxmill.models.seeds import seeded
-from voxmill.models.task_vectors import TaskVectorsConfig
-from voxmill.models.transducer import TransducerConfig
-from voxmill.models.vision import Frames, VisionConfig
+from voxmill.models.data.features import FbankConfig
+from voxmill.models.data.seeds import seeded
+from voxmill.models.network.assemble import ElasticConfig, GuidedConfig
+from voxmill.models.network.budget import BudgetSchedule
+from voxmill.models.network.conformer import EncoderConfig
+from voxmill.models.network.decoder import DecoderConfig
+from voxmill.models.network.model import Conditions, ModelConfig, SpeechModel
+from voxmill.models.network.moe import Router
+from voxmill.models.network.task_vectors import TaskVectorsConfig
+from voxmill.models.network.transducer import TransducerConfig
+from voxmill.models.network.vision import Frames, VisionConfig
 
 VOCABULARY, MELS, DIM = 23, 20, 16
 SWITCHES: dict[str, Any] = {

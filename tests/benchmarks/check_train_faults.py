@@ -30,21 +30,21 @@ from benchmarks.spoilt import GOOD, ODD, Case, cases, pack
 from networks import SWITCHES
 from samples import sample
 from voxmill.manifests.mistakes import Mistake
-from voxmill.models import distributed, training
-from voxmill.models.checkpoint import Bundle, load
-from voxmill.models.conformer import EncoderConfig
-from voxmill.models.data import DataConfig
-from voxmill.models.decoder import DecoderConfig
-from voxmill.models.features import FbankConfig
-from voxmill.models.listen import ListenConfig, Listener
-from voxmill.models.model import ModelConfig
-from voxmill.models.opening import open_listener
-from voxmill.models.plan import NothingToLearn, PlanConfig
-from voxmill.models.recipe import Recipe, prepare
-from voxmill.models.schedule import RateConfig
-from voxmill.models.tokens import TokensConfig, UnknownTokenError
-from voxmill.models.train import Step, TrainConfig
-from voxmill.models.trial import Shards, try_model
+from voxmill.models.data.features import FbankConfig
+from voxmill.models.data.loader import DataConfig
+from voxmill.models.data.plan import NothingToLearn, PlanConfig
+from voxmill.models.data.tokens import TokensConfig, UnknownTokenError
+from voxmill.models.inference.listen import ListenConfig, Listener
+from voxmill.models.inference.opening import open_listener
+from voxmill.models.inference.trial import Shards, try_model
+from voxmill.models.network.conformer import EncoderConfig
+from voxmill.models.network.decoder import DecoderConfig
+from voxmill.models.network.model import ModelConfig
+from voxmill.models.training import distributed, training
+from voxmill.models.training.checkpoint import Bundle, load
+from voxmill.models.training.recipe import Recipe, prepare
+from voxmill.models.training.schedule import RateConfig
+from voxmill.models.training.train import Step, TrainConfig
 from voxmill.pipeline.modelling.hearing import Hearing
 from voxmill.pipeline.modelling.transcribing import transcribe
 

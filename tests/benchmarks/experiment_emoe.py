@@ -32,12 +32,12 @@ from benchmarks.experiments.sizes import Size
 from benchmarks.experiments.trainings import Figures, Job, Trainings
 from benchmarks.experiments.verdict import beats, cell, judged
 from benchmarks.report import Target, heading, table
-from voxmill.models.assemble import ElasticConfig
-from voxmill.models.budget import Budget, BudgetSchedule, copy_leading
-from voxmill.models.checkpoint import Bundle
-from voxmill.models.feed_forward import FeedForward
-from voxmill.models.model import ModelConfig, SpeechModel
-from voxmill.models.moe import ElasticMoE
+from voxmill.models.network.assemble import ElasticConfig
+from voxmill.models.network.budget import Budget, BudgetSchedule, copy_leading
+from voxmill.models.network.feed_forward import FeedForward
+from voxmill.models.network.model import ModelConfig, SpeechModel
+from voxmill.models.network.moe import ElasticMoE
+from voxmill.models.training.checkpoint import Bundle
 
 FULL = replace(sizes.FULL, test=1000, steps=1000)
 """A large test: one error in twenty has to be told from another."""

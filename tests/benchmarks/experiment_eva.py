@@ -35,12 +35,12 @@ from benchmarks.experiments.trainings import Figures, Job, Trainings
 from benchmarks.experiments.verdict import cell, interval, judged, reductions
 from benchmarks.report import Target, heading, table
 from speech.prompts import SpeechUnavailable
-from voxmill.models.assemble import upcycle
-from voxmill.models.augment import SpecAugmentConfig
-from voxmill.models.checkpoint import Bundle
-from voxmill.models.loss import LossConfig
-from voxmill.models.model import ModelConfig, SpeechModel
-from voxmill.models.vision import VisionConfig
+from voxmill.models.data.augment import SpecAugmentConfig
+from voxmill.models.network.assemble import upcycle
+from voxmill.models.network.model import ModelConfig, SpeechModel
+from voxmill.models.network.vision import VisionConfig
+from voxmill.models.training.checkpoint import Bundle
+from voxmill.models.training.loss import LossConfig
 
 SIZE = Size(train=1000, test=60, steps=800, layers=3, dim=64, hidden=192, batch_seconds=20.0, peak=3e-3)
 RECORDED = 40

@@ -35,7 +35,7 @@ from benchmarks.experiments.verdict import beats, cell, interval, judged, reduct
 from benchmarks.experiments.voices import Room, draw_voice
 from benchmarks.report import Target, heading, table
 from voxmill.manifests.records import Consensus
-from voxmill.models.checkpoint import Bundle
+from voxmill.models.training.checkpoint import Bundle
 from voxmill.operators.verdict import SelectConfig
 
 FULL = replace(sizes.FULL, train=4000)

@@ -34,14 +34,14 @@ from benchmarks.experiments.verdict import cell, interval, judged, reductions
 from benchmarks.experiments.voices import Room, draw_voice
 from benchmarks.report import Target, heading, table
 from voxmill.manifests.records import Annotation, Bandwidth, Labels, Mark
-from voxmill.models.assemble import GuidedConfig, upcycle
-from voxmill.models.checkpoint import Bundle
-from voxmill.models.decoder import DecoderConfig
-from voxmill.models.guided import BANDWIDTHS
-from voxmill.models.model import ModelConfig, SpeechModel
-from voxmill.models.schedule import RateConfig
-from voxmill.models.targets import TargetsConfig, Utterance
-from voxmill.models.tokens import SOT, TRANSCRIBE, Tokens
+from voxmill.models.data.targets import TargetsConfig, Utterance
+from voxmill.models.data.tokens import SOT, TRANSCRIBE, Tokens
+from voxmill.models.network.assemble import GuidedConfig, upcycle
+from voxmill.models.network.decoder import DecoderConfig
+from voxmill.models.network.guided import BANDWIDTHS
+from voxmill.models.network.model import ModelConfig, SpeechModel
+from voxmill.models.training.checkpoint import Bundle
+from voxmill.models.training.schedule import RateConfig
 
 PAPER = "S-MoE in encoder and decoder, as the paper's abstract reports it (arXiv 2508.10009): 6.35 % relative WER reduction"
 FULL = replace(sizes.FULL, train=2000, test=240, steps=1000, layers=3, hidden=128)

@@ -35,13 +35,13 @@ from benchmarks.experiments.verdict import beats, cell, judged
 from benchmarks.experiments.voices import Room, Voice, draw_voice
 from benchmarks.report import Target, heading, table
 from voxmill.manifests.records import Annotation, Labels, Mark, Word
-from voxmill.models.checkpoint import Bundle
-from voxmill.models.loss import LossConfig
-from voxmill.models.model import ModelConfig
-from voxmill.models.seeds import seeded
-from voxmill.models.targets import INLINE_TOKENS, TargetsConfig, Task, Utterance, make_target
-from voxmill.models.task_vectors import TaskVectorsConfig
-from voxmill.models.tokens import Tokens, class_token
+from voxmill.models.data.seeds import seeded
+from voxmill.models.data.targets import INLINE_TOKENS, TargetsConfig, Task, Utterance, make_target
+from voxmill.models.data.tokens import Tokens, class_token
+from voxmill.models.network.model import ModelConfig
+from voxmill.models.network.task_vectors import TaskVectorsConfig
+from voxmill.models.training.checkpoint import Bundle
+from voxmill.models.training.loss import LossConfig
 
 AUXILIARY: tuple[Task, ...] = ("language", "speaker_change", "named_entities")
 TASKS: tuple[Task, ...] = ("asr", *AUXILIARY)

@@ -8,9 +8,9 @@ import pytest
 
 from benchmarks import experiment_tokenverse as tokenverse
 from benchmarks.experiments.marked import Said, f1, figures, read
-from voxmill.models.seeds import seeded
-from voxmill.models.targets import TargetsConfig, make_target
-from voxmill.models.tokens import Tokens, TokensConfig
+from voxmill.models.data.seeds import seeded
+from voxmill.models.data.targets import TargetsConfig, make_target
+from voxmill.models.data.tokens import Tokens, TokensConfig
 
 TOKENS = Tokens.train(["hello there hi"], TokensConfig(num_subwords=300, language=tokenverse.LANGUAGES))
 SPOKEN = tokenverse.exchanges(replace(tokenverse.FULL, train=200, test=40))

@@ -21,8 +21,8 @@ from benchmarks.experiments.verdict import beats, interval, judged, reductions
 from benchmarks.experiments.voices import TEST_VARIANTS, TRAIN_VARIANTS, Voice, synthesise
 from speech.cache import cache_root
 from speech.waves import Pcm
-from voxmill.models.checkpoint import Bundle
-from voxmill.models.features import fbank
+from voxmill.models.data.features import fbank
+from voxmill.models.training.checkpoint import Bundle
 
 SIZE = sizes.Size(train=8, test=3, steps=4, layers=1, dim=16, hidden=16, batch_seconds=3.0)
 

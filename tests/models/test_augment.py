@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxmill.models.augment import (
+from voxmill.models.data.augment import (
     AugmentConfig,
     SpecAugmentConfig,
     add_noise,
@@ -17,7 +17,7 @@ from voxmill.models.augment import (
     spec_augment,
     telephone,
 )  # fmt: skip
-from voxmill.models.seeds import seeded
+from voxmill.models.data.seeds import seeded
 
 
 def tone(hertz: float, num_samples: int = 8000) -> torch.Tensor:

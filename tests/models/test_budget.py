@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from voxmill.models.budget import Budget, BudgetError, BudgetSchedule
-from voxmill.models.seeds import seeded
+from voxmill.models.data.seeds import seeded
+from voxmill.models.network.budget import Budget, BudgetError, BudgetSchedule
 
 FULL = Budget(15, 3, 512)
 

@@ -16,17 +16,17 @@ from typer.testing import CliRunner, Result
 
 from networks import SWITCHES, model
 from voxmill.manifests.mistakes import Mistake
-from voxmill.models import delivery
-from voxmill.models.budget import Budget, BudgetError
-from voxmill.models.checkpoint import Bundle, load
-from voxmill.models.checkpoint_json import CheckpointError
-from voxmill.models.delivery import deliver
-from voxmill.models.opening import budgets_of, checkpoint_of, open_bundle, open_listener, parse_budget
-from voxmill.models.plan import NothingToLearn, PlanConfig
-from voxmill.models.size import sizes
-from voxmill.models.targets import TargetsConfig
-from voxmill.models.tokens import Tokens
-from voxmill.models.trial import Shards, first_split, try_model
+from voxmill.models.data.plan import NothingToLearn, PlanConfig
+from voxmill.models.data.targets import TargetsConfig
+from voxmill.models.data.tokens import Tokens
+from voxmill.models.inference import delivery
+from voxmill.models.inference.delivery import deliver
+from voxmill.models.inference.opening import budgets_of, checkpoint_of, open_bundle, open_listener, parse_budget
+from voxmill.models.inference.trial import Shards, first_split, try_model
+from voxmill.models.network.budget import Budget, BudgetError
+from voxmill.models.network.size import sizes
+from voxmill.models.training.checkpoint import Bundle, load
+from voxmill.models.training.checkpoint_json import CheckpointError
 from voxmill.pipeline.cli import app
 
 RECIPE = """

@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxmill.models.decode import Scored, ctc_beam, ctc_greedy, rescored, sequence_scores, transducer_greedy
-from voxmill.models.seeds import seeded
-from voxmill.models.targets import IGNORE
-from voxmill.models.transducer import Transducer, TransducerConfig
+from voxmill.models.data.seeds import seeded
+from voxmill.models.data.targets import IGNORE
+from voxmill.models.inference.decode import Scored, ctc_beam, ctc_greedy, rescored, sequence_scores, transducer_greedy
+from voxmill.models.network.transducer import Transducer, TransducerConfig
 
 
 def random_log(frames: int, vocabulary: int, seed: int) -> torch.Tensor:

@@ -9,8 +9,8 @@ import pytest
 from samples import read_audio, several
 from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.tombstones import Tombstone, mark
-from voxmill.models.denied import DenyListError
-from voxmill.models.plan import PlanConfig, Planner
+from voxmill.models.data.denied import DenyListError
+from voxmill.models.data.plan import PlanConfig, Planner
 from voxmill.sharding.index import write_index
 from voxmill.sharding.layout import plan_shards
 from voxmill.sharding.writer import pack_shard

@@ -9,19 +9,19 @@ import torch
 
 from networks import SWITCHES
 from voxmill.manifests.mistakes import Mistake
-from voxmill.models import distributed, training
-from voxmill.models.conformer import EncoderConfig
-from voxmill.models.data import DataConfig, Loader
-from voxmill.models.decoder import DecoderConfig
-from voxmill.models.distributed import WorkersConfig, for_workers
-from voxmill.models.features import FbankConfig
-from voxmill.models.model import ModelConfig
-from voxmill.models.plan import PlanConfig
-from voxmill.models.recipe import Recipe, prepare
-from voxmill.models.schedule import RateConfig
-from voxmill.models.team import Team
-from voxmill.models.tokens import TokensConfig
-from voxmill.models.train import Step, TrainConfig, Trainer
+from voxmill.models.data.features import FbankConfig
+from voxmill.models.data.loader import DataConfig, Loader
+from voxmill.models.data.plan import PlanConfig
+from voxmill.models.data.tokens import TokensConfig
+from voxmill.models.network.conformer import EncoderConfig
+from voxmill.models.network.decoder import DecoderConfig
+from voxmill.models.network.model import ModelConfig
+from voxmill.models.training import distributed, training
+from voxmill.models.training.distributed import WorkersConfig, for_workers
+from voxmill.models.training.recipe import Recipe, prepare
+from voxmill.models.training.schedule import RateConfig
+from voxmill.models.training.team import Team
+from voxmill.models.training.train import Step, TrainConfig, Trainer
 
 
 def recipe(**train: Any) -> Recipe:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voxmill.models.evaluate import (
+from voxmill.models.inference.evaluate import (
     Answer,
     Choices,
     Events,

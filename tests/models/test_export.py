@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from networks import SWITCHES, model
-from voxmill.models.budget import Budget
-from voxmill.models.export import DECODER, ENCODER, example_inputs, export_onnx, largest_difference
+from voxmill.models.inference.export import DECODER, ENCODER, example_inputs, export_onnx, largest_difference
+from voxmill.models.network.budget import Budget
 
 needs_onnx = pytest.mark.skipif(not find_spec("onnx") or not find_spec("onnxruntime"), reason="needs onnx and onnxruntime")
 

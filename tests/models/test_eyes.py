@@ -17,22 +17,22 @@ from networks import tokens as some_tokens
 from samples import read_audio, several
 from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.records import Picture, Pictures
-from voxmill.models.assemble import upcycle
-from voxmill.models.checkpoint import load
-from voxmill.models.data import DataConfig
-from voxmill.models.examples import ExampleConfig
-from voxmill.models.features import FbankConfig
-from voxmill.models.feed_forward import Load
-from voxmill.models.images import ImagesConfig, Looking, SmallImageEncoder, decode_jpeg
-from voxmill.models.listen import Heard, Listener
-from voxmill.models.model import Conditions, ModelConfig
-from voxmill.models.plan import PlanConfig
-from voxmill.models.recipe import Recipe, prepare
-from voxmill.models.schedule import learning_rate
-from voxmill.models.tokens import TokensConfig
-from voxmill.models.train import TrainConfig, Trainer
-from voxmill.models.trial import Shards, try_model
-from voxmill.models.vision import Frames, VisionConfig, of_vision
+from voxmill.models.data.examples import ExampleConfig
+from voxmill.models.data.features import FbankConfig
+from voxmill.models.data.loader import DataConfig
+from voxmill.models.data.plan import PlanConfig
+from voxmill.models.data.tokens import TokensConfig
+from voxmill.models.inference.listen import Heard, Listener
+from voxmill.models.inference.trial import Shards, try_model
+from voxmill.models.network.assemble import upcycle
+from voxmill.models.network.feed_forward import Load
+from voxmill.models.network.images import ImagesConfig, Looking, SmallImageEncoder, decode_jpeg
+from voxmill.models.network.model import Conditions, ModelConfig
+from voxmill.models.network.vision import Frames, VisionConfig, of_vision
+from voxmill.models.training.checkpoint import load
+from voxmill.models.training.recipe import Recipe, prepare
+from voxmill.models.training.schedule import learning_rate
+from voxmill.models.training.train import TrainConfig, Trainer
 from voxmill.operators.frames.video import jpeg
 from voxmill.sharding.layout import plan_shards
 from voxmill.sharding.reader import StoredSample, read_run

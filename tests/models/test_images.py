@@ -8,7 +8,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxmill.models.images import ClipImages, Image, ImageEncoder, ImagesConfig, SmallImageEncoder, as_tensor, spread_over
+from voxmill.models.network.images import (
+    ClipImages,
+    Image,
+    ImageEncoder,
+    ImagesConfig,
+    SmallImageEncoder,
+    as_tensor,
+    spread_over,
+)
 
 
 def images(count: int = 3) -> list[Image]:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxmill.manifests.records import Annotation, Mark, Word
-from voxmill.models.inline import Placed, TimedSpan, cut, place_entities, place_moments, timed_spans
+from voxmill.models.data.inline import Placed, TimedSpan, cut, place_entities, place_moments, timed_spans
 
 TEXT = "Hello, i met john smith."
 WORDS = [Word(w, 100 * i, 100 * i + 80) for i, w in enumerate(["Hello,", "i", "met", "john", "smith."])]

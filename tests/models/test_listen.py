@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from networks import frames, model
-from voxmill.models.budget import Budget, BudgetError
-from voxmill.models.checkpoint import Bundle
-from voxmill.models.decode import Scored
-from voxmill.models.listen import ListenConfig, Listener
-from voxmill.models.seeds import seeded
-from voxmill.models.targets import TargetsConfig
-from voxmill.models.tokens import Tokens, UnknownTokenError
+from voxmill.models.data.seeds import seeded
+from voxmill.models.data.targets import TargetsConfig
+from voxmill.models.data.tokens import Tokens, UnknownTokenError
+from voxmill.models.inference.decode import Scored
+from voxmill.models.inference.listen import ListenConfig, Listener
+from voxmill.models.network.budget import Budget, BudgetError
+from voxmill.models.training.checkpoint import Bundle
 
 WAVES = [0.1 * torch.randn(n, generator=seeded("wave", n)).numpy() for n in (16_000, 9_000, 300)]
 
@@ -101,7 +101,7 @@ def test_marked_text_shows_inline_tokens(tokens: Tokens) -> None:
 
 def test_marks_that_were_not_asked_for_are_not_shown(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
     said = (*tokens.encode("thank you"), tokens["[SCD]"], *tokens.encode(" 谢谢", start=False), tokens["[ENDP]"])
-    monkeypatch.setattr("voxmill.models.listen.ctc_greedy", lambda _: Scored(said, 0.0))
+    monkeypatch.setattr("voxmill.models.inference.listen.ctc_greedy", lambda _: Scored(said, 0.0))
     marked = {}
     for asked in (("asr",), ("asr", "endpoint")):
         listen = Listener(bundle(tokens, "tasks"), ListenConfig(method="greedy", tasks=asked))

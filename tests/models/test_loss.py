@@ -8,14 +8,14 @@ import torch
 
 from networks import MELS, SWITCHES, model
 from voxmill.manifests.records import Annotation, Labels, Mark
-from voxmill.models.batch import Batch, Example, collate
-from voxmill.models.feed_forward import Load
-from voxmill.models.loss import LossConfig, Losses, attention_loss, ctc_loss, joint_loss, speech_loss
-from voxmill.models.model import SpeechModel
-from voxmill.models.seeds import seeded
-from voxmill.models.targets import IGNORE, TargetsConfig, Utterance, make_target
-from voxmill.models.tokens import Tokens, TokensConfig
-from voxmill.models.transducer import TransducerConfig
+from voxmill.models.data.batch import Batch, Example, collate
+from voxmill.models.data.seeds import seeded
+from voxmill.models.data.targets import IGNORE, TargetsConfig, Utterance, make_target
+from voxmill.models.data.tokens import Tokens, TokensConfig
+from voxmill.models.network.feed_forward import Load
+from voxmill.models.network.model import SpeechModel
+from voxmill.models.network.transducer import TransducerConfig
+from voxmill.models.training.loss import LossConfig, Losses, attention_loss, ctc_loss, joint_loss, speech_loss
 
 TOKENS = Tokens.train(["hello there hi"], TokensConfig(num_subwords=270))
 STYLE = TargetsConfig(tasks=("asr", "language"), translate=1)

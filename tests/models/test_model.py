@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from networks import DIM, SWITCHES, VOCABULARY, conditions, config, features, frames, model, tokens
-from voxmill.models.assemble import GuidedConfig, upcycle
-from voxmill.models.budget import Budget, BudgetError
-from voxmill.models.model import Conditions, ModelConfig, SpeechModel
-from voxmill.models.vision import Frames, everything, of_vision, train_only
+from voxmill.models.network.assemble import GuidedConfig, upcycle
+from voxmill.models.network.budget import Budget, BudgetError
+from voxmill.models.network.model import Conditions, ModelConfig, SpeechModel
+from voxmill.models.network.vision import Frames, everything, of_vision, train_only
 
 ALL = tuple(SWITCHES)
 SETS = [on for size in range(5) for on in combinations(ALL, size)]

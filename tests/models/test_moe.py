@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from voxmill.models.budget import Budget, BudgetError
-from voxmill.models.feed_forward import FeedForward, Load, Route
-from voxmill.models.guided import GuidedExperts
-from voxmill.models.moe import ElasticMoE, Experts, MoEConfig
+from voxmill.models.network.budget import Budget, BudgetError
+from voxmill.models.network.feed_forward import FeedForward, Load, Route
+from voxmill.models.network.guided import GuidedExperts
+from voxmill.models.network.moe import ElasticMoE, Experts, MoEConfig
 
 DIM = 12
 CONFIG = MoEConfig(experts=5, shared=1, top_k=2, width=8, dropout=0)

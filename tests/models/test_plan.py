@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samples import several
-from voxmill.models.plan import Place, PlanConfig, Planned, Planner, cut_batches
-from voxmill.models.where import ConditionError
+from voxmill.models.data.plan import Place, PlanConfig, Planned, Planner, cut_batches
+from voxmill.models.data.where import ConditionError
 from voxmill.sharding.sidecar import committed
 
 SMALL: dict[str, Any] = {"batch_seconds": 8.0, "window": 2}

@@ -10,22 +10,22 @@ import torch
 
 from networks import SWITCHES
 from voxmill.manifests.mistakes import Mistake
-from voxmill.models.batch import collate
-from voxmill.models.budget import BudgetSchedule
-from voxmill.models.checkpoint import load, step_folder
-from voxmill.models.checkpoint_json import CheckpointError
-from voxmill.models.conformer import EncoderConfig
-from voxmill.models.data import DataConfig, Loader
-from voxmill.models.decoder import DecoderConfig
-from voxmill.models.examples import ExampleConfig
-from voxmill.models.features import FbankConfig
-from voxmill.models.model import ModelConfig
-from voxmill.models.plan import PlanConfig
-from voxmill.models.recipe import Recipe, prepare
-from voxmill.models.schedule import RateConfig, learning_rate
-from voxmill.models.targets import TargetsConfig
-from voxmill.models.tokens import TokensConfig
-from voxmill.models.train import Step, TrainConfig, Trainer
+from voxmill.models.data.batch import collate
+from voxmill.models.data.examples import ExampleConfig
+from voxmill.models.data.features import FbankConfig
+from voxmill.models.data.loader import DataConfig, Loader
+from voxmill.models.data.plan import PlanConfig
+from voxmill.models.data.targets import TargetsConfig
+from voxmill.models.data.tokens import TokensConfig
+from voxmill.models.network.budget import BudgetSchedule
+from voxmill.models.network.conformer import EncoderConfig
+from voxmill.models.network.decoder import DecoderConfig
+from voxmill.models.network.model import ModelConfig
+from voxmill.models.training.checkpoint import load, step_folder
+from voxmill.models.training.checkpoint_json import CheckpointError
+from voxmill.models.training.recipe import Recipe, prepare
+from voxmill.models.training.schedule import RateConfig, learning_rate
+from voxmill.models.training.train import Step, TrainConfig, Trainer
 
 
 def recipe(*on: str, **train: Any) -> Recipe:

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from voxmill.manifests.mistakes import Mistake
-from voxmill.models.checkpoint import latest, load
-from voxmill.models.journal import CURVE, EVENTS, LOG, Journal, draw_curve, read_log
-from voxmill.models.opening import choose_device
-from voxmill.models.plan import NothingToLearn
-from voxmill.models.recipe import Recipe, load_recipe, recipe_names
-from voxmill.models.train import Step
-from voxmill.models.training import change, open_trainer, survey, train
+from voxmill.models.data.plan import NothingToLearn
+from voxmill.models.inference.opening import choose_device
+from voxmill.models.training.checkpoint import latest, load
+from voxmill.models.training.journal import CURVE, EVENTS, LOG, Journal, draw_curve, read_log
+from voxmill.models.training.recipe import Recipe, load_recipe, recipe_names
+from voxmill.models.training.train import Step
+from voxmill.models.training.training import change, open_trainer, survey, train
 
 TINY = """
 tokens: {num_subwords: 280}

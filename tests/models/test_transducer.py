@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from voxmill.models.transducer import Transducer, TransducerConfig, _torchaudio_loss, reference_loss, transducer_loss
+from voxmill.models.network.transducer import Transducer, TransducerConfig, _torchaudio_loss, reference_loss, transducer_loss
 
 
 def lattice(frames: list[int], lengths: list[int], vocabulary: int = 5) -> tuple[torch.Tensor, ...]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxmill.models.where import ConditionError, condition
+from voxmill.models.data.where import ConditionError, condition
 
 TABLE = pa.table(
     {

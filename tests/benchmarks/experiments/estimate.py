@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.experiments.sizes import Size
 from benchmarks.report import table
-from voxmill.models.model import Conditions, ModelConfig, SpeechModel
+from voxmill.models.network.model import Conditions, ModelConfig, SpeechModel
 
 UTTERANCE = 230
 """Frames of the corpus's mean utterance."""

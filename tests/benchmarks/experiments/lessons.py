@@ -17,16 +17,16 @@ from torch import Tensor
 from benchmarks.experiments.corpus import FBANK, Corpus, Spoken
 from voxmill.manifests.ids import digest
 from voxmill.manifests.records import SAMPLE_RATE, Bandwidth, Labels
-from voxmill.models.augment import spec_augment
-from voxmill.models.batch import Batch, Example, collate
-from voxmill.models.conformer import num_subsampled
-from voxmill.models.data import DataConfig, Loader, Position
-from voxmill.models.examples import ExampleConfig, Unusable
-from voxmill.models.features import statistics
-from voxmill.models.plan import Place, PlanConfig, Planned, Planner, cut_batches
-from voxmill.models.seeds import seeded
-from voxmill.models.targets import TargetsConfig, Utterance, make_target
-from voxmill.models.tokens import Tokens
+from voxmill.models.data.augment import spec_augment
+from voxmill.models.data.batch import Batch, Example, collate
+from voxmill.models.data.examples import ExampleConfig, Unusable
+from voxmill.models.data.features import statistics
+from voxmill.models.data.loader import DataConfig, Loader, Position
+from voxmill.models.data.plan import Place, PlanConfig, Planned, Planner, cut_batches
+from voxmill.models.data.seeds import seeded
+from voxmill.models.data.targets import TargetsConfig, Utterance, make_target
+from voxmill.models.data.tokens import Tokens
+from voxmill.models.network.conformer import num_subsampled
 
 Pictures = Mapping[str, Tensor]
 """Embeddings of video frames by name, each of shape (F, C)."""

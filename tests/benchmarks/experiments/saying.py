@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import torch
 
-from voxmill.models.batch import Batch
-from voxmill.models.model import Encoded, SpeechModel
-from voxmill.models.tokens import BLANK, EOT, Tokens
+from voxmill.models.data.batch import Batch
+from voxmill.models.data.tokens import BLANK, EOT, Tokens
+from voxmill.models.network.model import Encoded, SpeechModel
 
 
 @torch.no_grad()

@@ -26,12 +26,12 @@ from benchmarks.experiments.lessons import Lesson, LessonLoader, Pictures, diges
 from speech.cache import REPOSITORY, cache_root
 from voxmill.manifests.ids import digest
 from voxmill.manifests.settings import Settings
-from voxmill.models.checkpoint import Bundle, load, save
-from voxmill.models.checkpoint_json import COMMIT
-from voxmill.models.data import DataConfig
-from voxmill.models.model import ModelConfig, SpeechModel
-from voxmill.models.tokens import Tokens
-from voxmill.models.train import TrainConfig, Trainer
+from voxmill.models.data.loader import DataConfig
+from voxmill.models.data.tokens import Tokens
+from voxmill.models.network.model import ModelConfig, SpeechModel
+from voxmill.models.training.checkpoint import Bundle, load, save
+from voxmill.models.training.checkpoint_json import COMMIT
+from voxmill.models.training.train import TrainConfig, Trainer
 
 Figures = dict[str, Any]
 Judge = Callable[[Bundle], Figures]
@@ -172,8 +172,8 @@ class Trainings:
 def models_code() -> str:
     """A digest of what `models/` does: of its syntax trees, without docstrings."""
     return digest(
-        f"{path.name} {ast.dump(_without_docstrings(ast.parse(path.read_text(encoding='utf8'))))}"
-        for path in sorted((REPOSITORY / "models").glob("*.py"))
+        f"{path.relative_to(REPOSITORY)} {ast.dump(_without_docstrings(ast.parse(path.read_text(encoding='utf8'))))}"
+        for path in sorted((REPOSITORY / "models").rglob("*.py"))
     )
 
 

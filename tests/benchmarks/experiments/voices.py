@@ -74,7 +74,7 @@ def synthesise(text: str, voice: Voice) -> Pcm:
     import soundfile
     import torch
 
-    from voxmill.models.augment import resample
+    from voxmill.models.data.augment import resample
 
     settings = ["-v", f"{voice.accent}+{voice.variant}", "-p", str(voice.pitch), "-s", str(voice.rate)]
     spoken = subprocess.run([synthesiser(), *settings, "--stdout", text], capture_output=True, check=True).stdout
@@ -94,7 +94,7 @@ def heard_in(room: Room, samples: Pcm, seed: str) -> Pcm:
 def _telephoned(samples: Pcm) -> Pcm:
     import torch
 
-    from voxmill.models.augment import telephone
+    from voxmill.models.data.augment import telephone
 
     line_S = torch.from_numpy(noise.band_limit(samples).astype(np.float64))
     return noise.to_pcm(32768.0 * telephone(line_S / 32768.0, mu_law=True).numpy())

@@ -1,0 +1,133 @@
+"""One sample of the shards as an example to learn from: read, checked, augmented, with features and target.
+
+What cannot be used is said with a reason and never raises anything else: the shards' content is not to be trusted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from voxmill.manifests.records import Bandwidth
+from voxmill.manifests.settings import Settings
+from voxmill.models.data.augment import AugmentConfig, augment_wave, spec_augment
+from voxmill.models.data.batch import Example
+from voxmill.models.data.features import FbankConfig, fbank
+from voxmill.models.data.plan import Place
+from voxmill.models.data.seeds import Generator, seeded
+from voxmill.models.data.targets import Target, TargetsConfig, make_target, read_utterance
+from voxmill.models.data.tokens import Tokens, UnknownTokenError
+from voxmill.models.network.conformer import num_subsampled
+from voxmill.models.network.images import ImagesConfig, Looking
+from voxmill.sharding.reader import SampleReader, StoredSample
+from voxmill.sharding.sidecar import ShardError
+
+REASONS = {
+    "shard": "the sidecar of its shard is missing or damaged",
+    "denied": "its recording is revoked, or on a deny-list",
+    "too_short": "shorter than `min_seconds`, or than one frame of the encoder",
+    "too_long": "longer than `max_seconds`",
+    "damaged": "its bytes are missing or differ from their digest",
+    "audio": "its audio cannot be decoded",
+    "picture": "a video frame of it cannot be decoded",
+    "document": "its JSON is not one of ours, or misses a field",
+    "unknown_token": "it carries a label that the tokeniser has no token for",
+    "no_label": "nobody labelled anything that this model is for",
+    "text_too_long": "more tokens than frames: CTC cannot align it, and the label is likely wrong",
+}
+"""Why a sample is not in its batch."""
+
+
+class ExampleConfig(Settings):
+    targets: TargetsConfig = TargetsConfig()
+    augment: AugmentConfig | None = AugmentConfig()
+    """None: sounds as they are, for evaluation."""
+    images: ImagesConfig | None = None
+    """What looks at the video frames of the shards; needed with `model.vision`. None: they are not read."""
+    tier_weights: dict[str, float] = {}
+    """Loss weight by tier, instead of the weight that the shard suggests."""
+    seed: int = 0
+
+
+class FramesOf(Protocol):
+    """Where embeddings of video frames come from: of a stored sample to shape (F, C), or None without video."""
+
+    def __call__(self, sample: StoredSample) -> Tensor | None: ...
+
+
+class Unusable(Exception):
+    """A sample that is left out; `reason` is one of REASONS."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}: {REASONS[reason]}")
+        self.reason = reason
+
+
+class ExampleReader:
+    def __init__(
+        self,
+        root: str,
+        tokens: Tokens,
+        fbank_config: FbankConfig,
+        config: ExampleConfig,
+        noises: Sequence[Tensor] = (),
+        frames_of: FramesOf | None = None,
+    ) -> None:
+        """`noises`: recordings of noise at 16 kHz; without any, noise is made."""
+        self.tokens, self.fbank, self.config = tokens, fbank_config, config
+        self.noises = noises
+        self.frames_of = frames_of or (Looking(config.images) if config.images else None)
+        self._samples = SampleReader(root, pictures=self.frames_of is not None)
+
+    def __call__(self, place: Place, epoch: int) -> Example:
+        """The same bytes for the same place and epoch. Raises Unusable."""
+        sample = self._read(place.key)
+        generator = seeded(self.config.seed, "example", epoch, place.key)
+        target, bandwidth = self._label(sample.document, generator)
+        wave_S = torch.from_numpy(sample.audio)
+        augment = self.config.augment
+        if augment is not None:
+            wave_S, bandwidth = augment_wave(wave_S, bandwidth, augment, generator, self.noises)
+        feature_TM = fbank(wave_S, self.fbank, generator if augment is not None else None)
+        frames = num_subsampled(len(feature_TM))
+        if not frames:
+            raise Unusable("too_short")
+        if target.ctc is not None and len(target.ctc) > frames:
+            raise Unusable("text_too_long")
+        if augment is not None and augment.spec is not None:
+            feature_TM = spec_augment(feature_TM, augment.spec, generator)
+        weight = self.config.tier_weights.get(place.tier, place.weight)
+        seen = self._look(sample)
+        return Example(place.key, feature_TM, bandwidth, target, weight, seen)
+
+    def _look(self, sample: StoredSample) -> Tensor | None:
+        try:
+            return self.frames_of(sample) if self.frames_of else None
+        except ValueError:
+            raise Unusable("picture") from None
+
+    def _read(self, key: str) -> StoredSample:
+        try:
+            return self._samples[key]
+        except (ShardError, KeyError):
+            raise Unusable("damaged") from None
+        except json.JSONDecodeError:
+            raise Unusable("document") from None
+        except ValueError:
+            raise Unusable("audio") from None
+
+    def _label(self, document: dict[str, Any], generator: Generator) -> tuple[Target, Bandwidth]:
+        try:
+            target = make_target(read_utterance(document), self.tokens, self.config.targets, generator)
+            bandwidth: Bandwidth = document["recording"]["bandwidth"] or "wide"
+        except UnknownTokenError:
+            raise Unusable("unknown_token") from None
+        except (KeyError, TypeError, AttributeError):
+            raise Unusable("document") from None
+        if not target.teaches:
+            raise Unusable("no_label")
+        return target, bandwidth

@@ -1,0 +1,105 @@
+"""From probabilities to tokens: searches over what the heads say. No model is loaded here, and nothing of text is known.
+
+Shape suffixes: T frames, V vocabulary, N hypotheses, U tokens, D model width.
+"""
+
+# mypy: allow-untyped-decorators
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from voxmill.models.data.targets import IGNORE
+from voxmill.models.data.tokens import BLANK
+from voxmill.models.network.transducer import Transducer
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A sequence of tokens and its log probability."""
+
+    tokens: tuple[int, ...]
+    score: float
+
+
+def ctc_greedy(log_TV: Tensor) -> Scored:
+    """The likeliest token of every frame; repetitions are one, blanks none. The score is that of this one alignment."""
+    best_T = log_TV.max(dim=-1)
+    path = best_T.indices.tolist()
+    said = tuple(t for i, t in enumerate(path) if t != BLANK and (i == 0 or path[i - 1] != t))
+    return Scored(said, float(best_T.values.sum()))
+
+
+def ctc_beam(log_TV: Tensor, beam: int = 10, candidates: int = 20) -> list[Scored]:
+    """Prefix beam search (Hannun et al., 2014): scores sum over all alignments of a prefix that the beam kept. Best first.
+
+    Only the likeliest `candidates` tokens of a frame are looked at.
+    """
+    prefixes: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, -math.inf)}
+    top = log_TV.topk(min(candidates, log_TV.shape[-1]), dim=-1)
+    for scores, tokens in zip(top.values.tolist(), top.indices.tolist(), strict=True):
+        grown: dict[tuple[int, ...], list[float]] = defaultdict(lambda: [-math.inf, -math.inf])
+        for prefix, (blank, spoken) in prefixes.items():
+            for score, token in zip(scores, tokens, strict=True):
+                if token == BLANK:
+                    _add(grown[prefix], 0, score + _log_add(blank, spoken))
+                elif prefix and token == prefix[-1]:
+                    _add(grown[prefix], 1, score + spoken)  # the same token goes on
+                    _add(grown[(*prefix, token)], 1, score + blank)  # said again, after a pause
+                else:
+                    _add(grown[(*prefix, token)], 1, score + _log_add(blank, spoken))
+        possible = ((prefix, ends) for prefix, ends in grown.items() if max(ends) > -math.inf)
+        best = sorted(possible, key=lambda entry: (-_log_add(*entry[1]), entry[0]))[:beam]
+        prefixes = {prefix: (ends[0], ends[1]) for prefix, ends in best}
+    return [Scored(prefix, _log_add(*ends)) for prefix, ends in prefixes.items()]
+
+
+def sequence_scores(logits_NUV: Tensor, said_NU: Tensor) -> list[float]:
+    """Log probability of what each row should say; places with IGNORE do not count."""
+    log_NUV = logits_NUV.float().log_softmax(dim=-1)
+    picked_NU = log_NUV.gather(-1, said_NU.clamp_min(0)[..., None])[..., 0]
+    scores: list[float] = picked_NU.masked_fill(said_NU == IGNORE, 0.0).sum(dim=1).tolist()
+    return scores
+
+
+def rescored(
+    hypotheses: Sequence[Scored], forwards: Sequence[float], backwards: Sequence[float], ctc: float, backward: float
+) -> list[Scored]:
+    """CTC's hypotheses in the order of CTC and decoders together, weighted as in training. Best first."""
+    together = [
+        Scored(one.tokens, ctc * one.score + (1 - ctc) * ((1 - backward) * ahead + backward * back))
+        for one, ahead, back in zip(hypotheses, forwards, backwards, strict=True)
+    ]
+    return sorted(together, key=lambda one: -one.score)
+
+
+@torch.no_grad()
+def transducer_greedy(head: Transducer, frame_TD: Tensor, most: int = 5) -> Scored:
+    """The likeliest token again and again, until a blank moves on to the next frame; at most `most` tokens in a frame."""
+    said: list[int] = []
+    score = 0.0
+    expected_1WD = head.predictor(torch.zeros(1, 0, dtype=torch.long, device=frame_TD.device))
+    for frame_D in frame_TD:
+        for _ in range(most):
+            log_V = head.join(frame_D[None, None], expected_1WD[:, -1:])[0, 0, 0].float().log_softmax(dim=-1)
+            token = int(log_V.argmax())
+            score += float(log_V[token])
+            if token == BLANK:
+                break
+            said.append(token)
+            expected_1WD = head.predictor(torch.tensor([said[-head.predictor.context :]], device=frame_TD.device))
+    return Scored(tuple(said), score)
+
+
+def _add(ends: list[float], which: int, score: float) -> None:
+    ends[which] = _log_add(ends[which], score)
+
+
+def _log_add(one: float, other: float) -> float:
+    low, high = sorted((one, other))
+    return high if low == -math.inf else high + math.log1p(math.exp(low - high))

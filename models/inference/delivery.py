@@ -1,0 +1,102 @@
+"""`voxmill export`: a model of one budget in a folder of its own, proved to be the same model before the folder exists.
+
+safetensors   a checkpoint like any other, smaller
+onnx          `encoder.onnx`, `decoder.onnx`, `tokens.model`, and `model.json`: features, tokens and budget, for a program
+              without torch
+"""
+
+# mypy: allow-untyped-decorators
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from voxmill.manifests.mistakes import Mistake
+from voxmill.models.inference.export import DECODER, ENCODER, example_inputs, export_onnx, largest_difference
+from voxmill.models.inference.opening import parse_budget
+from voxmill.models.network.budget import Budget
+from voxmill.models.network.model import Conditions, SpeechModel
+from voxmill.models.network.size import Size, sizes
+from voxmill.models.training.checkpoint import Bundle, load, save
+
+Format = Literal["safetensors", "onnx"]
+TOLERANCE = 1e-3
+"""Largest difference of any output to the model it comes from: more is another model, and is not exported."""
+META = "model.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    folder: str
+    files: dict[str, int]
+    """Bytes of each."""
+    budget: str | None
+    size: Size
+    difference: float
+    """The largest, over all outputs of encoder and decoder, to the model under this budget."""
+    compared_in: str
+
+
+def deliver(bundle: Bundle, budget: str | None, form: Format, out: str) -> Delivered:
+    """Raises BudgetError, and Mistake where `out` is there already or where what was written does not compute the same."""
+    folder = Path(out)
+    if folder.exists() and any(folder.iterdir()):
+        raise Mistake(f"{out} is there and not empty: take another --out")
+    wanted = parse_budget(bundle, budget) if budget is not None else None
+    small = bundle.extract(wanted) if wanted else bundle
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temp:
+        place = Path(temp) / "made"
+        if form == "onnx":
+            _write_onnx(small, place)
+            difference, by = largest_difference(small.model, place), "onnxruntime"
+        else:
+            save(str(place), small)
+            difference, by = _difference(bundle.model, wanted, load(str(place)).model), "torch"
+        if not difference <= TOLERANCE:  # NaN is no small difference either
+            raise Mistake(f"not exported: the largest difference to the model is {difference:.3g}, more than {TOLERANCE:g}")
+        if folder.exists():
+            folder.rmdir()
+        shutil.move(place, folder)
+    files = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+    return Delivered(out, files, str(wanted) if wanted else None, sizes(small.model), difference, by)
+
+
+def _write_onnx(bundle: Bundle, folder: Path) -> None:
+    export_onnx(bundle.model, folder)
+    (folder / "tokens.model").write_bytes(bundle.tokens.subwords)
+    inputs = example_inputs(bundle.model)
+    about = {
+        "model": bundle.model.config.model_dump(mode="json"),
+        "task_tokens": [bundle.tokens.name(i) for i in range(bundle.tokens.num_subwords, len(bundle.tokens))],
+        "num_subwords": bundle.tokens.num_subwords,
+        "tasks": list(bundle.tasks),
+        "step": bundle.step,
+        "inputs": {ENCODER: list(inputs[ENCODER]), DECODER: [*inputs[DECODER], "memory", "real"]},
+    }
+    (folder / META).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+
+@torch.no_grad()
+def _difference(model: SpeechModel, budget: Budget | None, small: SpeechModel) -> float:
+    """Of what both say of a made-up batch: the one under the budget, the other as it is."""
+    model = model.cpu().eval()
+    inputs = example_inputs(model, batch=3, frames=133, tokens=9)
+    encoder, token_BU = inputs[ENCODER], inputs[DECODER]["token"]
+    said = []
+    for one, under in ((model, budget), (small, None)):
+        conditions = Conditions(
+            budget=under, bandwidth_B=encoder.get("bandwidth"), active_BK=encoder.get("active"),
+            translates_B=inputs[DECODER].get("translates"),
+        )  # fmt: skip
+        outputs = one(encoder["features"], encoder["length"], token_BU, conditions, token_BU)
+        parts: tuple[Tensor | None, ...] = (outputs.ctc_BTV, outputs.forward_BUV, outputs.backward_BUV)
+        said.append([part for part in parts if part is not None])
+    return max(float((ours - theirs).abs().max()) for ours, theirs in zip(*said, strict=True))

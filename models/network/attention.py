@@ -1,0 +1,97 @@
+"""Attention with rotary positions, and who may look at whom.
+
+Shape suffixes: B utterances, T queries, S keys, P prefix tokens, D model width, H heads, C channels of a head.
+"""
+
+# mypy: allow-subclassing-any
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from voxmill.models.data.seeds import Generator, integer
+
+
+class Rotation(NamedTuple):
+    """Cosine and sine of every position's angles, shape (B or 1, 1, T, C)."""
+
+    cosine: Tensor
+    sine: Tensor
+
+
+def rotation(position_BT: Tensor, channels: int) -> Rotation:
+    """Rotary position embedding (RoFormer): dot products then depend on the distance of two positions. Positions may be
+    fractions: a video frame stands between two frames of sound."""
+    half = torch.arange(0, channels, 2, device=position_BT.device, dtype=torch.float32)
+    angle_BTC = position_BT.float()[..., None] * (10_000.0 ** (-half / channels)).repeat(2)
+    return Rotation(angle_BTC.cos()[:, None], angle_BTC.sin()[:, None])
+
+
+def rotate(x_BHTC: Tensor, by: Rotation) -> Tensor:
+    first, second = x_BHTC.chunk(2, dim=-1)
+    turned = torch.cat([-second, first], dim=-1)
+    return (x_BHTC * by.cosine + turned * by.sine).to(x_BHTC.dtype)
+
+
+class Attention(nn.Module):
+    """Multi-head attention of a sequence to itself, or to `source`."""
+
+    def __init__(self, dim: int, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        if dim % (2 * heads):
+            raise ValueError(
+                f"width {dim} must be a multiple of twice the {heads} heads: rotary positions turn pairs of channels"
+            )
+        self.heads, self.dropout = heads, dropout
+        self.query, self.key, self.value, self.out = (nn.Linear(dim, dim) for _ in range(4))
+
+    def forward(self, x_BTD: Tensor, mask_B1TS: Tensor, by: Rotation | None = None, source_BSD: Tensor | None = None) -> Tensor:
+        """`mask`: True where a query may see a key; every query must see one. `by`: only for a sequence and itself."""
+        source_BSD = x_BTD if source_BSD is None else source_BSD
+        query, key, value = (
+            self._split(linear(of)) for linear, of in ((self.query, x_BTD), (self.key, source_BSD), (self.value, source_BSD))
+        )
+        if by is not None:
+            query, key = rotate(query, by), rotate(key, by)
+        dropout = self.dropout if self.training else 0.0
+        out_BHTC = functional.scaled_dot_product_attention(query, key, value, mask_B1TS, dropout_p=dropout)
+        out_BTD: Tensor = self.out(out_BHTC.transpose(1, 2).flatten(2))
+        return out_BTD
+
+    def _split(self, x_BTD: Tensor) -> Tensor:
+        return x_BTD.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+def real_mask(length_B: Tensor, size: int) -> Tensor:
+    """True on the real positions, shape (B, size)."""
+    return torch.arange(size, device=length_B.device)[None] < length_B[:, None]
+
+
+def encoder_mask(real_BS: Tensor, num_prefix: int, chunk: int | None) -> Tensor:
+    """Shape (B, 1, S, S), for prefix tokens followed by sound: a frame sees its own chunk and all before it.
+
+    Everybody sees the prefix. With chunks the prefix sees only itself: else a frame would learn of later ones through it.
+    Padding sees itself, so that no row is empty.
+    """
+    index_S = torch.arange(real_BS.shape[1], device=real_BS.device)
+    part_S = torch.zeros_like(index_S)
+    if chunk is not None:
+        part_S = torch.div(index_S - num_prefix, chunk, rounding_mode="floor").clamp_min(-1)  # the prefix is part -1
+    look_SS = part_S[None, :] <= part_S[:, None]
+    itself_SS = index_S[None, :] == index_S[:, None]
+    return ((look_SS & real_BS[:, None, :]) | itself_SS)[:, None]
+
+
+def past_mask(size: int, device: torch.device) -> Tensor:
+    """Shape (1, 1, U, U): a token sees itself and what was said before."""
+    index_U = torch.arange(size, device=device)
+    return (index_U[None, :] <= index_U[:, None])[None, None]
+
+
+def sample_chunk(num_frames: int, generator: Generator) -> int | None:
+    """U2++'s dynamic chunk: half of the time full context, else up to 25 frames (a second)."""
+    drawn = integer(generator, 1, max(1, num_frames - 1))
+    return None if drawn > num_frames / 2 else drawn % 25 + 1

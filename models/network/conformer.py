@@ -1,0 +1,141 @@
+"""The encoder: fourfold subsampling and Conformer layers, after U2++ (WeNet), with rotary instead of relative positions.
+
+Shape suffixes: B utterances, T frames, P prefix tokens, S = P + T, M mel bins, D model width.
+"""
+
+# mypy: allow-subclassing-any
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from voxmill.manifests.settings import Settings
+from voxmill.models.network.attention import Attention, Rotation, encoder_mask, real_mask, rotation
+from voxmill.models.network.feed_forward import Route
+
+MIN_FRAMES = 7
+"""Feature frames that one frame of the encoder looks at; fewer give none."""
+
+
+class EncoderConfig(Settings):
+    layers: int = Field(default=12, ge=1)
+    dim: int = 256
+    heads: int = 4
+    hidden: int = 2048
+    """Of a dense feed-forward layer."""
+    kernel: int = 15
+    """Frames of 40 ms that the convolution spans."""
+    causal: bool = True
+    """The convolution looks back only: needed to stream."""
+    dropout: float = 0.1
+
+
+class Prefix(NamedTuple):
+    """Tokens before the sound: video frames, a guide. They are seen by attention and experts, not by the convolution."""
+
+    token_BPD: Tensor
+    real_BP: Tensor
+    position_BP: Tensor
+    """Where on the time axis of the encoder's frames each one belongs."""
+
+
+class Subsampling(nn.Module):
+    """Normalised features to a quarter as many frames of the model's width. No padding: a frame is of real features only."""
+
+    def __init__(self, num_mels: int, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("mean_M", torch.zeros(num_mels))
+        self.register_buffer("std_M", torch.ones(num_mels))
+        self.first = nn.Conv2d(1, dim, kernel_size=3, stride=2)
+        self.second = nn.Conv2d(dim, dim, kernel_size=3, stride=2)
+        self.out = nn.Linear(dim * num_subsampled(num_mels), dim)
+
+    def forward(self, features_BTM: Tensor, length_B: Tensor) -> tuple[Tensor, Tensor]:
+        """(frames (B, T/4, D), their number for each utterance)."""
+        missing = max(0, MIN_FRAMES - features_BTM.shape[1])
+        normal_BTM = functional.pad((features_BTM - self.mean_M) / self.std_M, (0, 0, 0, missing))
+        maps = functional.relu(self.second(functional.relu(self.first(normal_BTM[:, None]))))
+        return self.out(maps.transpose(1, 2).flatten(2)), subsampled(length_B)
+
+
+def num_subsampled(length: int) -> int:
+    """Positions left after two convolutions of 3 at stride 2, in time and in frequency."""
+    return ((length - 1) // 2 - 1) // 2 if length >= MIN_FRAMES else 0
+
+
+def subsampled(length_B: Tensor) -> Tensor:
+    return torch.div(torch.div(length_B - 1, 2, rounding_mode="floor") - 1, 2, rounding_mode="floor").clamp_min(0)
+
+
+class Convolution(nn.Module):
+    """Gate, convolution over time for each channel alone, gate: what Conformer adds to a transformer."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.enter = nn.Linear(config.dim, 2 * config.dim)
+        self.depthwise = nn.Conv1d(config.dim, config.dim, config.kernel, groups=config.dim)
+        self.norm = nn.LayerNorm(config.dim)
+        self.leave = nn.Linear(config.dim, config.dim)
+        before = config.kernel - 1 if config.causal else (config.kernel - 1) // 2
+        self.margins = (before, config.kernel - 1 - before)
+
+    def forward(self, x_BTD: Tensor, real_BT: Tensor) -> Tensor:
+        x_BTD = functional.glu(self.enter(x_BTD), dim=-1).masked_fill(~real_BT[..., None], 0.0)
+        x_BTD = self.depthwise(functional.pad(x_BTD.transpose(1, 2), self.margins)).transpose(1, 2)
+        out_BTD: Tensor = self.leave(functional.silu(self.norm(x_BTD)))
+        return out_BTD
+
+
+class ConformerLayer(nn.Module):
+    """Half a feed-forward layer, attention, convolution, the other half; each adds to its input, normalised before."""
+
+    def __init__(self, config: EncoderConfig, macaron: nn.Module, feed_forward: nn.Module) -> None:
+        super().__init__()
+        self.macaron, self.feed_forward = macaron, feed_forward
+        self.attention = Attention(config.dim, config.heads, config.dropout)
+        self.convolution = Convolution(config)
+        self.norm_macaron, self.norm_attention, self.norm_convolution, self.norm_feed_forward, self.norm_out = (
+            nn.LayerNorm(config.dim) for _ in range(5)
+        )
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x_BSD: Tensor, mask_B1SS: Tensor, by: Rotation, real_BT: Tensor, route: Route) -> Tensor:
+        x_BSD = x_BSD + 0.5 * self.dropout(self.macaron(self.norm_macaron(x_BSD), route))
+        x_BSD = x_BSD + self.dropout(self.attention(self.norm_attention(x_BSD), mask_B1SS, by))
+        prefix_BPD, sound_BTD = x_BSD.split([x_BSD.shape[1] - real_BT.shape[1], real_BT.shape[1]], dim=1)
+        sound_BTD = sound_BTD + self.dropout(self.convolution(self.norm_convolution(sound_BTD), real_BT))
+        x_BSD = torch.cat([prefix_BPD, sound_BTD], dim=1)
+        x_BSD = x_BSD + 0.5 * self.dropout(self.feed_forward(self.norm_feed_forward(x_BSD), route))
+        out_BSD: Tensor = self.norm_out(x_BSD)
+        return out_BSD
+
+
+class Encoder(nn.Module):
+    """Conformer layers over prefix and sound, under one mask. Returns the prefix as well: the decoder may look at it."""
+
+    def __init__(self, config: EncoderConfig, layers: list[ConformerLayer]) -> None:
+        super().__init__()
+        self.channels = config.dim // config.heads
+        self.layers = nn.ModuleList(layers)
+
+    def forward(
+        self, x_BTD: Tensor, length_B: Tensor, route: Route, chunk: int | None = None, prefix: Prefix | None = None
+    ) -> Tensor:
+        """Shape (B, P + T, D). `route.real_BT` is filled in here."""
+        real_BT = real_mask(length_B, x_BTD.shape[1])
+        position_BS = torch.arange(x_BTD.shape[1], device=x_BTD.device)[None]
+        real_BS, num_prefix = real_BT, 0
+        if prefix is not None:
+            num_prefix = prefix.token_BPD.shape[1]
+            x_BTD = torch.cat([prefix.token_BPD.to(x_BTD.dtype), x_BTD], dim=1)
+            real_BS = torch.cat([prefix.real_BP, real_BT], dim=1)
+            position_BS = torch.cat([prefix.position_BP, position_BS.expand(len(x_BTD), -1)], dim=1)
+        route = Route(route.budget, route.guide_B, route.seen_B, real_BS, route.loads)
+        mask_B1SS, by = encoder_mask(real_BS, num_prefix, chunk), rotation(position_BS, self.channels)
+        for layer in self.layers:
+            x_BTD = layer(x_BTD, mask_B1SS, by, real_BT, route)
+        return x_BTD

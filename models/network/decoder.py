@@ -1,0 +1,69 @@
+"""The attention decoder: says the prompt's classes and the text, one token after the other, looking at the encoder's frames.
+
+A second one that says the text from its end (U2++) helps to judge hypotheses; it is the same module.
+Shape suffixes: B utterances, U tokens, S what the encoder gives (prefix and frames), D model width, V vocabulary.
+"""
+
+# mypy: allow-subclassing-any
+from __future__ import annotations
+
+import math
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from voxmill.manifests.settings import Settings
+from voxmill.models.network.attention import Attention, Rotation, past_mask, rotation
+from voxmill.models.network.feed_forward import Route
+
+
+class DecoderConfig(Settings):
+    layers: int = Field(default=3, ge=1)
+    backward_layers: int = Field(default=3, ge=0)
+    """Of the decoder that says the text from its end; 0: there is none."""
+    heads: int = 4
+    hidden: int = 2048
+    dropout: float = 0.1
+
+
+class DecoderLayer(nn.Module):
+    def __init__(self, dim: int, config: DecoderConfig, feed_forward: nn.Module) -> None:
+        super().__init__()
+        self.itself = Attention(dim, config.heads, config.dropout)
+        self.sound = Attention(dim, config.heads, config.dropout)
+        self.feed_forward = feed_forward
+        self.norm_itself, self.norm_sound, self.norm_feed_forward = (nn.LayerNorm(dim) for _ in range(3))
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self, x_BUD: Tensor, past_11UU: Tensor, by: Rotation, memory_BSD: Tensor, sound_B1US: Tensor, route: Route
+    ) -> Tensor:
+        x_BUD = x_BUD + self.dropout(self.itself(self.norm_itself(x_BUD), past_11UU, by))
+        x_BUD = x_BUD + self.dropout(self.sound(self.norm_sound(x_BUD), sound_B1US, None, memory_BSD))
+        return x_BUD + self.dropout(self.feed_forward(self.norm_feed_forward(x_BUD), route))
+
+
+class Decoder(nn.Module):
+    def __init__(self, vocabulary: int, dim: int, config: DecoderConfig, feed_forwards: list[nn.Module]) -> None:
+        super().__init__()
+        self.channels = dim // config.heads
+        self.embed = nn.Embedding(vocabulary, dim)
+        nn.init.normal_(self.embed.weight, std=dim**-0.5)
+        self.layers = nn.ModuleList(DecoderLayer(dim, config, feed_forward) for feed_forward in feed_forwards)
+        self.norm = nn.LayerNorm(dim)
+        self.dropout = nn.Dropout(config.dropout)
+        self.out = nn.Linear(dim, vocabulary)
+
+    def forward(self, token_BU: Tensor, memory_BSD: Tensor, memory_real_BS: Tensor, route: Route) -> Tensor:
+        """Logits of the next token after each, shape (B, U, V). Padding comes last, so nothing real ever sees it."""
+        length = token_BU.shape[1]
+        position_1U = torch.arange(length, device=token_BU.device)[None]
+        by, past_11UU = rotation(position_1U, self.channels), past_mask(length, token_BU.device)
+        empty_B1 = ~memory_real_BS.any(dim=1, keepdim=True)  # nothing to look at: look at padding rather than divide by 0
+        sound_B1US = (memory_real_BS | empty_B1)[:, None, None].expand(-1, 1, length, -1)
+        x_BUD = self.dropout(self.embed(token_BU) * math.sqrt(self.embed.embedding_dim))
+        for layer in self.layers:
+            x_BUD = layer(x_BUD, past_11UU, by, memory_BSD, sound_B1US, route)
+        logits_BUV: Tensor = self.out(self.norm(x_BUD))
+        return logits_BUV

@@ -1,0 +1,229 @@
+"""The model: Conformer encoder, CTC, attention decoders, and four switches that work alone and together.
+
+    features -> subsampling -> + task vectors -> [visual tokens, guide] + sound -> Conformer layers -> CTC, decoders, transducer
+
+    emoe    feed-forward layers are elastic mixtures of experts: one model, many sizes (TouchASP)
+    smoe    a feed-forward layer for each bandwidth in the encoder, for each task in the decoder (S-MoE)
+    vision  video frames as tokens before the sound, with experts for utterances that have some (EVA)
+    tasks   vectors that switch tasks on, for utterances labelled for some tasks only (TokenVerse++)
+
+All off is a plain U2++-style Conformer. How the four combine is ours: with emoe and smoe, the guide chooses the shared expert;
+with emoe and vision, the elastic experts serve the visual tokens too.
+
+Shape suffixes: B utterances, T frames, P prefix tokens, S = P + T, U tokens, M mel bins, D model width, K tasks, V vocabulary.
+"""
+
+# mypy: allow-subclassing-any
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from voxmill.manifests.settings import Settings
+from voxmill.models.data.features import FbankConfig
+from voxmill.models.network.assemble import ElasticConfig, GuidedConfig, decoder_layers, encoder_layers
+from voxmill.models.network.attention import real_mask
+from voxmill.models.network.budget import Budget, BudgetError, copy_leading
+from voxmill.models.network.conformer import Encoder, EncoderConfig, Prefix, Subsampling
+from voxmill.models.network.decoder import Decoder, DecoderConfig
+from voxmill.models.network.feed_forward import Load, Route
+from voxmill.models.network.guided import BANDWIDTHS
+from voxmill.models.network.task_vectors import TaskVectors, TaskVectorsConfig
+from voxmill.models.network.transducer import Transducer, TransducerConfig
+from voxmill.models.network.vision import Frames, MixedAfterwards, VisionConfig, VisualTokens
+
+
+class ModelConfig(Settings):
+    vocabulary: int = Field(default=0, ge=0)
+    """Tokens of the tokeniser: blank, subwords and task tokens. Filled in when that is trained."""
+    fbank: FbankConfig = FbankConfig()
+    encoder: EncoderConfig = EncoderConfig()
+    decoder: DecoderConfig = DecoderConfig()
+    emoe: ElasticConfig | None = None
+    smoe: GuidedConfig | None = None
+    vision: VisionConfig | None = None
+    tasks: TaskVectorsConfig | None = None
+    transducer: TransducerConfig | None = None
+
+    @model_validator(mode="after")
+    def _guides_need_a_shared_expert(self) -> ModelConfig:
+        if self.emoe and self.smoe and not self.emoe.shared:
+            raise ValueError("with emoe and smoe on, the guide chooses the shared expert: set emoe.shared to 1 or more")
+        return self
+
+    def cut(self, budget: Budget) -> ModelConfig:
+        """The config of the model that `SpeechModel.extract` returns. Raises BudgetError."""
+        if self.emoe is None:
+            raise BudgetError("this model has one size: it was built without emoe")
+        return self.model_copy(update={"emoe": self.emoe.cut(budget)})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Conditions:
+    """Everything besides the sound that decides what the model computes. The defaults ask for all of it, in full context."""
+
+    budget: Budget | None = None
+    chunk: int | None = None
+    """Streaming: encoder frames (40 ms) in a chunk, which sees itself and the past."""
+    bandwidth_B: Tensor | None = None
+    """Index into `guided.BANDWIDTHS`; needed with smoe in the encoder."""
+    translates_B: Tensor | None = None
+    """1 where the prompt asks for a translation; needed with smoe in the decoder."""
+    active_BK: Tensor | None = None
+    """Which tasks are switched on; needed with tasks."""
+    frames: Frames | None = None
+    loads: list[Load] | None = None
+    """Where layers with experts report their loads."""
+
+
+class Encoded(NamedTuple):
+    frame_BTD: Tensor
+    length_B: Tensor
+    """Real frames of each utterance; 0 where it was shorter than `conformer.MIN_FRAMES`."""
+    memory_BSD: Tensor
+    """What the decoder looks at: the frames, and the visual tokens."""
+    real_BS: Tensor
+
+
+class Outputs(NamedTuple):
+    ctc_BTV: Tensor
+    """Log probabilities."""
+    length_B: Tensor
+    forward_BUV: Tensor
+    """Logits of the decoder."""
+    backward_BUV: Tensor | None
+    """Of the decoder that says the text from its end."""
+    joint_BTWV: Tensor | None
+    """Logits of the transducer."""
+    encoded: Encoded
+
+
+class SpeechModel(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim, encoder, decoder = config.encoder.dim, config.encoder, config.decoder
+        self.frontend = Subsampling(config.fbank.num_mels, dim)
+        self.encoder = Encoder(encoder, encoder_layers(encoder, config.emoe, config.smoe, config.vision))
+        self.ctc = nn.Linear(dim, config.vocabulary)
+        self.decoder, self.backward_decoder = (
+            Decoder(config.vocabulary, dim, decoder, decoder_layers(dim, decoder, depth, config.emoe, config.smoe))
+            if depth
+            else None
+            for depth in (decoder.layers, decoder.backward_layers)
+        )
+        self.guide = nn.Embedding(len(BANDWIDTHS), dim) if config.smoe and config.smoe.guide_token else None
+        self.vision = VisualTokens(config.vision, dim) if config.vision else None
+        after = config.vision is not None and config.vision.where == "post_encoder"
+        self.afterwards = MixedAfterwards(config.vision, dim, encoder.hidden, encoder.dropout) if after else None  # type: ignore[arg-type]
+        where = config.tasks.where if config.tasks else "none"
+        self.tasks_early = TaskVectors(config.tasks, dim) if config.tasks and where in ("frontend", "both") else None
+        self.tasks_late = TaskVectors(config.tasks, dim) if config.tasks and where in ("encoder", "both") else None
+        self.transducer = Transducer(config.vocabulary, dim, config.transducer) if config.transducer else None
+
+    def forward(
+        self,
+        feature_BTM: Tensor,
+        length_B: Tensor,
+        token_BU: Tensor,
+        conditions: Conditions,
+        backward_BU: Tensor | None = None,
+        joint_BU: Tensor | None = None,
+    ) -> Outputs:
+        """Training's call: what every head says of the sound. The decoders read `token` and `backward`, the transducer `joint`."""
+        encoded = self.encode(feature_BTM, length_B, conditions)
+        forwards = self.decode(token_BU, encoded, conditions)
+        backwards = joint = None
+        if backward_BU is not None and self.backward_decoder is not None:
+            backwards = self.decode(backward_BU, encoded, conditions, backwards=True)
+        if joint_BU is not None and self.transducer is not None:
+            joint = self.transducer(encoded.frame_BTD, joint_BU)
+        return Outputs(self.ctc_of(encoded), encoded.length_B, forwards, backwards, joint, encoded)
+
+    def ctc_of(self, encoded: Encoded) -> Tensor:
+        """Log probabilities of every token in every frame, shape (B, T, V)."""
+        log_BTV: Tensor = self.ctc(encoded.frame_BTD).float().log_softmax(dim=-1)
+        return log_BTV
+
+    def encode(self, feature_BTM: Tensor, length_B: Tensor, conditions: Conditions | None = None) -> Encoded:
+        """Raises BudgetError, or ValueError where a switch that is on misses its condition."""
+        conditions = conditions or Conditions()
+        x_BTD, frames_B = self.frontend(feature_BTM, length_B)
+        x_BTD = self._with_tasks(self.tasks_early, x_BTD, conditions)
+        prefix, num_guides = self._prefix(frames_B, conditions)
+        seen_B = None if conditions.frames is None else conditions.frames.number_B > 0
+        route = Route(self._budget(conditions), conditions.bandwidth_B, seen_B, None, conditions.loads)
+        x_BSD = self.encoder(x_BTD, frames_B, route, conditions.chunk, prefix)
+        num_prefix = x_BSD.shape[1] - x_BTD.shape[1]
+        sound_BTD = self._with_tasks(self.tasks_late, x_BSD[:, num_prefix:], conditions)
+        real_BT = real_mask(frames_B, sound_BTD.shape[1])
+        if self.afterwards is not None and conditions.frames is not None:
+            return self._seen_afterwards(sound_BTD, real_BT, frames_B, conditions.frames, route)
+        if prefix is None or self.config.vision is None or not self.config.vision.in_memory or num_prefix == num_guides:
+            return Encoded(sound_BTD, frames_B, sound_BTD, real_BT)
+        seen_BFD, seen_BF = x_BSD[:, num_guides:num_prefix], prefix.real_BP[:, num_guides:]
+        return Encoded(sound_BTD, frames_B, torch.cat([seen_BFD, sound_BTD], 1), torch.cat([seen_BF, real_BT], 1))
+
+    def _seen_afterwards(self, sound_BTD: Tensor, real_BT: Tensor, frames_B: Tensor, frames: Frames, route: Route) -> Encoded:
+        """What the decoder looks at gets the visual tokens; what CTC reads stays as the encoder left it."""
+        assert self.vision is not None
+        assert self.afterwards is not None
+        seen = self.vision(frames, frames_B)
+        real_BS = torch.cat([seen.real_BP, real_BT], dim=1)
+        x_BSD = torch.cat([seen.token_BPD.to(sound_BTD.dtype), sound_BTD], dim=1)
+        mixed_BSD = self.afterwards(x_BSD, Route(None, None, route.seen_B, real_BS, route.loads))
+        return Encoded(sound_BTD, frames_B, mixed_BSD, real_BS)
+
+    def decode(
+        self, token_BU: Tensor, encoded: Encoded, conditions: Conditions | None = None, *, backwards: bool = False
+    ) -> Tensor:
+        """Logits of the next token after each, shape (B, U, V)."""
+        conditions = conditions or Conditions()
+        decoder = self.backward_decoder if backwards else self.decoder
+        if decoder is None:
+            raise ValueError("this model has no decoder in that direction: see decoder.backward_layers")
+        route = Route(self._budget(conditions), conditions.translates_B, None, None, conditions.loads)
+        logits_BUV: Tensor = decoder(token_BU, encoded.memory_BSD, encoded.real_BS, route)
+        return logits_BUV
+
+    def extract(self, budget: Budget) -> SpeechModel:
+        """A standalone smaller model that computes exactly what this one does under the budget. Raises BudgetError."""
+        small = SpeechModel(self.config.cut(budget))
+        copy_leading(small, self)
+        small.to(self.ctc.weight.device).train(self.training)
+        return small
+
+    def _budget(self, conditions: Conditions) -> Budget | None:
+        if conditions.budget is not None and self.config.emoe is None:
+            raise BudgetError("a budget needs a model with emoe: this one has one size")
+        return conditions.budget
+
+    def _with_tasks(self, vectors: TaskVectors | None, x_BTD: Tensor, conditions: Conditions) -> Tensor:
+        if vectors is None:
+            return x_BTD
+        if conditions.active_BK is None:
+            raise ValueError("this model has task vectors: say which tasks are active")
+        out_BTD: Tensor = vectors(x_BTD, conditions.active_BK)
+        return out_BTD
+
+    def _prefix(self, frames_B: Tensor, conditions: Conditions) -> tuple[Prefix | None, int]:
+        """The tokens before the sound: the guide, then what was seen; and how many of them are the guide."""
+        parts = []
+        if self.guide is not None:
+            if conditions.bandwidth_B is None:
+                raise ValueError("this model reads a guide token: say which bandwidth each utterance has")
+            ones_B1 = torch.ones_like(frames_B)[:, None]
+            parts.append(Prefix(self.guide(conditions.bandwidth_B)[:, None], ones_B1.bool(), 0 * ones_B1))
+        num_guides = len(parts)
+        if conditions.frames is not None:
+            if self.vision is None:
+                raise ValueError("video frames were given to a model without vision")
+            if self.afterwards is None:
+                parts.append(self.vision(conditions.frames, frames_B))
+        if not parts:
+            return None, 0
+        return Prefix(*(torch.cat(field, dim=1) for field in zip(*parts, strict=True))), num_guides

@@ -1,0 +1,106 @@
+"""A transducer head: a stateless predictor of the next token, a joiner with the sound, and the loss over all alignments.
+
+Shape suffixes: B utterances, T frames, U target tokens, W = U + 1, D model width, J joiner width, V vocabulary.
+"""
+
+# mypy: allow-subclassing-any
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from voxmill.manifests.settings import Settings
+from voxmill.models.data.tokens import BLANK
+
+
+class TransducerConfig(Settings):
+    dim: int = 512
+    """Width of the predictor."""
+    joiner: int = 512
+    context: int = 2
+    """Tokens that the predictor sees."""
+
+
+class Predictor(nn.Module):
+    """No recurrence: an embedding and a convolution over the last few tokens (as in icefall)."""
+
+    def __init__(self, vocabulary: int, config: TransducerConfig) -> None:
+        super().__init__()
+        self.context = config.context
+        self.embed = nn.Embedding(vocabulary, config.dim)
+        self.mix = nn.Conv1d(config.dim, config.dim, config.context, groups=max(1, config.dim // 4), bias=False)
+
+    def forward(self, token_BU: Tensor) -> Tensor:
+        """What is expected before the first token and after each, shape (B, W, D). Blanks stand for what came before."""
+        padded = functional.pad(token_BU, (self.context, 0), value=BLANK)
+        mixed: Tensor = self.mix(self.embed(padded).transpose(1, 2)).transpose(1, 2)
+        return functional.relu(mixed)
+
+
+class Transducer(nn.Module):
+    def __init__(self, vocabulary: int, dim: int, config: TransducerConfig) -> None:
+        super().__init__()
+        self.predictor = Predictor(vocabulary, config)
+        self.sound = nn.Linear(dim, config.joiner)
+        self.past = nn.Linear(config.dim, config.joiner)
+        self.out = nn.Linear(config.joiner, vocabulary)
+
+    def forward(self, frame_BTD: Tensor, token_BU: Tensor) -> Tensor:
+        """Logits of every token at every frame after every prefix of the target, shape (B, T, W, V)."""
+        return self.join(frame_BTD, self.predictor(token_BU))
+
+    def join(self, frame_BTD: Tensor, expected_BWD: Tensor) -> Tensor:
+        both_BTWJ = self.sound(frame_BTD)[:, :, None] + self.past(expected_BWD)[:, None]
+        logits_BTWV: Tensor = self.out(torch.tanh(both_BTWJ))
+        return logits_BTWV
+
+
+def transducer_loss(logits_BTWV: Tensor, token_BU: Tensor, frames_B: Tensor, tokens_B: Tensor) -> Tensor:
+    """-log P(tokens | sound) of each utterance, by torchaudio where it is installed, else by `reference_loss`.
+
+    Every utterance needs at least one frame.
+    """
+    rnnt_loss = _torchaudio_loss()
+    if rnnt_loss is None:
+        return reference_loss(logits_BTWV, token_BU, frames_B, tokens_B)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*rnnt_loss has been deprecated")  # known: hence the reference below
+        loss_B: Tensor = rnnt_loss(
+            logits_BTWV.float(), token_BU.int(), frames_B.int(), tokens_B.int(), blank=BLANK, reduction="none"
+        )
+    return loss_B
+
+
+def reference_loss(logits_BTWV: Tensor, token_BU: Tensor, frames_B: Tensor, tokens_B: Tensor) -> Tensor:
+    """The same by its definition (Graves, 2012): alpha(t, u), the log probability to have said u tokens on reaching frame t.
+
+    alpha(t, u) = logaddexp(alpha(t - 1, u) + blank(t - 1, u), alpha(t, u - 1) + token(t, u - 1)). Along u that recursion is a
+    cumulative sum of token(t, .) with a cumulative logaddexp inside, so that only frames are looped over.
+    """
+    log_BTWV = logits_BTWV.double().log_softmax(dim=-1)
+    blank_BTW = log_BTWV[..., BLANK]
+    frames, num_tokens = log_BTWV.shape[1], token_BU.shape[1]
+    index = token_BU.long()[:, None, :, None].expand(-1, frames, -1, 1)
+    said_BTU = log_BTWV[:, :, :num_tokens].gather(-1, index)[..., 0]
+    along_BTW = functional.pad(said_BTU.cumsum(dim=2), (1, 0))
+    alpha_BW = along_BTW[:, 0]
+    rows = [alpha_BW]
+    for t in range(1, frames):
+        from_left_BW = alpha_BW + blank_BTW[:, t - 1]
+        alpha_BW = along_BTW[:, t] + (from_left_BW - along_BTW[:, t]).logcumsumexp(dim=1)
+        rows.append(alpha_BW)
+    utterance_B = torch.arange(len(token_BU), device=token_BU.device)
+    last = (utterance_B, frames_B.long() - 1, tokens_B.long())
+    return -(torch.stack(rows, dim=1)[last] + blank_BTW[last]).to(logits_BTWV.dtype)
+
+
+def _torchaudio_loss() -> Any:
+    try:
+        from torchaudio.functional import rnnt_loss
+    except ImportError:  # not installed, or a version without it
+        return None
+    return rnnt_loss

@@ -1,0 +1,107 @@
+"""What training minimises: one function for each head, and their weighted sum.
+
+Losses are sums over utterances, each utterance with its own weight (labels of a weak tier count less). Who trains on several
+ranks divides by the number of utterances of all of them, and gets the loss that one rank would have had.
+Shape suffixes: B utterances, T frames, U tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from voxmill.manifests.settings import Settings
+from voxmill.models.data.batch import Batch
+from voxmill.models.data.targets import IGNORE
+from voxmill.models.data.tokens import BLANK
+from voxmill.models.network.feed_forward import Load
+from voxmill.models.network.model import ModelConfig, Outputs
+from voxmill.models.network.transducer import transducer_loss
+
+
+class LossConfig(Settings):
+    """U2++'s weights, and ours where it has none."""
+
+    ctc: float = Field(default=0.3, ge=0, le=1)
+    """Share of CTC; the decoders have the rest."""
+    backward: float = Field(default=0.3, ge=0, le=1)
+    """Of the decoders' share, that of the one which says the text from its end."""
+    smoothing: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the target that is spread over the whole vocabulary, for the decoders."""
+    transducer: float = Field(default=0.5, ge=0)
+    """Added, where the model has a transducer."""
+    balance: float = Field(default=0.01, ge=0)
+    """Added: weight of the balance loss, a mean over the layers that use it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    total: Tensor
+    """Sum over utterances, with a gradient."""
+    utterances: int
+    parts: Mapping[str, Tensor]
+    """Weighted sums of each head alone, without gradients, for the log."""
+
+
+def heads_of(config: ModelConfig, balanced: bool) -> tuple[str, ...]:
+    """Which parts a model's loss has; `balanced`: it has experts that a loss keeps in use."""
+    has = {
+        "attention": True, "ctc": True, "backward": config.decoder.backward_layers > 0,
+        "transducer": config.transducer is not None, "balance": balanced,
+    }  # fmt: skip
+    return tuple(name for name, there in has.items() if there)
+
+
+def speech_loss(outputs: Outputs, batch: Batch, loads: Sequence[Load], config: LossConfig) -> Losses:
+    decoders = 1.0 - config.ctc
+    backward = config.backward if outputs.backward_BUV is not None else 0.0
+    said = attention_loss(outputs.forward_BUV, batch.said_BU, config.smoothing)
+    weighted = {
+        "attention": (decoders * (1 - backward), said),
+        "ctc": (config.ctc, ctc_loss(outputs.ctc_BTV, outputs.length_B, batch.spoken_BU, batch.num_spoken_B)),
+    }
+    if outputs.backward_BUV is not None:
+        from_end = attention_loss(outputs.backward_BUV, batch.said_backward_BU, config.smoothing)
+        weighted["backward"] = (decoders * backward, from_end)
+    if outputs.joint_BTWV is not None:
+        joint = joint_loss(outputs.joint_BTWV, outputs.length_B, batch.spoken_BU, batch.num_spoken_B)
+        weighted["transducer"] = (config.transducer, joint)
+    sums = {name: (batch.weight_B * loss_B).sum() for name, (_, loss_B) in weighted.items()}
+    total = torch.stack([weight * sums[name] for name, (weight, _) in weighted.items()]).sum()
+    if balance := [load.balance for load in loads if load.layer.config.balance == "loss"]:
+        sums["balance"] = len(batch) * torch.stack(balance).mean()
+        total = total + config.balance * sums["balance"]
+    return Losses(total, len(batch), {name: one.detach() for name, one in sums.items()})
+
+
+def attention_loss(logits_BUV: Tensor, said_BU: Tensor, smoothing: float) -> Tensor:
+    """Cross-entropy of each utterance, summed over the places where something is learnt. Shape (B,)."""
+    logits_BVU = logits_BUV.float().transpose(1, 2)
+    loss_BU = functional.cross_entropy(logits_BVU, said_BU, ignore_index=IGNORE, label_smoothing=smoothing, reduction="none")
+    return loss_BU.sum(dim=1)
+
+
+def ctc_loss(log_BTV: Tensor, length_B: Tensor, spoken_BU: Tensor, num_spoken_B: Tensor) -> Tensor:
+    """-log P(spoken | sound) of each utterance, shape (B,); 0 where nothing is learnt or where the text does not fit the frames."""
+    loss_B = functional.ctc_loss(
+        log_BTV.transpose(0, 1), spoken_BU, length_B, num_spoken_B.clamp_min(0),
+        blank=BLANK, reduction="none", zero_infinity=True,
+    )  # fmt: skip
+    return loss_B * (num_spoken_B >= 0)
+
+
+def joint_loss(logits_BTWV: Tensor, length_B: Tensor, spoken_BU: Tensor, num_spoken_B: Tensor) -> Tensor:
+    """The transducer's, of the utterances that have something to learn and a frame to learn it from; 0 for others. Shape (B,)."""
+    (row_R,) = torch.where((num_spoken_B >= 0) & (length_B > 0))
+    loss_B = logits_BTWV.new_zeros(len(length_B), dtype=torch.float32)
+    if not len(row_R):
+        return loss_B
+    frames_R, tokens_R = length_B[row_R], num_spoken_B[row_R]
+    frames, tokens = int(frames_R.max()), int(tokens_R.max())
+    logits = logits_BTWV[row_R, :frames, : tokens + 1]
+    return loss_B.index_add(0, row_R, transducer_loss(logits, spoken_BU[row_R, :tokens], frames_R, tokens_R).float())

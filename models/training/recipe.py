@@ -1,0 +1,159 @@
+"""A training from nothing but shards: the tree of all its settings, and what happens before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import torch
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from voxmill.manifests.mistakes import Mistake, explain
+from voxmill.manifests.settings import Settings
+from voxmill.models.data.features import statistics
+from voxmill.models.data.loader import DataConfig, Loader
+from voxmill.models.data.plan import NothingToLearn, PlanConfig, Planner
+from voxmill.models.data.tokens import Tokens, TokensConfig
+from voxmill.models.network.assemble import upcycle
+from voxmill.models.network.model import ModelConfig, SpeechModel
+from voxmill.models.network.vision import VisionConfig
+from voxmill.models.training.checkpoint import Bundle, load
+from voxmill.models.training.train import TrainConfig, Trainer
+from voxmill.sharding.index import read_index
+from voxmill.sharding.sidecar import ShardError, read_members
+
+
+class Recipe(Settings):
+    """One tree. `model.vocabulary` is the tokeniser's, and the targets follow `model.tasks`: neither is to be written twice."""
+
+    tokens: TokensConfig = TokensConfig()
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    train: TrainConfig = TrainConfig()
+    normaliser_batches: int = Field(default=50, ge=1)
+    """Batches over which mean and deviation of the features are taken."""
+    begin_with: str | None = None
+    """Folder of a trained model to begin with instead of nothing: a dense one of the same sizes. Its tokeniser and normalisation are
+    kept; guided and visual experts begin as copies of its feed-forward layers, and what it has no equal of as it is drawn."""
+
+    @model_validator(mode="after")
+    def _targets_follow_the_model(self) -> Recipe:
+        style = self.data.example.targets.style
+        if self.model.tasks is not None and style != "activated":
+            raise ValueError("model.tasks is on: set data.example.targets.style to `activated`, with the same tasks")
+        if self.model.tasks is None and style == "activated":
+            raise ValueError("data.example.targets.style is `activated`: switch model.tasks on, with the same tasks")
+        if self.model.tasks is not None and set(self.model.tasks.tasks) != set(self.data.example.targets.tasks):
+            raise ValueError(f"model.tasks has {self.model.tasks.tasks}, the targets {self.data.example.targets.tasks}")
+        return self
+
+    @model_validator(mode="after")
+    def _eyes_need_pictures(self) -> Recipe:
+        images, vision = self.data.example.images, self.model.vision
+        if (images is None) != (vision is None):
+            raise ValueError("model.vision and data.example.images go together: the one sees what the other looks at")
+        if images is not None and vision is not None and images.frames > vision.frames:
+            raise ValueError(f"data.example.images.frames is {images.frames}, model.vision.frames {vision.frames}: not enough")
+        return self
+
+    @model_validator(mode="after")
+    def _chunks_need_a_past(self) -> Recipe:
+        if self.train.dynamic_chunk and not self.model.encoder.causal:
+            raise ValueError("train.dynamic_chunk needs model.encoder.causal: the convolution would look past the chunk")
+        return self
+
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+def recipe_names() -> list[str]:
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def load_recipe(source: str) -> Recipe:
+    """A recipe from a YAML file, or a shipped one by name. Raises Mistake."""
+    path = Path(source)
+    if not path.is_file() and source in recipe_names():
+        path = RECIPES / f"{source}.yaml"
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Mistake(f"no training recipe {source}; shipped ones are: {', '.join(recipe_names())}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise Mistake(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise Mistake(f"{path} holds no mapping: start from a copy of {RECIPES / 'compact.yaml'}")
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        raise Mistake(explain(error, Recipe, str(path))) from None
+
+
+def prepare(shards: str, recipe: Recipe, device: torch.device | str = "cpu") -> Trainer:
+    """A trainer before its first step: tokeniser, model and normalisation from the shards. The same every time.
+
+    Raises NothingToLearn; CheckpointError, Mistake where there is nothing to begin with.
+    """
+    earlier = load(recipe.begin_with) if recipe.begin_with else None
+    try:
+        tokens = earlier.tokens if earlier else Tokens.train(transcripts(shards, recipe.data.plan), recipe.tokens)
+    except ValueError as error:
+        raise NothingToLearn(f"{shards}: {error}") from error
+    config = recipe.model.model_copy(update={"vocabulary": len(tokens), "vision": _with_encoder(recipe)})
+    loader = Loader(shards, tokens, config.fbank, recipe.data)
+    torch.manual_seed(recipe.train.seed)
+    model = SpeechModel(config)
+    if earlier:
+        begin(model, earlier)
+    else:
+        normalise(model, loader, recipe.normaliser_batches)
+    return Trainer(model.to(device), tokens, loader, recipe.train)
+
+
+def begin(model: SpeechModel, earlier: Bundle) -> None:
+    """Everything that the two models have in common, and experts from the layers that they stand for. Raises Mistake."""
+    if model.config.fbank != earlier.model.config.fbank:
+        raise Mistake("begin_with: that model hears other features; set model.fbank as it has it")
+    hidden = [(config.encoder.hidden, config.decoder.hidden) for config in (model.config, earlier.model.config)]
+    left = upcycle(model, earlier.model)
+    if any(name in earlier.model.state_dict() for name in left) or (not model.config.emoe and hidden[0] != hidden[1]):
+        raise Mistake("begin_with: that model has other sizes; set model.encoder and model.decoder as it has them")
+
+
+def _with_encoder(recipe: Recipe) -> VisionConfig | None:
+    """The model's eyes, with the name of what they look through."""
+    vision, images = recipe.model.vision, recipe.data.example.images
+    if vision is None or images is None:
+        return vision
+    try:
+        encoder = images.load()
+    except (ValueError, OSError) as error:
+        raise Mistake(f"data.example.images: {error}") from error
+    if encoder.dim != vision.dim:
+        raise Mistake(f"model.vision.dim is {vision.dim}, the embeddings of {images.model} have {encoder.dim}: set that")
+    return vision.model_copy(update={"encoder": encoder.name, "images": images})
+
+
+def transcripts(shards: str, plan: PlanConfig) -> Iterator[str]:
+    """The texts of a split, from the sidecars; those of damaged shards are missing."""
+    wanted = {place.key for planned in Planner(shards, plan).epoch(0) for place in planned.places}
+    for shard in read_index(shards):
+        if shard.split == plan.split:
+            try:
+                yield from (row.text for row in read_members(shards, shard) if row.text and row.key in wanted)
+            except ShardError:
+                continue
+
+
+def normalise(model: SpeechModel, loader: Loader, batches: int) -> None:
+    """Gives the model mean and deviation of the first batches' features, as training hears them."""
+    features = (
+        batch.feature_BTM[row, :length]
+        for batch in islice(loader.once(), batches)
+        for row, length in enumerate(batch.length_B.tolist())
+    )
+    mean_M, std_M = statistics(features)
+    model.frontend.mean_M.copy_(mean_M)
+    model.frontend.std_M.copy_(std_M)
