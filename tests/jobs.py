@@ -10,6 +10,7 @@ from pathlib import Path
 
 from voxmill.manifests.records import Recording
 from voxmill.operators.engines import Audio
+from voxmill.operators.work import Operator
 from voxmill.pipeline.execution.faults import StageError
 from voxmill.pipeline.pack import Packer
 from voxmill.pipeline.stage import Done
@@ -77,3 +78,8 @@ class SpoiltPacker(Packer):
                 os.kill(os.getpid(), signal.SIGKILL)
             raise OSError(errno.ENOSPC, "No space left on device") if fault == "full" else ValueError(f"spoilt at {second} s")
         return super()._read(recording, start, num_samples)
+
+
+def nothing() -> Operator:
+    """For stages that are only read in a test. Here, because workers must be able to import it."""
+    raise AssertionError("this stage is not to run")

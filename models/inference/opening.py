@@ -36,9 +36,9 @@ def open_bundle(folder: str, budget: str | None = None, device: torch.device | s
     return bundle if budget is None else bundle.extract(parse_budget(bundle, budget))
 
 
-def open_listener(bundle: Bundle, **asked: Any) -> Listener:
-    """`asked`: fields of ListenConfig as a person gave them. Raises Mistake, UnknownTokenError."""
-    if bundle.model.config.vision is not None:
+def open_listener(bundle: Bundle, *, looks: bool = False, **asked: Any) -> Listener:
+    """`asked`: fields of ListenConfig as a person gave them; `looks`: it will be given video frames. Raises Mistake, UnknownTokenError."""
+    if bundle.model.config.vision is not None and not looks:
         warnings.warn("this model can look at video frames; here it only listens", stacklevel=2)
     if asked.get("tasks"):
         asked["tasks"] = tuple(SHORT.get(task, task) for task in asked["tasks"])

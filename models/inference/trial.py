@@ -80,10 +80,10 @@ class Shards:
 
 def try_model(bundle: Bundle, budget: str, shards: Shards, asked: dict[str, Any], on_batch: Callable[[int], None]) -> Trial:
     """`asked`: fields of ListenConfig; `on_batch` is told how many samples were heard since it was last called."""
-    listener = open_listener(bundle, **asked)
+    listener = open_listener(bundle, looks=True, **asked)
     listener([np.zeros(SAMPLE_RATE, np.float32)], ["wide"])  # the first call sets things up
     look = eyes_of(bundle)
-    translators = {to: open_listener(bundle, **asked, translate_to=to) for to in bundle.tokens.config.translate_to}
+    translators = {to: open_listener(bundle, looks=True, **asked, translate_to=to) for to in bundle.tokens.config.translate_to}
     skipped, answers = Counter(shards.skipped), list[Answer]()
     busy = heard_seconds = 0.0
     for batch in shards.batches:

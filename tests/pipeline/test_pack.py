@@ -20,7 +20,6 @@ from voxmill.manifests.catalog import open_catalog
 from voxmill.manifests.commit import commit_bytes
 from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.records import Consensus, Hypothesis, Item, Part, Recording, Segment, Selection, Unit
-from voxmill.operators.work import Operator
 from voxmill.pipeline.config import PackConfig
 from voxmill.pipeline.execution.faults import StageError
 from voxmill.pipeline.execution.local import LocalExecutor
@@ -38,12 +37,8 @@ SECONDS = 8
 """Of each recording: four segments of two seconds, all of them kept."""
 
 
-def _nothing() -> Operator:
-    raise AssertionError("only packing runs here")
-
-
 def stage(name: str, writes: type) -> Stage:
-    return Stage(name, _nothing, writes, (), "v1", Resources())
+    return Stage(name, jobs.nothing, writes, (), "v1", Resources())
 
 
 CHAIN = [
