@@ -53,17 +53,17 @@ readme: install
 wheel: install
 	$(BIN)/python tests/wheel.py
 
-bench-%: install oracles
+bench-%: install oracles voices
 	$(BIN)/python tests/benchmarks/bench_$(subst -,_,$*).py $(if $(filter-out 0,$(FULL)),--full)
 
-# What experiments learn is said by eSpeak NG; a corpus in the cache needs none. LIMIT=540 stops after so many seconds, to go on later.
+# Synthesised voices: what experiments learn and some benches hear. LIMIT=540 stops an experiment after so many seconds, to go on later.
 voices:
-	@command -v espeak-ng >/dev/null || { test "$$(id -u)" = 0 && (apt-get update -qq && apt-get install -y -qq espeak-ng) >/dev/null 2>&1; } || echo "espeak-ng is not installed: apt-get install espeak-ng"
+	@{ command -v espeak-ng && command -v flite; } >/dev/null || { test "$$(id -u)" = 0 && (apt-get update -qq && apt-get install -y -qq espeak-ng flite) >/dev/null 2>&1; } || echo "espeak-ng or flite is not installed: apt-get install espeak-ng flite"
 
 experiment-%: install voices
 	$(BIN)/python tests/benchmarks/experiment_$(subst -,_,$*).py $(if $(filter-out 0,$(FULL)),--full) $(if $(LIMIT),--limit-seconds $(LIMIT))
 
-check-%: install oracles
+check-%: install oracles voices
 	$(BIN)/python tests/benchmarks/check_$(subst -,_,$*).py $(if $(filter-out 0,$(FULL)),--full)
 
 # Re-resolves the pins of every supported Python; hashes only, no registry address.
