@@ -41,8 +41,8 @@ PAUSE = (0.6, 1.5)
 RECORDING = 30.0
 """A recording is complete when it is this long (s)."""
 REDUCED = 820.0
-"""How much of each condition the reduced form has, at least (s): it says nearly every clip once, in one of the conditions. The full
-form says every clip in every condition."""
+"""How much of each condition the reduced form has, at least (s): the beginning of what the full form has, which says every clip in
+every condition. Below some 750 s a curve's left end is a few errors of single segments."""
 MISSPELT = {"represenatives": "representatives", "un-indentified": "unidentified"}
 """Slips of the pen in the published transcripts: what is said is the right word."""
 CONDITIONS = ("clean", *(f"{kind}_{snr}" for kind in ("white", "babble") for snr in (20, 10, 5, 0)), "band_limited")
@@ -80,7 +80,7 @@ Piece = tuple[str, Pcm, str]
 
 def mixture(full: bool = False, cache_dir: Path | None = None) -> tuple[list[Mixed], str]:
     """The recordings, and the hash of all their samples and references. Built once, read afterwards."""
-    home = (cache_dir or cache_root()) / "mixture" / f"v{VERSION}-{SEED}-{'full' if full else 'reduced'}"
+    home = (cache_dir or cache_root()) / "mixture" / f"v{VERSION}-{SEED}-{'full' if full else f'{REDUCED:.0f}s'}"
     made_once(home, partial(_make, full))
     lines = (home / "mixture.jsonl").read_text(encoding="utf8").splitlines()
     recordings = []
@@ -97,7 +97,7 @@ def _make(full: bool, work: Path) -> None:
     crowd = _crowd()
     lines = []
     for rank, condition in enumerate(CONDITIONS):
-        turned = np.roll(order, -(rank * len(pieces) // len(CONDITIONS)))  # the reduced form then repeats no clip
+        turned = np.roll(order, -(rank * len(pieces) // len(CONDITIONS)))  # so that conditions begin with other clips
         said = _recordings([pieces[i] for i in turned], None if full else REDUCED, np.random.default_rng([SEED, rank]))
         for number, (samples, spoken) in enumerate(said):
             name = f"{condition}-{number:03d}"
