@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from voxmill.manifests.mistakes import Mistake
 from voxmill.operators.calibration.expected import Calibration, Curve, Floats, Signs, Weights, features, knots
 
+BINS = 16
+"""Steps of a curve, at most."""
 FIFTHS = 5
 ROUNDS = 200
 """Resamples of recordings."""
@@ -142,10 +144,18 @@ def _by_fifths(scores: Floats, part: Floats, whole: Floats, places: Floats, leas
 
 
 def _falling(scores: Floats, rates: Floats, words: Floats, places: Floats) -> NDArray[np.float64]:
-    """Isotonic regression: the falling curve closest to the rates, weighed by words."""
+    """Isotonic regression: the falling curve closest to the rates, weighed by words.
+
+    Of bins with equal numbers of labels, not of single labels: at its ends the regression would follow the luckiest of them.
+    """
     from sklearn.isotonic import IsotonicRegression
 
-    model = IsotonicRegression(increasing=False, y_min=0.0, out_of_bounds="clip").fit(scores, rates, sample_weight=words)
+    order = np.argsort(scores, kind="stable")
+    bins = [rows for rows in np.array_split(order, min(BINS, len(order))) if len(rows)]
+    weights = np.array([words[rows].sum() for rows in bins])
+    middles = np.array([scores[rows] @ words[rows] for rows in bins]) / weights
+    means = np.array([rates[rows] @ words[rows] for rows in bins]) / weights
+    model = IsotonicRegression(increasing=False, y_min=0.0, out_of_bounds="clip").fit(middles, means, sample_weight=weights)
     found: NDArray[np.float64] = model.predict(places)
     return found
 
