@@ -173,6 +173,7 @@ def test_the_notebook_runs_on_any_run(finished: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("executor", ["local", pytest.param("ray", marks=pytest.mark.ray)])
+@pytest.mark.timeout(300)  # two starts of Ray and of every model
 def test_ctrl_c_stops_cleanly_and_the_same_command_continues(executor: str, finished: Path, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(dump_config(config()))
@@ -191,7 +192,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_continues(executor: str, fini
     while not list(tmp_path.glob("run/ledger/transcribe-moonshine/*/*.try-1")) and time.monotonic() < deadline:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole foreground group
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=120)
     assert process.returncode == 130, output
     assert "the same command continues" in output
     assert "Traceback" not in output
