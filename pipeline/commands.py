@@ -334,7 +334,7 @@ def revote_command(root: str, changes: Sequence[str], *, dry_run: bool, quiet: b
         return
     found = revote(run, changes, _executor("local", None, settings.executor.workers), Progress(quiet=quiet))
     if as_json:
-        print(json.dumps(asdict(found)))
+        print(json.dumps(vars(found)))
         return
     table = Table("tier", "segments before", "after", box=None)
     for tier in ("high", "weak", "unlabelled", "rejected"):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from speech.packaged import TWO_CITIES
 from voxmill.pipeline.build import build
+from voxmill.pipeline.cli import app
 from voxmill.pipeline.config import ConfigError, parse_config
 from voxmill.pipeline.execution.gates import no_gate, open_gate
 from voxmill.pipeline.execution.local import LocalExecutor
@@ -81,6 +84,15 @@ def test_another_threshold_changes_tiers_only(run: Run) -> None:
     found = again(run, "select.high=1.0", "select.weak=1.0")
     assert found.texts == 0
     assert found.tiers == found.before["high"] - found.after["high"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("line")
+def test_the_command_says_it_for_machines(run: Run) -> None:
+    said = CliRunner().invoke(app, ["revote", run.root, "--set", "select.high=1.0", "--quiet", "--json"])
+    found = json.loads(said.stdout.splitlines()[-1])
+    assert (said.exit_code, found["texts"]) == (0, 0)
+    assert sum(found["before"].values()) == sum(found["after"].values()) == found["segments"]
 
 
 @pytest.mark.slow
