@@ -20,7 +20,7 @@ if __name__ == "__main__":
 
 import numpy as np
 
-from benchmarks.heard import Heard, hear
+from benchmarks.heard import Heard, hear, said
 from benchmarks.mixture import SEED, mixture
 from benchmarks.report import Target, finish, full_form, heading, table
 from benchmarks.retention import Floats, error_rates
@@ -62,22 +62,17 @@ class Checked:
 
 def labelled(one: Heard) -> list[Labelled]:
     """The recording's labels beside their truth; a word belongs to the segment that holds its clip's midpoint."""
-    words: dict[str, tuple[str, ...]] = {segment.id: () for segment in one.segments if segment.rejection is None}
-    for clip in one.mixed.spoken:
-        home = next((s for s in one.segments if s.rejection is None and s.start <= clip.midpoint < s.end), None)
-        if home:
-            words[home.id] += english(clip.text)
     found = []
-    for key, said in words.items():
+    for key, words in said(one).items():
         consensus = one.consensus[key]
         if consensus.rejection is not None:
             continue  # no label, so nothing to expect of it
         units = sum(slot.choice is not None for slot in consensus.slots)
         agreed = tuple(slot.choice for slot in consensus.slots if len(set(slot.words)) == 1 and slot.choice is not None)
-        errors = edits(said, english(consensus.text)).errors
-        wrong = max(edits(said, agreed).errors - max(len(said) - len(agreed), 0), 0)
+        errors = edits(words, english(consensus.text)).errors
+        wrong = max(edits(words, agreed).errors - max(len(words) - len(agreed), 0), 0)
         signs = Signs(consensus.agreement, consensus.confidence, units)
-        found.append(Labelled(one.mixed.id, "en", signs, len(said), errors, min(wrong, errors), condition=one.mixed.condition))
+        found.append(Labelled(one.mixed.id, "en", signs, len(words), errors, min(wrong, errors), condition=one.mixed.condition))
     return found
 
 

@@ -25,7 +25,7 @@ if __name__ == "__main__":
 from pydantic import TypeAdapter
 
 from benchmarks.check_rerun import calls
-from benchmarks.heard import ENGINES, RECONCILE, SECOND, WHISPER, Heard, hear, work_of
+from benchmarks.heard import ENGINES, RECONCILE, SECOND, WHISPER, Heard, hear, said, work_of
 from benchmarks.mixture import CONDITIONS, SEED, mixture
 from benchmarks.report import finish, full_form, heading, table
 from benchmarks.runs import MOONSHINE, SPHINX, VOXMILL, WHISPERX, config, files, run_or_exit, verified
@@ -70,22 +70,10 @@ def main() -> None:
     rates = {name: by["all"].rate for name, by in marks.items()}
     print(f"an outlier was left out of the vote in {dropped} segments\n")
     again = _revote()
-    engines = {name: rates[name] for name in NAMES}
-    vote, pair = rates["three, votes alone"], rates["two, prefer whisperx"]
     finish(
         "bench-vote",
         {"wer": {name: round(rate, 4) for name, rate in rates.items()}, "outliers_dropped": dropped, "revote": again},
         {
-            "the vote, beside the best engine": {
-                "value": f"{vote:.1%} and {min(engines.values()):.1%}",
-                "target": "printed",
-                "met": len(rates) == len(NAMES) + len(RULES),
-            },
-            "the vote, beside the choice between two": {
-                "value": f"{vote:.1%} and {pair:.1%}",
-                "target": "printed",
-                "met": "two, prefer whisperx" in rates,
-            },
             "revote: calls of an engine": {"value": again["calls"], "target": "0", "met": again["calls"] == 0},
             "revote: seconds": {"value": again["seconds"], "target": "< 60", "met": again["seconds"] < 60},
             "revote: texts that changed": {"value": again["texts"], "target": "> 0", "met": again["texts"] > 0},
@@ -97,11 +85,6 @@ def main() -> None:
 
 def _mark(one: Heard, marks: Marks) -> int:
     """Adds the edits of a recording; returns in how many segments an outlier had no vote."""
-    words: dict[str, tuple[str, ...]] = {segment.id: () for segment in one.segments if segment.rejection is None}
-    for clip in one.mixed.spoken:
-        home = next((s for s in one.segments if s.rejection is None and s.start <= clip.midpoint < s.end), None)
-        if home:
-            words[home.id] += english(clip.text)
     texts = {name: {key: h.text for key, h in one.hypotheses[name].items()} for name in NAMES}
     dropped = 0
     for rule, (engines, vote) in RULES.items():
@@ -110,8 +93,8 @@ def _mark(one: Heard, marks: Marks) -> int:
         texts[rule] = {key: texts[WHISPER].get(key, "") if c.rejection else c.text for key, c in consensus.items()}
         dropped += sum("without" in c.rule for c in consensus.values()) if rule == "three, votes alone" else 0
     for name, by_segment in texts.items():
-        for key, said in words.items():
-            found = edits(said, english(by_segment.get(key, "")))
+        for key, words in said(one).items():
+            found = edits(words, english(by_segment.get(key, "")))
             marks[name][one.mixed.condition] += found
             marks[name]["all"] += found
     return dropped
@@ -153,11 +136,11 @@ def _revote() -> dict[str, Any]:
             "--quiet",
             *(part for change in changes for part in ("--set", change)),
         ]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         seconds = time.monotonic() - began
         begun = calls(root) - before
         engines = sum(number for stage, number in begun.items() if stage.startswith("transcribe"))
-        found = json.loads(said.splitlines()[-1])
+        found = json.loads(answer.splitlines()[-1])
         table(("after revote", "segments", "texts changed", "tiers changed", "stages that ran", "s"), [
             (", ".join(changes), str(found["segments"]), str(found["texts"]), str(found["tiers"]), ", ".join(sorted(begun)), f"{seconds:.1f}")
         ])  # fmt: skip

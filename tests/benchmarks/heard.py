@@ -20,6 +20,7 @@ from pydantic import TypeAdapter
 
 from benchmarks.arms.clock import end_with_parent
 from benchmarks.mixture import Mixed
+from benchmarks.words import english
 from speech.cache import REPOSITORY, cache_root
 from voxmill.manifests.ids import digest
 from voxmill.manifests.records import Consensus, Hypothesis, Licence, Part, Provenance, Recording, Segment
@@ -69,6 +70,17 @@ def hear(recordings: Sequence[Mixed], say: Callable[[str], None], engines: Seque
         consensus = reconcile(Work(work.unit, recordings=work.recordings, segments=work.segments, hypotheses=every))
         results.append(Heard(recording, segments[position], said, {c.segment_id: c for c in consensus}))
     return results
+
+
+def said(one: Heard) -> dict[str, tuple[str, ...]]:
+    """The reference words of each kept segment: those of the clips whose midpoint it holds."""
+    kept = [segment for segment in one.segments if segment.rejection is None]
+    words: dict[str, tuple[str, ...]] = {segment.id: () for segment in kept}
+    for clip in one.mixed.spoken:
+        home = next((segment for segment in kept if segment.start <= clip.midpoint < segment.end), None)
+        if home:
+            words[home.id] += english(clip.text)
+    return words
 
 
 def work_of(mixed: Mixed, segments: Iterable[Segment] = ()) -> Work:
