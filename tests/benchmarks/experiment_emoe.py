@@ -121,7 +121,7 @@ def run(form: Form) -> Outcome | None:
     rates = {arm: {name: [one[name]["wer"] for one in found] for name in found[0]} for arm, found in arms.items()}
     _print(Plan(size, 0), names, arms)
     figures = {"wer": rates, "seeds": form.seeds, "corpus": corpus.hash, "arms": arms}
-    return figures, judged(targets(rates, names, [one["elastic"] for one in seeds]), rates["dense"][names[-1]], form.full)
+    return figures, judged(targets(rates, names, [one["elastic"] for one in seeds]), rates["dense"][names[-1]])
 
 
 def _one_seed(plan: Plan, corpus: Corpus, names: Sequence[str], form: Form) -> dict[str, dict[str, Figures]]:

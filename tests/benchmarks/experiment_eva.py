@@ -116,7 +116,7 @@ def run(form: Form) -> Outcome | None:
     )
     figures = {"wer": rates, "seeds": form.seeds, "corpus": corpus.hash, "apart": [one["apart"] for one in seeds]}
     same = [one["same"] for one in seeds]
-    return figures, judged(targets(rates, same), rates["dense"]["test clean"], form.full)
+    return figures, judged(targets(rates, same), rates["dense"]["test clean"])
 
 
 def material(size: Size) -> Corpus:

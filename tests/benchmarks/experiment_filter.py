@@ -114,7 +114,7 @@ def run(form: Form) -> Outcome | None:
     print(f"error rates in % on true transcripts of held-out voices, mean ± deviation over {form.seeds} seeds")
     table(("learnt from", "utterances", "WER", "CER"), rows)
     kept_share = len(kept) / len(found)
-    return {"wer": rates, "kept": kept_share, "corpus": data.hash}, judged(targets(rates), rates["truth"], form.full)
+    return {"wer": rates, "kept": kept_share, "corpus": data.hash}, judged(targets(rates), rates["truth"])
 
 
 def taught(trainings: Trainings, data: Corpus, size: Size) -> dict[str, Said]:

@@ -231,7 +231,7 @@ def verdict(results: dict[str, list[Figures]], form: Form, size: sizes.Size) -> 
         "size": asdict(size),
         "device": results[ARMS[0].name][0]["device"],
     }
-    return figures, judged(targets, dense, form.full)
+    return figures, judged(targets, dense)
 
 
 def _shown(gain: tuple[float, float, float]) -> str:

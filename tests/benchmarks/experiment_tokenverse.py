@@ -266,7 +266,7 @@ def verdict(results: dict[str, list[Figures]], counts: dict[str, int], form: For
         "size": asdict(size),
         "device": activated[0]["device"],
     }
-    return shown, judged(targets, words["plain"], form.full)
+    return shown, judged(targets, words["plain"])
 
 
 def _errors(of_arm: Sequence[Figures]) -> list[str]:

@@ -67,7 +67,7 @@ def conduct(name: str, seeds: tuple[int, int], run: Callable[[Form], Outcome | N
 def _options(name: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=f"experiment-{name}", description=sys.modules["__main__"].__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--full", action="store_true", help="the form on which targets are judged")
+    parser.add_argument("--full", action="store_true", help="the large form")
     parser.add_argument("--limit-seconds", type=float, help="stop, resumable, when this much time is over")
     parser.add_argument("--seeds", type=int, help="instead of the form's own number")
     parser.add_argument("--dry-run", action="store_true", help="only the trainings, and an estimate of their time")

@@ -1,0 +1,48 @@
+"""Several trainings at a time: one process for each core, each on one thread.
+
+Two trainings of one thread end well before one of two threads would have done both.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+
+import torch
+
+Task = Callable[[], object]
+_tasks: Sequence[Task] = ()
+"""Processes are forked, so that they find here what need not be pickled: tasks are closures."""
+
+
+def together(tasks: Sequence[Task]) -> None:
+    """Runs all of them, the first ones first, for what they leave in the cache: `Trainings.result`, `trained`.
+
+    Raises what a task raised, OutOfTime too. A CUDA device is not shared among processes: there nothing is done ahead, and what is
+    asked for afterwards is trained then.
+    """
+    global _tasks
+    cores = len(os.sched_getaffinity(0))
+    if torch.cuda.is_available() or cores < 2 or len(tasks) < 2:
+        return
+    _tasks = tasks
+    sys.stdout.flush()
+    with ProcessPoolExecutor(min(cores, len(tasks)), multiprocessing.get_context("fork"), initializer=_one_thread) as pool:
+        running = [pool.submit(_run, index) for index in range(len(tasks))]
+        try:
+            for one in running:
+                one.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def _run(index: int) -> None:
+    _tasks[index]()
