@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
 from benchmarks import experiment_tokenverse as tokenverse
+from benchmarks.experiments.corpus import Spoken
+from benchmarks.experiments.dialogue import REGISTERS, ROWS, SENTENCES, Material, exchanges
 from benchmarks.experiments.marked import Said, f1, figures, read
 from voxmill.models.data.seeds import seeded
 from voxmill.models.data.targets import TargetsConfig, make_target
 from voxmill.models.data.tokens import Tokens, TokensConfig
 
-TOKENS = Tokens.train(["hello there hi"], TokensConfig(num_subwords=300, language=tokenverse.LANGUAGES))
-SPOKEN = tokenverse.exchanges(replace(tokenverse.FULL, train=200, test=40))
-TRAIN = [one for one in SPOKEN if one.split == "train"]
+TOKENS = Tokens.train(["hello there hi"], TokensConfig(num_subwords=300, language=("en", "es", "fr")))
+TRAIN = {material.name: [one for one in exchanges(material, 240, 40) if one.split == "train"] for material in (ROWS, SENTENCES)}
+of_each = pytest.mark.parametrize(("material", "train"), [(ROWS, TRAIN["rows"]), (SENTENCES, TRAIN["dialogue"])], ids=["rows", "sentences"])
 ALL = TargetsConfig(style="activated", tasks=tokenverse.TASKS, deactivate=0, translate=0)
 TRUTH = {"a": Said("en", ("call", "anna", "now", "and", "go"), (3,), ("anna",)), "b": Said("es", ("hola",), (), ())}
 
 
-def test_targets_say_all_that_is_known_of_an_exchange() -> None:
-    for one in TRAIN:
+@of_each
+def test_targets_say_all_that_is_known_of_an_exchange(material: Material, train: list[Spoken]) -> None:
+    for one in train:
         target = make_target(tokenverse.lesson(one).utterance, TOKENS, ALL, seeded())
         words = one.text.split()
         names = tuple(" ".join(words[first:last]) for first, last in one.labels["names"])
@@ -30,32 +34,50 @@ def test_targets_say_all_that_is_known_of_an_exchange() -> None:
 
 
 def test_a_task_without_a_label_is_inactive_and_says_nothing() -> None:
+    one = TRAIN["rows"][0]
     for task in tokenverse.AUXILIARY:
-        target = make_target(tokenverse.lesson(TRAIN[0], [task]).utterance, TOKENS, ALL, seeded())
+        target = make_target(tokenverse.lesson(one, [task]).utterance, TOKENS, ALL, seeded())
         assert target.active == {"asr", task}
-    unlabelled = make_target(tokenverse.lesson(TRAIN[0], []).utterance, TOKENS, ALL, seeded())
+    unlabelled = make_target(tokenverse.lesson(one, []).utterance, TOKENS, ALL, seeded())
     assert unlabelled.ctc is not None
     assert all(map(TOKENS.is_subword, unlabelled.ctc))
 
 
-def test_two_sentences_are_of_one_voice_as_often_as_of_two() -> None:
-    two = [one for one in TRAIN if len(one.turns) == 2]
+@of_each
+def test_two_turns_are_of_one_voice_as_often_as_of_two(material: Material, train: list[Spoken]) -> None:
+    two = [one for one in train if len(one.turns) == 2]
     changes = sum(bool(one.labels["changes"]) for one in two)
     assert changes == pytest.approx(len(two) / 2, abs=4 * (len(two) / 4) ** 0.5)
     assert all(bool(one.labels["changes"]) == (one.turns[0][0] != one.turns[1][0]) for one in two)
+    for (first, _), (second, _) in (one.turns for one in two if one.labels["changes"]):
+        assert first.variant != second.variant
+        low, high = sorted((first.pitch, second.pitch))
+        assert low <= REGISTERS[0][1] < REGISTERS[1][0] <= high
 
 
-def test_arms_have_the_labels_that_their_names_say() -> None:
-    full, activated, plain, zero = (tokenverse.lessons(TRAIN, arm) for arm in tokenverse.ARMS)
+@of_each
+def test_arms_have_the_labels_that_their_names_say(material: Material, train: list[Spoken]) -> None:
+    full, activated, plain, zero = (tokenverse.lessons(train, arm, len(material.languages)) for arm in tokenverse.ARMS)
     assert activated == plain == zero
-    assert len(activated) == len(TRAIN)
+    assert len(activated) == len(train)
     labelled = {one.key: [task for task in tokenverse.AUXILIARY if getattr(one.utterance.labels, task)] for one in activated}
     assert {one.key for one in full} == {key for key, tasks in labelled.items() if len(tasks) == 3}
-    assert len(full) == pytest.approx(len(TRAIN) / tokenverse.FULLY, abs=2)
+    assert len(full) == pytest.approx(len(train) / tokenverse.FULLY, abs=2)
+    languages = Counter(one.labels["language"] for one in train if one.key in {lesson.key for lesson in full})
+    assert set(languages.values()) == {len(full) / len(material.languages)}
     partial = [tasks for tasks in labelled.values() if len(tasks) < 3]
     assert {tuple(tasks) for tasks in partial} == set(tokenverse.SOME)
     for task in tokenverse.AUXILIARY:  # none is better off
         assert sum(task in tasks for tasks in partial) == pytest.approx(len(partial) / 2, rel=0.05)
+
+
+def test_a_task_that_is_off_touches_what_leaves_the_range_of_the_seeds() -> None:
+    on = {"asr": 5.0, "language": 1.0, "speaker_change": 8.0, "named_entities": 2.0}
+    off = {task: {other: error for other, error in on.items() if other != task} for task in tokenverse.AUXILIARY}
+    seeds = [{**on, "off": off}, {**on, "asr": 6.0, "off": off}]
+    assert not tokenverse.touched(seeds)
+    worse = {**off, "language": {**off["language"], "named_entities": 2.5, "asr": 5.9}}
+    assert tokenverse.touched([{**one, "off": worse} for one in seeds]) == [("language", "named_entities")]
 
 
 def test_a_perfect_output_has_no_errors_and_an_empty_one_all() -> None:
