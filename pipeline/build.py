@@ -32,7 +32,8 @@ from voxmill.operators.select import Select
 from voxmill.operators.transcribe.transcribe import Transcribe
 from voxmill.operators.weights import identity
 from voxmill.operators.work import Operator
-from voxmill.pipeline.config import RunConfig
+from voxmill.pipeline.config import RunConfig, parse_config
+from voxmill.pipeline.execution.gates import no_gate
 from voxmill.pipeline.rights.stones import read_tombstones
 from voxmill.pipeline.stage import Resources, Stage
 from voxmill.pipeline.state import amend
@@ -134,6 +135,15 @@ def build(config: RunConfig, run: Run, gate: HostGate) -> dict[str, Stage]:
         select,
     ]
     return {stage.name: stage for stage in stages}
+
+
+def as_written(run: Run) -> tuple[RunConfig, dict[str, Stage]]:
+    """The config and stages that a run was last brought up to: a newer voxmill may give the same stages other fingerprints."""
+    state = run.load()
+    config = parse_config(state["config"], run.uri("run.json"))
+    written: dict[str, str] = state.get("fingerprints", {})
+    stages = build(config, run, no_gate())
+    return config, {name: replace(stage, fingerprint=written.get(name, stage.fingerprint)) for name, stage in stages.items()}
 
 
 def _frames(config: RunConfig, settings: FramesConfig, run: Run, segment: Stage) -> Stage:

@@ -24,6 +24,7 @@ from voxmill.operators.likeness.fingerprint import Chromaprint, DuplicatesConfig
 from voxmill.operators.likeness.text import Said, TextIndex, said, shared
 from voxmill.operators.reconcile.normalise import Normaliser
 from voxmill.operators.reconcile.units import units as units_of
+from voxmill.pipeline.build import as_written
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import Listing
@@ -152,9 +153,8 @@ class Settle:
 
     def _add_run(self, root: str) -> None:
         """What another run holds. Raises RunError where it cannot be compared."""
-        from voxmill.pipeline.commands import _open
-
-        other, _, stages = _open(root)
+        other = Run(root)
+        _, stages = as_written(other)
         needed = [stages[name] for name in ("segment", "reconcile")] + [stages[n] for n in ("fingerprint",) if n in stages]
         if self._chromaprint is not None and "fingerprint" not in stages:
             raise RunError(f"{root} has no fingerprints: give it `duplicates: {{by: [acoustic]}}` and run it again")

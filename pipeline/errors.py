@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 from voxmill.manifests.commit import NondeterministicError
 from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.schema import SchemaError
 from voxmill.operators.weights import WeightsMissing
 from voxmill.pipeline.config import ConfigError
 from voxmill.pipeline.execution.executor import WorkerDied
-from voxmill.pipeline.execution.faults import StageError
+from voxmill.pipeline.execution.faults import StageError, machine_fault
 from voxmill.pipeline.state.run import RunError
 from voxmill.sharding.sidecar import ShardError
 
@@ -38,6 +33,13 @@ EXTRAS = {
 """Packages of the model's commands, by the extra that brings them."""
 
 
+def explain(error: Exception) -> str | None:
+    """What to tell the user: the cause and the fix. None where it is a bug."""
+    if isinstance(error, USER_ERRORS):
+        return str(error)
+    return missing_extra(error) if isinstance(error, ImportError) else machine_fault(error)
+
+
 def missing_extra(error: ImportError) -> str | None:
     """How to get the package that an import missed; None where it is none of an extra's: then it is a bug."""
     package = (error.name or "").split(".")[0]
@@ -45,16 +47,3 @@ def missing_extra(error: ImportError) -> str | None:
         if package in packages:
             return f"{package} is not installed: pip install 'voxmill[{extra}]'"
     return None
-
-
-def warn_plainly(say: Callable[[str], None]) -> None:
-    """Warnings of this package are for its user and go to `say`; those of other packages stay as they are."""
-    home, show = str(Path(__file__).resolve().parents[1]), warnings.showwarning
-
-    def shown(message: Warning | str, category: type[Warning], filename: str, lineno: int, *more: Any) -> None:
-        if category is UserWarning and str(Path(filename).resolve()).startswith(home):
-            say(str(message))
-        else:
-            show(message, category, filename, lineno, *more)
-
-    warnings.showwarning = shown  # type: ignore[assignment]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
-from voxmill.pipeline.build import build
+from voxmill.pipeline.build import as_written, build
 from voxmill.pipeline.config import ConfigError, RunConfig, parse_config
 from voxmill.pipeline.execution.executor import Executor
 from voxmill.pipeline.execution.gates import no_gate
@@ -62,16 +62,12 @@ def revote(run: Run, changes: Sequence[str], executor: Executor, progress: Progr
     """
     state = run.load()
     config = changed(state, changes, run.uri("run.json"))
-    old = _written(build(parse_config(state["config"], run.uri("run.json")), run, no_gate()), state["fingerprints"])
+    _, old = as_written(run)
     new = build(config, run, no_gate())
     units = [unit.id for unit in Listing(run).units()]
     _refuse_engines(run, old, new, units)
     run_line(config, run, executor, no_gate(), progress)
     return _compare(Ledger(run), old, new, units)
-
-
-def _written(stages: Mapping[str, Stage], fingerprints: Mapping[str, str]) -> dict[str, Stage]:
-    return {name: replace(stage, fingerprint=fingerprints.get(name, stage.fingerprint)) for name, stage in stages.items()}
 
 
 def _refuse_engines(run: Run, old: Mapping[str, Stage], new: Mapping[str, Stage], units: Sequence[str]) -> None:

@@ -102,5 +102,16 @@ class Executor(Protocol):
         ...
 
 
+def open_executor(kind: str, address: str | None = None, workers: int | None = None) -> Executor:
+    """`local` or `ray`, which starts Ray on this machine or joins the cluster at `address`."""
+    if kind == "ray":
+        from voxmill.pipeline.execution.ray import RayExecutor
+
+        return RayExecutor(address, workers=workers)
+    from voxmill.pipeline.execution.local import LocalExecutor
+
+    return LocalExecutor(workers=workers)
+
+
 class WorkerDied(Exception):
     """A worker process died again and again on the same key, although its members were tried alone."""

@@ -70,9 +70,7 @@ def _gpu() -> str:
 
 
 def _weights(config: RunConfig | None, out: Console) -> bool:
-    wanted = (
-        {str(getattr(e, "model", "")) for e in (*config.transcribe, *asked(config.label, config.labels))} if config else set()
-    )
+    wanted = weights_of(config) if config else set()
     table = Table("weights", "here", "needed", "get them", box=None)
     ok = True
     for row in weights.status():
@@ -81,6 +79,11 @@ def _weights(config: RunConfig | None, out: Console) -> bool:
         table.add_row(row.name, "yes" if row.ready else "no", "yes" if needed else "", row.fix)
     out.print(table)
     return ok
+
+
+def weights_of(config: RunConfig) -> set[str]:
+    """Names, or folders, of what its engines and labellers load."""
+    return {str(getattr(each, "model", "")) for each in (*config.transcribe, *asked(config.label, config.labels))}
 
 
 def _version(name: str) -> str | None:

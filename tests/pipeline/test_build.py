@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from voxmill.pipeline.build import _cost, build
-from voxmill.pipeline.commands import _open
+from voxmill.pipeline.build import _cost, as_written, build
 from voxmill.pipeline.config import ConfigError, RunConfig, parse_config
 from voxmill.pipeline.execution.gates import open_gate
 from voxmill.pipeline.stage import Resources, Stage
@@ -46,8 +45,9 @@ def test_stating_workers_does_not_take_an_engines_gpu_away() -> None:
 def test_a_run_of_another_version_is_read_where_it_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voxmill.pipeline.build.identity", lambda model: "")
     state = {"buckets": 1, "config": config().model_dump(mode="json"), "fingerprints": {"segment": "as-it-was"}}
-    Run(str(tmp_path)).save(state)
-    _, _, stages = _open(str(tmp_path))
+    run = Run(str(tmp_path))
+    run.save(state)
+    _, stages = as_written(run)
     assert stages["segment"].fingerprint == "as-it-was"
 
 

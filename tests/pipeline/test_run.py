@@ -12,7 +12,9 @@ import pytest
 
 from voxmill.manifests.commit import commit_bytes
 from voxmill.operators.crawl.gate import GateSettings
-from voxmill.pipeline import cli, commands
+from voxmill.pipeline import cli, line
+from voxmill.pipeline.commands import running
+from voxmill.pipeline.execution import executor, gates
 from voxmill.pipeline.execution.gates import open_gate
 from voxmill.pipeline.reports.verify import _check_index
 from voxmill.pipeline.state.run import Run, exists, names_in, read_bytes
@@ -91,10 +93,10 @@ def test_a_cluster_is_told_where_a_run_lies_whatever_its_working_directory(
 ) -> None:
     roots = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(commands, "_executor", lambda *_: None)
-    monkeypatch.setattr(commands, "open_gate", lambda kind, run, rules: nullcontext())
-    monkeypatch.setattr(commands, "run_line", lambda config, run, *_, **__: roots.append(run.root))
-    commands.run_command("demo", out, "ray", address, "list", retry=[], dry_run=False, quiet=True)
+    monkeypatch.setattr(executor, "open_executor", lambda *_: None)
+    monkeypatch.setattr(gates, "open_gate", lambda kind, run, rules: nullcontext())
+    monkeypatch.setattr(line, "run_line", lambda config, run, *_, **__: roots.append(run.root))
+    running.run("demo", out, "ray", address, until="list", quiet=True)
     assert roots == [opened.replace("HERE", str(tmp_path))]
     assert ("shared storage" in capsys.readouterr().err) == told
 

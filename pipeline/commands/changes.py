@@ -1,0 +1,97 @@
+"""Second thoughts about a finished run, without any engine: `duplicates` and `revote`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from voxmill.pipeline.commands import options
+
+
+def duplicates(
+    run: options.RunRoot,
+    against: Annotated[list[str] | None, typer.Option(help="Another run: what it holds is a duplicate here.")] = None,
+    decontaminate: Annotated[
+        list[str] | None, typer.Option(help="An evaluation set: a JSONL file, a folder of audio, or a folder of shards.")
+    ] = None,
+    by: Annotated[list[str] | None, typer.Option(help="`acoustic`, `text`, or both (default).")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which stages would run, and do nothing.")] = False,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Find near duplicates and what overlaps evaluation sets, in a finished run, and take it out of the shards. No engine runs.
+
+    Examples:
+
+        voxmill duplicates runs/one --by text
+
+        voxmill duplicates runs/two --against runs/one
+
+        voxmill duplicates runs/one --decontaminate test-clean.jsonl
+    """
+    from voxmill.pipeline.execution.executor import open_executor
+    from voxmill.pipeline.progress import Progress
+    from voxmill.pipeline.reports.dry_run import print_dry_run
+    from voxmill.pipeline.settle import overlaps, settle, with_duplicates
+    from voxmill.pipeline.state.run import Run
+
+    opened, out = Run(run), Console()
+    config = with_duplicates(opened, by or (), against or (), decontaminate or ())
+    if dry_run:
+        print_dry_run(config, opened, out)
+        return
+    executor = open_executor("local", workers=config.executor.workers)
+    found = settle(opened, config, executor, Progress(quiet=quiet or as_json)) if config.duplicates else overlaps(opened)
+    if as_json:
+        print(json.dumps([asdict(one) for one in found]))
+        return
+    table = Table("reason", "where", "by", "recordings", "stretches", "seconds", "best match", box=None)
+    for one in found:
+        cells = (str(one.recordings), str(one.stretches), f"{one.seconds:.1f}", one.example)
+        table.add_row(one.reason, one.of or "this run", one.by, *cells)
+    out.print(table if found else "nothing is there twice, and nothing is in the evaluation sets")
+    if config.duplicates:
+        settings = json.dumps(config.duplicates.model_dump(mode="json", exclude_defaults=True))
+        out.print(f"to keep it so, put this into the config: duplicates: {settings}", highlight=False, soft_wrap=True)
+
+
+def revote(
+    run: options.RunRoot,
+    change: Annotated[list[str], typer.Option("--set", help="KEY=VALUE under `reconcile` or `select`; may be repeated.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the change, and do nothing.")] = False,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Change the rules that make texts and tiers of a finished run. Every engine keeps what it heard; none runs.
+
+    Examples:
+
+        voxmill revote runs/one --set select.high=0.9 --set select.weak=0.75
+
+        voxmill revote runs/vote --set reconcile.vote.alpha=0.8 --set reconcile.vote.method=maxconf --dry-run
+    """
+    from voxmill.pipeline import revote as again
+    from voxmill.pipeline.execution.executor import open_executor
+    from voxmill.pipeline.progress import Progress
+    from voxmill.pipeline.reports.dry_run import print_dry_run
+    from voxmill.pipeline.state.run import Run
+
+    opened, out = Run(run), Console()
+    config = again.changed(opened.load(), change, opened.uri("run.json"))
+    if dry_run:
+        print_dry_run(config, opened, out)
+        return
+    found = again.revote(opened, change, open_executor("local", workers=config.executor.workers), Progress(quiet=quiet))
+    if as_json:
+        print(json.dumps(vars(found)))
+        return
+    table = Table("tier", "segments before", "after", box=None)
+    for tier in ("high", "weak", "unlabelled", "rejected"):
+        table.add_row(tier, str(found.before[tier]), str(found.after[tier]))
+    out.print(table)
+    out.print(f"{found.segments} segments: {found.texts} texts and {found.tiers} tiers are others; no engine ran")

@@ -1,0 +1,156 @@
+"""From shards to a model and what it hears: `train`, `transcribe`, `evaluate`, `export`. The only file here that reaches into `models`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from voxmill.pipeline.commands import options
+
+
+def train(
+    shards: Annotated[str, typer.Option(help="The shards of a run: `RUN/shards`.")],
+    out: Annotated[str, typer.Option("--out", "-o", help="Folder for checkpoints, log and curve.")],
+    config: Annotated[str, typer.Option("--config", "-c", help="A YAML file, or `compact`, `dense` or `taste`.")] = "compact",
+    where: Annotated[str | None, typer.Option(help="Only these samples, as in `tier='high' and language='en'`.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps, instead of the recipe's.")] = None,
+    device: options.Device = "auto",
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share each step, under Ray Train; on GPUs one each.")] = 1,
+    address: Annotated[str | None, typer.Option(help="Ray cluster for the workers; default: this machine.")] = None,
+    dry_run: options.DryRun = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train a speech model from shards, or continue a training.
+
+    Ctrl-C finishes the step and saves; the same command goes on from there, to the same end. Any number of workers makes the same
+    steps; where one dies, all go on from the last checkpoint.
+
+    Examples:
+
+        voxmill train --shards runs/one/shards --out models/one
+
+        voxmill train --shards runs/one/shards --out models/en -c mine.yaml --where "tier='high' and language='en'"
+
+        voxmill train --shards runs/one/shards --out models/one --workers 4 --address auto
+
+        voxmill train --shards runs/one/shards --out models/one --dry-run
+    """
+    from voxmill.models.training import distributed, training
+    from voxmill.models.training.recipe import load_recipe
+    from voxmill.pipeline.modelling import learning
+
+    recipe = distributed.for_workers(training.change(load_recipe(config), where=where, steps=steps), workers)
+    console = Console(stderr=True)
+    if dry_run or not quiet:
+        learning.print_survey(training.survey(shards, out, recipe), shards, out, console)
+    if dry_run:
+        return
+    with learning.TrainingDisplay(recipe.train.steps, console, quiet=quiet) as display:
+        if workers == 1 and address is None:
+            trained = training.train(shards, out, recipe, device, [display])
+        else:
+            together = distributed.WorkersConfig(workers=workers)
+            trained = distributed.train(shards, out, recipe, together, address, device, [display])
+    if not learning.print_trained(trained, out, console, quiet=quiet):
+        sys.exit(130)
+
+
+def transcribe(
+    files: Annotated[list[str], typer.Argument(help="Audio or video files of any format, or URLs that fsspec knows.")],
+    model: options.Model,
+    budget: options.Budget = None,
+    tasks: Annotated[str | None, typer.Option(help="`asr,lid,emotion`; default: all that it was trained for.")] = None,
+    decode: options.Decode = "rescore",
+    chunk: options.Chunk = None,
+    to: Annotated[str | None, typer.Option(help="Translate into this language, where the model learnt it.")] = None,
+    device: options.Device = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON for each file.")] = False,
+) -> None:
+    """What a trained model hears in files. Long files are cut at their pauses.
+
+    A file that holds no audio is said so and the others go on; the command then exits with 1.
+
+    Examples:
+
+        voxmill transcribe talk.mp3 --model models/one
+
+        voxmill transcribe *.wav --model models/one --budget 6 --decode greedy --json
+    """
+    from voxmill.models.inference.opening import choose_device, open_bundle, open_listener
+    from voxmill.pipeline.modelling import transcribing
+    from voxmill.pipeline.modelling.hearing import Hearing
+
+    bundle = open_bundle(model, budget, choose_device(device))
+    wanted = tuple(part.strip() for part in tasks.split(",")) if tasks else None
+    listener = open_listener(bundle, method=decode, chunk=chunk, tasks=wanted, translate_to=to)
+    failed = 0
+    for outcome in transcribing.transcribe(files, listener, Hearing()):
+        transcribing.print_outcome(outcome, Console(), as_json=as_json)
+        failed += outcome.error is not None
+    sys.exit(1 if failed else 0)
+
+
+def evaluate(
+    model: options.Model,
+    shards: Annotated[str, typer.Option(help="Shards with the truth: `RUN/shards`.")],
+    split: Annotated[str | None, typer.Option(help="`test`, `dev` or `train`; default: the first of these there is.")] = None,
+    where: Annotated[str | None, typer.Option(help="Only these samples, as in `language='en'`.")] = None,
+    budgets: Annotated[
+        str | None, typer.Option(help="`all` that it was trained for, or some, as in `6,15`; default: the whole model.")
+    ] = None,
+    decode: options.Decode = "rescore",
+    chunk: options.Chunk = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="So many samples at most.")] = None,
+    device: options.Device = "auto",
+    as_json: options.Json = False,
+) -> None:
+    """Word and character errors, labels, events, translation, size and speed of a model, for each budget and language.
+
+    Examples:
+
+        voxmill evaluate --model models/one --shards runs/one/shards --budgets all
+
+        voxmill evaluate --model models/one --shards runs/one/shards --where "language='en'" --budgets 6,15 --json
+    """
+    from voxmill.models.data.plan import PlanConfig
+    from voxmill.models.inference.opening import budgets_of, choose_device, open_bundle
+    from voxmill.models.inference.trial import Shards, first_split, try_model
+    from voxmill.pipeline.modelling import learning
+
+    bundle = open_bundle(model, device=choose_device(device))
+    plan = PlanConfig.model_validate({"split": split or first_split(shards), "where": where, "batch_seconds": 60.0})
+    samples = Shards(shards, plan, limit)
+    wanted = budgets_of(bundle, budgets)
+    trials = []
+    with learning.counting(len(samples) * len(wanted), "heard", quiet=as_json) as count:
+        for budget in wanted:
+            part = bundle.extract(budget) if budget else bundle
+            trials.append(try_model(part, str(budget or "whole"), samples, {"method": decode, "chunk": chunk}, count))
+    learning.print_trials(trials, plan.split, as_json=as_json)
+
+
+def export(
+    model: options.Model,
+    out: Annotated[str, typer.Option("--out", "-o", help="Folder to write.")],
+    budget: options.Budget = None,
+    form: Annotated[
+        str, typer.Option("--format", help="`safetensors` (to use or train with voxmill) or `onnx`.")
+    ] = "safetensors",
+    as_json: options.Json = False,
+) -> None:
+    """The model of one budget as a smaller model of its own, refused where it does not compute the same.
+
+    Examples:
+
+        voxmill export --model models/one --budget 6 --out models/one-6
+
+        voxmill export --model models/one --budget 6 --format onnx --out models/one-6-onnx
+    """
+    from voxmill.models.inference.delivery import deliver
+    from voxmill.models.inference.opening import open_bundle
+    from voxmill.pipeline.modelling import learning
+
+    learning.print_delivered(deliver(open_bundle(model), budget, learning.export_format(form), out), as_json=as_json)

@@ -1,0 +1,203 @@
+"""Questions to a run: what was kept (`stats`, `retention`), how right it is (`calibrate`), and whether all is there (`verify`)."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from voxmill.pipeline.commands import options
+
+if TYPE_CHECKING:
+    from voxmill.pipeline.reports.calibrate import Calibrated, Point
+    from voxmill.pipeline.reports.retention import Retention
+    from voxmill.pipeline.reports.verify import Report
+
+
+def stats(
+    run: options.RunRoot,
+    by: Annotated[
+        str | None, typer.Option(help="Break down by language, domain, host, source, licence, tier, reason or bandwidth.")
+    ] = None,
+    what_if: Annotated[
+        list[str] | None, typer.Option("--what-if", help="`select.agreement=0.9`: recompute, do not re-run.")
+    ] = None,
+    sql: Annotated[str | None, typer.Option(help="Any SELECT over the run's views.")] = None,
+    as_json: options.Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="For machines.")] = False,
+) -> None:
+    """What was kept, what was not, and why.
+
+    Examples:
+
+        voxmill stats runs/demo
+
+        voxmill stats runs/demo --by host --json
+
+        voxmill stats runs/demo --what-if select.agreement=0.9
+
+        voxmill stats runs/demo --sql "SELECT reason, sum(seconds) FROM outcomes GROUP BY 1"
+    """
+    from voxmill.pipeline.reports.stats import print_stats
+
+    print_stats(run, by=by, what_if=_thresholds(what_if or []), sql=sql, as_json=as_json, as_csv=as_csv)
+
+
+def verify(run: options.RunRoot, as_json: options.Json = False) -> None:
+    """Prove that nothing was lost: ledger = index = shard members, and in = kept + rejected everywhere.
+
+    Exits with 1 and names what is missing where the proof fails.
+
+    Example:
+
+        voxmill verify runs/demo
+    """
+    from voxmill.pipeline.build import as_written
+    from voxmill.pipeline.reports import verify as proof
+    from voxmill.pipeline.state.run import Run
+
+    opened = Run(run)
+    report = proof.verify(opened, as_written(opened)[1])
+    if as_json:
+        print(json.dumps({"ok": report.ok, **asdict(report)}))
+    else:
+        _print_proof(report)
+    sys.exit(0 if report.ok else 1)
+
+
+def calibrate(
+    run: options.RunRoot,
+    reference: Annotated[Path, typer.Option(help="JSON lines with true words; see the README.")],
+    error: Annotated[float | None, typer.Option(help="Find the threshold for this expected error, e.g. 0.05.")] = None,
+    hours: Annotated[float | None, typer.Option(help="Find the threshold that keeps this many hours.")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """From a small labelled sample, how wrong the labels of every tier and threshold should be, with intervals.
+
+    Examples:
+
+        voxmill calibrate runs/one --reference labelled.jsonl --error 0.05
+
+        voxmill revote runs/one --set select.score=expected_error --set select.calibration=runs/one/calibration.json
+    """
+    from voxmill.pipeline.build import as_written
+    from voxmill.pipeline.reports import calibrate as labelled
+    from voxmill.pipeline.state.run import Run
+
+    opened = Run(run)
+    config, _ = as_written(opened)
+    found = labelled.calibrate(opened, reference, config.reconcile.normalise)
+    wanted = error is not None or hours is not None
+    chosen = labelled.threshold(found.points, error=error, hours=hours) if wanted else None
+    if as_json:
+        rows = {"tiers": [asdict(t) for t in found.tiers], "warnings": found.calibration.warnings}
+        print(json.dumps(rows | {"threshold": asdict(chosen) if chosen else None}))
+        return
+    _print_calibrated(found)
+    out = Console(highlight=False, soft_wrap=True)
+    if wanted:
+        out.print(_said(chosen))
+    file = opened.uri(labelled.FILE)
+    out.print(f"written: {file}; to select by it: --set select.score=expected_error --set select.calibration={file}")
+
+
+def retention(
+    run: options.RunRoot,
+    by: Annotated[list[str] | None, typer.Option(help="Only these factors (`language`, `domain`, `bandwidth`, …).")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the bars into this file (.png, .svg, .pdf).")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """How much speech is kept by what it is, and what each property changes while the others stay, with intervals.
+
+    Examples:
+
+        voxmill retention runs/one --plot retention.png
+
+        voxmill retention runs/one --by language --by domain
+    """
+    from voxmill.pipeline.config import ConfigError
+    from voxmill.pipeline.reports import retention as kept
+
+    for factor in by or ():
+        if factor not in kept.FACTORS:
+            raise ConfigError(f"--by: no factor `{factor}`; there are {', '.join(kept.FACTORS)}")
+    found = kept.retention(run, by or kept.FACTORS)
+    if plot:
+        kept.plot(found, str(plot))
+    if as_json:
+        print(json.dumps(asdict(found)))
+    else:
+        _print_retention(found)
+
+
+def _thresholds(pairs: list[str]) -> dict[str, Any]:
+    """Of `--what-if`; values are JSON, or else words. Raises ConfigError."""
+    from voxmill.pipeline.config import ConfigError
+
+    thresholds: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"--what-if needs `name=value`, as in `select.agreement=0.9`, not `{pair}`")
+        try:
+            thresholds[name] = json.loads(value)
+        except json.JSONDecodeError:
+            thresholds[name] = value
+    return thresholds
+
+
+def _print_proof(report: Report) -> None:
+    out = Console()
+    table = Table("stage", "in", "kept", "rejected", "seconds in", "seconds kept", "seconds rejected", "", box=None)
+    for b in report.balances:
+        cells = [str(v) for v in (b.rows_in, b.kept, b.rejected)]
+        cells += [f"{v / 16000:.1f}" for v in (b.samples_in, b.samples_kept, b.samples_rejected)]
+        table.add_row(b.stage, *cells, "=" if b.holds else "≠")
+    out.print(table)
+    for problem in report.problems:
+        out.print(problem, style="red", highlight=False, soft_wrap=True)
+    verdict = "holds" if report.ok else f"fails with {len(report.problems)} problems"
+    out.print(f"{report.shards} shards, {report.shard_samples} samples: the proof {verdict}", highlight=False)
+
+
+def _print_calibrated(found: Calibrated) -> None:
+    out = Console(highlight=False)
+    table = Table("tier", "segments", "hours", "expected error", "95 %", box=None)
+    for tier in found.tiers:
+        cells = f"{tier.hours:.2f}", f"{tier.expected:.1%}", f"{tier.low:.1%} to {tier.high:.1%}"
+        table.add_row(tier.name, str(tier.segments), *cells)
+    out.print(table)
+    for curve in found.calibration.curves:
+        seen = f"{curve.words} words, {curve.segments} segments, {curve.recordings} recordings"
+        seen += f", {curve.speakers or 'unknown'} speakers, {curve.conditions or 'unknown'} conditions"
+        out.print(f"curve for {curve.language or 'all languages'}: {seen}")
+    for warning in found.calibration.warnings:
+        out.print(f"warning: {warning}", style="yellow", soft_wrap=True)
+
+
+def _said(chosen: Point | None) -> str:
+    if chosen is None:
+        return "no threshold does that"
+    kept = f"{chosen.hours:.2f} h ({chosen.share:.1%})"
+    return f"keep scores of at least {chosen.least:.4f}: {kept}, expected error {chosen.expected:.1%}"
+
+
+def _print_retention(found: Retention) -> None:
+    out = Console()
+    table = Table("factor", "class", "segments", "hours", "kept", "95 %", box=None)
+    for one in found.shares:
+        cells = str(one.segments), f"{one.hours:.2f}", f"{one.kept:.1%}", f"{one.low:.1%} to {one.high:.1%}"
+        table.add_row(one.factor, one.value, *cells)
+    out.print(table)
+    table = Table("factor", "class", "against", "points", "95 %", box=None)
+    for effect in found.effects:
+        interval = f"{100 * effect.low:+.1f} to {100 * effect.high:+.1f}"
+        table.add_row(effect.factor, effect.value, effect.against, f"{100 * effect.change:+.1f}", interval)
+    out.print(table)
+    out.print(f"{found.recordings} recordings; effects: {found.model}", highlight=False, soft_wrap=True)

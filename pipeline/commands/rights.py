@@ -1,0 +1,102 @@
+"""`voxmill revoke`: what somebody does not want to be in there."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from voxmill.pipeline.commands import options
+
+if TYPE_CHECKING:
+    from voxmill.pipeline.rights.revoke import Revoked
+    from voxmill.pipeline.state.run import Run
+
+
+def revoke(
+    run: options.RunRoot,
+    url: Annotated[
+        list[str] | None, typer.Option(help="Address of a recording, or of the page or feed that led to it.")
+    ] = None,
+    host: Annotated[list[str] | None, typer.Option(help="Everything from this host and its subdomains.")] = None,
+    ident: Annotated[list[str] | None, typer.Option("--id", help="A recording, a listed item, or a segment of one.")] = None,
+    sha256: Annotated[
+        list[str] | None, typer.Option("--hash", help="sha256 of an original, of decoded samples, or of a FLAC in a shard.")
+    ] = None,
+    denied: Annotated[bool, typer.Option("--denied", help="What the config's deny-list has come to name.")] = False,
+    reason: Annotated[str, typer.Option(help="Kept in the tombstone; put no name there.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Take something out of a run for good, prove that it is gone, and never let it in again.
+
+    Only the shards that held it are written again. With a key in VOXMILL_SIGNING_KEY the report is signed.
+
+    Examples:
+
+        voxmill revoke runs/one --url https://example.org/talk.mp3 --reason "request 17" --dry-run
+
+        voxmill revoke runs/one --host example.org
+
+        voxmill revoke runs/one --hash sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+    """
+    from voxmill.pipeline.build import as_written
+    from voxmill.pipeline.rights import revocation
+    from voxmill.pipeline.rights import revoke as removal
+    from voxmill.pipeline.state.run import Run
+
+    opened = Run(run)
+    config, stages = as_written(opened)
+    request = revocation.Request(tuple(url or ()), tuple(host or ()), tuple(ident or ()), tuple(sha256 or ()), reason)
+    if denied:
+        request = replace(request, ids=(*request.ids, *revocation.denied(opened, config.crawl).ids))
+    done = removal.revoke(opened, config, stages, request, dry_run=dry_run)
+    facts = _facts(opened, done)
+    if as_json:
+        print(json.dumps({"ok": not done.problems, "dry_run": dry_run, "new": done.stone is not None, **facts}))
+    else:
+        _print_revoked(run, facts, dry_run=dry_run, new=done.stone is not None)
+    sys.exit(1 if done.problems else 0)
+
+
+def _facts(run: Run, done: Revoked) -> dict[str, Any]:
+    """What a revocation did, and what it cannot reach: originals outside the run, sources that would bring it back."""
+    from voxmill.manifests.tombstones import is_scrubbed
+
+    lives = [r for r in done.found.kept if not is_scrubbed(r)]
+    addresses = {r.provenance.url.removeprefix("file://") for r in done.found.recordings}
+    sources = {s["name"]: json.dumps(s, ensure_ascii=False) for s in run.load()["config"]["sources"]}
+    return {
+        "recordings": len(lives),
+        "items": len(done.found.items),
+        "seconds": sum(r.seconds for r in lives),
+        "shards": done.shards,
+        "report": done.report,
+        "problems": done.problems,
+        "outside": sorted({r.audio for r in done.found.recordings if r.audio and r.audio.startswith("/")}),
+        "sources": [name for name, text in sources.items() if any(address in text for address in addresses)],
+        "near": done.near,
+    }
+
+
+def _print_revoked(root: str, facts: dict[str, Any], *, dry_run: bool, new: bool) -> None:
+    verb = "would be revoked" if dry_run else "revoked"
+    count = f"{facts['recordings']} recordings ({facts['seconds']:.1f} s) {verb}"
+    Console().print(f"{count}; {len(facts['shards'])} shards change")
+    out = Console(highlight=False, soft_wrap=True)
+    if not new:
+        out.print("all of it was revoked before: tombstones and shards are as they were")
+    for path in facts["outside"]:
+        out.print(f"[yellow]outside the run, and left there:[/yellow] {path}")
+    for ident in facts["near"]:
+        out.print(f"[yellow]a near duplicate stays:[/yellow] voxmill revoke {root} --id {ident}")
+    for name in facts["sources"]:
+        out.print(f"[yellow]source {name} of the config names it:[/yellow] take it out there too")
+    for problem in facts["problems"]:
+        out.print(problem, style="red")
+    if facts["report"]:
+        out.print(f"absence proven; report: {facts['report']}")

@@ -1,0 +1,170 @@
+"""From sources to shards: `run`, `crawl`, what they would cost (`plan`), and one failure again (`replay`)."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, cast, get_args
+
+import typer
+from rich.console import Console
+
+from voxmill.pipeline.commands import options
+
+if TYPE_CHECKING:
+    from voxmill.pipeline.state.run import Run
+
+
+def run(
+    config: options.Config,
+    out: options.Out,
+    executor: options.Executor = None,
+    address: Annotated[str | None, typer.Option(help="Ray cluster to join: `auto` or `ray://host:10001`.")] = None,
+    until: Annotated[str, typer.Option(help="Stop after `list`, `crawl`, `select` or `pack`.")] = "pack",
+    retry: options.Retry = None,
+    dry_run: options.DryRun = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Run the whole line, from sources to shards, or continue it.
+
+    Examples:
+
+        voxmill run -c demo -o runs/demo
+
+        voxmill run -c mine.yaml -o s3://bucket/run1 --executor ray --address auto
+
+        voxmill run -c mine.yaml -o runs/one --dry-run
+    """
+    bring_up(config, out, executor, address, until, retry or [], dry_run=dry_run, quiet=quiet)
+
+
+def crawl(
+    config: options.Config,
+    out: options.Out,
+    executor: options.Executor = None,
+    address: Annotated[str | None, typer.Option(help="Ray cluster to join.")] = None,
+    retry: options.Retry = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the sources' rules, fetch nothing.")] = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Fetch and decode the sources only; `voxmill run` continues from there.
+
+    Example:
+
+        voxmill crawl -c mine.yaml -o runs/one
+    """
+    bring_up(config, out, executor, address, "crawl", retry or [], dry_run=dry_run, quiet=quiet)
+
+
+def plan(
+    config: options.Config,
+    sample: Annotated[int, typer.Option(help="Recordings to try the line on.")] = 3,
+    out: Annotated[str | None, typer.Option("--out", "-o", help="Keep the sample's run, as `plan` in this folder.")] = None,
+) -> None:
+    """Predict disk, hours and time of a run from a small sample of its sources.
+
+    Example:
+
+        voxmill plan -c mine.yaml --sample 5
+    """
+    from voxmill.pipeline.config import load_config
+    from voxmill.pipeline.reports.plan import predict
+
+    predict(load_config(config), sample, out, Console())
+
+
+def replay(
+    run: options.RunRoot,
+    stage: Annotated[str, typer.Option(help="Stage to repeat, as in `transcribe:whisperx`.")],
+    unit: Annotated[str, typer.Option(help="Unit, as a rejection's detail names it.")],
+    only: Annotated[str | None, typer.Option(help="One member of the unit.")] = None,
+) -> None:
+    """Repeat one stage on one unit, or one member of it, in this process, writing nothing: to see why it failed."""
+    from voxmill.manifests.schema import plain
+    from voxmill.pipeline.build import as_written, build
+    from voxmill.pipeline.execution.gates import open_gate
+    from voxmill.pipeline.execution.worker import Worker
+    from voxmill.pipeline.pack import Packer
+    from voxmill.pipeline.state.ledger import Ledger
+    from voxmill.pipeline.state.run import Run, RunError
+
+    opened = Run(run)
+    config, stages = as_written(opened)
+    runnable = [name for name, made in stages.items() if made.reads]
+    if stage == "pack":
+        rows = Packer(opened.root, stages, {}).replay(only or "")
+    elif stage not in runnable:
+        raise RunError(f"no stage `{stage}` to repeat; this run has {', '.join(runnable)}, pack")
+    else:
+        reads = [stages[name] for name in stages[stage].reads]
+        if unit not in Ledger(opened).done(reads[0]):
+            raise RunError(f"stage {stage} of {opened.root} has no unit `{unit}`")
+        with open_gate("local", opened, config.crawl) as gate:
+            made = stages[stage] if stage != "crawl" else build(config, opened, gate)[stage]  # a fetch is repeated as politely
+            rows = Worker(opened.root, made, reads).replay(unit, only)
+    if not rows:
+        raise RunError(f"unit `{unit}` has no member `{only}`")
+    for row in rows:
+        Console().print_json(json.dumps(plain(row), ensure_ascii=False))
+
+
+def bring_up(
+    config: str,
+    root: str,
+    executor: str | None,
+    address: str | None,
+    until: str,
+    retry: list[str],
+    *,
+    dry_run: bool,
+    quiet: bool,
+) -> None:
+    """Brings a run up to its config, as far as `until`. Raises ConfigError for what cannot be asked."""
+    from voxmill.manifests.reasons import REASONS
+    from voxmill.pipeline.config import ConfigError, load_config
+    from voxmill.pipeline.execution.executor import open_executor
+    from voxmill.pipeline.execution.gates import open_gate
+    from voxmill.pipeline.line import Until, run_line
+    from voxmill.pipeline.progress import Progress
+    from voxmill.pipeline.reports.dry_run import print_dry_run
+    from voxmill.pipeline.reports.stats import print_summary
+    from voxmill.pipeline.state.run import Run
+
+    settings = load_config(config)
+    run = Run(root)
+    kind = executor or settings.executor.kind
+    if kind not in ("local", "ray"):
+        raise ConfigError(f"--executor is `local` or `ray`, not `{kind}`")
+    if until not in get_args(Until):
+        raise ConfigError(f"--until is `list`, `crawl`, `select` or `pack`, not `{until}`")
+    for reason in retry:
+        if reason not in REASONS:
+            near = difflib.get_close_matches(reason, REASONS, n=1)
+            raise ConfigError(f"--retry: no reason `{reason}`" + (f"; did you mean `{near[0]}`?" if near else ""))
+    if dry_run:
+        print_dry_run(settings, run, Console())
+        return
+    cluster = (address or settings.executor.address) if kind == "ray" else None
+    if cluster and run.is_local:
+        run = run.absolute()  # workers have working directories of their own
+        _say_shared(run)
+    engine = open_executor(kind, cluster, settings.executor.workers)
+    try:
+        with open_gate(kind, run, settings.crawl) as gate:
+            run_line(settings, run, engine, gate, Progress(quiet=quiet), until=cast(Until, until), retry=retry)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("stopped; the same command continues", style="yellow")
+        sys.exit(130)
+    if not quiet and until == "pack":
+        print_summary(root)
+
+
+def _say_shared(run: Run) -> None:
+    Console(stderr=True).print(
+        f"{run.root} is a folder: every machine of the cluster must see it under this name (shared storage); "
+        "where they do not, give a bucket prefix as --out (s3://…, gs://…)",
+        style="yellow",
+        highlight=False,
+        soft_wrap=True,
+    )
