@@ -32,13 +32,8 @@ class ElasticConfig(MoEConfig):
     def cut(self, budget: Budget) -> ElasticConfig:
         """The config of the smaller model; the schedule keeps what is left inside it."""
         small = cut(self, budget)
-        full, seen = small.full, self.schedule
-        kept = {
-            "experts": tuple(n for n in seen.experts if n <= full.experts) or (full.experts,),
-            "top_k": tuple(k for k in seen.top_k if k <= full.top_k) or (full.top_k,),
-            "width": tuple(w for w in seen.width if w <= full.width) or (full.width,),
-        }
-        return self.model_copy(update={**full_fields(full), "schedule": seen.model_copy(update=kept)})
+        full = small.full
+        return self.model_copy(update={**full_fields(full), "schedule": self.schedule.cut(full)})
 
 
 class GuidedConfig(Settings):

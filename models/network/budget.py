@@ -7,15 +7,17 @@ that cutting a model takes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import TypeVar
 
+from pydantic import Field
 from torch import nn
 
 from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.settings import Settings
-from voxmill.models.data.seeds import Generator, choice
+from voxmill.models.data.seeds import Generator, choice, uniform
 
 
 class BudgetError(Mistake, ValueError):
@@ -51,11 +53,17 @@ class Budget:
             raise BudgetError(f"{text!r} is no budget: write EXPERTS[:TOP_K[:WIDTH]], for example 6 or 6:2:256") from None
         return budget.within(full)
 
+    def fits(self, full: Budget) -> bool:
+        return self.experts <= full.experts and self.top_k <= full.top_k and self.width <= full.width
+
     def within(self, full: Budget) -> Budget:
         """This budget, with no more experts for a frame than there are. Raises BudgetError where it is larger than `full`."""
-        if self.experts > full.experts or self.top_k > full.top_k or self.width > full.width:
+        if not self.fits(full):
             raise BudgetError(f"budget {self} is larger than the model, which has {full} (experts:top-k:width)")
         return Budget(self.experts, min(self.top_k, self.experts), self.width)
+
+
+_Value = TypeVar("_Value")
 
 
 class BudgetSchedule(Settings):
@@ -68,17 +76,47 @@ class BudgetSchedule(Settings):
     favour: float = 1.0
     """The i-th value of a list is drawn in proportion to i to this power: 0 all alike, 1 larger ones more often (TouchASP's
     'later groups are favoured'; the exponent is ours)."""
+    only: tuple[str, ...] = ()
+    """These budgets, smallest first, as `Budget.parse` reads them, instead of every combination of the lists: devices ask for few,
+    and each is visited more often then."""
+    full: float = Field(default=0.0, ge=0, le=1)
+    """Share of steps that take the largest budget, whatever the others draw. Combinations alone draw it the more rarely the more
+    is elastic: with two values in each list in 8 steps of 27."""
+
+    @property
+    def largest(self) -> Budget:
+        n, k, width = self.experts[-1], self.top_k[-1], self.width[-1]
+        return Budget(n, min(k, n), width)
 
     def budgets(self) -> Iterator[Budget]:
         """Every budget that can be drawn, once, smallest first."""
         values = product(self.experts, self.top_k, self.width)
-        yield from sorted({Budget(n, min(k, n), width) for n, k, width in values})
+        drawn = set(self._listed()) if self.only else {Budget(n, min(k, n), width) for n, k, width in values}
+        yield from sorted(drawn | {self.largest} if self.full else drawn)
 
     def sample(self, generator: Generator) -> Budget:
+        if self.full and uniform(generator) < self.full:
+            return self.largest
+        if self.only:
+            return self._draw(self._listed(), generator)
         n, k, width = (self._draw(values, generator) for values in (self.experts, self.top_k, self.width))
         return Budget(n, min(k, n), width)
 
-    def _draw(self, values: tuple[int, ...], generator: Generator) -> int:
+    def cut(self, full: Budget) -> BudgetSchedule:
+        """What is left of it in a model of that size."""
+        left: dict[str, tuple[int | str, ...]] = {
+            "experts": tuple(n for n in self.experts if n <= full.experts) or (full.experts,),
+            "top_k": tuple(k for k in self.top_k if k <= full.top_k) or (full.top_k,),
+            "width": tuple(w for w in self.width if w <= full.width) or (full.width,),
+        }
+        if self.only:
+            left["only"] = tuple(str(one) for one in self._listed() if one.fits(full)) or (str(full),)
+        return self.model_copy(update=left)
+
+    def _listed(self) -> list[Budget]:
+        return [Budget.parse(text, self.largest) for text in self.only]
+
+    def _draw(self, values: Sequence[_Value], generator: Generator) -> _Value:
         return values[choice(generator, [(index + 1) ** self.favour for index in range(len(values))])]
 
 

@@ -63,8 +63,8 @@ class Bundle:
         """The smaller model, on its own. Warns where training never visited the budget; raises BudgetError."""
         self.warn_outside(budget)
         small = self.model.extract(budget)
-        full = max(small.config.emoe.schedule.budgets()) if small.config.emoe else budget
-        inside = (b for b in self.trained if b.experts <= full.experts and b.top_k <= full.top_k and b.width <= full.width)
+        full = small.config.emoe.full if small.config.emoe else budget
+        inside = (one for one in self.trained if one.fits(full))
         return Bundle(small, self.tokens, self.targets, self.step, tuple(inside), self.taught)
 
     def warn_outside(self, budget: Budget) -> None:

@@ -39,3 +39,23 @@ def test_every_drawn_budget_is_one_of_the_schedules() -> None:
     assert len(budgets) == 6  # 1 expert leaves no choice of top-k
     generator = seeded("any")
     assert {schedule.sample(generator) for _ in range(200)} == set(budgets)
+
+
+def test_the_largest_budget_has_its_share_beside_what_else_is_drawn() -> None:
+    schedule = BudgetSchedule(experts=(3, 15), top_k=(1, 3), only=("3", "15:1", "15:3:256"), favour=0, full=0.5)
+    assert list(schedule.budgets()) == [Budget(3, 3, 512), Budget(15, 1, 512), Budget(15, 3, 256), FULL]
+    generator = seeded("share")
+    drawn = Counter(str(schedule.sample(generator)) for _ in range(3000))
+    assert {name: round(count / 3000, 1) for name, count in drawn.items()} == {
+        "15:3:512": 0.5, "3:3:512": 0.2, "15:1:512": 0.2, "15:3:256": 0.2,
+    }  # fmt: skip
+
+
+def test_a_cut_schedule_draws_what_is_left() -> None:
+    schedule = BudgetSchedule(experts=(3, 6, 15), top_k=(1, 3), only=("3", "6:1", "15:1"))
+    small = Budget(6, 3, 512)
+    assert set(schedule.cut(small).budgets()) == {Budget(3, 3, 512), Budget(6, 1, 512)}
+    assert set(schedule.cut(Budget(2, 1, 512)).budgets()) == {Budget(2, 1, 512)}
+    assert set(schedule.model_copy(update={"only": ()}).cut(small).budgets()) == {
+        Budget(3, 1, 512), Budget(6, 1, 512), Budget(3, 3, 512), small,
+    }  # fmt: skip
