@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from statistics import median
 
 import torch
 
@@ -56,30 +57,32 @@ def error_rates(corpus: Corpus, said: dict[str, str]) -> dict[str, float]:
     return {"wer": 100 * jiwer.wer(references, hypotheses), "cer": 100 * jiwer.cer(references, hypotheses)}
 
 
-def real_time_factor(
-    bundle: Bundle, corpus: Corpus, lessons: Sequence[Lesson], budgets: Sequence[Budget | None]
-) -> list[float]:
-    """Seconds of encoder per second of sound, one thread of the CPU, batches of 8, for each budget: the median of seven rounds.
+def times(
+    bundle: Bundle, corpus: Corpus, lessons: Sequence[Lesson], budgets: Sequence[Budget], rounds: int = 21
+) -> list[dict[str, float]]:
+    """For each budget, cut out as for deployment: `rtf`, seconds of encoder per second of sound on one thread of the CPU, and
+    `of_full`, that time over the last budget's. Medians over rounds, on the longest utterances.
 
-    Budgets take turns, so that what else the machine does falls on all of them. Each is cut out first, as for deployment.
+    In a round every budget has its turn, and the quotient is taken within the round: what the machine does besides falls on all of
+    them. The clock is the thread's own, which stands still while another process has the core.
     """
-    chosen = sorted(lessons, key=lambda one: corpus.frames(one.key))[-16:]
-    sizes = [bundle.model if budget is None else bundle.model.extract(budget) for budget in budgets]
-    models = [model.cpu().eval() for model in sizes]
-    batches = [[corpus.features(one.key) for one in chosen[start : start + 8]] for start in (0, 8)]
-    padded = [torch.nn.utils.rnn.pad_sequence(batch, batch_first=True) for batch in batches]
-    lengths = [torch.tensor(list(map(len, batch))) for batch in batches]
-    audio = sum(int(length.sum()) for length in lengths) * FBANK.shift_ms / 1000
-    device, threads = next(bundle.model.parameters()).device, torch.get_num_threads()
+    chosen = sorted(lessons, key=lambda one: corpus.frames(one.key))[-32:]
+    models = [bundle.model.extract(budget).cpu().eval() for budget in budgets]
+    feature_BTM = torch.nn.utils.rnn.pad_sequence([corpus.features(one.key) for one in chosen], batch_first=True)
+    length_B = torch.tensor([corpus.frames(one.key) for one in chosen])
+    audio = int(length_B.sum()) * FBANK.shift_ms / 1000
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    times: list[list[float]] = [[] for _ in models]
+    spent: list[list[float]] = [[] for _ in models]
     with torch.no_grad():
-        for _ in range(8):
-            for model, of_model in zip(models, times, strict=True):
-                began = time.perf_counter()
-                for feature_BTM, length_B in zip(padded, lengths, strict=True):
-                    model.encode(feature_BTM, length_B)
-                of_model.append(time.perf_counter() - began)
+        for turn in range(1 + rounds):  # the first one warms up
+            for index in sorted(range(len(models)), reverse=bool(turn % 2)):
+                began = time.thread_time()
+                models[index].encode(feature_BTM, length_B)
+                spent[index].append(time.thread_time() - began)
     torch.set_num_threads(threads)
-    bundle.model.to(device)
-    return [sorted(of_model[1:])[3] / audio for of_model in times]
+    full = spent[-1]
+    return [
+        {"rtf": median(own[1:]) / audio, "of_full": median(a / b for a, b in zip(own[1:], full[1:], strict=True))}
+        for own in spent
+    ]

@@ -14,7 +14,11 @@ RATES = (220, 260)
 """Words per minute, as the synthesiser counts them: 2.9 digits a second. Sound is what a training's time goes into."""
 
 
-def rows_corpus(train: int, test: int, snr_db: tuple[float, float], seed: int = 20_261_121) -> Corpus:
+def rows_corpus(train: int, test: int, snr_db: tuple[float, float]) -> Corpus:
+    return corpus("rows", rows(train, test, snr_db))
+
+
+def rows(train: int, test: int, snr_db: tuple[float, float], seed: int = 20_261_121) -> list[Spoken]:
     """The vocal tracts of the test are never heard in training; two accents."""
     spoken = []
     for split, count in (("train", train), ("test", test)):
@@ -22,7 +26,7 @@ def rows_corpus(train: int, test: int, snr_db: tuple[float, float], seed: int = 
         for index in range(count):
             turns = (row(draw, split),)
             spoken.append(Spoken(f"{split}-{index:05d}", split, turns, Room(round(draw.uniform(*snr_db), 1))))
-    return corpus("rows", spoken)
+    return spoken
 
 
 def row(draw: random.Random, split: str) -> tuple[Voice, str]:
