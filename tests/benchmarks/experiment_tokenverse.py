@@ -5,6 +5,8 @@ words, language, speaker changes, names; all others have their words and one or 
 the fully labelled ones alone; from all of them, with the vectors of the labelled tasks added to the sound; from all of them
 without vectors, where a task without a label looks like one with nothing to say; and, the control, with vectors of zero.
 
+As TokenVerse begins with an encoder that has been trained before, all arms of a seed begin with one dense model that has learnt the
+words of all utterances, and nothing else.
 Vectors are added after the encoder. CTC is linear, so that a task switched on or off moves every token by a constant, and nothing
 that the encoder has heard. Reduced form: two turns of digits and names in three languages, a small model, three seeds. Full form:
 sentences in two languages, a larger one.
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 import statistics
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import combinations
@@ -24,31 +26,23 @@ from typing import Any
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import torch
 
 from benchmarks.experiments import sizes
-from benchmarks.experiments.corpus import Corpus, Spoken, corpus
+from benchmarks.experiments.active import AUXILIARY, TASKS, hearing, judge, lesson
+from benchmarks.experiments.corpus import Spoken, corpus
 from benchmarks.experiments.dialogue import ROWS, SENTENCES, Material, exchanges
 from benchmarks.experiments.estimate import Part, show
-from benchmarks.experiments.hearing import ctc_ids, encoded
 from benchmarks.experiments.lessons import Lesson
-from benchmarks.experiments.marked import Said, figures, read
 from benchmarks.experiments.room import Form, Outcome, conduct
 from benchmarks.experiments.together import together
-from benchmarks.experiments.trainings import Figures, Job, Judge, Trainings
+from benchmarks.experiments.trainings import Figures, Job, Start, Trainings
 from benchmarks.experiments.verdict import beats, cell, judged
 from benchmarks.report import Target, heading, table
-from voxmill.manifests.records import Annotation, Labels, Mark, Word
-from voxmill.models.data.seeds import seeded
-from voxmill.models.data.targets import INLINE_TOKENS, TargetsConfig, Task, Utterance, make_target
-from voxmill.models.data.tokens import Tokens, class_token
-from voxmill.models.network.model import ModelConfig
+from voxmill.models.data.targets import TargetsConfig, Task
+from voxmill.models.network.model import ModelConfig, SpeechModel
 from voxmill.models.network.task_vectors import TaskVectorsConfig
 from voxmill.models.training.checkpoint import Bundle
 from voxmill.models.training.loss import LossConfig
-
-AUXILIARY: tuple[Task, ...] = ("language", "speaker_change", "named_entities")
-TASKS: tuple[Task, ...] = ("asr", *AUXILIARY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +51,14 @@ class Setting:
 
     material: Material
     size: sizes.Size
+    """Its steps are those of every arm."""
+    first: int
+    """Steps of the dense model before."""
     subwords: int
 
 
-REDUCED = Setting(ROWS, sizes.Size(1200, 240, 700, layers=3, dim=64, hidden=192, batch_seconds=20.0, peak=3e-3), 460)
-FULL = Setting(SENTENCES, replace(sizes.FULL, train=2000, test=300, steps=1200, layers=3, hidden=256), 420)
+REDUCED = Setting(ROWS, sizes.Size(1200, 240, 350, layers=2, dim=64, hidden=192, batch_seconds=20.0, peak=3e-3), 800, 460)
+FULL = Setting(SENTENCES, replace(sizes.FULL, train=2000, test=300, steps=600, layers=3, hidden=256), 1200, 420)
 FULLY = 8
 """One utterance in so many is labelled for everything."""
 SOME = tuple(tasks for size in (1, 2) for tasks in combinations(AUXILIARY, size))
@@ -87,22 +84,6 @@ ARMS = (
 Unlike the arm before it, it is trained with the random deactivation that belongs to vectors."""
 
 
-def lesson(spoken: Spoken, labelled: Iterable[Task] = AUXILIARY) -> Lesson:
-    """Words, and the labels of those tasks. A word's time is its number: only the order of words and marks counts."""
-    words = spoken.text.split()
-    truth: dict[str, list[Mark]] = {
-        "language": [Mark(spoken.labels["language"])],
-        "speaker_change": [Mark("", start=100 * place - 10) for place in spoken.labels["changes"]],
-        "named_entities": [
-            Mark(" ".join(words[first:last]), start=100 * first - 5, end=100 * last - 5)
-            for first, last in spoken.labels["names"]
-        ],
-    }
-    labels: dict[str, Any] = {task: Annotation(tuple(truth[task]), "grammar") for task in labelled}
-    timed = tuple(Word(word, 100 * index, 100 * index + 90) for index, word in enumerate(words))
-    return Lesson(spoken.key, Utterance(spoken.text, Labels(spoken.key, **labels), timed))
-
-
 def lessons(train: Sequence[Spoken], arm: Arm, languages: int) -> list[Lesson]:
     """Languages alternate, so which utterances are labelled, and for what, goes by groups of one of each."""
     found = []
@@ -115,106 +96,83 @@ def lessons(train: Sequence[Spoken], arm: Arm, languages: int) -> list[Lesson]:
     return found
 
 
-def model(size: sizes.Size, arm: Arm) -> ModelConfig:
-    return sizes.model(size, tasks=TaskVectorsConfig(tasks=TASKS, where="encoder") if arm.vectors else None)
+def model(size: sizes.Size, vectors: bool) -> ModelConfig:
+    """Without dropout: it would be an eighth of the time, and trainings are too short to need it."""
+    usual = sizes.model(size)
+    return sizes.model(
+        size,
+        encoder=usual.encoder.model_copy(update={"dropout": 0.0}),
+        decoder=usual.decoder.model_copy(update={"dropout": 0.0}),
+        tasks=TaskVectorsConfig(tasks=TASKS, where="encoder") if vectors else None,
+    )
 
 
-def job(size: sizes.Size, arm: Arm, seed: int) -> Job:
-    targets = TargetsConfig(style="activated", tasks=TASKS, deactivate=arm.deactivate, translate=0)
-    return Job(
-        arm=arm.name.replace(", ", "-").replace(" ", "-"),
-        model=model(size, arm),
-        train=sizes.train(size, seed, loss=LossConfig(ctc=0.7)),
-        data=sizes.data(size, seed, targets=targets),
-    )  # fmt: skip
+def dense(setting: Setting, seed: int) -> Job:
+    """The words alone."""
+    return _job("dense", setting.size, seed, TASKS[:1], 0.0, steps=setting.first, model=model(setting.size, vectors=False))
 
 
-Ids = dict[str, tuple[int, ...]]
+def job(setting: Setting, arm: Arm, seed: int, after: str) -> Job:
+    name = arm.name.replace(", ", "-").replace(" ", "-")
+    built = model(setting.size, arm.vectors)
+    return _job(name, setting.size, seed, TASKS, arm.deactivate, steps=setting.size.steps, model=built, after=after)
 
 
-def heard(bundle: Bundle, speech: Corpus, active: Iterable[Task] = AUXILIARY) -> Ids:
-    """What CTC says of the test while these tasks are active, besides the words."""
-    test = [lesson(one, active) for one in speech.split("test")]
-    return {key: ids for batch, found in encoded(bundle, speech, test) for key, ids in ctc_ids(bundle, batch, found)}
+def _job(name: str, size: sizes.Size, seed: int, tasks: tuple[Task, ...], deactivate: float, *, steps: int, **more: Any) -> Job:
+    targets = TargetsConfig(style="activated", tasks=tasks, deactivate=deactivate, translate=0)
+    trained = sizes.train(size, seed, steps, loss=LossConfig(ctc=0.8))
+    return Job(arm=name, train=trained, data=sizes.data(size, seed, targets=targets), **more)
 
 
-def expected(speech: Corpus, tokens: Tokens) -> dict[str, Said]:
-    config = TargetsConfig(style="activated", tasks=TASKS, deactivate=0, translate=0)
-    targets = {
-        one.key: make_target(lesson(one).utterance, tokens, config, seeded("test", one.key)) for one in speech.split("test")
-    }
-    return {key: read(target.ctc or (), tokens) for key, target in targets.items()}
+def starting(bundle: Callable[[], Bundle]) -> Start:
+    """From all weights of that model; task vectors it has none of, they begin as they are."""
 
+    def start(fresh: SpeechModel) -> None:
+        missing, unknown = fresh.load_state_dict(bundle().model.cpu().state_dict(), strict=False)
+        assert not unknown
+        assert all(name.startswith("tasks_") for name in missing)
 
-def of_task(task: Task, tokens: Tokens) -> frozenset[int]:
-    """The ids of a task's own tokens."""
-    names = INLINE_TOKENS.get(task) or tuple(map(class_token, tokens.config.language))
-    return frozenset(tokens[name] for name in names)
-
-
-def judge(speech: Corpus, vectors: bool) -> Judge:
-    """Errors with all tasks active; with vectors, also with these at zero, and with each task off.
-
-    Of a task that is off: `left`, its tokens that are still said, of those `before`; the errors of everything else; and `same`, the
-    share of utterances (%) of which everything else is said token for token as before.
-    """
-
-    def measured(bundle: Bundle) -> Figures:
-        tokens, truth = bundle.tokens, expected(speech, bundle.tokens)
-        with_all = heard(bundle, speech)
-        found: Figures = _errors(truth, with_all, tokens)
-        if not vectors:
-            return found
-        found["off"] = {}
-        for task in AUXILIARY:
-            without = heard(bundle, speech, [other for other in AUXILIARY if other != task])
-            own = of_task(task, tokens)
-            left, before = (sum(token in own for ids in of.values() for token in ids) for of in (without, with_all))
-            same = sum([t for t in with_all[key] if t not in own] == [t for t in without[key] if t not in own] for key in truth)
-            others = {other: error for other, error in _errors(truth, without, tokens).items() if other != task}
-            found["off"][task] = {"left": left, "before": before, "same": 100 * same / len(truth), **others}
-        assert bundle.model.tasks_late is not None
-        torch.nn.init.zeros_(bundle.model.tasks_late.vectors.weight)
-        found["zeroed"] = _errors(truth, heard(bundle, speech), tokens)
-        return found
-
-    return measured
-
-
-def _errors(truth: dict[str, Said], ids: Ids, tokens: Tokens) -> dict[str, float]:
-    return figures(truth, {key: read(of_key, tokens) for key, of_key in ids.items()})
+    return start
 
 
 def run(form: Form) -> Outcome | None:
     setting = FULL if form.full else REDUCED
     size, material = setting.size, setting.material
     if form.dry:
-        show([Part(arm.name, model(size, arm), size.steps, form.seeds) for arm in ARMS], size)
+        begin = Part("dense", model(size, vectors=False), setting.first, form.seeds)
+        show([begin, *(Part(arm.name, model(size, arm.vectors), size.steps, form.seeds) for arm in ARMS)], size)
         return None
     speech = corpus(material.name, exchanges(material, size.train, size.test))
     heading("tokenverse", form.full, f"{speech}, {form.seeds} seeds", ("torch", "jiwer", "sentencepiece"))
     train = speech.split("train")
     tokens = sizes.tokens((one.text for one in train), num_subwords=setting.subwords, language=material.languages)
     trainings = Trainings("tokenverse", speech, tokens, form.clock)
+    words = [lesson(one, ()) for one in train]
     taught = {arm: lessons(train, arm, len(material.languages)) for arm in ARMS}
 
+    def first(seed: int) -> Figures:
+        return trainings.result(dense(setting, seed), words, hearing(speech))
+
     def result(arm: Arm, seed: int) -> Figures:
-        return trainings.result(job(size, arm, seed), taught[arm], judge(speech, arm.vectors))
+        before = dense(setting, seed)
+        after = job(setting, arm, seed, trainings.key(before, words))
+        start = starting(lambda: trainings.trained(before, words))
+        return trainings.result(after, taught[arm], judge(speech, arm.vectors), start)
 
-    together(
-        [partial(result, arm, seed) for arm in sorted(ARMS, key=lambda arm: not arm.vectors) for seed in range(form.seeds)]
-    )
-    results = {arm.name: [result(arm, seed) for seed in range(form.seeds)] for arm in ARMS}
-    return verdict(results, {arm.name: len(of_arm) for arm, of_arm in taught.items()}, size)
+    seeds = range(form.seeds)
+    together([partial(first, seed) for seed in seeds])
+    together([partial(result, arm, seed) for arm in sorted(ARMS, key=lambda arm: not arm.vectors) for seed in seeds])
+    results = {arm.name: [result(arm, seed) for seed in seeds] for arm in ARMS}
+    return verdict([first(seed) for seed in seeds], results, {arm.name: len(taught[arm]) for arm in ARMS}, setting)
 
 
-def verdict(results: dict[str, list[Figures]], counts: dict[str, int], size: sizes.Size) -> Outcome:
+def verdict(start: list[Figures], results: dict[str, list[Figures]], counts: dict[str, int], setting: Setting) -> Outcome:
     subset, activated, plain, _ = (results[arm.name] for arm in ARMS)
     print(f"Errors in %, mean ± deviation over {len(plain)} seeds: words, language, 100 - F1 of speaker changes and of names\n")
-    rows = [
-        (name, str(counts[name]), *_cells(of_arm), f"{statistics.mean(one['seconds'] for one in of_arm):.0f}")
-        for name, of_arm in results.items()
+    rows: list[tuple[str, ...]] = [
+        ("dense, where all begin", "", cell([one["asr"] for one in start]), "", "", "", "", _seconds(start))
     ]
+    rows += [(name, str(counts[name]), *_cells(of_arm), _seconds(of_arm)) for name, of_arm in results.items()]
     rows.append(("  its vectors set to zero", "", *_cells([one["zeroed"] for one in activated]), ""))
     table(("arm", "utterances", "asr", *AUXILIARY, "mean of three", "s"), rows)
     print(
@@ -258,10 +216,11 @@ def verdict(results: dict[str, list[Figures]], counts: dict[str, int], size: siz
         "off": [one["off"] for one in activated],
         "zeroed": [one["zeroed"] for one in activated],
         "seconds": {name: [one["seconds"] for one in of_arm] for name, of_arm in results.items()},
-        "size": asdict(size),
+        "dense": [one["asr"] for one in start],
+        "size": {**asdict(setting.size), "first": setting.first},
         "device": activated[0]["device"],
     }
-    return shown, judged(targets, words["plain"])
+    return shown, judged(targets, [one["asr"] for one in start])
 
 
 def touched(activated: Sequence[Figures]) -> list[tuple[Task, Task]]:
@@ -276,6 +235,10 @@ def touched(activated: Sequence[Figures]) -> list[tuple[Task, Task]]:
 
 def _cells(of_arm: Sequence[Figures]) -> list[str]:
     return [*(cell([one[task] for one in of_arm]) for task in TASKS), cell([_mean(one) for one in of_arm])]
+
+
+def _seconds(of_arm: Sequence[Figures]) -> str:
+    return f"{statistics.mean(one['seconds'] for one in of_arm):.0f}"
 
 
 def _mean(one: Figures) -> float:

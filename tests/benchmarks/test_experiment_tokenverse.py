@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks import experiment_tokenverse as tokenverse
+from benchmarks.experiments.active import AUXILIARY, TASKS, lesson
 from benchmarks.experiments.corpus import Spoken
 from benchmarks.experiments.dialogue import REGISTERS, ROWS, SENTENCES, Material, exchanges
 from benchmarks.experiments.marked import Said, f1, figures, read
@@ -17,28 +18,30 @@ from voxmill.models.data.tokens import Tokens, TokensConfig
 
 TOKENS = Tokens.train(["hello there hi"], TokensConfig(num_subwords=300, language=("en", "es", "fr")))
 TRAIN = {material.name: [one for one in exchanges(material, 240, 40) if one.split == "train"] for material in (ROWS, SENTENCES)}
-of_each = pytest.mark.parametrize(("material", "train"), [(ROWS, TRAIN["rows"]), (SENTENCES, TRAIN["dialogue"])], ids=["rows", "sentences"])
-ALL = TargetsConfig(style="activated", tasks=tokenverse.TASKS, deactivate=0, translate=0)
+of_each = pytest.mark.parametrize(
+    ("material", "train"), [(ROWS, TRAIN["rows"]), (SENTENCES, TRAIN["dialogue"])], ids=["rows", "sentences"]
+)
+ALL = TargetsConfig(style="activated", tasks=TASKS, deactivate=0, translate=0)
 TRUTH = {"a": Said("en", ("call", "anna", "now", "and", "go"), (3,), ("anna",)), "b": Said("es", ("hola",), (), ())}
 
 
 @of_each
 def test_targets_say_all_that_is_known_of_an_exchange(material: Material, train: list[Spoken]) -> None:
     for one in train:
-        target = make_target(tokenverse.lesson(one).utterance, TOKENS, ALL, seeded())
+        target = make_target(lesson(one).utterance, TOKENS, ALL, seeded())
         words = one.text.split()
         names = tuple(" ".join(words[first:last]) for first, last in one.labels["names"])
         assert target.ctc is not None
         assert read(target.ctc, TOKENS) == Said(one.labels["language"], tuple(words), tuple(one.labels["changes"]), names)
-        assert target.active == set(tokenverse.TASKS)
+        assert target.active == set(TASKS)
 
 
 def test_a_task_without_a_label_is_inactive_and_says_nothing() -> None:
     one = TRAIN["rows"][0]
-    for task in tokenverse.AUXILIARY:
-        target = make_target(tokenverse.lesson(one, [task]).utterance, TOKENS, ALL, seeded())
+    for task in AUXILIARY:
+        target = make_target(lesson(one, [task]).utterance, TOKENS, ALL, seeded())
         assert target.active == {"asr", task}
-    unlabelled = make_target(tokenverse.lesson(one, []).utterance, TOKENS, ALL, seeded())
+    unlabelled = make_target(lesson(one, []).utterance, TOKENS, ALL, seeded())
     assert unlabelled.ctc is not None
     assert all(map(TOKENS.is_subword, unlabelled.ctc))
 
@@ -60,20 +63,20 @@ def test_arms_have_the_labels_that_their_names_say(material: Material, train: li
     full, activated, plain, zero = (tokenverse.lessons(train, arm, len(material.languages)) for arm in tokenverse.ARMS)
     assert activated == plain == zero
     assert len(activated) == len(train)
-    labelled = {one.key: [task for task in tokenverse.AUXILIARY if getattr(one.utterance.labels, task)] for one in activated}
+    labelled = {one.key: [task for task in AUXILIARY if getattr(one.utterance.labels, task)] for one in activated}
     assert {one.key for one in full} == {key for key, tasks in labelled.items() if len(tasks) == 3}
     assert len(full) == pytest.approx(len(train) / tokenverse.FULLY, abs=2)
-    languages = Counter(one.labels["language"] for one in train if one.key in {lesson.key for lesson in full})
+    languages = Counter(one.labels["language"] for one in train if one.key in {labelled.key for labelled in full})
     assert set(languages.values()) == {len(full) / len(material.languages)}
     partial = [tasks for tasks in labelled.values() if len(tasks) < 3]
     assert {tuple(tasks) for tasks in partial} == set(tokenverse.SOME)
-    for task in tokenverse.AUXILIARY:  # none is better off
+    for task in AUXILIARY:  # none is better off
         assert sum(task in tasks for tasks in partial) == pytest.approx(len(partial) / 2, rel=0.05)
 
 
 def test_a_task_that_is_off_touches_what_leaves_the_range_of_the_seeds() -> None:
     on = {"asr": 5.0, "language": 1.0, "speaker_change": 8.0, "named_entities": 2.0}
-    off = {task: {other: error for other, error in on.items() if other != task} for task in tokenverse.AUXILIARY}
+    off = {task: {other: error for other, error in on.items() if other != task} for task in AUXILIARY}
     seeds = [{**on, "off": off}, {**on, "asr": 6.0, "off": off}]
     assert not tokenverse.touched(seeds)
     worse = {**off, "language": {**off["language"], "named_entities": 2.5, "asr": 5.9}}

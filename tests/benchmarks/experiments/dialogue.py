@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from benchmarks.experiments.corpus import Spoken
-from benchmarks.experiments.grammar import DIGITS, Part, Sentence, sentence
+from benchmarks.experiments.grammar import Part, Sentence, sentence
 from benchmarks.experiments.voices import TEST_VARIANTS, TRAIN_VARIANTS, Room, Voice, draw_voice
 
 NAME = "name"
@@ -51,11 +51,11 @@ WORDS = {
 
 
 ROW_DIGITS = {
-    "en": DIGITS,
-    "es": ("cero", "uno", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve"),
-    "fr": ("zéro", "un", "deux", "trois", "quatre", "cinq", "six", "sept", "huit", "neuf"),
+    "en": ("one", "two", "three", "four", "five"),
+    "es": ("uno", "dos", "tres", "cuatro", "cinco"),
+    "fr": ("un", "deux", "trois", "quatre", "cinq"),
 }
-ROW_NAMES = ("anna", "maria", "david", "victor", "paris", "london", "roma", "berlin")
+ROW_NAMES = ("anna", "maria", "paris", "london")
 
 
 @dataclass(frozen=True, slots=True)
