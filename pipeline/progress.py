@@ -7,14 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 
+from voxmill.pipeline.display import Display, clock
 from voxmill.pipeline.execution.executor import Job
 from voxmill.pipeline.stage import Done
-
-LINE_EVERY_S = 15.0
-"""Where output is no terminal (a log, CI), a plain line per active stage at this interval."""
 
 
 @dataclass
@@ -28,31 +25,14 @@ class _Row:
     busy_s: float = 0.0
     first: float = field(default_factory=time.monotonic)
     last: float = 0.0
-    spoken: float = 0.0
 
 
-class Progress:
+class Progress(Display):
     """`with Progress() as p: p.expect(jobs); …; p.report(done)`."""
 
     def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
-        self._console = console or Console(stderr=True)
+        super().__init__(self._table, console, quiet=quiet)
         self._rows: dict[str, _Row] = {}
-        self._quiet = quiet
-        self._live = Live(console=self._console, refresh_per_second=4, get_renderable=self._table, transient=False)
-        self._interactive = self._console.is_terminal and not quiet
-
-    def __enter__(self) -> Progress:
-        if self._interactive:
-            self._live.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._interactive:
-            self._live.stop()
-
-    def say(self, text: str) -> None:
-        if not self._quiet:
-            self._console.print(text, highlight=False)
 
     def expect(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
@@ -70,14 +50,7 @@ class Progress:
         row.last = time.monotonic()
         if row.done == 1:
             row.first = row.last - done.wall_s
-        if not self._interactive and not self._quiet and (row.last - row.spoken > LINE_EVERY_S or row.done == row.total):
-            row.spoken = row.last
-            self._console.print(
-                " · ".join(
-                    f"{h} {c}" if i else c for i, (h, c) in enumerate(zip(_HEADS, _cells(done.stage, row), strict=True))
-                ),
-                highlight=False,
-            )
+        self.tell(done.stage, lambda: _line(done.stage, row), at_once=row.done in (1, row.total))
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False)
@@ -99,7 +72,5 @@ def _cells(name: str, row: _Row) -> tuple[str, ...]:
     return name, f"{row.done}/{row.total}", str(row.kept), str(row.rejected), f"{row.seconds / 3600:.2f}", speed, eta
 
 
-def clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+def _line(name: str, row: _Row) -> list[str]:
+    return [f"{head} {cell}" if head != "stage" else cell for head, cell in zip(_HEADS, _cells(name, row), strict=True)]

@@ -13,8 +13,9 @@ from voxmill.manifests.records import SAMPLE_RATE, Recording, Rejection
 from voxmill.manifests.settings import Settings
 from voxmill.operators.decode.audio import blocks
 from voxmill.operators.decode.bandwidth import BandwidthConfig, Spectrum, bandwidth, cutoff_hz
-from voxmill.operators.decode.media import DECODER, Media, Undecodable, open_media
+from voxmill.operators.decode.media import DECODER, Media, open_media
 from voxmill.operators.engines import Audio
+from voxmill.operators.media import Undecodable
 from voxmill.operators.work import Work
 
 

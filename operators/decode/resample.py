@@ -15,8 +15,8 @@ from av.audio.frame import AudioFrame
 from av.filter import Graph
 
 from voxmill.manifests.records import SAMPLE_RATE
-from voxmill.operators.decode.media import Undecodable
 from voxmill.operators.engines import Audio
+from voxmill.operators.media import Undecodable
 
 
 def resample(frames: Iterable[tuple[int, AudioFrame]], start: int = 0) -> Iterator[Audio]:

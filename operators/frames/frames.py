@@ -17,8 +17,8 @@ from voxmill.manifests.commit import commit_bytes
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import SAMPLE_RATE, Picture, Pictures, Segment
 from voxmill.manifests.settings import Settings
-from voxmill.operators.decode.media import Undecodable
 from voxmill.operators.frames.video import Unwatchable, Video, jpeg, open_video, shown
+from voxmill.operators.media import Undecodable
 from voxmill.operators.work import Work
 
 
@@ -72,7 +72,7 @@ class TakePictures:
         try:
             with open_video(uri, self.config.max_pixels) as video:
                 return list(self._take(video, segments))
-        except (Unwatchable, Undecodable) as error:
+        except Undecodable as error:
             reason = error.reason if isinstance(error, Unwatchable) else "frames.corrupt"
             return [Pictures(segment.id, rejection=reject(reason, error.detail)) for segment in segments]
 

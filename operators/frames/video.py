@@ -15,13 +15,12 @@ from itertools import chain
 import av
 import av.error
 from av.codec.context import Flags
-from av.container import InputContainer
-from av.stream import Discard, Disposition
+from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from voxmill.operators.decode.media import open_container
+from voxmill.operators.media import OpenFile, Undecodable, only, open_container
 
 SLACK = 1.0
 """Seconds by which the first picture may come late, and the last one may be stretched."""
@@ -33,24 +32,17 @@ MOST_PER_SECOND = 1000
 """More decoded pictures than this for each second that passes is no video, and decoding stops."""
 
 
-class Unwatchable(Exception):
+class Unwatchable(Undecodable):
     """The file shows nothing; `reason` is one of `frames.*`."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason, self.detail = reason, detail
 
 
 @dataclass(slots=True)
-class Video:
-    """An open file and its moving pictures: the stream that libavformat calls best."""
+class Video(OpenFile):
+    """An open file and its moving pictures."""
 
-    container: InputContainer
     stream: VideoStream
     origin: float
     """Time stamp of the recording's first sample (s)."""
-    failures: int = 0
-    """How often decoding or reading has failed so far."""
 
     @property
     def codec(self) -> VideoCodecContext:
@@ -60,19 +52,18 @@ class Video:
 @contextmanager
 def open_video(uri: str, max_pixels: int) -> Iterator[Video]:
     """Raises Unwatchable, and Undecodable where the file is no media at all; errors of the storage pass."""
-    with open_container(uri) as (container, _):
-        stream = _moving(container)
-        size = stream.codec_context.width * stream.codec_context.height
-        if size > max_pixels:
-            raise Unwatchable("frames.too_large", f"{stream.codec_context.width}x{stream.codec_context.height}")
-        for other in container.streams:
-            other.discard = Discard.default if other is stream else Discard.all
-        stream.codec_context.thread_count = 1
-        stream.codec_context.options = {"max_pixels": str(max_pixels)}  # also where the size changes on the way
+    with open_container(uri) as (container, num_bytes):
         sound = container.streams.best("audio")
+        stream = only(container, VideoStream, Unwatchable, "frames.no_video")
+        if stream.disposition & Disposition.attached_pic:  # a video stream to libavformat, and none to us
+            raise Unwatchable("frames.no_video", "a cover picture only")
+        codec = stream.codec_context
+        if codec.width * codec.height > max_pixels:
+            raise Unwatchable("frames.too_large", f"{codec.width}x{codec.height}")
+        codec.options = {"max_pixels": str(max_pixels)}  # also where the size changes on the way
         started = sound.start_time if sound else None
         origin = float(started * sound.time_base) if sound and sound.time_base and started is not None else 0.0
-        yield Video(container, stream, origin)
+        yield Video(container, num_bytes, stream, origin)
 
 
 def shown(video: Video, moments: Sequence[float]) -> Iterator[tuple[int, VideoFrame]]:
@@ -171,15 +162,3 @@ def fitted(width: int, height: int, size: int) -> tuple[int, int]:
     scale = min(1.0, size / min(width, height))
     short = min(width, height) * scale
     return tuple(max(2, round(min(side * scale, 4 * short) / 2) * 2) for side in (width, height))  # type: ignore[return-value]
-
-
-def _moving(container: InputContainer) -> VideoStream:
-    """Raises Unwatchable. A cover picture is a video stream to libavformat, and none to us."""
-    stream = container.streams.best("video")
-    still = [s for s in container.streams.video if s.disposition & Disposition.attached_pic]
-    if not isinstance(stream, VideoStream) or stream in still:
-        what = "a cover picture only" if still else f"no video stream in {container.format.name}"
-        raise Unwatchable("frames.no_video", what)
-    if stream.codec_context is None:
-        raise Unwatchable("frames.no_video", f"no decoder for the video stream in {container.format.name}")
-    return stream

@@ -13,9 +13,9 @@ from voxmill.manifests.reasons import REASONS
 from voxmill.manifests.records import SAMPLE_RATE, Bandwidth, Licence, Part, Provenance, Recording, Segment
 from voxmill.manifests.settings import Settings
 from voxmill.operators.decode.audio import Reader
-from voxmill.operators.decode.media import open_bytes
 from voxmill.operators.decode.probe import Decode, DecodeConfig
 from voxmill.operators.engines import Audio
+from voxmill.operators.media import open_bytes
 from voxmill.operators.segment.segment import FindSpeech, SegmentConfig
 from voxmill.operators.work import Work
 

@@ -11,12 +11,11 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 from rich.console import Console
-from rich.live import Live
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from voxmill.manifests.mistakes import Mistake
-from voxmill.pipeline.progress import LINE_EVERY_S, clock
+from voxmill.pipeline.display import Display, clock
 
 SMOOTHED = 0.9
 """Of a figure on the display, the share that comes from the step before: single steps jump."""
@@ -26,29 +25,18 @@ Step = Any
 """`models.train.Step`; no name of that folder is imported here."""
 
 
-class TrainingDisplay:
+class TrainingDisplay(Display):
     """A listener for training: one table that is refreshed, or, where output is no terminal, a line now and then."""
 
     def __init__(self, steps: int, console: Console | None = None, *, quiet: bool = False) -> None:
-        self._console = console or Console(stderr=True)
-        self._quiet, self._steps = quiet, steps
+        super().__init__(self._table, console, quiet=quiet)
+        self._steps = steps
         self._figures: dict[str, float] = {}
         self._sums: dict[str, tuple[float, float]] = {}
         self._last: Step = None
         self._not_finite = 0
-        self._begin = self._spoken = time.monotonic()
+        self._begin = time.monotonic()
         self._first = 0
-        self._live = Live(console=self._console, refresh_per_second=4, get_renderable=self._table)
-        self._interactive = self._console.is_terminal and not quiet
-
-    def __enter__(self) -> TrainingDisplay:
-        if self._interactive:
-            self._live.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._interactive:
-            self._live.stop()
 
     def __call__(self, step: Step) -> None:
         if self._last is None:
@@ -63,10 +51,7 @@ class TrainingDisplay:
             self._figures[name] = total / weight
         self._not_finite += not step.updated
         self._figures["waiting"] = self._figures.get("waiting", 0.0) + step.waiting
-        now, over = time.monotonic(), step.step == self._steps
-        if not self._interactive and not self._quiet and (now - self._spoken > LINE_EVERY_S or over):
-            self._spoken = now
-            self._console.print(" · ".join(f"{name} {value}" for name, value in self._cells()), highlight=False, soft_wrap=True)
+        self.tell("step", lambda: (f"{name} {value}" for name, value in self._cells()), at_once=step.step == self._steps)
 
     def _cells(self) -> list[tuple[str, str]]:
         step, figures = self._last, self._figures

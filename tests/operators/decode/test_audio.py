@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from voxmill.operators.decode.audio import Reader, read, stream
-from voxmill.operators.decode.media import Undecodable, open_media
+from voxmill.operators.decode.media import open_media
+from voxmill.operators.media import Undecodable
 
 from .conftest import Encode
 
