@@ -31,6 +31,7 @@ from benchmarks.experiments.corpus import Corpus
 from benchmarks.experiments.hearing import encoded, error_rates, transcripts
 from benchmarks.experiments.lessons import Lesson, Pictures, lesson
 from benchmarks.experiments.room import Form, Outcome, conduct
+from benchmarks.experiments.rows import LENGTHS
 from benchmarks.experiments.sight import apart
 from benchmarks.experiments.sizes import Size
 from benchmarks.experiments.together import together
@@ -45,8 +46,8 @@ from voxmill.models.network.vision import VisionConfig
 from voxmill.models.training.checkpoint import Bundle
 from voxmill.models.training.loss import LossConfig
 
-FULL = Size(train=1000, test=100, steps=800, layers=3, dim=64, hidden=192, batch_seconds=20.0, peak=3e-3)
-REDUCED = replace(FULL, steps=500)
+REDUCED = Size(train=1200, test=100, steps=450, layers=2, dim=48, hidden=192, batch_seconds=20.0, peak=4e-3)
+FULL = replace(REDUCED, train=2000, test=200, steps=1000, layers=3, dim=64)
 RECORDED = 40
 """Rows by the recorded speaker, in the full form."""
 LATER = 2
@@ -54,7 +55,7 @@ LATER = 2
 EYES_FIRST = 10
 """The first phase takes one step in this many of theirs."""
 MISSING = SpecAugmentConfig(num_bands=1, band_mels=8, num_gaps=3, gap_frames=60, gap_share=0.35, num_echoes=0)
-"""What sound cannot tell, sight may: gaps of up to 0.6 s, about as long as a digit and a half."""
+"""What sound cannot tell, sight may: gaps of up to 0.6 s, about as long as two digits."""
 NOISY = tuple(digits.name(level) for level in digits.LEVELS if level is not None)
 Sight = Literal["none", "own", "other"]
 SIGHTS: tuple[Sight, ...] = ("none", "own", "other")
@@ -96,7 +97,7 @@ class Plan:
         return self.job("eyes", self.with_eyes(), after, steps, eyes_first=steps)
 
     def with_eyes(self) -> ModelConfig:
-        vision = VisionConfig(dim=digits.DIM, frames=digits.LENGTHS[1], experts=8, top_k=2, where="all", drop=0.1)
+        vision = VisionConfig(dim=digits.DIM, frames=LENGTHS[1], experts=8, top_k=2, where="all", drop=0.1)
         return sizes.model(self.size, vision=vision)
 
 
@@ -109,7 +110,7 @@ def run(form: Form) -> Outcome | None:
     seen = digits.pictures_of(corpus)
     images = f"images told right by their encoder: {100 * digits.image_accuracy():.0f} %"
     heading("eva", form.full, f"{corpus}, {form.seeds} seeds; {images}", ("torch", "scikit-learn", "jiwer"))
-    tokens = sizes.tokens(one.text for one in corpus.split("train"))
+    tokens = sizes.words_only(one.text for one in corpus.split("train"))
     trainings = Trainings("eva", corpus, tokens, form.clock, seen)
     seeds = [Seed(Plan(size, seed), corpus, seen, trainings) for seed in range(form.seeds)]
     together([one.dense for one in seeds])

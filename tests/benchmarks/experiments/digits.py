@@ -22,7 +22,8 @@ from torch.nn import functional
 
 from benchmarks.experiments.corpus import Corpus, Spoken, corpus
 from benchmarks.experiments.grammar import DIGITS
-from benchmarks.experiments.voices import TEST_VARIANTS, TRAIN_VARIANTS, Room, Voice, heard_in
+from benchmarks.experiments.rows import row
+from benchmarks.experiments.voices import Room, Voice, heard_in
 from speech.cache import cache_root, made_once
 from speech.prompts import prompts
 from speech.waves import Pcm, join, read_wave
@@ -33,8 +34,6 @@ LEVELS: tuple[float | None, ...] = (None, 0.0, -6.0, -12.0)
 TRAINED_DB = (-12.0, 20.0)
 CLEAN_SHARE = 0.3
 """Of the training, without noise."""
-LENGTHS = (3, 5)
-"""Digits in a row, at least and at most."""
 NOTHING = 0.2
 """Share of frames on which the camera shows no digit."""
 FOR_ENCODER, FOR_TRAINING = range(600), range(600, 1200)
@@ -65,29 +64,18 @@ def digits_corpus(train: int, test: int, recorded: int, seed: int = 20_261_121) 
     spoken = []
     for index in range(train):
         room = Room(None if draw.random() < CLEAN_SHARE else round(draw.uniform(*TRAINED_DB), 1))
-        spoken.append(
-            Spoken(f"train-{index:04d}", "train", ((_voice(draw, "train"), _row(draw)),), room, {"row": f"train-{index:04d}"})
-        )
+        spoken.append(Spoken(f"train-{index:04d}", "train", (row(draw, "train"),), room, {"row": f"train-{index:04d}"}))
     for kind, count, make in (("test", test, Spoken), ("recorded", recorded, Recorded)):
         draw = random.Random(f"{seed} {kind}")
         for index in range(count):
-            row, voice, words = f"{kind}-{index:04d}", SPEAKER if make is Recorded else _voice(draw, "test"), _row(draw)
-            spoken += [make(f"{row}@{name(level)}", "test", ((voice, words),), Room(level), {"row": row}) for level in LEVELS]
+            label, (voice, words) = f"{kind}-{index:04d}", row(draw, "test")
+            turns = ((SPEAKER if make is Recorded else voice, words),)
+            spoken += [make(f"{label}@{name(level)}", "test", turns, Room(level), {"row": label}) for level in LEVELS]
     return corpus("digits", spoken)
 
 
 def name(level: float | None) -> str:
     return "clean" if level is None else f"{level:g}dB"
-
-
-def _voice(draw: random.Random, split: str) -> Voice:
-    """Two accents, for a task that is learnt in minutes; the vocal tracts of the test are not in training."""
-    variants = TEST_VARIANTS if split == "test" else TRAIN_VARIANTS
-    return Voice(draw.choice(("en-us", "en-gb")), draw.choice(variants), draw.randint(35, 65), draw.randint(150, 190))
-
-
-def _row(draw: random.Random) -> str:
-    return " ".join(draw.choice(DIGITS) for _ in range(draw.randint(*LENGTHS)))
 
 
 def pictures_of(spoken: Corpus, seed: int = 20_261_121) -> dict[str, Tensor]:
@@ -96,12 +84,12 @@ def pictures_of(spoken: Corpus, seed: int = 20_261_121) -> dict[str, Tensor]:
     encoder = image_encoder()
     found: dict[str, Tensor] = {}
     for one in spoken.spoken:
-        row = one.labels["row"]
-        if row not in found:
-            draw = random.Random(f"{seed} pictures {row}")
+        label = one.labels["row"]
+        if label not in found:
+            draw = random.Random(f"{seed} pictures {label}")
             places = FOR_TRAINING if one.split == "train" else range(FOR_TRAINING.stop, len(images))
             by_class = [[i for i in places if classes[i] == digit] for digit in range(10)]
-            found[row] = encoder.embed([_frame(draw, images, by_class[DIGITS.index(word)]) for word in one.text.split()])
+            found[label] = encoder.embed([_frame(draw, images, by_class[DIGITS.index(word)]) for word in one.text.split()])
     return found
 
 
@@ -109,7 +97,7 @@ def shuffled(rows: Sequence[str], seed: int) -> dict[str, str]:
     """To each row another one of the list, whose pictures are seen instead."""
     order = sorted(rows)
     random.Random(f"shuffled {seed}").shuffle(order)
-    return {row: order[(index + 1) % len(order)] for index, row in enumerate(order)}
+    return {own: order[(index + 1) % len(order)] for index, own in enumerate(order)}
 
 
 def _frame(draw: random.Random, images: Sequence[Image], places: Sequence[int]) -> Image:

@@ -86,3 +86,8 @@ def data(size: Size, seed: int, targets: TargetsConfig | None = None) -> DataCon
 def tokens(texts: Iterable[str], num_subwords: int = 340, **classes: tuple[str, ...]) -> Tokens:
     """Subwords of those texts and the atomic tokens; `classes` (language=…, …) instead of the full lists."""
     return Tokens.train(sorted(set(texts)), TokensConfig(num_subwords=num_subwords, **classes))  # type: ignore[arg-type]
+
+
+def words_only(texts: Iterable[str]) -> Tokens:
+    """Subwords without the classes of other tasks: fewer outputs, which a small model has to learn the silence of."""
+    return tokens(texts, language=("en",), gender=(), age=(), emotion=(), sound_events=(), translate_to=())
