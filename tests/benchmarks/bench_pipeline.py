@@ -50,7 +50,7 @@ class Form:
     rounds: int
 
 
-REDUCED = Form(recordings=6, seconds=30.0, unit_seconds=60.0, rounds=int(os.environ.get("ROUNDS", "5")))
+REDUCED = Form(recordings=4, seconds=48.0, unit_seconds=60.0, rounds=int(os.environ.get("ROUNDS", "5")))
 FULL = Form(recordings=40, seconds=60.0, unit_seconds=120.0, rounds=7)
 
 ARMS = {"bare": "(a) bare loop", "script": "(b) script", "ray": "(c) voxmill, ray", "local": "(d) voxmill, local"}

@@ -7,9 +7,10 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
+from types import MappingProxyType
 
 import psutil
 
@@ -38,8 +39,8 @@ class Tree:
         self._roots, self._without = tuple(roots), frozenset(without)
         self._spent: dict[tuple[int, float], tuple[str, float]] = {}
 
-    def look(self) -> dict[str, float]:
-        """Seconds so far, by kind of process."""
+    def look(self) -> None:
+        """Sees what each process has spent so far."""
         queue = list(self._roots)
         while queue:
             pid = queue.pop()
@@ -54,16 +55,14 @@ class Tree:
             except psutil.NoSuchProcess:
                 continue
             self._spent[key] = kind, times.user + times.system
-        totals: dict[str, float] = defaultdict(float)
-        for kind, seconds in self._spent.values():
-            totals[kind] += seconds
-        return totals
 
-    def note(self, pid: int, seconds: float) -> None:
-        """What a process said that it had spent before it ended."""
-        for key, (kind, seen) in self._spent.items():
-            if key[0] == pid:
-                self._spent[key] = kind, max(seen, seconds)
+    def spent(self, noted: Mapping[int, float]) -> dict[str, float]:
+        """Seconds so far, by kind of process; of those whose pid is in `noted` just that, whatever they have done since."""
+        self.look()
+        totals: dict[str, float] = defaultdict(float)
+        for (pid, _), (kind, seconds) in self._spent.items():
+            totals[kind] += noted.get(pid, seconds)
+        return totals
 
 
 def _kind(process: psutil.Process) -> str:
@@ -87,6 +86,7 @@ class Clock:
     laps: dict[str, Lap] = field(default_factory=lambda: defaultdict(Lap))
     kinds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     """CPU-seconds by kind of process."""
+    _noted: dict[int, float] = field(default_factory=dict)
     _since: tuple[str, float, dict[str, float]] | None = None
 
     @property
@@ -99,13 +99,17 @@ class Clock:
 
     def resume(self, lap: str = "") -> None:
         if self._since is None:
-            self._since = lap, time.monotonic(), self.tree.look()
+            self._since = lap, time.monotonic(), self.tree.spent(self._noted)
 
-    def pause(self, at: float | None = None) -> None:
-        """`at` is when the work was really over (monotonic seconds), where that is only noticed now."""
+    def pause(self, at: float | None = None, noted: Mapping[int, float] = MappingProxyType({})) -> None:
+        """`at` is when the work was really over (monotonic seconds), where that is only noticed now.
+
+        `noted` is what processes had spent (s) when their own work was over: that they end, now or later, is not counted.
+        """
         if self._since is not None:
+            self._noted |= noted
             name, began, before = self._since
-            lap, after = self.laps[name], self.tree.look()
+            lap, after = self.laps[name], self.tree.spent(self._noted)
             lap.wall_s += (time.monotonic() if at is None else at) - began
             for kind, seconds in after.items():
                 spent = seconds - before.get(kind, 0.0)

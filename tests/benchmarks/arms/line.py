@@ -94,16 +94,16 @@ class UpFirst:
 
     def _watch(self, folder: Path, lap: str, workers: int, keys: int, stop: Event) -> None:
         """Runs the clock from `go` to the last commit, as the workers note it: looking seldom costs the arm nothing."""
-        last = None
+        last, spent = None, dict[int, float]()
         if _until(lambda: len(list(folder.glob("up-*"))) >= workers, stop):
             self._clock.resume(lap)
             (folder / "go").touch()
             _until(lambda: sum(1 for _ in folder.glob("done-*")) >= keys, stop)
             for note in folder.glob("done-*"):
                 pid, seconds, moment = note.read_text().split()
-                self._clock.tree.note(int(pid), float(seconds))
+                spent[int(pid)] = max(spent.get(int(pid), 0.0), float(seconds))
                 last = max(last or 0.0, float(moment))
-        self._clock.pause(last)
+        self._clock.pause(last, spent)
 
 
 def _until(reached: Callable[[], bool], stop: Event) -> bool:
