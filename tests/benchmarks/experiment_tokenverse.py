@@ -57,7 +57,7 @@ class Setting:
     subwords: int
 
 
-REDUCED = Setting(ROWS, sizes.Size(1200, 240, 350, layers=2, dim=64, hidden=192, batch_seconds=20.0, peak=3e-3), 800, 460)
+REDUCED = Setting(ROWS, sizes.Size(1200, 240, 700, layers=2, dim=64, hidden=192, batch_seconds=20.0, peak=3e-3), 700, 460)
 FULL = Setting(SENTENCES, replace(sizes.FULL, train=2000, test=300, steps=600, layers=3, hidden=256), 1200, 420)
 FULLY = 8
 """One utterance in so many is labelled for everything."""
@@ -220,7 +220,7 @@ def verdict(start: list[Figures], results: dict[str, list[Figures]], counts: dic
         "size": {**asdict(setting.size), "first": setting.first},
         "device": activated[0]["device"],
     }
-    return shown, judged(targets, [one["asr"] for one in start])
+    return shown, judged(targets, words["plain"])
 
 
 def touched(activated: Sequence[Figures]) -> list[tuple[Task, Task]]:

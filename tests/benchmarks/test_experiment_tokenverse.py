@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from benchmarks import experiment_tokenverse as tokenverse
 from benchmarks.experiments.active import AUXILIARY, TASKS, lesson
 from benchmarks.experiments.corpus import Spoken
-from benchmarks.experiments.dialogue import REGISTERS, ROWS, SENTENCES, Material, exchanges
+from benchmarks.experiments.dialogue import HIGH, ROWS, SENTENCES, Material, exchanges
 from benchmarks.experiments.marked import Said, f1, figures, read
 from voxmill.models.data.seeds import seeded
 from voxmill.models.data.targets import TargetsConfig, make_target
@@ -47,15 +48,16 @@ def test_a_task_without_a_label_is_inactive_and_says_nothing() -> None:
 
 
 @of_each
-def test_two_turns_are_of_one_voice_as_often_as_of_two(material: Material, train: list[Spoken]) -> None:
-    two = [one for one in train if len(one.turns) == 2]
-    changes = sum(bool(one.labels["changes"]) for one in two)
-    assert changes == pytest.approx(len(two) / 2, abs=4 * (len(two) / 4) ** 0.5)
-    assert all(bool(one.labels["changes"]) == (one.turns[0][0] != one.turns[1][0]) for one in two)
-    for (first, _), (second, _) in (one.turns for one in two if one.labels["changes"]):
-        assert first.variant != second.variant
-        low, high = sorted((first.pitch, second.pitch))
-        assert low <= REGISTERS[0][1] < REGISTERS[1][0] <= high
+def test_after_a_turn_the_speaker_changes_as_often_as_not(material: Material, train: list[Spoken]) -> None:
+    changes = turns = 0
+    for one in train:
+        words = 0
+        for (voice, said), (after, _) in pairwise(one.turns):
+            words += len(said.split())
+            assert (words in one.labels["changes"]) == (voice != after)
+            assert (voice != after) == ((voice.variant in HIGH) != (after.variant in HIGH))
+        changes, turns = changes + len(one.labels["changes"]), turns + len(one.turns) - 1
+    assert changes == pytest.approx(turns / 2, abs=4 * (turns / 4) ** 0.5)
 
 
 @of_each
