@@ -13,7 +13,7 @@ from voxmill.manifests.schema import SCHEMA_VERSION, SchemaError
 from voxmill.pipeline.reports.stats import DIMENSIONS, print_stats
 from voxmill.pipeline.state.run import RunError
 
-from ..manifests.factory import made_up_run  # type: ignore[import-not-found]  # tests are no package to mypy
+from ...manifests.factory import made_up_run  # type: ignore[import-not-found]  # tests are no package to mypy
 
 
 @pytest.fixture(scope="module")

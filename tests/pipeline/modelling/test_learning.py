@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from voxmill.pipeline.errors import missing_extra
 from voxmill.pipeline.modelling.learning import TrainingDisplay
 
 
@@ -52,10 +51,3 @@ def test_quiet_is_quiet() -> None:
 def test_between_first_and_last_there_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voxmill.pipeline.display.LINE_EVERY_S", -1.0)
     assert shown(step(1), step(2), step(3), total=9).count("\n") == 3
-
-
-def test_a_missing_package_is_an_extra_to_install() -> None:
-    assert (
-        missing_extra(ImportError("no", name="sklearn.metrics")) == "sklearn is not installed: pip install 'voxmill[evaluate]'"
-    )
-    assert missing_extra(ImportError("no", name="voxmill.models.nowhere")) is None
