@@ -46,11 +46,11 @@ from voxmill.models.network.vision import VisionConfig
 from voxmill.models.training.checkpoint import Bundle
 from voxmill.models.training.loss import LossConfig
 
-REDUCED = Size(train=1200, test=100, steps=450, layers=2, dim=48, hidden=192, batch_seconds=20.0, peak=4e-3)
-FULL = replace(REDUCED, train=2000, test=200, steps=1000, layers=3, dim=64)
+REDUCED = Size(train=1200, test=100, steps=700, layers=2, dim=48, hidden=192, batch_seconds=20.0, peak=4e-3)
+FULL = replace(REDUCED, train=2000, test=200, steps=1200, layers=3, dim=64)
 RECORDED = 40
 """Rows by the recorded speaker, in the full form."""
-LATER = 2
+LATER = 3
 """The trainings that start from the dense model take one step in this many of it."""
 EYES_FIRST = 10
 """The first phase takes one step in this many of theirs."""
