@@ -132,7 +132,7 @@ def _not_files(folder: Path) -> Iterator[Case]:
 def deadly_cases(folder: Path, notes: Path, speech: Iterator[Pcm]) -> Iterator[Case]:
     """Inputs that kill or fail whoever opens them in one stage; `notes` is where `hooks/sitecustomize.py` looks them up."""
     decoder, detector = "voxmill.operators.decode.probe", "voxmill.operators.segment.segment"
-    engines, crawler = "voxmill.operators.transcribe.transcribe", "voxmill.operators.crawl.crawl"
+    engines, crawler = "voxmill.operators.transcribe.transcribe", "voxmill.operators.crawl"
     table = [
         ("kills the fetcher that reads it", crawler, "kill", "crawl.failed"),
         *((f"kills its decoder, number {n} of 8 neighbours", decoder, "kill", "decode.failed") for n in range(1, 9)),

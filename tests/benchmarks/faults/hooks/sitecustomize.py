@@ -5,8 +5,8 @@ It plays the two parts that no input can play by itself, as the folder in VOXMIL
 - A name server whose answers change: names under `.test` lead where `_lookup` says, names under `.invalid` nowhere. The product's own
   code sees nothing but `socket.getaddrinfo`.
 - A decoder, or a model, that dies: opening a file named in `deadly/` kills the process with SIGKILL, as the kernel does when memory
-  runs out or a codec is broken, or raises as a bug would. The note in `deadly/<name without suffix>` says which module must be loaded for
-  it to happen (so that it happens in one stage), and whether to `kill` or to `raise`.
+  runs out or a codec is broken, or raises as a bug would. The note in `deadly/<name without suffix>` says in which module, or package, the
+  file must be opened for it to happen (so that it happens in one stage), and whether to `kill` or to `raise`.
 """
 
 import os
@@ -44,6 +44,17 @@ def _hook_names() -> None:
     socket.getaddrinfo = getaddrinfo
 
 
+def _is_called_by(module: str) -> bool:
+    """Being loaded says nothing: one worker may do several stages."""
+    frame = sys._getframe()
+    while frame.f_back is not None:
+        frame = frame.f_back
+        name = str(frame.f_globals.get("__name__"))
+        if name == module or name.startswith(f"{module}."):
+            return True
+    return False
+
+
 def _on_audit(event: str, details: tuple[Any, ...]) -> None:
     if event != "open" or not isinstance(details[0], str):
         return
@@ -53,7 +64,7 @@ def _on_audit(event: str, details: tuple[Any, ...]) -> None:
         return
     with open(note) as text:
         module, how = text.read().split()
-    if module in sys.modules:
+    if _is_called_by(module):
         if how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         raise RuntimeError("a bug that only this file shows")
