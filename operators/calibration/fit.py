@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxmill.manifests.mistakes import Mistake
-from voxmill.operators.calibration.expected import Calibration, Curve, Floats, Signs, Weights, features, knots
+from voxmill.operators.calibration.expected import Calibration, Curve, Floats, Line, Signs, Weights, features
 
 BINS = 16
 """Steps of a curve, at most."""
 FIFTHS = 5
-ROUNDS = 200
+ROUNDS = 100
 """Resamples of recordings."""
+LEAST = 1e-4
+"""Errors per word that the surest labels have at the least: a sample that shows none does not prove that there are none."""
+TERMS, PLAIN = ("agreement", "confidence", "length"), ("agreement", "length")
+"""Of the regression, as `features` orders them; and where no engine gives a confidence."""
 FEWEST_WORDS, FEWEST_RECORDINGS = 300, 5
 """Of a language, for a curve of its own."""
 CORRELATED = 0.3
@@ -45,20 +49,17 @@ def fit(sample: Sequence[Labelled], unit: str = "word", seed: int = 0) -> Calibr
     """A calibration from the labels with an agreement. Raises Mistake where the sample cannot tell right from wrong."""
     known = [one for one in sample if one.signs.agreement is not None and one.words + one.errors]
     errors, words = sum(one.errors for one in known), sum(one.words for one in known)
-    if not errors or errors >= sum(max(one.words, one.errors) for one in known):
+    if not _tells(known):
         raise Mistake(
             f"the labelled sample has {errors} errors in {words} words: it needs labels that are right and labels that are wrong"
         )
     confident = [one for one in known if one.signs.confidence is not None]
-    plain = _weights(known, confidence=False)
-    both = _weights(confident, confidence=True) if _tells(confident) else plain
-    rng = np.random.default_rng(seed)
+    draws = _draws(known, np.random.default_rng(seed))
+    plain = _curves(known, PLAIN, draws)
     return Calibration(
         unit=unit,
-        both=both,
-        agreement=plain,
-        curves=tuple(_curves(confident if both is not plain else known, both, rng)),
-        plain=tuple(_curves(known, plain, rng)),
+        curves=_curves(confident, TERMS, draws) if _tells(confident) else plain,
+        plain=plain,
         warnings=tuple(_warnings(known)),
     )
 
@@ -67,33 +68,66 @@ def _tells(sample: Sequence[Labelled]) -> bool:
     return 0 < sum(one.errors for one in sample) < sum(max(one.words, one.errors) for one in sample)
 
 
-def _weights(sample: Sequence[Labelled], *, confidence: bool) -> Weights:
-    """Logistic regression of words right against words wrong; a segment's words count once each."""
-    from sklearn.linear_model import LogisticRegression
+def _draws(sample: Sequence[Labelled], rng: np.random.Generator) -> list[Counter[str]]:
+    """Recordings drawn with replacement: how often each is in."""
+    names = sorted({one.recording_id for one in sample})
+    return [Counter(names[k] for k in rng.integers(0, len(names), len(names))) for _ in range(ROUNDS)]
 
-    used = [0, 1, 2] if confidence else [0, 2]
-    rows = np.array([features(one.signs) for one in sample])[:, used]
-    wrong = np.array([one.errors for one in sample], float)
-    right = np.array([max(one.words - one.errors, 0) for one in sample], float)
-    model = LogisticRegression(C=1.0, max_iter=1000)
-    model.fit(np.vstack([rows, rows]), np.repeat([1, 0], len(rows)), sample_weight=np.concatenate([right, wrong]))
-    found = dict(zip(used, model.coef_[0].tolist(), strict=True))
-    return Weights(
-        intercept=float(model.intercept_[0]),
-        agreement=found[0],
-        confidence=found.get(1, 0.0),
-        length=found[2],
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Labels as arrays of shape (n,); `terms` is (n, 3)."""
+
+    terms: Floats
+    units: Floats
+    words: Floats
+    errors: Floats
+
+    def take(self, rows: NDArray[Any]) -> Columns:
+        return Columns(self.terms[rows], self.units[rows], self.words[rows], self.errors[rows])
+
+
+def _columns(sample: Sequence[Labelled]) -> Columns:
+    return Columns(
+        np.array([features(one.signs) for one in sample]),
+        np.array([max(one.signs.units, 1) for one in sample], float),
+        np.array([one.words for one in sample], float),
+        np.array([one.errors for one in sample], float),
     )
 
 
-def _curves(sample: Sequence[Labelled], weights: Weights, rng: np.random.Generator) -> list[Curve]:
-    """One for everything, and one for each language that has enough."""
+def _curves(sample: Sequence[Labelled], terms: tuple[str, ...], draws: Sequence[Counter[str]]) -> tuple[Curve, ...]:
+    """One for everything, and one for each language that has enough. They share a regression, in every draw."""
+    data, names = _columns(sample), np.array([one.recording_id for one in sample])
+    times = [np.array([draw[name] for name in names]) for draw in draws]
+    weights = _weights(data, terms)
+    redrawn = [_weights(data.take(np.repeat(np.arange(len(sample)), often)), terms) for often in times]
+
+    def curve(language: str | None) -> Curve:
+        mine = np.array([language is None or one.language == language for one in sample])
+        members = [one for one, own in zip(sample, mine, strict=True) if own]
+        here, line = data.take(mine), _line(data.take(mine), weights)
+        again = [
+            _line(here.take(np.repeat(np.arange(len(members)), often[mine])), other) if often[mine].any() else line
+            for other, often in zip(redrawn, times, strict=True)
+        ]
+        return Curve(
+            **dict(line),
+            language=language,
+            resampled=tuple(again),
+            dispersion=_dispersion(line, here, names[mine]),
+            segments=len(members),
+            words=int(here.words.sum()),
+            recordings=len(set(names[mine])),
+            speakers=_count(one.speaker for one in members),
+            conditions=_count(one.condition for one in members),
+        )
+
     by_language: dict[str | None, list[Labelled]] = defaultdict(list)
     for one in sample:
         by_language[one.language].append(one)
-    large = [language for language, rows in by_language.items() if language is not None and _enough(rows)]
-    own = [_curve(by_language[language], language, weights, rng) for language in sorted(str(one) for one in large)]
-    return [_curve(sample, None, weights, rng), *(own if len(by_language) > 1 else ())]
+    large = sorted(language for language, rows in by_language.items() if language is not None and _enough(rows))
+    return (curve(None), *map(curve, large if len(by_language) > 1 else ()))
 
 
 def _enough(rows: Sequence[Labelled]) -> bool:
@@ -104,60 +138,70 @@ def _enough(rows: Sequence[Labelled]) -> bool:
     )
 
 
-def _curve(sample: Sequence[Labelled], language: str | None, weights: Weights, rng: np.random.Generator) -> Curve:
-    scores = np.array([weights.score(one.signs) for one in sample])
-    words = np.array([max(one.signs.units, 1) for one in sample], float)
-    rates = np.array([one.errors for one in sample], float) / words
-    places = knots(scores.tolist())
-    errors = _falling(scores, rates, words, places)
-    codes = np.unique([one.recording_id for one in sample], return_inverse=True)[1]
-    members = [np.flatnonzero(codes == code) for code in range(int(codes.max()) + 1)]
-    drawn = [np.concatenate([members[k] for k in rng.integers(0, len(members), len(members))]) for _ in range(ROUNDS)]
-    resampled = [_falling(scores[rows], rates[rows], words[rows], places) for rows in drawn]
-    return Curve(
-        language=language,
-        scores=tuple(places.tolist()),
-        errors=tuple(errors.tolist()),
-        resampled=tuple(tuple(np.round(row, 6).tolist()) for row in resampled),
-        lengths=_by_fifths(scores, np.array([one.words for one in sample], float), words, places, 0.1),
-        dispersion=_dispersion(scores, rates * words, words, places, errors),
-        segments=len(sample),
-        words=int(sum(one.words for one in sample)),
-        recordings=len(members),
-        speakers=_count(one.speaker for one in sample),
-        conditions=_count(one.condition for one in sample),
-    )
+def _weights(data: Columns, terms: tuple[str, ...]) -> Weights:
+    """Logistic regression of words right against words wrong, each word once.
+
+    Where a term of agreement or confidence would count against a label, it is left out: better signs never raise an expected error.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    right = np.maximum(np.maximum(data.words, data.units) - data.errors, 0)
+    weights, outcome = np.concatenate([right, data.errors]), np.repeat([1, 0], len(right))
+    while True:
+        rows = data.terms[:, [TERMS.index(term) for term in terms]]
+        model = LogisticRegression(C=1.0, solver="newton-cholesky").fit(np.vstack([rows, rows]), outcome, sample_weight=weights)
+        found = dict(zip(terms, model.coef_[0].tolist(), strict=True))
+        if not (against := [term for term in terms if found[term] < 0 and term != "length"]):
+            return Weights(intercept=float(model.intercept_[0]), **found)
+        terms = tuple(term for term in terms if term != min(against, key=lambda one: found[one]))
 
 
-def _dispersion(scores: Floats, errors: Floats, words: Floats, places: Floats, rates: Floats) -> tuple[float, ...]:
-    """Quasi-Poisson: squared residuals over expectations; sure labels spread less than doubtful ones."""
-    expected = np.maximum(np.interp(scores, places, rates), 1e-4) * words
-    return _by_fifths(scores, (errors - expected) ** 2, expected, places, 1.0)
-
-
-def _by_fifths(scores: Floats, part: Floats, whole: Floats, places: Floats, least: float) -> tuple[float, ...]:
-    """Σ part / Σ whole in each fifth of the sample, at the knots."""
-    edges = np.quantile(scores, np.linspace(0, 1, FIFTHS + 1)[1:-1])
-    home, at = np.searchsorted(edges, scores), np.searchsorted(edges, places)
-    ratios = [part[home == k].sum() / whole[home == k].sum() if (home == k).any() else 1.0 for k in range(FIFTHS)]
-    return tuple(max(float(ratios[k]), least) for k in at)
-
-
-def _falling(scores: Floats, rates: Floats, words: Floats, places: Floats) -> NDArray[np.float64]:
+def _line(data: Columns, weights: Weights) -> Line:
     """Isotonic regression: the falling curve closest to the rates, weighed by words.
 
     Of bins with equal numbers of labels, not of single labels: at its ends the regression would follow the luckiest of them.
     """
     from sklearn.isotonic import IsotonicRegression
 
+    scores = weights.score(data.terms)
     order = np.argsort(scores, kind="stable")
     bins = [rows for rows in np.array_split(order, min(BINS, len(order))) if len(rows)]
-    weights = np.array([words[rows].sum() for rows in bins])
-    middles = np.array([scores[rows] @ words[rows] for rows in bins]) / weights
-    means = np.array([rates[rows] @ words[rows] for rows in bins]) / weights
-    model = IsotonicRegression(increasing=False, y_min=0.0, out_of_bounds="clip").fit(middles, means, sample_weight=weights)
-    found: NDArray[np.float64] = model.predict(places)
-    return found
+    sizes = np.array([data.units[rows].sum() for rows in bins])
+    middles = np.array([scores[rows] @ data.units[rows] for rows in bins]) / sizes
+    rates = np.array([data.errors[rows].sum() for rows in bins]) / sizes
+    places, first = np.unique(np.round(middles, 6), return_index=True)
+    model = IsotonicRegression(increasing=False, y_min=LEAST, out_of_bounds="clip").fit(middles, rates, sample_weight=sizes)
+    tilt = LEAST * np.linspace(1, 0, len(places))  # so that labels of different scores are never alike
+    return Line(
+        weights=weights,
+        scores=tuple(places.tolist()),
+        errors=tuple(np.round(model.predict(middles)[first] + tilt, 7).tolist()),
+        lengths=_by_fifths(scores, data.words, data.units, places, 0.1),
+    )
+
+
+def _dispersion(line: Line, data: Columns, recordings: NDArray[Any]) -> tuple[float, ...]:
+    """Quasi-Poisson, by recording: squared residuals over expectations; sure labels spread less than doubtful ones."""
+    scores, expected = line.weights.score(data.terms), line.counts(data.terms, data.units)[0]
+    home, codes = _fifths(scores, scores), np.unique(recordings, return_inverse=True)[1]
+    residuals = np.zeros((int(codes.max()) + 1, FIFTHS))
+    np.add.at(residuals, (codes, home), data.errors - expected)
+    whole = np.bincount(home, expected, FIFTHS)
+    ratios = (residuals**2).sum(axis=0) / np.maximum(whole, LEAST)
+    return tuple(np.round(np.maximum(ratios, 1.0), 4)[_fifths(scores, np.array(line.scores))].tolist())
+
+
+def _by_fifths(scores: Floats, part: Floats, whole: Floats, places: Floats, least: float) -> tuple[float, ...]:
+    """Σ part / Σ whole in each fifth of the sample, at the places."""
+    home = _fifths(scores, scores)
+    totals = np.bincount(home, whole, FIFTHS)
+    ratios = np.where(totals > 0, np.bincount(home, part, FIFTHS) / np.maximum(totals, LEAST), 1.0)
+    return tuple(np.round(np.maximum(ratios, least), 6)[_fifths(scores, places)].tolist())
+
+
+def _fifths(scores: Floats, at: Floats) -> NDArray[np.int64]:
+    """In which fifth of the scores each place is."""
+    return np.searchsorted(np.quantile(scores, np.linspace(0, 1, FIFTHS + 1)[1:-1]), at)
 
 
 def _count(values: Any) -> int | None:

@@ -168,7 +168,9 @@ def _print_proof(report: Report) -> None:
 
 def _print_calibrated(found: Calibrated) -> None:
     out = Console(highlight=False)
-    table = Table("tier", "segments", "hours", "expected error", "95 %", box=None)
+    from voxmill.operators.calibration.expected import LEVEL
+
+    table = Table("tier", "segments", "hours", "expected error", f"{LEVEL:.0%}", box=None)
     for tier in found.tiers:
         cells = f"{tier.hours:.2f}", f"{tier.expected:.1%}", f"{tier.low:.1%} to {tier.high:.1%}"
         table.add_row(tier.name, str(tier.segments), *cells)

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import BaseModel, ValidationError, model_validator
 from rapidfuzz.distance import Levenshtein
 
@@ -25,7 +24,8 @@ from voxmill.manifests.catalog import open_catalog, query
 from voxmill.manifests.commit import commit_bytes
 from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.records import SAMPLE_RATE
-from voxmill.operators.calibration.expected import Calibration, Curve, Signs
+from voxmill.operators.calibration.agreed import agreed_errors
+from voxmill.operators.calibration.expected import Calibration, Signs
 from voxmill.operators.calibration.fit import Labelled, fit
 from voxmill.operators.reconcile.normalise import Normaliser, NormaliserConfig
 from voxmill.pipeline.state.run import Run, RunError
@@ -74,7 +74,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Labels of one kind: how much, and how wrong it should be (with 95 %)."""
+    """Labels of one kind: how much, and how wrong it should be, with its interval (see `Estimate`)."""
 
     name: str
     segments: int
@@ -167,8 +167,6 @@ def labelled(rows: Sequence[Mapping[str, Any]], references: Mapping[str, Referen
             continue
         said = normaliser(" ".join(reference.texts), row["language"]).units
         label = normaliser(row["text"], row["language"]).units
-        agreed = [slot["choice"] for slot in row["slots"] if len(set(slot["words"])) == 1 and slot["choice"] is not None]
-        wrong = Levenshtein.distance(said, agreed) - max(len(said) - len(agreed), 0)  # substitutions and insertions
         errors = Levenshtein.distance(said, label)
         sample.append(
             Labelled(
@@ -177,7 +175,7 @@ def labelled(rows: Sequence[Mapping[str, Any]], references: Mapping[str, Referen
                 signs(row),
                 len(said),
                 errors,
-                min(max(wrong, 0), errors),
+                agreed_errors(said, ((slot["words"], slot["choice"]) for slot in row["slots"]), errors),
                 reference.speaker,
                 reference.condition,
             )
@@ -197,21 +195,9 @@ def tiers(rows: Sequence[Mapping[str, Any]], calibration: Calibration) -> list[T
 
 
 def _tier(name: str, rows: Sequence[Mapping[str, Any]], calibration: Calibration) -> Tier:
-    parts: dict[int, tuple[Curve, list[float], list[float]]] = {}
-    for row in rows:
-        its = signs(row)
-        if its.agreement is not None:
-            score, curve = calibration.place(its, row["language"])
-            _, scores, words = parts.setdefault(id(curve), (curve, [], []))
-            scores.append(score)
-            words.append(float(max(its.units, 1)))
-    rng, total = np.random.default_rng(0), sum(sum(words) for _, _, words in parts.values())
-    edges = [
-        np.array(curve.interval(np.array(scores), np.array(words), rng)) * sum(words) / total
-        for curve, scores, words in parts.values()
-    ]
-    expected, low, high = np.sum(edges, axis=0) if edges else (float("nan"),) * 3
-    return Tier(name, len(rows), sum(row["seconds"] for row in rows) / 3600, float(expected), float(low), float(high))
+    found = calibration.estimate([(signs(row), row["language"]) for row in rows])
+    hours = sum(row["seconds"] for row in rows) / 3600
+    return Tier(name, len(rows), hours, *((found.expected, found.low, found.high) if found else (float("nan"),) * 3))
 
 
 def points(rows: Sequence[Mapping[str, Any]], calibration: Calibration) -> list[Point]:

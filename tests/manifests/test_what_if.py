@@ -75,8 +75,9 @@ def _select(run: MadeUpRun, config: SelectConfig) -> list[Selection]:
 @pytest.fixture(scope="module")
 def run() -> Iterator[MadeUpRun]:
     weights = Weights(intercept=-2.0, agreement=3.0, confidence=1.0, length=0.1)
-    curve = Curve(language=None, scores=(0.2, 0.5, 0.9), errors=(1.2, 0.4, 0.02), segments=9, words=90, recordings=3)
-    CALIBRATION.write_text(Calibration(both=weights, agreement=weights, curves=(curve,), plain=(curve,)).model_dump_json())
+    places, errors = (-1.0, 1.0, 6.0), (1.2, 0.4, 0.02)
+    curve = Curve(language=None, weights=weights, scores=places, errors=errors, segments=9, words=90, recordings=3)
+    CALIBRATION.write_text(Calibration(curves=(curve,), plain=(curve,)).model_dump_json())
     run = _single(made_up_run(seed=3, recordings=14))
     yield run.changed(selections=_select(run, CALIBRATED))
     CALIBRATION.unlink()

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxmill.manifests.mistakes import Mistake
-from voxmill.operators.calibration.expected import Calibration, Curve, Signs, Weights, load_calibration
+from voxmill.operators.calibration.agreed import agreed_errors
+from voxmill.operators.calibration.expected import (
+    LEVEL,
+    Calibration,
+    Curve,
+    Estimate,
+    Signs,
+    Weights,
+    features,
+    load_calibration,
+)
 from voxmill.operators.calibration.fit import Labelled, fit
 
 WORDS = 12
@@ -32,45 +47,123 @@ def world(seed: int, recordings: int = 60, per: int = 12) -> list[Labelled]:
     return rows
 
 
-@pytest.fixture(scope="module")
-def calibration() -> Calibration:
+@cache
+def fitted() -> Calibration:
     return fit(world(1))
 
 
-def test_what_is_expected_comes_true_on_recordings_that_were_not_in_the_sample(calibration: Calibration) -> None:
-    rng = np.random.default_rng(0)
-    inside = []
-    for seed in range(2, 22):
-        rows = world(seed, recordings=30)
-        scored = [(calibration.place(row.signs, "en"), row) for row in rows]
-        curve = scored[0][0][1]
-        scores, errors = np.array([s for (s, _), _ in scored]), np.array([row.errors for _, row in scored])
-        better = scores > np.median(scores)
-        for tier in (better, ~better):
-            expected, low, high = curve.interval(scores[tier], np.full(tier.sum(), float(WORDS)), rng)
-            true = errors[tier].sum() / (WORDS * tier.sum())
-            assert low <= expected <= high
-            inside.append(low <= true <= high)
+@pytest.fixture(scope="module")
+def calibration() -> Calibration:
+    return fitted()
+
+
+def labels(rows: Sequence[Labelled]) -> list[tuple[Signs, str | None]]:
+    return [(row.signs, row.language) for row in rows]
+
+
+def estimated(calibration: Calibration, rows: Sequence[Labelled]) -> Estimate:
+    found = calibration.estimate(labels(rows))
+    assert found is not None
+    return found
+
+
+def spread(found: Estimate) -> float:
+    return math.log(found.high / found.low)
+
+
+def test_what_is_expected_comes_true_on_recordings_that_were_not_in_the_sample() -> None:
+    inside, ratios = [], []
+    for seed in range(8):
+        calibration, rows = fit(world(100 + seed)), world(200 + seed, recordings=30)
+        for sure in (True, False):
+            mine = [row for row in rows if ((row.signs.agreement or 0) > 0.85) == sure]
+            found = estimated(calibration, mine)
+            true = sum(row.errors for row in mine) / (WORDS * len(mine))
+            inside.append(found.low <= true <= found.high)
+            ratios.append(found.expected / true)
     assert np.mean(inside) >= 0.9
+    assert np.mean(ratios) == pytest.approx(1, abs=0.1)
+
+
+def test_errors_of_one_recording_go_wrong_together_and_that_widens_the_interval() -> None:
+    """Each recording has a luck of its own, which no sign shows."""
+    rows = [replace(row, errors=2 * row.errors if int(row.recording_id[3:]) % 2 else 0) for row in world(1)]
+    rows = [replace(row, errors=min(row.errors, WORDS)) for row in rows]
+    alone, together = (estimated(fit(sample), rows[:200]) for sample in (world(1), rows))
+    assert spread(together) > 1.3 * spread(alone)
+
+
+def test_more_labels_of_a_kind_narrow_the_interval_only_as_far_as_the_sample_is_sure(calibration: Calibration) -> None:
+    rows = world(9)
+    few, many, countless = (estimated(calibration, rows * times) for times in (1, 4, 200))
+    assert few.expected == pytest.approx(many.expected) == pytest.approx(countless.expected)
+    assert spread(few) > spread(many) > spread(countless)
+    terms, units = np.array([features(row.signs) for row in rows]), np.full(len(rows), float(WORDS))
+    counts = [line.counts(terms, units) for line in calibration.curves[0].resampled]
+    floor = float(np.std([math.log(wrong.sum() / true.sum()) for wrong, true in counts], ddof=1))
+    assert spread(countless) == pytest.approx(2 * NormalDist().inv_cdf((1 + LEVEL) / 2) * floor, rel=0.1)
+
+
+def test_labels_of_two_languages_are_taken_together() -> None:
+    spanish = [replace(row, recording_id="x" + row.recording_id, language="es") for row in world(3)]
+    calibration = fit([*world(1), *spanish])
+    one, other, both = (estimated(calibration, rows) for rows in (world(1), spanish, [*world(1), *spanish]))
+    assert min(one.expected, other.expected) <= both.expected <= max(one.expected, other.expected)
+    assert spread(both) < max(spread(one), spread(other))
 
 
 def test_a_curve_only_falls(calibration: Calibration) -> None:
     for curve in (*calibration.curves, *calibration.plain):
-        assert (np.diff(curve.scores) > 0).all()
-        assert (np.diff(curve.errors) <= 0).all()
-        assert all((np.diff(row) <= 1e-9).all() for row in curve.resampled)
+        for line in (curve, *curve.resampled):
+            assert (np.diff(line.scores) > 0).all()
+            assert (np.diff(line.errors) < 0).all()
+            assert line.errors[-1] > 0
 
 
-@given(st.floats(0, 1), st.floats(0, 1), st.integers(1, 60))
-def test_better_signs_never_raise_the_expected_error(agreement: float, confidence: float, units: int) -> None:
-    weights = Weights(intercept=-1.0, agreement=3.0, confidence=1.0, length=0.2)
-    curve = Curve(language=None, scores=(0.1, 0.9), errors=(0.8, 0.0), segments=1, words=1, recordings=1)
-    one = Calibration(both=weights, agreement=weights, curves=(curve,), plain=(curve,))
+shares, slopes = st.floats(0, 1), st.floats(0, 8)
+
+
+@given(shares, shares, shares, shares, st.integers(1, 60), slopes, slopes, st.floats(-2, 2))
+def test_better_signs_never_raise_the_expected_error(
+    agreement: float, confidence: float, more: float, surer: float, units: int, first: float, second: float, third: float
+) -> None:
+    weights = Weights(intercept=-1.0, agreement=first, confidence=second, length=third)
+    places, errors = tuple(np.linspace(-9, 30, 8).tolist()), tuple(np.linspace(1.2, 0.001, 8).tolist())
+    curve = Curve(language=None, weights=weights, scores=places, errors=errors, segments=1, words=1, recordings=1)
+    one = Calibration(curves=(curve,), plain=(curve,))
     base = one.expected(Signs(agreement, confidence, units), "en")
-    better = one.expected(Signs(min(1.0, agreement + 0.1), min(1.0, confidence + 0.1), units), "en")
+    better = one.expected(Signs(max(agreement, more), max(confidence, surer), units), "en")
     assert base is not None
     assert better is not None
     assert better <= base + 1e-12
+
+
+def test_a_sign_that_misleads_is_left_out() -> None:
+    """Confidence that is higher where labels are worse: nothing is made of it."""
+    perverse = [replace(row, signs=replace(row.signs, confidence=1 - (row.signs.confidence or 0))) for row in world(1)]
+    found = fit(perverse).curves[0].weights
+    assert found.confidence == 0.0
+    assert found.agreement > 0.0
+    assert fitted().curves[0].weights.confidence > 0.0
+
+
+@given(st.lists(st.tuples(shares, st.none() | shares, st.integers(0, 40)), min_size=1, max_size=30))
+@settings(max_examples=50)
+def test_an_interval_holds_what_is_expected_and_nothing_below_zero(made: list[tuple[float, float | None, int]]) -> None:
+    found = fitted().estimate([(Signs(*one), "en") for one in made])
+    assert found is not None
+    assert 0 < found.low < found.expected < found.high
+    each = [error for one in made if (error := fitted().expected(Signs(*one), "en")) is not None]
+    assert min(each) * 0.999 <= found.expected <= max(each) * 1.001
+
+
+def test_agreed_errors_are_those_that_no_engine_sees() -> None:
+    same = [(("we", "we"), "we"), (("meet", "meet"), "meet")]
+    assert agreed_errors(["we", "meet"], same, 0) == 0
+    assert agreed_errors(["we", "met"], same, 1) == 1
+    assert agreed_errors([], same, 2) == 2
+    assert agreed_errors(["we", "met"], [*same[:1], (("meet", "met"), "meet")], 1) == 0
+    assert agreed_errors(["we", "met", "today"], [*same[:1], ((None, "met"), None)], 2) == 0
 
 
 def test_unknown_signs() -> None:
@@ -80,8 +173,6 @@ def test_unknown_signs() -> None:
 
 
 def test_languages_have_their_own_curves_where_they_have_enough() -> None:
-    from dataclasses import replace
-
     spanish = [
         replace(row, recording_id="x" + row.recording_id, language="es", errors=min(WORDS, 2 * row.errors)) for row in world(3)
     ]
@@ -93,12 +184,10 @@ def test_languages_have_their_own_curves_where_they_have_enough() -> None:
     assert english is not None
     assert other is not None
     assert other > 1.3 * english
-    assert calibration.place(signs, "fr")[1].language is None
+    assert calibration.curve(signs, "fr").language is None
 
 
 def test_a_sample_without_errors_is_refused_and_weak_samples_are_warned_of() -> None:
-    from dataclasses import replace
-
     with pytest.raises(Mistake, match="0 errors in"):
         fit([replace(row, errors=0) for row in world(1)])
     few = fit([replace(row, agreed_errors=row.errors, speaker=None) for row in world(1, recordings=8)])

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from voxmill.manifests.mistakes import Mistake
-from voxmill.operators.calibration.expected import Calibration, Curve, Weights
+from voxmill.operators.calibration.expected import Calibration, Curve, Signs, Weights, features
 from voxmill.operators.reconcile.normalise import Normaliser, NormaliserConfig
 from voxmill.pipeline.reports.calibrate import Utterance, labelled, match, points, read_references, threshold, tiers
 
@@ -75,17 +76,17 @@ def test_errors_that_only_one_engine_makes_are_not_agreed() -> None:
 def calibration() -> Calibration:
     """Expects an error of 1 - agreement."""
     weights = Weights(intercept=-5.0, agreement=10.0)
-    scores = tuple(weights.score(s) for s in _signs(k / 100 for k in range(101)))
+    terms = np.array([features(Signs(k / 100, 1.0, 5)) for k in range(101)])
     curve = Curve(
-        language=None, scores=scores, errors=tuple(1 - k / 100 for k in range(101)), segments=1, words=1, recordings=1
+        language=None,
+        weights=weights,
+        scores=tuple(weights.score(terms)),
+        errors=tuple(1 - k / 100 for k in range(101)),
+        segments=1,
+        words=1,
+        recordings=1,
     )
-    return Calibration(both=weights, agreement=weights, curves=(curve,), plain=(curve,))
-
-
-def _signs(values: Any) -> Any:
-    from voxmill.operators.calibration.expected import Signs
-
-    return [Signs(value, 1.0, 5) for value in values]
+    return Calibration(curves=(curve,), plain=(curve,))
 
 
 def test_thresholds_for_an_error_and_for_hours(calibration: Calibration) -> None:
