@@ -13,7 +13,7 @@ from voxmill.pipeline.commands import options
 
 
 def init(
-    recipe: Annotated[str, typer.Argument(help="demo, english, mandarin, vote or cluster.")] = "english",
+    recipe: Annotated[str, typer.Argument(help="demo, english, mandarin, perception, vote or cluster.")] = "english",
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")] = Path("voxmill.yaml"),
 ) -> None:
     """Write a recipe to start from. Example: `voxmill config init mandarin -o mine.yaml`"""

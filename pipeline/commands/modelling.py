@@ -30,13 +30,13 @@ def train(
 
     Examples:
 
-        voxmill train --shards runs/one/shards --out models/one
+        voxmill train --shards runs/one/shards --out runs/one-model
 
         voxmill train --shards runs/one/shards --out models/en -c mine.yaml --where "tier='high' and language='en'"
 
-        voxmill train --shards runs/one/shards --out models/one --workers 4 --address auto
+        voxmill train --shards runs/one/shards --out runs/one-model --workers 4 --address auto
 
-        voxmill train --shards runs/one/shards --out models/one --dry-run
+        voxmill train --shards runs/one/shards --out runs/one-model --dry-run
     """
     from voxmill.models.training import distributed, training
     from voxmill.models.training.recipe import load_recipe
@@ -75,9 +75,9 @@ def transcribe(
 
     Examples:
 
-        voxmill transcribe talk.mp3 --model models/one
+        voxmill transcribe talk.mp3 --model runs/one-model
 
-        voxmill transcribe *.wav --model models/one --budget 6 --decode greedy --json
+        voxmill transcribe *.wav --model runs/one-model --budget 6 --decode greedy --json
     """
     from voxmill.models.inference.opening import choose_device, open_bundle, open_listener
     from voxmill.pipeline.modelling import transcribing
@@ -111,9 +111,9 @@ def evaluate(
 
     Examples:
 
-        voxmill evaluate --model models/one --shards runs/one/shards --budgets all
+        voxmill evaluate --model runs/one-model --shards runs/one/shards --budgets all
 
-        voxmill evaluate --model models/one --shards runs/one/shards --where "language='en'" --budgets 6,15 --json
+        voxmill evaluate --model runs/one-model --shards runs/one/shards --where "language='en'" --budgets 6,15 --json
     """
     from voxmill.models.data.plan import PlanConfig
     from voxmill.models.inference.opening import budgets_of, choose_device, open_bundle
@@ -145,9 +145,9 @@ def export(
 
     Examples:
 
-        voxmill export --model models/one --budget 6 --out models/one-6
+        voxmill export --model runs/one-model --budget 6 --out runs/one-6
 
-        voxmill export --model models/one --budget 6 --format onnx --out models/one-6-onnx
+        voxmill export --model runs/one-model --budget 6 --format onnx --out runs/one-6-onnx
     """
     from voxmill.models.inference.delivery import deliver
     from voxmill.models.inference.opening import open_bundle

@@ -6,8 +6,10 @@ import errno
 from collections.abc import Callable
 
 import pytest
+from typer.testing import CliRunner
 
 from voxmill.pipeline import cli
+from voxmill.pipeline.config import recipe_names
 from voxmill.pipeline.errors import missing_extra
 
 
@@ -34,3 +36,8 @@ def test_a_missing_package_is_an_extra_to_install() -> None:
         missing_extra(ImportError("no", name="sklearn.metrics")) == "sklearn is not installed: pip install 'voxmill[evaluate]'"
     )
     assert missing_extra(ImportError("no", name="voxmill.models.nowhere")) is None
+
+
+def test_the_help_of_config_init_names_every_recipe() -> None:
+    said = " ".join(CliRunner().invoke(cli.app, ["config", "init", "--help"], env={"COLUMNS": "200"}).output.split())
+    assert all(name in said for name in recipe_names()), said
