@@ -54,11 +54,21 @@ class Setting:
     """Its steps are those of every arm."""
     first: int
     """Steps of the dense model before."""
+    peak: float
+    """Highest learning rate of the arms: vectors have a long way to go. That of the dense model is its size's."""
     subwords: int
 
 
-REDUCED = Setting(ROWS, sizes.Size(1200, 240, 700, layers=2, dim=64, hidden=192, batch_seconds=20.0, peak=3e-3), 700, 460)
-FULL = Setting(SENTENCES, replace(sizes.FULL, train=2000, test=300, steps=600, layers=3, hidden=256), 1200, 420)
+REDUCED = Setting(
+    ROWS,
+    sizes.Size(1200, 240, 800, layers=2, dim=64, hidden=192, batch_seconds=20.0, peak=3e-3),
+    first=700,
+    peak=6e-3,
+    subwords=460,
+)
+FULL = Setting(
+    SENTENCES, replace(sizes.FULL, train=2000, test=300, steps=1000, layers=3, hidden=256), first=1000, peak=4e-3, subwords=420
+)
 FULLY = 8
 """One utterance in so many is labelled for everything."""
 SOME = tuple(tasks for size in (1, 2) for tasks in combinations(AUXILIARY, size))
@@ -115,7 +125,8 @@ def dense(setting: Setting, seed: int) -> Job:
 def job(setting: Setting, arm: Arm, seed: int, after: str) -> Job:
     name = arm.name.replace(", ", "-").replace(" ", "-")
     built = model(setting.size, arm.vectors)
-    return _job(name, setting.size, seed, TASKS, arm.deactivate, steps=setting.size.steps, model=built, after=after)
+    size = replace(setting.size, peak=setting.peak)
+    return _job(name, size, seed, TASKS, arm.deactivate, steps=setting.size.steps, model=built, after=after)
 
 
 def _job(name: str, size: sizes.Size, seed: int, tasks: tuple[Task, ...], deactivate: float, *, steps: int, **more: Any) -> Job:

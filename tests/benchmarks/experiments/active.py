@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from benchmarks.experiments.corpus import Corpus, Spoken
-from benchmarks.experiments.hearing import ctc_ids, encoded
+from benchmarks.experiments.hearing import encoded
 from benchmarks.experiments.lessons import Lesson
 from benchmarks.experiments.marked import Said, figures, read
 from benchmarks.experiments.trainings import Figures, Judge
@@ -16,10 +16,13 @@ from voxmill.manifests.records import Annotation, Labels, Mark, Word
 from voxmill.models.data.seeds import seeded
 from voxmill.models.data.targets import INLINE_TOKENS, TargetsConfig, Task, Utterance, make_target
 from voxmill.models.data.tokens import Tokens, class_token
+from voxmill.models.inference.decode import ctc_beam
 from voxmill.models.training.checkpoint import Bundle
 
 AUXILIARY: tuple[Task, ...] = ("language", "speaker_change", "named_entities")
 TASKS: tuple[Task, ...] = ("asr", *AUXILIARY)
+BEAM = 4
+"""Prefixes that the search keeps."""
 
 
 def lesson(spoken: Spoken, labelled: Iterable[Task] = AUXILIARY) -> Lesson:
@@ -41,10 +44,19 @@ def lesson(spoken: Spoken, labelled: Iterable[Task] = AUXILIARY) -> Lesson:
 Ids = dict[str, tuple[int, ...]]
 
 
-def heard(bundle: Bundle, speech: Corpus, active: Iterable[Task] = AUXILIARY) -> Ids:
-    """What CTC says of the test while these tasks are active, besides the words."""
+def heard(bundle: Bundle, speech: Corpus, active: Iterable[Task], beam: int) -> Ids:
+    """What CTC says of the test while these tasks are active, besides the words.
+
+    By prefix beam search: a token that could stand in any frame of a pause is likely in all of them together, and in none alone.
+    """
     test = [lesson(one, active) for one in speech.split("test")]
-    return {key: ids for batch, found in encoded(bundle, speech, test) for key, ids in ctc_ids(bundle, batch, found)}
+    found: Ids = {}
+    for batch, sound in encoded(bundle, speech, test):
+        with torch.no_grad():
+            log_BTV = bundle.model.ctc_of(sound).cpu()
+        for key, log_TV, length in zip(batch.keys, log_BTV, sound.length_B.tolist(), strict=True):
+            found[key] = ctc_beam(log_TV[:length], beam, beam + 1)[0].tokens
+    return found
 
 
 def expected(speech: Corpus, tokens: Tokens) -> dict[str, Said]:
@@ -70,13 +82,13 @@ def judge(speech: Corpus, vectors: bool) -> Judge:
 
     def measured(bundle: Bundle) -> Figures:
         tokens, truth = bundle.tokens, expected(speech, bundle.tokens)
-        with_all = heard(bundle, speech)
+        with_all = heard(bundle, speech, AUXILIARY, BEAM)
         found: Figures = _errors(truth, with_all, tokens)
         if not vectors:
             return found
         found["off"] = {}
         for task in AUXILIARY:
-            without = heard(bundle, speech, [other for other in AUXILIARY if other != task])
+            without = heard(bundle, speech, [other for other in AUXILIARY if other != task], BEAM)
             own = of_task(task, tokens)
             left, before = (sum(token in own for ids in of.values() for token in ids) for of in (without, with_all))
             same = sum([t for t in with_all[key] if t not in own] == [t for t in without[key] if t not in own] for key in truth)
@@ -84,7 +96,7 @@ def judge(speech: Corpus, vectors: bool) -> Judge:
             found["off"][task] = {"left": left, "before": before, "same": 100 * same / len(truth), **others}
         assert bundle.model.tasks_late is not None
         torch.nn.init.zeros_(bundle.model.tasks_late.vectors.weight)
-        found["zeroed"] = _errors(truth, heard(bundle, speech), tokens)
+        found["zeroed"] = _errors(truth, heard(bundle, speech, AUXILIARY, BEAM), tokens)
         return found
 
     return measured
@@ -94,7 +106,7 @@ def hearing(speech: Corpus) -> Judge:
     """Of the dense model, which is about words alone."""
 
     def measured(bundle: Bundle) -> Figures:
-        return {"asr": _errors(expected(speech, bundle.tokens), heard(bundle, speech, ()), bundle.tokens)["asr"]}
+        return {"asr": _errors(expected(speech, bundle.tokens), heard(bundle, speech, (), BEAM), bundle.tokens)["asr"]}
 
     return measured
 
