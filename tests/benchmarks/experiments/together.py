@@ -26,7 +26,7 @@ def together(tasks: Sequence[Task]) -> None:
     """
     global _tasks
     cores = len(os.sched_getaffinity(0))
-    if torch.cuda.is_available() or cores < 2 or len(tasks) < 2:
+    if torch.cuda.is_available() or cores < 2 or not tasks:
         return
     _tasks = tasks
     sys.stdout.flush()
