@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from benchmarks import experiment_smoe as smoe
-from benchmarks.experiments.translation import ADJECTIVES, NOUNS, pairs, thing
+from benchmarks.experiments.translation import ADJECTIVES, NOUNS, NUMBERS, counted, pairs, several, thing
 from voxmill.models.network.guided import BANDWIDTHS
 from voxmill.operators.decode.bandwidth import BandwidthConfig, Spectrum, bandwidth, cutoff_hz
 
+FORMS = (smoe.REDUCED, smoe.FULL)
 SPOKEN = smoe.utterances(smoe.FULL)
 TRAIN, TEST = ([one for one in SPOKEN if one.split == split] for split in ("train", "test"))
 HARD, _, _, BOTH, SHUFFLED = smoe.ARMS
@@ -56,8 +57,9 @@ def test_shuffled_guides_know_neither_band_nor_task_and_change_nothing_else() ->
         assert count == pytest.approx(len(of_band) / 4, abs=4 * (len(of_band) * 3 / 16) ** 0.5)
 
 
-def test_only_experts_are_added() -> None:
-    models = [smoe.model(smoe.FULL, arm) for arm in smoe.ARMS]
+@pytest.mark.parametrize("course", FORMS, ids=lambda one: one.name)
+def test_only_experts_are_added(course: smoe.Course) -> None:
+    models = [smoe.model(course, arm) for arm in smoe.ARMS]
     assert models[0].smoe is None
     assert all(model.model_copy(update={"smoe": None}) == models[0] for model in models)
     assert models[3] == models[4]
@@ -71,3 +73,16 @@ def test_a_sentence_has_one_translation_and_adjectives_agree() -> None:
     for noun, adjective in product(NOUNS, ADJECTIVES):
         article, name, spoken = thing(noun, adjective).spanish.split()
         assert (name, article == "la") == (NOUNS[noun][0], spoken.endswith("a"))
+
+
+def test_a_counted_phrase_has_a_translation_that_no_other_has() -> None:
+    """So that a word error rate against the only reference is fair, and no translation can be had by guessing."""
+    found = [several(*words) for words in product(NUMBERS, NOUNS, ADJECTIVES)]
+    assert len({one.english for one in found}) == len({one.spanish for one in found}) == len(found)
+    assert set(counted(300, 1)) <= set(found)
+
+
+def test_arms_of_a_seed_have_the_same_steps_and_data_and_go_on_from_the_same_training() -> None:
+    for course in FORMS:
+        jobs = [smoe.job(course, arm, 3, "start") for arm in smoe.ARMS]
+        assert all((one.train, one.data, one.after) == (jobs[0].train, jobs[0].data, "start") for one in jobs)

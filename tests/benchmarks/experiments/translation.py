@@ -20,6 +20,9 @@ ADJECTIVES = {
     "red": "rojo", "yellow": "amarillo", "small": "pequeño", "old": "viejo", "new": "nuevo", "white": "blanco", "black": "negro",
 }  # fmt: skip
 """In the masculine; the feminine ends in -a."""
+NUMBERS = {
+    "two": "dos", "three": "tres", "four": "cuatro", "five": "cinco", "six": "seis", "seven": "siete", "eight": "ocho", "nine": "nueve",
+}  # fmt: skip
 PLACES = {"in the kitchen": "en la cocina", "in the garden": "en el jardín", "at the station": "en la estación"}
 TIMES = {"today": "hoy", "tomorrow": "mañana", "at noon": "a mediodía", "tonight": "esta noche"}
 
@@ -49,6 +52,21 @@ def thing(noun: str, adjective: str) -> Pair:
 
 def _thing(draw: random.Random) -> Pair:
     return thing(draw.choice(list(NOUNS)), draw.choice(list(ADJECTIVES)))
+
+
+def counted(count: int, seed: int) -> list[Pair]:
+    """Phrases of three words, for minutes instead of hours."""
+    draw = random.Random(seed)
+    return [several(*(draw.choice(list(words)) for words in (NUMBERS, NOUNS, ADJECTIVES))) for _ in range(count)]
+
+
+def several(number: str, noun: str, adjective: str) -> Pair:
+    """
+    >>> several("two", "box", "red"), several("nine", "boat", "old")
+    (Pair(english='two red boxes', spanish='dos cajas rojas'), Pair(english='nine old boats', spanish='nueve barcos viejos'))
+    """
+    _, name, agreeing = thing(noun, adjective).spanish.split()
+    return Pair(f"{number} {adjective} {noun}{'es' if noun.endswith('x') else 's'}", f"{NUMBERS[number]} {name}s {agreeing}s")
 
 
 def _request(draw: random.Random) -> Pair:
