@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TypeVar
 
-from pydantic import Field
 from torch import nn
 
 from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.settings import Settings
-from voxmill.models.data.seeds import Generator, choice, uniform
+from voxmill.models.data.seeds import Generator, choice
 
 
 class BudgetError(Mistake, ValueError):
@@ -79,9 +78,9 @@ class BudgetSchedule(Settings):
     only: tuple[str, ...] = ()
     """These budgets, smallest first, as `Budget.parse` reads them, instead of every combination of the lists: devices ask for few,
     and each is visited more often then."""
-    full: float = Field(default=0.0, ge=0, le=1)
-    """Share of steps that take the largest budget, whatever the others draw. Combinations alone draw it the more rarely the more
-    is elastic: with two values in each list in 8 steps of 27."""
+    sandwich: bool = False
+    """Every step learns from its batches twice, at the largest budget and at the one that is drawn, and takes the mean of both
+    gradients: the whole model then learns in every step. Costs a second pass. After Yu and Huang's slimmable networks."""
 
     @property
     def largest(self) -> Budget:
@@ -92,15 +91,18 @@ class BudgetSchedule(Settings):
         """Every budget that can be drawn, once, smallest first."""
         values = product(self.experts, self.top_k, self.width)
         drawn = set(self._listed()) if self.only else {Budget(n, min(k, n), width) for n, k, width in values}
-        yield from sorted(drawn | {self.largest} if self.full else drawn)
+        yield from sorted(drawn | {self.largest} if self.sandwich else drawn)
 
     def sample(self, generator: Generator) -> Budget:
-        if self.full and uniform(generator) < self.full:
-            return self.largest
         if self.only:
             return self._draw(self._listed(), generator)
         n, k, width = (self._draw(values, generator) for values in (self.experts, self.top_k, self.width))
         return Budget(n, min(k, n), width)
+
+    def of_step(self, generator: Generator) -> tuple[Budget, ...]:
+        """What one step learns at, the smallest last."""
+        drawn = self.sample(generator)
+        return (self.largest, drawn) if self.sandwich and drawn != self.largest else (drawn,)
 
     def cut(self, full: Budget) -> BudgetSchedule:
         """What is left of it in a model of that size."""

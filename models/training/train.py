@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Literal
 
 import torch
@@ -81,6 +82,7 @@ class Step:
     updated: bool
     """False where the gradient was not finite: the step then changed nothing."""
     budget: str | None
+    """The smallest that it learnt at."""
     utterances: int
     audio_seconds: float
     load_spread: float | None
@@ -148,22 +150,23 @@ class Trainer:
         batches = {turn: next(self._batches) for turn in self.team.share(self.config.accumulate)}
         waiting = time.perf_counter() - start
 
-        budget = self._draw_budget(seeded(self.config.seed, "step", self.step))
+        budgets = self._draw_budgets(seeded(self.config.seed, "step", self.step))
         (utterances,) = map(int, self.team.sums([sum(map(len, batches.values()))]))
         done, loads = defaultdict[str, float](float), list[Load]()
         self.optimizer.zero_grad(set_to_none=True)  # None, not zero: AdamW then leaves experts outside the budget as they are
-        for turn, batch in batches.items():
+        for (turn, batch), budget in product(batches.items(), budgets):
             if len(batch):
                 self.taught.update(*batch.active)
                 generator = seeded(self.config.seed, "batch", self.step, turn)
                 torch.manual_seed(integer(generator, 0, 2**31 - 1))  # for dropout, which knows only the global generator
                 losses = self._losses(batch, budget, generator, loads)
+                share = utterances * len(budgets)
                 if losses.total.requires_grad:  # nothing that learns in this step took part: a batch without video, eyes first
-                    (losses.total / utterances).backward()
-                done["loss"] += float(losses.total.detach()) / utterances
-                done["audio_frames"] += int(batch.length_B.sum())
+                    (losses.total / share).backward()
+                done["loss"] += float(losses.total.detach()) / share
+                done["audio_frames"] += int(batch.length_B.sum()) / len(budgets)
                 for name, part in losses.parts.items():
-                    done[name] += float(part) / utterances
+                    done[name] += float(part) / share
         loss, frames, *parts = self.team.sums([done[name] for name in ("loss", "audio_frames", *self.heads)])
         self.skipped = self._skipped()
         self.team.sum_gradients(p for _, p in self.learnt)
@@ -177,7 +180,7 @@ class Trainer:
         return Step(
             step=self.step, loss=loss, parts=dict(zip(self.heads, parts, strict=True)), rate=rate,
             gradient_norm=norm, updated=math.isfinite(norm),
-            budget=None if budget is None else str(budget), utterances=utterances,
+            budget=None if budgets[-1] is None else str(budgets[-1]), utterances=utterances,
             audio_seconds=frames * self.model.config.fbank.shift_ms / 1000,
             load_spread=load_spread(load_of), seconds=time.perf_counter() - start, waiting=waiting,
             skipped=self.skipped,
@@ -231,12 +234,13 @@ class Trainer:
             for name, parameter in self.learnt:
                 parameter.requires_grad_(self.step >= self.config.eyes_first or of_vision(name))
 
-    def _draw_budget(self, generator: Generator) -> Budget | None:
-        if self.model.config.emoe is None:
-            return None
-        budget: Budget = self.model.config.emoe.schedule.sample(generator).within(self.model.config.emoe.full)
-        self.visited.add(budget)
-        return budget
+    def _draw_budgets(self, generator: Generator) -> tuple[Budget | None, ...]:
+        emoe = self.model.config.emoe
+        if emoe is None:
+            return (None,)
+        budgets = tuple(budget.within(emoe.full) for budget in emoe.schedule.of_step(generator))
+        self.visited.update(budgets)
+        return budgets
 
     def _losses(self, batch: Batch, budget: Budget | None, generator: Generator, loads: list[Load]) -> Losses:
         chunk = None

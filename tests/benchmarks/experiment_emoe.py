@@ -48,8 +48,6 @@ from voxmill.models.training.checkpoint import Bundle
 from voxmill.models.training.loss import LossConfig
 
 TOP_K = 3
-AT_FULL = 0.5
-"""Share of the elastic model's steps at full size; the reduced budgets share the others."""
 TUNED = 10
 """A cut is trained on for one step in this many of the whole training's."""
 GROWING = (("3", "6", "all"), ("all:1", "all"), ("all:3:half", "all"), ("all:3:quarter", "all"), ("3:1:half", "3", "all"))
@@ -134,7 +132,7 @@ class Plan:
         sides = zip(*((one.experts, one.top_k, one.width) for one in budgets), strict=True)
         experts, top_k, width = (tuple(sorted(set(side))) for side in sides)
         seen = BudgetSchedule(
-            experts=experts, top_k=top_k, width=width, only=tuple(map(str, budgets[:-1])), favour=0.0, full=AT_FULL
+            experts=experts, top_k=top_k, width=width, only=tuple(map(str, budgets[:-1])), favour=0.0, sandwich=True
         )
         return self.job("elastic", self.experts(self.full, seen))
 

@@ -41,14 +41,13 @@ def test_every_drawn_budget_is_one_of_the_schedules() -> None:
     assert {schedule.sample(generator) for _ in range(200)} == set(budgets)
 
 
-def test_the_largest_budget_has_its_share_beside_what_else_is_drawn() -> None:
-    schedule = BudgetSchedule(experts=(3, 15), top_k=(1, 3), only=("3", "15:1", "15:3:256"), favour=0, full=0.5)
-    assert list(schedule.budgets()) == [Budget(3, 3, 512), Budget(15, 1, 512), Budget(15, 3, 256), FULL]
+def test_a_sandwich_has_the_largest_budget_in_every_step() -> None:
+    schedule = BudgetSchedule(experts=(3, 15), top_k=(1, 3), only=("3", "15:1", "15:3:256"), favour=0, sandwich=True)
+    small = [Budget(3, 3, 512), Budget(15, 1, 512), Budget(15, 3, 256)]
+    assert list(schedule.budgets()) == [*small, FULL]
     generator = seeded("share")
-    drawn = Counter(str(schedule.sample(generator)) for _ in range(3000))
-    assert {name: round(count / 3000, 1) for name, count in drawn.items()} == {
-        "15:3:512": 0.5, "3:3:512": 0.2, "15:1:512": 0.2, "15:3:256": 0.2,
-    }  # fmt: skip
+    drawn = Counter(schedule.of_step(generator) for _ in range(3000))
+    assert {budgets: round(count / 3000, 1) for budgets, count in drawn.items()} == {(FULL, one): 0.3 for one in small}
 
 
 def test_a_cut_schedule_draws_what_is_left() -> None:

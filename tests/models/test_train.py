@@ -98,6 +98,22 @@ def test_a_step_leaves_experts_outside_its_budget_as_they_were(shards: Path) -> 
     assert moved == [True, True, True, False, False]
 
 
+def test_a_sandwich_learns_the_mean_of_its_two_budgets(shards: Path) -> None:
+    small = BudgetSchedule(experts=(2,), top_k=(2,), width=(4,))
+    whole = BudgetSchedule(experts=(5,), top_k=(2,), width=(8,))
+    both = BudgetSchedule(experts=(2, 5), top_k=(2,), width=(4, 8), only=("2:2:4",), sandwich=True)
+    losses, gradients = [], []
+    for schedule in (small, whole, both):
+        made = with_emoe(schedule=schedule, dropout=0)
+        trainer = prepare(str(shards), made.model_copy(update={"train": made.train.model_copy(update={"clip": 1e9})}))
+        losses.append(trainer.advance().loss)
+        gradients.append([torch.zeros_like(p) if p.grad is None else p.grad for _, p in trainer.learnt])
+        assert len(trainer.visited) == len(list(schedule.budgets()))
+    assert losses[2] == pytest.approx((losses[0] + losses[1]) / 2, rel=1e-5)
+    for of_small, of_whole, of_both in zip(*gradients, strict=True):
+        torch.testing.assert_close(of_both, (of_small + of_whole) / 2, rtol=1e-3, atol=1e-5)
+
+
 def test_the_bias_moves_where_the_config_balances_by_it(shards: Path) -> None:
     trainer = prepare(str(shards), with_emoe(balance="bias"))
     trainer.advance()
