@@ -272,6 +272,8 @@ def _between(found: tuple[float, float, float]) -> str:
 def _print(rates: Rates) -> None:
     print("WER %, mean ± deviation over seeds; dense is where the others start, noisy is over all levels of noise")
     tests = list(rates["dense"])
+    if any(test.startswith("recorded") for test in tests):
+        print("recorded: a human voice, outside of what was trained on")
     table(("speaker, noise", *rates), [(test, *(cell(found[test]) for found in rates.values())) for test in tests])
     print("relative reduction of WER against audio, %, by test: mean over seeds")
     arms = [arm for arm in rates if arm not in ("dense", "audio", "blind")]
