@@ -8,7 +8,7 @@ they say. Then the same model learns the same number of steps from
     kept      the labels with agreement enough for the tier `high`
     random    as many as kept, drawn at random
     weak      as `kept`, with the tier `weak` as well (beside, for no target; in the full form)
-    truth     all of the pool with what was really said: the dense baseline, and the bound for all others
+    truth     the sound of `all` with what was really said: the dense baseline, and what right labels alone would bring
 
 and is tested on what was really said by voices that nobody heard before, in as much noise as the true speech. A spread is over seeds,
 that is trainings; each seed draws its own `random`. The reduced form has three seeds and shorter trainings on less.
@@ -44,7 +44,7 @@ from voxmill.models.training.checkpoint import Bundle
 from voxmill.models.training.loss import LossConfig
 from voxmill.operators.verdict import SelectConfig
 
-SIZE = Size(train=2400, test=300, steps=400, layers=2, dim=48, hidden=192, batch_seconds=20.0, peak=4e-3)
+SIZE = Size(train=2400, test=300, steps=600, layers=2, dim=48, hidden=192, batch_seconds=20.0, peak=4e-3)
 FULL = replace(SIZE, train=4800, test=600, steps=1000, layers=3, dim=64)
 LABELLED = 0.25
 """Of the training split: true speech, for the teachers; the rest is the pool."""
@@ -53,6 +53,8 @@ WORDS = (*ROOMS, *THINGS)
 TEACHERS = 3
 SHARE = 2 / 3
 """Of the true speech that one teacher learns from: each another part."""
+TEACHER_STEPS = 2 / 3
+"""Of a student's."""
 QUIET, LOUD = (0.0, 20.0), (-24.0, 16.0)
 """Signal-to-noise ratios (dB) of the true speech and the test, and of the pool."""
 ARMS = ("all", "kept", "random", "truth")
@@ -127,14 +129,16 @@ def taught(trainings: Trainings, data: Corpus, size: Size) -> dict[str, Said]:
 
     def teacher(number: int) -> Figures:
         own = random.Random(f"teacher {number}").sample(true, round(SHARE * len(true)))
-        return trainings.result(_job("teacher", size, number), [lesson(one) for one in own], listen)
+        return trainings.result(
+            _job("teacher", size, number, round(TEACHER_STEPS * size.steps)), [lesson(one) for one in own], listen
+        )
 
     together([partial(teacher, number) for number in range(TEACHERS)])
     return {f"teacher-{number}": teacher(number)["said"] for number in range(TEACHERS)}
 
 
-def _job(arm: str, size: Size, seed: int) -> Job:
-    train = sizes.train(size, seed, loss=LossConfig(ctc=0.8))
+def _job(arm: str, size: Size, seed: int, steps: int | None = None) -> Job:
+    train = sizes.train(size, seed, steps, loss=LossConfig(ctc=0.8))
     return Job(arm=arm, model=sizes.model(size), train=train, data=sizes.data(size, seed))
 
 
@@ -163,7 +167,7 @@ def arms(data: Corpus, labelled: Mapping[str, Consensus], kept: Sequence[str], s
     }
     spoken = {one.key: one for one in pool}
     found = {arm: [_pseudo(spoken[key], labelled[key]) for key in keys] for arm, keys in chosen.items()}
-    return {**found, "truth": [lesson(one) for one in pool]}
+    return {**found, "truth": [lesson(spoken[key]) for key in labelled]}
 
 
 def _pseudo(spoken: Spoken, one: Consensus) -> Lesson:
