@@ -55,12 +55,12 @@ class Weights(Settings):
 def features(signs: Signs) -> tuple[float, float, float]:
     """The terms of `Weights`: agreement and confidence on a logarithmic scale of doubt, and log length. 0 for what is unknown.
 
-    Errors fall with the order of magnitude of a doubt, from 0.9 to 0.95 as from 0.8 to 0.9. Where engines share less than half of
-    their words, a confidence says ever less: loops are confident.
+    Errors fall with the order of magnitude of a doubt: from 0.9 to 0.95 as from 0.8 to 0.9. Confidence counts as far as the engines
+    agree, for loops are confident.
     """
     agreement = min(signs.agreement, 1.0) if signs.agreement is not None else 0.0
-    sure = -math.log(1.0 - min(signs.confidence, 1.0) + SLIP) if signs.confidence is not None else 0.0
-    return -math.log(1.0 - agreement + SLIP), min(1.0, 2.0 * agreement) * max(sure, 0.0), math.log1p(signs.units)
+    sure = max(0.0, -math.log(1.0 - min(signs.confidence, 1.0) + SLIP)) if signs.confidence is not None else 0.0
+    return -math.log(1.0 - agreement + SLIP), agreement * sure, math.log1p(signs.units)
 
 
 class Line(Settings):

@@ -45,8 +45,11 @@ class Labelled:
     condition: str | None = None
 
 
-def fit(sample: Sequence[Labelled], unit: str = "word", seed: int = 0) -> Calibration:
-    """A calibration from the labels with an agreement. Raises Mistake where the sample cannot tell right from wrong."""
+def fit(sample: Sequence[Labelled], unit: str = "word", seed: int = 0, rounds: int = ROUNDS) -> Calibration:
+    """A calibration from the labels with an agreement. Raises Mistake where the sample cannot tell right from wrong.
+
+    Without `rounds` of resampling its intervals hold chance alone.
+    """
     known = [one for one in sample if one.signs.agreement is not None and one.words + one.errors]
     errors, words = sum(one.errors for one in known), sum(one.words for one in known)
     if not _tells(known):
@@ -54,7 +57,7 @@ def fit(sample: Sequence[Labelled], unit: str = "word", seed: int = 0) -> Calibr
             f"the labelled sample has {errors} errors in {words} words: it needs labels that are right and labels that are wrong"
         )
     confident = [one for one in known if one.signs.confidence is not None]
-    draws = _draws(known, np.random.default_rng(seed))
+    draws = _draws(known, rounds, np.random.default_rng(seed))
     plain = _curves(known, PLAIN, draws)
     return Calibration(
         unit=unit,
@@ -68,10 +71,10 @@ def _tells(sample: Sequence[Labelled]) -> bool:
     return 0 < sum(one.errors for one in sample) < sum(max(one.words, one.errors) for one in sample)
 
 
-def _draws(sample: Sequence[Labelled], rng: np.random.Generator) -> list[Counter[str]]:
+def _draws(sample: Sequence[Labelled], rounds: int, rng: np.random.Generator) -> list[Counter[str]]:
     """Recordings drawn with replacement: how often each is in."""
     names = sorted({one.recording_id for one in sample})
-    return [Counter(names[k] for k in rng.integers(0, len(names), len(names))) for _ in range(ROUNDS)]
+    return [Counter(names[k] for k in rng.integers(0, len(names), len(names))) for _ in range(rounds)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,8 @@ from voxmill.operators.calibration.expected import LEVEL, Estimate, Signs
 from voxmill.operators.calibration.fit import Labelled, fit
 from voxmill.operators.verdict import SelectConfig
 
-SPLITS, FEWER = 40, 8
-"""Halvings of everything, and of each part of it."""
+SPLITS, FEWER, MORE = 40, 8, 200
+"""Halvings of everything, and of each part of it, for intervals; and for the comparison of scores, which need no resampling."""
 PARTS = (0.25, 0.5)
 WIDTH = 0.5
 """Of an interval, at most, as a share of the tier's error."""
@@ -84,36 +84,42 @@ def labelled(one: Heard) -> list[Labelled]:
     return found
 
 
-def check(fitted: Sequence[Labelled], held: Sequence[Labelled], seed: int) -> tuple[list[Checked], dict[str, Floats]]:
-    """What a calibration on one half says of the tiers of the other; and what each score keeps there, at `SHARES`."""
-    calibration = fit(fitted, seed=seed)
-    expected = np.array([calibration.expected(row.signs, row.language) for row in held], float)
-    words, errors = np.array([row.words for row in held], float), np.array([row.errors for row in held], float)
-    agreement = np.array([row.signs.agreement for row in held], float)
-    tiers = []
+def check(fitted: Sequence[Labelled], held: Sequence[Labelled], seed: int) -> list[Checked]:
+    """What a calibration on one half says of the tiers of the other."""
+    calibration, tiers = fit(fitted, seed=seed), []
     for name, (least, below) in TIERS.items():
-        mine = (agreement >= least) & (agreement < below)
-        found = calibration.estimate([(row.signs, row.language) for row, own in zip(held, mine, strict=True) if own])
-        if found and words[mine].sum():
-            true = float(errors[mine].sum() / words[mine].sum())
-            tiers.append(Checked(name, int(words[mine].sum()), int(errors[mine].sum()), found, true))
-    confidence = np.array([row.signs.confidence or 0.0 for row in held])
-    by = {"agreement": agreement, "confidence": confidence, "combined": -expected}
-    return tiers, {name: error_rates(words, errors, score, SHARES) for name, score in by.items()}
+        mine = [row for row in held if row.signs.agreement is not None and least <= row.signs.agreement < below]
+        words, errors = sum(row.words for row in mine), sum(row.errors for row in mine)
+        found = calibration.estimate([(row.signs, row.language) for row in mine])
+        if found and words:
+            tiers.append(Checked(name, words, errors, found, errors / words))
+    return tiers
 
 
-def halvings(
-    by_recording: Sequence[Sequence[Labelled]], splits: int, rng: np.random.Generator
-) -> tuple[list[Checked], list[dict[str, Floats]]]:
-    """`check` again and again, with other halves of the recordings."""
-    checked, kept = list[Checked](), list[dict[str, Floats]]()
-    for split in range(splits):
-        order = rng.permutation(len(by_recording))
-        halves = [[row for k in part for row in by_recording[k]] for part in np.array_split(order, 2)]
-        tiers, rates = check(halves[0], halves[1], split)
-        checked += tiers
-        kept.append(rates)
-    return checked, kept
+def compare(fitted: Sequence[Labelled], held: Sequence[Labelled]) -> dict[str, Floats]:
+    """Error of what each score keeps of the other half, at `SHARES`."""
+    calibration = fit(fitted, rounds=0)
+    words, errors = np.array([row.words for row in held], float), np.array([row.errors for row in held], float)
+    scores = {
+        "agreement": np.array([row.signs.agreement for row in held], float),
+        "confidence": np.array([row.signs.confidence or 0.0 for row in held]),
+        "combined": -np.array([calibration.expected(row.signs, row.language) for row in held], float),
+    }
+    return {name: error_rates(words, errors, score, SHARES) for name, score in scores.items()}
+
+
+Half = list[Labelled]
+
+
+def halvings(recordings: Sequence[Sequence[Labelled]], times: int, rng: np.random.Generator) -> Iterator[tuple[Half, Half]]:
+    """The recordings in two halves, drawn again and again."""
+    for _ in range(times):
+        first, second = np.array_split(rng.permutation(len(recordings)), 2)
+        yield [row for k in first for row in recordings[k]], [row for k in second for row in recordings[k]]
+
+
+def _checked(recordings: Sequence[Sequence[Labelled]], times: int, rng: np.random.Generator) -> list[Checked]:
+    return [one for seed, halves in enumerate(halvings(recordings, times, rng)) for one in check(*halves, seed)]
 
 
 def _part(by_recording: Sequence[Sequence[Labelled]], part: float, rng: np.random.Generator) -> list[Sequence[Labelled]]:
@@ -130,11 +136,11 @@ def main() -> None:
     print(file=sys.stderr)
     by_recording = [labelled(one) for one in heard]
     rng = np.random.default_rng(SEED)
-    checked, kept = halvings(by_recording, SPLITS, rng)
+    checked = _checked(by_recording, SPLITS, rng)
     figures, targets = _tiers(checked)
-    parts = {part: halvings(_part(by_recording, part, rng), FEWER, rng)[0] for part in PARTS}
+    parts = {part: _checked(_part(by_recording, part, rng), FEWER, rng) for part in PARTS}
     needed = _needed({**parts, 1.0: checked}, minutes)
-    more, judged = _shares(kept)
+    more, judged = _shares([compare(*halves) for halves in halvings(by_recording, MORE, rng)])
     finish(
         "bench-calibrate",
         {**figures, **needed, **more, "warnings": fit([r for rows in by_recording for r in rows]).warnings},
@@ -195,7 +201,7 @@ def _needed(parts: Mapping[float, Sequence[Checked]], minutes: float) -> dict[st
 
 
 def _shares(kept: Sequence[Mapping[str, Floats]]) -> tuple[dict[str, Any], dict[str, Target]]:
-    print("error of what each score keeps of the other half, in %: mean over the halvings")
+    print(f"error of what each score keeps of the other half, in %: mean over {MORE} halvings")
     means = {name: np.nanmean([one[name] for one in kept], axis=0) for name in FILTERS}
     table(
         ("kept", *FILTERS),
