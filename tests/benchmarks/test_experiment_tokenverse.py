@@ -48,16 +48,19 @@ def test_a_task_without_a_label_is_inactive_and_says_nothing() -> None:
 
 
 @of_each
-def test_after_a_turn_the_speaker_changes_as_often_as_not(material: Material, train: list[Spoken]) -> None:
-    changes = turns = 0
-    for one in train:
-        words = 0
-        for (voice, said), (after, _) in pairwise(one.turns):
-            words += len(said.split())
-            assert (words in one.labels["changes"]) == (voice != after)
-            assert (voice != after) == ((voice.variant in HIGH) != (after.variant in HIGH))
-        changes, turns = changes + len(one.labels["changes"]), turns + len(one.turns) - 1
-    assert changes == pytest.approx(turns / 2, abs=4 * (turns / 4) ** 0.5)
+def test_a_high_voice_takes_over_after_any_turn_or_never(material: Material, train: list[Spoken]) -> None:
+    for turns in range(material.turns[0], material.turns[1] + 1):
+        of_length = [one for one in train if len(one.turns) == turns]
+        taken = Counter(sum(voice.variant not in HIGH for voice, _ in one.turns) for one in of_length)
+        assert set(taken) == set(range(1, turns + 1))
+        share = len(of_length) / turns
+        assert all(count == pytest.approx(share, abs=4 * share**0.5) for count in taken.values())
+        for one in of_length:
+            ends = [sum(len(said.split()) for _, said in one.turns[:end]) for end in range(1, turns)]
+            voices = [voice for voice, _ in one.turns]
+            assert one.labels["changes"] == [
+                end for end, (before, after) in zip(ends, pairwise(voices), strict=True) if before != after
+            ]
 
 
 @of_each

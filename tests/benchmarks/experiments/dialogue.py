@@ -1,8 +1,9 @@
 """Short exchanges in one language, in one voice or two, with names in them: what TokenVerse's tasks are about.
 
-In every place where a name can stand, a word that is no name can stand too; and after a turn the same voice goes on as often as
-another one. So a model has to hear who is named, and who speaks. A turn is a sentence, or, for a task that is learnt in a minute, a row of
-digits and names; names are the same in all languages there, and it is the digits that tell them apart.
+In every place where a name can stand, a word that is no name can stand too; and after a turn another voice may take over. So a model
+has to hear who is named, and who speaks. For a task that is learnt in minutes it is a high voice that takes over from a low one: that
+is heard on either side of a pause, where two voices of any kind would have to be compared across it. A turn is a sentence or, still
+shorter, a digit and a name; names are the same in all languages there, and it is the digits that tell them apart.
 """
 
 from __future__ import annotations
@@ -92,12 +93,10 @@ def exchanges(material: Material, train: int, test: int) -> list[Spoken]:
 
 
 def _speakers(draw: random.Random, split: str, language: str, turns: int) -> list[Voice]:
-    """One for each turn, of a low voice and a high one; after every turn the speaker changes as often as not."""
+    """One for each turn: the low voice begins, and the high one takes over after some turn, or after the last: never."""
     pair = [_drawn(draw, split, language, high) for high in (False, True)]
-    who = [draw.randrange(2)]
-    while len(who) < turns:
-        who.append(draw.choice((who[-1], 1 - who[-1])))
-    return [pair[index] for index in who]
+    over = draw.randint(1, turns)
+    return [pair[turn >= over] for turn in range(turns)]
 
 
 def _drawn(draw: random.Random, split: str, language: str, high: bool) -> Voice:
