@@ -10,7 +10,8 @@ they say. Then the same model learns the same number of steps from
     weak      as `kept`, with the tier `weak` as well (beside, for no target; in the full form)
     truth     the sound of `all` with what was really said: the dense baseline, and what right labels alone would bring
 
-and is tested on what was really said by voices that nobody heard before, in as much noise as the true speech. A spread is over seeds,
+and is tested on what was really said by voices that nobody heard before: in the noise of the pool, as far as labels came from there
+(what a pool is labelled for, and what targets are about), and beside that in as little as the true speech has. A spread is over seeds,
 that is trainings; each seed draws its own `random`. The reduced form has three seeds and shorter trainings on less.
 """
 
@@ -55,8 +56,8 @@ SHARE = 2 / 3
 """Of the true speech that one teacher learns from: each another part."""
 TEACHER_STEPS = 2 / 3
 """Of a student's."""
-QUIET, LOUD = (0.0, 20.0), (-24.0, 16.0)
-"""Signal-to-noise ratios (dB) of the true speech and the test, and of the pool."""
+QUIET, LOUD, TEST = (0.0, 20.0), (-24.0, 16.0), (-12.0, 16.0)
+"""Signal-to-noise ratios (dB) of the true speech and the quiet test, of the pool, and of the test: below it teachers say nothing."""
 ARMS = ("all", "kept", "random", "truth")
 BESIDE = ("weak",)
 """In the full form."""
@@ -80,6 +81,15 @@ def made(size: Size, seed: int = 20_261_122) -> Corpus:
     return corpus("pool", spoken)
 
 
+def noisy_test(size: Size, seed: int = 20_261_123) -> Corpus:
+    draw = random.Random(seed)
+    turns = [(row(draw, "test", WORDS),) for _ in range(size.test)]
+    rooms = [Room(round(draw.uniform(*TEST), 1)) for _ in turns]
+    return corpus(
+        "pool-test", [Spoken(f"noisy-{i:05d}", "test", *spoken) for i, spoken in enumerate(zip(turns, rooms, strict=True))]
+    )
+
+
 def part(of: Corpus, name: str) -> list[Spoken]:
     return [one for one in of.spoken if one.labels["part"] == name]
 
@@ -101,10 +111,12 @@ def run(form: Form) -> Outcome | None:
     print(f"agreement of the teachers in the pool, and what is true of the label that comes of it ({len(found)} utterances)")
     table(("at least", "kept %", "label WER %"), pool_rows(data, labelled, len(found)))
 
-    tests = [lesson(one) for one in part(data, "test")]
+    noisy = noisy_test(size)
+    quiet_tests, noisy_tests = [lesson(one) for one in part(data, "test")], [lesson(one) for one in noisy.spoken]
 
     def judge(bundle: Bundle) -> Figures:
-        return error_rates(data, transcripts(bundle, data, tests))
+        quiet = error_rates(data, transcripts(bundle, data, quiet_tests))["wer"]
+        return {**error_rates(noisy, transcripts(bundle, noisy, noisy_tests)), "quiet": quiet}
 
     def student(arm: str, seed: int) -> Figures:
         return trainings.result(_job(arm, size, seed), lessons[seed][arm], judge)
@@ -113,9 +125,10 @@ def run(form: Form) -> Outcome | None:
     together([partial(student, arm, seed) for seed in range(form.seeds) for arm in names])
     figures = {arm: [student(arm, seed) for seed in range(form.seeds)] for arm in names}
     rates = {arm: [one["wer"] for one in seeds] for arm, seeds in figures.items()}
-    rows = [(arm, str(len(lessons[0][arm])), cell(rates[arm]), cell([one["cer"] for one in figures[arm]])) for arm in names]
+    cells = {name: {arm: cell([one[name] for one in figures[arm]]) for arm in names} for name in ("wer", "cer", "quiet")}
+    rows = [(arm, str(len(lessons[0][arm])), *(cells[name][arm] for name in cells)) for arm in names]
     print(f"error rates in % on true transcripts of held-out voices, mean ± deviation over {form.seeds} seeds")
-    table(("learnt from", "utterances", "WER", "CER"), rows)
+    table(("learnt from", "utterances", "WER", "CER", "quiet: WER"), rows)
     kept_share = len(kept) / len(found)
     return {"wer": rates, "kept": kept_share, "corpus": data.hash}, judged(targets(rates), rates["truth"])
 

@@ -46,8 +46,10 @@ def test_parts_share_no_row_and_the_test_has_voices_of_its_own(data: Corpus) -> 
     assert counts == {"labelled": 8, "pool": 24, "test": 6}
     heard = {name: {one.turns[0][0].variant for one in filtering.part(data, name)} for name in counts}
     assert not heard["test"] & (heard["labelled"] | heard["pool"])
-    noise = [one.room.snr_db for one in filtering.part(data, "pool")]
-    assert all(level is not None and filtering.LOUD[0] <= level <= filtering.LOUD[1] for level in noise)
+    noisy = filtering.noisy_test(SIZE)
+    assert not {one.turns[0][0].variant for one in noisy.spoken} & (heard["labelled"] | heard["pool"])
+    for spoken, (least, most) in ((filtering.part(data, "pool"), filtering.LOUD), (noisy.spoken, filtering.TEST)):
+        assert all(one.room.snr_db is not None and least <= one.room.snr_db <= most for one in spoken)
 
 
 def test_kept_is_what_is_agreed_on_and_random_is_as_many(data: Corpus, labelled: dict[str, Consensus]) -> None:
