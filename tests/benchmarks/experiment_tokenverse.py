@@ -1,15 +1,16 @@
 """TokenVerse++ in small: do vectors that switch tasks on make use of utterances that are labelled for some tasks only?
 
-Exchanges in one of a few languages, in one voice or two, with names in them. Few utterances are labelled for everything:
-words, language, speaker changes, names; all others have their words and one or two of the three. One model says it all as tokens. It learns from
-the fully labelled ones alone; from all of them, with the vectors of the labelled tasks added to the sound; from all of them
-without vectors, where a task without a label looks like one with nothing to say; and, the control, with vectors of zero.
+Exchanges in one of a few languages, in one voice or two, with names in them. Few utterances are labelled for everything: words,
+language, speaker changes, names; all others have their words and one or two of the three. One model says it all as tokens. It
+learns from the fully labelled ones alone; from all of them, with the vectors of the labelled tasks added to the sound; from all of
+them without vectors, where a task without a label looks like one with nothing to say; and, the control, with vectors of zero.
 
 As TokenVerse begins with an encoder that has been trained before, all arms of a seed begin with one dense model that has learnt the
-words of all utterances, and nothing else.
-Vectors are added after the encoder. CTC is linear, so that a task switched on or off moves every token by a constant, and nothing
-that the encoder has heard. Reduced form: two turns of digits and names in three languages, a small model, three seeds. Full form:
-sentences in two languages, a larger one.
+words of all utterances, and nothing else. Vectors are added after the encoder: CTC is linear, so a task switched on or off moves
+every token by a constant, and nothing that the encoder has heard.
+
+Reduced form: three turns of a digit and a name or none, three languages, a small model. Full form: sentences in two languages, and a
+larger model. Three seeds in both.
 """
 
 from __future__ import annotations
