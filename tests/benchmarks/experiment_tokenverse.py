@@ -68,7 +68,7 @@ REDUCED = Setting(
     subwords=460,
 )
 FULL = Setting(
-    SENTENCES, replace(sizes.FULL, train=2000, test=300, steps=1000, layers=3, hidden=256), first=1000, peak=4e-3, subwords=420
+    SENTENCES, replace(sizes.FULL, train=2000, test=300, steps=1800, layers=3, hidden=256), first=1200, peak=4e-3, subwords=420
 )
 FULLY = 8
 """One utterance in so many is labelled for everything."""
