@@ -201,10 +201,8 @@ def targets(rates: Mapping[str, Sequence[float]]) -> dict[str, Target]:
 
 def _estimate(size: Size, seeds: int, count: int) -> None:
     model = sizes.model(size)
-    estimate.show(
-        [estimate.Part("teacher", model, size.steps, TEACHERS), estimate.Part("student", model, size.steps, seeds * count)],
-        size,
-    )
+    teachers = estimate.Part("teacher", model, round(TEACHER_STEPS * size.steps), TEACHERS)
+    estimate.show([teachers, estimate.Part("student", model, size.steps, seeds * count)], size)
 
 
 if __name__ == "__main__":
