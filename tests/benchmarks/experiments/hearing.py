@@ -58,7 +58,7 @@ def error_rates(corpus: Corpus, said: dict[str, str]) -> dict[str, float]:
 
 
 def times(
-    bundle: Bundle, corpus: Corpus, lessons: Sequence[Lesson], budgets: Sequence[Budget], rounds: int = 21
+    bundle: Bundle, corpus: Corpus, lessons: Sequence[Lesson], budgets: Sequence[Budget], rounds: int = 41
 ) -> list[dict[str, float]]:
     """For each budget, cut out as for deployment: `rtf`, seconds of encoder per second of sound on one thread of the CPU, and
     `of_full`, that time over the last budget's. Medians over rounds, on the longest utterances.
