@@ -2,7 +2,7 @@
 
 For each budget (experts : top-k : width), with the same steps, data and recipe:
 
-    elastic    one model, trained at budgets drawn anew each step, used at this one
+    elastic    one model, each step at full size and at a budget drawn anew (two passes), used at this one
     cut        the same mixture trained at full size only, cut to this budget as it is
     tuned      that cut, trained on for a tenth of the steps
     small      a model of this size, trained on its own
@@ -10,7 +10,7 @@ For each budget (experts : top-k : width), with the same steps, data and recipe:
 
 An error rate is a mean over seeds with its standard deviation; a seed is another training. Three seeds in both forms.
 
-    reduced    8 experts in 2 layers, fast rows of spoken digits deep in noise: 22 trainings of half a minute
+    reduced    8 experts in 2 layers, fast rows of spoken digits deep in noise: 24 trainings of half a minute, 9 short ones
     full       15 experts in 4 layers, a grammar of about a hundred words: 45 trainings of some minutes
 """
 
