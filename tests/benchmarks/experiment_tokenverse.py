@@ -171,7 +171,7 @@ def run(form: Form) -> Outcome | None:
         start = starting(lambda: trainings.trained(before, words))
         return trainings.result(after, taught[arm], judge(speech, arm.vectors), start)
 
-    seeds = range(form.seeds)
+    seeds = form.fresh
     together([partial(first, seed) for seed in seeds])
     together([partial(result, arm, seed) for arm in sorted(ARMS, key=lambda arm: not arm.vectors) for seed in seeds])
     results = {arm.name: [result(arm, seed) for seed in seeds] for arm in ARMS}

@@ -38,6 +38,11 @@ class Form:
     dry: bool
     """Only say what would be trained, and how long it would take."""
 
+    @property
+    def fresh(self) -> range:
+        """Seeds for an experiment whose settings were chosen by looking at trainings of the first few."""
+        return range(10, 10 + self.seeds)
+
 
 def conduct(name: str, seeds: tuple[int, int], run: Callable[[Form], Outcome | None]) -> None:
     """`run` from the command line. `seeds`: how many the reduced and the full form have. `run` gives None on a dry run.
