@@ -289,7 +289,9 @@ def _print(plan: Plan, arms: Mapping[str, Sequence[Mapping[str, Figures]]]) -> N
             rtf = cell([one[name]["rtf"] for one in arms["elastic"]], 5)
             rows.append((str(plan.budget(name)), f"{first['stored']:.2f}", f"{first['active']:.2f}", rtf, *cells))
         table(("budget", "stored M", "active M", "RTF", *arms), rows)
-    print("  All arms take the same steps on the same batches; a step of elastic is two passes, at full size and at a drawn budget.\n")
+    print(
+        "  All arms take the same steps on the same batches; a step of elastic is two passes, at full size and at a drawn budget.\n"
+    )
 
 
 def _weights(scale: Scale, seeds: int) -> list[estimate.Part]:
