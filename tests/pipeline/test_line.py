@@ -187,7 +187,16 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_continues(executor: str, fini
         "--executor",
         executor,
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # a shell's background jobs ignore it, and so would ours
+    )
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("run/ledger/transcribe-moonshine/*/*.try-1")) and time.monotonic() < deadline:
         time.sleep(0.05)
