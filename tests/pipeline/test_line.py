@@ -187,15 +187,9 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_continues(executor: str, fini
         "--executor",
         executor,
     ]
+    heeding = ["env", "--default-signal=INT"]  # a shell's background jobs ignore it, and so would ours
     process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, signal.SIG_DFL
-        ),  # a shell's background jobs ignore it, and so would ours
+        [*heeding, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("run/ledger/transcribe-moonshine/*/*.try-1")) and time.monotonic() < deadline:
