@@ -122,12 +122,12 @@ def run(form: Form) -> Outcome | None:
     def student(arm: str, seed: int) -> Figures:
         return trainings.result(_job(arm, size, seed), lessons[seed][arm], judge)
 
-    lessons = [arms(data, labelled, kept, seed) for seed in form.fresh]
+    lessons = {seed: arms(data, labelled, kept, seed) for seed in form.fresh}
     together([partial(student, arm, seed) for seed in form.fresh for arm in names])
     figures = {arm: [student(arm, seed) for seed in form.fresh] for arm in names}
     rates = {arm: [one["wer"] for one in seeds] for arm, seeds in figures.items()}
     cells = {name: {arm: cell([one[name] for one in figures[arm]]) for arm in names} for name in ("wer", "cer", "quiet")}
-    rows = [(arm, str(len(lessons[0][arm])), *(cells[name][arm] for name in cells)) for arm in names]
+    rows = [(arm, str(len(lessons[form.fresh[0]][arm])), *(cells[name][arm] for name in cells)) for arm in names]
     print(f"error rates in % on true transcripts of held-out voices, mean ± deviation over {form.seeds} seeds")
     table(("learnt from", "utterances", "WER", "CER", "quiet: WER"), rows)
     kept_share = len(kept) / len(found)
