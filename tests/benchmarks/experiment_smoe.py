@@ -236,7 +236,7 @@ def run(form: Form) -> Outcome | None:
         heard_by = judge(speech, lessons(test, arm))
         return trainings.result(job(course, arm, seed, after), lessons(train, arm), heard_by, start=upcycled)
 
-    seeds = range(form.seeds)
+    seeds = form.fresh
     together([partial(dense, seed) for seed in seeds])
     together([partial(figures, arm, seed) for seed in seeds for arm in ARMS])
     return verdict({arm.name: [figures(arm, seed) for seed in seeds] for arm in ARMS}, form, size)

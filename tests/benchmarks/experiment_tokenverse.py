@@ -217,10 +217,10 @@ def verdict(start: list[Figures], results: dict[str, list[Figures]], counts: dic
             "met": not beats(words["plain"], words["ours"]) and not beats(words["subset"], words["ours"]),
         },
         "a task that is off takes only its tokens away": {
-            "value": f"{left} left of {sum(o['before'] for o in offs)}; moved: {', '.join(moved) or 'nothing'}; "
+            "value": f"{left} left of {sum(o['before'] for o in offs)}; outside the seeds' range: {', '.join(moved) or 'nothing'}; "
             f"all else the same in {statistics.mean(same):.1f} % of utterances, at least {min(same):.1f} %",
-            "target": "none left; words and other tasks: mean error within the seeds' range with it on",
-            "met": before > 0 and left == 0 and not moved,
+            "target": "none left, all else the same in every utterance",
+            "met": before > 0 and left == 0 and min(same) == 100,
         },
     }  # fmt: skip
     shown = {

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from benchmarks import experiment_eva as eva
-from benchmarks.experiments import digits
+from benchmarks.experiments import digits, rows
 from benchmarks.experiments.voices import TEST_VARIANTS, TRAIN_VARIANTS
 
 
@@ -40,7 +40,7 @@ def test_shuffling_leaves_nobody_their_own() -> None:
 
 def test_voices_of_the_test_are_not_in_training() -> None:
     draw = random.Random(0)
-    heard = [{digits.row(draw, split)[0].variant for _ in range(500)} for split in ("train", "test")]
+    heard = [{rows.row(draw, split)[0].variant for _ in range(500)} for split in ("train", "test")]
     assert heard == [set(TRAIN_VARIANTS), set(TEST_VARIANTS)]
     assert not heard[0] & heard[1]
 

@@ -22,8 +22,8 @@ from torch.nn import functional
 
 from benchmarks.experiments.corpus import Corpus, Spoken, corpus
 from benchmarks.experiments.grammar import DIGITS
-from benchmarks.experiments.rows import LENGTHS, RATES
-from benchmarks.experiments.voices import TEST_VARIANTS, TRAIN_VARIANTS, Room, Voice, heard_in
+from benchmarks.experiments.rows import row
+from benchmarks.experiments.voices import Room, Voice, heard_in
 from speech.cache import cache_root, made_once
 from speech.prompts import prompts
 from speech.waves import Pcm, join, read_wave
@@ -72,13 +72,6 @@ def digits_corpus(train: int, test: int, recorded: int, seed: int = 20_261_121) 
             turns = ((SPEAKER if make is Recorded else voice, words),)
             spoken += [make(f"{label}@{name(level)}", "test", turns, Room(level), {"row": label}) for level in LEVELS]
     return corpus("digits", spoken)
-
-
-def row(draw: random.Random, split: str) -> tuple[Voice, str]:
-    """By whom, and which digits. Two accents; the vocal tracts of the test are not in training."""
-    accent, variant = draw.choice(("en-us", "en-gb")), draw.choice(TEST_VARIANTS if split == "test" else TRAIN_VARIANTS)
-    voice = Voice(accent, variant, draw.randint(35, 65), draw.randint(*RATES))
-    return voice, " ".join(draw.choice(DIGITS) for _ in range(draw.randint(*LENGTHS)))
 
 
 def name(level: float | None) -> str:
