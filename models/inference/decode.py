@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +17,9 @@ from torch import Tensor
 from voxmill.models.data.targets import IGNORE
 from voxmill.models.data.tokens import BLANK
 from voxmill.models.network.transducer import Transducer
+
+_HOPELESS = 50.0
+"""Nats below the likeliest: who has said so little, or so much, is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +56,38 @@ def ctc_beam(log_TV: Tensor, beam: int = 10, candidates: int = 20) -> list[Score
                     _add(grown[(*prefix, token)], 1, score + blank)  # said again, after a pause
                 else:
                     _add(grown[(*prefix, token)], 1, score + _log_add(blank, spoken))
-        possible = ((prefix, ends) for prefix, ends in grown.items() if max(ends) > -math.inf)
-        best = sorted(possible, key=lambda entry: (-_log_add(*entry[1]), entry[0]))[:beam]
-        prefixes = {prefix: (ends[0], ends[1]) for prefix, ends in best}
+        prefixes = _best(grown, beam)
     return [Scored(prefix, _log_add(*ends)) for prefix, ends in prefixes.items()]
+
+
+def ctc_insert(log_TV: Tensor, said: Sequence[int], marks: Sequence[int], beam: int = 4) -> tuple[int, ...]:
+    """What is said, with marks set in it where that makes it likelier: the prefix beam search again, in which the next token is a mark
+    or the one that has to come. The `beam` best prefixes are kept for every number of tokens said.
+
+    Without marks where `said` does not fit the frames. No mark may be among what is said.
+    """
+    column = {token: index for index, token in enumerate(dict.fromkeys((BLANK, *said, *marks)))}
+    frames: list[list[float]] = log_TV[:, list(column)].tolist()
+    places: dict[int, dict[tuple[int, ...], tuple[float, float]]] = {0: {(): (0.0, -math.inf)}}
+    for left, scores in zip(range(len(frames) - 1, -1, -1), frames, strict=True):
+        grown: dict[int, dict[tuple[int, ...], list[float]]] = defaultdict(lambda: defaultdict(lambda: [-math.inf, -math.inf]))
+        for place, prefixes in places.items():
+            offered = [(token, place) for token in marks] + [(token, place + 1) for token in said[place : place + 1]]
+            for prefix, (blank, spoken) in prefixes.items():
+                _add(grown[place][prefix], 0, scores[0] + _log_add(blank, spoken))
+                if prefix:
+                    _add(grown[place][prefix], 1, scores[column[prefix[-1]]] + spoken)
+                for token, after in offered:
+                    before = blank if prefix[-1:] == (token,) else _log_add(blank, spoken)
+                    _add(grown[after][(*prefix, token)], 1, scores[column[token]] + before)
+        kept = {place: _best(prefixes, beam) for place, prefixes in grown.items() if len(said) - place <= left}
+        likeliest = max((_log_add(*ends) for prefixes in kept.values() for ends in prefixes.values()), default=-math.inf)
+        places = {
+            place: prefixes
+            for place, prefixes in kept.items()
+            if prefixes and _log_add(*next(iter(prefixes.values()))) > likeliest - _HOPELESS
+        }
+    return next(iter(places.get(len(said), {})), tuple(said))
 
 
 def sequence_scores(logits_NUV: Tensor, said_NU: Tensor) -> list[float]:
@@ -79,14 +110,16 @@ def rescored(
 
 
 @torch.no_grad()
-def transducer_greedy(head: Transducer, frame_TD: Tensor, most: int = 5) -> Scored:
-    """The likeliest token again and again, until a blank moves on to the next frame; at most `most` tokens in a frame."""
+def transducer_greedy(head: Transducer, frame_TD: Tensor, most: int = 5, silent: Sequence[int] = ()) -> Scored:
+    """The likeliest token again and again, until a blank moves on to the next frame; at most `most` tokens in a frame, and none of
+    the silent ones."""
     said: list[int] = []
     score = 0.0
     expected_1WD = head.predictor(torch.zeros(1, 0, dtype=torch.long, device=frame_TD.device))
     for frame_D in frame_TD:
         for _ in range(most):
             log_V = head.join(frame_D[None, None], expected_1WD[:, -1:])[0, 0, 0].float().log_softmax(dim=-1)
+            log_V[list(silent)] = -math.inf
             token = int(log_V.argmax())
             score += float(log_V[token])
             if token == BLANK:
@@ -94,6 +127,13 @@ def transducer_greedy(head: Transducer, frame_TD: Tensor, most: int = 5) -> Scor
             said.append(token)
             expected_1WD = head.predictor(torch.tensor([said[-head.predictor.context :]], device=frame_TD.device))
     return Scored(tuple(said), score)
+
+
+def _best(grown: Mapping[tuple[int, ...], list[float]], beam: int) -> dict[tuple[int, ...], tuple[float, float]]:
+    """The likeliest prefixes, best first; those that cannot be are none."""
+    possible = ((prefix, ends) for prefix, ends in grown.items() if max(ends) > -math.inf)
+    best = sorted(possible, key=lambda entry: (-_log_add(*entry[1]), entry[0]))[:beam]
+    return {prefix: (ends[0], ends[1]) for prefix, ends in best}
 
 
 def _add(ends: list[float], which: int, score: float) -> None:

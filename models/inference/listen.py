@@ -8,8 +8,8 @@ Shape suffixes: B utterances, T frames, U tokens, V vocabulary.
 # mypy: allow-untyped-decorators
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -21,8 +21,9 @@ from torch import Tensor
 from voxmill.manifests.records import Bandwidth
 from voxmill.manifests.settings import Settings
 from voxmill.models.data.features import fbank
-from voxmill.models.data.targets import IGNORE, INLINE_TOKENS, Task
+from voxmill.models.data.targets import IGNORE, INLINE_TOKENS, TASKS, Task
 from voxmill.models.data.tokens import CLASSES, EOT, NONE, NOT_KNOWN, SOT, TRANSCRIBE, Class
+from voxmill.models.inference.apart import own_tokens, silenced, with_marks
 from voxmill.models.inference.decode import Scored, ctc_beam, ctc_greedy, rescored, sequence_scores, transducer_greedy
 from voxmill.models.network.budget import Budget
 from voxmill.models.network.conformer import MIN_FRAMES
@@ -31,6 +32,7 @@ from voxmill.models.network.model import Conditions, Encoded
 from voxmill.models.network.vision import Frames
 from voxmill.models.training.checkpoint import Bundle
 
+_MARKS = frozenset(mark for marks in INLINE_TOKENS.values() for mark in marks)
 Audio = NDArray[np.float32]
 """16 kHz mono samples in [-1, 1], shape (num_samples,)."""
 
@@ -46,7 +48,11 @@ class ListenConfig(Settings):
     chunk: int | None = None
     """Encoder frames (40 ms) of a chunk; None: full context."""
     tasks: tuple[Task, ...] | None = None
-    """What is asked for; None: all that the model has learnt."""
+    """What is asked for; None: all that the model has learnt. Tokens of other tasks are never said, by no method."""
+    apart: bool = True
+    """With task vectors and a method of CTC: every task with its own vector alone, its tokens set among words that were found without
+    it (`apart.py`), so that no task changes what another one says; an encoder pass for each, unless vectors come after the encoder.
+    Else the vectors of all that is asked for are added up, in one pass, as TokenVerse++ has it."""
     translate_to: str | None = None
     """Say it in this language instead."""
     max_tokens: int = 400
@@ -78,7 +84,18 @@ class Listener:
         self.task = self.tokens[TRANSCRIBE] if target is None else self.tokens.translate_to(target)
         asked = self.config.tasks or bundle.tasks
         self.tasks: frozenset[Task] = frozenset(task for task in bundle.tasks if task in asked)
-        self._asked_marks = frozenset(mark for task in self.tasks for mark in INLINE_TOKENS.get(task, ()))
+        self._apart = self._heard_apart()
+        self._first: frozenset[Task] = self.tasks & {"asr"} if self._apart else self.tasks
+        heard = self._first | ({"asr"} if target else set())  # a translation is words
+        self._silent = [token for task in TASKS if task not in heard for token in own_tokens(task, self.tokens)]
+
+    def _heard_apart(self) -> tuple[Task, ...]:
+        """The tasks that are heard by themselves, after the words. Tokens inside the text need a text."""
+        by_ctc = self.config.method in ("greedy", "beam", "rescore") and self.config.translate_to is None
+        if self.model.config.tasks is None or not (self.config.apart and by_ctc and self.bundle.targets.style == "activated"):
+            return ()
+        placed = self.tasks - {"asr"} if "asr" in self.tasks else self.tasks - set(INLINE_TOKENS)
+        return tuple(sorted(placed))
 
     @torch.no_grad()
     def __call__(
@@ -97,18 +114,32 @@ class Listener:
         conditions = self._conditions(bandwidths or ["wide"] * len(waves), frames and frames.to(device), device)
         encoded = self.model.encode(feature_BTM, length_B, conditions)
         ctc_BTV = self.model.ctc_of(encoded)
+        alone = {task: self._alone(task, feature_BTM, length_B, encoded, conditions) for task in self._apart}
         heard = []
         for row, length in enumerate(length_B.tolist()):
             if length < MIN_FRAMES:
                 heard.append(Heard("", "", {}, 0.0))
                 continue
             num_frames = int(encoded.length_B[row])
-            heard.append(self._one(_row(encoded, row, num_frames), ctc_BTV[row, :num_frames], _of_row(conditions, row)))
+            marks_TV = {task: ctc[row, :num_frames] for task, ctc in alone.items()}
+            ctc_TV = ctc_BTV[row, :num_frames]
+            heard.append(self._one(_row(encoded, row, num_frames), ctc_TV, marks_TV, _of_row(conditions, row)))
         return heard
+
+    def _alone(self, task: Task, feature_BTM: Tensor, length_B: Tensor, words: Encoded, conditions: Conditions) -> Tensor:
+        """What CTC says with that task active, and the words where they are asked for; shape (B, T, V)."""
+        assert self.model.config.tasks is not None
+        with_task_BK = self.model.config.tasks.active([self._first | {task}] * len(length_B)).to(length_B.device)
+        late = self.model.tasks_late
+        if self.model.tasks_early is None and late is not None and late.mode == "sum":
+            assert conditions.active_BK is not None
+            added_BTD = late(words.frame_BTD, with_task_BK & ~conditions.active_BK)
+            return self.model.ctc_of(words._replace(frame_BTD=added_BTD))
+        return self.model.ctc_of(self.model.encode(feature_BTM, length_B, replace(conditions, active_BK=with_task_BK)))
 
     def _conditions(self, bandwidths: Sequence[Bandwidth], frames: Frames | None, device: torch.device) -> Conditions:
         config, batch = self.model.config, len(bandwidths)
-        active_BK = config.tasks.active([self.tasks] * batch).to(device) if config.tasks else None
+        active_BK = config.tasks.active([self._first] * batch).to(device) if config.tasks else None
         translates = int(self.config.translate_to is not None)
         return Conditions(
             budget=self.budget, chunk=self.config.chunk, active_BK=active_BK, frames=frames,
@@ -116,7 +147,7 @@ class Listener:
             translates_B=torch.full((batch,), translates, dtype=torch.long, device=device),
         )  # fmt: skip
 
-    def _one(self, encoded: Encoded, ctc_TV: Tensor, conditions: Conditions) -> Heard:
+    def _one(self, encoded: Encoded, ctc_TV: Tensor, marks_TV: Mapping[Task, Tensor], conditions: Conditions) -> Heard:
         labels: dict[Class, tuple[str, ...]] = {}
         prompt = [self.tokens[SOT]]
         if self.bundle.targets.style == "prompt":
@@ -131,10 +162,11 @@ class Listener:
             if "asr" in self.tasks or self.model.config.tasks
             else Scored((), 0.0)
         )
+        all_said = with_marks(best.tokens, marks_TV, self.tokens, self.config.beam) if marks_TV else best.tokens
         if self.bundle.targets.style == "activated":
-            labels = self._leading(best.tokens)
-        inline = [t for t in best.tokens if self.tokens.is_subword(t) or self.tokens.name(t) in self._asked_marks]
-        return Heard(self.tokens.decode(best.tokens), self._marked(inline), labels, best.score)
+            labels = self._leading(all_said)
+        inline = [t for t in all_said if self.tokens.is_subword(t) or self.tokens.name(t) in _MARKS]
+        return Heard(self.tokens.decode(all_said), self._marked(inline), labels, best.score)
 
     def _class(self, kind: Class, prompt: list[int], encoded: Encoded, conditions: Conditions) -> list[int]:
         """The tokens that the decoder says for a class; of sound events as many as it says before the task."""
@@ -157,8 +189,9 @@ class Listener:
             return self._attention(encoded, conditions, prompt)
         if method == "transducer":
             assert self.model.transducer is not None
-            said: Scored = transducer_greedy(self.model.transducer, encoded.frame_BTD[0])
+            said: Scored = transducer_greedy(self.model.transducer, encoded.frame_BTD[0], silent=self._silent)
             return said
+        ctc_TV = silenced(ctc_TV, self._silent)
         if method == "greedy":
             return ctc_greedy(ctc_TV)
         found = ctc_beam(ctc_TV, self.config.beam)
@@ -169,6 +202,7 @@ class Listener:
         said, score, end = list(prompt), 0.0, self.tokens[EOT]
         while len(said) - len(prompt) < self.config.max_tokens:
             log_V = self.model.decode(_tensor([said], encoded), encoded, conditions)[0, -1].float().log_softmax(dim=-1)
+            log_V = silenced(log_V, self._silent)
             token = int(log_V.argmax())
             score += float(log_V[token])
             if token == end:

@@ -62,7 +62,14 @@ def transcribe(
     files: Annotated[list[str], typer.Argument(help="Audio or video files of any format, or URLs that fsspec knows.")],
     model: options.Model,
     budget: options.Budget = None,
-    tasks: Annotated[str | None, typer.Option(help="`asr,lid,emotion`; default: all that it was trained for.")] = None,
+    tasks: Annotated[
+        str | None,
+        typer.Option(
+            help="`asr,lid,emotion`; default: all that it was trained for. Nothing of the other tasks is said. A model with task vectors "
+            "hears each task by itself, so that the words and all labels asked for are the same with and without the others "
+            "(not with `--decode attention` or `transducer`, which hear all tasks at once)."
+        ),
+    ] = None,
     decode: options.Decode = "rescore",
     chunk: options.Chunk = None,
     to: Annotated[str | None, typer.Option(help="Translate into this language, where the model learnt it.")] = None,

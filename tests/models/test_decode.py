@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from itertools import product
 
@@ -10,7 +11,15 @@ from hypothesis import strategies as st
 
 from voxmill.models.data.seeds import seeded
 from voxmill.models.data.targets import IGNORE
-from voxmill.models.inference.decode import Scored, ctc_beam, ctc_greedy, rescored, sequence_scores, transducer_greedy
+from voxmill.models.inference.decode import (
+    Scored,
+    ctc_beam,
+    ctc_greedy,
+    ctc_insert,
+    rescored,
+    sequence_scores,
+    transducer_greedy,
+)
 from voxmill.models.network.transducer import Transducer, TransducerConfig
 
 
@@ -31,6 +40,30 @@ def test_a_wide_beam_sums_over_every_alignment(frames: int, vocabulary: int, see
         exact[collapsed(path)].append(sum(float(log[t, token]) for t, token in enumerate(path)))
     found = {one.tokens: one.score for one in ctc_beam(log, beam=1000, candidates=vocabulary)}
     assert found == {t: pytest.approx(float(torch.tensor(s).logsumexp(0)), abs=1e-4) for t, s in exact.items()}
+
+
+@settings(max_examples=40, deadline=None)
+@given(frames=st.integers(1, 5), said=st.lists(st.just(1) | st.just(2), max_size=2), seed=st.integers(0, 99))
+def test_marks_are_set_where_all_alignments_together_are_likeliest(frames: int, said: list[int], seed: int) -> None:
+    log, marks = random_log(frames, 5, seed), (3, 4)
+    exact: dict[tuple[int, ...], float] = defaultdict(float)
+    for path in product(range(5), repeat=frames):
+        exact[collapsed(path)] += math.exp(sum(float(log[t, token]) for t, token in enumerate(path)))
+    possible = {said_so: p for said_so, p in exact.items() if [t for t in said_so if t not in marks] == said}
+    found = ctc_insert(log, said, marks, beam=1000)
+    assert [t for t in found if t not in marks] == said
+    if possible:
+        assert possible[found] == pytest.approx(max(possible.values()), rel=1e-4)
+    else:
+        assert found == tuple(said)  # too many for so few frames
+
+
+def test_marks_are_set_with_a_narrow_beam_too() -> None:
+    log = torch.full((8, 5), -6.0)
+    for t, token in enumerate([0, 1, 0, 3, 3, 0, 2, 0]):
+        log[t, token], log[t, 0] = -0.1, -2.5 if token else -0.1
+    assert ctc_insert(log, (1, 2), (3, 4), beam=1) == (1, 3, 2)
+    assert ctc_insert(log, (1, 2), (4,), beam=2) == (1, 2)
 
 
 def test_the_beam_is_sorted_and_bounded() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,11 @@ import torch
 
 from networks import frames, model
 from voxmill.models.data.seeds import seeded
-from voxmill.models.data.targets import TargetsConfig
+from voxmill.models.data.targets import TargetsConfig, Task
 from voxmill.models.data.tokens import Tokens, UnknownTokenError
-from voxmill.models.inference.decode import Scored
-from voxmill.models.inference.listen import ListenConfig, Listener
+from voxmill.models.inference.listen import Heard, ListenConfig, Listener
 from voxmill.models.network.budget import Budget, BudgetError
+from voxmill.models.network.task_vectors import TaskVectorsConfig
 from voxmill.models.training.checkpoint import Bundle
 
 WAVES = [0.1 * torch.randn(n, generator=seeded("wave", n)).numpy() for n in (16_000, 9_000, 300)]
@@ -99,14 +100,64 @@ def test_marked_text_shows_inline_tokens(tokens: Tokens) -> None:
     assert listen._leading([tokens.of_class("language", "en"), *said]) == {"language": ("en",)}
 
 
-def test_marks_that_were_not_asked_for_are_not_shown(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = (*tokens.encode("thank you"), tokens["[SCD]"], *tokens.encode(" 谢谢", start=False), tokens["[ENDP]"])
-    monkeypatch.setattr("voxmill.models.inference.listen.ctc_greedy", lambda _: Scored(said, 0.0))
-    marked = {}
-    for asked in (("asr",), ("asr", "endpoint")):
-        listen = Listener(bundle(tokens, "tasks"), ListenConfig(method="greedy", tasks=asked))
-        marked[asked] = listen(WAVES[:1])[0].marked
-    assert marked == {("asr",): "thank you 谢谢", ("asr", "endpoint"): "thank you 谢谢 [ENDP]"}
+LOUD = ("[SCD]", "[ENDP]", "<|en|>")
+"""One token of each of three tasks, made so likely that a model that may say them does."""
+METHODS = ("greedy", "beam", "rescore", "attention", "transducer")
+MARKED: tuple[Task, ...] = ("asr", "language", "speaker_change", "endpoint")
+
+
+def loud(tokens: Tokens, where: Any = "both") -> Bundle:
+    """Says words here and there and marks everywhere, and its vectors are so large that each of them changes what all heads say."""
+    one = bundle(tokens, tasks=TaskVectorsConfig(tasks=MARKED, where=where))
+    assert one.model.decoder is not None
+    assert one.model.transducer is not None
+    with torch.no_grad():
+        for head in (one.model.ctc, one.model.decoder.out, one.model.transducer.out):
+            head.bias[[tokens[name] for name in LOUD]] += 4.0
+        for vectors in (one.model.tasks_early, one.model.tasks_late):
+            if vectors is not None:
+                vectors.vectors.weight.normal_(generator=seeded("strong"))
+    return one
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("apart", [True, False])
+def test_what_is_off_is_never_said(tokens: Tokens, method: Any, apart: bool) -> None:
+    config = {"method": method, "beam": 3, "max_tokens": 6, "apart": apart}
+    said = [f"{one.marked} {one.labels}" for one in Listener(loud(tokens), ListenConfig(**config))(WAVES[:2])]
+    assert any("[SCD]" in one or "[ENDP]" in one or "'en'" in one for one in said)
+    for off, token in (("speaker_change", "[SCD]"), ("endpoint", "[ENDP]"), ("language", "language")):
+        asked = tuple(task for task in MARKED if task != off)
+        for one in Listener(loud(tokens), ListenConfig(**config, tasks=asked))(WAVES[:2]):
+            assert token not in f"{one.marked} {one.labels}"
+
+
+@pytest.mark.parametrize("method", ["greedy", "beam", "rescore"])
+@pytest.mark.parametrize("where", ["frontend", "encoder", "both"])
+def test_a_task_that_is_off_takes_nothing_else_away(tokens: Tokens, method: Any, where: Any) -> None:
+    one = loud(tokens, where)
+
+    def heard(*asked: Task) -> list[Heard]:
+        config = ListenConfig(method=method, beam=3, tasks=asked)
+        found: list[Heard] = Listener(one, config)(WAVES[:2])
+        return found
+
+    def marks(one: Heard) -> list[str]:
+        return [part for part in re.split(r"(\[.*?\])", one.marked) if part in LOUD]
+
+    with_all = heard(*MARKED)
+    assert {"[SCD]", "[ENDP]"} <= {mark for one in with_all for mark in marks(one)}
+    for off, mark in (("speaker_change", "[SCD]"), ("endpoint", "[ENDP]"), ("language", "")):
+        for on, without in zip(with_all, heard(*(task for task in MARKED if task != off)), strict=True):
+            assert (without.text, without.score) == (on.text, on.score)
+            assert marks(without) == [part for part in marks(on) if part != mark]
+            assert without.labels == {kind: names for kind, names in on.labels.items() if kind != off}
+
+
+def test_labels_alone_come_without_words(tokens: Tokens) -> None:
+    for heard in Listener(loud(tokens), ListenConfig(method="beam", beam=3, tasks=("language",)))(WAVES[:2]):
+        assert (heard.text, heard.marked) == ("", "")
+        assert "en" in heard.labels["language"]
 
 
 def test_nothing_to_hear_is_nothing_heard(tokens: Tokens) -> None:
