@@ -81,6 +81,9 @@ class BudgetSchedule(Settings):
     sandwich: bool = False
     """Every step learns from its batches twice, at the largest budget and at the one that is drawn, and takes the mean of both
     gradients: the whole model then learns in every step. Costs a second pass. After Yu and Huang's slimmable networks."""
+    every: bool = False
+    """Instead of drawing, every step learns at all budgets, a pass for each, and takes the mean of their gradients: each budget
+    then has as many steps as a model trained for it alone. For short lists."""
 
     @property
     def largest(self) -> Budget:
@@ -91,7 +94,7 @@ class BudgetSchedule(Settings):
         """Every budget that can be drawn, once, smallest first."""
         values = product(self.experts, self.top_k, self.width)
         drawn = set(self._listed()) if self.only else {Budget(n, min(k, n), width) for n, k, width in values}
-        yield from sorted(drawn | {self.largest} if self.sandwich else drawn)
+        yield from sorted(drawn | {self.largest} if self.sandwich or self.every else drawn)
 
     def sample(self, generator: Generator) -> Budget:
         if self.only:
@@ -100,7 +103,9 @@ class BudgetSchedule(Settings):
         return Budget(n, min(k, n), width)
 
     def of_step(self, generator: Generator) -> tuple[Budget, ...]:
-        """What one step learns at, the smallest last."""
+        """What one step learns at, the largest first."""
+        if self.every:
+            return tuple(self.budgets())[::-1]
         drawn = self.sample(generator)
         return (self.largest, drawn) if self.sandwich and drawn != self.largest else (drawn,)
 

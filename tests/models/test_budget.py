@@ -50,6 +50,13 @@ def test_a_sandwich_has_the_largest_budget_in_every_step() -> None:
     assert {budgets: round(count / 3000, 1) for budgets, count in drawn.items()} == {(FULL, one): 0.3 for one in small}
 
 
+def test_every_budget_in_every_step() -> None:
+    schedule = BudgetSchedule(experts=(3, 15), top_k=(1, 3), only=("3", "15:1", "15:3:256"), every=True)
+    small = [Budget(3, 3, 512), Budget(15, 1, 512), Budget(15, 3, 256)]
+    assert {schedule.of_step(seeded("any", step)) for step in range(5)} == {(FULL, *reversed(small))}
+    assert set(schedule.budgets()) == {FULL, *small}
+
+
 def test_a_cut_schedule_draws_what_is_left() -> None:
     schedule = BudgetSchedule(experts=(3, 6, 15), top_k=(1, 3), only=("3", "6:1", "15:1"))
     small = Budget(6, 3, 512)
