@@ -58,3 +58,10 @@ class FeedForward(nn.Module):
             return self.down(self.dropout(functional.silu(self.up(x_D))))
         hidden_F = functional.silu(functional.linear(x_D, self.up.weight[:width], self.up.bias[:width]))
         return functional.linear(self.dropout(hidden_F), self.down.weight[:, :width], self.down.bias)
+
+    def part(self, width: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Weight and bias of both projections, for the first hidden units only."""
+        up, down = self.up, self.down
+        if width == up.out_features:  # a slice of everything would still be copied in the backward pass
+            return up.weight, up.bias, down.weight, down.bias
+        return up.weight[:width], up.bias[:width], down.weight[:, :width], down.bias

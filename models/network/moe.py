@@ -26,6 +26,7 @@ from torch.nn import functional
 from voxmill.manifests.settings import Settings
 from voxmill.models.network.budget import Budget, copy_leading
 from voxmill.models.network.feed_forward import FeedForward, Load, Route
+from voxmill.models.network.grouped import in_turn
 from voxmill.models.network.guided import GuidedExperts
 
 _MOST_PADDING = 1.5
@@ -70,13 +71,12 @@ class Router(nn.Module):
         self.register_buffer("bias_E", torch.zeros(config.experts))
 
     def forward(self, x_ND: Tensor, budget: Budget) -> Choice:
-        logits_NE = functional.linear(x_ND, self.gate.weight[: budget.experts]).float()
-        probability_NE = logits_NE.t().contiguous().softmax(dim=0).t()  # rows of 15 numbers are slow to go through on a CPU
-        expert_NK = (probability_NE + self.bias_E[: budget.experts]).topk(budget.top_k, dim=-1).indices
-        weight_NK = probability_NE.gather(-1, expert_NK)  # the bias decides who, never how much
-        if self.renormalise:
-            weight_NK = weight_NK / weight_NK.sum(dim=-1, keepdim=True)
-        return Choice(weight_NK.to(x_ND.dtype), expert_NK, probability_NE)
+        logits_EN = (self.gate.weight[: budget.experts] @ x_ND.t()).float()
+        probability_EN = logits_EN.softmax(dim=0)  # tokens side by side: rows of 15 numbers are slow to go through on a CPU
+        expert_KN = (probability_EN + self.bias_E[: budget.experts, None]).topk(budget.top_k, dim=0).indices
+        chosen_KN = (logits_EN if self.renormalise else probability_EN).gather(0, expert_KN)
+        weight_KN = chosen_KN.softmax(dim=0) if self.renormalise else chosen_KN  # the bias decides who, never how much
+        return Choice(weight_KN.t().to(x_ND.dtype), expert_KN.t(), probability_EN.t())
 
     @torch.no_grad()
     def adjust(self, share_E: Tensor, rate: float = 1e-3) -> None:
@@ -95,13 +95,11 @@ class Experts(nn.ModuleList):
         return (self.side_by_side if x_ND.is_cuda and even else self.in_turn)(x_ND, choice, budget, sizes)
 
     def in_turn(self, x_ND: Tensor, choice: Choice, budget: Budget, sizes: list[int]) -> Tensor:
-        """Tokens are sorted by expert, and each expert computes its own: no more work than there is."""
+        """Choices are sorted by expert, and each expert computes its own: no more work than there is."""
         order_P = choice.expert_NK.flatten().argsort(stable=True)
-        token_P = order_P // choice.expert_NK.shape[1]
-        groups = x_ND.index_select(0, token_P).split(sizes)
-        out_PD = torch.cat([self[e](group_ND, width=budget.width) for e, group_ND in enumerate(groups)])
-        weight_P1 = choice.weight_NK.flatten().index_select(0, order_P)[:, None]
-        return torch.zeros_like(x_ND).index_add_(0, token_P, out_PD * weight_P1)
+        parts = [expert.part(budget.width) for expert in list(self)[: budget.experts]]
+        dropout: nn.Dropout = self[0].dropout
+        return in_turn(x_ND, order_P, choice.weight_NK.contiguous(), sizes, parts, dropout.p if dropout.training else 0.0)
 
     def side_by_side(self, x_ND: Tensor, choice: Choice, budget: Budget, sizes: list[int]) -> Tensor:
         """All experts in one product of matrices, each with room for the largest group: few launches, which is what a GPU waits for."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from voxmill.models.network.budget import Budget, BudgetError
 from voxmill.models.network.feed_forward import FeedForward, Load, Route
+from voxmill.models.network.grouped import in_turn
 from voxmill.models.network.guided import GuidedExperts
 from voxmill.models.network.moe import ElasticMoE, Experts, MoEConfig
 
@@ -57,6 +59,76 @@ def test_sorted_groups_equal_the_plain_loop(way: str, budget: Budget) -> None:
         *(torch.autograd.grad(out.square().sum(), learnt, retain_graph=True) for out in outs), strict=True
     ):
         torch.testing.assert_close(grouped, plain)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_written_out_gradients_are_the_numerical_ones(dropout: float) -> None:
+    big = layer(dropout=dropout).double()
+    x_ND, budget = sound(1, 6).flatten(0, 1).double().requires_grad_(), Budget(4, 2, 5)
+    choice = big.router(x_ND.detach(), budget)
+    order_P = choice.expert_NK.flatten().argsort(stable=True)
+    sizes = choice.expert_NK.flatten().bincount(minlength=budget.experts).tolist()
+    parts = [part.detach().requires_grad_() for expert in big.experts[: budget.experts] for part in expert.part(budget.width)]
+
+    def function(x_ND: Tensor, weight_NK: Tensor, *parts: Tensor) -> Tensor:
+        torch.manual_seed(0)  # the same units every time
+        return in_turn(x_ND, order_P, weight_NK, sizes, list(batched(parts, 4)), dropout)
+
+    assert torch.autograd.gradcheck(function, (x_ND, choice.weight_NK.detach().double().requires_grad_(), *parts))
+
+
+def batched(parts: Sequence[Tensor], size: int) -> Iterator[Sequence[Tensor]]:
+    yield from (parts[start : start + size] for start in range(0, len(parts), size))
+
+
+def test_dropout_leaves_the_mean_as_it_is_and_acts_in_training_only() -> None:
+    big = layer(dropout=0.5)
+    still, x = big(sound()), sound().expand(4000, 2, 7, DIM).flatten(0, 1)
+    big.train()
+    moved = big(x).unflatten(0, (4000, 2))
+    assert not torch.allclose(moved[0], moved[1])
+    torch.testing.assert_close(moved.mean(dim=0), still, atol=0.02, rtol=0)
+
+
+def test_frozen_experts_pass_the_gradient_on() -> None:
+    free, frozen = layer(), layer()
+    frozen.experts.requires_grad_(False)
+    grads = []
+    for one in (free, frozen):
+        x = sound().requires_grad_()
+        one(x).square().sum().backward()
+        grads.append(x.grad)
+    torch.testing.assert_close(*grads)
+    assert not any(p.grad is not None for p in frozen.experts.parameters())
+
+
+def test_no_tokens_are_no_trouble() -> None:
+    big, x = layer(), torch.zeros(0, 3, DIM, requires_grad=True)
+    out = big(x)
+    out.sum().backward()
+    assert out.shape == (0, 3, DIM)
+
+
+def test_autocast_computes_in_half_precision_and_learns_in_full() -> None:
+    big, x = layer(), sound()
+    with torch.autocast("cpu", torch.bfloat16):
+        out = big(x)
+    torch.testing.assert_close(out.float(), big(x), atol=0.05, rtol=0.05)
+    out.float().sum().backward()
+    assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in big.experts.parameters())
+
+
+@pytest.mark.parametrize("top_k", [1, 2])
+@pytest.mark.parametrize("length", [1, 20])
+def test_a_gradient_that_is_one_number_everywhere(top_k: int, length: int) -> None:
+    """Of a sum: no row of it has memory of its own."""
+    big, x_ND = layer(top_k=top_k), sound(1, length).flatten(0, 1)
+    found = []
+    for way in (big.experts, big.experts.one_by_one):
+        x = x_ND.clone().requires_grad_()
+        way(x, big.router(x, big.config.full), big.config.full).sum().backward()
+        found.append(x.grad)
+    torch.testing.assert_close(*found)
 
 
 def test_one_expert_is_a_feed_forward_layer() -> None:
