@@ -115,7 +115,7 @@ class Trainer:
         """Tasks that this rank has met a label of, and `asr` where it has met a text."""
         self.learnt = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         self.optimizer: Any = torch.optim.AdamW(
-            [p for _, p in self.learnt], lr=config.rate.peak, betas=config.betas, weight_decay=config.weight_decay
+            [p for _, p in self.learnt], lr=config.rate.peak, betas=config.betas, weight_decay=config.weight_decay, fused=True
         )
         self.mean: Any = None
         if config.average:
