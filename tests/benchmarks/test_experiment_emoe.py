@@ -9,7 +9,9 @@ import pytest
 
 from benchmarks import experiment_emoe as emoe
 from benchmarks.experiment_emoe import FULL, REDUCED, Plan, Scale
+from benchmarks.experiments.footprint import parameters
 from benchmarks.experiments.rows import rows
+from benchmarks.experiments.shrinking import GROWING, targets
 from voxmill.models.network.budget import Budget
 from voxmill.models.network.model import SpeechModel
 
@@ -41,7 +43,7 @@ def test_a_dense_model_computes_as_much_as_the_mixture(scale: Scale) -> None:
     plan = Plan(scale, 0)
     for name in scale.budgets:
         dense, mixture = (
-            emoe.parameters(SpeechModel(job.model.model_copy(update={"vocabulary": 8})))
+            parameters(SpeechModel(job.model.model_copy(update={"vocabulary": 8})))
             for job in (plan.dense(name), plan.small(name))
         )
         assert dense["active"] == pytest.approx(mixture["active"], rel=0.05)  # routers, and a bias for each expert
@@ -50,7 +52,7 @@ def test_a_dense_model_computes_as_much_as_the_mixture(scale: Scale) -> None:
 @SCALES
 def test_along_a_path_a_model_gets_more(scale: Scale) -> None:
     plan = Plan(scale, 0)
-    for path in emoe.GROWING:
+    for path in GROWING:
         found = [plan.budget(name) for name in path if name in scale.budgets]
         assert all(small.fits(large) and small != large for small, large in pairwise(found))
     assert plan.budget("all:3:half") == Budget(scale.experts, 3, scale.size.hidden // 8)
@@ -63,7 +65,7 @@ def judged(elastic: Sequence[Sequence[float]], cut: Sequence[Sequence[float]], o
         "small": dict.fromkeys(NAMES[:-1], STATIC),
     }
     speeds = [{name: {"of_full": of_full} for name in NAMES}] * 3
-    return {name.split(",")[0]: target["met"] for name, target in emoe.targets(rates, NAMES, speeds).items()}
+    return {name.split(",")[0]: target["met"] for name, target in targets(rates, NAMES, speeds).items()}
 
 
 def test_targets_are_met_by_a_model_that_shrinks_well() -> None:
