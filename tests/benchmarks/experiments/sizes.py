@@ -88,6 +88,7 @@ def tokens(texts: Iterable[str], num_subwords: int = 340, **classes: tuple[str, 
     return Tokens.train(sorted(set(texts)), TokensConfig(num_subwords=num_subwords, **classes))  # type: ignore[arg-type]
 
 
-def words_only(texts: Iterable[str]) -> Tokens:
+def words_only(texts: Iterable[str], num_subwords: int = 340, translate_to: tuple[str, ...] = ()) -> Tokens:
     """Subwords without the classes of other tasks: fewer outputs, which a small model has to learn the silence of."""
-    return tokens(texts, language=("en",), gender=(), age=(), emotion=(), sound_events=(), translate_to=())
+    none: dict[str, tuple[str, ...]] = {"gender": (), "age": (), "emotion": (), "sound_events": ()}
+    return tokens(texts, num_subwords, language=("en",), translate_to=translate_to, **none)
