@@ -14,6 +14,9 @@ from voxmill.manifests.schema import SchemaError, from_table, migrate, to_table
 
 Record = TypeVar("Record")
 
+SMALL = 2**20
+"""Bytes up to which waking other threads costs more than reading: nearly every fragment."""
+
 
 def table_bytes(table: pa.Table) -> bytes:
     """A table as Parquet. The same table gives the same bytes (for one version of pyarrow)."""
@@ -30,7 +33,7 @@ def read_table(uri: str, record: type) -> pa.Table:
     """The table at a path or fsspec URL, migrated to this schema version. Raises SchemaError, FileNotFoundError."""
     blob = _read(uri)
     try:
-        table = pq.read_table(io.BytesIO(blob))
+        table = pq.ParquetFile(pa.BufferReader(blob)).read(use_threads=len(blob) > SMALL)
     except (pa.ArrowInvalid, OSError) as error:
         raise _unreadable(uri, error) from error
     return migrate(table, record, uri)

@@ -1,33 +1,27 @@
-"""The Ray executor: the whole chain as one Ray Data stream, one autoscaling actor pool per pool of workers.
+"""The Ray executor: a crew of actors for every pool of workers, and keys that go from one crew to the next as they are done.
 
-One row is one key, never a waveform. Scheduling, back-pressure and retries are Ray's; what is ours is that retries are finite
-and that a repeated key does no harm (`worker.py`).
+What travels is one key, never a waveform. Placing, restarting and retrying are Ray's; what is ours is that retries are finite and that a
+repeated key does no harm (`worker.py`). Ray Data would do the same for more: it streams blocks of data, of which there are none here,
+and its driver's loop and helper processes cost a tenth of a core (`make bench-pipeline`).
 """
 
 from __future__ import annotations
 
-import io
 import logging
 import os
-import pickle
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from voxmill.pipeline.execution.executor import Job, Member, Pool, Report, WorkerDied, pools, workers_for
 from voxmill.pipeline.execution.faults import StageError
+from voxmill.pipeline.execution.memory import KEEP_MEMORY
 from voxmill.pipeline.execution.placement import machines, misplaced
-from voxmill.pipeline.stage import Done, Resources
+from voxmill.pipeline.stage import Done
 
 MAX_RETRIES = 16
-"""Deaths that one key may cost; Ray's default for actor pools is for ever. The ledger gives a unit up after fourteen at most."""
-
-MAX_BLOCKS = 10_000
-"""Each key is a block of its own, and is reported as soon as it is done, up to so many: the driver holds them all."""
-
-MANY = 16
-"""Keys per worker from which a worker is handed its next block early. With fewer, one would wait behind a busy worker at the end."""
+"""Deaths that one key may cost. The ledger gives a unit up after fourteen at most."""
 
 
 def start_ray(address: str | None) -> None:
@@ -36,7 +30,7 @@ def start_ray(address: str | None) -> None:
 
     if not ray.is_initialized():
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else it comments on Ray Data's own actors on our terminal
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else it comments on workers that end on our terminal
         os.environ.setdefault("RAY_prestart_worker_first_driver", "0")  # workers that nobody would ever use
         ray.init(
             address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None if address else False
@@ -55,45 +49,22 @@ class RayExecutor:
 
     def run(self, jobs: Sequence[Job], report: Report) -> None:
         import ray
-        from ray.data import ActorPoolStrategy, DataContext
 
         streams = pools(jobs, self._workers or _workers())
-        if not streams:
-            return
         self._check_room(streams)
-        context = DataContext.get_current()
-        context.enable_progress_bars = False
-        context.print_on_execution_start = False
-        context.max_errored_blocks = 0
-        for noisy in ("ray.data", "ray.data._internal.execution"):
-            logging.getLogger(noisy).setLevel(logging.ERROR)  # the display is ours
-        keys = list(Pool(tuple(job for pool in streams for job in pool.jobs), Resources()).keys)
-        rows = [{"key": key, "done": b"", "failure": ""} for key in keys]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of `ray_remote_args_fn`, see below
-            stream = ray.data.from_items(rows, override_num_blocks=min(len(rows), MAX_BLOCKS))
-            for pool in streams:
-                r, num_keys = pool.resources, len(pool.keys)
-                ahead = 2 if num_keys >= MANY * r.workers else 1
-                stream = stream.map(
-                    _Actor,
-                    fn_constructor_args=(pool.make,),
-                    compute=ActorPoolStrategy(
-                        min_size=min(r.min_workers, r.workers, num_keys),  # a worker without a key is only a start
-                        max_size=r.workers,
-                        max_tasks_in_flight_per_actor=ahead,
-                    ),
-                    num_cpus=r.cpus,
-                    num_gpus=r.gpus,
-                    memory=int(r.memory_gb * 2**30) or None,
-                    ray_remote_args_fn=_finite_retries,
-                )
-            try:
-                with closing(iter(stream.iter_rows())) as done:
-                    for row in done:
-                        _forward(row, report)
-            except ray.exceptions.RayActorError as error:  # out of retries
-                raise WorkerDied(f"a worker died again and again on the same key: {error}") from error
+        crews = [Crew(pool) for pool in streams]
+        try:
+            for done in _drive(crews):
+                report(done)
+        except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, StageError):
+                raise error.cause from None
+            raise
+        except ray.exceptions.RayActorError as error:  # out of retries
+            raise WorkerDied(f"a worker died again and again on the same key: {error}") from error
+        finally:
+            for crew in crews:
+                crew.dismiss()
 
     def _check_room(self, streams: Sequence[Pool]) -> None:
         """Raises StageError for a worker that no machine can hold; a cluster that was joined may be one that grows on demand."""
@@ -106,43 +77,96 @@ class RayExecutor:
             warnings.warn(f"{line}; this run waits until the cluster has grown", stacklevel=2)
 
 
-def _finite_retries() -> dict[str, Any]:
-    """Ray Data has no other way to say this: its own default is to retry for ever.
+def _drive(crews: Sequence[Crew]) -> Iterator[Done]:
+    """Gives every key to the crews that want it, in their order, and yields what they report."""
+    import ray
 
-    Restarts are not bounded: a worker lives as long as the run, and what bounds them is that each key has an end.
-    """
-    return {"max_restarts": -1, "max_task_retries": MAX_RETRIES}
+    order = dict.fromkeys(key for crew in sorted(crews, key=lambda crew: -len(crew.wants)) for key in crew.wants)
+    routes = {key: iter([crew for crew in crews if key in crew.wants]) for key in order}
+    for key, route in routes.items():
+        next(route).queue.append(key)
+    while True:
+        for crew in crews:
+            crew.begin()
+        pending = {ref: crew for crew in crews for ref in crew.busy}
+        if not pending:
+            return
+        [ref], _ = ray.wait(list(pending), num_returns=1)
+        ended, reports = pending[ref].end(ref)
+        yield from reports
+        if ended is not None and (after := next(routes[ended], None)):
+            after.queue.append(ended)
+
+
+class Crew:
+    """The actors of one pool: some from the start, more as keys wait for them, none once every key is done."""
+
+    def __init__(self, pool: Pool) -> None:
+        import ray
+
+        r = pool.resources
+        self.wants = dict.fromkeys(pool.keys)
+        self.queue: deque[str] = deque()
+        self.busy: dict[Any, tuple[Any, str | None]] = {}
+        """By the reference that Ray answers with: who is at work, and on which key; on none who is still being made."""
+        self._free: list[Any] = []
+        self._left = len(self.wants)
+        self._most = min(r.workers, self._left)  # a worker without a key is only a start
+        self._least = min(r.min_workers, self._most)
+        self._make = ray.put(pool.make)
+        self._actor = ray.remote(
+            num_cpus=r.cpus,
+            num_gpus=r.gpus,
+            memory=int(r.memory_gb * 2**30) or None,
+            scheduling_strategy="SPREAD",
+            max_restarts=-1,  # a worker lives as long as the run; what bounds its restarts is that each key has an end
+            max_task_retries=MAX_RETRIES,
+            runtime_env={"env_vars": KEEP_MEMORY},
+        )(_Actor)
+
+    def begin(self) -> None:
+        """Hands out keys, and makes workers where more are wanted."""
+        while self._free and self.queue:
+            actor, key = self._free.pop(), self.queue.popleft()
+            self.busy[actor.do.remote(key)] = actor, key
+        there = len(self._free) + len(self.busy)
+        made = sum(key is None for _, key in self.busy.values())
+        wanted = max(self._least - there, len(self.queue) - made) if self._left else 0
+        for _ in range(min(wanted, self._most - there)):
+            actor = self._actor.remote(self._make)
+            self.busy[actor.__ray_ready__.remote()] = actor, None
+
+    def end(self, ref: Any) -> tuple[str | None, list[Done]]:
+        """The key that is done, and its reports; (None, []) where a worker has been made. Raises what the worker raised."""
+        import ray
+
+        actor, key = self.busy.pop(ref)
+        answer = ray.get(ref)
+        self._free.append(actor)
+        if key is None:
+            return None, []
+        self._left -= 1
+        if not self._left:
+            self.dismiss()
+        return key, answer
+
+    def dismiss(self) -> None:
+        """Ends every worker: who is idle by itself, who is at work or still being made at once."""
+        import ray
+
+        for actor, _ in self.busy.values():
+            ray.kill(actor)
+        self.busy, self._free = {}, []
 
 
 class _Actor:
-    """A worker as Ray Data wants it: a row in, the row out, with what the worker has to say of its key.
-
-    A row carries reports along, so that no other process is needed to collect them: an idle process of Ray's costs a hundredth of a
-    core. It also carries a failure, as Ray Data would give the driver only its text, among a traceback.
-    """
+    """A worker as Ray wants it."""
 
     def __init__(self, make: Callable[[], Member]) -> None:
         self._member = make()
 
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        if row["failure"]:
-            return row
-        done, failure = list[Done](), ""
-        try:
-            for one in self._member(row["key"]):
-                done.append(one)
-        except StageError as error:
-            failure = str(error)
-        return {"key": row["key"], "done": row["done"] + b"".join(map(pickle.dumps, done)), "failure": failure}
-
-
-def _forward(row: dict[str, Any], report: Report) -> None:
-    """Raises StageError where the row says so."""
-    source = io.BytesIO(row["done"])
-    while source.tell() < len(row["done"]):
-        report(pickle.load(source))
-    if row["failure"]:
-        raise StageError(row["failure"])
+    def do(self, key: str) -> list[Done]:
+        return list(self._member(key))
 
 
 def _workers() -> int:

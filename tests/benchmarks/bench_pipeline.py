@@ -3,9 +3,12 @@
 Interleaved rounds on the same real audio, threads x workers = cores in every arm, models loaded and warm in all:
 
     (a) bare      the limit: decode, VAD and both engines on the same windows, one loop per core, nothing else
+    (a') kept     the same loop in processes that keep their memory, as our workers do (`execution/memory.py`); in every second round
     (b) script    what a user would write today: whisperX's own pipeline file after file, then the second engine on its segments
     (c) ray       the whole of `voxmill run` on Ray, sources to shards and tables
     (d) local     the same on the local executor
+
+What the executor saves by keeping memory can hide what the pipeline costs: against (a') it shows, so both ratios are printed.
 
 CPU-seconds are those of the arm's whole process tree: in (c) with Ray's own daemons and agents. The clock of (c) and (d) stands still while
 workers start and stop (`arms/line.py` says how); that time is a column of its own. Also: what packed windows gain over single segments.
@@ -53,7 +56,13 @@ class Form:
 REDUCED = Form(recordings=4, seconds=48.0, unit_seconds=60.0, rounds=int(os.environ.get("ROUNDS", "5")))
 FULL = Form(recordings=40, seconds=60.0, unit_seconds=120.0, rounds=7)
 
-ARMS = {"bare": "(a) bare loop", "script": "(b) script", "ray": "(c) voxmill, ray", "local": "(d) voxmill, local"}
+ARMS = {
+    "bare": "(a) bare loop",
+    "kept": "(a') bare, memory kept",
+    "script": "(b) script",
+    "ray": "(c) voxmill, ray",
+    "local": "(d) voxmill, local",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +99,26 @@ def _measure(
 
     measured: dict[str, list[Round]] = {arm: [] for arm in ARMS}
     same, script_texts = True, list[tuple[str, str]]()
-    with Bare(cores, heard.warm_up) as bare, Script(cores, heard.paths[0]) as script:
+    with (
+        Bare(cores, heard.warm_up) as bare,
+        Bare(cores, heard.warm_up, keeping=True) as kept,
+        Script(cores, heard.paths[0]) as script,
+    ):
         alone = set(psutil_children())
         ray: Executor = RayExecutor(workers=cores)
         daemons = set(psutil_children()) - alone
-        others = [*bare.pids, *script.pids]
+        others = [*bare.pids, *kept.pids, *script.pids]
         expected: Texts = {}
         for number in range(form.rounds):
             order = list(ARMS)[number % len(ARMS) :] + list(ARMS)[: number % len(ARMS)]
             for arm in order:
                 if arm == "bare":
                     clock, expected = bare.run(heard.units)
+                    measured[arm].append(Round(clock.wall_s, clock.cpu_s))
+                elif arm == "kept":
+                    if number % 2:
+                        continue
+                    clock, _ = kept.run(heard.units)
                     measured[arm].append(Round(clock.wall_s, clock.cpu_s))
                 elif arm == "script":
                     clock, script_texts = script.run(heard.paths)
@@ -126,7 +144,7 @@ def psutil_children() -> list[int]:
 
 
 def _say(number: int, arm: str, round_: Round) -> None:
-    line_ = f"  round {number + 1}  {ARMS[arm]:20} {round_.wall_s:7.2f} s wall  {round_.cpu_s:7.2f} s CPU"
+    line_ = f"  round {number + 1}  {ARMS[arm]:22} {round_.wall_s:7.2f} s wall  {round_.cpu_s:7.2f} s CPU"
     print(line_ + (f"  + {round_.start_s:.1f} s start" if round_.start_s else ""), flush=True)
 
 
@@ -155,6 +173,7 @@ def _report(measured: dict[str, list[Round]], same: bool, heard: Material) -> tu
         "CPU-seconds, bare / ray": _ratio(measured, "cpu_s", "bare", "ray"),
         "wall, bare / ray": _ratio(measured, "wall_s", "bare", "ray"),
         "wall, script / ray": _ratio(measured, "wall_s", "script", "ray"),
+        "CPU-seconds, memory kept / ray": _ratio({**measured, "ray": measured["ray"][::2]}, "cpu_s", "kept", "ray"),
         "CPU-seconds, bare / local": _ratio(measured, "cpu_s", "bare", "local"),
         "wall, bare / local": _ratio(measured, "wall_s", "bare", "local"),
     }

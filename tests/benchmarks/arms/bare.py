@@ -7,12 +7,14 @@ the same segments with and without sharing a window.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from threading import Barrier
 from typing import Any
+from unittest import mock
 
 from benchmarks.arms.clock import Clock, Tree, end_with_parent
 from voxmill.manifests.ids import segment_id
@@ -20,6 +22,7 @@ from voxmill.operators.engines import Clip, Span, Transcriber
 from voxmill.operators.transcribe.moonshine import MoonshineConfig
 from voxmill.operators.transcribe.whisperx import WhisperXConfig
 from voxmill.operators.work import Work
+from voxmill.pipeline.execution.memory import KEEP_MEMORY
 
 WHISPER = WhisperXConfig(languages=("en",))
 SINGLE = WhisperXConfig(languages=("en",), packed=False)
@@ -97,13 +100,17 @@ class Loop:
 
 
 class Bare:
-    """The pool of loops. `with Bare(cores, unit) as arm: arm.run(units)`; engines stay loaded between runs."""
+    """The pool of loops. `with Bare(cores, unit) as arm: arm.run(units)`; engines stay loaded between runs.
 
-    def __init__(self, cores: int, warm_up: Work) -> None:
+    `keeping` starts them with what our own workers are told about memory.
+    """
+
+    def __init__(self, cores: int, warm_up: Work, *, keeping: bool = False) -> None:
         context: Any = multiprocessing.get_context("spawn")
         barrier = context.Barrier(cores)
         self._pool = ProcessPoolExecutor(cores, context, initializer=_load, initargs=(barrier,))
-        list(self._pool.map(_warm, [warm_up] * cores))
+        with mock.patch.dict(os.environ, KEEP_MEMORY if keeping else {}):
+            list(self._pool.map(_warm, [warm_up] * cores))
 
     def __enter__(self) -> Bare:
         return self
