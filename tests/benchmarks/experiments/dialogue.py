@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.experiments.corpus import Spoken
 from benchmarks.experiments.grammar import Part, Sentence, sentence
@@ -20,6 +20,8 @@ NAME = "name"
 """The slots of these sentences: a person or a city."""
 HIGH = frozenset({"f1", "f2", "f3", "f4", "f5", "Alicia", "Andrea", "Annie", "belinda", "linda", "steph"})
 """Variants of the vocal tract with a high voice: at least 140 Hz where the others have some 80."""
+LOW_PITCH, HIGH_PITCH = (25, 45), (55, 75)
+"""eSpeak's, at least and at most, of a low and a high voice."""
 Turn = Callable[[random.Random, str], Sentence]
 """What one speaker says, in that language."""
 
@@ -102,7 +104,7 @@ def _speakers(draw: random.Random, split: str, language: str, turns: int) -> lis
 def _drawn(draw: random.Random, split: str, language: str, high: bool) -> Voice:
     while ((voice := draw_voice(draw, split, language)).variant in HIGH) != high:
         pass
-    return voice
+    return replace(voice, pitch=draw.randint(*(HIGH_PITCH if high else LOW_PITCH)))
 
 
 def _words(text: str, start: int, end: int, before: int) -> tuple[int, int]:
@@ -152,4 +154,4 @@ def said(draw: random.Random, language: str) -> Sentence:
 
 
 SENTENCES = Material("dialogue", said, ("en", "es"), (1, 2), (10.0, 30.0))
-ROWS = Material("rows", row, ("en", "es", "fr"), (3, 3), (10.0, 30.0))
+ROWS = Material("rows", row, ("en", "es", "fr"), (2, 2), (10.0, 30.0))
