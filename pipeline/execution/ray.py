@@ -12,6 +12,8 @@ import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 from voxmill.pipeline.execution.executor import Job, Member, Pool, Report, WorkerDied, pools, workers_for
@@ -61,7 +63,7 @@ class RayExecutor:
                 raise error.cause from None
             raise
         except ray.exceptions.RayActorError as error:  # out of retries
-            raise WorkerDied(f"a worker died again and again on the same key: {error}") from error
+            raise WorkerDied(f"a worker died again and again: {error}") from error
         finally:
             for crew in crews:
                 crew.dismiss()
@@ -86,8 +88,7 @@ def _drive(crews: Sequence[Crew]) -> Iterator[Done]:
     for key, route in routes.items():
         next(route).queue.append(key)
     while True:
-        for crew in crews:
-            crew.begin()
+        _begin(crews)
         pending = {ref: crew for crew in crews for ref in crew.busy}
         if not pending:
             return
@@ -96,6 +97,21 @@ def _drive(crews: Sequence[Crew]) -> Iterator[Done]:
         yield from reports
         if ended is not None and (after := next(routes[ended], None)):
             after.queue.append(ended)
+
+
+def _begin(crews: Sequence[Crew]) -> None:
+    """Hands out keys and makes workers, so that none can wait for ever, however small the cluster, and no crew starves the next.
+
+    A crew asks for its first workers when the one before has one that is up, and for more when every crew has asked for its first.
+    """
+    for before, crew in pairwise([None, *crews]):
+        if crew and (before is None or before.is_up):
+            crew.start()
+    if all(crew.has_asked for crew in crews):
+        for crew in crews:
+            crew.grow()
+    for crew in crews:
+        crew.hand_out()
 
 
 class Crew:
@@ -110,6 +126,7 @@ class Crew:
         self.busy: dict[Any, tuple[Any, str | None]] = {}
         """By the reference that Ray answers with: who is at work, and on which key; on none who is still being made."""
         self._free: list[Any] = []
+        self.has_asked = self.is_up = False
         self._left = len(self.wants)
         self._most = min(r.workers, self._left)  # a worker without a key is only a start
         self._least = min(r.min_workers, self._most)
@@ -124,17 +141,26 @@ class Crew:
             runtime_env={"env_vars": KEEP_MEMORY},
         )(_Actor)
 
-    def begin(self) -> None:
-        """Hands out keys, and makes workers where more are wanted."""
+    def start(self) -> None:
+        """Asks for the workers that are there from the start; once."""
+        if not self.has_asked:
+            self.has_asked = True
+            self._hire(self._least)
+
+    def grow(self) -> None:
+        """Asks for a worker for every key that would have to wait."""
+        coming = sum(key is None for _, key in self.busy.values())
+        self._hire(min(len(self.queue) - len(self._free) - coming, self._most - len(self._free) - len(self.busy)))
+
+    def _hire(self, number: int) -> None:
+        for _ in range(number):
+            actor = self._actor.remote(self._make)
+            self.busy[actor.__ray_ready__.remote()] = actor, None
+
+    def hand_out(self) -> None:
         while self._free and self.queue:
             actor, key = self._free.pop(), self.queue.popleft()
             self.busy[actor.do.remote(key)] = actor, key
-        there = len(self._free) + len(self.busy)
-        made = sum(key is None for _, key in self.busy.values())
-        wanted = max(self._least - there, len(self.queue) - made) if self._left else 0
-        for _ in range(min(wanted, self._most - there)):
-            actor = self._actor.remote(self._make)
-            self.busy[actor.__ray_ready__.remote()] = actor, None
 
     def end(self, ref: Any) -> tuple[str | None, list[Done]]:
         """The key that is done, and its reports; (None, []) where a worker has been made. Raises what the worker raised."""
@@ -142,6 +168,7 @@ class Crew:
 
         actor, key = self.busy.pop(ref)
         answer = ray.get(ref)
+        self.is_up = True
         self._free.append(actor)
         if key is None:
             return None, []
@@ -155,7 +182,8 @@ class Crew:
         import ray
 
         for actor, _ in self.busy.values():
-            ray.kill(actor)
+            with suppress(ray.exceptions.RayError):  # of a cluster that is gone: what it failed with is on its way already
+                ray.kill(actor)
         self.busy, self._free = {}, []
 
 
