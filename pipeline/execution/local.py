@@ -20,7 +20,7 @@ from threading import Event, Thread
 import psutil
 
 from voxmill.pipeline.execution.executor import Job, Member, Pool, Report, WorkerDied, pools, workers_for
-from voxmill.pipeline.execution.memory import KEEP_MEMORY
+from voxmill.pipeline.execution.memory import keep_memory
 from voxmill.pipeline.stage import Done
 
 MAX_DEATHS = 16
@@ -39,8 +39,7 @@ class LocalExecutor:
         self._in_process = in_process
         memory_gb = psutil.virtual_memory().total / 2**30
         self._workers = workers or workers_for(_cores(), memory_gb)
-        for name, value in KEEP_MEMORY.items():
-            os.environ.setdefault(name, value)  # for the processes that this one starts
+        keep_memory()
 
     def run(self, jobs: Sequence[Job], report: Report) -> None:
         for pool in pools(jobs, self._workers):

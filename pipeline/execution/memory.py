@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 KEEP_MEMORY = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_MAX_": "0",
@@ -15,3 +17,9 @@ An engine asks for the same hundreds of megabytes for every window and returns t
 comes again page by page: a tenth of the CPU-seconds of transcription (`make bench-pipeline`). The peak stays what it was
 (`make bench-memory`). To be set before a process starts; other C libraries ignore it, and glibc before 2.35 the huge pages.
 """
+
+
+def keep_memory() -> None:
+    """For every process that this one starts from now on; what the environment says already stays."""
+    for name, value in KEEP_MEMORY.items():
+        os.environ.setdefault(name, value)

@@ -18,7 +18,7 @@ from typing import Any
 
 from voxmill.pipeline.execution.executor import Job, Member, Pool, Report, WorkerDied, pools, workers_for
 from voxmill.pipeline.execution.faults import StageError
-from voxmill.pipeline.execution.memory import KEEP_MEMORY
+from voxmill.pipeline.execution.memory import KEEP_MEMORY, keep_memory
 from voxmill.pipeline.execution.placement import machines, misplaced
 from voxmill.pipeline.stage import Done
 
@@ -34,6 +34,8 @@ def start_ray(address: str | None) -> None:
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else it comments on workers that end on our terminal
         os.environ.setdefault("RAY_prestart_worker_first_driver", "0")  # workers that nobody would ever use
+        if address is None:
+            keep_memory()  # here Ray's workers inherit it; to a cluster it is sent, which makes a worker start later
         ray.init(
             address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None if address else False
         )
@@ -46,7 +48,7 @@ class RayExecutor:
     """
 
     def __init__(self, address: str | None = None, *, workers: int | None = None) -> None:
-        self._workers, self._may_grow = workers, address is not None
+        self._workers, self._joined = workers, address is not None
         start_ray(address)
 
     def run(self, jobs: Sequence[Job], report: Report) -> None:
@@ -54,7 +56,7 @@ class RayExecutor:
 
         streams = pools(jobs, self._workers or _workers())
         self._check_room(streams)
-        crews = [Crew(pool) for pool in streams]
+        crews = [Crew(pool, {"env_vars": KEEP_MEMORY} if self._joined else None) for pool in streams]
         try:
             for done in _drive(crews):
                 report(done)
@@ -73,7 +75,7 @@ class RayExecutor:
         import ray
 
         lines = list(misplaced(streams, machines(ray.nodes())))
-        if lines and not self._may_grow:
+        if lines and not self._joined:
             raise StageError("\n".join(lines))
         for line in lines:
             warnings.warn(f"{line}; this run waits until the cluster has grown", stacklevel=2)
@@ -117,7 +119,7 @@ def _begin(crews: Sequence[Crew]) -> None:
 class Crew:
     """The actors of one pool: some from the start, more as keys wait for them, none once every key is done."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, environment: dict[str, Any] | None) -> None:
         import ray
 
         r = pool.resources
@@ -138,7 +140,7 @@ class Crew:
             scheduling_strategy="SPREAD",
             max_restarts=-1,  # a worker lives as long as the run; what bounds its restarts is that each key has an end
             max_task_retries=MAX_RETRIES,
-            runtime_env={"env_vars": KEEP_MEMORY},
+            runtime_env=environment,
         )(_Actor)
 
     def start(self) -> None:
