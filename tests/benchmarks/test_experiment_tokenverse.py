@@ -7,15 +7,19 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+import torch
 
 from benchmarks import experiment_tokenverse as tokenverse
+from benchmarks.experiments import sizes
 from benchmarks.experiments.active import AUXILIARY, TASKS, lesson
 from benchmarks.experiments.corpus import Spoken
-from benchmarks.experiments.dialogue import HIGH, ROWS, SENTENCES, Material, exchanges
+from benchmarks.experiments.dialogue import HIGH, HIGH_PITCH, ROWS, SENTENCES, Material, exchanges
 from benchmarks.experiments.marked import Said, f1, figures, read
 from voxmill.models.data.seeds import seeded
 from voxmill.models.data.targets import TargetsConfig, make_target
 from voxmill.models.data.tokens import Tokens, TokensConfig
+from voxmill.models.network.model import SpeechModel
+from voxmill.models.training.checkpoint import Bundle
 
 TOKENS = Tokens.train(["hello there hi"], TokensConfig(num_subwords=300, language=("en", "es", "fr")))
 TRAIN = {material.name: [one for one in exchanges(material, 240, 40) if one.split == "train"] for material in (ROWS, SENTENCES)}
@@ -56,6 +60,9 @@ def test_a_high_voice_takes_over_after_any_turn_or_never(material: Material, tra
         share = len(of_length) / turns
         assert all(count == pytest.approx(share, abs=4 * share**0.5) for count in taken.values())
         for one in of_length:
+            assert all(
+                (voice.variant in HIGH) == (voice.pitch in range(HIGH_PITCH[0], HIGH_PITCH[1] + 1)) for voice, _ in one.turns
+            )
             ends = [sum(len(said.split()) for _, said in one.turns[:end]) for end in range(1, turns)]
             voices = [voice for voice, _ in one.turns]
             assert one.labels["changes"] == [
@@ -86,6 +93,20 @@ def test_a_task_that_is_off_touches_what_leaves_the_range_of_the_seeds() -> None
     assert not tokenverse.touched(seeds)
     worse = {**off, "language": {**off["language"], "named_entities": 2.5, "asr": 5.9}}
     assert tokenverse.touched([{**one, "off": worse} for one in seeds]) == [("language", "named_entities")]
+
+
+def test_all_arms_of_a_seed_begin_with_the_words_and_vectors_that_can_be_told_apart() -> None:
+    def fresh(vectors: bool) -> SpeechModel:
+        config = tokenverse.model(sizes.SMOKE, vectors).model_copy(update={"vocabulary": len(TOKENS)})
+        return SpeechModel(config)
+
+    words = fresh(vectors=False)
+    starting = tokenverse.starting(lambda: Bundle(words, TOKENS, ALL))
+    for vectors in (True, False):
+        starting(begun := fresh(vectors))
+        assert torch.equal(begun.ctc.weight, words.ctc.weight)
+        if begun.tasks_late is not None:
+            assert float(begun.tasks_late.vectors.weight.detach().std()) == pytest.approx(tokenverse.VECTORS, rel=0.3)
 
 
 def test_a_perfect_output_has_no_errors_and_an_empty_one_all() -> None:
