@@ -53,7 +53,7 @@ class Form:
     rounds: int
 
 
-REDUCED = Form(recordings=4, seconds=38.0, unit_seconds=60.0, rounds=int(os.environ.get("ROUNDS", "5")))
+REDUCED = Form(recordings=4, seconds=30.0, unit_seconds=60.0, rounds=int(os.environ.get("ROUNDS", "5")))
 FULL = Form(recordings=40, seconds=60.0, unit_seconds=120.0, rounds=7)
 
 ARMS = {

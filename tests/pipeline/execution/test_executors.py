@@ -65,24 +65,6 @@ def test_nothing_to_do(executor: Executor, tmp_path: Path) -> None:
     assert not names(tmp_path)
 
 
-@pytest.mark.ray
-@pytest.mark.xdist_group("ray")
-@pytest.mark.timeout(120)  # each would wait for ever
-def test_stages_that_do_not_fit_together_run_one_after_the_other(local_ray: None, tmp_path: Path) -> None:
-    import ray
-
-    from voxmill.pipeline.execution.ray import RayExecutor
-
-    everything = Resources(workers=3, min_workers=2, cpus=ray.cluster_resources()["CPU"])
-    chain = [
-        job(jobs.Touch, tmp_path, "a"),
-        job(jobs.Touch, tmp_path, "b", after="a"),
-        job(jobs.Touch, tmp_path, "c", after="b"),
-    ]
-    RayExecutor().run([replace(one, resources=everything) for one in chain], lambda done: None)
-    assert names(tmp_path) == {f"{n}-{k}" for n in "abc" for k in KEYS}
-
-
 def test_a_dead_worker_costs_nobody_else_anything(executor: Executor, tmp_path: Path) -> None:
     if isinstance(executor, LocalExecutor) and executor._in_process:
         pytest.skip("in-process jobs share the fate of their process")

@@ -71,6 +71,6 @@ def test_a_ray_that_cannot_grow_refuses_and_one_that_may_grow_warns(
     def reached(*_: object, **__: object) -> None:
         raise Reached
 
-    monkeypatch.setattr("ray.put", reached)
+    monkeypatch.setattr("ray.data.from_items", reached)
     with pytest.warns(match="stage segment asks 1000 CPUs.*waits until the cluster has grown"), pytest.raises(Reached):
         RayExecutor("auto").run([job], lambda done: None)
