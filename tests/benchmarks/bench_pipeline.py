@@ -2,13 +2,12 @@
 
 Interleaved rounds on the same real audio, threads x workers = cores in every arm, models loaded and warm in all:
 
-    (a) bare      the limit: decode, VAD and both engines on the same windows, one loop per core, nothing else
-    (a') kept     the same loop in processes that keep their memory, as our workers do (`execution/memory.py`); in every fourth round
+    (a) bare      the limit: decode, VAD and both engines on the same windows, one loop per core, nothing else; its processes keep their
+                  memory as our workers do (`execution/memory.py`), or that gain would hide what the pipeline costs
+    (a') plain    the same loop in processes as Python starts them; in every fourth round
     (b) script    what a user would write today: whisperX's own pipeline file after file, then the second engine on its segments
     (c) ray       the whole of `voxmill run` on Ray, sources to shards and tables
     (d) local     the same on the local executor
-
-What the executor saves by keeping memory can hide what the pipeline costs: against (a') it shows, so both ratios are printed.
 
 CPU-seconds are those of the arm's whole process tree: in (c) with Ray's own daemons and agents. The clock of (c) and (d) stands still while
 workers start and stop (`arms/line.py` says how); that time is a column of its own. Also: what packed windows gain over single segments.
@@ -58,7 +57,7 @@ FULL = Form(recordings=40, seconds=60.0, unit_seconds=120.0, rounds=7)
 
 ARMS = {
     "bare": "(a) bare loop",
-    "kept": "(a') bare, memory kept",
+    "plain": "(a') bare, plain memory",
     "script": "(b) script",
     "ray": "(c) voxmill, ray",
     "local": "(d) voxmill, local",
@@ -100,14 +99,14 @@ def _measure(
     measured: dict[str, list[Round]] = {arm: [] for arm in ARMS}
     same, script_texts = True, list[tuple[str, str]]()
     with (
-        Bare(cores, heard.warm_up) as bare,
-        Bare(cores, heard.warm_up, keeping=True) as kept,
+        Bare(cores, heard.warm_up, keeping=True) as bare,
+        Bare(cores, heard.warm_up) as plain,
         Script(cores, heard.paths[0]) as script,
     ):
         alone = set(psutil_children())
         ray: Executor = RayExecutor(workers=cores)
         daemons = set(psutil_children()) - alone
-        others = [*bare.pids, *kept.pids, *script.pids]
+        others = [*bare.pids, *plain.pids, *script.pids]
         expected: Texts = {}
         for number in range(form.rounds):
             order = list(ARMS)[number % len(ARMS) :] + list(ARMS)[: number % len(ARMS)]
@@ -115,10 +114,10 @@ def _measure(
                 if arm == "bare":
                     clock, expected = bare.run(heard.units)
                     measured[arm].append(Round(clock.wall_s, clock.cpu_s))
-                elif arm == "kept":
+                elif arm == "plain":
                     if number % 4:
                         continue
-                    clock, _ = kept.run(heard.units)
+                    clock, _ = plain.run(heard.units)
                     measured[arm].append(Round(clock.wall_s, clock.cpu_s))
                 elif arm == "script":
                     clock, script_texts = script.run(heard.paths)
@@ -173,7 +172,7 @@ def _report(measured: dict[str, list[Round]], same: bool, heard: Material) -> tu
         "CPU-seconds, bare / ray": _ratio(measured, "cpu_s", "bare", "ray"),
         "wall, bare / ray": _ratio(measured, "wall_s", "bare", "ray"),
         "wall, script / ray": _ratio(measured, "wall_s", "script", "ray"),
-        "CPU-seconds, memory kept / ray": _ratio({**measured, "ray": measured["ray"][::4]}, "cpu_s", "kept", "ray"),
+        "CPU-seconds, plain bare / ray": _ratio({**measured, "ray": measured["ray"][::4]}, "cpu_s", "plain", "ray"),
         "CPU-seconds, bare / local": _ratio(measured, "cpu_s", "bare", "local"),
         "wall, bare / local": _ratio(measured, "wall_s", "bare", "local"),
     }
