@@ -48,6 +48,15 @@ class Raises(Touch):
         return super().__call__(key)
 
 
+class TellsMemory(Touch):
+    """Leaves what its process has been told about memory."""
+
+    def __call__(self, key: str) -> Done:
+        done = super().__call__(key)
+        (self.folder / f"{self.name}-{key}").write_text(os.environ.get("MALLOC_ARENA_MAX", ""))
+        return done
+
+
 class Slow(Touch):
     def __call__(self, key: str) -> Done:
         time.sleep(0.5)

@@ -48,7 +48,7 @@ class ListenConfig(Settings):
     chunk: int | None = None
     """Encoder frames (40 ms) of a chunk; None: full context."""
     tasks: tuple[Task, ...] | None = None
-    """What is asked for; None: all that the model has learnt. Tokens of other tasks are never said, by no method."""
+    """What is asked for; None: all that the model has learnt. Tokens of other tasks are never said, whatever the method."""
     apart: bool = True
     """With task vectors and a method of CTC: every task with its own vector alone, its tokens set among words that were found without
     it (`apart.py`), so that no task changes what another one says; an encoder pass for each, unless vectors come after the encoder.

@@ -39,7 +39,8 @@ class LocalExecutor:
         self._in_process = in_process
         memory_gb = psutil.virtual_memory().total / 2**30
         self._workers = workers or workers_for(_cores(), memory_gb)
-        keep_memory()
+        if not in_process:
+            keep_memory()
 
     def run(self, jobs: Sequence[Job], report: Report) -> None:
         for pool in pools(jobs, self._workers):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ import jobs
 from voxmill.pipeline.execution.executor import Executor, Job
 from voxmill.pipeline.execution.faults import StageError
 from voxmill.pipeline.execution.local import LocalExecutor
+from voxmill.pipeline.execution.memory import KEEP_MEMORY, keep_memory
 from voxmill.pipeline.stage import Done, Resources
 
 KEYS = tuple(f"k{i:02d}" for i in range(12))
@@ -63,6 +65,24 @@ def test_a_job_sees_only_its_own_keys(executor: Executor, tmp_path: Path) -> Non
 def test_nothing_to_do(executor: Executor, tmp_path: Path) -> None:
     executor.run([job(jobs.Touch, tmp_path, "a", ())], lambda done: None)
     assert not names(tmp_path)
+
+
+def test_workers_keep_their_memory_and_nobody_else_is_told_to(
+    executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if isinstance(executor, LocalExecutor):
+        for name in KEEP_MEMORY:
+            monkeypatch.delenv(name, raising=False)
+        executor = LocalExecutor(in_process=executor._in_process)
+    executor.run([job(jobs.TellsMemory, tmp_path, "a", KEYS[:1])], lambda done: None)
+    in_process = isinstance(executor, LocalExecutor) and executor._in_process
+    assert (tmp_path / "a-k00").read_text() == ("" if in_process else KEEP_MEMORY["MALLOC_ARENA_MAX"])
+
+
+def test_what_the_environment_says_of_memory_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.environ", {"MALLOC_ARENA_MAX": "7"})
+    keep_memory()
+    assert os.environ == {**KEEP_MEMORY, "MALLOC_ARENA_MAX": "7"}
 
 
 def test_a_dead_worker_costs_nobody_else_anything(executor: Executor, tmp_path: Path) -> None:
