@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from torch import nn
 
@@ -78,12 +78,10 @@ class BudgetSchedule(Settings):
     only: tuple[str, ...] = ()
     """These budgets, smallest first, as `Budget.parse` reads them, instead of every combination of the lists: devices ask for few,
     and each is visited more often then."""
-    sandwich: bool = False
-    """Every step learns from its batches twice, at the largest budget and at the one that is drawn, and takes the mean of both
-    gradients: the whole model then learns in every step. Costs a second pass. After Yu and Huang's slimmable networks."""
-    every: bool = False
-    """Instead of drawing, every step learns at all budgets, a pass for each, and takes the mean of their gradients: each budget
-    then has as many steps as a model trained for it alone. For short lists."""
+    passes: Literal["one", "sandwich", "every"] = "one"
+    """What one step learns at: the budget that is drawn; that and the largest, so that the whole model learns in every step (after
+    Yu and Huang's slimmable networks); or all budgets instead of a drawn one, so that each has as many steps as a model trained for
+    it alone, which suits short lists. A step of several passes takes the mean of their gradients, and costs that many."""
 
     @property
     def largest(self) -> Budget:
@@ -94,7 +92,7 @@ class BudgetSchedule(Settings):
         """Every budget that can be drawn, once, smallest first."""
         values = product(self.experts, self.top_k, self.width)
         drawn = set(self._listed()) if self.only else {Budget(n, min(k, n), width) for n, k, width in values}
-        yield from sorted(drawn | {self.largest} if self.sandwich or self.every else drawn)
+        yield from sorted(drawn if self.passes == "one" else drawn | {self.largest})
 
     def sample(self, generator: Generator) -> Budget:
         if self.only:
@@ -104,10 +102,10 @@ class BudgetSchedule(Settings):
 
     def of_step(self, generator: Generator) -> tuple[Budget, ...]:
         """What one step learns at, the largest first."""
-        if self.every:
+        if self.passes == "every":
             return tuple(self.budgets())[::-1]
         drawn = self.sample(generator)
-        return (self.largest, drawn) if self.sandwich and drawn != self.largest else (drawn,)
+        return (self.largest, drawn) if self.passes == "sandwich" and drawn != self.largest else (drawn,)
 
     def cut(self, full: Budget) -> BudgetSchedule:
         """What is left of it in a model of that size."""

@@ -128,7 +128,7 @@ class Plan:
         budgets = [self.budget(name) for name in self.scale.budgets]
         sides = zip(*((one.experts, one.top_k, one.width) for one in budgets), strict=True)
         experts, top_k, width = (tuple(sorted(set(side))) for side in sides)
-        seen = BudgetSchedule(experts=experts, top_k=top_k, width=width, only=tuple(map(str, budgets[:-1])), every=True)
+        seen = BudgetSchedule(experts=experts, top_k=top_k, width=width, only=tuple(map(str, budgets[:-1])), passes="every")
         return self.job("elastic", self.experts(self.full, seen))
 
     def static(self) -> Job:

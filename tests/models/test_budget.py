@@ -42,7 +42,7 @@ def test_every_drawn_budget_is_one_of_the_schedules() -> None:
 
 
 def test_a_sandwich_has_the_largest_budget_in_every_step() -> None:
-    schedule = BudgetSchedule(experts=(3, 15), top_k=(1, 3), only=("3", "15:1", "15:3:256"), favour=0, sandwich=True)
+    schedule = BudgetSchedule(experts=(3, 15), top_k=(1, 3), only=("3", "15:1", "15:3:256"), favour=0, passes="sandwich")
     small = [Budget(3, 3, 512), Budget(15, 1, 512), Budget(15, 3, 256)]
     assert list(schedule.budgets()) == [*small, FULL]
     generator = seeded("share")
@@ -51,7 +51,7 @@ def test_a_sandwich_has_the_largest_budget_in_every_step() -> None:
 
 
 def test_every_budget_in_every_step() -> None:
-    schedule = BudgetSchedule(experts=(3, 15), top_k=(1, 3), only=("3", "15:1", "15:3:256"), every=True)
+    schedule = BudgetSchedule(experts=(3, 15), top_k=(1, 3), only=("3", "15:1", "15:3:256"), passes="every")
     small = [Budget(3, 3, 512), Budget(15, 1, 512), Budget(15, 3, 256)]
     assert {schedule.of_step(seeded("any", step)) for step in range(5)} == {(FULL, *reversed(small))}
     assert set(schedule.budgets()) == {FULL, *small}

@@ -101,7 +101,7 @@ def test_a_step_leaves_experts_outside_its_budget_as_they_were(shards: Path) -> 
 def test_a_sandwich_learns_the_mean_of_its_two_budgets(shards: Path) -> None:
     small = BudgetSchedule(experts=(2,), top_k=(2,), width=(4,))
     whole = BudgetSchedule(experts=(5,), top_k=(2,), width=(8,))
-    both = BudgetSchedule(experts=(2, 5), top_k=(2,), width=(4, 8), only=("2:2:4",), sandwich=True)
+    both = BudgetSchedule(experts=(2, 5), top_k=(2,), width=(4, 8), only=("2:2:4",), passes="sandwich")
     losses, gradients = [], []
     for schedule in (small, whole, both):
         made = with_emoe(schedule=schedule, dropout=0)
