@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from voxmill.manifests.records import Recording
+from voxmill.operators.crawl.gate import HostGate
 from voxmill.operators.engines import Audio
 from voxmill.operators.work import Operator
 from voxmill.pipeline.execution.faults import StageError
@@ -55,6 +56,17 @@ class TellsMemory(Touch):
         done = super().__call__(key)
         (self.folder / f"{self.name}-{key}").write_text(os.environ.get("MALLOC_ARENA_MAX", ""))
         return done
+
+
+class Refusal:
+    """Each key is a host that told us to stop; its worker tells the gate."""
+
+    def __init__(self, gate: HostGate) -> None:
+        self.gate = gate
+
+    def __call__(self, key: str) -> Done:
+        self.gate.report(key, 429, retry_after=1000.0)
+        return Done("refusal", key)
 
 
 class Slow(Touch):

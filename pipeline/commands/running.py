@@ -100,7 +100,7 @@ def replay(
         reads = [stages[name] for name in stages[stage].reads]
         if unit not in Ledger(opened).done(reads[0]):
             raise RunError(f"stage {stage} of {opened.root} has no unit `{unit}`")
-        with open_gate("local", opened, config.crawl) as gate:
+        with open_gate("machine", opened, config.crawl) as gate:
             made = stages[stage] if stage != "crawl" else build(config, opened, gate)[stage]  # a fetch is repeated as politely
             rows = Worker(opened.root, made, reads).replay(unit, only)
     if not rows:
@@ -151,7 +151,7 @@ def bring_up(
         _say_shared(run)
     engine = open_executor(kind, cluster, settings.executor.workers)
     try:
-        with open_gate(kind, run, settings.crawl) as gate:
+        with open_gate("cluster" if cluster else "machine", run, settings.crawl) as gate:
             run_line(settings, run, engine, gate, Progress(quiet=quiet), until=cast(Until, until), retry=retry)
     except KeyboardInterrupt:
         Console(stderr=True).print("stopped; the same command continues", style="yellow")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.managers import BaseManager
 from threading import Event, Thread
-from typing import Any
+from typing import Any, Literal
 
 from voxmill.manifests.commit import commit_bytes
 from voxmill.operators.crawl.gate import Answer, GateSettings, HostGate, LocalGate, Refused
@@ -20,15 +20,17 @@ from voxmill.pipeline.state.run import Run, exists, read_bytes
 
 SAVE_EVERY_S = 5.0
 
+Reach = Literal["machine", "cluster"]
+
 METHODS = ("acquire", "report", "release", "recall", "remember")
 
 
 @contextmanager
-def open_gate(kind: str, run: Run, rules: GateSettings) -> Iterator[HostGate]:
-    """The run's gate, for workers on this machine (`local`) or on the cluster that Ray is connected to (`ray`)."""
+def open_gate(reach: Reach, run: Run, rules: GateSettings) -> Iterator[HostGate]:
+    """The run's gate, for workers on this machine, Ray's or ours, or anywhere on the cluster that Ray is connected to."""
     uri = run.uri("hosts.json")
     saved = json.loads(read_bytes(uri)) if exists(uri) else None
-    opened = _ray_gate if kind == "ray" else _local_gate
+    opened = _cluster_gate if reach == "cluster" else _machine_gate
     with opened(rules, saved) as (gate, state):
         stop = Event()
         saver = Thread(target=_save_now_and_then, args=(uri, state, stop), daemon=True)
@@ -130,7 +132,7 @@ Opened = tuple[HostGate, Callable[[], dict[str, Any]]]
 
 
 @contextmanager
-def _local_gate(rules: GateSettings, saved: dict[str, Any] | None) -> Iterator[Opened]:
+def _machine_gate(rules: GateSettings, saved: dict[str, Any] | None) -> Iterator[Opened]:
     gate = LocalGate(rules, saved)
 
     class Served(BaseManager):
@@ -156,7 +158,7 @@ def _serve(server: Any) -> None:
 
 
 @contextmanager
-def _ray_gate(rules: GateSettings, saved: dict[str, Any] | None) -> Iterator[Opened]:
+def _cluster_gate(rules: GateSettings, saved: dict[str, Any] | None) -> Iterator[Opened]:
     import ray
 
     # max_concurrency 1: the actor is the lock. Without restarts a lost gate means no fetch, never an unguarded one.

@@ -44,7 +44,7 @@ def predict(config: RunConfig, sample: int, root: str | None, out: Console) -> N
     with tempfile.TemporaryDirectory(prefix="voxmill-plan-") as folder:
         run = kept or Run(folder)
         total = 0
-        with open_gate("local", run, config.crawl) as gate:
+        with open_gate("machine", run, config.crawl) as gate:
             expand = List(config.crawl, gate)
             listed = {s.name: [i for i in expand(s) if i.rejection is None] for s in config.sources}
             total = sum(map(len, listed.values()))

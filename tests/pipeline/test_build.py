@@ -54,7 +54,7 @@ def test_a_run_of_another_version_is_read_where_it_was_written(tmp_path: Path, m
 def stages_of(tmp_path: Path, **changes: Any) -> dict[str, Stage]:
     settings = config(**changes)
     run = Run(str(tmp_path))
-    with open_gate("local", run, settings.crawl) as gate:
+    with open_gate("machine", run, settings.crawl) as gate:
         return build(settings, run, gate)
 
 

@@ -59,7 +59,7 @@ def config(material: Path, **changes: Any) -> RunConfig:
 
 def go(root: Path, settings: RunConfig) -> Run:
     run = Run(str(root))
-    with open_gate("local", run, settings.crawl) as gate:
+    with open_gate("machine", run, settings.crawl) as gate:
         run_line(settings, run, LocalExecutor(in_process=True), gate, Progress(quiet=True))
     return run
 

@@ -47,7 +47,7 @@ def config(**changes: Any) -> RunConfig:
 
 def go(root: Path, settings: RunConfig) -> Run:
     run = Run(str(root))
-    with open_gate("local", run, settings.crawl) as gate:
+    with open_gate("machine", run, settings.crawl) as gate:
         run_line(settings, run, LocalExecutor(in_process=True), gate, Progress(quiet=True))
     return run
 
@@ -134,7 +134,7 @@ def test_a_failed_fetch_can_be_retried(tmp_path: Path) -> None:
     shutil.copy(TWO_CITIES.path, missing)
     go(tmp_path / "run", settings)
     assert len(Listing(run).recordings()) == 1
-    with open_gate("local", run, settings.crawl) as gate:
+    with open_gate("machine", run, settings.crawl) as gate:
         run_line(settings, run, LocalExecutor(in_process=True), gate, Progress(quiet=True), retry=["list.unreadable"])
     assert [r.rejection is None for r in Listing(run).recordings()] == [False, True]
     assert problems(run) == []

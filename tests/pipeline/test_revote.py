@@ -39,7 +39,7 @@ SETTINGS: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run, config = Run(str(tmp_path_factory.mktemp("revote") / "run")), parse_config(SETTINGS)
-    with open_gate("local", run, config.crawl) as gate:
+    with open_gate("machine", run, config.crawl) as gate:
         run_line(config, run, LocalExecutor(in_process=True), gate, Progress(quiet=True))
     return Path(run.root)
 

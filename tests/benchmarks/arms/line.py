@@ -46,7 +46,7 @@ def run(root: Path, settings: Mapping[str, Any], kind: str, executor: Executor, 
     config = parse_config(dict(settings))
     began = time.monotonic()
     clock.resume("driver")
-    with open_gate(kind, Run(str(root)), config.crawl) as gate:
+    with open_gate("machine", Run(str(root)), config.crawl) as gate:
         up_first = UpFirst(executor, clock, warm_up, config.executor.workers or 1, together=kind == "ray")
         run_line(config, Run(str(root)), up_first, gate, Progress(quiet=True))
         clock.pause()
