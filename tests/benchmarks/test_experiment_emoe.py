@@ -55,7 +55,7 @@ def test_along_a_path_a_model_gets_more(scale: Scale) -> None:
     for path in GROWING:
         found = [plan.budget(name) for name in path if name in scale.budgets]
         assert all(small.fits(large) and small != large for small, large in pairwise(found))
-    assert plan.budget("all:3:half") == Budget(scale.experts, 3, scale.size.hidden // 8)
+    assert plan.budget("all:3:half") == Budget(scale.experts, 3, scale.size.hidden // (1 + scale.top_k) // 2)
 
 
 def judged(elastic: Sequence[Sequence[float]], cut: Sequence[Sequence[float]], of_full: float = 0.8) -> Mapping[str, bool]:
