@@ -56,7 +56,10 @@ def test_arrows_point_one_way(name: str) -> None:
 
 def test_ray_and_duckdb_have_one_home_each() -> None:
     homes = {
-        "ray": {"pipeline/execution/ray.py", "pipeline/execution/gates.py", "models/training/distributed.py"},
+        "ray": {
+            *(f"pipeline/execution/{name}.py" for name in ("ray", "crew", "stream", "gates")),
+            "models/training/distributed.py",
+        },
         "duckdb": {"manifests/catalog.py"},
     }
     for package, allowed in homes.items():

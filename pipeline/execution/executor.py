@@ -11,6 +11,9 @@ from voxmill.pipeline.stage import Done, Resources
 
 Work = Callable[[str], Done]
 
+MAX_DEATHS = 16
+"""Deaths that one key may cost: the ledger gives a unit up after two, and two for each of six members; more means a broken machine."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

@@ -19,12 +19,9 @@ from threading import Event, Thread
 
 import psutil
 
-from voxmill.pipeline.execution.executor import Job, Member, Pool, Report, WorkerDied, pools, workers_for
+from voxmill.pipeline.execution.executor import MAX_DEATHS, Job, Member, Pool, Report, WorkerDied, pools, workers_for
 from voxmill.pipeline.execution.memory import keep_memory
 from voxmill.pipeline.stage import Done
-
-MAX_DEATHS = 16
-"""Deaths that one key may cost: the ledger gives a unit up after two, and two for each of six members; more means a broken machine."""
 
 GRACE_S = 10.0
 """How long a worker may take to let go of its unit when the run is stopped."""

@@ -31,6 +31,16 @@ def machines(nodes: Sequence[Mapping[str, Any]]) -> list[Machine]:
     return [Machine(has.get("CPU", 0.0), has.get("GPU", 0.0), has.get("memory", 0.0) / 2**30) for has in alive]
 
 
+def room(worker: Resources, machine: Machine) -> int:
+    """How many such workers a machine holds.
+
+    >>> room(Resources(cpus=0.9, memory_gb=3.0), Machine(cpus=4.0, gpus=0.0, memory_gb=10.0))
+    3
+    """
+    asked = (worker.cpus, machine.cpus), (worker.gpus, machine.gpus), (worker.memory_gb, machine.memory_gb)
+    return min((int(has / each) for each, has in asked if each), default=1)
+
+
 def misplaced(pools: Sequence[Pool], cluster: Sequence[Machine]) -> Iterator[str]:
     """One line for every pool with a worker that no machine can hold: what it asks, what there is, and what to do."""
     there = "; ".join(f"{cluster.count(one)} with {one}" for one in dict.fromkeys(cluster)) or "none"

@@ -19,14 +19,18 @@ from voxmill.pipeline.stage import Done, Resources
 KEYS = tuple(f"k{i:02d}" for i in range(12))
 
 
-@pytest.fixture(params=["in-process", "local", pytest.param("ray", marks=[pytest.mark.ray, pytest.mark.xdist_group("ray")])])
+RAY = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
+
+
+@pytest.fixture(params=["in-process", "local", pytest.param("ray", marks=RAY), pytest.param("cluster", marks=RAY)])
 def executor(request: pytest.FixtureRequest) -> Executor:
-    if request.param != "ray":
+    """`cluster`: Ray that is there already, on which everything is a stream of Ray Data."""
+    if request.param in ("in-process", "local"):
         return LocalExecutor(in_process=request.param == "in-process")
     request.getfixturevalue("local_ray")
     from voxmill.pipeline.execution.ray import RayExecutor
 
-    return RayExecutor()
+    return RayExecutor("auto" if request.param == "cluster" else None)
 
 
 def job(kind: type[jobs.Touch], folder: Path, name: str, keys: tuple[str, ...] = KEYS, after: str | None = None) -> Job:
@@ -104,8 +108,8 @@ def test_a_bug_stops_the_run_and_says_so(executor: Executor, tmp_path: Path) -> 
 def test_a_key_that_always_kills_its_worker_does_not_run_for_ever(
     executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voxmill.pipeline.execution.ray.MAX_RETRIES", 3)  # each costs the start of a worker
-    monkeypatch.setattr("voxmill.pipeline.execution.local.MAX_DEATHS", 3)
+    for where in ("local", "crew", "stream"):
+        monkeypatch.setattr(f"voxmill.pipeline.execution.{where}.MAX_DEATHS", 3)  # each costs the start of a worker
     if isinstance(executor, LocalExecutor) and executor._in_process:
         pytest.skip("in-process jobs share the fate of their process")
     with pytest.raises(Exception, match=r"died|unavailable"):
@@ -116,3 +120,18 @@ def test_a_key_that_always_kills_its_worker_does_not_run_for_ever(
 def test_a_broken_set_up_is_an_error_for_people_on_every_executor(executor: Executor, tmp_path: Path) -> None:
     with pytest.raises(StageError, match=r"^fails on every member: no weights$"):
         executor.run([job(jobs.BrokenSetUp, tmp_path, "a")], lambda done: None)
+
+
+@pytest.mark.ray
+@pytest.mark.xdist_group("ray")
+@pytest.mark.usefixtures("local_ray")
+def test_more_workers_than_the_machine_holds_leave_cores_for_one_that_starts_again(tmp_path: Path) -> None:
+    from voxmill.pipeline.execution.ray import RayExecutor
+
+    many = Resources(workers=50, min_workers=50, cpus=0.9)
+    keys = (*KEYS, "bad")  # the last one: nobody else has anything to do by then
+    RayExecutor().run([replace(job(jobs.DiesTwice, tmp_path, "a", keys), resources=many)], lambda done: None)
+    assert names(tmp_path) - {"deaths"} == {f"a-{k}" for k in keys}
+    assert (
+        len({(tmp_path / f"a-{k}").read_text() for k in keys}) <= (os.cpu_count() or 1) / 0.9 + 1
+    )  # and who came for the dead
