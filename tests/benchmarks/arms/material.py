@@ -27,7 +27,8 @@ class Material:
     """As the pipeline forms them: the same parts, so the same windows in every arm."""
 
     warm_up: Work
-    """The first unit with its first segments: what every worker hears before anything is measured."""
+    """The first unit with its segments: what every process of every arm hears before anything is measured. A shorter one would leave
+    most of a worker's memory to be touched for the first time while the clock runs: a second of its first minute."""
 
     @property
     def seconds(self) -> float:
@@ -53,4 +54,4 @@ def material(folder: Path, count: int, seconds: float, unit_seconds: float) -> M
     ]
     texts = tuple(" ".join(prompt.text for _, _, prompt in one.said) for one in spoken)
     segments = tuple(segment for segment in FindSpeech(SegmentConfig())(units[0]) if segment.rejection is None)
-    return Material(tuple(paths), texts, tuple(units), replace(units[0], segments=segments[:2]))
+    return Material(tuple(paths), texts, tuple(units), replace(units[0], segments=segments))
