@@ -4,7 +4,7 @@ Interleaved rounds on the same real audio, threads x workers = cores in every ar
 
     (a) bare      the limit: decode, VAD and both engines on the same windows, one loop per core, nothing else
     (a') kept     the same loop in processes that keep their memory, as our workers do (`execution/memory.py`) and nobody's loop does:
-                  beside it one sees what the pipeline costs without what it gains there; in every second round, not judged
+                  beside it one sees what the pipeline costs without what it gains there; in every fourth round, not judged
     (b) script    what a user would write today: whisperX's own pipeline file after file, then the second engine on its segments
     (c) ray       the whole of `voxmill run` on Ray, sources to shards and tables
     (d) local     the same on the local executor
@@ -52,7 +52,7 @@ class Form:
     rounds: int
 
 
-REDUCED = Form(recordings=4, seconds=30.0, unit_seconds=80.0, rounds=int(os.environ.get("ROUNDS", "5")))
+REDUCED = Form(recordings=4, seconds=22.0, unit_seconds=60.0, rounds=int(os.environ.get("ROUNDS", "5")))
 FULL = Form(recordings=40, seconds=60.0, unit_seconds=120.0, rounds=7)
 
 ARMS = {
@@ -63,7 +63,7 @@ ARMS = {
     "local": "(d) voxmill, local",
 }
 
-KEPT_EVERY = 2
+KEPT_EVERY = 4
 """Rounds from one turn of (a') to the next: ten minutes are short."""
 
 
