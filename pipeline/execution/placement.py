@@ -38,7 +38,7 @@ def room(worker: Resources, machine: Machine) -> int:
     3
     """
     asked = (worker.cpus, machine.cpus), (worker.gpus, machine.gpus), (worker.memory_gb, machine.memory_gb)
-    return min((int(has / each) for each, has in asked if each), default=1)
+    return min((int(has / each) for each, has in asked if each), default=worker.workers)
 
 
 def misplaced(pools: Sequence[Pool], cluster: Sequence[Machine]) -> Iterator[str]:

@@ -11,7 +11,7 @@ import pytest
 import jobs
 from voxmill.pipeline.execution.executor import Job, Pool
 from voxmill.pipeline.execution.faults import StageError
-from voxmill.pipeline.execution.placement import Machine, machines, misplaced
+from voxmill.pipeline.execution.placement import Machine, machines, misplaced, room
 from voxmill.pipeline.stage import Resources
 
 SMALL, LARGE = Machine(4, 0, 8.0), Machine(16, 2, 64.0)
@@ -74,3 +74,7 @@ def test_a_ray_that_cannot_grow_refuses_and_one_that_may_grow_warns(
     monkeypatch.setattr("ray.data.from_items", reached)
     with pytest.warns(match="stage segment asks 1000 CPUs.*waits until the cluster has grown"), pytest.raises(Reached):
         RayExecutor("auto").run([job], lambda done: None)
+
+
+def test_a_worker_that_asks_nothing_is_limited_by_nothing() -> None:
+    assert room(Resources(workers=7, cpus=0.0), Machine(cpus=2.0, gpus=0.0, memory_gb=4.0)) == 7
