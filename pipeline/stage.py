@@ -15,7 +15,7 @@ class Resources(Settings):
     """What one worker of a stage needs, and how many workers there may be."""
 
     workers: int = Field(default=1, ge=1)
-    """Most workers at once; on Ray the pool grows from `min_workers` up to this."""
+    """Most workers at once; a pool of Ray Data grows from `min_workers` up to this."""
     min_workers: int = Field(default=1, ge=1)
     cpus: float = Field(default=1.0, ge=0)
     """Cores a worker is given in Ray's scheduling; light stages take a fraction."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
@@ -145,7 +146,7 @@ def bring_up(
     if dry_run:
         print_dry_run(settings, run, Console())
         return
-    cluster = (address or settings.executor.address) if kind == "ray" else None
+    cluster = (address or settings.executor.address or os.environ.get("RAY_ADDRESS")) if kind == "ray" else None  # as Ray does
     if cluster and run.is_local:
         run = run.absolute()  # workers have working directories of their own
         _say_shared(run)

@@ -12,10 +12,12 @@ import os
 import warnings
 from collections.abc import Sequence
 
+from voxmill.pipeline.execution.crew import run_crew
 from voxmill.pipeline.execution.executor import Job, Pool, Report, WorkerDied, pools, workers_for
 from voxmill.pipeline.execution.faults import StageError
 from voxmill.pipeline.execution.memory import KEEP_MEMORY, keep_memory
 from voxmill.pipeline.execution.placement import machines, misplaced
+from voxmill.pipeline.execution.stream import run_stream
 
 
 def start_ray(address: str | None) -> None:
@@ -50,12 +52,8 @@ class RayExecutor:
         self._check_room(streams)
         try:
             if len(streams) == 1 and not self._joined:
-                from voxmill.pipeline.execution.crew import run_crew
-
                 run_crew(streams[0], report)
             elif streams:
-                from voxmill.pipeline.execution.stream import run_stream
-
                 run_stream(streams, report, KEEP_MEMORY if self._joined else {})
         except ray.exceptions.RayActorError as error:  # out of retries
             raise WorkerDied(f"a worker died again and again on the same key: {error}") from error

@@ -53,3 +53,24 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_written(asked: dict[
     with pytest.raises(ConfigError, match=said):
         running.run("demo", str(tmp_path / "one"), **asked)
     assert not (tmp_path / "one").exists()
+
+
+@pytest.mark.parametrize(("address", "reach"), [("10.0.0.1:6379", "cluster"), (None, "machine")])
+def test_inside_a_job_of_a_cluster_the_cluster_is_joined(
+    address: str | None, reach: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray itself would connect to `RAY_ADDRESS`, and workers on other machines could not reach a gate of this one."""
+    asked: list[Any] = []
+
+    def gate(where: str, *_: object) -> nullcontext[None]:
+        asked.append(where)
+        return nullcontext()
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    if address:
+        monkeypatch.setenv("RAY_ADDRESS", address)
+    monkeypatch.setattr(executor, "open_executor", lambda kind, address, workers: asked.append(address))
+    monkeypatch.setattr(gates, "open_gate", gate)
+    monkeypatch.setattr(line, "run_line", lambda *_, **__: None)
+    running.run("demo", str(tmp_path / "one"), "ray", None, until="list", quiet=True)
+    assert asked == [address, reach]
