@@ -30,6 +30,7 @@ from voxmill.operators.segment.segment import FindSpeech, SegmentConfig
 from voxmill.operators.transcribe.transcribe import EngineConfig, Transcribe
 from voxmill.operators.weights import identity
 from voxmill.operators.work import Work
+from voxmill.pipeline.execution.memory import keep_memory
 
 WHISPER, SECOND = "whisperx", "moonshine"
 ENGINES: tuple[Any, ...] = tuple(
@@ -115,6 +116,7 @@ def _run(
     paths = [home / f"{mixed.pcm_sha256}.json" for mixed, _ in works]
     missing = [(path, work) for path, (_, work) in zip(paths, works, strict=True) if not path.is_file()]
     if missing:
+        keep_memory()  # as the pipeline's own workers do
         cores = min(len(os.sched_getaffinity(0)), len(missing))
         with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn"), initializer=_load, initargs=(load,)) as pool:
             heard = pool.map(_hear, [work for _, work in missing])

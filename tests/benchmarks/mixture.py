@@ -30,7 +30,7 @@ from speech.prompts import prompts
 from speech.waves import RATE, Pcm, join, read_wave, write_wave
 
 SEED = 20_261_121
-VERSION = 2
+VERSION = 3
 """Raise it with any change of what is mixed."""
 SHORTEST, LONGEST = 1.2, 15.0
 """Clips between these lengths are used (s): shorter ones are single digits and letters, longer ones would not fit one segment."""
@@ -38,8 +38,9 @@ LOUDNESS = 2000.0
 """Root mean square of every clip (of 32768), so that a signal-to-noise ratio means the same for each."""
 PAUSE = (0.6, 1.5)
 """Shortest and longest silence around a clip (s)."""
-RECORDING = 30.0
-"""A recording is complete when it is this long (s)."""
+RECORDING = 28.0
+"""A recording is complete when one more clip would make it longer (s): what it says fits one window of Whisper, which takes as long over
+half a minute of silence as over one of speech."""
 REDUCED = 820.0
 """How much of each condition the reduced form has, at least (s): the beginning of what the full form has, which says every clip in
 every condition. Below some 750 s a curve's left end is a few errors of single segments."""
@@ -136,11 +137,11 @@ def _crowd() -> list[list[Pcm]]:
 def _recordings(
     pieces: list[Piece], seconds: float | None, rng: np.random.Generator
 ) -> Iterator[tuple[Pcm, tuple[Spoken, ...]]]:
-    """The pieces in order, in recordings of `RECORDING` seconds, until there are `seconds` of them or no more pieces."""
+    """The pieces in order, in recordings of up to `RECORDING` seconds, until there are `seconds` of them or no more pieces."""
     total, taken = 0, 0
     while taken < len(pieces) and (seconds is None or total < seconds * RATE):
         first, pauses = taken, [_pause(rng)]
-        while taken < len(pieces) and sum(pauses) + sum(len(p[1]) for p in pieces[first:taken]) < RECORDING * RATE:
+        while taken < len(pieces) and sum(pauses) + sum(len(p[1]) for p in pieces[first : taken + 1]) < RECORDING * RATE:
             taken += 1
             pauses.append(_pause(rng))
         group = pieces[first:taken]
