@@ -80,7 +80,7 @@ def _commands(size: Size) -> Corpus:
 
 
 REDUCED = Scale(
-    Size(train=2400, test=1200, steps=600, layers=2, dim=48, hidden=392, batch_seconds=10.0, peak=4e-3),
+    Size(train=2400, test=1200, steps=840, layers=2, dim=48, hidden=392, batch_seconds=6.0, peak=4e-3),
     8, 6, ("3", "all:1", "all:6:16", "all"), 0.8, 0.0, False, _digits,
 )  # fmt: skip
 """Experts are wide for the model's 48 channels: in narrow ones, calls of functions are what takes the time, not arithmetic. Each frame
@@ -92,7 +92,7 @@ FULL = Scale(
     15, 3, ("3", "6", "all:1", "all:3:half", "3:1:half", "all"), 0.5, 0.05, True, _commands,
 )  # fmt: skip
 """Both have a large test: one error in twenty has to be told from another."""
-FIRST_SEED = 40
+FIRST_SEED = 50
 """Settings were chosen on seeds 20 to 26; all below had been looked at before."""
 
 
