@@ -98,7 +98,8 @@ def grid(full: bool) -> list[dict[str, Any]]:
     cells += [("cuda", *cell) for cell in (*CPU_GRID, *CUDA_GRID)] if torch.cuda.is_available() else []
     found = []
     for device, dim, width, tokens in cells:
-        spent = measure(dim, width, tokens, (60 if full else 20), device)
+        rounds = (60 if full else 20) * max(1, 6000 // tokens)  # of few tokens more: a round of theirs is disturbed more easily
+        spent = measure(dim, width, tokens, rounds, device)
         ratios = {name: [mine / dense for mine, dense in zip(spent[name], spent["dense"], strict=True)] for name in ARMS[1:]}
         found.append({
             "device": device, "d": dim, "h": width, "tokens": tokens, "ms": {name: median(ms) for name, ms in spent.items()},
