@@ -1,8 +1,9 @@
 """`make bench-vote`: what a vote of three recognisers is worth, beside each of them and beside the choice between two.
 
-The fixed mixture (every eighteenth recording in the reduced form: pocketsphinx takes as long as the sound) is heard by whisperX, Moonshine and pocketsphinx. The third voice is a
-weak one: a vote is only as good as its voters, and the figures say so. Then a run of a few recordings with all three engines is made,
-and `voxmill revote` changes its rules: seconds, and no call of an engine.
+The fixed mixture is heard by whisperX, Moonshine and pocketsphinx; in the reduced form every eighteenth recording of it, because
+pocketsphinx takes as long as the sound. The third voice is a weak one: a vote is only as good as its voters, and the figures say so.
+Then a run of a few recordings with all three engines is made, and `voxmill revote` changes its rules: seconds, and no call of an
+engine.
 """
 
 from __future__ import annotations
