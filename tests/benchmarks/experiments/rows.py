@@ -11,12 +11,10 @@ from benchmarks.experiments.voices import TEST_VARIANTS, TRAIN_VARIANTS, Room, V
 
 LENGTHS = (4, 6)
 """Digits in a row, at least and at most."""
-RATES = (220, 260)
-"""Words per minute, as the synthesiser counts them: 2.9 digits a second. Sound is what a training's time goes into."""
-
-
 SHORT = (1, 4)
 """For CTC, which finds out in few words what sounds like which; in longer rows some trainings are late."""
+RATES = (220, 260)
+"""Words per minute, as the synthesiser counts them: 2.9 digits a second. Sound is what a training's time goes into."""
 
 
 def rows_corpus(train: int, test: int, snr_db: tuple[float, float]) -> Corpus:
