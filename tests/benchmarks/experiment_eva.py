@@ -38,7 +38,7 @@ from benchmarks.experiments.together import together
 from benchmarks.experiments.trainings import Figures, Job, Trainings
 from benchmarks.experiments.verdict import cell, interval, judged, reductions
 from benchmarks.report import Target, heading, table
-from speech.prompts import SpeechUnavailable
+from speech.debian import PackagesUnavailable
 from voxmill.models.data.augment import SpecAugmentConfig
 from voxmill.models.network.assemble import upcycle
 from voxmill.models.network.model import ModelConfig, SpeechModel
@@ -136,7 +136,7 @@ def run(form: Form) -> Outcome | None:
 def material(size: Size, recorded: int) -> Corpus:
     try:
         return digits.digits_corpus(size.train, size.test, recorded)
-    except SpeechUnavailable as error:
+    except PackagesUnavailable as error:
         print(f"without the recorded speaker: {error}\n")
         return digits.digits_corpus(size.train, size.test, 0)
 

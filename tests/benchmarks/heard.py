@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 from benchmarks.arms.clock import end_with_parent
-from benchmarks.mixture import Mixed
+from benchmarks.mixed import Mixed
 from benchmarks.words import english
 from speech.cache import REPOSITORY, cache_root
 from voxmill.manifests.ids import digest

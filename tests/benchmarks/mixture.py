@@ -10,11 +10,8 @@ machines measured the same thing.
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -23,11 +20,12 @@ if __name__ == "__main__":
 
 import numpy as np
 
+from benchmarks.mixed import Made, Mixed, Piece, joined, kept
 from speech import noise
-from speech.cache import cache_root, made_once
+from speech.cache import cache_root
 from speech.packaged import PYANNOTE_SAMPLE, TWO_CITIES, TWO_CITIES_SAID, cut, pyannote_said
 from speech.prompts import prompts
-from speech.waves import RATE, Pcm, join, read_wave, write_wave
+from speech.waves import RATE, Pcm, read_wave
 
 SEED = 20_261_121
 VERSION = 3
@@ -36,11 +34,6 @@ SHORTEST, LONGEST = 1.2, 15.0
 """Clips between these lengths are used (s): shorter ones are single digits and letters, longer ones would not fit one segment."""
 LOUDNESS = 2000.0
 """Root mean square of every clip (of 32768), so that a signal-to-noise ratio means the same for each."""
-PAUSE = (0.6, 1.5)
-"""Shortest and longest silence around a clip (s)."""
-RECORDING = 28.0
-"""A recording is complete when one more clip would make it longer (s): what it says fits one window of Whisper, which takes as long over
-half a minute of silence as over one of speech."""
 REDUCED = 820.0
 """How much of each condition the reduced form has, at least (s): the beginning of what the full form has, which says every clip in
 every condition. Below some 750 s a curve's left end is a few errors of single segments."""
@@ -49,66 +42,22 @@ MISSPELT = {"represenatives": "representatives", "un-indentified": "unidentified
 CONDITIONS = ("clean", *(f"{kind}_{snr}" for kind in ("white", "babble") for snr in (20, 10, 5, 0)), "band_limited")
 
 
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """A clip in its recording: its words, and `[start, end)` in samples at 16 kHz."""
-
-    id: str
-    text: str
-    start: int
-    end: int
-
-    @property
-    def midpoint(self) -> int:
-        return (self.start + self.end) // 2
-
-
-@dataclass(frozen=True, slots=True)
-class Mixed:
-    """One recording of the mixture: a wav at `path`, what is said in it, and the sha256 of its samples."""
-
-    id: str
-    condition: str
-    path: Path
-    num_samples: int
-    pcm_sha256: str
-    spoken: tuple[Spoken, ...]
-
-
-Piece = tuple[str, Pcm, str]
-"""Id, samples, words."""
-
-
 def mixture(full: bool = False, cache_dir: Path | None = None) -> tuple[list[Mixed], str]:
     """The recordings, and the hash of all their samples and references. Built once, read afterwards."""
     home = (cache_dir or cache_root()) / "mixture" / f"v{VERSION}-{SEED}-{'full' if full else f'{REDUCED:.0f}s'}"
-    made_once(home, partial(_make, full))
-    lines = (home / "mixture.jsonl").read_text(encoding="utf8").splitlines()
-    recordings = []
-    for row in map(json.loads, lines):
-        spoken = tuple(Spoken(**clip) for clip in row.pop("spoken"))
-        recordings.append(Mixed(**{**row, "path": home / row["path"], "spoken": spoken}))
-    return recordings, hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return kept(home, partial(_make, full))
 
 
-def _make(full: bool, work: Path) -> None:
-    """Writes the recordings, and a line for each that holds its hash, so that the hash over the lines is one over everything."""
+def _make(full: bool) -> Iterator[Made]:
     pieces = sorted(_pieces())
     order = np.random.default_rng(SEED).permutation(len(pieces))
     crowd = _crowd()
-    lines = []
     for rank, condition in enumerate(CONDITIONS):
         turned = np.roll(order, -(rank * len(pieces) // len(CONDITIONS)))  # so that conditions begin with other clips
-        said = _recordings([pieces[i] for i in turned], None if full else REDUCED, np.random.default_rng([SEED, rank]))
+        said = joined([pieces[i] for i in turned], None if full else REDUCED, np.random.default_rng([SEED, rank]))
         for number, (samples, spoken) in enumerate(said):
-            name = f"{condition}-{number:03d}"
-            mixed = spoil(samples, [(clip.start, clip.end) for clip in spoken], condition, crowd, [SEED, rank, number])
-            write_wave(work / f"{name}.wav", mixed)
-            digest = hashlib.sha256(mixed.astype("<i2").tobytes()).hexdigest()
-            lines.append(
-                json.dumps(asdict(Mixed(name, condition, Path(), len(mixed), digest, spoken)) | {"path": f"{name}.wav"})
-            )
-    (work / "mixture.jsonl").write_text("\n".join(lines) + "\n", encoding="utf8")
+            noisy = spoil(samples, [(clip.start, clip.end) for clip in spoken], condition, crowd, [SEED, rank, number])
+            yield f"{condition}-{number:03d}", condition, noisy, spoken
 
 
 def _pieces() -> Iterator[Piece]:
@@ -132,26 +81,6 @@ def _crowd() -> list[list[Pcm]]:
         clips = [read_wave(prompt.path) for prompt in prompts(language) if 3 <= prompt.seconds <= 12]
         voices += [clips[0:60:2], clips[1:60:2]]
     return voices
-
-
-def _recordings(
-    pieces: list[Piece], seconds: float | None, rng: np.random.Generator
-) -> Iterator[tuple[Pcm, tuple[Spoken, ...]]]:
-    """The pieces in order, in recordings of up to `RECORDING` seconds, until there are `seconds` of them or no more pieces."""
-    total, taken = 0, 0
-    while taken < len(pieces) and (seconds is None or total < seconds * RATE):
-        first, pauses = taken, [_pause(rng)]
-        while taken < len(pieces) and sum(pauses) + sum(len(p[1]) for p in pieces[first : taken + 1]) < RECORDING * RATE:
-            taken += 1
-            pauses.append(_pause(rng))
-        group = pieces[first:taken]
-        samples, spans = join([piece[1] for piece in group], pauses)
-        yield samples, tuple(Spoken(name, text, *span) for (name, _, text), span in zip(group, spans, strict=True))
-        total += len(samples)
-
-
-def _pause(rng: np.random.Generator) -> int:
-    return int(rng.integers(round(PAUSE[0] * RATE), round(PAUSE[1] * RATE)))
 
 
 def spoil(samples: Pcm, speech: list[tuple[int, int]], condition: str, crowd: list[list[Pcm]], seed: list[int]) -> Pcm:

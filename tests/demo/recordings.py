@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from speech import noise
+from speech.debian import PackagesUnavailable
 from speech.packaged import TWO_CITIES, TWO_CITIES_SAID, cut
-from speech.prompts import ATTRIBUTION, LICENCE, Prompt, SpeechUnavailable, prompts
+from speech.prompts import ATTRIBUTION, LICENCE, Prompt, prompts
 from speech.waves import RATE, Pcm, join, read_wave
 
 SEED = 20_261_121
@@ -39,7 +40,7 @@ def recordings() -> Recordings:
     """Deterministic; about five and a half minutes."""
     try:
         english = prompts("en")
-    except SpeechUnavailable as error:
+    except PackagesUnavailable as error:
         return _packaged(str(error).splitlines()[0])
     rng = np.random.default_rng(SEED)
     long = [prompt for prompt in english if 1.8 <= prompt.seconds <= 12]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from demo import recordings
 from demo.server import byte_range, serve
 from demo.site import DISALLOWED, SOURCES, build
-from speech.prompts import SpeechUnavailable
+from speech.debian import PackagesUnavailable
 from speech.waves import RATE, decode
 
 
@@ -33,7 +33,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The site as it is built without apt: tests reach no network."""
 
     def unavailable(language: str) -> list[object]:
-        raise SpeechUnavailable(f"no {language} in a test")
+        raise PackagesUnavailable(f"no {language} in a test")
 
     monkeypatch.setattr(recordings, "prompts", unavailable)
     return build(tmp_path / "site")

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 from speech.cache import cache_root, made_once
+from speech.debian import PackagesUnavailable, unpack
 
 PACKAGE = "libchromaprint1"
 
@@ -20,7 +21,7 @@ def library_path() -> str | None:
     home = cache_root() / "chromaprint-1"
     try:
         made_once(home, _make)
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, subprocess.CalledProcessError, PackagesUnavailable):
         return None
     folders = {str(path.parent) for path in home.rglob("*.so*")}
     return os.pathsep.join([*sorted(folders), os.environ.get("LD_LIBRARY_PATH", "")])
@@ -32,12 +33,7 @@ def _make(work: Path) -> None:
         ["apt-get", "install", "-s", "--no-install-recommends", PACKAGE], capture_output=True, text=True, check=True
     ).stdout
     names = re.findall(r"^Inst (\S+)", said, re.MULTILINE)
-    subprocess.run(
-        ["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *names], cwd=work, check=True, capture_output=True
-    )
-    for deb in sorted(work.glob("*.deb")):
-        subprocess.run(["dpkg-deb", "-x", str(deb), str(work)], check=True)
-        deb.unlink()
+    unpack(names, work)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,8 @@ import argparse
 import gzip
 import hashlib
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from speech.cache import cache_root, made_once
+from speech.debian import unpack
 from speech.waves import RATE, decode, write_wave
 
 LICENCE = "cc-by-sa-3.0"
@@ -66,14 +65,10 @@ class Prompt:
         return self.num_samples / RATE
 
 
-class SpeechUnavailable(RuntimeError):
-    """The packages cannot be had here; the message says what would help."""
-
-
 def prompts(language: str, cache_dir: Path | None = None) -> list[Prompt]:
     """All usable prompts of a language, by id. The first call downloads 10 MB and decodes; later ones read a list.
 
-    Raises SpeechUnavailable where apt cannot deliver, ValueError where the content is not the pinned release.
+    Raises PackagesUnavailable where apt cannot deliver, ValueError where the content is not the pinned release.
     """
     voice = VOICES[language]
     home = (cache_dir or cache_root()) / "speech" / f"asterisk-{voice.sha256[:12]}-{language}"
@@ -95,9 +90,8 @@ def _make(language: str, work: Path) -> None:
     """Downloads, checks, decodes; writes `work/<id>.wav` and `work/prompts.jsonl`."""
     voice = VOICES[language]
     unpacked = work / "unpacked"
-    for deb in _download([f"asterisk-core-sounds-{language}", f"asterisk-core-sounds-{language}-g722"], work):
-        subprocess.run(["dpkg-deb", "-x", str(deb), str(unpacked)], check=True)
-        deb.unlink()
+    unpacked.mkdir()
+    unpack([f"asterisk-core-sounds-{language}", f"asterisk-core-sounds-{language}-g722"], unpacked)
     texts = _transcripts(unpacked / f"usr/share/doc/asterisk-core-sounds-{language}/core-sounds-{language}.txt.gz")
     sounds = unpacked / "usr/share/asterisk/sounds" / voice.folder
     found = {key: sounds / f"{key}.g722" for key in sorted(texts) if (sounds / f"{key}.g722").is_file()}
@@ -117,24 +111,6 @@ def _make(language: str, work: Path) -> None:
     shutil.rmtree(unpacked)
     listing = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     (work / "prompts.jsonl").write_text(listing, encoding="utf8")
-
-
-def _download(packages: list[str], work: Path) -> list[Path]:
-    """The .deb files; refreshes apt's lists once where they are missing and we may. apt checks their signatures."""
-    command = ["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *packages]
-    try:
-        done = subprocess.run(command, cwd=work, check=False, capture_output=True, text=True)
-        if done.returncode and os.geteuid() == 0:
-            subprocess.run(["apt-get", "update", "-q"], check=False, capture_output=True)
-            done = subprocess.run(command, cwd=work, check=False, capture_output=True, text=True)
-    except FileNotFoundError:
-        raise SpeechUnavailable("no apt-get here: the recorded prompts come from Debian packages") from None
-    debs = sorted(work.glob("*.deb"))
-    if done.returncode or len(debs) != len(packages):
-        raise SpeechUnavailable(
-            f"apt-get download {' '.join(packages)} failed; run `apt-get update` as root, then again.\n{done.stderr.strip()[-500:]}"
-        )
-    return debs
 
 
 def _transcripts(path: Path) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import wave
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +17,14 @@ Pcm = NDArray[np.int16]
 """Mono samples, shape (num_samples,)."""
 
 
-def decode(path: Path, container: str | None = None) -> Pcm:
+def decode(source: Path | BinaryIO, container: str | None = None) -> Pcm:
     """Any audio file as 16 kHz mono; `container` names the format of files without a header, such as `g722`."""
     import av
 
     resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
     blocks: list[Pcm] = []
-    with av.open(str(path), format=container) as source:
-        for frame in source.decode(audio=0):
+    with av.open(str(source) if isinstance(source, Path) else source, format=container) as opened:
+        for frame in opened.decode(audio=0):
             blocks += [block.to_ndarray()[0] for block in resampler.resample(frame)]
         blocks += [block.to_ndarray()[0] for block in resampler.resample(None)]
     return np.concatenate(blocks) if blocks else np.zeros(0, np.int16)

@@ -1,0 +1,71 @@
+"""Acted dialogue as recordings: the scenes of a play by many voices, each line with its words.
+
+Beside the mixture, which is one studio voice spoiled in known ways, this is speech that differs in voice, mood and loudness from line to
+line, and every line of it is another one. Nothing is added and nothing is made equally loud.
+
+    python tests/benchmarks/played.py [MINUTES]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import numpy as np
+
+from benchmarks.mixed import Made, Mixed, Piece, joined, kept
+from speech.acted import Line, lines
+from speech.cache import cache_root
+from speech.waves import RATE
+
+SEED = 20_261_122
+VERSION = 1
+"""Raise it with any change of what is joined."""
+SHORTEST, LONGEST = 0.4, 15.0
+"""Lines between these lengths are used (s)."""
+
+
+def played(minutes: float | None = None, cache_dir: Path | None = None) -> tuple[list[Mixed], str]:
+    """The recordings, of whole scenes, until there are so many minutes of them; and the hash of their samples and references."""
+    home = (cache_dir or cache_root()) / "played" / f"v{VERSION}-{SEED}-{'full' if minutes is None else f'{minutes:g}min'}"
+    return kept(home, partial(_make, minutes))
+
+
+def _make(minutes: float | None) -> Iterator[Made]:
+    scenes = [list(scene) for _, scene in groupby(lines(), key=lambda line: line.scene)]
+    rng = np.random.default_rng(SEED)
+    total = 0
+    for place in rng.permutation(len(scenes)):
+        if minutes is not None and total >= minutes * 60 * RATE:
+            return
+        for number, (samples, spoken) in enumerate(joined([*_pieces(scenes[place])], None, rng)):
+            total += len(samples)
+            yield f"{scenes[place][0].scene}-{number:03d}", "acted", samples, spoken
+
+
+def _pieces(scene: list[Line]) -> Iterator[Piece]:
+    for line in scene:
+        samples = line.samples()
+        if SHORTEST * RATE <= len(samples) <= LONGEST * RATE:
+            yield line.id, samples, line.text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("minutes", type=float, nargs="?", help="of recordings; without, all there are")
+    recordings, digest = played(parser.parse_args().minutes)
+    clips = [clip for recording in recordings for clip in recording.spoken]
+    words, found = sum(len(clip.text.split()) for clip in clips), sum(r.num_samples for r in recordings) / RATE / 60
+    print(f"{len(recordings)} recordings, {len(clips)} lines, {words} words, {found:.1f} minutes")
+    print(f"seed {SEED}  sha256 {digest}  {recordings[0].path.parent}")
+
+
+if __name__ == "__main__":
+    main()
