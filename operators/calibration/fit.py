@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from voxmill.manifests.mistakes import Mistake
 from voxmill.operators.calibration.expected import Calibration, Curve, Floats, Line, Signs, Weights, features
 
-BINS = 16
-"""Steps of a curve, at most."""
-FIFTHS = 5
+STEPS, LABELS = 16, 60
+"""Of a curve: at least so many steps, and one for every so many labels: with more of them a curve follows more closely."""
+TENTHS = 10
 ROUNDS = 100
 """Resamples of recordings."""
 LEAST = 1e-4
@@ -168,7 +168,8 @@ def _line(data: Columns, weights: Weights) -> Line:
 
     scores = weights.score(data.terms)
     order = np.argsort(scores, kind="stable")
-    bins = [rows for rows in np.array_split(order, min(BINS, len(order))) if len(rows)]
+    steps = min(max(STEPS, len(order) // LABELS), len(order))
+    bins = [rows for rows in np.array_split(order, steps) if len(rows)]
     sizes = np.array([data.units[rows].sum() for rows in bins])
     middles = np.array([scores[rows] @ data.units[rows] for rows in bins]) / sizes
     rates = np.array([data.errors[rows].sum() for rows in bins]) / sizes
@@ -179,32 +180,32 @@ def _line(data: Columns, weights: Weights) -> Line:
         weights=weights,
         scores=tuple(places.tolist()),
         errors=tuple(np.round(model.predict(middles)[first] + tilt, 7).tolist()),
-        lengths=_by_fifths(scores, data.words, data.units, places, 0.1),
+        lengths=_by_tenths(scores, data.words, data.units, places, 0.1),
     )
 
 
 def _dispersion(line: Line, data: Columns, recordings: NDArray[Any]) -> tuple[float, ...]:
     """Quasi-Poisson, by recording: squared residuals over expectations; sure labels spread less than doubtful ones."""
     scores, expected = line.weights.score(data.terms), line.counts(data.terms, data.units)[0]
-    home, codes = _fifths(scores, scores), np.unique(recordings, return_inverse=True)[1]
-    residuals = np.zeros((int(codes.max()) + 1, FIFTHS))
+    home, codes = _tenths(scores, scores), np.unique(recordings, return_inverse=True)[1]
+    residuals = np.zeros((int(codes.max()) + 1, TENTHS))
     np.add.at(residuals, (codes, home), data.errors - expected)
-    whole = np.bincount(home, expected, FIFTHS)
+    whole = np.bincount(home, expected, TENTHS)
     ratios = (residuals**2).sum(axis=0) / np.maximum(whole, LEAST)
-    return tuple(np.round(np.maximum(ratios, 1.0), 4)[_fifths(scores, np.array(line.scores))].tolist())
+    return tuple(np.round(np.maximum(ratios, 1.0), 4)[_tenths(scores, np.array(line.scores))].tolist())
 
 
-def _by_fifths(scores: Floats, part: Floats, whole: Floats, places: Floats, least: float) -> tuple[float, ...]:
-    """Σ part / Σ whole in each fifth of the sample, at the places."""
-    home = _fifths(scores, scores)
-    totals = np.bincount(home, whole, FIFTHS)
-    ratios = np.where(totals > 0, np.bincount(home, part, FIFTHS) / np.maximum(totals, LEAST), 1.0)
-    return tuple(np.round(np.maximum(ratios, least), 6)[_fifths(scores, places)].tolist())
+def _by_tenths(scores: Floats, part: Floats, whole: Floats, places: Floats, least: float) -> tuple[float, ...]:
+    """Σ part / Σ whole in each tenth of the sample, at the places."""
+    home = _tenths(scores, scores)
+    totals = np.bincount(home, whole, TENTHS)
+    ratios = np.where(totals > 0, np.bincount(home, part, TENTHS) / np.maximum(totals, LEAST), 1.0)
+    return tuple(np.round(np.maximum(ratios, least), 6)[_tenths(scores, places)].tolist())
 
 
-def _fifths(scores: Floats, at: Floats) -> NDArray[np.int64]:
-    """In which fifth of the scores each place is."""
-    return np.searchsorted(np.quantile(scores, np.linspace(0, 1, FIFTHS + 1)[1:-1]), at)
+def _tenths(scores: Floats, at: Floats) -> NDArray[np.int64]:
+    """In which tenth of the scores each place is."""
+    return np.searchsorted(np.quantile(scores, np.linspace(0, 1, TENTHS + 1)[1:-1]), at)
 
 
 def _count(values: Any) -> int | None:

@@ -55,14 +55,17 @@ class Heard:
     """By segment id."""
 
 
-def hear(recordings: Sequence[Mixed], say: Callable[[str], None], engines: Sequence[Any] = ENGINES) -> list[Heard]:
-    """Runs segment, the engines and reconcile over each recording, as one unit each."""
-    segments = _run("segment", partial(FindSpeech, SEGMENT), [(r, work_of(r)) for r in recordings], Segment, [SEGMENT], say)
+def hear(
+    recordings: Sequence[Mixed], say: Callable[[str], None], engines: Sequence[Any] = ENGINES, anew: bool = False
+) -> list[Heard]:
+    """Runs segment, the engines and reconcile over each recording, as one unit each. `anew`: whether the cache holds it or not."""
+    run = partial(_run, say=say, anew=anew)
+    segments = run("segment", partial(FindSpeech, SEGMENT), [(r, work_of(r)) for r in recordings], Segment, [SEGMENT])
     with_speech = [(r, work_of(r, s)) for r, s in zip(recordings, segments, strict=True)]
     heard: dict[str, list[tuple[Hypothesis, ...]]] = {}
     for engine in engines:
         settings = [SEGMENT, engine]
-        heard[engine.name] = _run(engine.name, partial(Transcribe, engine), with_speech, Hypothesis, settings, say)
+        heard[engine.name] = run(engine.name, partial(Transcribe, engine), with_speech, Hypothesis, settings)
     reconcile = Reconcile(RECONCILE, tuple(engine.name for engine in engines))
     results = []
     for position, (recording, work) in enumerate(with_speech):
@@ -106,6 +109,7 @@ def _run(
     record: type[R],
     settings: Sequence[Settings],
     say: Callable[[str], None],
+    anew: bool,
 ) -> list[tuple[R, ...]]:
     """The operator's records for each unit, from the cache where they are there; where some are missing, a process per core hears them."""
     rows = TypeAdapter(tuple[record, ...])  # type: ignore[valid-type]
@@ -114,7 +118,7 @@ def _run(
     home = cache_root() / "heard" / f"{name}-{digest([_code(name), *setup, *weights])[:16]}"
     home.mkdir(parents=True, exist_ok=True)
     paths = [home / f"{mixed.pcm_sha256}.json" for mixed, _ in works]
-    missing = [(path, work) for path, (_, work) in zip(paths, works, strict=True) if not path.is_file()]
+    missing = [(path, work) for path, (_, work) in zip(paths, works, strict=True) if anew or not path.is_file()]
     if missing:
         keep_memory()  # as the pipeline's own workers do
         cores = min(len(os.sched_getaffinity(0)), len(missing))

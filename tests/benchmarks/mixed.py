@@ -75,20 +75,20 @@ def _write(recordings: Iterable[Made], work: Path) -> None:
 
 
 def joined(
-    pieces: Sequence[Piece], seconds: float | None, rng: np.random.Generator
+    pieces: Sequence[Piece], seconds: float | None, rng: np.random.Generator, pause: tuple[float, float] = PAUSE
 ) -> Iterator[tuple[Pcm, tuple[Spoken, ...]]]:
     """The pieces in order, in recordings of up to `RECORDING` seconds, until there are `seconds` of them or no more pieces."""
     total, taken = 0, 0
     while taken < len(pieces) and (seconds is None or total < seconds * RATE):
-        first, pauses = taken, [_pause(rng)]
+        first, pauses = taken, [_samples(pause, rng)]
         while taken < len(pieces) and sum(pauses) + sum(len(p[1]) for p in pieces[first : taken + 1]) < RECORDING * RATE:
             taken += 1
-            pauses.append(_pause(rng))
+            pauses.append(_samples(pause, rng))
         group = pieces[first:taken]
         samples, spans = join([piece[1] for piece in group], pauses)
         yield samples, tuple(Spoken(name, text, *span) for (name, _, text), span in zip(group, spans, strict=True))
         total += len(samples)
 
 
-def _pause(rng: np.random.Generator) -> int:
-    return int(rng.integers(round(PAUSE[0] * RATE), round(PAUSE[1] * RATE)))
+def _samples(pause: tuple[float, float], rng: np.random.Generator) -> int:
+    return int(rng.integers(round(pause[0] * RATE), round(pause[1] * RATE)))

@@ -30,6 +30,8 @@ VERSION = 1
 """Raise it with any change of what is joined."""
 SHORTEST, LONGEST = 0.4, 15.0
 """Lines between these lengths are used (s)."""
+PAUSE = (0.3, 0.8)
+"""Shortest and longest silence around a line (s): people who talk to each other wait less than who reads a list."""
 
 
 def played(minutes: float | None = None, cache_dir: Path | None = None) -> tuple[list[Mixed], str]:
@@ -45,7 +47,7 @@ def _make(minutes: float | None) -> Iterator[Made]:
     for place in rng.permutation(len(scenes)):
         if minutes is not None and total >= minutes * 60 * RATE:
             return
-        for number, (samples, spoken) in enumerate(joined([*_pieces(scenes[place])], None, rng)):
+        for number, (samples, spoken) in enumerate(joined([*_pieces(scenes[place])], None, rng, PAUSE)):
             total += len(samples)
             yield f"{scenes[place][0].scene}-{number:03d}", "acted", samples, spoken
 

@@ -66,7 +66,7 @@ def lines(cache_dir: Path | None = None) -> list[Line]:
     """
     home = made_once((cache_dir or cache_root()) / "speech" / f"acted-{SHA256[:12]}", _fetch)
     files = _files((home / ARCHIVE).read_bytes())
-    found = {}
+    found = dict[str, Line]()
     for recording, scene, speaker, text in _said(files):
         if recording in files and re.search(r"[A-Za-z]", text):
             found.setdefault(recording, Line(recording[:-3], scene, speaker, text.strip(), files[recording]))
