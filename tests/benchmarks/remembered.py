@@ -18,7 +18,7 @@ from benchmarks.mixed import Mixed
 from benchmarks.words import edits, english
 from speech import acted, prompts
 from speech.packaged import PYANNOTE_SAMPLE, TWO_CITIES
-from voxmill.manifests.ids import segment_id
+from voxmill.manifests.ids import digest, segment_id
 from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.records import Hypothesis, Segment
 from voxmill.operators.reconcile.reconcile import Reconcile
@@ -40,7 +40,7 @@ def remember(heard: Sequence[Heard], file: Path = FILE) -> None:
             for span in one.segments
             if span.rejection is None
         ]
-        rows.append(json.dumps({"id": one.mixed.id, "pcm_sha256": one.mixed.pcm_sha256, "spans": spans}, ensure_ascii=False))
+        rows.append(json.dumps({"id": one.mixed.id, "reference": _reference(one.mixed), "spans": spans}, ensure_ascii=False))
     file.write_text("\n".join(rows) + "\n", encoding="utf8")
 
 
@@ -48,16 +48,22 @@ def _said(one: Heard, span: Segment) -> dict[str, tuple[str, float | None]]:
     return {engine: (said[span.id].text, said[span.id].confidence) for engine, said in one.hypotheses.items()}
 
 
+def _reference(mixed: Mixed) -> str:
+    """A hash of what is said in it and when. Not of its samples: processors round the last bit of a noise differently."""
+    clips = (f"{clip.start} {clip.end} {clip.text}" for clip in mixed.spoken)
+    return digest([mixed.id, str(mixed.num_samples), *clips])
+
+
 def recall(recordings: Sequence[Mixed], file: Path = FILE) -> list[Heard]:
     """What was heard of these recordings, reconciled as the pipeline does today. Raises Mistake where one of them is not in the file."""
     _, *lines = file.read_text(encoding="utf8").splitlines()
-    rows = {row["pcm_sha256"]: row for row in map(json.loads, lines)}
-    if unknown := [mixed.id for mixed in recordings if mixed.pcm_sha256 not in rows]:
+    rows = {row["reference"]: row for row in map(json.loads, lines)}
+    if unknown := [mixed.id for mixed in recordings if _reference(mixed) not in rows]:
         raise Mistake(
             f"{file} does not hold {len(unknown)} of {len(recordings)} recordings ({unknown[0]}, …): they are made otherwise now; "
             "hear all of them with `python tests/benchmarks/bench_calibrate.py --full --store`"
         )
-    return [_heard(mixed, rows[mixed.pcm_sha256]["spans"]) for mixed in recordings]
+    return [_heard(mixed, rows[_reference(mixed)]["spans"]) for mixed in recordings]
 
 
 def _heard(mixed: Mixed, spans: Sequence[Mapping[str, Any]]) -> Heard:
