@@ -141,12 +141,12 @@ def _part(by_recording: Sequence[Sequence[Labelled]], part: float, rng: np.rando
 
 def main() -> None:
     full = full_form(sys.argv[1:])
-    (mixed, its), (acted, hash_) = mixture(full=True), played()
+    (mixed, of_mixed), (acted, of_acted) = mixture(full=True), played()
     recordings = [*mixed, *acted]
     minutes = _minutes(recordings)
     data = (
-        f"mixture of {len(mixed)} recordings, {_minutes(mixed):.1f} min, sha256 {its}; "
-        f"dialogue, {len(acted)} recordings, {_minutes(acted):.1f} min, sha256 {hash_}; {SPLITS} halvings"
+        f"mixture of {len(mixed)} recordings, {_minutes(mixed):.1f} min, sha256 {of_mixed}; "
+        f"dialogue, {len(acted)} recordings, {_minutes(acted):.1f} min, sha256 {of_acted}; {SPLITS} halvings"
     )
     heading("bench-calibrate", full, data, ("scikit-learn", "whisperx", "ctranslate2", "moonshine-voice", "numpy"))
     heard, listened = _listen(recordings, full, "--store" in sys.argv)
@@ -179,10 +179,12 @@ def _listen(recordings: Sequence[Mixed], full: bool, store: bool) -> tuple[list[
     before = {one.mixed.id: one for one in recall(recordings)}
     counted = [differing(before[name], one) for name, one in heard.items()]
     other, words = (sum(column) for column in zip(*counted, strict=True))
-    drawn = "all" if full else f"drawn with {seed}"
-    print(
-        f"heard in this run: {len(now)} recordings, {_minutes(now):.1f} min ({drawn}); the others as a full form heard them\n"
-    )
+    if full:
+        print("every recording as these engines hear it; what they had heard before was in the cache\n")
+    else:
+        print(
+            f"heard now: {len(now)} recordings, {_minutes(now):.1f} min, drawn with {seed}; the others as a full form heard them\n"
+        )
     return [*(before | heard).values()], {
         "words that come out otherwise when heard again": {
             "value": f"{other} of {words}",
