@@ -169,7 +169,7 @@ def _line(data: Columns, weights: Weights) -> Line:
     scores = weights.score(data.terms)
     order = np.argsort(scores, kind="stable")
     steps = min(max(STEPS, len(order) // LABELS), len(order))
-    bins = [rows for rows in np.array_split(order, steps) if len(rows)]
+    bins = np.array_split(order, steps)
     sizes = np.array([data.units[rows].sum() for rows in bins])
     middles = np.array([scores[rows] @ data.units[rows] for rows in bins]) / sizes
     rates = np.array([data.errors[rows].sum() for rows in bins]) / sizes

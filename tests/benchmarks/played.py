@@ -3,7 +3,7 @@
 Beside the mixture, which is one studio voice spoiled in known ways, this is speech that differs in voice, mood and loudness from line to
 line, and every line of it is another one. Nothing is added and nothing is made equally loud.
 
-    python tests/benchmarks/played.py [MINUTES]
+    python tests/benchmarks/played.py
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -34,21 +33,16 @@ PAUSE = (0.3, 0.8)
 """Shortest and longest silence around a line (s): people who talk to each other wait less than who reads a list."""
 
 
-def played(minutes: float | None = None, cache_dir: Path | None = None) -> tuple[list[Mixed], str]:
-    """The recordings, of whole scenes, until there are so many minutes of them; and the hash of their samples and references."""
-    home = (cache_dir or cache_root()) / "played" / f"v{VERSION}-{SEED}-{'full' if minutes is None else f'{minutes:g}min'}"
-    return kept(home, partial(_make, minutes))
+def played() -> tuple[list[Mixed], str]:
+    """The recordings, scene by scene in a drawn order, and the hash of all their samples and references."""
+    return kept(cache_root() / "played" / f"v{VERSION}-{SEED}-full", _make)
 
 
-def _make(minutes: float | None) -> Iterator[Made]:
+def _make() -> Iterator[Made]:
     scenes = [list(scene) for _, scene in groupby(lines(), key=lambda line: line.scene)]
     rng = np.random.default_rng(SEED)
-    total = 0
     for place in rng.permutation(len(scenes)):
-        if minutes is not None and total >= minutes * 60 * RATE:
-            return
         for number, (samples, spoken) in enumerate(joined([*_pieces(scenes[place])], None, rng, PAUSE)):
-            total += len(samples)
             yield f"{scenes[place][0].scene}-{number:03d}", "acted", samples, spoken
 
 
@@ -60,9 +54,8 @@ def _pieces(scene: list[Line]) -> Iterator[Piece]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("minutes", type=float, nargs="?", help="of recordings; without, all there are")
-    recordings, digest = played(parser.parse_args().minutes)
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    recordings, digest = played()
     clips = [clip for recording in recordings for clip in recording.spoken]
     words, found = sum(len(clip.text.split()) for clip in clips), sum(r.num_samples for r in recordings) / RATE / 60
     print(f"{len(recordings)} recordings, {len(clips)} lines, {words} words, {found:.1f} minutes")

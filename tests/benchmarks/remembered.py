@@ -7,6 +7,7 @@ and says how many words come out otherwise.
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +24,7 @@ from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.records import Hypothesis, Segment
 from voxmill.operators.reconcile.reconcile import Reconcile
 
-FILE = Path(__file__).parent / "calibrate.heard.jsonl"
+FILE = Path(__file__).parent / "calibrate.heard.jsonl.gz"
 NOTICE = (
     f"What speech recognisers made of recordings, which are not in here: {prompts.ATTRIBUTION} ({prompts.LICENCE}); "
     f"{acted.ATTRIBUTION} ({acted.LICENCE}); {TWO_CITIES.attribution} ({TWO_CITIES.licence}); {PYANNOTE_SAMPLE.attribution}"
@@ -41,7 +42,7 @@ def remember(heard: Sequence[Heard], file: Path = FILE) -> None:
             if span.rejection is None
         ]
         rows.append(json.dumps({"id": one.mixed.id, "reference": _reference(one.mixed), "spans": spans}, ensure_ascii=False))
-    file.write_text("\n".join(rows) + "\n", encoding="utf8")
+    file.write_bytes(gzip.compress(("\n".join(rows) + "\n").encode(), mtime=0))
 
 
 def _said(one: Heard, span: Segment) -> dict[str, tuple[str, float | None]]:
@@ -56,7 +57,7 @@ def _reference(mixed: Mixed) -> str:
 
 def recall(recordings: Sequence[Mixed], file: Path = FILE) -> list[Heard]:
     """What was heard of these recordings, reconciled as the pipeline does today. Raises Mistake where one of them is not in the file."""
-    _, *lines = file.read_text(encoding="utf8").splitlines()
+    _, *lines = gzip.decompress(file.read_bytes()).decode().splitlines()
     rows = {row["reference"]: row for row in map(json.loads, lines)}
     if unknown := [mixed.id for mixed in recordings if _reference(mixed) not in rows]:
         raise Mistake(
