@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE =
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help install demo test lint types unit wheel readme oracles voices clean pins
+.PHONY: help install demo test lint types unit wheel readme oracles ffmpeg voices clean pins
 .DEFAULT_GOAL := help
 
 help:
@@ -62,6 +62,12 @@ voices:
 
 experiment-%: install voices
 	$(BIN)/python tests/benchmarks/experiment_$(subst -,_,$*).py $(if $(filter-out 0,$(FULL)),--full) $(if $(LIMIT),--limit-seconds $(LIMIT))
+
+# Debian's ffmpeg, the oracle of how many seconds a file holds.
+ffmpeg:
+	@command -v ffmpeg >/dev/null || { test "$$(id -u)" = 0 && (apt-get update -qq && apt-get install -y -qq ffmpeg) >/dev/null 2>&1; } || echo "ffmpeg is not installed: apt-get install ffmpeg"
+
+check-wild: ffmpeg
 
 check-%: install oracles voices
 	$(BIN)/python tests/benchmarks/check_$(subst -,_,$*).py $(if $(filter-out 0,$(FULL)),--full)
