@@ -20,13 +20,16 @@ class Display:
     def __init__(self, table: Callable[[], Table], console: Console | None = None, *, quiet: bool = False) -> None:
         self._console = console or Console(stderr=True)
         self._quiet = quiet
-        shown = self._console.is_terminal and not quiet
-        self._live = Live(console=self._console, refresh_per_second=4, get_renderable=table) if shown else None
+        self._draw = table
+        self._shown = self._console.is_terminal and not quiet
+        self._live: Live | None = None
+        """Made when the display is entered: it asks for its first picture at once, when a subclass has all its fields."""
         self._told: dict[str, float] = {}
         """When each subject was last in the log."""
 
     def __enter__(self) -> Self:
-        if self._live:
+        if self._shown:
+            self._live = Live(console=self._console, refresh_per_second=4, get_renderable=self._draw)
             self._live.start()
         return self
 
@@ -41,7 +44,7 @@ class Display:
     def tell(self, subject: str, cells: Callable[[], Iterable[str]], *, at_once: bool) -> None:
         """A line in a log, `at_once` or where the last one on this subject is long ago. On a terminal the table says it."""
         now = time.monotonic()
-        if self._live is None and (at_once or now - self._told.setdefault(subject, now) > LINE_EVERY_S):
+        if not self._shown and (at_once or now - self._told.setdefault(subject, now) > LINE_EVERY_S):
             self._told[subject] = now
             self.say(" · ".join(cells()))
 

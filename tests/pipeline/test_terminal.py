@@ -1,0 +1,46 @@
+"""What is drawn while something runs, in a real terminal: a run, and a training's display."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from speech.packaged import TWO_CITIES
+from terminals import in_terminal
+
+CONFIG = f"""
+sources: [{{name: two-cities, path: {TWO_CITIES.path}, language: en, licence: cc0-1.0}}]
+crawl: {{contact: tests@example.org}}
+transcribe: [{{kind: moonshine, model: moonshine-tiny-en}}]
+"""
+
+TRAINING = """
+import time
+from types import SimpleNamespace
+from voxmill.pipeline.modelling.learning import TrainingDisplay
+with TrainingDisplay(2) as display:
+    time.sleep(0.5)
+    for number in (1, 2):
+        display(SimpleNamespace(step=number, loss=1.0, parts={"ctc": 2.0}, rate=1e-3, updated=True, budget=None,
+            audio_seconds=3.0, load_spread=None, seconds=0.5, waiting=0.0, skipped={}))
+"""
+
+
+@pytest.mark.slow
+def test_a_run_in_a_terminal_draws_its_table(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    command = [sys.executable, "-m", "voxmill.pipeline.cli", "crawl", "-c", "config.yaml", "-o", "run", "--executor", "local"]
+    seen = in_terminal(command, cwd=tmp_path)
+    assert seen.code == 0, seen.text
+    assert "Traceback" not in seen.text
+    assert "decode" in seen.text
+    assert "\x1b[" in seen.text
+
+
+def test_a_training_in_a_terminal_draws_its_table() -> None:
+    seen = in_terminal([sys.executable, "-c", TRAINING])
+    assert seen.code == 0, seen.text
+    assert "Traceback" not in seen.text
+    assert "loss ctc" in seen.text
