@@ -18,13 +18,13 @@ from voxmill.operators.crawl import licence
 from voxmill.operators.crawl.deny import DenyList
 from voxmill.operators.crawl.download import RESUMABLE, Facts, discard, download, part_file, sha256_of
 from voxmill.operators.crawl.errors import CrawlError, Denied, NotFound, Revoked, TooLarge, Unsupported
-from voxmill.operators.crawl.extract import Extractor, clear_parts
 from voxmill.operators.crawl.fetch_settings import FetchSettings
 from voxmill.operators.crawl.fetcher import Fetcher
 from voxmill.operators.crawl.files import is_local
 from voxmill.operators.crawl.found import file_path
 from voxmill.operators.crawl.gate import HostGate
 from voxmill.operators.crawl.store import Store
+from voxmill.operators.crawl.stream import clear_parts, fetch_stream
 from voxmill.operators.work import Work
 
 
@@ -104,13 +104,16 @@ class Crawl:
         with part_file(self._store.scratch, item.id) as part:  # its lock is all that is used of it
             target = Path(part.name).with_suffix(".hls")
             try:
-                got = Extractor(self._web()).stream(item.provenance.url, target, self.config.max_bytes, self.config.max_seconds)
+                limits = self.config.max_bytes, self.config.max_seconds
+                got = fetch_stream(self._web(), item.provenance.url, target, *limits, language=item.language)
             except CrawlError as error:
                 if not isinstance(error, RESUMABLE):
                     clear_parts(target)
                 raise
             with target.open("rb") as file:
-                receipt = self._kept(item, file, got.sha256, got.num_bytes, got.facts, num_parts=got.num_parts)
+                said = {"num_parts": got.num_parts, "seconds": got.seconds, "lost": [asdict(one) for one in got.lost]}
+                receipt = self._kept(item, file, got.sha256, got.num_bytes, got.facts, **said)
+                receipt |= {key: said[key] for key in ("seconds", "lost")}
         clear_parts(target)
         discard(Path(part.name))
         return receipt
@@ -137,7 +140,7 @@ class Crawl:
         except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
             raise Unsupported(str(error)) from error
 
-    def _kept(self, item: Item, file: BinaryIO, sha256: str, num_bytes: int, facts: Facts, **evidence: int) -> dict[str, Any]:
+    def _kept(self, item: Item, file: BinaryIO, sha256: str, num_bytes: int, facts: Facts, **evidence: Any) -> dict[str, Any]:
         """Commits the bytes unless they are denied, and beside them, once, the evidence of the fetch."""
         if self.revoked.hash(sha256):
             raise Revoked

@@ -146,7 +146,7 @@ def _attempt(fetcher: Fetcher, url: str, part: BinaryIO, limit: int) -> Download
     if size and noted and noted.validator:
         headers = {"Range": f"bytes={size}-", "If-Range": noted.validator}
     with fetcher.open(url, headers=headers) as reply:
-        start, total = _content_range(reply)
+        start, total = content_range(reply)
         if noted and reply.status == 416 and total == size:
             return Download(sha256_of(part), size, noted, size)  # it was all there: only the end was not noticed
         if reply.status == 416 or (reply.status == 206 and start != size):
@@ -186,7 +186,7 @@ def _media_only(fetcher: Fetcher, reply: Reply, blocks: Iterator[bytes]) -> Iter
     return blocks
 
 
-def _content_range(reply: Reply) -> tuple[int | None, int | None]:
+def content_range(reply: Reply) -> tuple[int | None, int | None]:
     """Start and total of Content-Range, None where they are not said."""
     match = _CONTENT_RANGE.fullmatch(reply.headers.get("content-range", "").strip())
     if not match:

@@ -1,18 +1,14 @@
-"""What needs yt-dlp: pages whose media only a site's own extractor finds, playlists of pages, and HTTP Live Streams."""
+"""What needs yt-dlp: pages whose media only a site's own extractor finds, and playlists of pages."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voxmill.manifests.records import Licence
-from voxmill.operators.crawl.download import Facts
-from voxmill.operators.crawl.errors import CrawlError, HttpError, NetworkError, TooLong, Unreadable, Unsupported
+from voxmill.operators.crawl.errors import CrawlError, HttpError, NetworkError, Unreadable, Unsupported
 from voxmill.operators.crawl.fetcher import Fetcher
 from voxmill.operators.crawl.found import Found
 from voxmill.operators.crawl.licence import choose
@@ -30,23 +26,10 @@ _CLOSED = re.compile(
 _NOTHING = re.compile(
     r"Unsupported URL(?! scheme)|No video formats|Requested format is not available|no media|Unable to extract", re.IGNORECASE
 )
-_ENCRYPTED = re.compile(r"#EXT-X-(?:SESSION-)?KEY:(?!.*METHOD=NONE)")
-_DURATION = re.compile(r"#EXTINF:\s*([\d.]+)")
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """A live stream's parts as one file, in order."""
-
-    sha256: str
-    num_bytes: int
-    num_parts: int
-    facts: Facts
-    """Of the playlist that was asked for."""
 
 
 class Extractor:
-    """Reads pages and streams through `fetcher`."""
+    """Reads pages through `fetcher`."""
 
     def __init__(self, fetcher: Fetcher) -> None:
         self._fetcher = fetcher
@@ -74,38 +57,6 @@ class Extractor:
                 _found(entry, url) if entry else _unread(f"{url}#{number}", url, next(errors, ""))
                 for number, entry in enumerate(entries, 1)
             ]
-
-    def stream(self, url: str, target: Path, max_bytes: int, max_seconds: float) -> Stream:
-        """An on-demand stream into `target`, its parts joined, going on where an earlier attempt stopped.
-
-        Raises a CrawlError.
-        """
-        from yt_dlp.downloader.hls import HlsFD
-
-        playlist = self._fetcher.read(url)
-        if not playlist.content.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"#EXTM3U"):
-            raise Unsupported(f"no playlist at {playlist.url}")
-        with self._session(url) as ydl:
-            ydl.handler.keep(url, playlist)
-            info = ydl.extract_info(url, download=False, ie_key="Generic")
-            chosen = next(_flat(info), None)
-            if chosen is None:
-                raise self._explain(ydl, url)
-            media_url = chosen["url"]
-            parts = ydl.urlopen(media_url).read().decode("utf-8", "replace")
-            num_parts = _check_stream(parts, media_url, max_seconds)
-            if not HlsFD.can_download(parts, chosen, False):
-                raise Unsupported(f"a stream of a kind that cannot be joined at {media_url}")
-            _same_plan(target, f"{media_url}\n{parts}")
-            ydl.handler.byte_limit = max_bytes
-            task = {**chosen, "url": media_url, "hls_media_playlist_data": parts, "http_headers": {}}
-            if not HlsFD(ydl, ydl.params).real_download(str(target), task):
-                raise self._explain(ydl, url)
-        digest = hashlib.sha256()
-        with target.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-        return Stream(digest.hexdigest(), target.stat().st_size, num_parts, Facts.of(playlist))
 
     @contextmanager
     def _session(self, url: str, **options: Any) -> Iterator[FetchedYoutubeDL]:
@@ -135,35 +86,6 @@ class Extractor:
         if _CLOSED.search(said) and not _NOTHING.search(said):
             return Unsupported(said)
         return Unreadable(said)
-
-
-def clear_parts(target: Path) -> None:
-    """Removes what an unfinished stream left."""
-    for name in (target.name, *(f"{target.name}.{part}" for part in ("part", "ytdl", "plan"))):
-        target.with_name(name).unlink(missing_ok=True)
-    for fragment in target.parent.glob(f"{target.name}.part-Frag*"):
-        fragment.unlink(missing_ok=True)
-
-
-def _same_plan(target: Path, plan: str) -> None:
-    """What an earlier attempt left counts only if it was after the same parts of the same playlist."""
-    noted = target.with_name(f"{target.name}.plan")
-    sha256 = hashlib.sha256(plan.encode()).hexdigest()
-    if not noted.exists() or noted.read_text() != sha256:
-        clear_parts(target)
-        noted.write_text(sha256)
-
-
-def _check_stream(playlist: str, url: str, max_seconds: float) -> int:
-    """The number of parts of an open, finished, affordable media playlist. Raises Unsupported, TooLong."""
-    if _ENCRYPTED.search(playlist):
-        raise Unsupported(f"an encrypted stream at {url}")
-    if "#EXT-X-ENDLIST" not in playlist:
-        raise Unsupported(f"a live stream at {url}")
-    durations = [float(text) for text in _DURATION.findall(playlist)]
-    if sum(durations) > max_seconds:
-        raise TooLong(f"{sum(durations):.0f} s at {url}")
-    return len(durations)
 
 
 def _flat(info: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any] | None]:

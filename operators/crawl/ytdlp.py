@@ -15,7 +15,7 @@ from yt_dlp.globals import all_plugins_loaded, plugin_dirs
 from yt_dlp.networking.common import Request, RequestHandler, Response
 from yt_dlp.networking.exceptions import HTTPError, TransportError
 
-from voxmill.operators.crawl.errors import BrokenBody, CrawlError, HttpError, NotFound, TooLarge
+from voxmill.operators.crawl.errors import BrokenBody, CrawlError, HttpError, NotFound
 from voxmill.operators.crawl.fetcher import Fetcher
 from voxmill.operators.crawl.reply import Reply
 
@@ -37,14 +37,10 @@ OPTIONS: dict[str, Any] = {
     "format": "ba[protocol^=http][protocol!*=dash]/ba[protocol^=m3u8]/b[protocol^=http][protocol!*=dash]"
     "/b[protocol^=m3u8][height<=480]/b[protocol^=m3u8]",
     "ignoreerrors": True,
-    "hls_prefer_native": True,
     "allow_unplayable_formats": False,
     "allowed_extractors": ["default", *_PROGRAM_STARTERS],
-    "skip_unavailable_fragments": False,
-    "concurrent_fragment_downloads": 1,
     "updatetime": False,
     # The fetcher retries requests; yt-dlp, by `retries` below, only bodies that broke off.
-    "fragment_retries": 0,
     "extractor_retries": 0,
     # No evasion: no forged client address, no foreign cookies, no JavaScript engine to solve challenges with.
     "geo_bypass": False,
@@ -99,9 +95,6 @@ class FetcherRH(RequestHandler):  # type: ignore[misc]
         super().__init__(**options)
         self.faults: list[CrawlError] = []
         """Why requests failed, in order."""
-        self.num_bytes = 0
-        self.byte_limit: int | None = None
-        """More than this over all requests is TooLarge."""
         self._fetcher = fetcher
         self._documents: dict[str, Reply] = {}
         self._failed: dict[str, CrawlError] = {}
@@ -149,11 +142,7 @@ class FetcherRH(RequestHandler):  # type: ignore[misc]
 
     def _counted(self, reply: Reply) -> Iterator[bytes]:
         try:
-            for block in reply.blocks(self._fetcher.settings.max_page_bytes if self.byte_limit is None else self.byte_limit):
-                self.num_bytes += len(block)
-                if self.byte_limit is not None and self.num_bytes > self.byte_limit:
-                    raise TooLarge(f"more than {self.byte_limit} bytes in the parts of the stream")
-                yield block
+            yield from reply.blocks(self._fetcher.settings.max_page_bytes)
         except CrawlError as error:
             self.faults.append(error)
             raise
