@@ -29,18 +29,25 @@ class SelectConfig(Settings):
     """What is worth keeping, and as what. Thresholds are for a score in [0, 1]; what equals a threshold passes it."""
 
     score: Literal["agreement", "agreement_confidence", "expected_error"] = "agreement"
+    """What segments are sorted by: agreement of the engines, the same lowered where the chosen engine is unsure, or 1 - the
+    error that a calibration expects."""
     confidence_share: float = Field(default=0.25, ge=0.0, le=1.0)
     """With `agreement_confidence`: how much of the score the chosen engine's confidence can take away (w above)."""
     calibration: str | None = None
     """What `voxmill calibrate` wrote. With `expected_error` the score is 1 - the share of words expected to be wrong."""
     high: float = Field(default=0.95, ge=0.0, le=1.0)
+    """Least score of the tier `high`: labels to trust. Higher keeps fewer and better labels."""
     weak: float = Field(default=0.80, ge=0.0, le=1.0)
+    """Least score of the tier `weak`: labels with some errors, learnt from with `weak_weight`. This is the lowest score
+    whose text is kept."""
     unlabelled: float = Field(default=0.60, ge=0.0, le=1.0)
     """Below this nothing is kept."""
     single_high: float = Field(default=0.90, ge=0.0, le=1.0)
     """With one engine, thresholds for its confidence: no second opinion stands behind these tiers."""
     single_weak: float = Field(default=0.75, ge=0.0, le=1.0)
+    """With one engine, least confidence of the tier `weak`."""
     single_unlabelled: float = Field(default=0.50, ge=0.0, le=1.0)
+    """With one engine, least confidence of the tier `unlabelled`; below it nothing is kept."""
     min_confidence: float = Field(default=0.0, ge=0.0, le=1.0)
     """Least confidence of the engine whose text is the label; engines without confidences pass."""
     languages: tuple[str, ...] = ()
@@ -52,7 +59,7 @@ class SelectConfig(Settings):
     max_compression: float = Field(default=2.4, gt=0.0)
     """Largest ratio of text to zlib output (bytes)."""
     rate_fence: float | None = Field(default=1.5, ge=0.0)
-    """Characters per second may lie this many interquartile ranges outside the quartiles of the recording; None = no fence."""
+    """Characters per second may lie this many interquartile ranges outside the quartiles of the recording; null = no fence."""
     rate_segments: int = Field(default=8, ge=2)
     """Fewest segments of a recording in a unit from which a fence is computed."""
     min_chars: int = Field(default=2, ge=0)
@@ -60,6 +67,7 @@ class SelectConfig(Settings):
     licences: tuple[str, ...] = ("*",)
     """Names or patterns (`cc-by-*`). No pattern matches `unknown` or `proprietary`; the latter can be named."""
     allow_unknown_licence: bool = False
+    """Also keep recordings whose licence nobody states. What you may do with them is then yours to know."""
     keep_unlabelled: bool = False
     """Keep the audio of the `unlabelled` tier."""
     weak_weight: float = Field(default=0.3, ge=0.0, le=1.0)
@@ -67,6 +75,7 @@ class SelectConfig(Settings):
     dev_share: float = Field(default=DEV, ge=0.0, le=0.5)
     """Share of recordings, by hash of their id: a recording is never split."""
     test_share: float = Field(default=TEST, ge=0.0, le=0.5)
+    """Share of recordings that go to the test split, by the same hash."""
 
     @model_validator(mode="after")
     def _calibrated(self) -> SelectConfig:

@@ -49,6 +49,7 @@ app.command()(running.replay)
 app.add_typer(config_app, name="config")
 config_app.command()(config.init)
 config_app.command()(config.show)
+config_app.command()(config.schema)
 config_app.command()(config.check)
 
 app.add_typer(models_app, name="models")

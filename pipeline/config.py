@@ -5,13 +5,15 @@ YAML in, `RunConfig` out. An unknown key is an error that names the nearest vali
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from voxmill.manifests.mistakes import explain, nearest
+from voxmill.manifests.mistakes import Mistake, explain, nearest
+from voxmill.manifests.overrides import override
 from voxmill.manifests.settings import Settings
 from voxmill.operators.crawl.crawl import CrawlConfig
 from voxmill.operators.crawl.sources import SourceConfig
@@ -30,7 +32,7 @@ from voxmill.pipeline.stage import Resources
 from voxmill.pipeline.state.units import UnitConfig
 
 
-class ConfigError(Exception):
+class ConfigError(Mistake):
     """The configuration is wrong; the message has one line per mistake, each with its key and a fix."""
 
 
@@ -49,10 +51,11 @@ class ExecutorConfig(Settings):
     """Where stages run."""
 
     kind: Literal["local", "ray"] = "ray"
+    """`local`: processes of this machine; `ray`: Ray, on this machine or a cluster."""
     address: str | None = None
-    """Ray cluster to join (`auto`, `ray://host:10001`); None starts Ray on this machine."""
+    """Ray cluster to join (`auto`, `ray://host:10001`); null starts Ray on this machine."""
     workers: int | None = Field(default=None, ge=1)
-    """Workers that take a unit through all stages from `segment` to `select`; None: one per core, as memory allows. Neighbouring
+    """Workers that take a unit through all stages from `segment` to `select`; null: one per core, as memory allows. Neighbouring
     stages share them unless a stage asks for a GPU or is named in `resources`: those have a pool of workers each."""
     resources: dict[str, Resources] = {}
     """Per stage (`crawl`, `decode`, `segment`, `transcribe:<engine>`, `reconcile`, `select`, `pack`); the rest have defaults."""
@@ -69,6 +72,7 @@ class RunConfig(Settings):
     frames: FramesConfig | None = None
     """Pictures of what is to be seen, where the source is a video; null: no video stream is ever opened."""
     transcribe: tuple[EngineConfig, ...]
+    """The recognisers that hear every segment. Two or more of different makers, so that their agreement can be measured."""
     reconcile: ReconcileConfig = ReconcileConfig()
     label: tuple[LabellerConfig, ...] = ()
     """Labellers: what a segment is, beside its words. None, and nothing is labelled."""
@@ -129,8 +133,13 @@ def recipe_names() -> list[str]:
     return sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 
-def load_config(source: str | Path) -> RunConfig:
-    """A config from a YAML file, or a shipped recipe by name. Raises ConfigError."""
+def load_config(source: str | Path, changes: Sequence[str] = ()) -> RunConfig:
+    """A config from a YAML file, or a shipped recipe by name, with `changes` (`select.high=0.9`). Raises ConfigError, Mistake."""
+    return parse_config(override(read_config(source), changes, RunConfig), str(source))
+
+
+def read_config(source: str | Path) -> dict[str, Any]:
+    """What a YAML file, or a shipped recipe, states, before it is checked. Raises ConfigError."""
     path = Path(source)
     if not path.exists() and str(source) in recipe_names():
         path = RECIPES / f"{source}.yaml"
@@ -142,7 +151,7 @@ def load_config(source: str | Path) -> RunConfig:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path} holds no mapping: start from `voxmill config init`")
-    return parse_config(data, str(path))
+    return data
 
 
 def parse_config(data: dict[str, Any], where: str = "config") -> RunConfig:
@@ -153,5 +162,5 @@ def parse_config(data: dict[str, Any], where: str = "config") -> RunConfig:
 
 
 def dump_config(config: RunConfig) -> str:
-    """The resolved config as YAML, every default written out."""
+    """The resolved config as YAML, every default written out, without a word of explanation (see `commented.py`)."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
+from voxmill.manifests.overrides import override
 from voxmill.pipeline.build import as_written, build
-from voxmill.pipeline.config import ConfigError, RunConfig, parse_config
+from voxmill.pipeline.config import RunConfig, parse_config
 from voxmill.pipeline.execution.executor import Executor
 from voxmill.pipeline.execution.gates import no_gate
 from voxmill.pipeline.line import run_line
@@ -39,26 +38,15 @@ class Revoted:
 
 
 def changed(state: Mapping[str, Any], changes: Sequence[str], where: str) -> RunConfig:
-    """The config of `run.json` with `changes` (`reconcile.vote.alpha=0.5`; values are YAML). Raises ConfigError."""
-    config: dict[str, Any] = yaml.safe_load(yaml.safe_dump(state["config"]))
-    for change in changes:
-        path, equals, value = change.partition("=")
-        keys = path.strip().split(".")
-        if not equals or keys[0] not in PARTS or len(keys) < 2:
-            raise ConfigError(f"--set {change}: write KEY=VALUE with a KEY under {' or '.join(PARTS)}, e.g. select.high=0.9")
-        place = config
-        for key in keys[:-1]:
-            place = place.setdefault(key, {})
-            if not isinstance(place, dict):
-                raise ConfigError(f"--set {change}: `{key}` holds a value, not keys")
-        place[keys[-1]] = yaml.safe_load(value)
-    return parse_config(config, where)
+    """The config of `run.json` with `changes` (`reconcile.vote.alpha=0.5`; values are YAML). Raises ConfigError, Mistake."""
+    return parse_config(override(state["config"], changes, RunConfig, PARTS), where)
 
 
 def revote(run: Run, changes: Sequence[str], executor: Executor, progress: Progress) -> Revoted:
     """Reconciles, selects and packs again under changed rules; the run's config is then the changed one.
 
-    Raises ConfigError; RunError where an engine would have to run, because the run is not finished or its engines are others now.
+    Raises ConfigError, Mistake; RunError where an engine would have to run, because the run is not finished or its engines are
+    others now.
     """
     state = run.load()
     config = changed(state, changes, run.uri("run.json"))

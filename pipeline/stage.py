@@ -17,6 +17,7 @@ class Resources(Settings):
     workers: int = Field(default=1, ge=1)
     """Most workers at once; a pool of Ray Data grows from `min_workers` up to this."""
     min_workers: int = Field(default=1, ge=1)
+    """Workers that are there from the start, where a pool grows and shrinks."""
     cpus: float = Field(default=1.0, ge=0)
     """Cores a worker is given in Ray's scheduling; light stages take a fraction."""
     gpus: float = Field(default=0.0, ge=0)

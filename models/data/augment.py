@@ -28,12 +28,17 @@ class SpecAugmentConfig(Settings):
     """Masks on the features; sizes are upper bounds, each drawn anew. WeNet's values."""
 
     num_bands: int = 2
+    """Stretches of mel bands that are masked."""
     band_mels: int = 30
+    """Bands in one of them at most."""
     num_gaps: int = 2
+    """Stretches of time that are masked."""
     gap_frames: int = 50
+    """Frames in one of them at most."""
     gap_share: float = 0.2
     """A gap is never longer than this share of the utterance."""
     num_echoes: int = 3
+    """Stretches that are replaced by an earlier one."""
     echo_frames: int = 30
     """A stretch of this many frames at most is replaced by an earlier one (spectral substitution)."""
 
@@ -46,11 +51,13 @@ class AugmentConfig(Settings):
     noise: float = Field(default=0.3, ge=0, le=1)
     """Probability of added noise."""
     snr_db: tuple[float, float] = (5.0, 25.0)
+    """Least and greatest ratio of speech to added noise (dB); lower is noisier."""
     telephone: float = Field(default=0.3, ge=0, le=1)
     """Probability that a wide-band utterance is sent through a telephone; its bandwidth is then narrow."""
     mu_law: float = Field(default=0.5, ge=0, le=1)
     """Of those, the share that G.711 companding quantises as well."""
     spec: SpecAugmentConfig | None = SpecAugmentConfig()
+    """Masks on the features. Null: none."""
 
 
 def augment_wave(

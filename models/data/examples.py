@@ -43,14 +43,17 @@ REASONS = {
 
 
 class ExampleConfig(Settings):
+    """How a sample becomes an example to learn from."""
+
     targets: TargetsConfig = TargetsConfig()
     augment: AugmentConfig | None = AugmentConfig()
-    """None: sounds as they are, for evaluation."""
+    """Speed, noise, telephone and masks in training. Null: sounds as they are, for evaluation."""
     images: ImagesConfig | None = None
-    """What looks at the video frames of the shards; needed with `model.vision`. None: they are not read."""
+    """What looks at the video frames of the shards; needed with `model.vision`. Null: they are not read."""
     tier_weights: dict[str, float] = {}
     """Loss weight by tier, instead of the weight that the shard suggests."""
     seed: int = 0
+    """Draws augmentation and targets; another seed draws others."""
 
 
 class FramesOf(Protocol):

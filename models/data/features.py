@@ -29,10 +29,15 @@ class FbankConfig(Settings):
     """What a frame of features is. A model remembers it: other features are another language to it."""
 
     num_mels: int = 80
+    """Mel bands of a frame: more resolve pitch and consonants better, at more computing."""
     window_ms: float = 25.0
+    """Length of sound under one frame (ms)."""
     shift_ms: float = 10.0
+    """From frame to frame (ms)."""
     low_hz: float = 20.0
+    """Lower edge of the lowest band (Hz)."""
     high_hz: float = SAMPLE_RATE / 2
+    """Upper edge of the highest band (Hz)."""
     dither: float = 0.0
     """Standard deviation of the noise added to each 16-bit sample; needs a generator. WeNet trains with 1."""
 

@@ -26,6 +26,8 @@ from voxmill.models.data.tokens import Tokens
 
 
 class DataConfig(Settings):
+    """What is read from the shards, in which order, and what becomes of it."""
+
     plan: PlanConfig = PlanConfig()
     example: ExampleConfig = ExampleConfig()
     workers: int = 0

@@ -35,12 +35,16 @@ class NothingToLearn(Mistake, ValueError):
 
 
 class PlanConfig(Settings):
+    """Which samples are read, in which order, in which batches."""
+
     split: Split = "train"
+    """The part of the shards that is learnt from: `train`, `dev` or `test`."""
     where: str | None = None
     """SQL condition over the columns of the sidecars and `seconds`: `tier = 'high' and language = 'en'`."""
     deny: tuple[str, ...] = ()
     """Tombstone folders of runs, or text files of ids and hashes: samples so named are left out, and counted as `denied`."""
     min_seconds: float = 0.1
+    """Shorter samples are left out, and counted (s)."""
     max_seconds: float = 30.0
     """Samples outside are left out, and counted."""
     batch_seconds: float = Field(default=360.0, gt=0)
@@ -52,7 +56,9 @@ class PlanConfig(Settings):
     window: int = Field(default=16, ge=1)
     """Shards that are mixed with each other."""
     seed: int = 0
+    """Draws the order of shards and samples; another seed is another order."""
     shuffle: bool = True
+    """Mix shards and samples in every epoch; off: as they lie."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,10 @@ TASKS: tuple[Task, ...] = ("asr", *CLASSES, *INLINE_TOKENS)
 
 
 class TargetsConfig(Settings):
+    """What the model learns to say of a sample."""
+
     style: Literal["prompt", "activated"] = "prompt"
+    """How it is told which tasks are wanted: by a `prompt` of tokens, or by task vectors (`activated`, with `model.tasks`)."""
     tasks: tuple[Task, ...] = ("asr", *CLASSES)
     """The tasks this model is for; labels of others are not looked at. Inline tasks need `activated`."""
     deactivate: float = Field(default=0.3, ge=0, le=1)

@@ -53,14 +53,19 @@ class TokensConfig(Settings):
         "zh", "en", "yue", "sichuan", "minnan", "ja", "ko", "es", "fr", "de", "it", "pt", "ru", "ar", "hi", "id", "th", "vi",
         "nospeech",
     )  # fmt: skip
+    """Languages and dialects that have a token; others are not learnt as a label."""
     gender: tuple[str, ...] = ("male", "female")
+    """Classes of the speaker's gender that have a token."""
     age: tuple[str, ...] = ("child", "teenager", "young", "middle", "old")
+    """Classes of the speaker's age that have a token."""
     emotion: tuple[str, ...] = (
         "happy", "sad", "angry", "neutral", "fearful", "disgusted", "surprised", "emotion_unknown",
     )  # fmt: skip
+    """Emotions that have a token."""
     sound_events: tuple[str, ...] = (
         "bgm", "speech", "applause", "laughter", "cry", "sneeze", "breath", "cough", "sing", "speech_noise", "event_unknown",
     )  # fmt: skip
+    """Sound events that have a token."""
     translate_to: tuple[str, ...] = ("en", "es", "fr", "it", "de", "zh")
     """Target languages of speech translation: one task token each."""
 

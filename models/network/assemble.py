@@ -26,6 +26,7 @@ class ElasticConfig(MoEConfig):
     macaron: bool = False
     """The first one as well."""
     decoder: bool = True
+    """The feed-forward layers of the decoders as well."""
     schedule: BudgetSchedule = BudgetSchedule()
     """The budgets that training visits."""
 

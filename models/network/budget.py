@@ -71,7 +71,9 @@ class BudgetSchedule(Settings):
     experts: tuple[int, ...] = (3, 6, 9, 12, 15)
     """Prefix lengths, smallest first."""
     top_k: tuple[int, ...] = (3,)
+    """Numbers of experts that a frame asks, which training visits."""
     width: tuple[int, ...] = (512,)
+    """Widths of an expert (hidden units) that training visits."""
     favour: float = 1.0
     """The i-th value of a list is drawn in proportion to i to this power: 0 all alike, 1 larger ones more often (TouchASP's
     'later groups are favoured'; the exponent is ours)."""

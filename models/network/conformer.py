@@ -22,9 +22,14 @@ MIN_FRAMES = 7
 
 
 class EncoderConfig(Settings):
+    """The Conformer encoder: what hears."""
+
     layers: int = Field(default=12, ge=1)
+    """Conformer layers; more learn more, and cost time and memory in proportion."""
     dim: int = 256
+    """Width of the representation, a multiple of `heads`."""
     heads: int = 4
+    """Attention heads of a layer."""
     hidden: int = 2048
     """Of a dense feed-forward layer."""
     kernel: int = 15
@@ -32,6 +37,7 @@ class EncoderConfig(Settings):
     causal: bool = True
     """The convolution looks back only: needed to stream."""
     dropout: float = 0.1
+    """Share of values that training sets to 0, against learning by heart."""
 
 
 class Prefix(NamedTuple):

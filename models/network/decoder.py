@@ -19,12 +19,18 @@ from voxmill.models.network.feed_forward import Route
 
 
 class DecoderConfig(Settings):
+    """The attention decoders: what writes, forwards and backwards."""
+
     layers: int = Field(default=3, ge=1)
+    """Layers of the decoder that says the text from its beginning."""
     backward_layers: int = Field(default=3, ge=0)
     """Of the decoder that says the text from its end; 0: there is none."""
     heads: int = 4
+    """Attention heads of a layer."""
     hidden: int = 2048
+    """Width of a feed-forward layer."""
     dropout: float = 0.1
+    """Share of values that training sets to 0, against learning by heart."""
 
 
 class DecoderLayer(nn.Module):

@@ -34,6 +34,7 @@ class ImagesConfig(Settings):
     """Which image encoder looks at the video frames of a sample."""
 
     kind: Literal["clip", "small"] = "clip"
+    """`clip`: a CLIP of the hub or a folder; `small`: the small encoder that the experiments train."""
     model: str
     """CLIP: a local folder or a hub id. Small: the folder that `SmallImageEncoder.save` wrote."""
     revision: str | None = None

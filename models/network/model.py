@@ -38,16 +38,23 @@ from voxmill.models.network.vision import Frames, MixedAfterwards, VisionConfig,
 
 
 class ModelConfig(Settings):
+    """The network and its switches."""
+
     vocabulary: int = Field(default=0, ge=0)
     """Tokens of the tokeniser: blank, subwords and task tokens. Filled in when that is trained."""
     fbank: FbankConfig = FbankConfig()
     encoder: EncoderConfig = EncoderConfig()
     decoder: DecoderConfig = DecoderConfig()
     emoe: ElasticConfig | None = None
+    """Elastic mixtures of experts: one model, many sizes. Null: dense feed-forward layers."""
     smoe: GuidedConfig | None = None
+    """Experts that the bandwidth and the task choose. Null: none."""
     vision: VisionConfig | None = None
+    """Eyes, for samples with pictures. Null: none."""
     tasks: TaskVectorsConfig | None = None
+    """Task vectors, which switch tasks on and off. Null: the prompt says the task."""
     transducer: TransducerConfig | None = None
+    """A transducer beside CTC and the decoders. Null: none."""
 
     @model_validator(mode="after")
     def _guides_need_a_shared_expert(self) -> ModelConfig:

@@ -34,11 +34,14 @@ _MOST_PADDING = 1.5
 
 
 class MoEConfig(Settings):
+    """A mixture of experts in place of a feed-forward layer."""
+
     experts: int = Field(default=15, ge=1)
     """Routed experts."""
     shared: int = Field(default=1, ge=0)
     """Experts that every frame passes, as one feed-forward layer of that many times the width."""
     top_k: int = Field(default=3, ge=1)
+    """Experts that a frame or token asks."""
     width: int = Field(default=512, ge=1)
     """Hidden units of an expert. A quarter of a dense layer's: one shared and three routed ones then compute as much."""
     renormalise: bool = True
@@ -46,6 +49,7 @@ class MoEConfig(Settings):
     balance: Literal["loss", "bias", "none"] = "loss"
     """How experts are kept in use: a loss, a bias on the choice that training moves (`Router.adjust`), or not at all."""
     dropout: float = 0.1
+    """Share of values that training sets to 0, against learning by heart."""
 
     @property
     def full(self) -> Budget:

@@ -20,6 +20,8 @@ from voxmill.models.data.targets import Task
 
 
 class TaskVectorsConfig(Settings):
+    """Vectors that switch tasks on and off (TokenVerse)."""
+
     tasks: tuple[Task, ...] = ("asr", "language", "speaker_change", "named_entities", "endpoint")
     """In the order of the vectors; `asr` comes first."""
     mode: Literal["sum", "combination"] = "sum"

@@ -18,9 +18,12 @@ from voxmill.models.data.tokens import BLANK
 
 
 class TransducerConfig(Settings):
+    """A transducer beside CTC and the decoders, for streaming."""
+
     dim: int = 512
     """Width of the predictor."""
     joiner: int = 512
+    """Width of the layer that joins sound and predictor."""
     context: int = 2
     """Tokens that the predictor sees."""
 

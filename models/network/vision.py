@@ -26,6 +26,8 @@ from voxmill.models.network.moe import ElasticMoE, MoEConfig
 
 
 class VisionConfig(Settings):
+    """What sees: visual tokens from the frames of a sample, and experts for them."""
+
     dim: int = 512
     """Width of the image encoder's embeddings: 512 for CLIP ViT-B/32."""
     encoder: str = ""
@@ -37,6 +39,7 @@ class VisionConfig(Settings):
     experts: int = Field(default=8, ge=1)
     """EVA has 8."""
     top_k: int = 2
+    """Experts that a frame asks."""
     where: Literal["all", "last_half", "post_encoder"] = "last_half"
     """Encoder layers whose second feed-forward layer gets experts. With eMoE on, its experts are used instead of these.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from voxmill.manifests.mistakes import Mistake, explain
+from voxmill.manifests.overrides import override
 from voxmill.manifests.settings import Settings
 from voxmill.models.data.features import statistics
 from voxmill.models.data.loader import DataConfig, Loader
@@ -72,8 +73,8 @@ def recipe_names() -> list[str]:
     return sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 
-def load_recipe(source: str) -> Recipe:
-    """A recipe from a YAML file, or a shipped one by name. Raises Mistake."""
+def load_recipe(source: str, changes: Sequence[str] = ()) -> Recipe:
+    """A recipe from a YAML file, or a shipped one by name, with `changes` (`train.steps=100`). Raises Mistake."""
     path = Path(source)
     if not path.is_file() and source in recipe_names():
         path = RECIPES / f"{source}.yaml"
@@ -86,7 +87,7 @@ def load_recipe(source: str) -> Recipe:
     if not isinstance(data, dict):
         raise Mistake(f"{path} holds no mapping: start from a copy of {RECIPES / 'compact.yaml'}")
     try:
-        return Recipe.model_validate(data)
+        return Recipe.model_validate(override(data, changes, Recipe))
     except ValidationError as error:
         raise Mistake(explain(error, Recipe, str(path))) from None
 

@@ -11,6 +11,8 @@ from voxmill.manifests.settings import Settings
 
 
 class RateConfig(Settings):
+    """The learning rate over the steps."""
+
     peak: float = Field(default=1e-3, gt=0)
     """Highest learning rate, reached after the warm-up."""
     warmup: int = Field(default=25_000, ge=1)

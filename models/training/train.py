@@ -40,6 +40,8 @@ from voxmill.models.training.team import Team
 
 
 class TrainConfig(Settings):
+    """The optimiser's steps."""
+
     steps: int = Field(default=50_000, ge=1)
     """Optimiser steps."""
     rate: RateConfig = RateConfig()
@@ -48,7 +50,9 @@ class TrainConfig(Settings):
     clip: float = Field(default=5.0, gt=0)
     """Largest norm of the gradient."""
     weight_decay: float = 0.01
+    """AdamW's pull of the parameters towards 0; higher is more."""
     betas: tuple[float, float] = (0.9, 0.98)
+    """AdamW's decay of the mean of gradients, and of their squares."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the forward pass; parameters stay float32."""
     average: float = Field(default=0.0, ge=0, lt=1)
@@ -63,9 +67,11 @@ class TrainConfig(Settings):
     after_eyes: float = Field(default=0.1, gt=0)
     """Share of the learning rate from then on, where all of it learns. EVA freezes first and then tunes the whole."""
     save_every: int = Field(default=1000, ge=1)
+    """Steps between checkpoints."""
     keep: int = Field(default=0, ge=0)
     """Checkpoints that stay; older ones are removed when a new one is whole. 0: all."""
     seed: int = 0
+    """Draws the first parameters, dropout and chunks."""
 
 
 @dataclass(frozen=True, slots=True)

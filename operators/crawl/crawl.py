@@ -36,9 +36,9 @@ class CrawlConfig(FetchSettings):
     obey_opt_outs: Literal[True] = True
     """X-Robots-Tag, TDMRep and robots meta tags are obeyed; neither can this."""
     max_bytes: int = Field(default=2 * 1024**3, ge=1)
-    """Largest file."""
+    """Largest file that is fetched (bytes)."""
     max_seconds: float = Field(default=43_200.0, gt=0)
-    """Longest recording, where a feed, an extractor or a playlist says how long it is."""
+    """Longest recording (s), where a feed, an extractor or a playlist says how long it is."""
     copy_local: bool = False
     """Copy local files into the run; else they are used where they are, and must stay there."""
 

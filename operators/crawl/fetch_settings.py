@@ -30,7 +30,7 @@ class FetchSettings(GateSettings):
     timeout: float = Field(default=30.0, gt=0)
     """Seconds for a connection, for the headers of an answer, and for each pause between its bytes."""
     min_bytes_per_second: float = Field(default=256.0, ge=0)
-    """A body that stays slower than this over `timeout` seconds is given up: it would hold its host for days."""
+    """A body that stays slower than this (bytes/s) over `timeout` seconds is given up: it would hold its host for days."""
     retries: int = Field(default=3, ge=0)
     """Further attempts after a connection fault, a broken body, or HTTP 408, 429, 500, 502, 503, 504."""
     backoff: float = Field(default=1.0, ge=0)
@@ -44,7 +44,7 @@ class FetchSettings(GateSettings):
     deny_files: tuple[str, ...] = ()
     """Files of such entries, one a line; what follows a `#` is a comment."""
     max_page_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
-    """Size of a page, feed, playlist or list file that is read for its links."""
+    """Largest page, feed, playlist or list file that is read for its links (bytes)."""
 
     @property
     def denied(self) -> tuple[str, ...]:

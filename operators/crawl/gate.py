@@ -22,23 +22,23 @@ class GateSettings(Settings):
     """How a host is treated. All durations in seconds."""
 
     requests_per_second: float = Field(default=1.0, gt=0)
-    """Per host, over all workers together. robots.txt's Crawl-delay can only lower it."""
+    """Requests a second to one host, over all workers together. robots.txt's Crawl-delay can only lower it."""
     max_in_flight: int = Field(default=2, ge=1)
     """Requests of one host that may run at once."""
     lease_seconds: float = Field(default=600.0, gt=0)
-    """After this, a request counts as lost and its place is given away: a dead worker holds no host for ever."""
+    """After so many seconds a request counts as lost and its place is given away: a dead worker holds no host for ever."""
     breaker_refusals: int = Field(default=2, ge=1)
     """403 or 429 this many times in a row opens the host's breaker."""
     breaker_bot_pages: int = Field(default=1, ge=1)
-    """So many pages that ask for proof of being human do too."""
+    """So many pages in a row that ask for proof of being human open it too."""
     breaker_seconds: float = Field(default=86_400.0, gt=0)
-    """How long a breaker stays open. After it one refusal is enough to open it again."""
+    """How long a breaker stays open (s). After it one refusal is enough to open it again."""
     cooloff_seconds: float = Field(default=30.0, ge=0)
-    """Pause of a host after a 429 that names no Retry-After."""
+    """Pause of a host (s) after a 429 that names no Retry-After."""
     max_retry_after: float = Field(default=600.0, ge=0)
-    """A host that asks for a longer pause, by Retry-After or Crawl-delay, is left alone: its items end as `crawl.blocked` and can be retried later."""
+    """A host that asks for a longer pause (s), by Retry-After or Crawl-delay, is left alone: its items end as `crawl.blocked` and can be retried later."""
     byte_budget: int | None = Field(default=None, ge=1)
-    """Bytes that the whole run may take from networks; None: no limit."""
+    """Bytes that the whole run may take from networks; null: no limit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class SourceConfig(Settings):
     url: str | None = None
     """A web address, an fsspec URL (s3://, gs://, file://), or a local path."""
     urls: tuple[str, ...] = ()
+    """More addresses of the same source, each as `url` would be."""
     path: str | None = None
     """A local file or folder."""
     kind: Literal["auto"] | Kind = "auto"
@@ -59,7 +60,7 @@ class SourceConfig(Settings):
     licence: Annotated[str, AfterValidator(_licence)] | None = None
     """Stated here, it is stronger than what the source says; you answer for it."""
     glob: str | None = None
-    """Which files of a folder (`*.wav`); None: those with a media suffix."""
+    """Which files of a folder (`*.wav`); null: those with a media suffix."""
     limit: int | None = Field(default=None, ge=1)
     """Take so many items at most, the first ones."""
 

@@ -43,6 +43,8 @@ REFERENCE_FRAMES = 32
 
 
 class BandwidthConfig(Settings):
+    """How the bandwidth of speech is told: `narrow` as on the telephone, or `wide`."""
+
     loud_db: float = 18.0
     """Frames within so many dB of the recording's loudness count as loud."""
     reach_db: float = -44.0

@@ -20,6 +20,8 @@ from voxmill.operators.work import Work
 
 
 class DecodeConfig(Settings):
+    """What a file must hold to be taken as a recording."""
+
     min_seconds: float = Field(default=1.0, ge=0)
     """A shorter recording is `decode.too_short` (s)."""
     max_seconds: float = Field(default=24 * 3600.0, gt=0)

@@ -23,6 +23,8 @@ from voxmill.operators.work import Work
 
 
 class FramesConfig(Settings):
+    """Which pictures of a video are kept with a segment."""
+
     per_segment: int = Field(default=8, ge=1, le=1000)
     """Pictures of a segment, spread evenly over it; with `fps` on, the most there may be."""
     fps: float | None = Field(default=None, gt=0, le=100)

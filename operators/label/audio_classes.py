@@ -24,6 +24,8 @@ EVENTS = {
 
 
 class AudioClassesConfig(ModelSettings):
+    """Any audio classifier of the `transformers` library: sound events, gender, age or emotion."""
+
     hears = True
     events = True
     kind: Literal["audio_classes"] = "audio_classes"
@@ -35,7 +37,7 @@ class AudioClassesConfig(ModelSettings):
     only: tuple[str, ...] = ()
     """Labels to keep, as they are called here; empty: all. A trained tokeniser has tokens for a few, not for AudioSet's 527."""
     several: bool | None = None
-    """Whether several classes can hold at once (each with a probability of its own); None: for sound events, yes."""
+    """Whether several classes can hold at once (each with a probability of its own); null: for sound events, yes."""
     min_confidence: float = Field(default=0.5, ge=0.0, le=1.0)
     """Least probability of a label."""
     max_seconds: float = Field(default=30.0, gt=0)

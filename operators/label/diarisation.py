@@ -19,6 +19,8 @@ Spans = list[tuple[int, int, str]]
 
 
 class DiarisationConfig(ModelSettings):
+    """Who speaks when in a whole recording, by pyannote's diarisation pipeline."""
+
     hears = True
     kind: Literal["diarisation"] = "diarisation"
     name: LabellerName = "diarisation"

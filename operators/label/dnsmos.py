@@ -29,6 +29,8 @@ POLYNOMIALS = {
 
 
 class DnsmosConfig(ModelSettings):
+    """Estimated speech quality (DNSMOS P.835): signal, background, overall, from 1 to 5."""
+
     hears = True
     events = True
     kind: Literal["dnsmos"] = "dnsmos"

@@ -22,6 +22,8 @@ CLASSES = ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprise
 
 
 class Emotion2VecConfig(ModelSettings):
+    """Emotion of the voice, by emotion2vec."""
+
     hears = True
     kind: Literal["emotion2vec"] = "emotion2vec"
     name: LabellerName = "emotion2vec"

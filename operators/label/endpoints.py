@@ -14,6 +14,8 @@ from voxmill.operators.label.settings import LabellerName, LabellerSettings
 
 
 class EndpointsConfig(LabellerSettings):
+    """Where utterances end, by the silence after them; no model runs."""
+
     reads = ("transcribe",)
     kind: Literal["endpoints"] = "endpoints"
     name: LabellerName = "vad_ends"

@@ -17,6 +17,8 @@ Entity = tuple[int, str, str, float | None]
 
 
 class SpacyEntitiesConfig(LabellerSettings):
+    """Names of persons, places and organisations in the text, by a spaCy pipeline of yours."""
+
     reads = ("reconcile",)
     kind: Literal["spacy_entities"] = "spacy_entities"
     name: LabellerName = "spacy"
@@ -48,6 +50,8 @@ class SpacyEntities:
 
 
 class TokenEntitiesConfig(ModelSettings):
+    """Names of persons, places and organisations in the text, by a token classifier of `transformers`."""
+
     reads = ("reconcile",)
     kind: Literal["token_entities"] = "token_entities"
     name: LabellerName = "token_entities"

@@ -13,6 +13,8 @@ from voxmill.operators.label.settings import LabellerName, LabellerSettings
 
 
 class HeardLanguageConfig(LabellerSettings):
+    """The language that a recogniser detected while it transcribed; no model runs again."""
+
     reads = ("transcribe",)
     kind: Literal["heard_language"] = "heard_language"
     name: LabellerName = "heard"

@@ -22,6 +22,8 @@ RICH = {"language": 0, "emotion": 1, "sound_events": 2}
 
 
 class SenseVoiceTagsConfig(ModelSettings):
+    """Language, emotion and sound events, from SenseVoice's tags."""
+
     hears = True
     events = True
     kind: Literal["sensevoice"] = "sensevoice"

@@ -27,6 +27,8 @@ class LabellerSettings(Settings):
     events: ClassVar[bool] = False
     """Whether it has something to say of segments in which nobody speaks."""
 
+    kind: str
+    """Which labeller this is; it decides what else can be set."""
     name: LabellerName
     """How opinions and labels name it; unique in a run."""
     skip: tuple[LabelTask, ...] = ()
@@ -43,10 +45,11 @@ class ModelSettings(LabellerSettings):
     model: str
     """A name of `voxmill models list`, `name@commit`, or a folder."""
     device: Literal["cpu", "cuda"] = "cpu"
+    """Where the model runs: `cpu`, or `cuda` for an NVIDIA GPU."""
     threads: int = Field(default=1, ge=1)
     """CPU threads of one worker."""
     gpus: float | None = Field(default=None, ge=0)
-    """Share of a GPU that one worker holds; None = a quarter of one on `cuda`, none on `cpu`."""
+    """Share of a GPU that one worker holds; null = a quarter of one on `cuda`, none on `cpu`."""
 
     @model_validator(mode="after")
     def _gpu_where_cuda(self) -> ModelSettings:

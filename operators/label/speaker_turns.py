@@ -23,6 +23,8 @@ BATCH = 8
 
 
 class SpeakerTurnsConfig(ModelSettings):
+    """Who speaks when inside a segment, by pyannote's segmentation network."""
+
     hears = True
     kind: Literal["speaker_turns"] = "speaker_turns"
     name: LabellerName = "turns"

@@ -11,6 +11,8 @@ from voxmill.operators.label.settings import LabellerName, LabellerSettings
 
 
 class StatedLanguageConfig(LabellerSettings):
+    """The language that the source states, dialects included."""
+
     kind: Literal["stated_language"] = "stated_language"
     name: LabellerName = "stated"
 

@@ -22,6 +22,8 @@ LONGEST = 2000
 
 
 class TextLanguageConfig(LabellerSettings):
+    """The language of the chosen text, by fastText: a second opinion."""
+
     reads = ("reconcile",)
     kind: Literal["text_language"] = "text_language"
     name: LabellerName = "text"

@@ -32,6 +32,8 @@ Translated = tuple[str, float]
 
 
 class TranslationConfig(ModelSettings):
+    """Translations of the chosen text by a local model, behind a gate."""
+
     reads = ("reconcile",)
     kind: Literal["translation"] = "translation"
     name: LabellerName = "translation"
@@ -43,7 +45,9 @@ class TranslationConfig(ModelSettings):
     codes: dict[str, str] = {}
     """What the model calls languages, beside NLLB's names; not used for models of one pair."""
     beam: int = Field(default=4, ge=1)
+    """Translations that are followed at once; more is slower and a little better."""
     batch_size: int = Field(default=16, ge=1)
+    """Texts translated at once: more is faster on a GPU, and needs more memory."""
     max_tokens: int = Field(default=256, ge=1)
     """Longest translation (tokens)."""
     gate: GateConfig = GateConfig()

@@ -28,7 +28,10 @@ WEIGHTS = {"silero": "silero-vad", "pyannote": "pyannote-segmentation", "fsmn": 
 
 
 class SegmentConfig(SpanConfig):
+    """How speech is found in a recording, and cut into segments."""
+
     engine: Literal["silero", "pyannote", "fsmn"] = "silero"
+    """The detector: `silero` is small and needs no torch; `pyannote` (whisperX's) and `fsmn` (FunASR's) are alternatives."""
     model: str = ""
     """Weights: a known name, or a folder; by default those of the engine."""
     keep_events: bool = False

@@ -30,6 +30,8 @@ DIP_SECONDS = 0.16
 
 
 class SpanConfig(Settings):
+    """What counts as speech, as a pause and as one segment."""
+
     threshold: float = Field(default=0.5, gt=0, le=1)
     """P(speech) at which speech begins."""
     neg_threshold: float = Field(default=0.35, ge=0, le=1)

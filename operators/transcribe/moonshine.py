@@ -28,6 +28,8 @@ SHORTEST = SAMPLE_RATE // 10
 
 
 class MoonshineConfig(EngineSettings):
+    """Moonshine: a small English recogniser, independent of Whisper, without word times."""
+
     kind: Literal["moonshine"] = "moonshine"
     name: EngineName = "moonshine"
     model: str = "moonshine-tiny-en"

@@ -15,6 +15,8 @@ from voxmill.operators.transcribe.settings import EngineName, EngineSettings
 
 
 class ParaformerConfig(EngineSettings):
+    """Paraformer, by FunASR: Mandarin (`paraformer-zh`, with word times) or English (`paraformer-en`)."""
+
     kind: Literal["paraformer"] = "paraformer"
     name: EngineName = "paraformer"
     model: str = "paraformer-zh"

@@ -17,6 +17,8 @@ FRAME = SAMPLE_RATE // 100
 
 
 class PocketSphinxConfig(EngineSettings):
+    """PocketSphinx: US English, a weak third voice for votes."""
+
     kind: Literal["pocketsphinx"] = "pocketsphinx"
     name: EngineName = "pocketsphinx"
     model: str = "pocketsphinx-en-us"

@@ -19,6 +19,8 @@ TAG_FRAMES = 4
 
 
 class SenseVoiceConfig(EngineSettings):
+    """SenseVoice, by FunASR: Mandarin, Cantonese, English, Japanese and Korean."""
+
     kind: Literal["sensevoice"] = "sensevoice"
     name: EngineName = "sensevoice"
     model: str = "SenseVoiceSmall"

@@ -16,17 +16,20 @@ ComputeType = Literal["auto", "int8", "int8_float16", "float16", "bfloat16", "fl
 class EngineSettings(Settings):
     """The common part of each engine's settings. An engine is one entry of `transcribe:` in a run's config."""
 
+    kind: str
+    """Which recogniser this is; it decides what else can be set."""
     name: EngineName
     """How hypotheses, statistics and rules name this engine; unique in a run."""
     model: str
     """A name of `voxmill models list`, `name@commit`, or a folder."""
     device: Literal["cpu", "cuda"] = "cpu"
+    """Where the model runs: `cpu`, or `cuda` for an NVIDIA GPU."""
     compute_type: ComputeType = "auto"
     """Arithmetic; `auto` takes the engine's fastest safe one for the device."""
     threads: int = Field(default=1, ge=1)
     """CPU threads of one worker. Several workers of one thread do more than one worker of several."""
     gpus: float | None = Field(default=None, ge=0)
-    """Share of a GPU that one worker holds; None = one whole GPU on `cuda`, none on `cpu`."""
+    """Share of a GPU that one worker holds; null = one whole GPU on `cuda`, none on `cpu`."""
     languages: tuple[str, ...] = ()
     """Languages (`en`, `zh`, …) this engine may hear; empty = all it knows. One language = that one is assumed, not detected."""
     skip_other_languages: bool = False

@@ -42,6 +42,8 @@ LONGEST_WORD = int(0.4 * SAMPLE_RATE)
 
 
 class WhisperXConfig(EngineSettings):
+    """Whisper, by whisperX: about a hundred languages, with a time and a probability for every word."""
+
     kind: Literal["whisperx"] = "whisperx"
     name: EngineName = "whisperx"
     model: str = "whisper-base"
@@ -49,6 +51,7 @@ class WhisperXConfig(EngineSettings):
     batch_size: int = Field(default=4, ge=1)
     """Windows decoded at once. On CPU more than 4 gains nothing; a large GPU likes 16 and more."""
     beam_size: int = Field(default=5, ge=1)
+    """Texts that are followed at once; more is slower and a little better, 1 is greedy."""
     packed: bool = True
     """Let neighbouring spans share a window; off, each span is a window of its own, several times slower."""
     window_seconds: float = Field(default=29.0, gt=1, le=INPUT_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from voxmill.pipeline.commands import options
+from voxmill.pipeline.commands import modelling, options
+
+Training = Annotated[bool, typer.Option("--training", help="Of `voxmill train`, instead of a run's.")]
 
 
 def init(
@@ -28,20 +31,55 @@ def init(
     Console().print(said, highlight=False)
 
 
-def show(config: options.Config) -> None:
-    """Print the resolved config, every default written out."""
-    from voxmill.pipeline.config import dump_config, load_config
+def show(config: options.Config, change: options.Set = None, training: Training = False) -> None:
+    """Print the resolved config with every default written out, and what each key is above it.
 
-    print(dump_config(load_config(config)), end="")
+    Examples:
+
+        voxmill config show -c mine.yaml
+
+        voxmill config show -c english --set select.high=0.9 > mine.yaml
+
+        voxmill config show -c compact --training
+    """
+    from voxmill.pipeline.commented import commented
+    from voxmill.pipeline.config import load_config
+
+    load = modelling.training_config if training else load_config
+    print(commented(load(config, change or ())), end="")
 
 
-def check(config: options.Config) -> None:
+def schema(
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; default: print it.")] = None,
+    training: Training = False,
+) -> None:
+    """The JSON Schema of a config, by which an editor completes, explains and checks every key.
+
+    Example:
+
+        voxmill config schema -o voxmill.schema.json
+
+    and then, as the first line of a config beside it: `# yaml-language-server: $schema=voxmill.schema.json`
+    """
+    from voxmill.pipeline.commented import schema as described
+    from voxmill.pipeline.config import RunConfig
+
+    found = described(modelling.training_class() if training else RunConfig)
+    text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    if out is None:
+        print(text, end="")
+        return
+    out.write_text(text, encoding="utf-8")
+    print(f"{out}: now begin a config with the line `# yaml-language-server: $schema={out}`")
+
+
+def check(config: options.Config, change: options.Set = None) -> None:
     """Check a config: unknown keys, wrong values, missing weights."""
     from voxmill.operators import weights
     from voxmill.pipeline.config import load_config
     from voxmill.pipeline.reports.doctor import weights_of
 
-    out, settings = Console(), load_config(config)
+    out, settings = Console(), load_config(config, change or ())
     wanted = weights_of(settings)
     missing = [row for row in weights.status() if row.name in wanted and not row.ready]
     for row in missing:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from voxmill.pipeline.commands import options
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 def train(
@@ -17,6 +21,7 @@ def train(
     config: Annotated[str, typer.Option("--config", "-c", help="A YAML file, or `compact`, `dense` or `taste`.")] = "compact",
     where: Annotated[str | None, typer.Option(help="Only these samples, as in `tier='high' and language='en'`.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps, instead of the recipe's.")] = None,
+    change: options.Set = None,
     device: options.Device = "auto",
     workers: Annotated[int, typer.Option(min=1, help="Processes that share each step, under Ray Train; on GPUs one each.")] = 1,
     address: Annotated[str | None, typer.Option(help="Ray cluster for the workers; default: this machine.")] = None,
@@ -42,7 +47,7 @@ def train(
     from voxmill.models.training.recipe import load_recipe
     from voxmill.pipeline.modelling import learning
 
-    recipe = distributed.for_workers(training.change(load_recipe(config), where=where, steps=steps), workers)
+    recipe = distributed.for_workers(training.change(load_recipe(config, change or ()), where=where, steps=steps), workers)
     console = Console(stderr=True)
     if dry_run or not quiet:
         learning.print_survey(training.survey(shards, out, recipe), shards, out, console)
@@ -161,3 +166,16 @@ def export(
     from voxmill.pipeline.modelling import learning
 
     learning.print_delivered(deliver(open_bundle(model), budget, learning.export_format(form), out), as_json=as_json)
+
+
+def training_config(source: str, changes: Sequence[str] = ()) -> BaseModel:
+    """What `voxmill train` is told, for `voxmill config show`."""
+    from voxmill.models.training.recipe import load_recipe
+
+    return load_recipe(source, changes)
+
+
+def training_class() -> type[BaseModel]:
+    from voxmill.models.training.recipe import Recipe
+
+    return Recipe

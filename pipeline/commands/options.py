@@ -7,6 +7,10 @@ from typing import Annotated
 import typer
 
 Config = Annotated[str, typer.Option("--config", "-c", help="A YAML file, or the name of a shipped recipe.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="KEY=VALUE: one key of the config for this time, as in `select.high=0.9`; repeatable."),
+]
 Out = Annotated[str, typer.Option("--out", "-o", help="The run: a directory, or a bucket prefix (`s3://…`).")]
 RunRoot = Annotated[str, typer.Argument(help="The run: a directory, or a bucket prefix.", show_default=False)]
 Executor = Annotated[str | None, typer.Option(help="`local` or `ray`; default: as the config says.")]

@@ -11,9 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from speech.packaged import TWO_CITIES
+from voxmill.manifests.mistakes import Mistake
 from voxmill.pipeline.build import build
 from voxmill.pipeline.cli import app
-from voxmill.pipeline.config import ConfigError, parse_config
+from voxmill.pipeline.config import parse_config
 from voxmill.pipeline.execution.gates import no_gate, open_gate
 from voxmill.pipeline.execution.local import LocalExecutor
 from voxmill.pipeline.line import run_line
@@ -119,5 +120,5 @@ def test_what_an_engine_has_not_heard_cannot_be_voted_on(run: Run) -> None:
 )
 def test_a_wrong_change_is_refused_with_the_fix(change: str, said: str) -> None:
     state = {"config": parse_config(SETTINGS | {"select": {}}).model_dump(mode="json")}
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(Mistake, match=said):
         changed(state, [change], "run.json")

@@ -52,6 +52,7 @@ class Loudness:
 
 class Listens(ModelSettings):
     hears = True
+    kind: str = "listens"
     name: str = "loud"
     model: str = ""
 

@@ -37,11 +37,11 @@ def test_an_engine_on_cuda_holds_a_share_of_a_gpu() -> None:
 
 
 def test_a_language_is_kept_from_an_engine_only_where_that_is_asked_for() -> None:
-    lax = EngineSettings(name="x", model="x", languages=("zh",))
-    strict = EngineSettings(name="x", model="x", languages=("zh",), skip_other_languages=True)
+    lax = EngineSettings(kind="any", name="x", model="x", languages=("zh",))
+    strict = EngineSettings(kind="any", name="x", model="x", languages=("zh",), skip_other_languages=True)
     assert [lax.hears(language) for language in ("cmn-Hans", "en", None)] == [True, True, True]
     assert [strict.hears(language) for language in ("cmn-Hans", "en", None)] == [True, False, True]
-    assert EngineSettings(name="x", model="x", skip_other_languages=True).hears("en")
+    assert EngineSettings(kind="any", name="x", model="x", skip_other_languages=True).hears("en")
 
 
 def test_primary_is_the_code_that_engines_know() -> None:
