@@ -6,14 +6,19 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from voxmill import __version__
 from voxmill.pipeline.commands import changes, config, modelling, reports, rights, running, weights
 from voxmill.pipeline.plain_warnings import warn_plainly
+from voxmill.pipeline.terminal import output
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 config_app = typer.Typer(no_args_is_help=True, help="Start, show and check configurations.")
 models_app = typer.Typer(no_args_is_help=True, help="List, fetch and verify model weights.")
 
@@ -60,7 +65,8 @@ models_app.command()(weights.verify)
 
 def main() -> None:
     """Errors that a user can mend are one line that names the cause and the fix; bugs keep their traceback."""
-    console = Console(stderr=True)
+    output.never_fail_to_print()
+    console = output.console(stderr=True)
     warn_plainly(lambda text: console.print(Text.assemble(("warning: ", "yellow"), text), soft_wrap=True))
     try:
         app()

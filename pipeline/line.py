@@ -23,7 +23,6 @@ from voxmill.pipeline.duplicates import Settle
 from voxmill.pipeline.execution.executor import Executor, Job
 from voxmill.pipeline.execution.worker import Worker
 from voxmill.pipeline.pack import packed_tables, packing, plan
-from voxmill.pipeline.progress import Progress
 from voxmill.pipeline.rights.attribution import write_attribution
 from voxmill.pipeline.rights.revocation import apply, check_denied, refuse_copies, unsettled
 from voxmill.pipeline.rights.stones import read_tombstones
@@ -34,6 +33,7 @@ from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import Expand, Listing
 from voxmill.pipeline.state.run import Run, RunError
 from voxmill.pipeline.state.tables import write_tables
+from voxmill.pipeline.terminal.progress import Progress
 from voxmill.sharding.index import write_index
 from voxmill.sharding.writer import prune
 
@@ -64,7 +64,7 @@ def run_line(
         if unsettled(run):
             progress.say(f"{apply(run)} files changed to finish a revocation; `voxmill revoke` writes its report")
         listing = Listing(run)
-        progress.say(f"listing {len(config.sources)} sources")
+        progress.phase(f"listing {len(config.sources)} sources")
         stones, lists = read_tombstones(run), expand or List(config.crawl, gate)
 
         def refused(source: SourceConfig) -> list[Item]:
@@ -87,11 +87,14 @@ def run_line(
         sharing = {s.name for s in chain if not s.resources.gpus} - config.executor.resources.keys()
         if settings := config.duplicates:
             _run_stages(run, stages, [s for s in chain if s.kind != "select"], units, executor, progress, sharing)
+            progress.phase("looking for duplicates")
             progress.say(f"{Settle(run, stages, settings)(listing.units())} units held against what is there already")
         _run_stages(run, stages, chain, units, executor, progress, sharing)
         if until == "pack":
             _pack(run, stages, config, state["buckets"], executor, progress)
+            progress.phase("writing attribution")
             write_attribution(run, amendments)
+        progress.phase("writing tables")
         files = write_tables(run, [s for s in stages.values() if s.kind in COSTED], amendments, packed_tables(run, stages))
         progress.say(f"tables: {len(files)} in {run.uri('manifests')}, views in {run.uri('catalog.sql')}")
 
@@ -155,7 +158,8 @@ def _run_stages(
         make = partial(Worker, run.root, stage, [stages[name] for name in stage.reads], session)
         jobs.append(Job(stage.name, make, tuple(k for k in keys if k not in done), stage.resources, stage.name in sharing))
     progress.expect(jobs)
-    executor.run(jobs, progress.report)
+    with progress.watching(session):
+        executor.run(jobs, progress.report)
     for stage in chain:
         missing = set(keys) - ledger.done(stage)
         if missing:
@@ -168,10 +172,13 @@ def _pack(
     run: Run, stages: Mapping[str, Stage], config: RunConfig, buckets: int, executor: Executor, progress: Progress
 ) -> None:
     resources = config.executor.resources.get("pack", Resources(workers=1, cpus=0.5))
-    wanted = packing(run, stages, plan(run, stages, config.pack, buckets), resources)
+    session = uuid.uuid4().hex
+    progress.phase("planning shards")
+    wanted = packing(run, stages, plan(run, stages, config.pack, buckets), resources, session)
     progress.expect([wanted.job])
     prune(run.shards_dir, wanted.shards)
-    executor.run([wanted.job], progress.report)
+    with progress.watching(session):
+        executor.run([wanted.job], progress.report)
     write_index(run.shards_dir)
 
 

@@ -23,6 +23,7 @@ from voxmill.manifests.tombstones import Ghost
 from voxmill.operators.decode.audio import Reader
 from voxmill.operators.engines import Audio
 from voxmill.pipeline.config import PackConfig
+from voxmill.pipeline.execution.activity import Reporter
 from voxmill.pipeline.execution.executor import Job
 from voxmill.pipeline.execution.faults import StageError, blamed, machine_fault
 from voxmill.pipeline.execution.isolate import MAX_ATTEMPTS, describe, isolate
@@ -100,8 +101,13 @@ class Packing:
     job: Job
 
 
-def packing(run: Run, stages: Mapping[str, Stage], plans: Iterable[ShardPlan], resources: Resources) -> Packing:
-    """One key per shard that is not committed with these contents. Its entries travel through the run, not through Ray."""
+def packing(
+    run: Run, stages: Mapping[str, Stage], plans: Iterable[ShardPlan], resources: Resources, session: str = ""
+) -> Packing:
+    """One key per shard that is not committed with these contents. Its entries travel through the run, not through Ray.
+
+    `session` is this start of the run, which workers name themselves by.
+    """
     shards, pending = list[ShardPlan](), set[str]()
     for shard in plans:
         shards.append(replace(shard, entries=()))
@@ -110,7 +116,7 @@ def packing(run: Run, stages: Mapping[str, Stage], plans: Iterable[ShardPlan], r
             commit_bytes(_plan_uri(run, shard.name), records_bytes(shard.entries, Entry), replace=True)
     shards.sort(key=lambda shard: shard.name)
     headers = {shard.name: shard for shard in shards if shard.name in pending}
-    make = partial(Packer, run.root, dict(stages), headers, uuid.uuid4().hex)
+    make = partial(Packer, run.root, dict(stages), headers, session or uuid.uuid4().hex)
     return Packing(tuple(shards), Job("pack", make, tuple(headers), resources))
 
 
@@ -124,6 +130,7 @@ class Packer:
         self._run, self._stages, self._headers = Run(root), stages, headers
         self._ledger, self._stage = Ledger(self._run, session), pack_stage(upstream_of(stages))
         self._units = {unit.position: unit for unit in Listing(self._run).units()}
+        self._reporter = Reporter(session)
         self._reader: Reader | None = None
         self._silenced: dict[str, set[tuple[int, int]]] = {}
         self._origins: dict[str, list[int]] = {}
@@ -135,7 +142,8 @@ class Packer:
         """Raises StageError where the machine fails, or every sample in the same way."""
         wall, cpu = time.monotonic(), time.process_time()
         shard = replace(self._headers[name], entries=tuple(read_records(_plan_uri(self._run, name), Entry)))
-        with blamed(f"stage pack stopped at shard {name}"):
+        seconds = sum(e.num_samples for e in shard.entries) / 16000
+        with blamed(f"stage pack stopped at shard {name}"), self._reporter.doing("pack", seconds):
             kept = self._pack_what_can_be(shard)
         seconds = sum(e.num_samples for e in kept.entries) / 16000
         rejected = len(shard.entries) - len(kept.entries)

@@ -13,11 +13,11 @@ from voxmill.pipeline.config import RunConfig, parse_config
 from voxmill.pipeline.execution.executor import Executor
 from voxmill.pipeline.execution.gates import no_gate
 from voxmill.pipeline.line import run_line
-from voxmill.pipeline.progress import Progress
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import Listing
 from voxmill.pipeline.state.run import Run, RunError
+from voxmill.pipeline.terminal.progress import Progress
 
 PARTS = ("reconcile", "select")
 """Parts of the config that a revote may change: all else would need the audio again."""

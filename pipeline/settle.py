@@ -12,8 +12,8 @@ from voxmill.pipeline.config import RunConfig, parse_config
 from voxmill.pipeline.execution.executor import Executor
 from voxmill.pipeline.execution.gates import no_gate
 from voxmill.pipeline.line import run_line
-from voxmill.pipeline.progress import Progress
 from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.terminal.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)

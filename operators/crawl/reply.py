@@ -11,6 +11,7 @@ from urllib3.exceptions import HTTPError
 
 from voxmill.operators.crawl.errors import BrokenBody, TooLarge
 from voxmill.operators.crawl.fetch_settings import FetchSettings
+from voxmill.operators.meter import METER
 
 _BLOCK = 64 * 1024
 
@@ -74,6 +75,7 @@ class Reply:
                     break
                 taken += len(block)
                 self.num_bytes += len(block)
+                METER.bytes += len(block)
                 if taken > limit:
                     raise TooLarge(f"more than {limit} bytes at {self.url}")
                 elapsed = time.monotonic() - since

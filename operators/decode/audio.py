@@ -17,6 +17,7 @@ from voxmill.operators.decode.frames import frames
 from voxmill.operators.decode.media import Media, open_media
 from voxmill.operators.decode.resample import resample
 from voxmill.operators.engines import Audio
+from voxmill.operators.meter import METER
 
 BLOCK = 10 * SAMPLE_RATE
 """Samples in a block: ten seconds, 640 kB."""
@@ -92,6 +93,7 @@ def _reblock(arrays: Iterable[Audio], block: int) -> Iterator[Audio]:
     filled = np.empty(block, np.float32)
     size = 0
     for array in arrays:
+        METER.samples += len(array)
         while len(array):
             taken = array[: block - size]
             filled[size : size + len(taken)] = taken

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from voxmill.pipeline.commands import options
+from voxmill.pipeline.terminal.output import console, print_json
+from voxmill.pipeline.terminal.table import number, print_table
 
 
 def duplicates(
@@ -35,12 +35,12 @@ def duplicates(
         voxmill duplicates runs/one --decontaminate test-clean.jsonl
     """
     from voxmill.pipeline.execution.executor import open_executor
-    from voxmill.pipeline.progress import Progress
     from voxmill.pipeline.reports.dry_run import print_dry_run
     from voxmill.pipeline.settle import overlaps, settle, with_duplicates
     from voxmill.pipeline.state.run import Run
+    from voxmill.pipeline.terminal.progress import Progress
 
-    opened, out = Run(run), Console()
+    opened, out = Run(run), console()
     config = with_duplicates(opened, by or (), against or (), decontaminate or ())
     if dry_run:
         print_dry_run(config, opened, out)
@@ -48,16 +48,18 @@ def duplicates(
     executor = open_executor("local", workers=config.executor.workers)
     found = settle(opened, config, executor, Progress(quiet=quiet or as_json)) if config.duplicates else overlaps(opened)
     if as_json:
-        print(json.dumps([asdict(one) for one in found]))
+        print_json([asdict(one) for one in found])
         return
-    table = Table("reason", "where", "by", "recordings", "stretches", "seconds", "best match", box=None)
-    for one in found:
-        cells = (str(one.recordings), str(one.stretches), f"{one.seconds:.1f}", one.example)
-        table.add_row(one.reason, one.of or "this run", one.by, *cells)
-    out.print(table if found else "nothing is there twice, and nothing is in the evaluation sets")
+    counts = [(str(one.recordings), str(one.stretches), f"{one.seconds:.1f}") for one in found]
+    rows = [(one.reason, one.of or "this run", one.by, *c, one.example) for one, c in zip(found, counts, strict=True)]
+    if rows:
+        numbers = (number("recordings"), number("stretches", 1), number("seconds"))
+        print_table(out, ("reason", "where", "by", *numbers, "best match"), rows)
+    else:
+        out.print("nothing is there twice, and nothing is in the evaluation sets", soft_wrap=True)
     if config.duplicates:
         settings = json.dumps(config.duplicates.model_dump(mode="json", exclude_defaults=True))
-        out.print(f"to keep it so, put this into the config: duplicates: {settings}", highlight=False, soft_wrap=True)
+        out.print(f"to keep it so, put this into the config: duplicates: {settings}", soft_wrap=True)
 
 
 def revote(
@@ -77,21 +79,21 @@ def revote(
     """
     from voxmill.pipeline import revote as again
     from voxmill.pipeline.execution.executor import open_executor
-    from voxmill.pipeline.progress import Progress
     from voxmill.pipeline.reports.dry_run import print_dry_run
     from voxmill.pipeline.state.run import Run
+    from voxmill.pipeline.terminal.progress import Progress
 
-    opened, out = Run(run), Console()
+    opened, out = Run(run), console()
     config = again.changed(opened.load(), change, opened.uri("run.json"))
     if dry_run:
         print_dry_run(config, opened, out)
         return
     found = again.revote(opened, change, open_executor("local", workers=config.executor.workers), Progress(quiet=quiet))
     if as_json:
-        print(json.dumps(vars(found)))
+        print_json(vars(found))
         return
-    table = Table("tier", "segments before", "after", box=None)
-    for tier in ("high", "weak", "unlabelled", "rejected"):
-        table.add_row(tier, str(found.before[tier]), str(found.after[tier]))
-    out.print(table)
-    out.print(f"{found.segments} segments: {found.texts} texts and {found.tiers} tiers are others; no engine ran")
+    tiers = ("high", "weak", "unlabelled", "rejected")
+    rows = [(tier, str(found.before[tier]), str(found.after[tier])) for tier in tiers]
+    print_table(out, ("tier", number("segments before"), number("after")), rows)
+    said = f"{found.segments} segments: {found.texts} texts and {found.tiers} tiers are others; no engine ran"
+    out.print(said, soft_wrap=True)

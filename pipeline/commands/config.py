@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
 from voxmill.pipeline.commands import modelling, options
+from voxmill.pipeline.terminal.output import console
 
 Training = Annotated[bool, typer.Option("--training", help="Of `voxmill train`, instead of a run's.")]
 
@@ -28,7 +29,7 @@ def init(
         raise ConfigError(f"{out} exists: give another name with --out")
     out.write_text((RECIPES / f"{recipe}.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     said = f"{out}: now edit `sources` and `crawl.contact`, then `voxmill config check -c {out}`"
-    Console().print(said, highlight=False)
+    console().print(said, soft_wrap=True)
 
 
 def show(config: options.Config, change: options.Set = None, training: Training = False) -> None:
@@ -79,12 +80,14 @@ def check(config: options.Config, change: options.Set = None) -> None:
     from voxmill.pipeline.config import load_config
     from voxmill.pipeline.reports.doctor import weights_of
 
-    out, settings = Console(), load_config(config, change or ())
+    out, settings = console(), load_config(config, change or ())
     wanted = weights_of(settings)
     missing = [row for row in weights.status() if row.name in wanted and not row.ready]
     for row in missing:
-        out.print(f"[yellow]weights {row.name} are not here[/yellow]: {row.fix}", highlight=False)
+        out.print(Text.assemble((f"weights {row.name} are not here", "yellow"), f": {row.fix}"), soft_wrap=True)
     if settings.crawl.contact == "you@example.org":
-        out.print("[yellow]crawl.contact is the recipe's placeholder[/yellow]: put your own address there before you crawl")
-    out.print(f"{config}: valid, {len(settings.sources)} sources, engines {', '.join(e.name for e in settings.transcribe)}")
+        said = ("crawl.contact is the recipe's placeholder", "yellow"), ": put your own address there before you crawl"
+        out.print(Text.assemble(*said), soft_wrap=True)
+    engines = ", ".join(e.name for e in settings.transcribe)
+    out.print(f"{config}: valid, {len(settings.sources)} sources, engines {engines}", soft_wrap=True)
     sys.exit(1 if missing else 0)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from voxmill.pipeline.commands import options
+from voxmill.pipeline.terminal.output import console
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -48,18 +48,18 @@ def train(
     from voxmill.pipeline.modelling import learning
 
     recipe = distributed.for_workers(training.change(load_recipe(config, change or ()), where=where, steps=steps), workers)
-    console = Console(stderr=True)
+    said = console(stderr=True)
     if dry_run or not quiet:
-        learning.print_survey(training.survey(shards, out, recipe), shards, out, console)
+        learning.print_survey(training.survey(shards, out, recipe), shards, out, said)
     if dry_run:
         return
-    with learning.TrainingDisplay(recipe.train.steps, console, quiet=quiet) as display:
+    with learning.TrainingDisplay(recipe.train.steps, said, quiet=quiet) as display:
         if workers == 1 and address is None:
             trained = training.train(shards, out, recipe, device, [display])
         else:
             together = distributed.WorkersConfig(workers=workers)
             trained = distributed.train(shards, out, recipe, together, address, device, [display])
-    if not learning.print_trained(trained, out, console, quiet=quiet):
+    if not learning.print_trained(trained, out, said, quiet=quiet):
         sys.exit(130)
 
 
@@ -100,7 +100,7 @@ def transcribe(
     listener = open_listener(bundle, method=decode, chunk=chunk, tasks=wanted, translate_to=to)
     failed = 0
     for outcome in transcribing.transcribe(files, listener, Hearing()):
-        transcribing.print_outcome(outcome, Console(), as_json=as_json)
+        transcribing.print_outcome(outcome, console(), as_json=as_json)
         failed += outcome.error is not None
     sys.exit(1 if failed else 0)
 
@@ -137,7 +137,7 @@ def evaluate(
     samples = Shards(shards, plan, limit)
     wanted = budgets_of(bundle, budgets)
     trials = []
-    with learning.counting(len(samples) * len(wanted), "heard", quiet=as_json) as count:
+    with learning.Counting(len(samples) * len(wanted), "heard", quiet=as_json) as count:
         for budget in wanted:
             part = bundle.extract(budget) if budget else bundle
             trials.append(try_model(part, str(budget or "whole"), samples, {"method": decode, "chunk": chunk}, count))

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from voxmill.pipeline.commands import options
+from voxmill.pipeline.terminal.output import console, print_json
+from voxmill.pipeline.terminal.table import number, print_table
 
 if TYPE_CHECKING:
     from voxmill.pipeline.reports.calibrate import Calibrated, Point
@@ -65,7 +65,7 @@ def verify(run: options.RunRoot, as_json: options.Json = False) -> None:
     opened = Run(run)
     report = proof.verify(opened, as_written(opened)[1])
     if as_json:
-        print(json.dumps({"ok": report.ok, **asdict(report)}))
+        print_json({"ok": report.ok, **asdict(report)})
     else:
         _print_proof(report)
     sys.exit(0 if report.ok else 1)
@@ -97,14 +97,16 @@ def calibrate(
     chosen = labelled.threshold(found.points, error=error, hours=hours) if wanted else None
     if as_json:
         rows = {"tiers": [asdict(t) for t in found.tiers], "warnings": found.calibration.warnings}
-        print(json.dumps(rows | {"threshold": asdict(chosen) if chosen else None}))
+        print_json(rows | {"threshold": asdict(chosen) if chosen else None})
         return
     _print_calibrated(found)
-    out = Console(highlight=False, soft_wrap=True)
+    out = console()
     if wanted:
-        out.print(_said(chosen))
+        out.print(_said(chosen), soft_wrap=True)
     file = opened.uri(labelled.FILE)
-    out.print(f"written: {file}; to select by it: --set select.score=expected_error --set select.calibration={file}")
+    out.print(
+        f"written: {file}; to select by it: --set select.score=expected_error --set select.calibration={file}", soft_wrap=True
+    )
 
 
 def retention(
@@ -131,7 +133,7 @@ def retention(
     if plot:
         kept.plot(found, str(plot))
     if as_json:
-        print(json.dumps(asdict(found)))
+        print_json(asdict(found))
     else:
         _print_retention(found)
 
@@ -153,32 +155,32 @@ def _thresholds(pairs: list[str]) -> dict[str, Any]:
 
 
 def _print_proof(report: Report) -> None:
-    out = Console()
-    table = Table("stage", "in", "kept", "rejected", "seconds in", "seconds kept", "seconds rejected", "", box=None)
+    out, rows = console(), []
     for b in report.balances:
         cells = [str(v) for v in (b.rows_in, b.kept, b.rejected)]
         cells += [f"{v / 16000:.1f}" for v in (b.samples_in, b.samples_kept, b.samples_rejected)]
-        table.add_row(b.stage, *cells, "=" if b.holds else "≠")
-    out.print(table)
+        rows.append((b.stage, *cells, "=" if b.holds else "≠"))
+    heads = [number(name) for name in ("in", "kept", "rejected", "seconds in", "kept", "rejected")]
+    print_table(out, ("stage", *heads, " "), rows)
     for problem in report.problems:
-        out.print(problem, style="red", highlight=False, soft_wrap=True)
+        out.print(problem, style="red", soft_wrap=True)
     verdict = "holds" if report.ok else f"fails with {len(report.problems)} problems"
-    out.print(f"{report.shards} shards, {report.shard_samples} samples: the proof {verdict}", highlight=False)
+    out.print(f"{report.shards} shards, {report.shard_samples} samples: the proof {verdict}", soft_wrap=True)
 
 
 def _print_calibrated(found: Calibrated) -> None:
-    out = Console(highlight=False)
     from voxmill.operators.calibration.expected import LEVEL
 
-    table = Table("tier", "segments", "hours", "expected error", f"{LEVEL:.0%}", box=None)
+    out, rows = console(), []
     for tier in found.tiers:
         cells = f"{tier.hours:.2f}", f"{tier.expected:.1%}", f"{tier.low:.1%} to {tier.high:.1%}"
-        table.add_row(tier.name, str(tier.segments), *cells)
-    out.print(table)
+        rows.append((tier.name, str(tier.segments), *cells))
+    heads = (number("segments"), number("hours"), number("expected error"), number(f"{LEVEL:.0%}"))
+    print_table(out, ("tier", *heads), rows)
     for curve in found.calibration.curves:
         seen = f"{curve.words} words, {curve.segments} segments, {curve.recordings} recordings"
         seen += f", {curve.speakers or 'unknown'} speakers, {curve.conditions or 'unknown'} conditions"
-        out.print(f"curve for {curve.language or 'all languages'}: {seen}")
+        out.print(f"curve for {curve.language or 'all languages'}: {seen}", soft_wrap=True)
     for warning in found.calibration.warnings:
         out.print(f"warning: {warning}", style="yellow", soft_wrap=True)
 
@@ -191,15 +193,15 @@ def _said(chosen: Point | None) -> str:
 
 
 def _print_retention(found: Retention) -> None:
-    out = Console()
-    table = Table("factor", "class", "segments", "hours", "kept", "95 %", box=None)
+    out, rows = console(), []
     for one in found.shares:
         cells = str(one.segments), f"{one.hours:.2f}", f"{one.kept:.1%}", f"{one.low:.1%} to {one.high:.1%}"
-        table.add_row(one.factor, one.value, *cells)
-    out.print(table)
-    table = Table("factor", "class", "against", "points", "95 %", box=None)
+        rows.append((one.factor, one.value, *cells))
+    print_table(out, ("factor", "class", number("segments"), number("hours", 1), number("kept"), number("95 %")), rows)
+    out.print()
+    effects = []
     for effect in found.effects:
         interval = f"{100 * effect.low:+.1f} to {100 * effect.high:+.1f}"
-        table.add_row(effect.factor, effect.value, effect.against, f"{100 * effect.change:+.1f}", interval)
-    out.print(table)
-    out.print(f"{found.recordings} recordings; effects: {found.model}", highlight=False, soft_wrap=True)
+        effects.append((effect.factor, effect.value, effect.against, f"{100 * effect.change:+.1f}", interval))
+    print_table(out, ("factor", "class", "against", number("points"), number("95 %")), effects)
+    out.print(f"{found.recordings} recordings; effects: {found.model}", soft_wrap=True)

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
 from voxmill.pipeline.commands import options
+from voxmill.pipeline.terminal.output import console, print_json
 
 if TYPE_CHECKING:
     from voxmill.pipeline.rights.revoke import Revoked
@@ -57,7 +58,7 @@ def revoke(
     done = removal.revoke(opened, config, stages, request, dry_run=dry_run)
     facts = _facts(opened, done)
     if as_json:
-        print(json.dumps({"ok": not done.problems, "dry_run": dry_run, "new": done.stone is not None, **facts}))
+        print_json({"ok": not done.problems, "dry_run": dry_run, "new": done.stone is not None, **facts})
     else:
         _print_revoked(run, facts, dry_run=dry_run, new=done.stone is not None)
     sys.exit(1 if done.problems else 0)
@@ -86,17 +87,21 @@ def _facts(run: Run, done: Revoked) -> dict[str, Any]:
 def _print_revoked(root: str, facts: dict[str, Any], *, dry_run: bool, new: bool) -> None:
     verb = "would be revoked" if dry_run else "revoked"
     count = f"{facts['recordings']} recordings ({facts['seconds']:.1f} s) {verb}"
-    Console().print(f"{count}; {len(facts['shards'])} shards change")
-    out = Console(highlight=False, soft_wrap=True)
+    out = console()
+    out.print(f"{count}; {len(facts['shards'])} shards change", soft_wrap=True)
     if not new:
-        out.print("all of it was revoked before: tombstones and shards are as they were")
+        out.print("all of it was revoked before: tombstones and shards are as they were", soft_wrap=True)
     for path in facts["outside"]:
-        out.print(f"[yellow]outside the run, and left there:[/yellow] {path}")
+        _warn("outside the run, and left there:", path)
     for ident in facts["near"]:
-        out.print(f"[yellow]a near duplicate stays:[/yellow] voxmill revoke {root} --id {ident}")
+        _warn("a near duplicate stays:", f"voxmill revoke {root} --id {ident}")
     for name in facts["sources"]:
-        out.print(f"[yellow]source {name} of the config names it:[/yellow] take it out there too")
+        _warn(f"source {name} of the config names it:", "take it out there too")
     for problem in facts["problems"]:
-        out.print(problem, style="red")
+        out.print(problem, style="red", soft_wrap=True)
     if facts["report"]:
-        out.print(f"absence proven; report: {facts['report']}")
+        out.print(f"absence proven; report: {facts['report']}", soft_wrap=True)
+
+
+def _warn(what: str, more: str) -> None:
+    console().print(Text.assemble((what, "yellow"), f" {more}"), soft_wrap=True)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import sys
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
-from rich.console import Console
 
 from voxmill.pipeline.commands import options
+from voxmill.pipeline.terminal.output import console, print_json
 
 if TYPE_CHECKING:
     from voxmill.pipeline.state.run import Run
@@ -72,7 +71,7 @@ def plan(
     from voxmill.pipeline.config import load_config
     from voxmill.pipeline.reports.plan import predict
 
-    predict(load_config(config), sample, out, Console())
+    predict(load_config(config), sample, out, console())
 
 
 def replay(
@@ -107,7 +106,7 @@ def replay(
     if not rows:
         raise RunError(f"unit `{unit}` has no member `{only}`")
     for row in rows:
-        Console().print_json(json.dumps(plain(row), ensure_ascii=False))
+        print_json(plain(row))
 
 
 def bring_up(
@@ -127,10 +126,10 @@ def bring_up(
     from voxmill.pipeline.execution.executor import open_executor
     from voxmill.pipeline.execution.gates import open_gate
     from voxmill.pipeline.line import Until, run_line
-    from voxmill.pipeline.progress import Progress
     from voxmill.pipeline.reports.dry_run import print_dry_run
     from voxmill.pipeline.reports.stats import print_summary
     from voxmill.pipeline.state.run import Run
+    from voxmill.pipeline.terminal.progress import Progress
 
     settings = load_config(config)
     run = Run(root)
@@ -144,28 +143,30 @@ def bring_up(
             near = difflib.get_close_matches(reason, REASONS, n=1)
             raise ConfigError(f"--retry: no reason `{reason}`" + (f"; did you mean `{near[0]}`?" if near else ""))
     if dry_run:
-        print_dry_run(settings, run, Console())
+        print_dry_run(settings, run, console())
         return
     cluster = (address or settings.executor.address or os.environ.get("RAY_ADDRESS")) if kind == "ray" else None  # as Ray does
     if cluster and run.is_local:
         run = run.absolute()  # workers have working directories of their own
         _say_shared(run)
+    progress = Progress(quiet=quiet)
+    if kind == "ray":
+        progress.say(f"joining the Ray cluster at {cluster}" if cluster else "starting Ray on this machine")
     engine = open_executor(kind, cluster, settings.executor.workers)
     try:
         with open_gate("cluster" if cluster else "machine", run, settings.crawl) as gate:
-            run_line(settings, run, engine, gate, Progress(quiet=quiet), until=cast(Until, until), retry=retry)
+            run_line(settings, run, engine, gate, progress, until=cast(Until, until), retry=retry)
     except KeyboardInterrupt:
-        Console(stderr=True).print("stopped; the same command continues", style="yellow")
+        console(stderr=True).print("stopped; the same command continues", style="yellow")
         sys.exit(130)
     if not quiet and until == "pack":
         print_summary(root)
 
 
 def _say_shared(run: Run) -> None:
-    Console(stderr=True).print(
+    console(stderr=True).print(
         f"{run.root} is a folder: every machine of the cluster must see it under this name (shared storage); "
         "where they do not, give a bucket prefix as --out (s3://…, gs://…)",
         style="yellow",
-        highlight=False,
         soft_wrap=True,
     )

@@ -6,42 +6,45 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
+
+from voxmill.pipeline.terminal.output import console
 
 
 def list_() -> None:
     """Which weights voxmill knows, and which are here."""
     from voxmill.operators import weights
+    from voxmill.pipeline.terminal.table import print_table, prose
 
-    table = Table("name", "engine", "here", "what", "source", box=None)
+    rows = []
     for row in weights.status():
         here = f"yes, {(row.num_bytes or 0) / 1e6:.0f} MB" if row.ready else "no"
-        table.add_row(row.name, row.engine, here, row.about, row.source)
-    Console().print(table)
+        rows.append((row.name, row.engine, here, row.about, row.source))
+    print_table(console(), ("name", "engine", "here", prose("what", 1), prose("source", 2)), rows)
 
 
 def fetch(names: Annotated[list[str], typer.Argument(help="Names from `voxmill models list`.")]) -> None:
     """Fetch weights into the cache and verify them. Example: `voxmill models fetch whisper-base moonshine-tiny-en`"""
     from voxmill.operators import weights
+    from voxmill.pipeline.terminal.display import Display
 
-    out = Console(highlight=False)
+    out = console()
     for name in names:
-        with out.status(f"fetching {name}"):
+        with Display() as display:
+            display.phase(f"fetching {name}")
             folder = weights.fetch(name)
         problems = weights.verify(name)
-        out.print(f"{name}: {folder}" + "".join(f"\n  {p}" for p in problems))
+        out.print(f"{name}: {folder}" + "".join(f"\n  {p}" for p in problems), soft_wrap=True)
 
 
 def verify(names: Annotated[list[str], typer.Argument(help="Names or directories.")]) -> None:
     """Compare weights with their known hashes. Exits with 1 where they differ."""
     from voxmill.operators import weights
 
-    out, bad = Console(highlight=False, soft_wrap=True), False
+    out, bad = console(), False
     for name in names:
         problems = weights.verify(name)
         bad |= any(not p.startswith("unpinned") for p in problems)
-        out.print(f"{name}: {'; '.join(problems) or 'every byte is what it should be'}")
+        out.print(f"{name}: {'; '.join(problems) or 'every byte is what it should be'}", soft_wrap=True)
     sys.exit(1 if bad else 0)
 
 
@@ -57,4 +60,4 @@ def doctor(
     from voxmill.pipeline.config import load_config
     from voxmill.pipeline.reports.doctor import examine
 
-    sys.exit(0 if examine(load_config(config) if config else None, Console()) else 1)
+    sys.exit(0 if examine(load_config(config) if config else None, console()) else 1)

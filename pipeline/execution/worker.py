@@ -18,6 +18,7 @@ from voxmill.manifests.likeness import Duplicate, Fingerprint
 from voxmill.manifests.records import Consensus, Hypothesis, Item, Labels, Opinion, Pictures, Recording, Segment, Unit
 from voxmill.manifests.redaction import Redaction
 from voxmill.operators.work import Operator, Work
+from voxmill.pipeline.execution.activity import Reporter
 from voxmill.pipeline.execution.faults import StageError, blamed
 from voxmill.pipeline.execution.isolate import MAX_ATTEMPTS, describe, isolate
 from voxmill.pipeline.execution.quarantine import insert
@@ -35,6 +36,7 @@ class Worker:
     def __init__(self, root: str, stage: Stage, reads: Sequence[Stage], session: str = "") -> None:
         self._run, self._stage, self._reads = Run(root), stage, tuple(reads)
         self._ledger = Ledger(self._run, session)
+        self._reporter = Reporter(session)
         self._operator: Operator | None = None
         self._worked: Work | None = None
         """Something that the stage could do, to be asked again where it fails."""
@@ -44,7 +46,12 @@ class Worker:
         if self._ledger.is_done(self._stage, unit):
             return Done(self._stage.name, unit, skipped=True)
         with blamed(f"stage {self._stage.name} stopped at unit {unit}"):
-            return self._do(unit, self._load(unit))
+            work = self._load(unit)
+            if self._operator is None:
+                with self._reporter.doing(self._stage.name, loading=True):
+                    self._build()
+            with self._reporter.doing(self._stage.name, _seconds(work)):
+                return self._do(unit, work)
 
     def _do(self, unit: str, work: Work) -> Done:
         stage, ledger = self._stage, self._ledger
@@ -172,8 +179,12 @@ def openable(run: Run, recording: Recording) -> Recording:
 
 def _summary(stage: Stage, unit: str, work: Work, rows: Sequence[Any], wall: float, cpu: float) -> Done:
     rejected = sum(row.rejection is not None for row in rows if not isinstance(row, (Labels, Fingerprint, Redaction)))
-    parts = work.segments or work.parts or work.recordings
-    return Done(stage.name, unit, len(rows) - rejected, rejected, sum(p.num_samples for p in parts) / 16000, wall, cpu)
+    return Done(stage.name, unit, len(rows) - rejected, rejected, _seconds(work), wall, cpu)
+
+
+def _seconds(work: Work) -> float:
+    """Audio in a unit, as far as it is known."""
+    return sum(p.num_samples for p in work.segments or work.parts or work.recordings) / 16000
 
 
 def _cost(done: Done, attempts: int) -> dict[str, Any]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.console import Console, RenderableType
 
 from voxmill.manifests.mistakes import Mistake
-from voxmill.pipeline.display import Display, clock
+from voxmill.pipeline.terminal.display import Display, clock
+from voxmill.pipeline.terminal.output import console as standard
+from voxmill.pipeline.terminal.output import print_json
+from voxmill.pipeline.terminal.table import number, print_table, table_of
 
 SMOOTHED = 0.9
 """Of a figure on the display, the share that comes from the step before: single steps jump."""
@@ -29,7 +28,7 @@ class TrainingDisplay(Display):
     """A listener for training: one table that is refreshed, or, where output is no terminal, a line now and then."""
 
     def __init__(self, steps: int, console: Console | None = None, *, quiet: bool = False) -> None:
-        super().__init__(self._table, console, quiet=quiet)
+        super().__init__(console, quiet=quiet)
         self._steps = steps
         self._figures: dict[str, float] = {}
         self._sums: dict[str, tuple[float, float]] = {}
@@ -74,21 +73,18 @@ class TrainingDisplay(Display):
             cells.append(("steps without an update (gradient not finite)", str(self._not_finite)))
         return cells
 
-    def _table(self) -> Table:
-        table = Table(box=None, pad_edge=False, show_header=False)
-        for name, value in self._cells():
-            table.add_row(name, value)
-        return table
+    def table(self) -> RenderableType | None:
+        return table_of((" ", "  "), self._cells(), self._console.width) if self._last is not None else None
 
 
 def print_survey(survey: Any, shards: str, out: str, console: Console) -> None:
     """Of `training.Survey`."""
     left_out = f", {sum(survey.skipped.values())} left out ({counted(survey.skipped)})" if survey.skipped else ""
-    console.print(f"{shards}: {survey.samples} samples, {survey.seconds / 3600:.3f} h{left_out}", highlight=False)
-    console.print(f"{survey.batches} batches an epoch, {survey.epochs:.1f} epochs in all", highlight=False)
-    console.print(f"model: {survey.size.stored:,} parameters, {survey.size.active:,} of them active", highlight=False)
+    console.print(f"{shards}: {survey.samples} samples, {survey.seconds / 3600:.3f} h{left_out}", soft_wrap=True)
+    console.print(f"{survey.batches} batches an epoch, {survey.epochs:.1f} epochs in all", soft_wrap=True)
+    console.print(f"model: {survey.size.stored:,} parameters, {survey.size.active:,} of them active", soft_wrap=True)
     if survey.done:
-        console.print(f"{out} has a checkpoint of step {survey.done}: training goes on from there", highlight=False)
+        console.print(f"{out} has a checkpoint of step {survey.done}: training goes on from there", soft_wrap=True)
 
 
 def print_trained(trained: Any, out: str, console: Console, *, quiet: bool) -> bool:
@@ -99,8 +95,8 @@ def print_trained(trained: Any, out: str, console: Console, *, quiet: bool) -> b
         )
     elif not quiet:
         left_out = f"; left out: {counted(trained.skipped)}" if trained.skipped else ""
-        console.print(f"{trained.folder}, {out}/log.jsonl, {out}/curve.png{left_out}", highlight=False, soft_wrap=True)
-        console.print(f"next: voxmill transcribe FILE --model {out}", highlight=False, soft_wrap=True)
+        console.print(f"{trained.folder}, {out}/log.jsonl, {out}/curve.png{left_out}", soft_wrap=True)
+        console.print(f"next: voxmill transcribe FILE --model {out}", soft_wrap=True)
     return bool(trained.finished)
 
 
@@ -108,29 +104,36 @@ def counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
 
 
-@contextmanager
-def counting(total: int, what: str, *, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """A counter on the terminal, to be told how many more are done."""
-    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda number: progress.advance(task, number)
+class Counting(Display):
+    """How many of `total` are done, and how long the rest will take. Tell it how many more are."""
+
+    def __init__(self, total: int, what: str, *, quiet: bool) -> None:
+        super().__init__(quiet=quiet)
+        self._total, self._what, self._done = total, what, 0
+        self._begin = time.monotonic()
+
+    def __call__(self, more: int) -> None:
+        self._done += more
+
+    def now(self) -> Sequence[str]:
+        elapsed = time.monotonic() - self._begin
+        eta = clock(elapsed / self._done * (self._total - self._done)) if self._done else "–"
+        return (f"{self._what} {self._done}/{self._total} · {clock(elapsed)} · ETA {eta}",)
 
 
 def print_trials(trials: Sequence[Any], split: str, *, as_json: bool) -> None:
     """Of `trial.Trial`, one for each budget."""
     if as_json:
-        print(json.dumps({"split": split, "budgets": [asdict(trial) for trial in trials]}, ensure_ascii=False))
+        print_json({"split": split, "budgets": [asdict(trial) for trial in trials]})
         return
-    console = Console()
+    console = standard()
     first = trials[0]
     left_out = f", left out: {counted(first.skipped)}" if first.skipped else ""
-    console.print(
-        f"split {split}: {first.utterances} utterances, {first.audio_seconds / 60:.1f} min{left_out}", highlight=False
-    )
+    console.print(f"split {split}: {first.utterances} utterances, {first.audio_seconds / 60:.1f} min{left_out}", soft_wrap=True)
     columns = [_column(trial) for trial in trials]
     names = list(dict.fromkeys(name for column in columns for name in column))
-    console.print(_table(["budget", *(t.budget for t in trials)], [[n, *(c.get(n, "–") for c in columns)] for n in names]))
+    lines = [[name, *(column.get(name, "–") for column in columns)] for name in names]
+    print_table(console, ("budget", *(number(t.budget) for t in trials)), lines)
     if split == "train":
         console.print("these are samples of the training split: figures of what a model has seen", style="yellow")
 
@@ -167,22 +170,13 @@ def export_format(name: str) -> Literal["safetensors", "onnx"]:
 def print_delivered(delivered: Any, *, as_json: bool) -> None:
     """Of `delivery.Delivered`."""
     if as_json:
-        print(json.dumps(asdict(delivered)))
+        print_json(asdict(delivered))
         return
-    console, size = Console(highlight=False, soft_wrap=True), delivered.size
+    console, size = standard(), delivered.size
     console.print(
-        f"{delivered.folder}: budget {delivered.budget or 'whole'}, {size.stored:,} parameters, {size.active:,} active"
+        f"{delivered.folder}: budget {delivered.budget or 'whole'}, {size.stored:,} parameters, {size.active:,} active",
+        soft_wrap=True,
     )
     for name, num_bytes in delivered.files.items():
-        console.print(f"  {name}  {num_bytes / 1e6:.2f} MB")
-    console.print(f"largest difference to the model, in {delivered.compared_in}: {delivered.difference:.1e}")
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """The first column to the left, figures to the right."""
-    table = Table(box=None, pad_edge=False)
-    for index, name in enumerate(header):
-        table.add_column(name, justify="left" if index == 0 else "right")
-    for row in rows:
-        table.add_row(*row)
-    return table
+        console.print(f"  {name}  {num_bytes / 1e6:.2f} MB", soft_wrap=True)
+    console.print(f"largest difference to the model, in {delivered.compared_in}: {delivered.difference:.1e}", soft_wrap=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -12,6 +11,7 @@ from rich.console import Console
 from voxmill.manifests.records import SAMPLE_RATE, Bandwidth
 from voxmill.operators.engines import Audio
 from voxmill.pipeline.modelling.hearing import Clip, Hearing, NotHeard
+from voxmill.pipeline.terminal.output import print_json
 
 BATCH_CLIPS, BATCH_SECONDS = 8, 60.0
 """Clips that a model hears at a time, at most."""
@@ -90,16 +90,13 @@ def _batches(clips: Iterator[Clip]) -> Iterator[list[Clip]]:
 def print_outcome(outcome: Outcome, console: Console, *, as_json: bool) -> None:
     """A line of JSON, or for people the file, then a line for each stretch."""
     if as_json:
-        print(json.dumps(asdict(outcome) | {"text": outcome.text}, ensure_ascii=False), flush=True)
+        print_json(asdict(outcome) | {"text": outcome.text})
         return
     if outcome.error:
-        console.print(f"{outcome.file}: {outcome.error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{outcome.file}: {outcome.error}", style="red", soft_wrap=True)
         return
-    console.print(
-        f"{outcome.file} · {outcome.seconds:.1f} s · {outcome.bandwidth}",
-        style="bold", markup=False, highlight=False, soft_wrap=True,
-    )  # fmt: skip
+    console.print(f"{outcome.file} · {outcome.seconds:.1f} s · {outcome.bandwidth}", style="bold", soft_wrap=True)
     for said in outcome.segments:
         labels = " ".join(f"{kind}={'+'.join(values) or 'none'}" for kind, values in said.labels.items())
         line = f"  {said.start:.1f}–{said.end:.1f}  {said.text}" + (f"  [{labels}]" if labels else "")
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)

@@ -9,12 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 
 import psutil
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from voxmill.operators import weights
 from voxmill.operators.label.merge import asked
 from voxmill.pipeline.config import RunConfig
+from voxmill.pipeline.terminal.table import print_table, prose
 
 EXTRAS = {
     "crawl": ("yt-dlp",),
@@ -36,15 +35,15 @@ def examine(config: RunConfig | None, out: Console) -> bool:
 
 
 def _packages(out: Console) -> bool:
-    table = Table("extra", "installed", "missing", "get it", box=None)
+    rows = []
     ok = True
     for extra, packages in EXTRAS.items():
         found = {name: _version(name) for name in packages}
         missing = [name for name, number in found.items() if number is None]
         ok &= not missing or extra in OPTIONAL
         here = ", ".join(f"{name} {number}" for name, number in found.items() if number)
-        table.add_row(extra, here, ", ".join(missing), escape(f"pip install 'voxmill[{extra}]'") if missing else "")
-    out.print(table)
+        rows.append((extra, here, ", ".join(missing), f"pip install 'voxmill[{extra}]'" if missing else ""))
+    print_table(out, ("extra", prose("installed"), prose("missing"), "get it"), rows)
     return ok
 
 
@@ -53,10 +52,11 @@ def _machine(out: Console) -> None:
     out.print(
         f"Python {platform.python_version()}, {os.cpu_count()} cores, {memory.available / 2**30:.0f} of "
         f"{memory.total / 2**30:.0f} GiB memory free, {disk.free / 2**30:.0f} GiB disk free here, {_gpu()}",
-        highlight=False,
+        soft_wrap=True,
     )
     if os.environ.get("PYTHONDONTWRITEBYTECODE"):
-        out.print("[yellow]PYTHONDONTWRITEBYTECODE is set: importing the engines takes half a minute; unset it[/yellow]")
+        said = "PYTHONDONTWRITEBYTECODE is set: importing the engines takes half a minute; unset it"
+        out.print(said, style="yellow", soft_wrap=True)
 
 
 def _gpu() -> str:
@@ -71,13 +71,14 @@ def _gpu() -> str:
 
 def _weights(config: RunConfig | None, out: Console) -> bool:
     wanted = weights_of(config) if config else set()
-    table = Table("weights", "here", "needed", "get them", box=None)
+    rows = []
     ok = True
     for row in weights.status():
         needed = row.name in wanted
         ok &= row.ready or not needed
-        table.add_row(row.name, "yes" if row.ready else "no", "yes" if needed else "", row.fix)
-    out.print(table)
+        rows.append((row.name, "yes" if row.ready else "no", "yes" if needed else "", row.fix))
+    out.print()
+    print_table(out, ("weights", "here", "needed", prose("get them", 1)), rows)
     return ok
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from voxmill.manifests.catalog import open_catalog
 from voxmill.manifests.records import Item
@@ -17,8 +16,9 @@ from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.execution.gates import open_gate
 from voxmill.pipeline.execution.local import LocalExecutor
 from voxmill.pipeline.line import run_line
-from voxmill.pipeline.progress import Progress
 from voxmill.pipeline.state.run import Run, RunError
+from voxmill.pipeline.terminal.progress import Progress
+from voxmill.pipeline.terminal.table import number, print_table
 
 RESAMPLES = 1000
 
@@ -53,11 +53,12 @@ def predict(config: RunConfig, sample: int, root: str | None, out: Console) -> N
             run_line(config, run, LocalExecutor(), gate, progress, expand=_only(listed, {i.id for i in chosen}))
         tried = _tried(run)
     out.print(
-        f"{total} items listed, {len(tried)} tried; the columns scale the sample's mean, with a 90 % interval over its recordings"
+        f"{total} items listed, {len(tried)} tried; the columns scale the sample's mean, with a 90 % interval over its recordings",
+        soft_wrap=True,
     )
     _print(_scaled(tried, total), total, out)
     if kept:
-        out.print(f"the sample is kept: voxmill stats {kept.root}", highlight=False, soft_wrap=True)
+        out.print(f"the sample is kept: voxmill stats {kept.root}", soft_wrap=True)
 
 
 def _only(listed: dict[str, list[Item]], ids: set[str]) -> Callable[[SourceConfig], list[Item]]:
@@ -107,8 +108,6 @@ def _scaled(tried: Sequence[Tried], total: int) -> dict[str, tuple[float, float,
 
 
 def _print(scaled: dict[str, tuple[float, float, float]], total: int, out: Console) -> None:
-    table = Table("predicted", "", "90 % interval", box=None)
-    for name, (mean, low, high) in scaled.items():
-        table.add_row(name, f"{mean:.3g}", f"{low:.3g} – {high:.3g}")
-    out.print(table)
-    out.print("time = CPU hours / cores of your workers, once crawling is not the limit", highlight=False)
+    rows = [(name, f"{mean:.3g}", f"{low:.3g} – {high:.3g}") for name, (mean, low, high) in scaled.items()]
+    print_table(out, ("predicted", number(" "), number("90 % interval")), rows)
+    out.print("time = CPU hours / cores of your workers, once crawling is not the limit", soft_wrap=True)

@@ -18,6 +18,7 @@ from voxmill.manifests.catalog import CatalogError, open_catalog, query
 from voxmill.manifests.catalog import what_if as judge_again
 from voxmill.pipeline.reports.stats_tables import show
 from voxmill.pipeline.state.run import RunError
+from voxmill.pipeline.terminal import output
 
 DIMENSIONS = ("language", "domain", "host", "source", "licence", "tier", "bandwidth", "reason")
 """What audio can be broken down by."""
@@ -53,11 +54,11 @@ def print_stats(
         raise RunError(str(error)) from None
     if as_json:
         rows = {name: _for_json(table.to_pylist()) for name, table in sections.items()}
-        print(json.dumps(next(iter(rows.values())) if len(rows) == 1 else rows, ensure_ascii=False))
+        output.print_json(next(iter(rows.values())) if len(rows) == 1 else rows)
     elif as_csv:
         _write_csv(next(iter(sections.values())))
     else:
-        show(sections, console or Console(), limit)
+        show(sections, console or output.console(), limit)
 
 
 SUMMARY = ("funnel", "rejections", "cost")
@@ -66,7 +67,7 @@ SUMMARY = ("funnel", "rejections", "cost")
 
 def print_summary(run_root: str) -> None:
     con = open_catalog(run_root)
-    show({name: query(con, f"FROM {name}") for name in SUMMARY}, Console(), 25)
+    show({name: query(con, f"FROM {name}") for name in SUMMARY}, output.console(), 25)
 
 
 def _overview(con: Any) -> dict[str, pa.Table]:
@@ -99,6 +100,7 @@ def _dimension(name: str) -> str:
 
 
 def _write_csv(table: pa.Table) -> None:
+    output.use_utf8()
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(table.column_names)
     for row in table.to_pylist():

@@ -1,4 +1,4 @@
-"""What `voxmill stats` shows to people: rich tables, times in the unit that fits, a bar where a share is worth a glance."""
+"""What `voxmill stats` shows to people: tables, times in the unit that fits, a bar where a share is worth a glance."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
+
+from voxmill.pipeline.terminal.table import Cell, Column, number, print_table, prose
 
 Rows = list[dict[str, Any]]
 
@@ -32,36 +33,38 @@ def show(sections: Mapping[str, pa.Table], console: Console, limit: int) -> None
 
 def _funnel(console: Console, rows: Rows) -> None:
     unit, scale = _unit(row["seconds_in"] for row in rows)
-    table = _table(
-        "Funnel", "stage", "of", "in:", "kept:", "rejected:", " ", f"audio in ({unit}):", "kept:", "rejected:", "kept:", " "
-    )
+    heads = (
+        "stage", Column("of", spare=2), number("in"), number("kept"), number("rejected"), " ",
+        number(f"audio in ({unit})"), number("kept"), number("rejected"), number("kept", 1), Column(" ", spare=3),
+    )  # fmt: skip
+    lines: list[Sequence[Cell]] = []
     for row in rows:
         sign = Text("=") if row["balanced"] else Text("≠", style="bold red")
         share = _share_kept(row)
         counts = [f"{row[f'rows_{k}']:,}" for k in ("in", "kept", "rejected")]
         times = [_time(row[f"seconds_{k}"] / scale) for k in ("in", "kept", "rejected")]
-        table.add_row(row["stage"], row["counted"], *counts, sign, *times, _percent(share), _bar(share))
-    console.print(table)
+        lines.append((row["stage"], row["counted"], *counts, sign, *times, _percent(share), _bar(share)))
+    print_table(console, heads, lines, title="Funnel")
     for row in rows:
         lost = row["rows_in"] - row["rows_kept"] - row["rows_rejected"]
         if lost:
             fix = "has not answered for them: continue the run with the same `voxmill run` command"
-            console.print(
-                f"{lost:,} of {row['rows_in']:,} {row['counted']}: {row['stage']} {fix}", style="red", highlight=False
-            )
+            console.print(f"{lost:,} of {row['rows_in']:,} {row['counted']}: {row['stage']} {fix}", style="red", soft_wrap=True)
 
 
 def _retention(console: Console, dimension: str, rows: Rows, limit: int) -> None:
     unit, scale = _unit(row["source_s"] for row in rows)
-    table = _table(
-        f"Retention by {dimension}", dimension, "spans:", f"audio ({unit}):", "speech:", "kept:", "of audio:", "of speech:", " "
-    )
+    heads = (
+        Column(dimension), number("spans"), number(f"audio ({unit})"), number("speech"), number("kept"),
+        number("of audio"), number("of speech", 1), Column(" ", spare=2),
+    )  # fmt: skip
+    lines: list[Sequence[Cell]] = []
     for row in rows[:limit]:
         times = [_time(row[k] / scale) for k in ("source_s", "speech_s", "kept_s")]
         shares = _percent(row["kept_of_source"]), _percent(row["kept_of_speech"]), _bar(row["kept_of_source"])
         value = "not judged" if dimension == "tier" and row["value"] is None else row["value"]
-        table.add_row(_value(value), f"{row['num_spans']:,}", *times, *shares)
-    _print(console, table, len(rows), limit)
+        lines.append((_value(value), f"{row['num_spans']:,}", *times, *shares))
+    _print(console, f"Retention by {dimension}", heads, lines, len(rows), limit)
 
 
 def _stages(console: Console, dimension: str, rows: Rows, limit: int) -> None:
@@ -70,10 +73,11 @@ def _stages(console: Console, dimension: str, rows: Rows, limit: int) -> None:
     shares: dict[str | None, dict[str, float | None]] = {}
     for row in rows:
         shares.setdefault(row["value"], {})[row["stage"]] = _share_kept(row)
-    table = _table(f"Kept by each stage, by {dimension}", dimension, *(f"{stage}:" for stage in stages))
-    for value, line in list(shares.items())[:limit]:
-        table.add_row(_value(value), *(_percent(line.get(stage)) for stage in stages))
-    _print(console, table, len(shares), limit)
+    lines: list[Sequence[Cell]] = [
+        (_value(value), *(_percent(line.get(stage)) for stage in stages)) for value, line in list(shares.items())[:limit]
+    ]
+    heads = (Column(dimension), *(number(stage) for stage in stages))
+    _print(console, f"Kept by each stage, by {dimension}", heads, lines, len(shares), limit)
 
 
 _ORDER = ("list", "crawl", "decode", "segment", "transcribe", "reconcile", "select", "pack")
@@ -81,39 +85,43 @@ _ORDER = ("list", "crawl", "decode", "segment", "transcribe", "reconcile", "sele
 
 def _rejections(console: Console, rows: Rows, limit: int) -> None:
     unit, scale = _unit(row["seconds"] for row in rows)
-    table = _table("Why the rest was not kept", "reason", "rows:", f"audio ({unit}):", "meaning")
+    heads = ("reason", number("rows"), number(f"audio ({unit})"), prose("meaning"))
+    lines = []
     for row in rows[:limit]:
         stage, _, engine = row["stage"].partition(":")
         where = engine or ("" if row["reason"].startswith(f"{stage}.") else stage)
         name = f"{row['reason']} ({where})" if where else row["reason"]
-        table.add_row(name, f"{row['num_rows']:,}", _time(row["seconds"] / scale), row["meaning"] or "")
-    _print(console, table, len(rows), limit)
+        lines.append((name, f"{row['num_rows']:,}", _time(row["seconds"] / scale), row["meaning"] or ""))
+    _print(console, "Why the rest was not kept", heads, lines, len(rows), limit)
 
 
 def _marginal(console: Console, rows: Rows, limit: int) -> None:
     if not rows:
         return
     unit, scale = _unit(row["failing_s"] for row in rows)
-    table = _table("Marginal loss of each filter", "filter", f"breaks it ({unit}):", "breaks only it:", "of what is kept:")
+    heads = ("filter", number(f"breaks it ({unit})"), number("breaks only it"), number("of what is kept"))
+    lines = []
     for row in rows[:limit]:
         times = [_time(row[k] / scale) for k in ("failing_s", "marginal_s")]
-        table.add_row(
-            row["reason"], *times, f"+{_percent(row['marginal_of_kept'])}" if row["marginal_of_kept"] is not None else ""
-        )
-    _print(console, table, len(rows), limit)
+        more = f"+{_percent(row['marginal_of_kept'])}" if row["marginal_of_kept"] is not None else ""
+        lines.append((row["reason"], *times, more))
+    _print(console, "Marginal loss of each filter", heads, lines, len(rows), limit)
 
 
 def _cost_by_stage(console: Console, rows: Rows, limit: int) -> None:
     if not rows:
         return
     unit, scale = _unit(row["wall_hours"] * 3600 for row in rows)
-    heads = ("units:", f"wall ({unit}):", "CPU:", "x real time:", "wall per kept:", "CPU per kept:", "peak GB:", "retries:")
-    table = _table("Cost", "stage", "device", *heads)
+    heads = (
+        "stage", Column("device", spare=2), number("units", 3), number(f"wall ({unit})"), number("CPU"), number("x real time"),
+        number("wall per kept", 5), number("CPU per kept", 4), number("peak GB"), number("retries", 1),
+    )  # fmt: skip
+    lines = []
     for row in rows[:limit]:
         hours = [_time(row[k] * 3600 / scale) for k in ("wall_hours", "cpu_hours")]
         ratios = [_number(row[k]) for k in ("times_real_time", "wall_per_kept_hour", "cpu_per_kept_hour", "max_rss_gb")]
-        table.add_row(row["stage"], row["device"] or "", f"{row['num_units']:,}", *hours, *ratios, str(row["retries"] or 0))
-    _print(console, table, len(rows), limit)
+        lines.append((row["stage"], row["device"] or "", f"{row['num_units']:,}", *hours, *ratios, str(row["retries"] or 0)))
+    _print(console, "Cost", heads, lines, len(rows), limit)
 
 
 def _cost(console: Console, rows: Rows, limit: int) -> None:
@@ -124,7 +132,7 @@ def _cost(console: Console, rows: Rows, limit: int) -> None:
     if row["wall_per_kept_hour"] is not None:
         wall, cpu, gpu = (_number(row[f"{k}_per_kept_hour"]) for k in ("wall", "cpu", "gpu"))
         line += f"; per kept hour {wall} h of work ({cpu} CPU hours, {gpu} GPU hours)"
-    console.print(line, highlight=False)
+    console.print(line, soft_wrap=True)
 
 
 def _conservation(console: Console, rows: Rows, limit: int) -> None:
@@ -133,36 +141,38 @@ def _conservation(console: Console, rows: Rows, limit: int) -> None:
         console.print(
             f"{row['stage']} {row['id']}: {row['what']}: expected {row['expected']}, found {row['found']}",
             style="red",
-            highlight=False,
+            soft_wrap=True,
         )
     if rows:
         advice = "`voxmill verify` names what is missing; FROM conservation lists all"
-        console.print(f"in = kept + rejected fails in {len(rows):,} places: {advice}", style="bold red", highlight=False)
+        console.print(f"in = kept + rejected fails in {len(rows):,} places: {advice}", style="bold red", soft_wrap=True)
 
 
 def _what_if(console: Console, rows: Rows, limit: int) -> None:
     unit, scale = _unit(row["hours_now"] * 3600 for row in rows)
-    table = _table("What if", "tier", "segments now:", "then:", f"audio now ({unit}):", "then:", "change:")
+    heads = ("tier", number("segments now"), number("then"), number(f"audio now ({unit})"), number("then"), number("change"))
+    lines = []
     for row in rows:
         now, then = row["hours_now"] * 3600 / scale, row["hours_then"] * 3600 / scale
         change = f"{(then - now) / now:+.1%}" if now else ""
-        style = "bold" if row["tier"] == "kept" else ""
         cells = (f"{row['segments_now']:,}", f"{row['segments_then']:,}", _time(now), _time(then), change)
-        table.add_row(row["tier"], *cells, style=style)
-    console.print(table)
+        lines.append((row["tier"], *cells))
+    print_table(console, heads, lines, title="What if", styles=["bold" if row["tier"] == "kept" else "" for row in rows])
 
 
 def _labels(console: Console, rows: Rows, limit: int) -> None:
     if not rows:
         return
-    table = _table(
-        "Labels", "task", "labeller", "model", "asked:", "labelled:", "of them empty:", "refused:", "contradicted:", "sure:"
-    )
+    heads = (
+        "task", "labeller", Column("model", spare=3), number("asked"), number("labelled"), number("of them empty", 2),
+        number("refused", 1), number("contradicted", 4), number("sure"),
+    )  # fmt: skip
+    lines = []
     for row in rows[:limit]:
         counts = [f"{row[f'num_{k}']:,}" for k in ("asked", "labelled", "empty", "refused", "contradicted")]
         sure = "" if row["mean_confidence"] is None else f"{row['mean_confidence']:.2f}"
-        table.add_row(row["task"], row["labeller"], row["model"] or "", *counts, sure)
-    _print(console, table, len(rows), limit)
+        lines.append((row["task"], row["labeller"], row["model"] or "", *counts, sure))
+    _print(console, "Labels", heads, lines, len(rows), limit)
 
 
 _SHOW: Mapping[str, Any] = {
@@ -172,28 +182,22 @@ _SHOW: Mapping[str, Any] = {
 
 
 def _any(console: Console, columns: Sequence[str], rows: Rows, limit: int) -> None:
-    table = _table(None, *columns)
-    for row in rows[:limit]:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    _print(console, table, len(rows), limit)
+    lines = [["" if value is None else str(value) for value in row.values()] for row in rows[:limit]]
+    _print(console, "", [Column(name) for name in columns], lines, len(rows), limit)
 
 
-def _table(title: str | None, *heads: str) -> Table:
-    """A head that ends in a colon is right-aligned: numbers."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
-    for head in heads:
-        name = head.removesuffix(":")
-        table.add_column(
-            name, justify="right" if head.endswith(":") else "left", no_wrap=name != "meaning", overflow="ellipsis"
-        )
-    return table
-
-
-def _print(console: Console, table: Table, total: int, limit: int) -> None:
+def _print(
+    console: Console,
+    title: str,
+    heads: Sequence[Column | str],
+    lines: Sequence[Sequence[Cell]],
+    total: int,
+    limit: int,
+) -> None:
     console.print()
-    console.print(table)
+    print_table(console, heads, lines, title=title)
     if total > limit:
-        console.print(f"… and {total - limit:,} more: --json and --csv show all", style="dim", highlight=False)
+        console.print(f"… and {total - limit:,} more: --json and --csv show all", style="dim", soft_wrap=True)
 
 
 def _value(value: str | None) -> Text:

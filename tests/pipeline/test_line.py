@@ -24,11 +24,11 @@ from voxmill.pipeline.errors import USER_ERRORS
 from voxmill.pipeline.execution.gates import open_gate
 from voxmill.pipeline.execution.local import LocalExecutor
 from voxmill.pipeline.line import run_line
-from voxmill.pipeline.progress import Progress
 from voxmill.pipeline.reports.verify import verify
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import Listing
 from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.terminal.progress import Progress
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("line")]
 

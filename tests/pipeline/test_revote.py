@@ -18,11 +18,11 @@ from voxmill.pipeline.config import parse_config
 from voxmill.pipeline.execution.gates import no_gate, open_gate
 from voxmill.pipeline.execution.local import LocalExecutor
 from voxmill.pipeline.line import run_line
-from voxmill.pipeline.progress import Progress
 from voxmill.pipeline.reports.verify import verify
 from voxmill.pipeline.revote import Revoted, changed, revote
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.run import Run, RunError
+from voxmill.pipeline.terminal.progress import Progress
 
 SETTINGS: dict[str, Any] = {
     "sources": [{"name": "two-cities", "path": str(TWO_CITIES.path), "language": "en", "licence": "cc0-1.0"}],

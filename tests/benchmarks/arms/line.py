@@ -31,9 +31,9 @@ from voxmill.pipeline.execution.executor import Executor, Job, Pool, Report, Wor
 from voxmill.pipeline.execution.gates import open_gate
 from voxmill.pipeline.execution.worker import Worker
 from voxmill.pipeline.line import run_line
-from voxmill.pipeline.progress import Progress
 from voxmill.pipeline.stage import Done
 from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.terminal.progress import Progress
 
 POLL_S, LOOK_S = 0.02, 0.2
 """How often a waiting worker looks whether it may begin, and how often the clock looks whether all is done (s)."""

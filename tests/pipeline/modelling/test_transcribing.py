@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from rich.console import Console
 
 from voxmill.manifests.records import SAMPLE_RATE, Bandwidth
 from voxmill.operators.engines import Audio
 from voxmill.pipeline.modelling.hearing import Clip, Hearing, HearingConfig, NotHeard
 from voxmill.pipeline.modelling.transcribing import BATCH_SECONDS, Outcome, Said, print_outcome, transcribe
+from voxmill.pipeline.terminal.output import console
 
 
 @dataclass
@@ -103,14 +103,14 @@ def test_a_sound_that_is_not_there_raises_for_who_asks_alone() -> None:
 
 def test_what_is_printed_is_one_line_of_json_or_lines_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     outcome = Outcome("a [b].wav", 2.0, "wide", (Said(0.0, 2.0, "谢谢 [SCD] yes", {"language": ("zh",), "gender": ()}),))
-    print_outcome(outcome, Console(), as_json=True)
+    print_outcome(outcome, console(), as_json=True)
     line = json.loads(capsys.readouterr().out)
     assert (line["file"], line["text"], line["error"]) == ("a [b].wav", "谢谢 [SCD] yes", None)
     assert line["segments"][0]["labels"] == {"language": ["zh"], "gender": []}
-    print_outcome(outcome, Console(), as_json=False)
+    print_outcome(outcome, console(), as_json=False)
     assert capsys.readouterr().out.splitlines() == [
         "a [b].wav · 2.0 s · wide",
         "  0.0–2.0  谢谢 [SCD] yes  [language=zh gender=none]",
     ]
-    print_outcome(Outcome("x", 0.0, None, (), "decode.empty: zero bytes"), Console(), as_json=False)
+    print_outcome(Outcome("x", 0.0, None, (), "decode.empty: zero bytes"), console(), as_json=False)
     assert capsys.readouterr().out == "x: decode.empty: zero bytes\n"

@@ -1,0 +1,114 @@
+"""What lives on a terminal while something runs; where output is none (a log, CI, `ray job logs`), a plain line now and then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from threading import Event, Thread
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
+from typing_extensions import Self
+
+from voxmill.pipeline.terminal.output import console as standard
+from voxmill.pipeline.terminal.output import plain
+
+LINE_EVERY_S = 15.0
+"""Between two lines on one subject in a log."""
+
+SILENCE_S = 8.0
+"""After so long without a line, a log is told what is going on."""
+
+
+class Display:
+    """`with` it, a terminal shows `table()` and below it what is going on now, drawn anew four times a second."""
+
+    def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
+        self._console = console or standard(stderr=True)
+        self._quiet = quiet
+        self._shown = self._console.is_terminal and not self._console.is_dumb_terminal and not quiet
+        self._live: Live | None = None
+        self._phase, self._since = "", time.monotonic()
+        self._told: dict[str, float] = {}
+        """When each subject was last in the log."""
+        self._said = time.monotonic()
+        self._over = Event()
+
+    def table(self) -> RenderableType | None:
+        """What is done so far."""
+        return None
+
+    def now(self) -> Sequence[str]:
+        """What is being done at this moment, one line each."""
+        return ()
+
+    def __enter__(self) -> Self:
+        self._over.clear()
+        if self._shown:  # only now: `Live` asks for its first picture at once, when a subclass must have all its fields
+            self._live = Live(console=self._console, refresh_per_second=4, get_renderable=self._picture)
+            self._live.start()
+        elif not self._quiet:
+            Thread(target=self._break_silence, daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._phase = ""
+        self._over.set()
+        if self._live:
+            self._live.stop()
+            self._live = None
+
+    def say(self, text: str) -> None:
+        """A line that stays, above the table."""
+        if not self._quiet:
+            self._said = time.monotonic()
+            self._console.print(Text(plain(text)), soft_wrap=True)
+
+    def phase(self, text: str) -> None:
+        """What the driver itself does from now on, until the next phase (or, with an empty text, until nothing)."""
+        self._phase, self._since = text, time.monotonic()
+        if text and not self._shown:
+            self.say(text)
+
+    def tell(self, subject: str, cells: Callable[[], Iterable[str]], *, at_once: bool) -> None:
+        """A line in a log, `at_once` or where the last one on this subject is long ago. On a terminal the table says it."""
+        now = time.monotonic()
+        if not self._shown and (at_once or now - self._told.setdefault(subject, now) > LINE_EVERY_S):
+            self._told[subject] = now
+            self.say(" · ".join(cells()))
+
+    @property
+    def over(self) -> bool:
+        """Whether the last picture is being drawn, the one that stays."""
+        return self._over.is_set()
+
+    def _picture(self) -> RenderableType:
+        parts: list[RenderableType] = []
+        if (table := self.table()) is not None:
+            parts.append(table)
+        if not self.over:
+            parts += [Text(plain(line), style="dim", no_wrap=True, overflow="ellipsis") for line in self.now()]
+            if self._phase:
+                parts.append(Spinner("line", Text(f"{plain(self._phase)} · {clock(time.monotonic() - self._since)}")))
+        return Group(*parts)
+
+    def _break_silence(self) -> None:
+        while not self._over.wait(1.0):
+            if time.monotonic() - self._said > SILENCE_S:
+                waiting = f"{self._phase} · {clock(time.monotonic() - self._since)}" if self._phase else ""
+                if lines := [*self.now(), *([waiting] if waiting else [])]:
+                    self.say(" | ".join(lines))
+                self._said = time.monotonic()
+
+
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds.
+
+    >>> clock(61), clock(3661)
+    ('1:01', '1:01:01')
+    """
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

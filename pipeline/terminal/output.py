@@ -1,0 +1,91 @@
+"""Where text goes: consoles that print data as it is, on any terminal, in any pipe, in any locale.
+
+In a pipe or a log nothing is ever wrapped or cut, because who reads it there is a program, a file or a search. Text is data, never markup: `[laughter]`
+and `:x:` are printed as they are, and control characters, which could drive the terminal, are printed as escapes.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+import sys
+from typing import Any, TextIO
+
+from rich.console import Console
+
+PIPE_COLUMNS = 100_000
+"""Width of what is no terminal: wide enough that nothing is ever wrapped."""
+
+ASCII = {
+    "█": "#", "▉": "#", "▊": "#", "▋": "#", "▌": "=", "▍": "-", "▎": "-", "▏": "-", "≠": "!=", "≤": "<=", "≥": ">=", "…": "...",
+    "–": "-", "—": "-", "·": "|", "−": "-", "→": "->", "⏎": "\\n", "‘": "'", "’": "'", "“": '"', "”": '"',
+}  # fmt: skip
+"""What stands for a sign of ours where the locale does not have it."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console for standard output or standard error. Colours and wrapping only where it is a terminal."""
+    stream = sys.stderr if stderr else sys.stdout
+    return console_on(stream, stderr=stderr)
+
+
+def console_on(stream: TextIO, *, stderr: bool = False, width: int | None = None) -> Console:
+    """`width` None: as wide as the terminal is, and without end where there is none."""
+    terminal = stream.isatty()
+    return Console(
+        stderr=stderr,
+        file=None if stream in (sys.stdout, sys.stderr) else stream,
+        force_terminal=terminal,
+        width=width if terminal or width else PIPE_COLUMNS,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
+
+
+def plain(text: str) -> str:
+    r"""Control characters as escapes: text from the web must not drive a terminal, and a cell is one line.
+
+    >>> plain("two\nlines, \x1b[31mred")
+    'two\\nlines, \\x1b[31mred'
+    """
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON on standard output: as it is where that is UTF-8, with escapes elsewhere, so that every parser reads the same."""
+    print(json.dumps(value, ensure_ascii=not _speaks_utf8(sys.stdout)), flush=True)
+
+
+def use_utf8() -> None:
+    """For CSV, which has no escapes: standard output in UTF-8, whatever the locale."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
+
+
+def never_fail_to_print() -> None:
+    """Standard output and error write something for every character, also where the locale has no sign for it."""
+    codecs.register_error("voxmill", _stand_in)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="voxmill")
+
+
+def _stand_in(error: UnicodeError) -> tuple[str | bytes, int]:
+    """For one character: the byte that it stands for (a file's name of another encoding), a sign of ASCII, or an escape."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    sign = error.object[error.start]
+    if "\udc80" <= sign <= "\udcff":
+        return bytes([ord(sign) - 0xDC00]), error.start + 1
+    return ASCII.get(sign) or sign.encode("ascii", "backslashreplace").decode(), error.start + 1
+
+
+def _speaks_utf8(stream: TextIO) -> bool:
+    try:
+        return codecs.lookup(stream.encoding or "ascii").name == "utf-8"
+    except LookupError:
+        return False
