@@ -10,14 +10,16 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from voxmill.pipeline.commands import modelling, options
+from voxmill.pipeline.commands import complete, modelling, options
 from voxmill.pipeline.terminal.output import console
 
 Training = Annotated[bool, typer.Option("--training", help="Of `voxmill train`, instead of a run's.")]
 
 
 def init(
-    recipe: Annotated[str, typer.Argument(help="demo, english, mandarin, perception, vote or cluster.")] = "english",
+    recipe: Annotated[
+        str, typer.Argument(help="demo, english, mandarin, perception, vote or cluster.", autocompletion=complete.recipes)
+    ] = "english",
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")] = Path("voxmill.yaml"),
 ) -> None:
     """Write a recipe to start from. Example: `voxmill config init mandarin -o mine.yaml`"""

@@ -6,15 +6,25 @@ from typing import Annotated
 
 import typer
 
-Config = Annotated[str, typer.Option("--config", "-c", help="A YAML file, or the name of a shipped recipe.")]
+from voxmill.pipeline.commands import complete
+
+Config = Annotated[
+    str, typer.Option("--config", "-c", help="A YAML file, or the name of a shipped recipe.", autocompletion=complete.configs)
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="KEY=VALUE: one key of the config for this time, as in `select.high=0.9`; repeatable."),
 ]
 Out = Annotated[str, typer.Option("--out", "-o", help="The run: a directory, or a bucket prefix (`s3://…`).")]
-RunRoot = Annotated[str, typer.Argument(help="The run: a directory, or a bucket prefix.", show_default=False)]
+RunRoot = Annotated[
+    str,
+    typer.Argument(help="The run: a directory, or a bucket prefix.", show_default=False, autocompletion=complete.runs),
+]
 Executor = Annotated[str | None, typer.Option(help="`local` or `ray`; default: as the config says.")]
-Retry = Annotated[list[str] | None, typer.Option(help="Fetch items with this reason once more, e.g. `crawl.network`.")]
+Retry = Annotated[
+    list[str] | None,
+    typer.Option(help="Fetch items with this reason once more, e.g. `crawl.network`.", autocompletion=complete.reasons),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from voxmill.pipeline.commands import complete
 from voxmill.pipeline.terminal.output import console
 
 
@@ -22,7 +23,9 @@ def list_() -> None:
     print_table(console(), ("name", "engine", "here", prose("what", 1), prose("source", 2)), rows)
 
 
-def fetch(names: Annotated[list[str], typer.Argument(help="Names from `voxmill models list`.")]) -> None:
+def fetch(
+    names: Annotated[list[str], typer.Argument(help="Names from `voxmill models list`.", autocompletion=complete.weights)],
+) -> None:
     """Fetch weights into the cache and verify them. Example: `voxmill models fetch whisper-base moonshine-tiny-en`"""
     from voxmill.operators import weights
     from voxmill.pipeline.terminal.display import Display
@@ -36,7 +39,7 @@ def fetch(names: Annotated[list[str], typer.Argument(help="Names from `voxmill m
         out.print(f"{name}: {folder}" + "".join(f"\n  {p}" for p in problems), soft_wrap=True)
 
 
-def verify(names: Annotated[list[str], typer.Argument(help="Names or directories.")]) -> None:
+def verify(names: Annotated[list[str], typer.Argument(help="Names or directories.", autocompletion=complete.weights)]) -> None:
     """Compare weights with their known hashes. Exits with 1 where they differ."""
     from voxmill.operators import weights
 

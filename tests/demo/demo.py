@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -20,16 +19,16 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])  # also hides this folder, whose `site` is not Python's
 
-from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from demo.server import Served
 from demo.site import DISALLOWED, SOURCES, build, serve
 from voxmill.manifests.catalog import open_catalog
+from voxmill.pipeline.terminal.output import console, plain
 
 PORT = 8765
 VOXMILL = str(Path(sys.executable).with_name("voxmill"))
-out = Console(width=120, highlight=False)
+out = console()
 
 SAMPLES = """
 WITH heard AS (
@@ -67,7 +66,7 @@ def main() -> None:
     taste(args.out, site)
     next_steps(args.out)
     for problem in problems:
-        out.print(f"[red]{problem}[/red]")
+        out.print(problem, style="red", soft_wrap=True)
     sys.exit(1 if problems else 0)
 
 
@@ -89,12 +88,13 @@ def taste(root: str, site: Path) -> None:
 
 
 def step(text: str) -> None:
-    out.print(f"\n[bold]{text}[/bold]")
+    out.print()
+    out.print(text, style="bold")
 
 
 def voxmill(*arguments: str) -> None:
-    out.print(f"[dim]$ voxmill {' '.join(arguments)}[/dim]")
-    code = subprocess.run([VOXMILL, *arguments], check=False, env=os.environ | {"COLUMNS": str(out.width)}).returncode
+    out.print(f"$ voxmill {' '.join(arguments)}", style="dim", soft_wrap=True)
+    code = subprocess.run([VOXMILL, *arguments], check=False).returncode
     if code:
         sys.exit(code)
 
@@ -133,25 +133,26 @@ def show(root: str, which: str, each: str) -> None:
     for _, url, seconds, agreement, tier, reason, texts in (
         open_catalog(root).execute(SAMPLES.format(which=which, each=each)).fetchall()
     ):
-        table = Table(box=None, show_header=False, padding=(0, 1), title_justify="left", title_style="")
         verdict = f"kept as {tier}" if reason is None else f"rejected: {reason}"
-        table.title = f"[bold]{verdict}[/bold] · {url.rsplit('/', 1)[-1]} · {seconds:.1f} s · agreement {agreement or 0:.2f}"
+        more = f" · {url.rsplit('/', 1)[-1]} · {seconds:.1f} s · agreement {agreement or 0:.2f}"
+        out.print(Text.assemble((verdict, "bold"), plain(more)), soft_wrap=True)
         for text in texts:
             engine, _, words = text.partition("  ")
-            table.add_row(f"  {engine}", words or "[dim](nothing)[/dim]")
-        out.print(table)
+            out.print(Text(f"  {engine:<11}{plain(words) or '(nothing)'}"))
         out.print()
 
 
 def next_steps(root: str) -> None:
+    out.print("What to try next", style="bold")
     out.print(
-        f"""[bold]What to try next[/bold]
+        f"""\
   voxmill stats {root} --by domain
   voxmill stats {root} --what-if select.agreement=0.9
   voxmill stats {root} --sql "SELECT reason, sum(seconds) FROM outcomes WHERE NOT kept GROUP BY 1 ORDER BY 2 DESC"
   voxmill config init english -o mine.yaml        # then put your sources in
   voxmill train --shards {root}/shards --out runs/mine-model --dry-run   # what a real training would take
-  tar -tf {root}/shards/*.tar | head"""
+  tar -tf {root}/shards/*.tar | head""",
+        soft_wrap=True,
     )
 
 

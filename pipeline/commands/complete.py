@@ -1,0 +1,49 @@
+"""What a shell offers at TAB: recipes, configs, runs, reasons, weights. Quick: nothing heavy is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+RECIPES = Path(__file__).resolve().parents[1] / "recipes"
+
+
+def configs(incomplete: str) -> list[str]:
+    """Shipped recipes by name, and YAML files."""
+    return _beginning(incomplete, [*(path.stem for path in RECIPES.glob("*.yaml")), *_beside(incomplete, (".yaml", ".yml"))])
+
+
+def recipes(incomplete: str) -> list[str]:
+    return _beginning(incomplete, (path.stem for path in RECIPES.glob("*.yaml")))
+
+
+def runs(incomplete: str) -> list[str]:
+    """Folders that hold a run, and those on the way to one."""
+    return _beginning(incomplete, _beside(incomplete, ()))
+
+
+def reasons(incomplete: str) -> list[str]:
+    from voxmill.manifests.reasons import REASONS
+
+    return _beginning(incomplete, REASONS)
+
+
+def weights(incomplete: str) -> list[str]:
+    from voxmill.operators.weights import status
+
+    return _beginning(incomplete, (row.name for row in status()))
+
+
+def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+def _beside(incomplete: str, suffixes: tuple[str, ...]) -> Iterator[str]:
+    """Folders (with a slash, unless one is a run) and files with these suffixes, where the incomplete word points."""
+    folder, _, _ = incomplete.rpartition("/")
+    for path in Path(folder or ("/" if incomplete.startswith("/") else ".")).glob("*"):
+        name = f"{folder}/{path.name}" if folder or incomplete.startswith("/") else path.name
+        if path.is_dir():
+            yield name if (path / "run.json").exists() and not suffixes else f"{name}/"
+        elif path.name.endswith(suffixes) and suffixes:
+            yield name
