@@ -75,7 +75,7 @@ check-%: install oracles voices
 # Re-resolves the pins of every supported Python; hashes only, no registry address.
 pins: install
 	for v in 3.10 3.11 3.12 3.13; do \
-	  $(BIN)/uv pip compile -q --python-version $$v --python-platform x86_64-manylinux_2_34 --extra all --extra dev --extra s3 \
+	  $(BIN)/uv pip compile -q --python-version $$v --python-platform x86_64-manylinux_2_34 --extra all --extra dev --extra s3 --extra funasr \
 	    --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml -o constraints/py$$v.txt || exit 1; \
 	done
 

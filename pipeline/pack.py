@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from voxmill.manifests.commit import commit_bytes, locate, remove
+from voxmill.manifests.commit import commit_bytes, locate
 from voxmill.manifests.ids import segment_id
 from voxmill.manifests.parquet import read_records, records_bytes
 from voxmill.manifests.records import Consensus, Hypothesis, Labels, Pictures, Recording, Segment, Selection, Unit
@@ -35,10 +35,11 @@ from voxmill.pipeline.state.listing import Listing
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.spill import by_bucket
 from voxmill.pipeline.state.unpacked import pack_stage, put_aside, put_aside_in, unpacked_tables, upstream_of
+from voxmill.sharding.files import remove_shard
 from voxmill.sharding.layout import ShardPlan, plan_shards
 from voxmill.sharding.redacted import redacted, silenced
 from voxmill.sharding.sample import Entry, Sample
-from voxmill.sharding.sidecar import Member, beside, committed, read_members
+from voxmill.sharding.sidecar import Member, committed, read_members
 from voxmill.sharding.writer import pack_shard, up_to_date
 
 
@@ -203,8 +204,7 @@ class Packer:
         if shard.entries:
             pack_shard(shard, self._samples(shard.entries), self._read, folder, self._read_pictures)
         else:
-            for suffix in ("json", "tar", "parquet"):  # nothing of it is left: the commit goes first
-                remove(beside(folder, f"{shard.name}.{suffix}"))
+            remove_shard(folder, shard.name)  # nothing of it is left
 
     def _read(self, recording: Recording, start: int, num_samples: int) -> Audio:
         """The samples of a span as every stage heard them: decoded from the start of the part that holds it, in one pass."""

@@ -20,9 +20,10 @@ from typing import Any
 
 from voxmill.manifests.commit import commit_bytes, commit_file, remove, staged
 from voxmill.manifests.records import SAMPLE_RATE
+from voxmill.sharding.files import beside
 from voxmill.sharding.index import read_index
 from voxmill.sharding.reader import raw_samples
-from voxmill.sharding.sidecar import Member, beside
+from voxmill.sharding.sidecar import Member
 from voxmill.sharding.tarball import TarSink
 
 Add = Callable[[TarSink, Member, bytes], None]

@@ -9,28 +9,34 @@ from __future__ import annotations
 from collections import defaultdict
 from functools import lru_cache
 
-from voxmill.manifests.commit import commit_bytes
+from voxmill.manifests.commit import commit_bytes, remove
 from voxmill.manifests.parquet import read_records, records_bytes
+from voxmill.sharding.files import METADATA, beside
 from voxmill.sharding.layout import bucket_of_key
-from voxmill.sharding.sidecar import Member, ShardError, ShardSummary, beside, committed, read_members
+from voxmill.sharding.sidecar import Member, ShardError, ShardSummary, committed, read_members
 
-INDEX = "index/shards.parquet"
-"""Below the folder of the shards, where a `*.parquet` over the sidecars does not meet it."""
+INDEX = f"{METADATA}/index/shards.parquet"
+"""In a folder of its own, so that `*.parquet` over the sidecars does not meet it."""
+OLD_INDEX = "index/shards.parquet"
+"""Where it lay before packer 3."""
 
 
 def write_index(root: str) -> list[ShardSummary]:
     """Writes the index of what is committed now, and returns it."""
     shards = list(committed(root))
     commit_bytes(beside(root, INDEX), records_bytes(shards, ShardSummary), replace=True)
+    remove(beside(root, OLD_INDEX))
     return shards
 
 
 def read_index(root: str) -> list[ShardSummary]:
     """The shards as the index has them; from the sidecars where there is no index."""
-    try:
-        return read_records(beside(root, INDEX), ShardSummary)
-    except FileNotFoundError:
-        return list(committed(root))
+    for index in (INDEX, OLD_INDEX):
+        try:
+            return read_records(beside(root, index), ShardSummary)
+        except FileNotFoundError:
+            continue
+    return list(committed(root))
 
 
 class SampleFinder:

@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from voxmill.manifests.commit import locate
 from voxmill.sharding import flac
+from voxmill.sharding.files import beside, commit_of
 from voxmill.sharding.index import SampleFinder, read_index
-from voxmill.sharding.sample import picture_name
-from voxmill.sharding.sidecar import Member, ShardError, ShardSummary, beside, read_commit, read_members
+from voxmill.sharding.sample import picture_name, read_document
+from voxmill.sharding.sidecar import Member, ShardError, ShardSummary, read_commit, read_members
 
 OnDamage = Callable[[ShardError], None]
 
@@ -28,7 +28,7 @@ class StoredSample:
     audio: flac.Audio
     """16 kHz mono, shape (num_samples,)."""
     document: dict[str, Any]
-    """The JSON; see `sample.document`."""
+    """Everything that is known of it; see `sample.document`."""
     pictures: tuple[bytes, ...] = ()
     """JPEGs of what was to be seen, in order of time."""
 
@@ -46,7 +46,7 @@ def read_shard(root: str, name: str, on_damage: OnDamage | None = None) -> Itera
     """The samples of one shard, in the order of its tar. Raises ShardError where it is not committed, or as `read_run`."""
     shard = read_commit(root, name)
     if shard is None:
-        raise ShardError(beside(root, f"{name}.json"), "missing: the shard is not committed", "run `voxmill run` to its end")
+        raise ShardError(beside(root, commit_of(name)), "missing: the shard is not committed", "run `voxmill run` to its end")
     yield from _samples(root, shard, on_damage)
 
 
@@ -70,7 +70,7 @@ class SampleReader:
         except FileNotFoundError:
             raise ShardError(file, "missing, though the shard is committed") from None
         _check(file, row, sound, words, seen)
-        return StoredSample(row.key, flac.decode(sound), json.loads(words), tuple(seen))
+        return StoredSample(row.key, flac.decode(sound), read_document(words), tuple(seen))
 
 
 def raw_samples(root: str, shard: ShardSummary, on_damage: OnDamage | None = None) -> Iterator[tuple[Member, bytes, bytes]]:
@@ -107,7 +107,7 @@ def _raw(
 
 def _samples(root: str, shard: ShardSummary, on_damage: OnDamage | None) -> Iterator[StoredSample]:
     for row, sound, words, seen in _raw(root, shard, on_damage, pictures=True):
-        yield StoredSample(row.key, flac.decode(sound), json.loads(words), tuple(seen))
+        yield StoredSample(row.key, flac.decode(sound), read_document(words), tuple(seen))
 
 
 def _span(source: Any, offset: int, size: int) -> bytes:

@@ -25,8 +25,16 @@ from voxmill.manifests.records import (
 )
 from voxmill.manifests.schema import SCHEMA_VERSION, plain
 
-PACKER = "2"
+PACKER = "3"
 """Version of everything in this folder that decides bytes: the plan, the JSON, the FLAC settings, the tar headers."""
+
+RECORDS = (
+    "recording", "provenance", "licence", "segment", "hypotheses", "consensus", "labels", "selection", "pictures",
+)  # fmt: skip
+"""What is kept as JSON text inside a sample's JSON."""
+
+UNKNOWN_AGREEMENT = -1.0
+"""Where a single engine was asked."""
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,90}")
 
@@ -103,7 +111,7 @@ class Sample:
 
 
 def document(sample: Sample) -> dict[str, Any]:
-    """The sample's JSON: the short form on top, the records behind it below. Equal on every machine and in every run.
+    """All that is known of a sample: the short form on top, the records behind it below. Equal on every machine and in every run.
 
     So no clocks, no absolute paths, and none of a fetch's accidents: validators (etag, last-modified), the run's copy of
     the file and the listing's id stay in the run's manifests, which `recording_id` leads to.
@@ -156,8 +164,41 @@ def _pictures(sample: Sample) -> list[dict[str, Any]] | None:
 
 
 def document_bytes(sample: Sample) -> bytes:
-    """Raises ValueError on a NaN or an infinity, which JSON has no word for."""
-    return json.dumps(document(sample), sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    """The JSON of a sample's `document`, with the same keys and types in every sample: `datasets` takes them from the first few.
+
+    So nothing in it is null or nested: each record is JSON in a string, in which null and empty stay apart, and of the short form
+    an unknown text or language is empty, an unknown agreement negative (`UNKNOWN_AGREEMENT`). `read_document` is the way back.
+    Raises ValueError on a NaN or an infinity, which JSON has no word for.
+    """
+    words = document(sample)
+    for key in RECORDS:
+        words[key] = _json(words[key])
+    agreement = words["agreement"]
+    words |= {key: words[key] or "" for key in ("text", "language")}
+    words |= {"agreement": UNKNOWN_AGREEMENT if agreement is None else float(agreement), "weight": float(words["weight"])}
+    return _json(words).encode()
+
+
+def read_document(blob: bytes) -> dict[str, Any]:
+    """The `document` behind the JSON of a sample, also of one that an older packer wrote, where nothing was in strings.
+
+    Raises json.JSONDecodeError.
+    """
+    words: dict[str, Any] = json.loads(blob)
+    try:
+        if int(words["packer"]) < 3:
+            return words
+        words |= {key: json.loads(words[key]) for key in RECORDS}
+        words["text"] = None if words["tier"] == "unlabelled" else words["text"]
+        words["language"] = words["language"] or None
+        words["agreement"] = words["consensus"]["agreement"]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise json.JSONDecodeError(f"not the JSON of a sample ({error!r})", "", 0) from error
+    return words
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def portable(address: str | None) -> str | None:

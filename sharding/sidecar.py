@@ -1,4 +1,4 @@
-"""The two files beside every tar: `<name>.parquet`, one row per sample, and `<name>.json`, the commit.
+"""The two files that go with every tar: `<name>.parquet`, one row per sample, and `<name>.json`, the commit. See `files.py`.
 
 A tar without its JSON does not exist: the JSON is written last and holds the digests of the other two.
 """
@@ -30,10 +30,10 @@ from voxmill.manifests.schema import (
     to_table,
     with_defaults,
 )
-from voxmill.sharding.layout import SHARD_NAME
+from voxmill.sharding.files import METADATA, beside, commits_of, shard_files
 from voxmill.sharding.sample import PACKER
 
-PACK_AGAIN = "delete the shard's .json and run the same `voxmill run` again: it rebuilds this shard and leaves the others alone"
+PACK_AGAIN = f"delete the shard's .json in {METADATA} and run the same `voxmill run` again: it rebuilds this shard and leaves the others alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,7 @@ class ShardSummary:
     """Audio samples at 16 kHz."""
     seconds: float
     tar: str
+    """Below the folder of the shards, like `parquet`."""
     tar_bytes: int
     tar_sha256: str
     parquet: str
@@ -119,11 +120,6 @@ class ShardError(Exception):
         return type(self), (self.file, self.cause, self.fix)
 
 
-def beside(root: str, file: str) -> str:
-    """The URI of a file in a folder or bucket prefix, which may end in a slash."""
-    return f"{root.rstrip('/')}/{file}"
-
-
 def commit_document(summary: ShardSummary) -> bytes:
     return (json.dumps(plain(summary), sort_keys=True, indent=1) + "\n").encode()
 
@@ -134,12 +130,13 @@ def members_document(members: Sequence[Member]) -> bytes:
 
 def read_commit(root: str, name: str) -> ShardSummary | None:
     """The commit of a shard, None where it was not committed. Raises ShardError, SchemaError."""
-    file = beside(root, f"{name}.json")
-    fs, path = locate(file)
-    try:
-        return parse_commit(fs.cat_file(path), file)
-    except FileNotFoundError:
-        return None
+    for file in (beside(root, commit) for commit in commits_of(name)):
+        fs, path = locate(file)
+        try:
+            return parse_commit(fs.cat_file(path), file)
+        except FileNotFoundError:
+            continue
+    return None
 
 
 def parse_commit(blob: bytes, file: str) -> ShardSummary:
@@ -169,21 +166,6 @@ def read_members(root: str, shard: ShardSummary) -> list[Member]:
 
 def committed(root: str) -> Iterator[ShardSummary]:
     """Every committed shard in a folder or bucket prefix, by name. Only the JSON sidecars are asked."""
-    for name in sorted({shard for shard, suffix in shard_files(root) if suffix == "json"}):
+    for name in sorted({shard for shard, suffix, _ in shard_files(root) if suffix == "json"}):
         if summary := read_commit(root, name):
             yield summary
-
-
-def shard_files(root: str) -> list[tuple[str, str]]:
-    """(shard name, suffix) of every file in a folder that is named like a part of a shard; other files are not ours."""
-    fs, path = locate(root)
-    try:
-        listing = fs.ls(path, detail=False)
-    except FileNotFoundError:
-        return []
-    found = []
-    for file in listing:
-        name, _, suffix = file.rstrip("/").rsplit("/", 1)[-1].rpartition(".")
-        if suffix in ("tar", "parquet", "json") and SHARD_NAME.fullmatch(name):
-            found.append((name, suffix))
-    return sorted(found)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import tarfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,18 +17,17 @@ import soundfile
 from voxmill.manifests.commit import locate
 from voxmill.manifests.records import SAMPLE_RATE, Labels
 from voxmill.manifests.schema import SCHEMA_VERSION, SchemaError, from_plain
+from voxmill.sharding.files import beside, commit_of, shard_files
 from voxmill.sharding.layout import bucket_of_key, slug
-from voxmill.sharding.sample import picture_name
+from voxmill.sharding.sample import picture_name, read_document
 from voxmill.sharding.sidecar import (
     PACK_AGAIN,
     Member,
     Place,
     ShardError,
     ShardSummary,
-    beside,
     read_commit,
     read_members,
-    shard_files,
 )  # fmt: skip
 
 
@@ -87,7 +85,7 @@ def verify_shards(root: str, expected: Mapping[str, Expected] | None = None) -> 
     """Reads every byte under `root`. `expected` maps the keys that must be there to their facts; None leaves the ledger out."""
     verdict = Verdict()
     seen: dict[str, str] = {}
-    files = Counter(name for name, _ in shard_files(root))
+    files = {name for name, *_ in shard_files(root)}
     for name in sorted(files):
         try:
             shard = read_commit(root, name)
@@ -126,7 +124,7 @@ def _check_counts(root: str, shard: ShardSummary, rows: list[Member]) -> Iterato
     for name, value in counted.items():
         if getattr(shard, name) != value:
             yield Problem(
-                "differs", beside(root, f"{shard.name}.json"), f"{name} is {getattr(shard, name)}, the rows say {value}"
+                "differs", beside(root, commit_of(shard.name)), f"{name} is {getattr(shard, name)}, the rows say {value}"
             )
     for row in rows:
         place = (row.split, slug(row.licence), bucket_of_key(row.key, shard.buckets))
@@ -188,7 +186,7 @@ def _member_fault(info: tarfile.TarInfo, blob: bytes, row: Member, place: Place)
     if info.name.endswith(".flac"):
         head = soundfile.info(io.BytesIO(blob))
         return None if (head.frames, head.samplerate, head.channels) == (row.num_samples, SAMPLE_RATE, 1) else f"holds {head}"
-    words = json.loads(blob)
+    words = read_document(blob)
     seen = None if words.get("pictures") is None else [picture["sha256"] for picture in words["pictures"]]
     facts = (words["key"], words["num_samples"], words["text"], words["split"], words["licence"]["name"], seen)
     placed = None if row.num_pictures is None else [one.sha256 for one in row.pictures]

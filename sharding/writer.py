@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from voxmill.manifests.commit import commit_bytes, commit_file, locate, remove, staged, sweep
 from voxmill.manifests.records import SAMPLE_RATE, Pictures, Recording
 from voxmill.sharding import flac
+from voxmill.sharding.files import METADATA, beside, commit_of, commits_of, remove_shard, shard_files, sidecar_of, tar_of
 from voxmill.sharding.layout import ShardPlan
 from voxmill.sharding.sample import Entry, Sample, document_bytes, picture_name
 from voxmill.sharding.sidecar import (
@@ -19,11 +20,9 @@ from voxmill.sharding.sidecar import (
     Place,
     ShardError,
     ShardSummary,
-    beside,
     commit_document,
     members_document,
     read_commit,
-    shard_files,
 )
 from voxmill.sharding.tarball import TarSink
 
@@ -57,11 +56,12 @@ def pack_shard(
     """
     if old := up_to_date(plan, root):
         return Packed(old, fresh=False)
-    sweep(root, plan.name)
-    remove(beside(root, f"{plan.name}.json"))  # first: from here on the shard does not exist
+    _sweep(root, plan.name)
+    for commit in commits_of(plan.name):
+        remove(beside(root, commit))  # first: from here on the shard does not exist
     members, tar = _write_tar(plan, _by_key(plan, samples), read_audio, read_pictures, root)
     rows = members_document(members)
-    commit_bytes(beside(root, f"{plan.name}.parquet"), rows, replace=True)
+    commit_bytes(beside(root, sidecar_of(plan.name)), rows, replace=True)
     num_samples = sum(entry.num_samples for entry in plan.entries)
     summary = ShardSummary(
         name=plan.name,
@@ -75,15 +75,15 @@ def pack_shard(
         num_recordings=len({entry.recording_id for entry in plan.entries}),
         num_samples=num_samples,
         seconds=num_samples / SAMPLE_RATE,
-        tar=f"{plan.name}.tar",
+        tar=tar_of(plan.name),
         tar_bytes=tar.num_bytes,
         tar_sha256=tar.sha256,
-        parquet=f"{plan.name}.parquet",
+        parquet=sidecar_of(plan.name),
         parquet_bytes=len(rows),
         parquet_sha256=hashlib.sha256(rows).hexdigest(),
         input_digest=plan.digest,
     )
-    commit_bytes(beside(root, f"{plan.name}.json"), commit_document(summary), replace=True)
+    commit_bytes(beside(root, commit_of(plan.name)), commit_document(summary), replace=True)
     return Packed(summary, fresh=True)
 
 
@@ -99,10 +99,23 @@ def up_to_date(plan: ShardPlan, root: str) -> ShardSummary | None:
 def prune(root: str, plans: Iterable[ShardPlan]) -> list[str]:
     """Removes the shards that no plan names, each commit first, and what killed writers left. Returns the removed files."""
     wanted = {plan.name for plan in plans}
-    sweep(root)
-    order = ("json", "tar", "parquet")
-    stale = sorted((f for f in shard_files(root) if f[0] not in wanted), key=lambda f: (order.index(f[1]), f[0]))
-    return [f"{name}.{suffix}" for name, suffix in stale if remove(beside(root, f"{name}.{suffix}"))]
+    _sweep(root)
+    files = shard_files(root)
+    gone = [file for name in sorted({name for name, *_ in files} - wanted) for file in remove_shard(root, name)]
+    kept = {file for name in wanted for file in (tar_of(name), sidecar_of(name), commit_of(name))}
+    older = [file for name, _, file in files if name in wanted and file not in kept]
+    return gone + [file for file in older if _is_replaced(root, file) and remove(beside(root, file))]
+
+
+def _is_replaced(root: str, file: str) -> bool:
+    """Whether a sidecar in the place of older packers has a newer one: a shard may have been packed by them and not again."""
+    fs, path = locate(beside(root, f"{METADATA}/{file}"))
+    return bool(fs.exists(path))
+
+
+def _sweep(root: str, name: str = "") -> None:
+    for folder in (root, beside(root, METADATA)):
+        sweep(folder, name)
 
 
 def _files_are_there(root: str, shard: ShardSummary) -> bool:
@@ -133,7 +146,7 @@ def _write_tar(
     plan: ShardPlan, samples: dict[str, Sample], read_audio: ReadAudio, read_pictures: ReadPictures | None, root: str
 ) -> tuple[list[Member], TarSink]:
     members = []
-    uri = beside(root, f"{plan.name}.tar")
+    uri = beside(root, tar_of(plan.name))
     with staged(uri) as temp:
         with TarSink(temp) as tar:
             for run in _runs(plan.entries):

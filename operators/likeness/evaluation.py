@@ -78,8 +78,8 @@ def _shards(path: Path) -> Iterator[Clip]:
     """From the Parquet sidecars: text, and where in the tar the FLAC lies."""
     import pyarrow.parquet as pq
 
-    for sidecar in sorted(path.glob("*.parquet")):
-        tar = sidecar.with_suffix(".tar")
+    for sidecar in sorted([*path.glob("__metadata__/*.parquet"), *path.glob("*.parquet")]):  # beside the tars until packer 3
+        tar = path / f"{sidecar.stem}.tar"
         for row in pq.read_table(sidecar).to_pylist() if tar.exists() else ():
             place = (row["flac_offset"], row["flac_size"])
             yield Clip(row["key"], str(tar), row["text"], row["language"], *place)

@@ -19,12 +19,13 @@ EXTRAS = {
     "crawl": ("yt-dlp",),
     "text": ("wetext", "whisper-normalizer"),
     "vad": ("silero-vad", "onnxruntime"),
-    "asr": ("torch", "whisperx", "faster-whisper", "funasr", "pyannote.audio"),
+    "asr": ("torch", "whisperx", "faster-whisper", "pyannote.audio"),
+    "funasr": ("funasr",),
     "cluster": ("ray",),
     "s3": ("s3fs",),
     "gcs": ("gcsfs",),
 }
-OPTIONAL = ("s3", "gcs")
+OPTIONAL = ("funasr", "s3", "gcs")
 
 
 def examine(config: RunConfig | None, out: Console) -> bool:

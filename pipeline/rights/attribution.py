@@ -1,6 +1,6 @@
 """Whose work is in the shards: one table per class of shards (split and licence), beside them, made from what is committed.
 
-    shards/attribution/{split}-{licence}.tsv
+    shards/__metadata__/attribution/{split}-{licence}.tsv
 
 A line per recording, with what its licence asks to be named. Deterministic, and written again whenever shards are.
 """
@@ -16,11 +16,14 @@ from voxmill.manifests.records import SAMPLE_RATE, Recording
 from voxmill.pipeline.state.amend import Amendments, amend
 from voxmill.pipeline.state.listing import Listing
 from voxmill.pipeline.state.run import Run, names_in
+from voxmill.sharding.files import METADATA
 from voxmill.sharding.layout import slug
 from voxmill.sharding.sample import portable
 from voxmill.sharding.sidecar import committed, read_members
 
-FOLDER = "attribution"
+FOLDER = (METADATA, "attribution")
+OLD_FOLDER = "attribution"
+"""Where the tables lay before packer 3."""
 COLUMNS = ("recording_id", "title", "author", "attribution", "licence", "evidence", "url", "page", "samples", "seconds")
 
 
@@ -34,9 +37,11 @@ def write_attribution(run: Run, amendments: Amendments) -> list[str]:
             recordings[row.recording_id] = (count + 1, length + row.num_samples)
     known = {r.id: amend(r, amendments) for r in Listing(run).recordings() if r.rejection is None}
     for name, recordings in classes.items():
-        commit_bytes(run.uri("shards", FOLDER, name), table(recordings, known), replace=True)
-    for stale in sorted(names_in(run.uri("shards", FOLDER)) - classes.keys()):
-        remove(run.uri("shards", FOLDER, stale))
+        commit_bytes(run.uri("shards", *FOLDER, name), table(recordings, known), replace=True)
+    for stale in sorted(names_in(run.uri("shards", *FOLDER)) - classes.keys()):
+        remove(run.uri("shards", *FOLDER, stale))
+    for old in sorted(names_in(run.uri("shards", OLD_FOLDER))):
+        remove(run.uri("shards", OLD_FOLDER, old))
     return sorted(classes)
 
 

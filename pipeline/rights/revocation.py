@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from voxmill.manifests.commit import remove
 from voxmill.manifests.ids import archive_key, digest
 from voxmill.manifests.records import Item, Provenance, Recording
 from voxmill.manifests.tombstones import Ghost, Tombstone, Tombstones, is_scrubbed, mark
@@ -26,6 +25,7 @@ from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import ITEMS, Listing
 from voxmill.pipeline.state.run import Run, RunError, names_in, read_bytes
+from voxmill.sharding.files import remove_shard
 from voxmill.sharding.sidecar import Member, ShardError, committed, read_members
 
 
@@ -251,6 +251,5 @@ def _drop_shards(run: Run, stones: Tombstones) -> int:
         except ShardError:
             bad = True
         if bad:
-            for suffix in ("json", "tar", "parquet"):
-                dropped += remove(run.uri("shards", f"{shard.name}.{suffix}"))
+            dropped += len(remove_shard(run.shards_dir, shard.name))
     return dropped

@@ -29,6 +29,7 @@ from benchmarks.report import Target, finish, full_form, heading, table
 from speech.spacy_model import spacy_model
 from speech.waves import RATE, decode, write_wave
 from voxmill.manifests.catalog import open_catalog
+from voxmill.sharding.sample import read_document
 
 SECRETS = {
     "name": ["Margaret Thompson", "Daniel Carter", "Susan Williams", "Robert Johnson", "Jennifer Davis", "Michael Anderson", "Elizabeth Taylor", "David Miller"],
@@ -153,7 +154,7 @@ def shards(root: Path) -> dict[str, tuple[dict[str, Any], NDArray[np.float32]]]:
             for member in tar:
                 key, _, kind = member.name.partition(".")
                 found.setdefault(key, {})[kind] = tar.extractfile(member).read()  # type: ignore[union-attr]
-    return {k: (json.loads(v["json"]), soundfile.read(io.BytesIO(v["flac"]), dtype="float32")[0]) for k, v in found.items()}
+    return {k: (read_document(v["json"]), soundfile.read(io.BytesIO(v["flac"]), dtype="float32")[0]) for k, v in found.items()}
 
 
 def silence(one: Planted, samples: dict[str, tuple[dict[str, Any], NDArray[np.float32]]]) -> tuple[float, float]:

@@ -136,7 +136,7 @@ def disturbed(folder: Path, executor: str, kills: int, events_undisturbed: int) 
     victims = ["self", "driver", "self", "raylet"] if executor == "ray" else ["self", "driver"]
     # a shard's tar without its sidecar, and the sidecar that is written but has no name yet
     Path(f"{events}.kill-000001").write_text("self committed */shards/*.tar")
-    Path(f"{events}.kill-000002").write_text("self staged */shards/*.json")
+    Path(f"{events}.kill-000002").write_text("self staged */shards/__metadata__/*.json")
     for i in range(kills - 2):
         # spread over the events of an undisturbed run; redone work only adds events, so all of them are reached
         number = 3 + round((i + 0.5) * (events_undisturbed - 1) / (kills - 2))

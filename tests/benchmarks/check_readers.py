@@ -1,6 +1,6 @@
 """`make check-readers`: programs that know nothing of us read what we write, and count the same.
 
-Plain `webdataset`, GNU tar and the duckdb command line (another version than the library we write with) read the shards of
+Plain `webdataset`, Hugging Face's `datasets` (streaming, and not), GNU tar and the duckdb command line (another version than the library we write with) read the shards of
 a made-up pack with many parts, and of a real run with its `catalog.sql`: the one of `make demo` where it is there, the one
 given with `--run DIR`, or else a short one that is made now.
 """
@@ -14,11 +14,14 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import soundfile
 
 import samples
 from benchmarks.report import Target, finish, full_form, heading, table
@@ -58,7 +61,6 @@ def by_voxmill(root: Path) -> Count:
 
 
 def by_webdataset(root: Path) -> Count:
-    import soundfile
     import webdataset
 
     keys, frames = [], 0
@@ -68,6 +70,26 @@ def by_webdataset(root: Path) -> Count:
         if sample["json"]["key"] != keys[-1]:
             raise ValueError(f"{keys[-1]} came with the JSON of {sample['json']['key']}")
     return Count(len(keys), frames / SAMPLE_RATE, tuple(keys))
+
+
+def by_datasets(root: Path, streaming: bool, given: str = "files") -> Count:
+    """`given`: the tars by name, or the folder, in which `datasets` has to tell samples from sidecars itself."""
+    import datasets
+
+    keys, frames = [], 0
+    with tempfile.TemporaryDirectory(prefix="voxmill-datasets-") as cache:
+        how: dict[str, Any] = {"streaming": streaming, "cache_dir": cache}
+        if given == "folder":
+            opened = datasets.load_dataset(str(root), **how)
+            splits = [opened[name] for name in sorted(opened, key=["test", "train", "validation"].index)]  # as the tars' names
+        else:
+            splits = [datasets.load_dataset("webdataset", data_files=_tars(root), split="train", **how)]
+        for row in (row for split in splits for row in split.cast_column("flac", datasets.Audio(decode=False))):
+            keys.append(row["__key__"])
+            frames += soundfile.info(io.BytesIO(row["flac"]["bytes"])).frames
+            if row["json"]["key"] != keys[-1] or json.loads(row["json"]["segment"])["id"] != keys[-1]:
+                raise ValueError(f"{keys[-1]} came with the JSON of {row['json']['key']}")
+    return Count(len(keys), frames / SAMPLE_RATE, tuple(keys) if given == "files" or len(splits) == 1 else None)
 
 
 def by_tar(root: Path) -> Count:
@@ -80,7 +102,10 @@ def by_tar(root: Path) -> Count:
 
 def by_duckdb(root: Path) -> Count:
     """The Parquet sidecars, in the order of the tars."""
-    rows = ask("SELECT key, num_samples FROM read_parquet('*.parquet', filename=true) ORDER BY filename, flac_offset", root)
+    rows = ask(
+        "SELECT key, num_samples FROM read_parquet('__metadata__/*.parquet', filename=true) ORDER BY filename, flac_offset",
+        root,
+    )
     return Count(len(rows), sum(r["num_samples"] for r in rows) / SAMPLE_RATE, tuple(r["key"] for r in rows))
 
 
@@ -93,6 +118,9 @@ def by_catalog(run: Path) -> Count:
 
 READERS = {
     "commits": by_commits, "index": by_index, "voxmill": by_voxmill, "webdataset": by_webdataset, "GNU tar": by_tar,
+    "datasets": partial(by_datasets, streaming=False), "datasets, streaming": partial(by_datasets, streaming=True),
+    "datasets, folder": partial(by_datasets, streaming=False, given="folder"),
+    "datasets, folder, streaming": partial(by_datasets, streaming=True, given="folder"),
     "duckdb CLI": by_duckdb,
 }  # fmt: skip
 
@@ -170,7 +198,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="voxmill-readers-") as folder:
         pack, run = Path(folder) / "shards", given or (DEMO if (DEMO / "catalog.sql").exists() else Path(folder) / "run")
         source = "given" if given else "of make demo" if run == DEMO else "made now"
-        packages = ["webdataset", "duckdb", "duckdb-cli", "pyarrow"]
+        packages = ["webdataset", "datasets", "duckdb", "duckdb-cli", "pyarrow"]
         heading("check-readers", full, f"a made-up pack; the run {source}: {run.name}", packages)
         print(f"  readers   {_lines('tar', '--version')[0]}; duckdb CLI {cli}\n", flush=True)
         made_up(pack)

@@ -123,7 +123,7 @@ def test_a_missing_tar_costs_its_samples(shards: Path, tokens: Tokens, tmp_path:
 def test_a_missing_sidecar_costs_its_samples_and_no_others(shards: Path, tokens: Tokens, tmp_path: Path) -> None:
     root = Path(shutil.copytree(shards, tmp_path / "shards"))
     shard = next(committed(str(root)))
-    (root / shard.tar).with_suffix(".parquet").unlink()
+    (root / shard.parquet).unlink()
     assert broken(root, tokens) == {"shard": shard.num_shard_samples}
 
 

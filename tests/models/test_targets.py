@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +10,7 @@ from voxmill.manifests.records import Annotation, Labels, Mark, Word
 from voxmill.models.data.seeds import seeded
 from voxmill.models.data.targets import IGNORE, TargetsConfig, Utterance, make_target, read_utterance
 from voxmill.models.data.tokens import EOT, Tokens, TokensConfig, UnknownTokenError
-from voxmill.sharding.sample import document_bytes
+from voxmill.sharding.sample import document_bytes, read_document
 
 TOKENS = Tokens.train(["hello there hi", "谢谢 thank you"], TokensConfig(num_subwords=290))
 PROMPT = TargetsConfig(tasks=("asr", "language", "gender", "sound_events"))
@@ -135,10 +134,10 @@ def test_an_unknown_label_is_an_error_with_its_name() -> None:
 
 def test_a_packed_document_is_read_back() -> None:
     one = sample(recording("talk"), 0, 1)
-    utterance = read_utterance(json.loads(document_bytes(one)))
+    utterance = read_utterance(read_document(document_bytes(one)))
     assert utterance.text == TEXT
     assert utterance.labels.language == Annotation((Mark("zh"),), "consensus")
     assert (utterance.labels.sound_events, utterance.labels.age) == (Annotation((), "tagger"), None)
     assert utterance.words == one.hypotheses[0].words
-    unvouched = read_utterance(json.loads(document_bytes(replace(one, selection=replace(one.selection, tier="unlabelled")))))
+    unvouched = read_utterance(read_document(document_bytes(replace(one, selection=replace(one.selection, tier="unlabelled")))))
     assert (unvouched.text, unvouched.words) == (None, None)

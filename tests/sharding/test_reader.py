@@ -10,6 +10,7 @@ import pytest
 
 from samples import read_audio
 from voxmill.manifests.commit import locate
+from voxmill.sharding.files import commit_of
 from voxmill.sharding.index import SampleFinder, read_index, write_index
 from voxmill.sharding.reader import SampleReader, read_run, read_shard
 from voxmill.sharding.sample import Sample
@@ -39,7 +40,7 @@ def test_samples_come_back_as_they_went_in(once: Path, made: list[Sample]) -> No
 def test_the_index_equals_the_sidecars_and_needs_no_other_file(copy: Path) -> None:
     shards = write_index(str(copy))
     assert shards == list(committed(str(copy))) == read_index(str(copy))
-    for sidecar in copy.glob("*.json"):
+    for sidecar in copy.rglob("*.json"):
         sidecar.unlink()
     assert read_index(str(copy)) == shards
 
@@ -99,7 +100,7 @@ def test_a_cut_tar_is_said_to_be_cut(copy: Path) -> None:
 
 def test_a_shard_without_commit_does_not_exist(copy: Path) -> None:
     name = next(committed(str(copy))).name
-    (copy / f"{name}.json").unlink()
+    (copy / commit_of(name)).unlink()
     assert name not in [s.name for s in committed(str(copy))]
     with pytest.raises(ShardError, match="not committed"):
         list(read_shard(str(copy), name))

@@ -8,12 +8,13 @@ import pytest
 from samples import recording, sample
 from voxmill.manifests.records import Consensus, Hypothesis, Provenance, Rejection
 from voxmill.manifests.schema import from_plain, plain
-from voxmill.sharding.sample import Entry, document, document_bytes, portable
+from voxmill.sharding.sample import RECORDS, Entry, Sample, document, document_bytes, portable, read_document
 
 
 def test_the_document_keeps_the_evidence() -> None:
     one = sample(recording("a"), 1, 2)
-    words = json.loads(document_bytes(one))
+    words = read_document(document_bytes(one))
+    assert words == document(one)
     assert words["text"] == "谢谢 thank you"
     assert words["duration"] == 2.0
     assert tuple(from_plain(h, Hypothesis) for h in words["hypotheses"]) == one.hypotheses
@@ -22,6 +23,36 @@ def test_the_document_keeps_the_evidence() -> None:
     assert words["labels"]["emotion"] is None, "unlabelled"
     assert words["labels"]["sound_events"]["marks"] == [], "labelled, and empty: not the same"
     assert words["licence"]["name"] == "cc-by-4.0"
+
+
+def shape(sample: Sample) -> dict[str, type]:
+    return {key: type(value) for key, value in json.loads(document_bytes(sample)).items()}
+
+
+def test_every_sample_has_the_same_keys_and_types() -> None:
+    """Whatever is not known of it: the first samples decide what `datasets` takes for the types of all."""
+    full = sample(recording("a"), 1, 2)
+    bare = replace(
+        full,
+        recording=replace(full.recording, language=None, sampling_rate=None, codec=None),
+        hypotheses=(Hypothesis(full.key, "one", "m@1", ""),),
+        consensus=replace(full.consensus, language=None, agreement=None, slots=(), vote=None, normalised=()),
+        labels=None,
+        pictures=None,
+        selection=replace(full.selection, tier="unlabelled"),
+    )
+    whole = replace(full, consensus=replace(full.consensus, agreement=1), selection=replace(full.selection, weight=1))
+    assert shape(full) == shape(bare) == shape(whole)
+    assert set(shape(full).values()) == {str, int, float}, "no null, list or object to take another type elsewhere"
+    assert {key for key in shape(full) if isinstance(document(full)[key], dict | list | None)} <= set(RECORDS)
+    for one in (full, bare, whole):
+        assert read_document(document_bytes(one)) == document(one)
+
+
+@pytest.mark.parametrize("blob", [b"", b"[]", b"{}", b'{"packer": "3"}', b'{"packer": null}', b'"3"'])
+def test_what_is_no_document_is_no_json_of_ours(blob: bytes) -> None:
+    with pytest.raises(json.JSONDecodeError):
+        read_document(blob)
 
 
 def test_the_document_is_the_same_wherever_and_whenever_the_file_was_fetched() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from voxmill.sharding.files import METADATA, commit_of
 from voxmill.sharding.layout import ShardPlan
 from voxmill.sharding.sample import Sample
 from voxmill.sharding.sidecar import committed
@@ -51,7 +52,7 @@ def test_the_ledger_and_the_shards_must_agree(copy: Path, made: list[Sample], le
 
 def test_a_shard_without_commit_is_named_and_its_samples_are_missing(copy: Path, ledger: dict[str, Expected]) -> None:
     shard = next(committed(str(copy)))
-    (copy / f"{shard.name}.json").unlink()
+    (copy / commit_of(shard.name)).unlink()
     problems = verify_shards(str(copy), ledger).problems
     assert [p.what for p in problems].count("missing") == shard.num_shard_samples
     assert ("uncommitted", f"{copy}/{shard.name}") in {(p.what, p.where) for p in problems}
@@ -89,14 +90,15 @@ def test_members_too_many_too_few_and_twice_are_named(copy: Path) -> None:
 
 
 def test_a_commit_that_counts_wrongly_is_found(copy: Path) -> None:
-    path = copy / f"{next(committed(str(copy))).name}.json"
+    path = copy / commit_of(next(committed(str(copy))).name)
     path.write_text(json.dumps(json.loads(path.read_text()) | {"num_shard_samples": 99, "bucket": 1234}))
-    assert {("differs", path.name)} < found(copy), "and every sample lies in the wrong bucket"
+    assert {("differs", str(path.relative_to(copy)))} < found(copy), "and every sample lies in the wrong bucket"
 
 
 def test_a_sample_in_two_shards_is_found(copy: Path, made: list[Sample], pack: Callable[..., list[ShardPlan]]) -> None:
     """As a change of bucket count without pruning would leave it."""
     plan = pack(made, copy)[0]
     for suffix in ("tar", "parquet", "json"):
-        shutil.copy(copy / f"{plan.name}.{suffix}", copy / f"train-cc-by-4_0-00000-999.{suffix}")
+        folder = copy if suffix == "tar" else copy / METADATA
+        shutil.copy(folder / f"{plan.name}.{suffix}", folder / f"train-cc-by-4_0-00000-999.{suffix}")
     assert {p for p in found(copy) if p[0] == "twice"} == {("twice", e.key) for e in plan.entries}

@@ -21,6 +21,7 @@ from samples import read_audio, recording, sample, several
 from voxmill.manifests import commit
 from voxmill.manifests.records import SAMPLE_RATE, Recording
 from voxmill.manifests.schema import SchemaError
+from voxmill.sharding.files import commit_of, sidecar_of, tar_of
 from voxmill.sharding.layout import ShardPlan, plan_shards
 from voxmill.sharding.sample import Sample
 from voxmill.sharding.sidecar import committed, read_commit, read_members
@@ -31,12 +32,16 @@ TESTS = Path(__file__).parents[1]
 
 
 def digests(root: Path) -> dict[str, str]:
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(root.iterdir()) if p.is_file()}
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(root.rglob("*")) if p.is_file()}
 
 
 def only(plans: list[ShardPlan]) -> ShardPlan:
     (plan,) = plans
     return plan
+
+
+def files_of(plan: ShardPlan) -> list[str]:
+    return [commit_of(plan.name), tar_of(plan.name), sidecar_of(plan.name)]
 
 
 def no_audio(rec: Recording, start: int, num_samples: int) -> NDArray[np.float32]:
@@ -86,10 +91,12 @@ def test_a_committed_shard_is_left_alone(made: list[Sample], once: Path) -> None
 
 def test_new_sources_only_append(made: list[Sample], once: Path, pack: Pack, tmp_path: Path) -> None:
     pack(made, tmp_path)
-    inodes = {p.name: p.stat().st_ino for p in tmp_path.iterdir()}
+    inodes = {p.name: p.stat().st_ino for p in tmp_path.rglob("*.*")}
     pack(made + several(4, generation=1, first=6), tmp_path)
     assert digests(once).items() < digests(tmp_path).items()
-    assert inodes.items() < {p.name: p.stat().st_ino for p in tmp_path.iterdir()}.items(), "old files were not even rewritten"
+    assert inodes.items() < {p.name: p.stat().st_ino for p in tmp_path.rglob("*.*")}.items(), (
+        "old files were not even rewritten"
+    )
 
 
 def test_another_fingerprint_uncommits_first_and_rewrites(
@@ -111,11 +118,11 @@ def test_stale_shards_and_leftovers_are_pruned(made: list[Sample], pack: Pack, t
     (tmp_path / f".{plans[0].name}.tar.99-abc.tmp").write_bytes(b"left by a dead writer")
     (tmp_path / "notes.json").write_text("not ours")
     gone = prune(str(tmp_path), plans[1:])
-    assert gone == [f"{plans[0].name}.{suffix}" for suffix in ("json", "tar", "parquet")]
+    assert gone == files_of(plans[0])
     assert [s.name for s in committed(str(tmp_path))] == [p.name for p in plans[1:]]
-    assert {p.name for p in tmp_path.iterdir()} == {f"{p.name}.{x}" for p in plans[1:] for x in ("tar", "parquet", "json")} | {
-        "notes.json"
-    }
+    assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*.*")} == {
+        "notes.json", *(file for p in plans[1:] for file in files_of(p))
+    }  # fmt: skip
 
 
 class Stop(Exception):
@@ -165,7 +172,7 @@ def work(root):
 def worker(tmp_path: Path, root: Path, strike: str = "") -> subprocess.Popen[bytes]:
     (tmp_path / "packing_worker.py").write_text(WORKER)
     environment = os.environ | {
-        "PYTHONPATH": f"{tmp_path}:{TESTS}",
+        "PYTHONPATH": os.pathsep.join(map(str, (tmp_path, TESTS, *filter(None, [os.environ.get("PYTHONPATH")])))),
         "VOXMILL_ON_COMMIT": "packing_worker:strike",
         "STRIKE": strike,
     }
@@ -197,22 +204,22 @@ def test_object_stores_get_the_same_bytes(made: list[Sample], once: Path, pack: 
     root = f"memory://{tmp_path.name}/shards/"
     plans = pack(made, root)
     fs, path = commit.locate(root)
-    stored = {name.rsplit("/", 1)[-1]: hashlib.sha256(fs.cat_file(name)).hexdigest() for name in fs.ls(path, detail=False)}
+    stored = {name.rsplit("/", 1)[-1]: hashlib.sha256(fs.cat_file(name)).hexdigest() for name in fs.find(path)}
     assert stored == digests(once)
-    assert prune(root, plans[1:]) == [f"{plans[0].name}.{suffix}" for suffix in ("json", "tar", "parquet")]
+    assert prune(root, plans[1:]) == files_of(plans[0])
 
 
 def test_a_lost_or_cut_file_is_made_again(made: list[Sample], once: Path, pack: Pack, tmp_path: Path) -> None:
     plans = pack(made, tmp_path)
     (tmp_path / f"{plans[0].name}.tar").unlink()
-    os.truncate(tmp_path / f"{plans[1].name}.parquet", 10)
-    (tmp_path / f"{plans[2].name}.json").write_text("{")
+    os.truncate(tmp_path / sidecar_of(plans[1].name), 10)
+    (tmp_path / commit_of(plans[2].name)).write_text("{")
     pack(made, tmp_path)
     assert digests(tmp_path) == digests(once)
 
 
 def test_a_shard_of_a_newer_voxmill_is_not_touched(made: list[Sample], pack: Pack, tmp_path: Path) -> None:
-    path = tmp_path / f"{pack(made, tmp_path)[0].name}.json"
+    path = tmp_path / commit_of(pack(made, tmp_path)[0].name)
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
     with pytest.raises(SchemaError, match="upgrade voxmill"):
         pack(made, tmp_path)

@@ -7,6 +7,7 @@ from pathlib import Path
 from voxmill.manifests.commit import commit_bytes
 from voxmill.pipeline.reports.verify import _check_index
 from voxmill.pipeline.state.run import Run
+from voxmill.sharding.files import beside, commit_of
 from voxmill.sharding.index import INDEX, write_index
 from voxmill.sharding.sidecar import ShardSummary, commit_document
 
@@ -16,11 +17,11 @@ def test_the_index_is_part_of_the_proof(tmp_path: Path) -> None:
     shard = ShardSummary(
         "train-cc0-00000-000", "train", "cc0", 0, 1, 0, 0, 1, 1, 16000, 1.0, "a.tar", 1, "x", "a.parquet", 1, "y", "z"
     )
-    commit_bytes(f"{run.shards_dir}/{shard.name}.json", commit_document(shard))
+    commit_bytes(beside(run.shards_dir, commit_of(shard.name)), commit_document(shard))
     assert [p.split(":")[0] for p in _check_index(run)] == ["missing"]
     write_index(run.shards_dir)
     assert list(_check_index(run)) == []
-    Path(run.shards_dir, f"{shard.name}.json").unlink()
+    Path(run.shards_dir, commit_of(shard.name)).unlink()
     assert [p.split(":")[0] for p in _check_index(run)] == ["extra"]
     Path(run.shards_dir, INDEX).write_bytes(b"no Parquet")
     assert [p.split(":")[0] for p in _check_index(run)] == ["damaged"]
