@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -116,7 +117,7 @@ def by_catalog(run: Path) -> Count:
     return Count(row["n"], row["num_samples"] / SAMPLE_RATE)
 
 
-READERS = {
+READERS: dict[str, Callable[[Path], Count]] = {
     "commits": by_commits, "index": by_index, "voxmill": by_voxmill, "webdataset": by_webdataset, "GNU tar": by_tar,
     "datasets": partial(by_datasets, streaming=False), "datasets, streaming": partial(by_datasets, streaming=True),
     "datasets, folder": partial(by_datasets, streaming=False, given="folder"),
