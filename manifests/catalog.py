@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import fsspec
 import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.fs
 import pyarrow.parquet as pq
-from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from voxmill.manifests import likeness, records, redaction
+from voxmill.manifests.commit import locate
+from voxmill.manifests.given import json_object
+from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.parquet import read_table
 from voxmill.manifests.reasons import REASONS
 from voxmill.manifests.schema import SCHEMA_VERSION, SchemaError, check_version, schema_of
@@ -64,7 +65,7 @@ ALIASES = {"agreement": "weak"}
 _FILES = "-- files: "
 
 
-class CatalogError(Exception):
+class CatalogError(Mistake):
     """The catalog cannot be opened or asked; the message is one line with the cause and the fix."""
 
 
@@ -98,7 +99,11 @@ def open_catalog(run_root: str) -> Any:
     run = json.dumps(_run_json(root))
     con = duckdb.connect()
     sources = {name: _source(con, root, name, files.get(name, [])) for name in table_schemas()}
-    con.execute(_script(sources, f"(SELECT {_quote(run)} AS content)"))
+    try:
+        con.execute(_script(sources, f"(SELECT {_quote(run)} AS content)"))
+    except duckdb.Error as error:
+        first = str(error).splitlines()[0]
+        raise CatalogError(f"the tables of {root} cannot be opened ({first}): continue the run to write them again") from error
     return con
 
 
@@ -154,29 +159,38 @@ def _files_of(root: str) -> dict[str, list[str]]:
     """The file list in the first line of a run's catalog.sql."""
     try:
         first = _read(f"{root}/catalog.sql").partition("\n")[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         _run_json(root)  # the better message where there is no run at all
         raise CatalogError(f"the run at {root} has no tables yet: finish it with the same `voxmill run` command") from None
+    fix = "delete it and continue the run to write it again"
     if not first.startswith(_FILES):
-        raise CatalogError(f"{root}/catalog.sql was not written by voxmill: delete it and continue the run to write it again")
-    files: dict[str, list[str]] = json.loads(first.removeprefix(_FILES))
+        raise CatalogError(f"{root}/catalog.sql was not written by voxmill: {fix}")
+    files = json_object(first.removeprefix(_FILES), f"the first line of {root}/catalog.sql", fix, CatalogError)
+    if not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in files.values()):
+        raise CatalogError(f"{root}/catalog.sql does not list files in its first line: {fix}")
     return files
 
 
 def _run_json(root: str) -> dict[str, Any]:
     try:
-        run: dict[str, Any] = json.loads(_read(f"{root}/run.json"))
-    except FileNotFoundError:
+        whole = _read(f"{root}/run.json")
+    except (FileNotFoundError, NotADirectoryError):
         raise CatalogError(
             f"no run at {root} (run.json is missing): start one with `voxmill run -c CONFIG -o {root}`"
         ) from None
-    check_version(int(run.get("schema_version", SCHEMA_VERSION)), f"{root}/run.json")
+    run = json_object(whole, f"{root}/run.json", "restore it, or start a new run", CatalogError)
+    check_version(run.get("schema_version", SCHEMA_VERSION), f"{root}/run.json")
     return run
 
 
 def _read(uri: str) -> str:
-    with fsspec.open(uri, "rb") as source:
-        text: str = source.read().decode()
+    fs, path = locate(uri)
+    try:
+        text: str = fs.cat_file(path).decode()
+    except UnicodeDecodeError:
+        raise CatalogError(
+            f"{uri} is damaged: it is not UTF-8 text; restore it, or continue the run to write it again"
+        ) from None
     return text
 
 
@@ -185,8 +199,8 @@ def _source(con: Any, root: str, name: str, files: Sequence[str]) -> str:
     if not files:
         return _nothing(name)
     uris = [f"{root}/{file}" for file in files]
-    fs, _ = url_to_fs(root)
-    paths = [url_to_fs(uri)[1] for uri in uris]
+    fs, _ = locate(root)
+    paths = [locate(uri)[1] for uri in uris]
     versions = {_version(fs, path, uri, name) for path, uri in zip(paths, uris, strict=True)}
     if versions != {SCHEMA_VERSION} and name in RECORDS:
         con.register(f"{name}_files", pa.concat_tables([read_table(uri, RECORDS[name]) for uri in uris]))
@@ -207,10 +221,10 @@ def _version(fs: Any, path: str, uri: str, name: str) -> int:
         raise CatalogError(
             f"{uri} is missing: continue the run with the same `voxmill run` command to write it again"
         ) from None
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, IsADirectoryError) as error:
         raise SchemaError(f"{uri} is no readable Parquet file ({error}): continue the run to write it again") from error
     stated = (schema.metadata or {}).get(b"voxmill.schema_version")
-    version = check_version(int(stated) if stated else SCHEMA_VERSION, uri)
+    version = check_version(stated or SCHEMA_VERSION, uri)
     missing = [column for column in table_schemas()[name].names if column not in schema.names]
     if missing and version == SCHEMA_VERSION:
         raise SchemaError(f"{uri} does not hold the table `{name}`: missing {missing}; continue the run to write it again")

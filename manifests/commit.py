@@ -28,6 +28,8 @@ from typing import Any, BinaryIO
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
+from voxmill.manifests.mistakes import Mistake
+
 Event = Callable[[str, str], None]
 """Called with the name of the event and the URI that it is about."""
 
@@ -59,8 +61,13 @@ def emit(event: str, uri: str) -> None:
 
 
 def locate(uri: str | os.PathLike[str]) -> tuple[Any, str]:
-    """The fsspec filesystem of a path or URL, and the path in it. Never answers from a cached listing."""
-    fs, path = url_to_fs(os.fspath(uri), use_listings_cache=False)
+    """The fsspec filesystem of a path or URL, and the path in it. Never answers from a cached listing. Raises Mistake."""
+    try:
+        fs, path = url_to_fs(os.fspath(uri), use_listings_cache=False)
+    except ValueError as error:  # of the kind `Protocol not known`
+        raise Mistake(
+            f"{uri}: no such kind of store ({error}): give a folder, or an address such as s3://bucket/prefix"
+        ) from None
     return fs, path
 
 

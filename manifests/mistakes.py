@@ -12,6 +12,21 @@ from pydantic import BaseModel, ValidationError
 class Mistake(Exception):
     """Something that a user can mend; the message is for people and names the fix. The command line prints it as one line."""
 
+    exit_code = 2
+    """How the command ends: 1 where a check says no, 2 for wrong use, 3 where the world does."""
+
+
+class CheckFailed(Mistake):
+    """What was to be proved does not hold: nobody asked for anything wrong."""
+
+    exit_code = 1
+
+
+class Unavailable(Mistake):
+    """Something outside says no: a store, the disk, the network, another process."""
+
+    exit_code = 3
+
 
 def explain(error: ValidationError, root: type[BaseModel], where: str) -> str:
     """One line for each mistake in a config of the class `root`: its key, and for an unknown one the nearest valid key."""

@@ -155,7 +155,7 @@ def _value(text: str, hint: Hint, change: str) -> Any:
     text = text.strip()
     try:
         plain, words = yaml.safe_load(text), yaml.load(text, Loader=yaml.BaseLoader)  # `no` is a language as well
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):  # a date that there is not is a ValueError
         plain = words = text
     parts = [part.strip() for part in text.split(",")]
     first: ValidationError | None = None

@@ -6,10 +6,10 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from voxmill.manifests.commit import locate
 from voxmill.manifests.schema import SchemaError, from_table, migrate, to_table
 
 Record = TypeVar("Record")
@@ -34,7 +34,7 @@ def read_table(uri: str, record: type) -> pa.Table:
     blob = _read(uri)
     try:
         table = pq.ParquetFile(pa.BufferReader(blob)).read(use_threads=len(blob) > SMALL)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise _unreadable(uri, error) from error
     return migrate(table, record, uri)
 
@@ -55,7 +55,8 @@ def read_batches(uri: str, record: type[Record], rows: int = 10_000) -> Iterator
 
 
 def _read(uri: str) -> bytes:
-    with fsspec.open(uri, "rb") as source:
+    fs, path = locate(uri)
+    with fs.open(path, "rb") as source:
         blob: bytes = source.read()
     return blob
 

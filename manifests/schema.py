@@ -72,14 +72,18 @@ def migrate(table: pa.Table, record: type, where: str) -> pa.Table:
         raise SchemaError(f"{where} was not written by voxmill (no schema version in its metadata)")
     if name != record.__name__:
         raise SchemaError(f"{where} holds {name} records, not {record.__name__}")
-    for old in range(check_version(int(version), where), SCHEMA_VERSION):
+    for old in range(check_version(version, where), SCHEMA_VERSION):
         step = MIGRATIONS.get((name, old))
         table = step(table) if step else table
     return table
 
 
-def check_version(version: int, where: str) -> int:
-    """Returns the version where it can be read. Raises SchemaError where a newer voxmill wrote it."""
+def check_version(stated: object, where: str) -> int:
+    """Returns the version where it can be read. Raises SchemaError where a newer voxmill wrote it, or it is none."""
+    try:
+        version: int = int(stated)  # type: ignore[call-overload]
+    except (TypeError, ValueError, OverflowError):
+        raise SchemaError(f"{where} does not say its schema version ({stated!r}): it is damaged, or not ours") from None
     if version > SCHEMA_VERSION:
         raise SchemaError(
             f"{where} has schema version {version}, this voxmill reads up to {SCHEMA_VERSION}: "

@@ -27,7 +27,13 @@ class WeightsMissing(RuntimeError):
         self.name, self.missing, self.fix = name, missing, fix
 
     def __reduce__(self) -> tuple[type[WeightsMissing], tuple[str, str, str]]:
-        return WeightsMissing, (self.name, self.missing, self.fix)  # so that it crosses a process border whole
+        return type(self), (self.name, self.missing, self.fix)  # so that it crosses a process border whole
+
+
+class UnknownWeights(WeightsMissing):
+    """A name that is no known one, and no folder: wrong use, not a missing file."""
+
+    exit_code = 2
 
 
 class Entry(Settings):

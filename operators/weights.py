@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,16 +17,26 @@ from typing import Annotated
 import yaml
 from pydantic import Field, TypeAdapter
 
-from voxmill.operators.weight_kinds import FolderWeights, HubWeights, PackageWeights, WeightsMissing, digest, sha256_of
+from voxmill.operators.weight_kinds import (
+    FolderWeights,
+    HubWeights,
+    PackageWeights,
+    UnknownWeights,
+    WeightsMissing,
+    digest,
+    sha256_of,
+)
 
 __all__ = [
     "Status",
+    "UnknownWeights",
     "Weights",
     "WeightsMissing",
     "default_cache",
     "fetch",
     "find",
     "identity",
+    "known",
     "registry",
     "resolve",
     "status",
@@ -33,6 +44,30 @@ __all__ = [
 ]
 
 Weights = PackageWeights | HubWeights | FolderWeights
+
+
+SUFFIXES = frozenset(
+    [
+        ".bin",
+        ".ckpt",
+        ".ftz",
+        ".gguf",
+        ".h5",
+        ".mdl",
+        ".mvn",
+        ".nemo",
+        ".npz",
+        ".onnx",
+        ".ort",
+        ".pb",
+        ".pt",
+        ".pth",
+        ".safetensors",
+        ".tflite",
+        ".zip",
+    ]
+)
+"""Files that hold numbers of a model, by the end of their name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +128,22 @@ def resolve(name_or_path: str, cache_dir: Path | None = None, offline: bool | No
     if weights is None:
         if (folder := Path(name_or_path).expanduser()).is_dir():
             return folder
-        near = difflib.get_close_matches(name_or_path, registry(), n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise WeightsMissing(name_or_path, f"neither a known name nor a folder; {hint}", "voxmill models list")
+        raise _unknown(name_or_path)
     root = cache_dir or default_cache()
     return weights.here(name_or_path, root) or weights.obtain(name_or_path, root, is_offline() if offline is None else offline)
+
+
+def known(names: Iterable[str]) -> None:
+    """Raises UnknownWeights at the first that is neither a known name nor a folder."""
+    for name in names:
+        if find(name) is None and not Path(name).expanduser().is_dir():
+            raise _unknown(name)
+
+
+def _unknown(name: str) -> UnknownWeights:
+    near = difflib.get_close_matches(name, registry(), n=1, cutoff=0.5)
+    what = "a file, and no folder of weights" if Path(name).expanduser().is_file() else "neither a known name nor a folder"
+    return UnknownWeights(name, what + (f"; did you mean {near[0]}?" if near else ""), "voxmill models list")
 
 
 def fetch(name: str, cache_dir: Path | None = None) -> Path:
@@ -109,7 +155,12 @@ def verify(name_or_path: str, cache_dir: Path | None = None) -> list[str]:
     """What is wrong with the weights, in words; empty when every byte is what it should be. Reads them all."""
     weights = find(name_or_path)
     if weights is None:
-        return [] if Path(name_or_path).expanduser().is_dir() else [f"{name_or_path}: neither a known name nor a folder"]
+        known([name_or_path])
+        place = Path(name_or_path).expanduser()
+        files = [file for file in place.rglob("*") if file.is_file() and file.stat().st_size]
+        if not any(file.suffix.lower() in SUFFIXES or file.name == "model" for file in files):
+            return [f"no weights in it: none of its {len(files)} files is one that engines load"]
+        return [f"unpinned: a folder has no known hashes; what is there is {identity(name_or_path)}"]
     folder = weights.here(name_or_path, cache_dir or default_cache())
     unpinned = isinstance(weights, HubWeights) and weights.revision is None
     if folder is None:

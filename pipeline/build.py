@@ -139,7 +139,7 @@ def build(config: RunConfig, run: Run, gate: HostGate) -> dict[str, Stage]:
 
 def as_written(run: Run) -> tuple[RunConfig, dict[str, Stage]]:
     """The config and stages that a run was last brought up to: a newer voxmill may give the same stages other fingerprints."""
-    state = run.load()
+    state = run.written()
     config = parse_config(state["config"], run.uri("run.json"))
     written: dict[str, str] = state.get("fingerprints", {})
     stages = build(config, run, no_gate())

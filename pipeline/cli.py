@@ -9,9 +9,14 @@ import typer
 from rich.text import Text
 
 from voxmill import __version__
-from voxmill.pipeline.commands import changes, config, modelling, reports, rights, running, weights
+from voxmill.pipeline.commands import changes, config, modelling, options, reports, rights, running, weights
 from voxmill.pipeline.plain_warnings import warn_plainly
 from voxmill.pipeline.terminal import output
+
+CODES = (
+    "Exit codes: 0 done; 1 the proof or the check says no; 2 wrong use; "
+    "3 the world says no (a store, the disk, the network, what is installed); 130 stopped by Ctrl-C."
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,7 +28,7 @@ config_app = typer.Typer(no_args_is_help=True, help="Start, show and check confi
 models_app = typer.Typer(no_args_is_help=True, help="List, fetch and verify model weights.")
 
 
-@app.callback(invoke_without_command=True)
+@app.callback(invoke_without_command=True, epilog=CODES)
 def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
     """Turns the audio of the web into training data for speech models.
 
@@ -64,20 +69,25 @@ models_app.command()(weights.verify)
 
 
 def main() -> None:
-    """Errors that a user can mend are one line that names the cause and the fix; bugs keep their traceback."""
+    """Every ending has an exit code (`pipeline/errors.py`); what a user can mend is one line that names the thing, the cause and the fix."""
     output.never_fail_to_print()
     console = output.console(stderr=True)
     warn_plainly(lambda text: console.print(Text.assemble(("warning: ", "yellow"), text), soft_wrap=True))
     try:
+        options.check_words(sys.argv[1:])
         app()
-    except Exception as error:
-        from voxmill.pipeline.errors import explain
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except SystemExit as stopped:
+        if isinstance(stopped.__context__, BrokenPipeError):  # whoever read has enough (`| head`): no verdict of ours
+            sys.exit(141)
+        raise
+    except Exception as error:  # noqa: BLE001 - the last place there is
+        from voxmill.pipeline.errors import bug, ending
 
-        said = explain(error)
-        if said is None:
-            raise
-        console.print(Text.assemble(("error: ", "red"), said), soft_wrap=True)
-        sys.exit(2)
+        end = ending(error) or bug(error)
+        console.print(Text.assemble(("error: ", "red"), end.said), soft_wrap=True)
+        sys.exit(end.code)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from voxmill.manifests.given import yaml_mapping
 from voxmill.manifests.mistakes import Mistake, explain, nearest
 from voxmill.manifests.overrides import override
 from voxmill.manifests.settings import Settings
@@ -141,17 +142,10 @@ def load_config(source: str | Path, changes: Sequence[str] = ()) -> RunConfig:
 def read_config(source: str | Path) -> dict[str, Any]:
     """What a YAML file, or a shipped recipe, states, before it is checked. Raises ConfigError."""
     path = Path(source)
-    if not path.exists() and str(source) in recipe_names():
+    if not path.is_file() and str(source) in recipe_names():  # a folder `demo` beside you is not meant
         path = RECIPES / f"{source}.yaml"
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"no config file {source}; shipped recipes are: {', '.join(recipe_names())}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path} holds no mapping: start from `voxmill config init`")
-    return data
+    fix = f"give a YAML file (`voxmill config init` writes one) or a shipped recipe: {', '.join(recipe_names())}"
+    return yaml_mapping(path, "config file", fix, ConfigError)
 
 
 def parse_config(data: dict[str, Any], where: str = "config") -> RunConfig:

@@ -107,7 +107,7 @@ def _open(config: RunConfig, run: Run, stages: Mapping[str, Stage]) -> dict[str,
     """Creates or updates run.json. The number of buckets is frozen when the run is created."""
     if config.select.calibration:
         load_calibration(config.select.calibration)  # what is wrong with it is said before anything is done
-    old = run.load() if run.exists() else {}
+    old = run.written() if run.exists() else {}
     buckets = int(old.get("buckets", config.pack.buckets))
     if old and buckets != config.pack.buckets:
         raise RunError(f"{run.root} was created with {buckets} buckets: set `pack.buckets: {buckets}`, or start a new run")

@@ -48,7 +48,7 @@ def revote(run: Run, changes: Sequence[str], executor: Executor, progress: Progr
     Raises ConfigError, Mistake; RunError where an engine would have to run, because the run is not finished or its engines are
     others now.
     """
-    state = run.load()
+    state = run.written()
     config = changed(state, changes, run.uri("run.json"))
     _, old = as_written(run)
     new = build(config, run, no_gate())

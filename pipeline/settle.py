@@ -35,7 +35,7 @@ def with_duplicates(
     run: Run, by: Sequence[str], against: Sequence[str], evaluation: Sequence[str]
 ) -> RunConfig:  # fmt: skip
     """The run's config, which from now on compares in this way as well. Raises ConfigError."""
-    state = run.load()
+    state = run.written()
     where = run.uri("run.json")
     old = parse_config(state["config"], where)
     now: dict[str, Any] = (old.duplicates or DuplicatesConfig()).model_dump(mode="json")

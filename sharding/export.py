@@ -21,7 +21,7 @@ from typing import Any
 from voxmill.manifests.commit import commit_bytes, commit_file, remove, staged
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.sharding.files import beside
-from voxmill.sharding.index import read_index
+from voxmill.sharding.index import NoShards, shards_of
 from voxmill.sharding.reader import raw_samples
 from voxmill.sharding.sidecar import Member
 from voxmill.sharding.tarball import TarSink
@@ -52,6 +52,8 @@ def _export(root: str, out: str, split: str, names: tuple[str, str], add: Add, l
         lines = _write_tar(tar, rows, add, line, number)
         commit_bytes(text, gzip.compress(lines, mtime=0) if text.endswith(".gz") else lines, replace=True)
         number += 1
+    if not number:
+        raise NoShards(root, f"holds no labelled speech in split {split!r}: there is nothing to export")
     stale = number
     while sum(remove(beside(out, name.format(stale))) for name in names):
         stale += 1
@@ -61,11 +63,10 @@ def _export(root: str, out: str, split: str, names: tuple[str, str], add: Add, l
 def _labelled(root: str, split: str) -> Iterator[Iterator[tuple[Member, bytes]]]:
     """Shard by shard, the samples in which somebody speaks, with a text; shards without any are stepped over, as loaders fail on
     empty ones."""
-    for shard in read_index(root):
-        if shard.split == split:
-            rows = ((row, sound) for row, sound, _ in raw_samples(root, shard) if row.text is not None and row.tier != "event")
-            for first in rows:
-                yield chain([first], rows)
+    for shard in shards_of(root, split):
+        rows = ((row, sound) for row, sound, _ in raw_samples(root, shard) if row.text is not None and row.tier != "event")
+        for first in rows:
+            yield chain([first], rows)
 
 
 def _write_tar(uri: str, rows: Iterator[tuple[Member, bytes]], add: Add, line: Line, number: int) -> bytes:

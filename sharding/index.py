@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from functools import lru_cache
 
-from voxmill.manifests.commit import commit_bytes, remove
+from voxmill.manifests.commit import commit_bytes, locate, remove
+from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.parquet import read_records, records_bytes
 from voxmill.sharding.files import METADATA, beside
 from voxmill.sharding.layout import bucket_of_key
@@ -21,6 +22,17 @@ OLD_INDEX = "index/shards.parquet"
 """Where it lay before packer 3."""
 
 
+class NoShards(Mistake, ValueError):
+    """A folder that holds no shards, or none of those asked for; the message says what is there."""
+
+    def __init__(self, root: str, cause: str = "") -> None:
+        super().__init__(f"{root} {cause}" if cause else f"{root} {_instead(root)}")
+        self.root, self.cause = root, cause
+
+    def __reduce__(self) -> tuple[type[NoShards], tuple[str, str]]:
+        return type(self), (self.root, self.cause)
+
+
 def write_index(root: str) -> list[ShardSummary]:
     """Writes the index of what is committed now, and returns it."""
     shards = list(committed(root))
@@ -30,13 +42,40 @@ def write_index(root: str) -> list[ShardSummary]:
 
 
 def read_index(root: str) -> list[ShardSummary]:
-    """The shards as the index has them; from the sidecars where there is no index."""
+    """The shards as the index has them; from the sidecars where there is no index. Raises NoShards where there is neither."""
     for index in (INDEX, OLD_INDEX):
         try:
             return read_records(beside(root, index), ShardSummary)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
-    return list(committed(root))
+    found = list(committed(root))
+    if not found:
+        raise NoShards(root)
+    return found
+
+
+def shards_of(root: str, split: str) -> list[ShardSummary]:
+    """Those of one split. Raises NoShards, naming the splits there are."""
+    shards = read_index(root)
+    mine = [shard for shard in shards if shard.split == split]
+    if not mine:
+        there = ", ".join(sorted({shard.split for shard in shards})) or "none at all: its run kept nothing"
+        raise NoShards(root, f"holds no committed shard of split {split!r}; there is {there}")
+    return mine
+
+
+def _instead(root: str) -> str:
+    fs, path = locate(root)
+    fix = "give the folder `shards` of a finished run"
+    if not fs.exists(path):
+        return f"is not there: {fix}"
+    if not fs.isdir(path):
+        return f"is a file, no folder of shards: {fix}"
+    if any(fs.exists(f"{path}/shards/{index}") for index in (INDEX, OLD_INDEX)):
+        return f"is a run, no folder of shards: give {beside(root, 'shards')}"
+    names = sorted(str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in fs.ls(path, detail=False))
+    holds = ", ".join(names[:5]) + (", …" if len(names) > 5 else "") if names else "nothing"
+    return f"holds no shards (it holds {holds}): {fix}"
 
 
 class SampleFinder:
@@ -49,7 +88,10 @@ class SampleFinder:
         for shard in shards:
             self._by_bucket[shard.bucket].append(shard)
         if len(sizes := {shard.buckets for shard in shards}) > 1:
-            raise ValueError(f"{root} mixes shards of several bucket counts {sorted(sizes)}: they belong to different runs")
+            raise NoShards(
+                root,
+                f"mixes shards of several bucket counts {sorted(sizes)}: they belong to different runs; give the shards of one",
+            )
         self._buckets = shards[0].buckets if shards else 1
         self._rows = lru_cache(maxsize=64)(self._read_rows)
 

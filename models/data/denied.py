@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from voxmill.manifests.commit import locate
+from voxmill.manifests.given import text
 from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.parquet import read_records
 from voxmill.manifests.tombstones import Tombstone, Tombstones
@@ -55,9 +56,8 @@ def _files(source: str) -> list[str]:
 
 
 def _entries(file: str) -> set[str]:
-    fs, path = locate(file)
     found = set()
-    for number, line in enumerate(fs.cat_file(path).decode().splitlines(), 1):
+    for number, line in enumerate(text(file, "deny-list", "give a text file of ids and hashes", DenyListError).splitlines(), 1):
         entry = line.partition("#")[0].strip().lower()
         if entry:
             match = _ENTRY.fullmatch(entry)

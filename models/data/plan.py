@@ -15,16 +15,16 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from voxmill.manifests.mistakes import Mistake
+from voxmill.manifests.mistakes import Mistake, explain
 from voxmill.manifests.records import SAMPLE_RATE, Split
 from voxmill.manifests.schema import to_table
 from voxmill.manifests.settings import Settings
 from voxmill.models.data.denied import Denied
 from voxmill.models.data.seeds import Generator, seeded, shuffled
 from voxmill.models.data.where import condition
-from voxmill.sharding.index import read_index
+from voxmill.sharding.index import shards_of
 from voxmill.sharding.sidecar import Member, ShardError, ShardSummary, read_members
 
 _COLUMNS = ("key", "num_samples", "weight", "tier")
@@ -61,6 +61,14 @@ class PlanConfig(Settings):
     """Mix shards and samples in every epoch; off: as they lie."""
 
 
+def plan_of(**asked: Any) -> PlanConfig:
+    """From what a command line says. Raises Mistake."""
+    try:
+        return PlanConfig.model_validate(asked)
+    except ValidationError as error:
+        raise Mistake(explain(error, PlanConfig, "command line")) from None
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """One sample to be loaded."""
@@ -87,13 +95,9 @@ class Planned:
 
 class Planner:
     def __init__(self, root: str, config: PlanConfig) -> None:
-        """Raises NothingToLearn where there is no shard of the split, ConditionError where `where` cannot be read."""
+        """Raises NoShards where there is no shard of the split, ConditionError where `where` cannot be read."""
         self.root, self.config = root, config
-        self.shards = [shard for shard in read_index(root) if shard.split == config.split]
-        if not self.shards:
-            raise NothingToLearn(
-                f"no committed shard of split {config.split!r} in {root}: finish the run that packs them first"
-            )
+        self.shards = shards_of(root, config.split)
         self._denied = Denied(config.deny)
         self._filter: Any = condition(config.where, _members([]).column_names) if config.where else None
 

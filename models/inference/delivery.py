@@ -18,7 +18,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from voxmill.manifests.mistakes import Mistake
+from voxmill.manifests.given import new_folder
+from voxmill.manifests.mistakes import CheckFailed, Mistake
 from voxmill.models.inference.export import DECODER, ENCODER, example_inputs, export_onnx, largest_difference
 from voxmill.models.inference.opening import parse_budget
 from voxmill.models.network.budget import Budget
@@ -46,9 +47,7 @@ class Delivered:
 
 def deliver(bundle: Bundle, budget: str | None, form: Format, out: str) -> Delivered:
     """Raises BudgetError, and Mistake where `out` is there already or where what was written does not compute the same."""
-    folder = Path(out)
-    if folder.exists() and any(folder.iterdir()):
-        raise Mistake(f"{out} is there and not empty: take another --out")
+    folder = new_place(out)
     wanted = parse_budget(bundle, budget) if budget is not None else None
     small = bundle.extract(wanted) if wanted else bundle
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -61,12 +60,21 @@ def deliver(bundle: Bundle, budget: str | None, form: Format, out: str) -> Deliv
             save(str(place), small)
             difference, by = _difference(bundle.model, wanted, load(str(place)).model), "torch"
         if not difference <= TOLERANCE:  # NaN is no small difference either
-            raise Mistake(f"not exported: the largest difference to the model is {difference:.3g}, more than {TOLERANCE:g}")
+            raise CheckFailed(f"not exported: the largest difference to the model is {difference:.3g}, more than {TOLERANCE:g}")
         if folder.exists():
             folder.rmdir()
         shutil.move(place, folder)
     files = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     return Delivered(out, files, str(wanted) if wanted else None, sizes(small.model), difference, by)
+
+
+def new_place(out: str) -> Path:
+    """Raises Mistake where something is there already."""
+    folder = Path(out)
+    new_folder(folder)
+    if folder.exists() and any(folder.iterdir()):
+        raise Mistake(f"{out} is there and not empty: take another --out")
+    return folder
 
 
 def _write_onnx(bundle: Bundle, folder: Path) -> None:

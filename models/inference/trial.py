@@ -22,7 +22,7 @@ from voxmill.models.inference.opening import open_listener
 from voxmill.models.network.images import Looking
 from voxmill.models.network.size import sizes
 from voxmill.models.training.checkpoint import Bundle
-from voxmill.sharding.index import read_index
+from voxmill.sharding.index import NoShards, read_index
 from voxmill.sharding.reader import SampleReader, StoredSample
 from voxmill.sharding.sidecar import ShardError
 
@@ -130,12 +130,12 @@ def answer(
 
 
 def first_split(root: str) -> str:
-    """The split that evaluation takes where nobody says. Raises NothingToLearn."""
+    """The split that evaluation takes where nobody says. Raises NoShards."""
     there = {shard.split for shard in read_index(root)}
     for split in SPLITS:
         if split in there:
             return split
-    raise NothingToLearn(f"no committed shard in {root}: finish the run that packs them first")
+    raise NoShards(root, "holds no committed shard: its run kept nothing")
 
 
 def _hear(listener: Listener, samples: Sequence[tuple[StoredSample, Utterance]], look: Looking | None) -> list[Heard]:

@@ -64,7 +64,7 @@ class Journal:
 def read_log(folder: Path) -> list[dict[str, Any]]:
     """The steps that a training has logged; a line that a crash cut short is left out."""
     try:
-        text = (folder / LOG).read_text(encoding="utf-8")
+        text = (folder / LOG).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return []
     return [line for one in text.splitlines() if (line := _parsed(one))]
@@ -84,9 +84,9 @@ def _known(values: Iterable[float | None]) -> list[float]:
 def _parsed(line: str) -> dict[str, Any] | None:
     try:
         parsed: dict[str, Any] = json.loads(line)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return None
-    return parsed
+    return parsed if isinstance(parsed, dict) and "step" in parsed else None
 
 
 def draw_curve(steps: Sequence[dict[str, Any]], path: Path) -> bool:

@@ -7,9 +7,9 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from voxmill.manifests.given import yaml_mapping
 from voxmill.manifests.mistakes import Mistake, explain
 from voxmill.manifests.overrides import override
 from voxmill.manifests.settings import Settings
@@ -78,14 +78,8 @@ def load_recipe(source: str, changes: Sequence[str] = ()) -> Recipe:
     path = Path(source)
     if not path.is_file() and source in recipe_names():
         path = RECIPES / f"{source}.yaml"
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise Mistake(f"no training recipe {source}; shipped ones are: {', '.join(recipe_names())}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
-        raise Mistake(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise Mistake(f"{path} holds no mapping: start from a copy of {RECIPES / 'compact.yaml'}")
+    fix = f"give a YAML file (start from a copy of {RECIPES / 'compact.yaml'}) or a shipped recipe: {', '.join(recipe_names())}"
+    data = yaml_mapping(path, "training recipe", fix)
     try:
         return Recipe.model_validate(override(data, changes, Recipe))
     except ValidationError as error:

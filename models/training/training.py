@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from voxmill.manifests.commit import commit_bytes
+from voxmill.manifests.given import json_object, new_folder
 from voxmill.manifests.mistakes import Mistake
 from voxmill.models.data.loader import Loader
 from voxmill.models.data.plan import NothingToLearn, Planner
@@ -95,6 +96,7 @@ def open_trainer(shards: str, out: str, recipe: Recipe, device: str = "auto", te
     Raises Mistake where `out` holds a training with another recipe; CheckpointError, NothingToLearn, ConditionError.
     """
     place = choose_device(device)
+    new_folder(out)
     _same_training(Path(out) / RECIPE, recipe)
     checkpoint = latest(out)
     if checkpoint is None:
@@ -147,7 +149,7 @@ def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
 
 def _same_training(path: Path, recipe: Recipe) -> None:
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = json_object(path.read_bytes(), str(path), "restore it, or take another --out")
     except FileNotFoundError:
         return
     old, new = (_flat(one) for one in (before, _plain(recipe)))

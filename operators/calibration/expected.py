@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
+from voxmill.manifests.given import text
 from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.settings import Settings
 
@@ -169,9 +169,9 @@ class Calibration(Settings):
 def load_calibration(path: str) -> Calibration:
     """Raises Mistake, naming the file and the fix."""
     try:
-        return Calibration.model_validate_json(Path(path).read_bytes())
-    except FileNotFoundError:
-        raise Mistake(f"no calibration at {path}: make one with `voxmill calibrate RUN --reference labelled.jsonl`") from None
+        return Calibration.model_validate_json(
+            text(path, "calibration", "make one with `voxmill calibrate RUN --reference labelled.jsonl`")
+        )
     except ValidationError as error:
         raise Mistake(
             f"{path} is no calibration ({error.errors()[0]['msg']}): make it again with `voxmill calibrate`"

@@ -6,15 +6,14 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
-import fsspec
-
+from voxmill.manifests.given import text
 from voxmill.manifests.ids import archive_key
 
 
 def read_entries(path: str) -> list[str]:
-    """The entries of a deny-list file (a path or fsspec URL). Raises OSError."""
-    with fsspec.open(path, "rt", encoding="utf-8") as lines:
-        return [entry for line in lines if (entry := line.partition("#")[0].strip())]
+    """The entries of a deny-list file (a path or fsspec URL). Raises Mistake."""
+    lines = text(path, "deny-list", "name a text file in `crawl.deny_files`, with a host, an address or a sha256 on each line")
+    return [entry for line in lines.splitlines() if (entry := line.partition("#")[0].strip())]
 
 
 class DenyList:

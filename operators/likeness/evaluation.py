@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from voxmill.manifests.given import json_lines, text
 from voxmill.manifests.ids import digest
 from voxmill.manifests.mistakes import Mistake
 
 AUDIO = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
 AUDIO_KEYS = ("audio_filepath", "audio", "path", "wav")
+COLUMNS = ("key", "text", "language", "flac_offset", "flac_size")
+WANTED = "a JSONL file needs `audio_filepath` or `text` on each line"
 TEXT_KEYS = ("text", "sentence", "transcript", "transcription")
 
 
@@ -58,28 +60,42 @@ def sets_digest(sources: Iterable[str]) -> str:
 
 
 def _manifest(path: Path) -> Iterator[Clip]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if line.strip():
-            row = json.loads(line)
-            audio = next((row[key] for key in AUDIO_KEYS if isinstance(row.get(key), str)), None)
-            text = next((row[key] for key in TEXT_KEYS if isinstance(row.get(key), str)), None)
-            if audio or text:
-                name = str(row.get("id") or audio or number)
-                yield Clip(name, str(path.parent / audio) if audio else None, text, row.get("lang") or row.get("language"))
+    for where, row in json_lines(path, "evaluation set", WANTED, NoEvaluationSet):
+        audio = next((row[key] for key in AUDIO_KEYS if isinstance(row.get(key), str)), None)
+        words = next((row[key] for key in TEXT_KEYS if isinstance(row.get(key), str)), None)
+        language = next((row[key] for key in ("lang", "language") if isinstance(row.get(key), str)), None)
+        if audio and not (path.parent / audio).is_file():
+            raise NoEvaluationSet(
+                f"{where}: no audio at {path.parent / audio}: mend the path, or leave it out where there is a text"
+            )
+        if audio or words:
+            name = str(row.get("id") or audio or where.rpartition(" ")[2])
+            yield Clip(name, str(path.parent / audio) if audio else None, words, language)
 
 
 def _folder(path: Path) -> Iterator[Clip]:
     for audio in sorted(p for p in path.rglob("*") if p.suffix.lower() in AUDIO):
         words = audio.with_suffix(".txt")
-        yield Clip(str(audio.relative_to(path)), str(audio), words.read_text(encoding="utf-8") if words.exists() else None)
+        yield Clip(
+            str(audio.relative_to(path)),
+            str(audio),
+            text(words, "transcript", "write it as UTF-8", NoEvaluationSet) if words.exists() else None,
+        )
 
 
 def _shards(path: Path) -> Iterator[Clip]:
     """From the Parquet sidecars: text, and where in the tar the FLAC lies."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     for sidecar in sorted([*path.glob("__metadata__/*.parquet"), *path.glob("*.parquet")]):  # beside the tars until packer 3
         tar = path / f"{sidecar.stem}.tar"
-        for row in pq.read_table(sidecar).to_pylist() if tar.exists() else ():
-            place = (row["flac_offset"], row["flac_size"])
-            yield Clip(row["key"], str(tar), row["text"], row["language"], *place)
+        try:
+            rows = pq.read_table(sidecar, columns=list(COLUMNS)).to_pylist() if tar.exists() else []
+        except (pa.ArrowException, OSError, KeyError) as error:
+            raise NoEvaluationSet(
+                f"{sidecar} is no sidecar of a shard ({error}): give a folder of shards as voxmill packs them"
+            ) from None
+        for row in rows:
+            key, words, language, *place = (row[name] for name in COLUMNS)
+            yield Clip(key, str(tar), words, language, *place)

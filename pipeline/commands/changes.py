@@ -84,7 +84,7 @@ def revote(
     from voxmill.pipeline.terminal.progress import Progress
 
     opened, out = Run(run), console()
-    config = again.changed(opened.load(), change, opened.uri("run.json"))
+    config = again.changed(opened.written(), change, opened.uri("run.json"))
     if dry_run:
         print_dry_run(config, opened, out)
         return

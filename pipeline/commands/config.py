@@ -23,13 +23,15 @@ def init(
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")] = Path("voxmill.yaml"),
 ) -> None:
     """Write a recipe to start from. Example: `voxmill config init mandarin -o mine.yaml`"""
+    from voxmill.manifests.commit import commit_bytes
+    from voxmill.manifests.given import new_file
     from voxmill.pipeline.config import RECIPES, ConfigError, recipe_names
 
     if recipe not in recipe_names():
         raise ConfigError(f"no recipe `{recipe}`; there are {', '.join(recipe_names())}")
-    if out.exists():
+    if out.exists() or out.is_symlink():
         raise ConfigError(f"{out} exists: give another name with --out")
-    out.write_text((RECIPES / f"{recipe}.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    commit_bytes(new_file(out), (RECIPES / f"{recipe}.yaml").read_bytes())
     said = f"{out}: now edit `sources` and `crawl.contact`, then `voxmill config check -c {out}`"
     console().print(said, soft_wrap=True)
 

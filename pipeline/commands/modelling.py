@@ -127,14 +127,14 @@ def evaluate(
 
         voxmill evaluate --model runs/one-model --shards runs/one/shards --where "language='en'" --budgets 6,15 --json
     """
-    from voxmill.models.data.plan import PlanConfig
+    from voxmill.models.data.plan import plan_of
     from voxmill.models.inference.opening import budgets_of, choose_device, open_bundle
     from voxmill.models.inference.trial import Shards, first_split, try_model
     from voxmill.pipeline.modelling import learning
 
-    bundle = open_bundle(model, device=choose_device(device))
-    plan = PlanConfig.model_validate({"split": split or first_split(shards), "where": where, "batch_seconds": 60.0})
+    plan = plan_of(split=split or first_split(shards), where=where, batch_seconds=60.0)
     samples = Shards(shards, plan, limit)
+    bundle = open_bundle(model, device=choose_device(device))
     wanted = budgets_of(bundle, budgets)
     trials = []
     with learning.Counting(len(samples) * len(wanted), "heard", quiet=as_json) as count:
@@ -161,11 +161,13 @@ def export(
 
         voxmill export --model runs/one-model --budget 6 --format onnx --out runs/one-6-onnx
     """
-    from voxmill.models.inference.delivery import deliver
+    from voxmill.models.inference.delivery import deliver, new_place
     from voxmill.models.inference.opening import open_bundle
     from voxmill.pipeline.modelling import learning
 
-    learning.print_delivered(deliver(open_bundle(model), budget, learning.export_format(form), out), as_json=as_json)
+    chosen = learning.export_format(form)
+    new_place(out)
+    learning.print_delivered(deliver(open_bundle(model), budget, chosen, out), as_json=as_json)
 
 
 def training_config(source: str, changes: Sequence[str] = ()) -> BaseModel:

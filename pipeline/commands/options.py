@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -36,3 +38,26 @@ Budget = Annotated[
 Decode = Annotated[str, typer.Option(help="`greedy`, `beam`, `rescore`, `attention` or `transducer`: quick to thorough.")]
 Chunk = Annotated[int | None, typer.Option(min=1, help="Hear as a stream would: chunks of this many 40 ms.")]
 Device = Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, …")]
+
+
+def finite(value: float | None) -> float | None:
+    """A callback for numbers: `nan` and `inf` are words that Python takes for numbers."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no finite number")
+    return value
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Refuses words that no command can mean: empty ones (a variable that was not set), and bytes that are no text here. Raises Mistake."""
+    from voxmill.manifests.mistakes import Mistake
+
+    for word in words:
+        if not word.strip() or (word.startswith("--") and word.endswith("=")):
+            before = f" (in `{word}`)" if word.strip() else ""
+            raise Mistake(f"an argument is empty{before}: give a value, or leave the option out")
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise Mistake(
+                f"the argument {word!a} is no text in this locale: rename the file, or set LC_ALL to the locale of its name"
+            ) from None

@@ -74,8 +74,13 @@ def verify(run: options.RunRoot, as_json: options.Json = False) -> None:
 def calibrate(
     run: options.RunRoot,
     reference: Annotated[Path, typer.Option(help="JSON lines with true words; see the README.")],
-    error: Annotated[float | None, typer.Option(help="Find the threshold for this expected error, e.g. 0.05.")] = None,
-    hours: Annotated[float | None, typer.Option(help="Find the threshold that keeps this many hours.")] = None,
+    error: Annotated[
+        float | None,
+        typer.Option(min=0, callback=options.finite, help="Find the threshold for this expected error, e.g. 0.05."),
+    ] = None,
+    hours: Annotated[
+        float | None, typer.Option(min=0, callback=options.finite, help="Find the threshold that keeps this many hours.")
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """From a small labelled sample, how wrong the labels of every tier and threshold should be, with intervals.
@@ -123,12 +128,15 @@ def retention(
 
         voxmill retention runs/one --by language --by domain
     """
+    from voxmill.manifests.given import new_file
     from voxmill.pipeline.config import ConfigError
     from voxmill.pipeline.reports import retention as kept
 
     for factor in by or ():
         if factor not in kept.FACTORS:
             raise ConfigError(f"--by: no factor `{factor}`; there are {', '.join(kept.FACTORS)}")
+    if plot:
+        new_file(plot, kept.FORMATS)
     found = kept.retention(run, by or kept.FACTORS)
     if plot:
         kept.plot(found, str(plot))

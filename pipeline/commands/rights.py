@@ -30,6 +30,9 @@ def revoke(
     ] = None,
     denied: Annotated[bool, typer.Option("--denied", help="What the config's deny-list has come to name.")] = False,
     reason: Annotated[str, typer.Option(help="Kept in the tombstone; put no name there.")] = "",
+    ahead: Annotated[
+        bool, typer.Option("--ahead", help="Also refuse what the run does not know yet; else that is a mistake.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")] = False,
     as_json: options.Json = False,
 ) -> None:
@@ -54,8 +57,16 @@ def revoke(
     config, stages = as_written(opened)
     request = revocation.Request(tuple(url or ()), tuple(host or ()), tuple(ident or ()), tuple(sha256 or ()), reason)
     if denied:
-        request = replace(request, ids=(*request.ids, *revocation.denied(opened, config.crawl).ids))
-    done = removal.revoke(opened, config, stages, request, dry_run=dry_run)
+        on_list = revocation.denied(opened, config.crawl).ids
+        if not on_list and not (url or host or ident or sha256):
+            print(
+                json.dumps({"ok": True, "dry_run": dry_run, "new": False})
+                if as_json
+                else "nothing of the run is on its deny-list"
+            )
+            return
+        request = replace(request, ids=(*request.ids, *on_list))
+    done = removal.revoke(opened, config, stages, request, dry_run=dry_run, ahead=ahead)
     facts = _facts(opened, done)
     if as_json:
         print_json({"ok": not done.problems, "dry_run": dry_run, "new": done.stone is not None, **facts})

@@ -31,6 +31,7 @@ def fetch(
     from voxmill.pipeline.terminal.display import Display
 
     out = console()
+    weights.known(names)
     for name in names:
         with Display() as display:
             display.phase(f"fetching {name}")
@@ -44,6 +45,7 @@ def verify(names: Annotated[list[str], typer.Argument(help="Names or directories
     from voxmill.operators import weights
 
     out, bad = console(), False
+    weights.known(names)
     for name in names:
         problems = weights.verify(name)
         bad |= any(not p.startswith("unpinned") for p in problems)

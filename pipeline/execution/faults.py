@@ -12,20 +12,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from voxmill.operators.weights import WeightsMissing
+from voxmill.pipeline import extras
 
 
 class StageError(Exception):
     """A stage cannot do its work, whatever it is given: a broken set-up or machine, not bad data. The run stops, nothing is lost."""
 
 
+_RIGHTS = "no permission: give another place, or yourself the right"
 _STORAGE = "the storage fails or does not answer"
 _NETWORK = "the storage cannot be reached over the network"
 _FIXES: dict[int, str] = {
     errno.ENOSPC: "the disk is full: make room",
     errno.EDQUOT: "the disk quota is used up: make room",
-    errno.EROFS: "the file system is read-only",
-    errno.EACCES: "no permission",
-    errno.EPERM: "no permission",
+    errno.EFBIG: "the file would be larger than this file system or `ulimit -f` allows",
+    errno.EROFS: "the file system is read-only: give another place",
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
     errno.EMFILE: "too many open files: raise `ulimit -n`",
     errno.ENFILE: "too many open files on this machine",
     errno.ENOMEM: "the machine is out of memory: fewer workers, or a larger machine",
@@ -91,7 +94,10 @@ def _fault(error: BaseException) -> str | None:
     if isinstance(error, WeightsMissing):
         return str(error)
     if isinstance(error, ImportError):
-        return "a package is missing or broken: install the extra that holds it, e.g. pip install 'voxmill[all]'"
+        return (
+            extras.missing(error)
+            or "a package is broken: install the extra that holds it again, e.g. pip install 'voxmill[all]'"
+        )
     if isinstance(error, OSError) and error.errno in _FIXES:
         return _FIXES[error.errno]
     if isinstance(error, PermissionError):  # stores raise it without a number

@@ -15,6 +15,7 @@ from threading import Event, Thread
 from typing import Any, Literal
 
 from voxmill.manifests.commit import commit_bytes
+from voxmill.manifests.given import json_object
 from voxmill.operators.crawl.gate import Answer, GateSettings, HostGate, LocalGate, Refused
 from voxmill.pipeline.state.run import Run, exists, read_bytes
 
@@ -29,7 +30,8 @@ METHODS = ("acquire", "report", "release", "recall", "remember")
 def open_gate(reach: Reach, run: Run, rules: GateSettings) -> Iterator[HostGate]:
     """The run's gate, for workers on this machine, Ray's or ours, or anywhere on the cluster that Ray is connected to."""
     uri = run.uri("hosts.json")
-    saved = json.loads(read_bytes(uri)) if exists(uri) else None
+    fix = "delete it: hosts that said stop are then asked once more"
+    saved = json_object(read_bytes(uri), uri, fix) if exists(uri) else None
     opened = _cluster_gate if reach == "cluster" else _machine_gate
     with opened(rules, saved) as (gate, state):
         stop = Event()

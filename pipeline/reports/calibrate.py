@@ -22,6 +22,7 @@ from rapidfuzz.distance import Levenshtein
 
 from voxmill.manifests.catalog import open_catalog, query
 from voxmill.manifests.commit import commit_bytes
+from voxmill.manifests.given import json_lines
 from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.operators.calibration.agreed import agreed_errors
@@ -121,16 +122,16 @@ def calibrate(run: Run, references: Path, normalise: NormaliserConfig) -> Calibr
 def read_references(path: Path) -> list[Utterance]:
     """Raises Mistake, naming the line."""
     found = []
-    if not path.is_file():
-        raise Mistake(f"no labelled sample at {path}: JSON lines with `text`, see the README")
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    fix = "give JSON lines with `text`, see the README"
+    for place, row in json_lines(path, "labelled sample", fix):
         try:
-            if line.strip():
-                found.append(Utterance.model_validate_json(line))
+            found.append(Utterance.model_validate(row))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise Mistake(f"{path}, line {number}: {where + ': ' if where else ''}{first['msg']}") from None
+            raise Mistake(f"{place}: {where + ': ' if where else ''}{first['msg']}") from None
+    if not found:
+        raise Mistake(f"{path} is empty, and no labelled sample: {fix}")
     return found
 
 

@@ -6,16 +6,19 @@ noisy recordings may all be of one language); a logistic model over all of them 
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voxmill.manifests.catalog import open_catalog, query
+from voxmill.manifests.commit import commit_bytes
 from voxmill.pipeline.state.run import RunError
 
 Strings = NDArray[np.str_]
@@ -143,6 +146,9 @@ def effects(columns: Mapping[str, Strings], recordings: Strings, kept: NDArray[n
     return found, f"{model}; 95 % intervals clustered by recording"
 
 
+FORMATS = (".png", ".svg", ".pdf")
+
+
 def plot(found: Retention, path: str) -> None:
     """Shares and effects as horizontal bars, into a PNG, SVG or PDF by the name's ending."""
     from matplotlib.figure import Figure
@@ -160,7 +166,9 @@ def plot(found: Retention, path: str) -> None:
         [(f"{e.factor}: {e.value} against {e.against}", e.change, e.low, e.high) for e in found.effects],
         "change in the share kept, all else as it is",
     )
-    figure.savefig(path)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=Path(path).suffix[1:].lower())
+    commit_bytes(path, drawn.getvalue(), replace=True)
 
 
 def _bars(axes: Any, rows: Sequence[tuple[str, float, float, float]], title: str) -> None:

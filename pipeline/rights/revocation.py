@@ -48,6 +48,9 @@ class Request:
             if not re.fullmatch(r"[0-9a-f]{64}|[0-9a-f]{24}(-\d{10}-\d{10})?", value):
                 raise RunError(f'`{value}` is no id and no sha256: `voxmill stats RUN --sql "FROM recordings"` shows ids')
         found = [("url", _address(u)) for u in self.urls] + [("host", _host(h)) for h in self.hosts]
+        for asked, (kind, value) in zip((*self.urls, *self.hosts), found, strict=True):
+            if not value:
+                raise RunError(f"`{asked}` names no {'host' if kind == 'host' else 'address'}: write it as in example.org")
         found += [(kind, value.partition("-")[0]) for kind, value in plain]
         if not found:
             raise RunError("nothing to revoke: give --url, --host, --id or --hash")
@@ -80,6 +83,19 @@ def find(run: Run, stages: Mapping[str, Stage], values: Iterable[tuple[str, str]
         if grown == hashes and listed == named:
             return Found(tuple(i for i in items if i.id in named), tuple(mine))
         hashes, named = grown, listed
+
+
+def unknown(run: Run, stages: Mapping[str, Stage], request: Request) -> list[str]:
+    """What is asked for and leads to nothing in the run, nor to anything that was revoked of it; in the words of whoever asked."""
+    stones, items, recordings = read_tombstones(run), _items(run), _outcomes(run, stages)
+    known = {
+        name for origin in (*(i.provenance for i in items), *(r.provenance for r in recordings)) for name in _origins(origin)
+    }
+    hashes = {i.id for i in items} | {key for r in recordings for key in (r.id, r.id[:24], r.item_id, r.pcm_sha256) if key}
+    missing = [(kind, value) for kind, value in request.values() if (kind, value) not in known and not stones.has(kind, value)]
+    missing = [(kind, value) for kind, value in missing if kind != "hash" or value not in hashes]
+    packed = {m.audio_sha256 for m in _members(run)} if any(kind == "hash" for kind, _ in missing) else set()
+    return [f"{kind} {value}" for kind, value in missing if value not in packed]
 
 
 def bury(run: Run, stages: Mapping[str, Stage], request: Request, *, write: bool = True) -> tuple[Tombstone | None, Found]:
@@ -166,13 +182,15 @@ def _is_one(recording: Recording, hashes: set[str], items: set[str]) -> bool:
 
 
 def _is_from(origin: Provenance, wanted: set[tuple[str, str]]) -> bool:
+    return any(name in wanted for name in _origins(origin))
+
+
+def _origins(origin: Provenance) -> Iterator[tuple[str, str]]:
+    """(kind, value) of everything by which an origin can be asked for."""
     for url in _addresses(origin):
-        if ("url", archive_key(url)) in wanted:
-            return True
+        yield "url", archive_key(url)
         labels = _host(url).split(".")
-        if any(("host", ".".join(labels[n:])) in wanted for n in range(len(labels))):
-            return True
-    return False
+        yield from (("host", ".".join(labels[n:])) for n in range(len(labels)))
 
 
 def _address(url: str) -> str:

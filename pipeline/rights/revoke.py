@@ -17,14 +17,14 @@ from voxmill.pipeline.execution.local import LocalExecutor
 from voxmill.pipeline.pack import packed_tables, packing, plan
 from voxmill.pipeline.rights.absence import traces
 from voxmill.pipeline.rights.attribution import write_attribution
-from voxmill.pipeline.rights.revocation import Found, Request, apply, bury
+from voxmill.pipeline.rights.revocation import Found, Request, apply, bury, unknown
 from voxmill.pipeline.rights.stones import FOLDER, name_of, stones_of
 from voxmill.pipeline.stage import Resources, Stage
 from voxmill.pipeline.state import amend
 from voxmill.pipeline.state.lease import Lease
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import Listing
-from voxmill.pipeline.state.run import Run, exists, names_in
+from voxmill.pipeline.state.run import Run, RunError, exists, names_in
 from voxmill.pipeline.state.tables import write_tables
 from voxmill.sharding.index import write_index
 from voxmill.sharding.sidecar import committed, read_members
@@ -50,8 +50,18 @@ class Revoked:
     """Where the report lies."""
 
 
-def revoke(run: Run, config: RunConfig, stages: Mapping[str, Stage], request: Request, *, dry_run: bool = False) -> Revoked:
-    """Takes what is asked for out of the run. Raises RunError where it makes no sense or another driver holds the run."""
+def revoke(
+    run: Run, config: RunConfig, stages: Mapping[str, Stage], request: Request, *, dry_run: bool = False, ahead: bool = False
+) -> Revoked:
+    """Takes what is asked for out of the run. Raises RunError where it makes no sense or another driver holds the run.
+
+    What leads to nothing in the run is a mistake (an address mistyped, another run), unless it is said that it is refused `ahead`.
+    """
+    if not ahead and (strangers := unknown(run, stages, request)):
+        raise RunError(
+            f"{run.root} knows nothing of {', '.join(strangers)}: nothing was revoked. Check it (`voxmill stats {run.root} --sql "
+            '"SELECT id, provenance.url FROM recordings"`), or refuse what may yet come with --ahead'
+        )
     if dry_run:
         stone, found = bury(run, stages, request, write=False)
         return Revoked(stone, found, _shards_of(run, found), _near(run, stages, found))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxmill.manifests.commit import commit_bytes, remove
+from voxmill.manifests.given import json_object
 from voxmill.manifests.parquet import read_records, records_bytes
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.run import Run, exists, names_in, read_bytes
@@ -48,8 +49,7 @@ class Ledger:
         uri = self._beside(stage, unit, "cost.json")
         if not exists(uri):
             return {}
-        cost: dict[str, Any] = json.loads(read_bytes(uri))
-        return cost
+        return json_object(read_bytes(uri), uri, "delete it: it says only what a unit cost")
 
     def attempts(self, stage: Stage, unit: str, item: str = "") -> int:
         """How many attempts at a unit, or at one item of it in isolation, have begun."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from voxmill.manifests.commit import commit_bytes, remove
+from voxmill.manifests.given import json_object
 from voxmill.manifests.ids import digest
 from voxmill.manifests.parquet import Record, read_batches, read_records, records_bytes
 from voxmill.manifests.reasons import reject
@@ -191,8 +192,8 @@ class Listing:
         return stated
 
     def _state(self, generation: int) -> dict[str, Any]:
-        state: dict[str, Any] = json.loads(read_bytes(self._generation(generation, "json")))
-        return state
+        uri = self._generation(generation, "json")
+        return json_object(read_bytes(uri), uri, "restore it: it says what was listed")
 
     def _listed(self, key: str) -> str:
         return self.run.uri("ledger", "list", f"{key}.parquet")

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxmill.manifests.commit import commit_bytes, locate
+from voxmill.manifests.given import json_object
+from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.schema import SCHEMA_VERSION, check_version
 
 
-class RunError(Exception):
+class RunError(Mistake):
     """The run cannot be opened or continued; the message names the cause and the fix."""
 
 
@@ -49,15 +51,15 @@ class Run:
 
     def load(self) -> dict[str, Any]:
         """The contents of run.json. Raises RunError where there is no run, SchemaError where a newer voxmill wrote it."""
-        try:
-            state: dict[str, Any] = json.loads(read_bytes(self.uri("run.json")))
-        except FileNotFoundError:
-            raise RunError(
-                f"no run at {self.root} (run.json is missing): start one with `voxmill run --config … --out {self.root}`"
-            ) from None
-        except json.JSONDecodeError as error:
-            raise RunError(f"{self.uri('run.json')} is not valid JSON ({error}): restore it, or start a new run") from error
-        check_version(int(state.get("schema_version", 0)), self.uri("run.json"))
+        return read_state(self.root)
+
+    def written(self) -> dict[str, Any]:
+        """`load`, for whoever goes on with the run: it has a config, and a number of buckets. Raises RunError where it has not."""
+        state = self.load()
+        unknown = [key for key, kind in (("config", dict), ("buckets", int)) if not isinstance(state.get(key), kind)]
+        if unknown:
+            where = self.uri("run.json")
+            raise RunError(f"{where} is not what voxmill writes: it has no {' and no '.join(unknown)}; {RESTORE}")
         return state
 
     def save(self, state: dict[str, Any]) -> None:
@@ -65,6 +67,25 @@ class Run:
         commit_bytes(
             self.uri("run.json"), json.dumps(state, indent=1, sort_keys=True, ensure_ascii=False).encode(), replace=True
         )
+
+
+RESTORE = "restore it, or start a new run"
+
+
+def read_state(root: str) -> dict[str, Any]:
+    """What run.json holds. Raises RunError where there is no run, SchemaError where a newer voxmill wrote it."""
+    uri = Run(root).uri("run.json")
+    try:
+        blob = read_bytes(uri)
+    except (FileNotFoundError, NotADirectoryError):
+        raise RunError(
+            f"no run at {root} (run.json is missing): start one with `voxmill run --config … --out {root}`"
+        ) from None
+    except IsADirectoryError:
+        raise RunError(f"{uri} is a folder: {RESTORE}") from None
+    state = json_object(blob, uri, RESTORE, RunError)
+    check_version(state.get("schema_version", 0), uri)
+    return state
 
 
 def exists(uri: str) -> bool:

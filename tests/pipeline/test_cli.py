@@ -1,41 +1,107 @@
-"""What the user is told where a command fails."""
+"""What the user is told where a command fails, and the exit code that a script sees."""
 
 from __future__ import annotations
 
 import errno
+import signal
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from voxmill.manifests.commit import NondeterministicError
+from voxmill.manifests.mistakes import CheckFailed, Mistake, Unavailable
+from voxmill.operators.weights import UnknownWeights, WeightsMissing
 from voxmill.pipeline import cli
 from voxmill.pipeline.config import recipe_names
-from voxmill.pipeline.errors import missing_extra
+from voxmill.pipeline.errors import DEBUG, bug, ending
+from voxmill.pipeline.execution.faults import StageError
 
 
-def test_a_full_disk_is_one_line_and_a_bug_keeps_its_traceback(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def failing(error: BaseException) -> Callable[[], None]:
+    def run() -> None:
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (Mistake("mend it"), 2, "mend it"),
+        (CheckFailed("it differs"), 1, "it differs"),
+        (NondeterministicError("x", "a", "b"), 1, "x is committed"),
+        (Unavailable("the store is away"), 3, "the store"),
+        (StageError("broken"), 3, "broken"),
+        (WeightsMissing("whisper-base", "not here", "fetch it"), 3, "fetch it"),
+        (UnknownWeights("whisper-bas", "not known", "list them"), 2, "list them"),
+        (OSError(errno.ENOSPC, "No space left on device"), 3, "the disk is full: make room"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), 3, "/x"),
+        (MemoryError(), 3, "out of memory"),
+        (ModuleNotFoundError("no", name="sklearn.metrics"), 3, "sklearn is not installed: pip install 'voxmill["),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "a.txt/b"), 2, "a.txt/b: a file stands"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "b.txt"), 2, "b.txt: there is no such file"),
+        (KeyError("tokens"), 70, "this is a bug of voxmill, not your mistake: KeyError: 'tokens'"),
+        (ModuleNotFoundError("no", name="voxmill.nowhere"), 70, "bug"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_every_error_has_its_exit_code_and_one_line(
+    error: BaseException, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def failing(error: Exception) -> Callable[[], None]:
-        def run() -> None:
-            raise error
-
-        return run
-
-    monkeypatch.setattr(cli, "app", failing(OSError(errno.ENOSPC, "No space left on device")))
-    with pytest.raises(SystemExit):
+    monkeypatch.setattr(cli, "app", failing(error))
+    monkeypatch.setattr(sys, "argv", ["voxmill", "stats"])
+    with pytest.raises(SystemExit) as stopped:
         cli.main()
-    assert "the disk is full: make room" in capsys.readouterr().err
-    monkeypatch.setattr(cli, "app", failing(OSError(errno.ENOTDIR, "Not a directory")))
-    with pytest.raises(NotADirectoryError):
+    printed = capsys.readouterr().err
+    assert stopped.value.code == code
+    assert said in printed
+    assert "Traceback" not in printed
+
+
+def test_a_bug_leaves_its_traceback_where_it_can_be_sent_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ZeroDivisionError) as raised:
+        raise ZeroDivisionError("in the middle")
+    assert ending(raised.value) is None
+    log = Path(bug(raised.value).said.split("the traceback is in ")[1].split(":")[0])
+    assert 'raise ZeroDivisionError("in the middle")' in log.read_text(encoding="utf-8")
+    log.unlink()
+    monkeypatch.setenv(DEBUG, "1")
+    assert "Traceback" in bug(raised.value).said
+
+
+@pytest.mark.parametrize("words", [["verify", ""], ["stats", "--by="], ["verify", "  "], ["verify", "caf\udce9"]])
+def test_a_word_that_no_command_can_mean_is_refused(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["voxmill", *words])
+    with pytest.raises(SystemExit) as stopped:
         cli.main()
+    assert stopped.value.code == 2
+    assert "argument" in capsys.readouterr().err
 
 
-def test_a_missing_package_is_an_extra_to_install() -> None:
-    assert (
-        missing_extra(ImportError("no", name="sklearn.metrics")) == "sklearn is not installed: pip install 'voxmill[evaluate]'"
-    )
-    assert missing_extra(ImportError("no", name="voxmill.models.nowhere")) is None
+def test_who_reads_no_further_gets_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`voxmill verify RUN | head -1`: 1 would say that the proof fails."""
+
+    def stopped_reading() -> None:
+        try:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+        except BrokenPipeError:
+            raise SystemExit(1)  # noqa: B904 - as typer does
+
+    monkeypatch.setattr(cli, "app", stopped_reading)
+    monkeypatch.setattr(sys, "argv", ["voxmill", "stats"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 128 + signal.SIGPIPE
+
+
+def test_the_help_says_what_exit_codes_mean() -> None:
+    said = " ".join(CliRunner().invoke(cli.app, ["--help"], env={"COLUMNS": "200"}).output.split())
+    assert "Exit codes: 0 done; 1 the proof or the check says no; 2 wrong use; 3 the world says no" in said
 
 
 def test_the_help_of_config_init_names_every_recipe() -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from samples import read_audio
 from voxmill.manifests.commit import locate
+from voxmill.sharding.export import export_nemo
 from voxmill.sharding.files import commit_of
-from voxmill.sharding.index import SampleFinder, read_index, write_index
+from voxmill.sharding.index import NoShards, SampleFinder, read_index, shards_of, write_index
 from voxmill.sharding.reader import SampleReader, read_run, read_shard
 from voxmill.sharding.sample import Sample
 from voxmill.sharding.sidecar import ShardError, committed
@@ -106,7 +107,33 @@ def test_a_shard_without_commit_does_not_exist(copy: Path) -> None:
         list(read_shard(str(copy), name))
 
 
-def test_an_empty_folder_holds_no_samples(tmp_path: Path) -> None:
-    assert list(read_run(str(tmp_path / "none"))) == []
+def test_a_wrong_place_is_refused_with_what_is_there(copy: Path, tmp_path: Path) -> None:
+    """An empty answer would look as if a run had kept nothing."""
+    run, other = copy.parent, tmp_path / "other"
+    other.mkdir()
+    (other / "notes.txt").write_text("x")
+    write_index(str(copy))
+    for root, said in (
+        (tmp_path / "none", "none is not there"),
+        (other / "notes.txt", "is a file"),
+        (other, "holds no shards .it holds .*notes.txt"),
+        (run, f"is a run, no folder of shards: give {run}/shards"),
+    ):
+        with pytest.raises(NoShards, match=said):
+            list(read_run(str(root)))
+        with pytest.raises(NoShards, match=said):
+            SampleReader(str(root))
+    with pytest.raises(NoShards, match=r"holds no committed shard of split 'tset'; there is .*train"):
+        shards_of(str(copy), "tset")
+    with pytest.raises(NoShards, match="no committed shard of split 'tset'"):
+        export_nemo(str(copy), str(tmp_path / "out"), "tset")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_kept_nothing_holds_no_samples(tmp_path: Path) -> None:
+    write_index(str(tmp_path))
+    assert list(read_run(str(tmp_path))) == []
     with pytest.raises(KeyError):
         SampleReader(str(tmp_path))["0" * 24 + "-0000000000-0000000001"]
+    with pytest.raises(NoShards, match="there is none at all"):
+        shards_of(str(tmp_path), "train")

@@ -123,7 +123,7 @@ def test_tiers_weigh_segments_by_their_words(calibration: Calibration) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "line 2: Invalid JSON"),
+        ("{", "line 2 is not valid JSON"),
         ('{"text": "x"}', "line 2: .*`segment_id`, or"),
         ('{"segment_id": "a"}', "line 2: text: Field required"),
     ],
