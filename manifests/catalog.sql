@@ -5,6 +5,7 @@
 --
 --   FROM funnel;                     what entered, stayed and left at every stage
 --   FROM retention_by_language;      also _domain, _host, _source, _licence, _tier, _reason, _bandwidth; FROM retention has all
+--   FROM lost;                       audio that files hold or promise and that was not decoded, by recording, and why
 --   FROM rejections;                 seconds by reason, with what it means and what to do about it
 --   FROM marginal_loss;              what each filter of `select` loses alone, all other filters passing
 --   FROM what_if(weak := 0.9);       hours by tier under other thresholds of `select`, without running anything again
@@ -35,15 +36,18 @@ LEFT JOIN selections AS x ON x.segment_id = s.id
 LEFT JOIN unpacked AS u ON u.segment_id = s.id;
 
 -- One row per thing and stage that it entered. `kept` is NULL where the stage gave no answer, which is a fault.
+-- A recording that loses some of its file's audio has a second row at `decode`, `decode.lost`, with what is lost of it; its first row
+-- is what was decoded. Silence that stands for lost audio is lost there, and part of the recording from `segment` on.
 CREATE OR REPLACE VIEW verdicts AS
 WITH fetches AS (
     SELECT i.id AS item_id, i.provenance AS origin, coalesce(r.licence.name, i.licence.name) AS licence,
         coalesce(r.domain, i.domain) AS domain, coalesce(r.language, i.language) AS language, i.rejection AS listed,
-        r.id AS recording_id, coalesce(r.num_samples, 0) AS num_samples, r.bandwidth, r.rejection.reason AS reason,
+        r.id AS recording_id, coalesce(r.num_samples - r.silent_samples, 0) AS num_samples, r.bandwidth,
+        r.rejection.reason AS reason, coalesce(r.lost_samples, 0) AS lost_samples,
         CASE WHEN r.item_id IS NOT NULL THEN r.rejection IS NULL OR r.rejection.reason LIKE 'decode.%' END AS fetched
     FROM items AS i LEFT JOIN recordings AS r ON r.item_id = i.id
 ), listing AS (
-    SELECT f.* EXCLUDE (origin, listed, fetched, reason), origin.source, origin.host,
+    SELECT f.* EXCLUDE (origin, listed, fetched, reason, lost_samples), origin.source, origin.host,
         unnest([
             {position: 0, stage: 'list', entered: true, kept: listed IS NULL, reason: listed.reason},
             {position: 1, stage: 'crawl', entered: listed IS NULL, kept: fetched,
@@ -51,6 +55,10 @@ WITH fetches AS (
             {position: 2, stage: 'decode', entered: listed IS NULL AND fetched, kept: f.reason IS NULL, reason: f.reason}
         ], recursive := true)
     FROM fetches AS f
+), losing AS (
+    SELECT f.* EXCLUDE (origin, listed, fetched, reason, lost_samples, num_samples), origin.source, origin.host,
+        2 AS position, 'decode' AS stage, true AS entered, false AS kept, 'decode.lost' AS reason, f.lost_samples AS num_samples
+    FROM fetches AS f WHERE fetched AND f.lost_samples > 0
 ), judging AS (
     SELECT t.segment_id, t.recording_id, t.unit, t.num_samples,
         t.source, t.host, t.domain, t.licence, t.bandwidth, t.language, t.tier, t.agreement,
@@ -80,7 +88,7 @@ WITH fetches AS (
 )
 SELECT position, stage, kept, reason, item_id, recording_id, segment_id, unit, num_samples, num_samples / 16000 AS seconds,
     source, host, domain, licence, bandwidth, language, tier, agreement
-FROM (FROM listing UNION ALL BY NAME FROM judging UNION ALL BY NAME FROM hearing UNION ALL BY NAME FROM packing)
+FROM (FROM listing UNION ALL BY NAME FROM losing UNION ALL BY NAME FROM judging UNION ALL BY NAME FROM hearing UNION ALL BY NAME FROM packing)
 WHERE entered;
 
 -- The verdicts, with each one's share of what its stage spent on its unit: by audio, or by count where there is none.
@@ -104,10 +112,11 @@ CREATE OR REPLACE VIEW funnel AS
 WITH decoded AS (SELECT 'segment' AS stage, sum(num_samples) AS num_samples FROM recordings WHERE rejection IS NULL),
 counted AS (
     SELECT position, stage,
-        count(*) AS rows_in, count(*) FILTER (kept) AS rows_kept, count(*) FILTER (NOT kept) AS rows_rejected,
+        count(*) FILTER (whole) AS rows_in, count(*) FILTER (kept) AS rows_kept,
+        count(*) FILTER (NOT kept AND whole) AS rows_rejected,
         sum(num_samples) AS samples_in, coalesce(sum(num_samples) FILTER (kept), 0) AS samples_kept,
         coalesce(sum(num_samples) FILTER (NOT kept), 0) AS samples_rejected
-    FROM verdicts GROUP BY ALL
+    FROM (SELECT *, reason IS DISTINCT FROM 'decode.lost' AS whole FROM verdicts) GROUP BY ALL
 )
 SELECT position, stage,
     CASE WHEN position < 2 THEN 'items' WHEN position < 3 THEN 'recordings' WHEN position < 4 THEN 'spans' ELSE 'segments' END
@@ -118,6 +127,11 @@ SELECT position, stage,
     rows_in = rows_kept + rows_rejected AND coalesce(d.num_samples, samples_in) = samples_kept + samples_rejected AS balanced
 FROM counted LEFT JOIN decoded AS d USING (stage)
 ORDER BY position, stage;
+
+CREATE OR REPLACE VIEW lost AS
+SELECT id AS recording_id, provenance.source AS source, provenance.url AS url, container, codec, num_samples / 16000 AS seconds,
+    lost_samples / 16000 AS lost_s, silent_samples / 16000 AS silent_s, lost_why AS why, rejection.reason AS reason
+FROM recordings WHERE lost_samples > 0 OR lost_why IS NOT NULL ORDER BY lost_s DESC, recording_id;
 
 CREATE OR REPLACE VIEW rejections AS
 SELECT v.stage, v.reason, count(*) AS num_rows, sum(num_samples) / 16000 AS seconds, m.meaning, m.advice
@@ -391,6 +405,12 @@ UNION ALL
 SELECT 'crawl', r.item_id, 'listed items of a recording', 1, 0 FROM recordings AS r ANTI JOIN items AS i ON i.id = r.item_id
 UNION ALL
 SELECT 'decode', id, 'kept recordings with these bytes', 1, count(*) FROM kept_recordings GROUP BY id HAVING count(*) <> 1
+UNION ALL
+SELECT 'decode', id, 'samples of silence for lost ones: no more than are lost, and than there are', least(lost_samples, num_samples),
+    silent_samples
+FROM recordings WHERE silent_samples NOT BETWEEN 0 AND least(lost_samples, num_samples)
+UNION ALL
+SELECT 'decode', id, 'recordings that say why audio is lost', 1, 0 FROM recordings WHERE lost_samples > 0 AND lost_why IS NULL
 UNION ALL
 SELECT 'segment', coalesce(r.id, p.recording_id), 'samples in the units of a recording',
     coalesce(any_value(r.num_samples), 0), coalesce(sum(p.num_samples), 0)::BIGINT

@@ -46,6 +46,7 @@ decode.empty           | zero bytes, or zero samples after decoding | none
 decode.too_short       | shorter than `decode.min_seconds` | none
 decode.bomb            | decodes to far more than its size allows | raise `decode.max_expansion` if you trust the source
 decode.duplicate       | the same samples in another wrapping (detail: the recording kept) | none
+decode.lost            | audio that the file holds or promises and that could not be decoded; the rest of the recording goes on (seconds and why stand with the recording) | fetch the file again if it was cut short
 decode.failed          | the decoder died or failed on this item twice; quarantined | see the detail and its reproduce command
 segment.revoked        | the recording was revoked; its length stays in the books, its content is gone | none
 segment.no_speech      | no speech in this span | lower `segment.threshold`

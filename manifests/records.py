@@ -112,6 +112,12 @@ class Recording:
     frames: str | None = None
     """URI of video frames or their embeddings, if any."""
     rejection: Rejection | None = None
+    lost_samples: int = 0
+    """Audio that the file holds or promises and that was not decoded, at `SAMPLE_RATE`: `decode.lost` in the books. What the file
+    holds is `num_samples - silent_samples + lost_samples`."""
+    silent_samples: int = 0
+    """How much of the lost audio stands in the timeline as silence, so that what follows keeps its place."""
+    lost_why: str | None = None
 
     @property
     def seconds(self) -> float:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from voxmill.manifests import records
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised by one when a record changes; `MIGRATIONS` then says how an older table becomes a newer one."""
 
 MIGRATIONS: dict[tuple[str, int], Callable[[pa.Table], pa.Table]] = {}
@@ -188,7 +188,9 @@ def with_defaults(record: type) -> Callable[[pa.Table], pa.Table]:
 
 
 _GREW_IN_2 = (records.Segment, records.Labels, records.Consensus, records.Selection)
+_GREW_IN_3 = (records.Recording,)
 MIGRATIONS.update({(record.__name__, 1): with_defaults(record) for record in _GREW_IN_2})
+MIGRATIONS.update({(record.__name__, 2): with_defaults(record) for record in _GREW_IN_3})
 
 __all__: Sequence[str] = (
     "SCHEMA_VERSION", "SchemaError", "check_schema", "check_version", "from_plain", "from_table",

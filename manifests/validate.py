@@ -106,6 +106,9 @@ def _recordings(run: Mapping[str, Sequence[Any]]) -> Iterator[str]:
     for recording in run["recordings"]:
         if recording.rejection is None and recording.num_samples <= 0:
             yield f"recording {recording.id}: kept, expected more than 0 samples, found {recording.num_samples}"
+        most = min(recording.lost_samples, recording.num_samples)
+        if not 0 <= recording.silent_samples <= most:
+            yield f"recording {recording.id}: expected 0 to {most} samples of silence for lost ones, found {recording.silent_samples}"
     if "items" in run:
         listed = {item.id for item in run["items"] if item.rejection is None}
         failed = {item.id for item in run["items"]} - listed

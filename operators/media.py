@@ -1,32 +1,47 @@
 """Opening a media file that nobody vouches for: by its content alone, through a file object, and never by a URL.
 
 libavformat would follow what a file points to (playlists, `concat` scripts, `file:` and `http:` references), believe a file
-name's suffix, and try formats that execute descriptions. So it is given an anonymous file object, a list of plain containers,
-no protocols, and an opener that refuses.
+name's suffix, and try formats that execute descriptions. So it is given an anonymous file object (`source.py`), a list of plain
+containers, no protocols, and an opener that gives it nothing. A few telephone formats have no mark that content could be known by:
+only where nothing else fits does a suffix such as `.g722` decide.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from io import BytesIO
 from typing import IO, Any, Literal, TypeVar, cast
 
 import av
-import av.error
 import fsspec
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Discard
 from av.video.stream import VideoStream
 
+from voxmill.operators.source import Broken, Source, Undecodable
+
+__all__ = ["OpenFile", "Undecodable", "only", "open_bytes", "open_container", "opened"]
+
 CONTAINERS = (
-    "wav w64 aiff caf au voc flac mp3 aac loas ac3 eac3 dts amr ape tta tak wv mpc mpc8 dsf "
+    "wav w64 aiff caf au voc flac mp3 aac loas ac3 eac3 dts dtshd truehd mlp amr amrnb amrwb ape tta tak wv mpc mpc8 dsf wsd "
+    "nistsphere shn gsm qcp ircam sox pvf avr dss ilbc iff wve xwma oma qoa osq bonk rka wavarc "
     "ogg mov matroska mpegts mpeg flv avi asf rm"
 )
 """The libavformat demuxers that may open a file. Playlists, image sequences and scripts are not among them."""
 
-MAGIC = (b"RIFF", b"RF64", b"FORM", b"fLaC", b"OggS", b"ID3", b"\x1aE\xdf\xa3", b"\x30\x26\xb2\x75", b"FLV", b"caff", b"wvpk")
+RAW = {
+    "g722": "g722", "722": "g722", "gsm": "gsm", "sln": "sln", "g729": "g729", "tco": "g723_1", "rco": "g723_1",
+    "ul": "mulaw", "ulaw": "mulaw", "mulaw": "mulaw", "al": "alaw", "alaw": "alaw",
+}  # fmt: skip
+"""Suffixes of formats without any mark of their own, and the demuxers that read them."""
+
+MAGIC = (
+    b"RIFF", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b"ID3", b"\x1aE\xdf\xa3", b"\x30\x26\xb2\x75", b"FLV", b"caff", b"wvpk",
+    b"NIST_1A", b"ajkg", b"Creative Voice", b".snd", b"#!AMR",
+)  # fmt: skip
 """How files of audio begin: one that begins so and cannot be opened is broken, any other is no audio."""
 
 BUFFER = 1 << 16
@@ -35,22 +50,12 @@ BUFFER = 1 << 16
 S = TypeVar("S", AudioStream, VideoStream)
 
 
-class Undecodable(Exception):
-    """The file does not give what is wanted of it; `reason` is one of `decode.*`."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason, self.detail = reason, detail
-
-
 @dataclass(slots=True)
 class OpenFile:
     """A container that is being read."""
 
     container: InputContainer
-    num_bytes: int
-    failures: int = field(default=0, kw_only=True)
-    """How often decoding or reading has failed so far; what could be decoded is kept."""
+    source: Source
 
     @property
     def container_name(self) -> str:
@@ -67,31 +72,60 @@ def open_bytes(uri: str) -> IO[bytes]:
 
 
 @contextmanager
-def open_container(uri: str) -> Iterator[tuple[InputContainer, int]]:
-    """The file with all its streams, and its size in bytes.
+def open_container(uri: str) -> Iterator[tuple[InputContainer, Source]]:
+    """The file with all its streams, and what libavformat reads it through.
 
     Raises Undecodable where it is no media at all; errors of the storage (OSError and the file system's own) pass.
     """
-    with open_bytes(uri) as raw:
-        head = raw.read(16)
-        if not head:
-            raise Undecodable("decode.empty", "zero bytes")
-        size = raw.seek(0, 2)
-        raw.seek(0)
-        try:
-            container = av.open(
-                _Anonymous(raw),
+    with open_bytes(uri) as raw, opened(Source(raw, 0, raw.seek(0, 2)), uri) as both:
+        yield both
+
+
+@contextmanager
+def opened(source: Source, uri: str = "") -> Iterator[tuple[InputContainer, Source]]:
+    """The same, for a stretch of a file. Of `uri` only the suffix counts, and only where the content says nothing."""
+    head = source.look(0, 16)
+    if not head:
+        raise Undecodable("decode.empty", "zero bytes")
+    referred: list[str] = []
+
+    def nothing(url: str, flags: int, options: dict[str, str]) -> Any:
+        referred.append(url)
+        return BytesIO()
+
+    def attempt(form: str | None) -> InputContainer:
+        source.seek(0)
+        with source:
+            container: InputContainer = av.open(
+                cast(Any, source),
                 "r",
-                options={"format_whitelist": CONTAINERS.replace(" ", ","), "protocol_whitelist": "none"},
+                format=form,
+                options={
+                    "format_whitelist": f"{CONTAINERS} {form or ''}".strip().replace(" ", ","),
+                    "protocol_whitelist": "none",
+                },
                 metadata_errors="replace",
                 buffer_size=BUFFER,
-                io_open=_refuse,
+                io_open=nothing,
             )
-        except av.error.FFmpegError as error:
-            known = head.startswith(MAGIC) or head[4:8] == b"ftyp"
-            raise Undecodable("decode.corrupt" if known else "decode.not_audio", _words(error)) from error
-        with container:
-            yield container, size
+        return container
+
+    try:
+        container = attempt(None)
+    except Broken as error:
+        if head.startswith(MAGIC) or head[4:8] == b"ftyp":
+            raise Undecodable("decode.corrupt", str(error)) from error
+        form = RAW.get(uri.rsplit(".", 1)[-1].lower())
+        if form is None:
+            raise Undecodable("decode.not_audio", str(error)) from error
+        try:
+            container = attempt(form)
+        except Broken as again:
+            raise Undecodable("decode.not_audio", f"not {form} either: {again}") from again
+    with container:
+        if referred:
+            raise Undecodable("decode.not_audio", f"the file refers to {referred[0][:200]!r}")
+        yield container, source
 
 
 def only(container: InputContainer, kind: type[S], missing: type[Undecodable], reason: str) -> S:
@@ -109,18 +143,3 @@ def only(container: InputContainer, kind: type[S], missing: type[Undecodable], r
         other.discard = Discard.default if other is stream else Discard.all
     stream.codec_context.thread_count = 1
     return stream
-
-
-class _Anonymous:
-    """The file without its name, so that only the bytes decide what it is."""
-
-    def __init__(self, raw: IO[bytes]) -> None:
-        self.read, self.seek, self.tell = raw.read, raw.seek, raw.tell
-
-
-def _refuse(url: str, flags: int, options: dict[str, str]) -> Any:
-    raise Undecodable("decode.not_audio", f"the file refers to {url[:200]!r}")
-
-
-def _words(error: av.error.FFmpegError) -> str:
-    return f"{type(error).__name__}: {error.strerror}"

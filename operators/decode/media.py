@@ -3,35 +3,115 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import IO
 
 import av
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
+from av.container import InputContainer
 
-from voxmill.operators.media import OpenFile, Undecodable, only, open_container
+from voxmill.operators.decode.links import links
+from voxmill.operators.decode.lost import Lost, claimed
+from voxmill.operators.media import OpenFile, Undecodable, only, open_bytes, opened
+from voxmill.operators.source import Source
 
 _libraries = av.library_versions
-DECODER = "1 " + " ".join(
+DECODER = "2 " + " ".join(
     name + ".".join(map(str, _libraries[name])) for name in ("libavformat", "libavcodec", "libswresample") if name in _libraries
 )
 """Version of the samples that decoding yields: ours (bump it when they change) and those of the libraries."""
 
 
 @dataclass(slots=True)
-class Media(OpenFile):
-    """An open file and the one audio stream of it that is used."""
+class Link(OpenFile):
+    """A stretch of a file that is open, and the one audio stream of it that is used."""
 
     stream: AudioStream
+    claimed: float | None
+    """Seconds of sound that its header or index promises."""
 
     @property
     def codec(self) -> AudioCodecContext:
         return self.stream.codec_context
 
 
+@dataclass(slots=True)
+class Media:
+    """An open file: one stretch after the other, of which the first with sound in it is open from the beginning."""
+
+    raw: IO[bytes]
+    uri: str
+    num_bytes: int
+    stretches: list[tuple[int, int]]
+    link: Link = field(init=False)
+    """The stretch that is being read. Its codec is asked for rates and names after it was closed, too."""
+    lost: Lost = field(default_factory=Lost)
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def codec(self) -> AudioCodecContext:
+        return self.link.codec
+
+    @property
+    def stream(self) -> AudioStream:
+        return self.link.stream
+
+    @property
+    def container(self) -> InputContainer:
+        return self.link.container
+
+    @property
+    def container_name(self) -> str:
+        return self.link.container_name
+
+    def links(self) -> Iterator[Link]:
+        """All stretches that hold sound, each open until the next one is asked for. To be asked once."""
+        yield self.link
+        while self.stretches:
+            try:
+                self._open()
+            except Undecodable as error:
+                if error.reason != "decode.not_audio":
+                    self.lost.failures += 1
+                continue
+            yield self.link
+
+    def open_first(self) -> None:
+        """Raises Undecodable where no stretch can be decoded, with what is wrong with the first."""
+        failed: Undecodable | None = None
+        while self.stretches:
+            try:
+                self._open()
+                return
+            except Undecodable as error:
+                failed = failed or error
+        raise failed or Undecodable("decode.empty", "zero bytes")
+
+    def _open(self) -> None:
+        begin, end = self.stretches.pop(0)
+        self._stack.close()
+        source = Source(self.raw, begin, end)
+        container, _ = self._stack.enter_context(opened(source, self.uri))
+        with source:
+            stream = only(container, AudioStream, Undecodable, "decode.not_audio")
+        link = Link(container, source, stream, None)
+        link.claimed = claimed(container, stream, link.container_name, source)
+        self.link = link
+
+    def close(self) -> None:
+        self._stack.close()
+
+
 @contextmanager
 def open_media(uri: str) -> Iterator[Media]:
     """Raises Undecodable; errors of the storage (OSError and the file system's own) pass."""
-    with open_container(uri) as (container, size):
-        yield Media(container, size, only(container, AudioStream, Undecodable, "decode.not_audio"))
+    with open_bytes(uri) as raw:
+        size = raw.seek(0, 2)
+        media = Media(raw, uri, size, links(raw, size))
+        try:
+            media.open_first()
+            yield media
+        finally:
+            media.close()

@@ -66,6 +66,9 @@ class Decode:
             cutoff_hz=cutoff,
             pcm_sha256=None if rejection else measured.hasher.hexdigest(),
             rejection=rejection,
+            lost_samples=media.lost.num_samples,
+            silent_samples=min(media.lost.silent_samples, measured.num_samples),
+            lost_why=media.lost.why,
         )
 
     def _too_much(self, measured: _Measured, media: Media) -> Rejection | None:
@@ -85,8 +88,8 @@ class Decode:
         seconds = measured.num_samples / SAMPLE_RATE
         if seconds >= self.config.min_seconds and seconds > 0:
             return None
-        if media.failures:
-            return reject("decode.corrupt", f"{seconds:.3f} s before or between {media.failures} errors")
+        if media.lost.failures:
+            return reject("decode.corrupt", f"{seconds:.3f} s before or between {media.lost.failures} errors")
         return reject("decode.too_short", f"{seconds:.3f} s") if seconds else reject("decode.empty", "no samples")
 
 

@@ -15,38 +15,39 @@ from av.audio.frame import AudioFrame
 from av.filter import Graph
 
 from voxmill.manifests.records import SAMPLE_RATE
+from voxmill.operators.decode.frames import Place, length
 from voxmill.operators.engines import Audio
 from voxmill.operators.media import Undecodable
 
+MOST_WAITING = 1 << 21
+"""Samples of all channels that may wait for the chain to run."""
 
-def resample(frames: Iterable[tuple[int, AudioFrame]], start: int = 0) -> Iterator[Audio]:
+
+def resample(frames: Iterable[tuple[Place, AudioFrame]], start: int = 0) -> Iterator[Audio]:
     """Arrays of at most a second, from sample `start` (at 16 kHz) of the timeline on.
 
-    `frames` are `(position, frame)`, without gaps, from before `start` on. The output grid is that of the timeline, wherever the
-    frames begin: input is dropped up to the next sample that falls on an output sample. A change of rate or layout inside the
-    stream starts a new chain.
+    `frames` are without gaps, from before `start` on. The output grid is that of the timeline, wherever the frames begin: input is
+    dropped up to the next sample that falls on an output sample. A new run starts a new chain. Whatever libswresample makes of a
+    run's end, a run is as long as its samples say (`length`), so that places in it and after it can be counted without decoding.
     """
     chain: _Chain | None = None
-    place = 0
-    for position, frame in frames:
+    run = place = end = 0
+    for (base, position), frame in frames:
         shape = (frame.sample_rate, frame.format.name, frame.layout.name)
-        if chain is None or chain.shape != shape:
-            if chain is None:
-                trim = -position % _grid(frame.sample_rate)
-                place = (position + trim) * SAMPLE_RATE // frame.sample_rate
-            else:
-                trim = 0
-                for audio in chain.drain():
-                    yield audio[max(0, start - place) :]
-                    place += len(audio)
+        if chain is None or chain.shape != shape or run != base:
+            for audio in chain.finish(end - place) if chain else ():
+                yield audio[max(0, start - place) :]
+                place += len(audio)
+            trim = -position % _grid(frame.sample_rate)
+            run, place = base, base + (position + trim) * SAMPLE_RATE // frame.sample_rate
             chain = _chain(frame, trim)
+        end = base + length(position + frame.samples, frame.sample_rate)
         for audio in chain.push(frame):
             yield audio[max(0, start - place) :]
             place += len(audio)
-    if chain is not None:
-        for audio in chain.drain():
-            yield audio[max(0, start - place) :]
-            place += len(audio)
+    for audio in chain.finish(end - place) if chain else ():
+        yield audio[max(0, start - place) :]
+        place += len(audio)
 
 
 def _grid(rate: int) -> int:
@@ -88,15 +89,24 @@ class _Chain:
     def push(self, frame: AudioFrame) -> Iterator[Audio]:
         """Queues the frame; the chain runs once a second of input waits, so that small frames cost little."""
         frame.pts = None
-        self.graph.push(frame)
+        try:
+            self.graph.push(frame)
+        except (av.error.FFmpegError, ValueError) as error:
+            raise Undecodable("decode.corrupt", f"cannot be resampled: {error}") from error
         self.waiting += frame.samples
-        if self.waiting >= frame.sample_rate:
+        if self.waiting >= min(frame.sample_rate, MOST_WAITING // len(frame.layout.channels)):
             self.waiting = 0
             yield from self._pull()
 
-    def drain(self) -> Iterator[Audio]:
+    def finish(self, samples: int) -> Iterator[Audio]:
+        """So many more, whatever is left in the chain."""
         self.graph.push(None)
-        yield from self._pull()
+        for audio in self._pull():
+            audio = audio[: max(0, samples)]
+            yield audio
+            samples -= len(audio)
+        if samples > 0:
+            yield np.zeros(samples, np.float32)
 
     def _pull(self) -> Iterator[Audio]:
         while True:

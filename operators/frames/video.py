@@ -13,7 +13,6 @@ from fractions import Fraction
 from itertools import chain
 
 import av
-import av.error
 from av.codec.context import Flags
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
@@ -21,6 +20,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from voxmill.operators.media import OpenFile, Undecodable, only, open_container
+from voxmill.operators.source import Broken
 
 SLACK = 1.0
 """Seconds by which the first picture may come late, and the last one may be stretched."""
@@ -43,6 +43,8 @@ class Video(OpenFile):
     stream: VideoStream
     origin: float
     """Time stamp of the recording's first sample (s)."""
+    failures: int = 0
+    """How often decoding or reading has failed so far; what could be decoded is kept."""
 
     @property
     def codec(self) -> VideoCodecContext:
@@ -52,8 +54,9 @@ class Video(OpenFile):
 @contextmanager
 def open_video(uri: str, max_pixels: int) -> Iterator[Video]:
     """Raises Unwatchable, and Undecodable where the file is no media at all; errors of the storage pass."""
-    with open_container(uri) as (container, num_bytes):
-        sound = container.streams.best("audio")
+    with open_container(uri) as (container, source):
+        with source:
+            sound = container.streams.best("audio")
         stream = only(container, VideoStream, Unwatchable, "frames.no_video")
         if stream.disposition & Disposition.attached_pic:  # a video stream to libavformat, and none to us
             raise Unwatchable("frames.no_video", "a cover picture only")
@@ -63,7 +66,7 @@ def open_video(uri: str, max_pixels: int) -> Iterator[Video]:
         codec.options = {"max_pixels": str(max_pixels)}  # also where the size changes on the way
         started = sound.start_time if sound else None
         origin = float(started * sound.time_base) if sound and sound.time_base and started is not None else 0.0
-        yield Video(container, num_bytes, stream, origin)
+        yield Video(container, source, stream, origin)
 
 
 def shown(video: Video, moments: Sequence[float]) -> Iterator[tuple[int, VideoFrame]]:
@@ -94,14 +97,16 @@ def _from(video: Video, moment: float) -> Iterator[tuple[float, VideoFrame]]:
     """Pictures with their times, from before a moment on where that can be had without decoding all that comes earlier."""
     if moment > FAR and video.stream.time_base:
         try:
-            video.container.seek(int((moment + video.origin) / video.stream.time_base), stream=video.stream)
+            with video.source:
+                video.container.seek(int((moment + video.origin) / video.stream.time_base), stream=video.stream)
             sought = _decoded(video)
             first = next(sought, None)
             if first is not None and first[0] <= moment:
                 yield from chain([first], sought)
                 return
-            video.container.seek(0)
-        except av.error.FFmpegError:
+            with video.source:
+                video.container.seek(0)
+        except Broken:
             video.failures += 1
         video.codec.flush_buffers()
     yield from _decoded(video)
@@ -113,15 +118,17 @@ def _decoded(video: Video) -> Iterator[tuple[float, VideoFrame]]:
     packets = video.container.demux(video.stream)
     while True:
         try:
-            packet = next(packets, None)
-        except av.error.FFmpegError:
+            with video.source:
+                packet = next(packets, None)
+        except Broken:
             video.failures += 1
             return
         if packet is None:
             return
         try:
-            frames = video.codec.decode(packet if packet.size else None)
-        except av.error.FFmpegError:
+            with video.source:
+                frames = video.codec.decode(packet if packet.size else None)
+        except Broken:
             video.failures += 1
             continue
         for frame in frames:
