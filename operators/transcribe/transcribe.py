@@ -12,6 +12,7 @@ from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Hypothesis, Part, Segment, Word
 from voxmill.operators.decode.audio import read
 from voxmill.operators.engines import Clip, Span, Transcriber, Transcript
+from voxmill.operators.transcribe.faster_whisper import FasterWhisper, FasterWhisperConfig
 from voxmill.operators.transcribe.moonshine import Moonshine, MoonshineConfig
 from voxmill.operators.transcribe.paraformer import Paraformer, ParaformerConfig
 from voxmill.operators.transcribe.pocketsphinx import PocketSphinx, PocketSphinxConfig
@@ -20,7 +21,8 @@ from voxmill.operators.transcribe.whisperx import WhisperX, WhisperXConfig
 from voxmill.operators.work import Work
 
 EngineConfig = Annotated[
-    WhisperXConfig | MoonshineConfig | ParaformerConfig | SenseVoiceConfig | PocketSphinxConfig, Field(discriminator="kind")
+    WhisperXConfig | FasterWhisperConfig | MoonshineConfig | ParaformerConfig | SenseVoiceConfig | PocketSphinxConfig,
+    Field(discriminator="kind"),
 ]
 """One entry of `transcribe:` in a config; `kind` says which engine. Another engine is another file, and a name here and in `load`."""
 
@@ -33,6 +35,8 @@ def load(config: EngineConfig) -> Transcriber:
     match config:
         case WhisperXConfig():
             return WhisperX(config)
+        case FasterWhisperConfig():
+            return FasterWhisper(config)
         case MoonshineConfig():
             return Moonshine(config)
         case ParaformerConfig():

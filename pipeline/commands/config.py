@@ -18,7 +18,8 @@ Training = Annotated[bool, typer.Option("--training", help="Of `voxmill train`, 
 
 def init(
     recipe: Annotated[
-        str, typer.Argument(help="demo, english, mandarin, perception, vote or cluster.", autocompletion=complete.recipes)
+        str,
+        typer.Argument(help="demo, english, light, mandarin, perception, vote or cluster.", autocompletion=complete.recipes),
     ] = "english",
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")] = Path("voxmill.yaml"),
 ) -> None:

@@ -76,11 +76,14 @@ def test_a_generator_is_consumed_block_by_block(detector: SpeechDetector) -> Non
     assert most <= 3
 
 
-@pytest.mark.parametrize("engine", ["silero", pytest.param("pyannote", marks=pytest.mark.slow)])
-def test_finds_the_turns_of_a_real_conversation(engine: str) -> None:
+@pytest.mark.parametrize(
+    ("engine", "model"),
+    [("silero", ""), ("silero", "silero-vad-v6"), pytest.param("pyannote", "", marks=pytest.mark.slow)],
+)
+def test_finds_the_turns_of_a_real_conversation(engine: str, model: str) -> None:
     """pyannote's sample: most of what its own reference says is speech is found, little else."""
     audio = (PYANNOTE_SAMPLE.samples() / 32768).astype(np.float32)
-    detector = load_detector(SegmentConfig(engine=engine))  # type: ignore[arg-type]
+    detector = load_detector(SegmentConfig(engine=engine, model=model))  # type: ignore[arg-type]
     found = np.repeat(detector.probabilities([audio]) >= 0.5, detector.hop)[: len(audio)]
     truth = np.zeros(len(audio), bool)
     for line in PYANNOTE_SAMPLE.path.with_suffix(".rttm").read_text().splitlines():

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.words import Edits, edits, english
 from speech.waves import RATE
 from voxmill.operators.engines import Audio, Clip, Span, Transcript
+from voxmill.operators.transcribe.faster_whisper import FasterWhisper, FasterWhisperConfig
 from voxmill.operators.transcribe.whisperx import WhisperX, WhisperXConfig
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -39,6 +40,10 @@ def test_packed_windows_give_every_span_its_own_words(heard: list[Transcript], r
         assert transcript.language == "en"
         assert 0.8 < (transcript.language_confidence or 0) <= 1
         assert 0.5 < (transcript.confidence or 0) <= 1
+
+
+def test_faster_whisper_alone_hears_the_same(heard: list[Transcript], reading: Clip) -> None:
+    assert FasterWhisper(FasterWhisperConfig(batch_size=2)).transcribe([reading])[0] == heard
 
 
 def test_the_text_is_that_of_the_library_on_the_same_windows(whisper: WhisperX, heard: list[Transcript], reading: Clip) -> None:
