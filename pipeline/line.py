@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 from voxmill import __version__
 from voxmill.manifests.records import Item
-from voxmill.operators.calibration.expected import load_calibration
 from voxmill.operators.crawl.gate import HostGate
 from voxmill.operators.crawl.sources import List, SourceConfig
 from voxmill.pipeline.build import build
@@ -22,6 +21,7 @@ from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.duplicates import Settle
 from voxmill.pipeline.execution.executor import Executor, Job
 from voxmill.pipeline.execution.worker import Worker
+from voxmill.pipeline.inputs import check_inputs
 from voxmill.pipeline.pack import packed_tables, packing, plan
 from voxmill.pipeline.rights.attribution import write_attribution
 from voxmill.pipeline.rights.revocation import apply, check_denied, refuse_copies, unsettled
@@ -58,6 +58,7 @@ def run_line(
 
     `retry` names reasons whose items are fetched once more. `expand` lists a source in another way than `operators.crawl.sources.List` does (a sample, say).
     """
+    check_inputs(config, run)
     with Lease(run), progress:
         stages = build(config, run, gate)
         state = _open(config, run, stages)
@@ -105,8 +106,6 @@ COSTED = ("crawl", "decode", *MODEL_STAGES, "duplicates")
 
 def _open(config: RunConfig, run: Run, stages: Mapping[str, Stage]) -> dict[str, Any]:
     """Creates or updates run.json. The number of buckets is frozen when the run is created."""
-    if config.select.calibration:
-        load_calibration(config.select.calibration)  # what is wrong with it is said before anything is done
     old = run.written() if run.exists() else {}
     buckets = int(old.get("buckets", config.pack.buckets))
     if old and buckets != config.pack.buckets:

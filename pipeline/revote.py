@@ -12,11 +12,12 @@ from voxmill.pipeline.build import as_written, build
 from voxmill.pipeline.config import RunConfig, parse_config
 from voxmill.pipeline.execution.executor import Executor
 from voxmill.pipeline.execution.gates import no_gate
+from voxmill.pipeline.inputs import check_heard
 from voxmill.pipeline.line import run_line
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import Listing
-from voxmill.pipeline.state.run import Run, RunError
+from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.terminal.progress import Progress
 
 PARTS = ("reconcile", "select")
@@ -52,25 +53,10 @@ def revote(run: Run, changes: Sequence[str], executor: Executor, progress: Progr
     config = changed(state, changes, run.uri("run.json"))
     _, old = as_written(run)
     new = build(config, run, no_gate())
+    check_heard(run, config)
     units = [unit.id for unit in Listing(run).units()]
-    _refuse_engines(run, old, new, units)
     run_line(config, run, executor, no_gate(), progress)
     return _compare(Ledger(run), old, new, units)
-
-
-def _refuse_engines(run: Run, old: Mapping[str, Stage], new: Mapping[str, Stage], units: Sequence[str]) -> None:
-    ledger, listing = Ledger(run), Listing(run)
-    if not units or not all(listing.has_units(g) for g in range(listing.num_generations())):
-        raise RunError(f"{run.root} has not been crawled to its end: finish it with `voxmill run`, then revote")
-    for name, stage in new.items():
-        if stage.kind not in ("segment", "transcribe"):
-            continue
-        if old[name].fingerprint != stage.fingerprint:
-            raise RunError(
-                f"{name} of {run.root} was made with other weights or by another version: `voxmill run` would redo it"
-            )
-        if missing := set(units) - ledger.done(stage):
-            raise RunError(f"{name} lacks {len(missing)} of {len(units)} units: finish the run with `voxmill run`, then revote")
 
 
 def _compare(ledger: Ledger, old: Mapping[str, Stage], new: Mapping[str, Stage], units: Sequence[str]) -> Revoted:

@@ -11,6 +11,7 @@ from voxmill.operators.likeness.fingerprint import DuplicatesConfig
 from voxmill.pipeline.config import RunConfig, parse_config
 from voxmill.pipeline.execution.executor import Executor
 from voxmill.pipeline.execution.gates import no_gate
+from voxmill.pipeline.inputs import check_heard
 from voxmill.pipeline.line import run_line
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.terminal.progress import Progress
@@ -47,6 +48,7 @@ def with_duplicates(
 
 def settle(run: Run, config: RunConfig, executor: Executor, progress: Progress) -> list[Overlap]:
     """Brings the run up to that config: only fingerprints, verdicts, selection and packing are new. Raises RunError."""
+    check_heard(run, config)
     run_line(config, run, executor, no_gate(), progress)
     return overlaps(run)
 

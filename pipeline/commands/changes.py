@@ -35,6 +35,7 @@ def duplicates(
         voxmill duplicates runs/one --decontaminate test-clean.jsonl
     """
     from voxmill.pipeline.execution.executor import open_executor
+    from voxmill.pipeline.inputs import check_heard, check_inputs
     from voxmill.pipeline.reports.dry_run import print_dry_run
     from voxmill.pipeline.settle import overlaps, settle, with_duplicates
     from voxmill.pipeline.state.run import Run
@@ -42,6 +43,8 @@ def duplicates(
 
     opened, out = Run(run), console()
     config = with_duplicates(opened, by or (), against or (), decontaminate or ())
+    check_inputs(config, opened)
+    check_heard(opened, config)
     if dry_run:
         print_dry_run(config, opened, out)
         return
@@ -79,12 +82,15 @@ def revote(
     """
     from voxmill.pipeline import revote as again
     from voxmill.pipeline.execution.executor import open_executor
+    from voxmill.pipeline.inputs import check_heard, check_inputs
     from voxmill.pipeline.reports.dry_run import print_dry_run
     from voxmill.pipeline.state.run import Run
     from voxmill.pipeline.terminal.progress import Progress
 
     opened, out = Run(run), console()
     config = again.changed(opened.written(), change, opened.uri("run.json"))
+    check_inputs(config, opened)
+    check_heard(opened, config)
     if dry_run:
         print_dry_run(config, opened, out)
         return

@@ -172,7 +172,13 @@ def _print_proof(report: Report) -> None:
     print_table(out, ("stage", *heads, " "), rows)
     for problem in report.problems:
         out.print(problem, style="red", soft_wrap=True)
-    verdict = "holds" if report.ok else f"fails with {len(report.problems)} problems"
+    for waiting in report.pending:
+        out.print(f"not there yet: {waiting}; `voxmill run` continues", style="yellow", soft_wrap=True)
+    verdict = (
+        ("holds for what there is" if report.pending else "holds")
+        if report.ok
+        else f"fails with {len(report.problems)} problems"
+    )
     out.print(f"{report.shards} shards, {report.shard_samples} samples: the proof {verdict}", soft_wrap=True)
 
 

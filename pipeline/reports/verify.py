@@ -9,11 +9,12 @@ from typing import Any
 from voxmill.manifests.parquet import read_records
 from voxmill.manifests.records import Recording, Unit
 from voxmill.manifests.schema import SchemaError
+from voxmill.pipeline.reports.unfinished import Pending, finished, not_packed, pending
 from voxmill.pipeline.rights.absence import traces
 from voxmill.pipeline.rights.stones import read_tombstones
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.listing import Listing
+from voxmill.pipeline.state.listing import ITEMS, Listing
 from voxmill.pipeline.state.run import Run, exists
 from voxmill.pipeline.state.unpacked import put_aside_in
 from voxmill.sharding.index import INDEX
@@ -44,6 +45,8 @@ class Report:
     problems: list[str] = field(default_factory=list)
     shards: int = 0
     shard_samples: int = 0
+    pending: list[str] = field(default_factory=list)
+    """What is not there yet, and was never begun: nothing is said of it."""
 
     @property
     def ok(self) -> bool:
@@ -51,15 +54,22 @@ class Report:
 
 
 def verify(run: Run, stages: Mapping[str, Stage]) -> Report:
-    """Reads the whole ledger and every byte of every shard."""
+    """Reads the whole ledger and every byte of every shard. Of a run that was stopped after a stage, what there is is proved."""
     report = Report()
     listing, ledger = Listing(run), Ledger(run)
-    _check_fetching(run, listing, ledger, stages, report)
-    units = listing.units()
+    units, known = listing.units(), finished(run)
+    to_come = pending(run, stages, [stages["segment"], *_chain(stages)], units, known)
+    report.pending += to_come
+    _check_fetching(run, listing, ledger, stages, to_come, report)
     recordings = {r.id: r for r in listing.recordings() if r.rejection is None}
     report.problems += _check_parts(units, recordings)
-    expected = _check_units(run, ledger, units, stages, report)
+    expected = _check_units(run, ledger, units, stages, to_come, report)
     report.problems += map(str, traces(run, read_tombstones(run)))
+    if waiting := not_packed(run, expected, known):
+        report.pending.append(f"pack: {len(waiting)} segments")
+        expected = {key: fact for key, fact in expected.items() if key not in waiting}
+    elif report.pending:
+        report.pending.append("pack")
     aside = expected.keys() & put_aside_in(run, stages)
     verdict = verify_shards(run.shards_dir, {key: fact for key, fact in expected.items() if key not in aside})
     report.problems += [str(problem) for problem in verdict.problems]
@@ -68,22 +78,26 @@ def verify(run: Run, stages: Mapping[str, Stage]) -> Report:
     pack = Balance("pack", len(expected), verdict.samples, len(aside))
     pack.samples_in, pack.samples_kept = sum(e.num_samples for e in expected.values()), verdict.num_samples
     pack.samples_rejected = sum(expected[key].num_samples for key in aside)
-    report.balances.append(pack)
+    if expected or verdict.shards or not report.pending:
+        report.balances.append(pack)
     report.problems += [f"unbalanced: {b.stage}: {b}" for b in report.balances if not b.holds]
     return report
 
 
-def _check_fetching(run: Run, listing: Listing, ledger: Ledger, stages: Mapping[str, Stage], report: Report) -> None:
+def _check_fetching(
+    run: Run, listing: Listing, ledger: Ledger, stages: Mapping[str, Stage], to_come: Pending, report: Report
+) -> None:
     """Every item has one recording or one reason; audio files are there."""
     crawl, decode = Balance("crawl"), Balance("decode")
     for generation in range(listing.num_generations()):
         for group in listing.groups(generation):
             for stage in (stages["crawl"], stages["decode"]):
-                if not ledger.is_done(stage, group):
+                if group not in to_come.fetching.get(stage.name, ()) and not ledger.is_done(stage, group):
                     report.problems.append(f"missing: {stage.name} {group}: no fragment; run `voxmill run` again")
-        if not listing.has_units(generation):
+        if generation not in to_come.generations and not listing.has_units(generation):
             report.problems.append(f"missing: generation {generation}: no units; run `voxmill run` again")
-    items = {item.id for item in listing.items()}
+    fetched = [g for g in range(listing.num_generations()) if g not in to_come.generations]
+    items = {item.id for g in fetched for group in listing.groups(g) for item in ledger.read(ITEMS, group)}
     outcomes = listing.recordings()
     crawl.rows_in = len(items)
     for recording in outcomes:
@@ -148,16 +162,19 @@ def _tiles(what: str, pieces: Sequence[Any], start: int, end: int) -> Iterator[s
 
 
 def _check_units(
-    run: Run, ledger: Ledger, units: Sequence[Unit], stages: Mapping[str, Stage], report: Report
+    run: Run, ledger: Ledger, units: Sequence[Unit], stages: Mapping[str, Stage], to_come: Pending, report: Report
 ) -> dict[str, Expected]:
     """Stage by stage, unit by unit: every kept segment has exactly one row in each later stage. Returns what shards must hold."""
-    chain = [s for s in stages.values() if s.kind in ("frames", "transcribe", "reconcile", "label", "select")]
+    chain = _chain(stages)
     balances = {s.name: Balance(s.name) for s in (stages["segment"], *chain)}
     expected: dict[str, Expected] = {}
     for unit in units:
-        missing = [s.name for s in (stages["segment"], *chain) if not ledger.is_done(s, unit.id)]
+        later = {name for name, waiting in to_come.hearing.items() if unit.id in waiting}
+        missing = [s.name for s in (stages["segment"], *chain) if s.name not in later and not ledger.is_done(s, unit.id)]
         if missing:
             report.problems.append(f"missing: unit {unit.id}: no result of {', '.join(missing)}; run `voxmill run` again")
+            continue
+        if "segment" in later:
             continue
         segments = ledger.read(stages["segment"], unit.id)
         _count(balances["segment"], segments, {s.id: s.num_samples for s in segments}, unit.num_samples, None)
@@ -166,7 +183,7 @@ def _check_units(
             report.problems += _tiles(f"segments of {part.recording_id} in unit {unit.id}", mine, part.start, part.end)
         kept = {s.id: s for s in segments if s.rejection is None}
         pictures: dict[str, int | None] = {}
-        for stage in chain:
+        for stage in (one for one in chain if one.name not in later):
             rows = ledger.read(stage, unit.id)
             _count(
                 balances[stage.name],
@@ -181,6 +198,8 @@ def _check_units(
                 report.problems += [_no_pictures(run, f) for f in files if not exists(run.uri(f))]
             if [row.segment_id for row in rows] != list(kept):
                 report.problems.append(f"differs: unit {unit.id}: rows of {stage.name} are not those of the kept segments")
+        if "select" in later:
+            continue
         licences = {r.id: r.licence.name for r in ledger.read(stages["recordings"], unit.id)}
         for row in ledger.read(stages["select"], unit.id):
             if row.rejection is None:
@@ -188,8 +207,13 @@ def _check_units(
                 expected[s.id] = Expected(
                     s.recording_id, s.start, s.num_samples, row.split, licences[s.recording_id], row.tier, pictures.get(s.id)
                 )
-    report.balances += balances.values()
+    report.balances += (balance for balance in balances.values() if balance.rows_in or balance.stage not in to_come.hearing)
     return expected
+
+
+def _chain(stages: Mapping[str, Stage]) -> list[Stage]:
+    """The stages that have a row for every kept segment, in order."""
+    return [s for s in stages.values() if s.kind in ("frames", "transcribe", "reconcile", "label", "select")]
 
 
 def _no_pictures(run: Run, file: str) -> str:

@@ -229,3 +229,24 @@ def test_verdicts_on_copies_are_append_only(made: tuple[Run, dict[str, Stage]]) 
     (left,) = [row for unit in units for row in ledger.read(stages["duplicates"], unit.id)]
     assert isinstance(left, Duplicate)
     assert left.partner not in (row.partner, "")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request(urls=("https://example.org/tpyo",)),
+        Request(hosts=("example.com",)),
+        Request(ids=("0" * 24,)),
+        Request(hashes=("0" * 64,)),
+        Request(urls=("https://example.org/a", "https://example.org/tpyo")),
+    ],
+)
+def test_what_the_run_does_not_know_is_not_called_revoked(made: tuple[Run, dict[str, Stage]], request_: Request) -> None:
+    run, stages = made
+    before = everything(run)
+    for dry in (True, False):
+        with pytest.raises(RunError, match=r"knows nothing of (url|host|hash) .*(tpyo|example\.com|000).*--ahead"):
+            revoke(run, config(), stages, request_, dry_run=dry)
+    assert everything(run) == before
+    assert revoke(run, config(), stages, request_, ahead=True).stone is not None
+    assert revoke(run, config(), stages, request_).stone is None  # it is known now: a tombstone refuses it
