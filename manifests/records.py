@@ -118,6 +118,18 @@ class Recording:
     silent_samples: int = 0
     """How much of the lost audio stands in the timeline as silence, so that what follows keeps its place."""
     lost_why: str | None = None
+    track: int | None = None
+    """Which of several sound streams is heard, counted from 1; None: there is only one, or nobody chose."""
+    tracks: tuple[str, ...] | None = None
+    """All of them as the file describes them (`ger default`, `eng comment`); None where there is only one."""
+    channels: tuple[float, ...] | None = None
+    """Weight of each channel in what is heard: (1, 0) is the first alone, (0.5, -0.5) what antiphase channels share. None: the mean."""
+    turns: bool | None = None
+    """Its two channels speak in turns: most likely one talker on each."""
+    dc: float | None = None
+    """Offset, of full scale, that is taken off, also where it drifts; None: there was none to speak of."""
+    gain_db: float | None = None
+    """How much louder it is heard, and packed, than it was decoded; None: as it was."""
 
     @property
     def seconds(self) -> float:

@@ -128,13 +128,13 @@ def opened(source: Source, uri: str = "") -> Iterator[tuple[InputContainer, Sour
         yield container, source
 
 
-def only(container: InputContainer, kind: type[S], missing: type[Undecodable], reason: str) -> S:
-    """The stream of that kind that libavformat calls best; nothing else of the file is read from now on.
+def only(container: InputContainer, kind: type[S], missing: type[Undecodable], reason: str, chosen: S | None = None) -> S:
+    """The chosen stream, or the one of that kind that libavformat calls best; nothing else of the file is read from now on.
 
     Raises `missing` with that reason where there is none, or none that can be decoded.
     """
     name: Literal["audio", "video"] = "audio" if kind is AudioStream else "video"
-    stream = container.streams.best(name)
+    stream = chosen or container.streams.best(name)
     if not isinstance(stream, kind):
         raise missing(reason, f"no {name} stream in {container.format.name}")
     if stream.codec_context is None:

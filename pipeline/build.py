@@ -74,7 +74,14 @@ def build(config: RunConfig, run: Run, gate: HostGate) -> dict[str, Stage]:
         "v1",
         _cost(config, "crawl", LIGHT),
     )
-    decode = Stage("decode", partial(Decode, config.decode), Recording, ("crawl",), "v1", _cost(config, "decode", LIGHT))
+    decode = Stage(
+        "decode",
+        partial(Decode, config.decode, {s.name: s.channels for s in config.sources}),
+        Recording,
+        ("crawl",),
+        "v1",
+        _cost(config, "decode", LIGHT),
+    )
     recordings = replace(RECORDINGS, fingerprint=amend.fingerprint(amend.find(run, config.sources)))
     amended = {"recordings": recordings} if recordings != RECORDINGS else {}
     segment = _stage(

@@ -21,6 +21,7 @@ from voxmill.manifests.redaction import Redaction
 from voxmill.manifests.schema import to_table
 from voxmill.manifests.tombstones import Ghost
 from voxmill.operators.decode.audio import Reader
+from voxmill.operators.decode.listening import Listening
 from voxmill.operators.engines import Audio
 from voxmill.pipeline.config import PackConfig
 from voxmill.pipeline.execution.activity import Reporter
@@ -209,8 +210,9 @@ class Packer:
     def _read(self, recording: Recording, start: int, num_samples: int) -> Audio:
         """The samples of a span as every stage heard them: decoded from the start of the part that holds it, in one pass."""
         origin = max(o for o in self._origins[recording.id] if o <= start)
-        if self._reader is None or (self._reader.uri, self._reader.origin) != (recording.audio, origin):
-            self._reader = Reader(str(recording.audio), origin)
+        how = Listening.to(recording)
+        if self._reader is None or (self._reader.source, self._reader.origin) != (how, origin):
+            self._reader = Reader(how, origin)
         return silenced(self._reader.read(start, num_samples), start, sorted(self._silenced.get(recording.id, ())))
 
     def _read_pictures(self, pictures: Pictures) -> list[bytes]:

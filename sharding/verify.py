@@ -16,7 +16,7 @@ import soundfile
 
 from voxmill.manifests.commit import locate
 from voxmill.manifests.records import SAMPLE_RATE, Labels
-from voxmill.manifests.schema import SCHEMA_VERSION, SchemaError, from_plain
+from voxmill.manifests.schema import SchemaError, from_plain
 from voxmill.sharding.files import beside, commit_of, shard_files
 from voxmill.sharding.layout import bucket_of_key, slug
 from voxmill.sharding.sample import picture_name, read_document
@@ -193,7 +193,7 @@ def _member_fault(info: tarfile.TarInfo, blob: bytes, row: Member, place: Place)
     wanted = (row.key, row.num_samples, row.text, row.split, row.licence, placed)
     if facts != wanted:
         return f"says {facts}, the sidecar {wanted}"
-    if words["schema_version"] < SCHEMA_VERSION:  # sidecars had no labels then
+    if words["schema_version"] < 2:  # sidecars had no labels then
         return None
     labels = from_plain(words["labels"], Labels) if words["labels"] else None
     return None if labels == row.labels else "is labelled otherwise than the sidecar says"

@@ -54,9 +54,11 @@ class SourceConfig(Settings):
     kind: Literal["auto"] | Kind = "auto"
     """What the address leads to; `auto` tells by suffix and content."""
     language: str | None = None
-    """BCP 47 hint for the recognisers. Stronger than what the source says."""
+    """BCP 47 hint for the recognisers. Stronger than what the source says. Of several sound tracks, the one in it is heard."""
     domain: str | None = None
     """Kind of speech: `podcast`, `audiobook`, `broadcast`, … Free text, a column of the statistics."""
+    channels: Literal["choose", "mix"] = "choose"
+    """What several channels become: `choose` leaves out what is dead, noise, or cancels the others, `mix` is their mean."""
     licence: Annotated[str, AfterValidator(_licence)] | None = None
     """Stated here, it is stronger than what the source says; you answer for it."""
     glob: str | None = None

@@ -4,6 +4,9 @@
 of samples always; the same samples bit by bit for PCM and FLAC, and within 1e-6 for MP3, Opus, Vorbis and AAC, whose decoders
 start a second early. One exception: the noise that AAC substitutes for noise is drawn anew. Memory is bounded by a block, however
 long the file.
+
+What is read is an address, and then it is heard as it is: the stream that libavformat calls best, the mean of its channels; or a
+`Listening`, which says how else.
 """
 
 from __future__ import annotations
@@ -14,8 +17,10 @@ import numpy as np
 
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.operators.decode.frames import frames
+from voxmill.operators.decode.listening import Listening, amplified
 from voxmill.operators.decode.media import Media, open_media
 from voxmill.operators.decode.resample import resample
+from voxmill.operators.decode.steady import begin_for, steady
 from voxmill.operators.engines import Audio
 from voxmill.operators.meter import METER
 
@@ -23,19 +28,20 @@ BLOCK = 10 * SAMPLE_RATE
 """Samples in a block: ten seconds, 640 kB."""
 
 
-def stream(uri: str, start: int = 0, num_samples: int | None = None, block: int = BLOCK) -> Iterator[Audio]:
+def stream(source: str | Listening, start: int = 0, num_samples: int | None = None, block: int = BLOCK) -> Iterator[Audio]:
     """Blocks of exactly `block` samples (the last may be shorter) of `[start, start + num_samples)`; None = to the end.
 
-    Ends early where the recording does. `uri` is a local path or any fsspec URL.
+    Ends early where the recording does. An address is a local path or any fsspec URL.
     Raises Undecodable; errors of the storage pass.
     """
-    with open_media(uri) as media:
-        yield from blocks(media, start, num_samples, block)
+    how = source if isinstance(source, Listening) else Listening(source)
+    with open_media(how.uri, how.track) as media:
+        yield from _reblock(_take(_heard(media, how, start), num_samples), block)
 
 
-def read(uri: str, start: int = 0, num_samples: int | None = None) -> Audio:
+def read(source: str | Listening, start: int = 0, num_samples: int | None = None) -> Audio:
     """`stream` as one array, shape (≤ num_samples,)."""
-    parts = list(stream(uri, start, num_samples))
+    parts = list(stream(source, start, num_samples))
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
@@ -46,8 +52,8 @@ class Reader:
     for every choice of spans, and costs one decode of the stretch instead of one start per span. Going back begins anew.
     """
 
-    def __init__(self, uri: str, origin: int = 0) -> None:
-        self.uri, self.origin = uri, origin
+    def __init__(self, source: str | Listening, origin: int = 0) -> None:
+        self.source, self.origin = source, origin
         self._held: Audio
         self._begin()
 
@@ -67,14 +73,17 @@ class Reader:
         return self._held[start - self._place :][:num_samples].copy() if start >= self._place else np.zeros(0, np.float32)
 
     def _begin(self) -> None:
-        self._blocks = stream(self.uri, self.origin)
+        self._blocks = stream(self.source, self.origin)
         self._place = self.origin
         self._held = np.zeros(0, np.float32)
 
 
-def blocks(media: Media, start: int = 0, num_samples: int | None = None, block: int = BLOCK) -> Iterator[Audio]:
-    """`stream` of a file that is open already, and has not been read."""
-    return _reblock(_take(resample(frames(media, start), start), num_samples), block)
+def _heard(media: Media, how: Listening, start: int) -> Iterator[Audio]:
+    begin = start if how.dc is None else begin_for(start)
+    arrays = resample(frames(media, begin), begin, how.channels)
+    if how.dc is not None:
+        arrays = steady(arrays, start)
+    return arrays if how.gain_db is None else amplified(arrays, how.gain_db)
 
 
 def _take(arrays: Iterable[Audio], num_samples: int | None) -> Iterator[Audio]:

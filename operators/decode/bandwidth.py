@@ -59,30 +59,42 @@ class BandwidthConfig(Settings):
     after 8 kb/s Opus; audio sampled at 11.025 kHz, the next step up, measures from 5600."""
 
 
+_WINDOW = np.hanning(FRAME).astype(np.float32)
+
+
 class Spectrum:
-    """Accumulates the histogram over a stream of blocks of any size."""
+    """Accumulates the histogram over the spectra of frames."""
+
+    scale = np.float32(2 / (_WINDOW**2).sum() / FRAME)
+    """From squares of a spectrum to mean squares of samples."""
 
     def __init__(self) -> None:
         self.histogram: Histogram = np.zeros((BINS, BANDS, BINS), np.int64)
-        self._window = np.hanning(FRAME).astype(np.float32)
-        self._scale = np.float32(1 / (self._window**2).sum() / FRAME)
         self._rest = np.zeros(0, np.float32)
 
     def add(self, block: Audio) -> None:
+        """A block of any size: every `STRIDE`-th frame of the stream is counted."""
         samples = np.concatenate([self._rest, block]) if len(self._rest) else block
         count = len(samples) // (FRAME * STRIDE)
         used = count * FRAME * STRIDE
         self._rest = samples[used:].copy()
         if count:
-            self._count(samples[:used].reshape(count, FRAME * STRIDE)[:, :FRAME])
+            self.count(self.of(samples[:used].reshape(count, FRAME * STRIDE)[:, :FRAME]))
 
-    def _count(self, frames: NDArray[np.float32]) -> None:
-        spectrum = np.fft.rfft(frames * self._window)[:, 1:]
-        power = (spectrum.real**2 + spectrum.imag**2).reshape(len(frames), BANDS, -1).sum(axis=2) * (2 * self._scale)
+    @staticmethod
+    def of(frames: NDArray[np.float32]) -> NDArray[np.complex64]:
+        """Of frames without their offset; the last axis is `FRAME` samples, and becomes `FRAME / 2` lines from 31 Hz on."""
+        flat = frames - frames.mean(axis=-1, keepdims=True)
+        return np.fft.rfft(flat * _WINDOW)[..., 1:].astype(np.complex64, copy=False)
+
+    def count(self, spectrum: NDArray[np.complex64]) -> None:
+        """`spectrum` has shape (frames, lines)."""
+        lines = spectrum.view(np.float32).reshape(len(spectrum), BANDS, -1)
+        power = np.einsum("fbl,fbl->fb", lines, lines) * self.scale
         bands = _bin(power)
         levels = _bin(power.sum(axis=1, keepdims=True))
         flat = (levels * BANDS + np.arange(BANDS)) * BINS + bands
-        self.histogram += np.bincount(flat.ravel(), minlength=self.histogram.size).reshape(self.histogram.shape)
+        np.add.at(self.histogram.reshape(-1), flat.ravel(), 1)
 
 
 def cutoff_hz(histogram: Histogram, config: BandwidthConfig) -> int | None:

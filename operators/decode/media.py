@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import IO
@@ -14,14 +14,17 @@ from av.container import InputContainer
 
 from voxmill.operators.decode.links import links
 from voxmill.operators.decode.lost import Lost, claimed
+from voxmill.operators.decode.tracks import Track, alike, tracks_of
 from voxmill.operators.media import OpenFile, Undecodable, only, open_bytes, opened
 from voxmill.operators.source import Source
 
 _libraries = av.library_versions
-DECODER = "2 " + " ".join(
+DECODER = "3 " + " ".join(
     name + ".".join(map(str, _libraries[name])) for name in ("libavformat", "libavcodec", "libswresample") if name in _libraries
 )
 """Version of the samples that decoding yields: ours (bump it when they change) and those of the libraries."""
+
+Choose = Callable[[Sequence[Track]], int]
 
 
 @dataclass(slots=True)
@@ -45,6 +48,12 @@ class Media:
     uri: str
     num_bytes: int
     stretches: list[tuple[int, int]]
+    track: int | None = None
+    """Which stream of sound is used, counted from 1; None: what libavformat calls best. In later stretches, what is most like it."""
+    choose: Choose | None = None
+    """Names it where the first stretch has several."""
+    tracks: tuple[Track, ...] = ()
+    """All streams of sound of the first stretch, in its order."""
     link: Link = field(init=False)
     """The stretch that is being read. Its codec is asked for rates and names after it was closed, too."""
     lost: Lost = field(default_factory=Lost)
@@ -95,21 +104,36 @@ class Media:
         source = Source(self.raw, begin, end)
         container, _ = self._stack.enter_context(opened(source, self.uri))
         with source:
-            stream = only(container, AudioStream, Undecodable, "decode.not_audio")
+            number = self._number(tracks_of(container))
+            chosen = container.streams.audio[number - 1] if number else None
+            stream = only(container, AudioStream, Undecodable, "decode.not_audio", chosen)
         link = Link(container, source, stream, None)
         link.claimed = claimed(container, stream, link.container_name, source)
         self.link = link
+
+    def _number(self, tracks: tuple[Track, ...]) -> int | None:
+        if self.tracks:
+            return alike(tracks, self.tracks[self.track - 1], self.track) if self.track else None
+        self.tracks = tracks
+        if self.choose and len(tracks) > 1:
+            self.track = self.choose(tracks)
+        if self.track and self.track > len(tracks):
+            self.track = None
+        return self.track
 
     def close(self) -> None:
         self._stack.close()
 
 
 @contextmanager
-def open_media(uri: str) -> Iterator[Media]:
-    """Raises Undecodable; errors of the storage (OSError and the file system's own) pass."""
+def open_media(uri: str, track: int | None = None, choose: Choose | None = None) -> Iterator[Media]:
+    """The sound stream of that number, counted from 1, or the one that `choose` names; else what libavformat calls best.
+
+    Raises Undecodable; errors of the storage (OSError and the file system's own) pass.
+    """
     with open_bytes(uri) as raw:
         size = raw.seek(0, 2)
-        media = Media(raw, uri, size, links(raw, size))
+        media = Media(raw, uri, size, links(raw, size), track, choose)
         try:
             media.open_first()
             yield media

@@ -1,20 +1,27 @@
-"""The stage `decode`: one pass over each fetched file tells how long it is, what it is, and whether it is audio at all."""
+"""The stage `decode`: one pass over each fetched file tells how long it is, what it is, whether it is audio at all, and how to hear it."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import SAMPLE_RATE, Recording, Rejection
 from voxmill.manifests.settings import Settings
-from voxmill.operators.decode.audio import blocks
-from voxmill.operators.decode.bandwidth import BandwidthConfig, Spectrum, bandwidth, cutoff_hz
-from voxmill.operators.decode.media import DECODER, Media, open_media
-from voxmill.operators.engines import Audio
+from voxmill.operators.decode.bandwidth import BandwidthConfig, bandwidth, cutoff_hz
+from voxmill.operators.decode.channels import LIVELY, Channels, Choice
+from voxmill.operators.decode.frames import frames
+from voxmill.operators.decode.level import LevelConfig, gain_db
+from voxmill.operators.decode.media import Media, open_media
+from voxmill.operators.decode.resample import apart
+from voxmill.operators.decode.tracks import choose, contradicts
 from voxmill.operators.media import Undecodable
 from voxmill.operators.work import Work
 
@@ -31,13 +38,19 @@ class DecodeConfig(Settings):
     expansion_grace: float = Field(default=600.0, ge=0)
     """So much audio is never a bomb (s): digital silence, which FLAC stores in 0.02 s/B and more, may be honest."""
     bandwidth: BandwidthConfig = BandwidthConfig()
+    level: LevelConfig = LevelConfig()
+
+
+Mix = Literal["choose", "mix"]
+"""What becomes of a source's channels: the best of them by measure, or their mean whatever they hold."""
 
 
 class Decode:
     """Fills in what only decoding tells. A recording that arrives with a rejection passes unchanged."""
 
-    def __init__(self, config: DecodeConfig) -> None:
-        self.config = config
+    def __init__(self, config: DecodeConfig, channels: Mapping[str, Mix] | None = None) -> None:
+        """`channels`: by the name of the source."""
+        self.config, self._channels = config, channels or {}
 
     def __call__(self, work: Work) -> list[Recording]:
         return [recording if recording.rejection else self._probe(recording) for recording in work.recordings]
@@ -46,7 +59,7 @@ class Decode:
         if recording.audio is None:
             raise ValueError(f"recording {recording.id} has neither audio nor a rejection")
         try:
-            with open_media(recording.audio) as media:
+            with open_media(recording.audio, choose=partial(choose, language=recording.language)) as media:
                 return self._measure(recording, media)
         except Undecodable as error:
             return replace(recording, rejection=reject(error.reason, error.detail))
@@ -54,29 +67,50 @@ class Decode:
     def _measure(self, recording: Recording, media: Media) -> Recording:
         measured = _Measured()
         rejection = self._too_much(measured, media) or self._too_little(measured, media)
-        cutoff = None if rejection else cutoff_hz(measured.spectrum.histogram, self.config.bandwidth)
-        return replace(
+        several = len(media.tracks) > 1
+        found = replace(
             recording,
             num_samples=measured.num_samples,
             sampling_rate=media.codec.sample_rate or None,
             num_channels=media.codec.channels or None,
             codec=media.codec.codec.canonical_name,
             container=media.container_name,
-            bandwidth=bandwidth(cutoff, self.config.bandwidth),
-            cutoff_hz=cutoff,
-            pcm_sha256=None if rejection else measured.hasher.hexdigest(),
+            track=media.track,
+            tracks=tuple(map(str, media.tracks)) if several else None,
             rejection=rejection,
             lost_samples=media.lost.num_samples,
             silent_samples=min(media.lost.silent_samples, measured.num_samples),
             lost_why=media.lost.why,
+        )
+        if media.track and contradicts(media.tracks, media.track, recording.language):
+            found = replace(found, language=None)  # what the source says holds for another of its streams, or for none
+        return found if rejection else self._heard(found, measured)
+
+    def _heard(self, found: Recording, measured: _Measured) -> Recording:
+        """How it is heard, by what its usual layout of channels holds; a stretch with another number of channels is their mean."""
+        main = max(measured.layouts.values(), key=lambda one: one.num_samples)
+        choice = main.choose()
+        if self._channels.get(found.provenance.source) == "mix":
+            choice = Choice(None, main.count, choice.turns)
+        cutoff = cutoff_hz(main.histogram(choice), self.config.bandwidth)
+        heard = main.heard(choice)
+        return replace(
+            found,
+            bandwidth=bandwidth(cutoff, self.config.bandwidth),
+            cutoff_hz=cutoff,
+            pcm_sha256=measured.digest(main, choice),
+            channels=choice.weights,
+            turns=choice.turns,
+            dc=heard.dc,
+            gain_db=gain_db(heard.active, heard.peak, heard.contrast >= LIVELY, self.config.level),
         )
 
     def _too_much(self, measured: _Measured, media: Media) -> Rejection | None:
         """Runs through the audio to its end, or until it is clear that there is too much of it."""
         config = self.config
         allowed = max(config.expansion_grace, config.max_expansion * media.num_bytes)
-        for block in blocks(media):
-            measured.add(block)
+        for names, block in apart(frames(media)):
+            measured.add(names, block)
             seconds = measured.num_samples / SAMPLE_RATE
             if seconds > config.max_seconds:
                 return reject("crawl.too_long", f"more than {config.max_seconds:g} s")
@@ -94,15 +128,20 @@ class Decode:
 
 
 class _Measured:
-    """What accumulates over the blocks of one recording."""
+    """What accumulates over the blocks of one recording, by their number of channels: a broadcast may change it between programmes."""
 
     def __init__(self) -> None:
         self.num_samples = 0
-        self.spectrum = Spectrum()
-        self.hasher = hashlib.sha256(DECODER.encode() + b"\0")
+        self.layouts: dict[int, Channels] = {}
 
-    def add(self, block: Audio) -> None:
+    def add(self, names: tuple[str, ...], block: NDArray[np.float32]) -> None:
         self.num_samples += len(block)
-        self.spectrum.add(block)
-        scaled = np.rint(block * np.float32(32768))
-        self.hasher.update(np.clip(scaled, -32768, 32767, out=scaled).astype("<i2"))
+        if len(names) not in self.layouts:
+            self.layouts[len(names)] = Channels(names)
+        self.layouts[len(names)].add(np.ascontiguousarray(block.T))
+
+    def digest(self, main: Channels, choice: Choice) -> str:
+        if len(self.layouts) == 1:
+            return main.digest(choice.weights)
+        parts = [one.digest(choice.weights if one is main else None) for _, one in sorted(self.layouts.items())]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -1,18 +1,20 @@
 """Decoded frames of any rate, format and layout to 16 kHz mono float32, by one libswresample chain.
 
-Mono is the mean of all channels, whatever the layout claims (libswresample's own rule weighs by position, leaves the sum of two
-channels at +3 dB for float input and at 0 dB for integers, and refuses layouts that it does not know).
+Mono is the weighted sum that the recording's `Listening` says, and the mean of all channels where it says nothing or where the
+stream has another number of channels for a while, whatever the layout claims (libswresample's own rule weighs by position, leaves
+the sum of two channels at +3 dB for float input and at 0 dB for integers, and refuses layouts that it does not know).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import gcd
 
 import av.error
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.filter import Graph
+from numpy.typing import NDArray
 
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.operators.decode.frames import Place, length
@@ -23,31 +25,68 @@ MOST_WAITING = 1 << 21
 """Samples of all channels that may wait for the chain to run."""
 
 
-def resample(frames: Iterable[tuple[Place, AudioFrame]], start: int = 0) -> Iterator[Audio]:
+MOST_APART = 16
+"""Channels beyond this are not told apart: their mean is heard."""
+
+
+def resample(
+    frames: Iterable[tuple[Place, AudioFrame]], start: int = 0, weights: Sequence[float] | None = None
+) -> Iterator[Audio]:
     """Arrays of at most a second, from sample `start` (at 16 kHz) of the timeline on.
 
     `frames` are without gaps, from before `start` on. The output grid is that of the timeline, wherever the frames begin: input is
     dropped up to the next sample that falls on an output sample. A new run starts a new chain. Whatever libswresample makes of a
     run's end, a run is as long as its samples say (`length`), so that places in it and after it can be counted without decoding.
     """
+    for _, audio in _resample(frames, start, lambda channels: _mono(channels, weights)):
+        yield audio[:, 0]
+
+
+def apart(frames: Iterable[tuple[Place, AudioFrame]]) -> Iterator[tuple[tuple[str, ...], NDArray[np.float32]]]:
+    """The names of the channels, and all of them side by side, shape (samples, channels), each as `resample` gives it alone.
+
+    Of more than `MOST_APART` channels the mean, with one empty name.
+    """
+    return _resample(frames, 0, lambda channels: _mono(channels, None) if channels > MOST_APART else "")
+
+
+def _resample(
+    frames: Iterable[tuple[Place, AudioFrame]], start: int, mix: Callable[[int], str]
+) -> Iterator[tuple[tuple[str, ...], NDArray[np.float32]]]:
+    """`mix`: what `pan` is to make of so many channels."""
     chain: _Chain | None = None
     run = place = end = 0
     for (base, position), frame in frames:
         shape = (frame.sample_rate, frame.format.name, frame.layout.name)
         if chain is None or chain.shape != shape or run != base:
-            for audio in chain.finish(end - place) if chain else ():
-                yield audio[max(0, start - place) :]
-                place += len(audio)
+            if chain is not None:
+                for audio in chain.finish(end - place):
+                    yield chain.names, audio[max(0, start - place) :]
+                    place += len(audio)
             trim = -position % _grid(frame.sample_rate)
             run, place = base, base + (position + trim) * SAMPLE_RATE // frame.sample_rate
-            chain = _chain(frame, trim)
+            chain = _chain(frame, trim, mix(len(frame.layout.channels)))
         end = base + length(position + frame.samples, frame.sample_rate)
         for audio in chain.push(frame):
-            yield audio[max(0, start - place) :]
+            yield chain.names, audio[max(0, start - place) :]
             place += len(audio)
-    for audio in chain.finish(end - place) if chain else ():
-        yield audio[max(0, start - place) :]
-        place += len(audio)
+    if chain is not None:
+        for audio in chain.finish(end - place):
+            yield chain.names, audio[max(0, start - place) :]
+            place += len(audio)
+
+
+def _mono(channels: int, weights: Sequence[float] | None) -> str:
+    """For libavfilter's `pan`; nothing to do for one channel that is heard as it is.
+
+    >>> _mono(2, None), _mono(3, (1.0, 0.0, -0.5)), _mono(2, (1.0, 0.0, -0.5)), _mono(1, None)
+    ('mono|c0=0.5*c0+0.5*c1', 'mono|c0=1.0*c0-0.5*c2', 'mono|c0=0.5*c0+0.5*c1', '')
+    """
+    if weights is None or len(weights) != channels:
+        weights = [1 / channels] * channels
+    if weights == [1.0] or tuple(weights) == (1.0,):
+        return ""
+    return "mono|c0=" + "".join(f"{w:+}*c{c}" for c, w in enumerate(weights) if w).lstrip("+")
 
 
 def _grid(rate: int) -> int:
@@ -55,20 +94,20 @@ def _grid(rate: int) -> int:
     return rate // gcd(rate, SAMPLE_RATE)
 
 
-def _chain(frame: AudioFrame, trim: int) -> _Chain:
+def _chain(frame: AudioFrame, trim: int, pan: str) -> _Chain:
     try:
-        return _Chain(frame, trim)
+        return _Chain(frame, trim, pan)
     except (av.error.FFmpegError, ValueError) as error:
         shape = f"{frame.sample_rate} Hz, {frame.format.name}, {frame.layout.name}"
         raise Undecodable("decode.corrupt", f"cannot be resampled: {shape}") from error
 
 
 class _Chain:
-    """abuffer → float → drop the first `trim` samples → mean of channels → 16 kHz → arrays of a second."""
+    """abuffer → float → drop the first `trim` samples → channels to one, where `pan` says how → 16 kHz → arrays of a second."""
 
-    def __init__(self, like: AudioFrame, trim: int) -> None:
+    def __init__(self, like: AudioFrame, trim: int, pan: str) -> None:
         rate, sample_format, layout = self.shape = (like.sample_rate, like.format.name, like.layout.name)
-        channels = len(like.layout.channels)
+        self.names = ("",) if pan else tuple(channel.name for channel in like.layout.channels)
         self.graph = Graph()
         self.graph.threads = 1
         add = self.graph.add
@@ -76,17 +115,17 @@ class _Chain:
         nodes = [add("abuffer", **source), add("aformat", sample_fmts="fltp")]
         if trim:
             nodes.append(add("atrim", start_sample=str(trim)))
-        if channels > 1:
-            nodes.append(add("pan", "mono|c0=" + "+".join(f"{1 / channels!r}*c{channel}" for channel in range(channels))))
+        if pan:
+            nodes.append(add("pan", pan))
         nodes.append(add("aresample", sample_rate=str(SAMPLE_RATE)))
-        nodes.append(add("aformat", sample_fmts="flt", sample_rates=str(SAMPLE_RATE), channel_layouts="mono"))
+        nodes.append(add("aformat", sample_fmts="flt", sample_rates=str(SAMPLE_RATE)))
         nodes.append(add("abuffersink"))
         self.graph.link_nodes(*nodes)
         self.graph.configure()
         self.graph.set_audio_frame_size(SAMPLE_RATE)
         self.waiting = 0
 
-    def push(self, frame: AudioFrame) -> Iterator[Audio]:
+    def push(self, frame: AudioFrame) -> Iterator[NDArray[np.float32]]:
         """Queues the frame; the chain runs once a second of input waits, so that small frames cost little."""
         frame.pts = None
         try:
@@ -98,7 +137,7 @@ class _Chain:
             self.waiting = 0
             yield from self._pull()
 
-    def finish(self, samples: int) -> Iterator[Audio]:
+    def finish(self, samples: int) -> Iterator[NDArray[np.float32]]:
         """So many more, whatever is left in the chain."""
         self.graph.push(None)
         for audio in self._pull():
@@ -106,12 +145,12 @@ class _Chain:
             yield audio
             samples -= len(audio)
         if samples > 0:
-            yield np.zeros(samples, np.float32)
+            yield np.zeros((samples, len(self.names)), np.float32)
 
-    def _pull(self) -> Iterator[Audio]:
+    def _pull(self) -> Iterator[NDArray[np.float32]]:
         while True:
             try:
                 frame = self.graph.pull()
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
-            yield frame.to_ndarray()[0].astype(np.float32, copy=False)
+            yield frame.to_ndarray().reshape(-1, len(self.names)).astype(np.float32, copy=False)

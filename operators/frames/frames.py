@@ -64,15 +64,15 @@ class TakePictures:
         for segment in work.segments:
             stretches.setdefault(segment.recording_id, []).append(segment)
         for recording_id, segments in stretches.items():
-            audio = work.recording(recording_id).audio
-            if audio is None:
+            recording = work.recording(recording_id)
+            if recording.audio is None:
                 raise ValueError(f"recording {recording_id} has no audio")
-            by_segment |= {row.segment_id: row for row in self._stretch(audio, segments)}
+            by_segment |= {row.segment_id: row for row in self._stretch(recording.audio, recording.track, segments)}
         return [by_segment[segment.id] for segment in work.segments]
 
-    def _stretch(self, uri: str, segments: Sequence[Segment]) -> list[Pictures]:
+    def _stretch(self, uri: str, track: int | None, segments: Sequence[Segment]) -> list[Pictures]:
         try:
-            with open_video(uri, self.config.max_pixels) as video:
+            with open_video(uri, self.config.max_pixels, track) as video:
                 return list(self._take(video, segments))
         except Undecodable as error:
             reason = error.reason if isinstance(error, Unwatchable) else "frames.corrupt"

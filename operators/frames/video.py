@@ -52,11 +52,15 @@ class Video(OpenFile):
 
 
 @contextmanager
-def open_video(uri: str, max_pixels: int) -> Iterator[Video]:
-    """Raises Unwatchable, and Undecodable where the file is no media at all; errors of the storage pass."""
+def open_video(uri: str, max_pixels: int, track: int | None = None) -> Iterator[Video]:
+    """`track`: which of several sound streams is heard, counted from 1: its first sample is the recording's.
+
+    Raises Unwatchable, and Undecodable where the file is no media at all; errors of the storage pass.
+    """
     with open_container(uri) as (container, source):
         with source:
-            sound = container.streams.best("audio")
+            heard = container.streams.audio[track - 1 : track] if track else ()
+            sound = heard[0] if heard else container.streams.best("audio")
         stream = only(container, VideoStream, Unwatchable, "frames.no_video")
         if stream.disposition & Disposition.attached_pic:  # a video stream to libavformat, and none to us
             raise Unwatchable("frames.no_video", "a cover picture only")

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from voxmill.manifests.records import Annotation, Consensus, Finding, Hypothesis, Mark, Opinion, Part, Segment
 from voxmill.operators.decode.audio import read
+from voxmill.operators.decode.listening import Listening
 from voxmill.operators.engines import Answer, Labeller, Scene, Utterance
 from voxmill.operators.label.audio_classes import AudioClasses, AudioClassesConfig
 from voxmill.operators.label.diarisation import Diarisation, DiarisationConfig
@@ -107,10 +108,8 @@ class Label:
             recording = work.recording(part.recording_id)
             scene = Scene(recording, part, utterances, start=segments[0].start)
             if self._config.hears:
-                if recording.audio is None:
-                    raise ValueError(f"recording {recording.id} has segments but no audio")
                 length = max(s.end for s in segments) - scene.start
-                scene = replace(scene, audio=read(recording.audio, scene.start, length))
+                scene = replace(scene, audio=read(Listening.to(recording), scene.start, length))
             yield scene
 
     def _segments(self, part: Part, segments: Sequence[Segment]) -> list[Segment]:

@@ -18,6 +18,7 @@ from voxmill.manifests.records import SAMPLE_RATE, Part
 from voxmill.manifests.settings import Settings
 from voxmill.manifests.tombstones import is_scrubbed
 from voxmill.operators.decode.audio import stream
+from voxmill.operators.decode.listening import Listening
 from voxmill.operators.engines import Audio
 from voxmill.operators.work import Work
 
@@ -65,12 +66,12 @@ class TakeFingerprints:
             recording = work.recording(part.recording_id)
             values: tuple[str, ...] = ()
             if not is_scrubbed(recording) and recording.audio and part.num_samples >= self.config.min_seconds * SAMPLE_RATE:
-                values = self._values(recording.audio, part)
+                values = self._values(Listening.to(recording), part)
             found.append(Fingerprint(part.recording_id, part.start, part.num_samples, values))
         return found
 
-    def _values(self, uri: str, part: Part) -> tuple[str, ...]:
-        blocks = [pcm(block) for block in stream(uri, part.start, part.num_samples)]
+    def _values(self, how: Listening, part: Part) -> tuple[str, ...]:
+        blocks = [pcm(block) for block in stream(how, part.start, part.num_samples)]
         return tuple(self._listen(blocks, speed) for speed in self.config.speeds)
 
 

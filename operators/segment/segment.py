@@ -12,6 +12,7 @@ from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import SAMPLE_RATE, Part, Recording, Segment
 from voxmill.manifests.tombstones import is_scrubbed, revoked_tile
 from voxmill.operators.decode.audio import stream
+from voxmill.operators.decode.listening import Listening
 from voxmill.operators.engines import Audio, SpeechDetector
 from voxmill.operators.segment.spans import SpanConfig, Stretch, spans_from_probs, tile
 from voxmill.operators.work import Work
@@ -65,17 +66,15 @@ class FindSpeech:
     def _of(self, part: Part, recording: Recording) -> Iterable[Segment]:
         if is_scrubbed(recording):  # revoked since: its length stays in the books
             return [revoked_tile(part.recording_id, part.start, part.num_samples)]
-        return self._segments(part, recording.audio)
+        return self._segments(part, Listening.to(recording))
 
-    def _segments(self, part: Part, audio: str | None) -> Iterator[Segment]:
-        if audio is None:
-            raise ValueError(f"recording {part.recording_id} has a part but no audio")
+    def _segments(self, part: Part, how: Listening) -> Iterator[Segment]:
         hop, total = self.detector.hop, part.num_samples
-        counted = _Counted(stream(audio, part.start, total))
+        counted = _Counted(stream(how, part.start, total))
         probs = self.detector.probabilities(counted)
         if counted.num_samples != total:
             raise ValueError(
-                f"{audio} gave {counted.num_samples} of {total} samples from {part.start} on: not what was decoded"
+                f"{how.uri} gave {counted.num_samples} of {total} samples from {part.start} on: not what was decoded"
             )
         tiles = tile(spans_from_probs(probs, hop, total, self.config), probs, hop, total)
         for tiled in events(tiles, self.config) if self.config.keep_events else tiles:

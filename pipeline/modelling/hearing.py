@@ -13,6 +13,7 @@ from voxmill.manifests.reasons import REASONS
 from voxmill.manifests.records import SAMPLE_RATE, Bandwidth, Licence, Part, Provenance, Recording, Segment
 from voxmill.manifests.settings import Settings
 from voxmill.operators.decode.audio import Reader
+from voxmill.operators.decode.listening import Listening
 from voxmill.operators.decode.probe import Decode, DecodeConfig
 from voxmill.operators.engines import Audio
 from voxmill.operators.media import open_bytes
@@ -44,10 +45,17 @@ class Clip:
 class Sound:
     """A file that can be heard."""
 
-    uri: str
-    num_samples: int
-    bandwidth: Bandwidth
-    """Measured; wide where there was too little to tell."""
+    recording: Recording
+    """As it was decoded; nothing of it is kept."""
+
+    @property
+    def num_samples(self) -> int:
+        return self.recording.num_samples
+
+    @property
+    def bandwidth(self) -> Bandwidth:
+        """Measured; wide where there was too little to tell."""
+        return self.recording.bandwidth or "wide"
 
     @property
     def seconds(self) -> float:
@@ -74,11 +82,11 @@ class Hearing:
         if found.rejection:
             meaning = REASONS[found.rejection.reason].meaning
             raise NotHeard(f"{found.rejection.reason}: {meaning} ({found.rejection.detail})")
-        return Sound(uri, found.num_samples, found.bandwidth or "wide")
+        return Sound(found)
 
     def clips(self, sound: Sound) -> Iterator[Clip]:
         """In order of time; memory holds one at a time. Raises WeightsMissing where a long file needs a detector that is not here."""
-        reader = Reader(sound.uri)
+        reader = Reader(Listening.to(sound.recording))
         if sound.seconds <= self.config.whole_seconds:
             yield Clip(0, reader.read(0, sound.num_samples), sound.bandwidth)
             return
@@ -87,8 +95,8 @@ class Hearing:
 
     def _speech(self, sound: Sound) -> list[Segment]:
         self._find_speech = self._find_speech or FindSpeech(self.config.segment)
-        recording = _recording(sound.uri)
-        work = Work(sound.uri, recordings=(recording,), parts=(Part(recording.id, 0, sound.num_samples),))
+        part = Part(sound.recording.id, 0, sound.num_samples)
+        work = Work(sound.recording.id, recordings=(sound.recording,), parts=(part,))
         return [segment for segment in self._find_speech(work) if segment.rejection is None]
 
 
