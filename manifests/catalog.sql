@@ -11,6 +11,7 @@
 --   FROM what_if(weak := 0.9);       hours by tier under other thresholds of `select`, without running anything again
 --   FROM cost; FROM cost_by_stage;   work per kept hour
 --   FROM conservation;               in = kept + rejected, everywhere: empty on a sound run
+--   FROM unread_numbers;             languages whose digits were compared as written
 --   FROM label_coverage;             what each labeller said how often, and how sure it was
 --   FROM label_conflicts;            where two labellers of one segment say different things
 --   FROM expected_by_tier;           how wrong the labels of each tier should be, by the run's calibration
@@ -355,6 +356,13 @@ SELECT b.reason, count(*) AS num_failing, sum(b.num_samples) / 16000 AS failing_
     coalesce(sum(b.num_samples) FILTER (b.alone), 0) / nullif(any_value(k.num_samples), 0) AS marginal_of_kept
 FROM broken AS b CROSS JOIN kept AS k
 GROUP BY b.reason ORDER BY marginal_s DESC, failing_s DESC, b.reason;
+
+-- Languages in whose segments digits were compared as they are written, since no library says how they are spoken there:
+-- words and digits for the same number lower the agreement.
+CREATE OR REPLACE VIEW unread_numbers AS
+SELECT language, count(*) AS num_segments, avg(agreement) AS mean_agreement
+FROM consensus WHERE suffix(normaliser, '+digits-as-written')
+GROUP BY ALL ORDER BY num_segments DESC, language;
 
 -- Work by stage, engine and device: hours of wall clock and of CPU, how many times faster than real time, work per kept hour.
 CREATE OR REPLACE VIEW cost_by_stage AS

@@ -221,6 +221,7 @@ class Consensus:
     normalised: tuple[str, ...]
     """Each engine's text as it was compared, in the order of `engines`."""
     normaliser: str
+    """Rules and libraries; ends in `+digits-as-written` where a text has digits and no library says how the language reads them."""
     slots: tuple[Slot, ...]
     num_ties: int
     confidence: float | None

@@ -1,18 +1,21 @@
-"""Text normalised for comparison only: what two engines write differently and say alike comes out equal. The raw text stays.
+"""Text as it is compared: what two engines write differently and say alike comes out equal. The raw text stays.
 
 | language | what is made equal | by |
 |---|---|---|
-| all | width and compatibility forms (NFKC), case, punctuation, white space, text in brackets, fillers | unicodedata, regex |
-| zh, yue, … | Traditional to Simplified, erhua, numbers, dates, units and money to spoken Chinese (`25` to `二十五`) | wetext |
-| en | numbers and money to figures (`twenty five` to `25`), contractions, titles, British spelling | whisper_normalizer |
+| all | width, case, punctuation, white space, vowel marks, digits of any script, sounds in brackets, fillers | unicodedata, regex |
+| 60 of CLDR | numbers, decimals, times, money, units, percentages, dates by month, initials, compounds | unicode-rbnf, babel |
+| zh, yue, … | Traditional to Simplified, erhua, numbers, dates, units and money | wetext |
+| en | besides: contractions, spelling, titles, halves and quarters, years, Roman numerals | whisper_normalizer |
 
-Limits. A number means one reading: `2008` without 年 is a quantity, so `二零零八` differs from it; `一百二` differs from `120`.
-Numbers are left alone in other languages, and so are English number words inside Chinese. `a hundred` and `100` differ by the article.
+Text comes out as spoken words. What may be spoken in several ways (`1871`, `10:30`, `Dr.`) has readings, and of texts that are
+compared `together` each gets the readings that bring it closest to the others: `21` equals `twenty one` and not `two one`.
+A language of which no library knows how it says numbers keeps its digits, and `unread` says so.
 """
 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -20,24 +23,21 @@ from importlib.metadata import PackageNotFoundError, version
 import regex
 
 from voxmill.manifests.settings import Settings
+from voxmill.operators.reconcile.asides import said_only
+from voxmill.operators.reconcile.readings import Piece, shared, usual
+from voxmill.operators.reconcile.scripts import lower, one_form
 from voxmill.operators.reconcile.units import CHINESE, join, units
+from voxmill.operators.reconcile.written import Writing
 
-REVISION = 1
+REVISION = 2
 """Raised by hand when the rules below change: figures of different revisions are not comparable."""
 
-_BRACKETS = regex.compile(r"[<\[【〔][^<>\[\]【】〔〕]*[>\]】〕]|\([^()]*\)")
 _PUNCTUATION = regex.compile(r"[\p{P}\p{S}\p{C}\p{Z}]+")
 _APOSTROPHE = regex.compile(r"(?<=\p{L})'(?=\p{L})")
-_APOSTROPHES = str.maketrans("’‘ʼ＇`´", "''''''")
-_LETTER_HYPHEN_DIGIT = regex.compile(r"(?<=[a-z])-(?=\d)")
-_SPELLED = regex.compile(r"\b[a-z](?: [a-z]\b)+")
-_INITIALS = regex.compile(r"\b(?:\p{L}\.){2,}")
-_CLOCK = regex.compile(r"(?<=\d):(?=\d\d)")
-_MINUS = regex.compile(r"(?<!\S)-(?=\d)")
-_NO_WORD = regex.compile(r"(?<!\S)[^\p{L}\p{N}\s]+(?!\S)")
-_SPOKEN_OTHERWISE = regex.compile(r".{0,4}[\d儿](?:.{0,8}[\d儿])*.{0,4}")
-"""A digit or an erhua, with enough around it to be read: the transducers are slow, so they see no more of the text."""
+_LETTER_HYPHEN_DIGIT = regex.compile(r"(?<=[A-Za-z])-(?=\d)")
+_SPELLED = regex.compile(r"(?<![a-z])[a-z](?: [a-z](?![a-z]))+")
 _SAME_NUMERAL = str.maketrans("两〇幺", "二零一")
+_KANA, _HANGUL = regex.compile(r"[\p{Hiragana}\p{Katakana}]"), regex.compile(r"\p{Hangul}")
 
 
 def _installed(name: str) -> str:
@@ -47,10 +47,11 @@ def _installed(name: str) -> str:
         return f"{name}-absent"
 
 
-NORMALISER = "+".join(
-    (str(REVISION), *map(_installed, ("wetext", "whisper_normalizer", "regex")), f"unicode-{unicodedata.unidata_version}")
-)
+_LIBRARIES = ("wetext", "whisper_normalizer", "unicode-rbnf", "babel", "regex")
+NORMALISER = "+".join((str(REVISION), *map(_installed, _LIBRARIES), f"unicode-{unicodedata.unidata_version}"))
 """Names the rules and the libraries behind them; stored with every consensus."""
+UNREAD = "digits-as-written"
+"""Stands behind the name where a text has digits and nobody knows how its language says them: words and digits differ there."""
 
 
 class NormaliserConfig(Settings):
@@ -79,61 +80,89 @@ class Normaliser:
     """Loads the rules once; then `normaliser(text, language)`. Raises ImportError without the `text` extra."""
 
     def __init__(self, config: NormaliserConfig | None = None) -> None:
+        import babel
+        import unicode_rbnf  # noqa: F401  both are loaded when the first number is read
         from wetext import Normalizer as ChineseNormalizer
         from wetext.utils import preprocess
-        from whisper_normalizer.english import EnglishTextNormalizer
 
+        from voxmill.operators.reconcile.chinese import Chinese
+        from voxmill.operators.reconcile.english import English, Words
+
+        assert babel
         self.config = config or NormaliserConfig()
-        self._english = EnglishTextNormalizer()
-        self._simplified = preprocess
-        self._chinese = ChineseNormalizer(lang="zh", operator="tn", remove_erhua=self.config.remove_erhua)
+        chinese = ChineseNormalizer(lang="zh", operator="tn", remove_erhua=self.config.remove_erhua)
+        self._writings: dict[str | None, Writing] = {
+            "en": English("en", Words()),
+            "zh": Chinese(preprocess, _around(chinese.normalize), _plain_chinese),
+        }
         self._fillers = {language: frozenset(words) for language, words in self.config.fillers.items()}
-        self._remembered = lru_cache(maxsize=self.config.cache)(self._normalise)
+        self._pieces = lru_cache(maxsize=self.config.cache)(self._cut)
 
     def __call__(self, text: str, language: str | None) -> Normalised:
-        """`language` is a primary subtag; None lets the script decide between Chinese and the rules for any language."""
-        return self._remembered(text, language)
+        """In its usual reading. `language` is a primary subtag; None lets the script decide, where it can."""
+        return _normalised(usual(self._pieces(text, language)))
 
-    def _normalise(self, text: str, language: str | None) -> Normalised:
-        text = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).casefold()
-        text = _BRACKETS.sub(" ", text)
+    def together(self, texts: Sequence[str], language: str | None) -> list[Normalised]:
+        """Texts that are to be compared, each in the reading that is closest to the others; their order does not matter."""
+        return [_normalised(said) for said in shared([self._pieces(text, language) for text in texts])]
+
+    def unread(self, language: str | None, texts: Sequence[str]) -> bool:
+        """Whether there are digits in the texts and nobody knows how the language says them."""
+        if not any(map(_has_digit, texts)):
+            return False
+        return any(self._writing(_rules(text, language)).numbers is None for text in texts if _has_digit(text))
+
+    def _cut(self, text: str, language: str | None) -> tuple[Piece, ...]:
+        text = said_only(one_form(text))
         rules = _rules(text, language)
         if rules == "zh":
-            text = self._spoken_chinese(text)
-        elif rules == "en":
-            text = self._figures_in_english(text)
-        if rules != "en":
-            text = _PUNCTUATION.sub(" ", _APOSTROPHE.sub("", text))
-        if rules == "zh":
-            text = _SPELLED.sub(lambda letters: letters[0].replace(" ", ""), text)
-        fillers = self._fillers.get(rules, frozenset())
-        kept = tuple(unit for unit in units(text) if unit not in fillers)
-        return Normalised(join(kept), kept)
+            text = _LETTER_HYPHEN_DIGIT.sub(" ", text)  # `gpt-4` holds no minus
+        fillers = self._fillers.get(rules or "", frozenset())
+        return tuple(piece for piece in self._writing(rules).pieces(text) if piece not in fillers)
 
-    def _figures_in_english(self, text: str) -> str:
-        text = _INITIALS.sub(lambda initials: initials[0].replace(".", ""), text)
-        text = unicodedata.normalize("NFKC", self._english(_MINUS.sub("minus ", _CLOCK.sub("", text))))
-        return str(_NO_WORD.sub(" ", text))  # it leaves points and currency signs that belong to no figure
-
-    def _spoken_chinese(self, text: str) -> str:
-        text = self._simplified(_LETTER_HYPHEN_DIGIT.sub(" ", text), traditional_to_simple=True)  # `gpt-4` holds no minus
-        return str(_SPOKEN_OTHERWISE.sub(lambda window: self._spoken_window(window[0]), text)).translate(_SAME_NUMERAL)
-
-    def _spoken_window(self, text: str) -> str:
-        said = self._chinese.normalize(text)  # strips
-        return f"{text[: len(text) - len(text.lstrip())]}{said}{text[len(text.rstrip()) :]}"
+    def _writing(self, rules: str | None) -> Writing:
+        if rules not in self._writings:
+            self._writings[rules] = Writing(rules, lambda text: _plain(text, rules))
+        return self._writings[rules]
 
 
-def _rules(text: str, language: str | None) -> str:
+@lru_cache(maxsize=1 << 12)
+def _normalised(said: tuple[str, ...]) -> Normalised:
+    return Normalised(join(said), said)
+
+
+def _has_digit(text: str) -> bool:
+    return any(map(str.isdigit, text))
+
+
+def _plain(text: str, language: str | None) -> list[str]:
+    """Running text of any language, in units."""
+    return units(_PUNCTUATION.sub(" ", _APOSTROPHE.sub("", lower(text, language))))
+
+
+def _plain_chinese(text: str) -> list[str]:
+    text = _PUNCTUATION.sub(" ", _APOSTROPHE.sub("", lower(text, "zh"))).translate(_SAME_NUMERAL)
+    return units(_SPELLED.sub(lambda letters: letters[0].replace(" ", ""), text))
+
+
+def _around(normalize: Callable[[str], str]) -> Callable[[str], str]:
+    """The library strips what it is given; here the space around stays."""
+    return lambda text: f"{text[: len(text) - len(text.lstrip())]}{normalize(text)}{text[len(text.rstrip()) :]}"
+
+
+def _rules(text: str, language: str | None) -> str | None:
     if language in CHINESE:
         return "zh"
-    if language is None and regex.search(r"\p{Han}", text) and not regex.search(r"[\p{Hiragana}\p{Katakana}]", text):
-        return "zh"
-    return language or ""
+    if language is None:
+        if _KANA.search(text):
+            return "ja"
+        if regex.search(r"\p{Han}", text):
+            return "zh"
+        return "ko" if _HANGUL.search(text) else None
+    return language
 
 
 @lru_cache(maxsize=1 << 16)
 def fold(text: str) -> str:
     """The part of normalisation that looks at one token alone: width, case and punctuation."""
-    text = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).casefold()
-    return " ".join(_PUNCTUATION.sub(" ", _APOSTROPHE.sub("", text)).split())
+    return " ".join(_PUNCTUATION.sub(" ", _APOSTROPHE.sub("", lower(one_form(text), None))).split())

@@ -13,7 +13,7 @@ from voxmill.operators.reconcile.agreement import agreement
 from voxmill.operators.reconcile.choose import ANY, Choice, Heard, Voting, choose, preference
 from voxmill.operators.reconcile.guards import chars_per_second, compression_ratio, repeated_run
 from voxmill.operators.reconcile.language import spoken_language
-from voxmill.operators.reconcile.normalise import NORMALISER, Normaliser, NormaliserConfig
+from voxmill.operators.reconcile.normalise import NORMALISER, UNREAD, Normaliser, NormaliserConfig
 from voxmill.operators.reconcile.rover import Method
 from voxmill.operators.reconcile.units import kind
 from voxmill.operators.work import Work
@@ -74,7 +74,7 @@ class Reconcile:
             return self._event(segment)
         hypotheses = [h if h is not None and h.rejection is None else Hypothesis(segment.id, "", "", "") for h in given]
         language, probability = spoken_language(hypotheses, hint)
-        normalised = [self._normaliser(h.text, language) for h in hypotheses]
+        normalised = self._normaliser.together([h.text for h in hypotheses], language)
         heard = [Heard(h, n.units) for h, n in zip(hypotheses, normalised, strict=True)]
         missing = self._missing(given)
         rejection = missing or _silent(self.engines, heard)
@@ -93,7 +93,9 @@ class Reconcile:
             unit=kind((one.units for one in heard), language),
             engines=self.engines,
             normalised=tuple(one.text for one in normalised),
-            normaliser=NORMALISER,
+            normaliser=f"{NORMALISER}+{UNREAD}"
+            if self._normaliser.unread(language, [h.text for h in hypotheses])
+            else NORMALISER,
             slots=choice.slots,
             num_ties=sum(slot.tie for slot in choice.slots),
             confidence=hypotheses[choice.lead].confidence if rejection is None else None,

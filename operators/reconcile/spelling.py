@@ -17,6 +17,9 @@ from voxmill.operators.reconcile.units import UNSPACED, unspaced
 
 _TOKEN = regex.compile(rf"\s*[\p{{P}}\p{{S}}]*[{UNSPACED}]\p{{M}}*[\p{{P}}\p{{S}}]*|\s*[^\s{UNSPACED}]+|\s+")
 
+_HANGUL = regex.compile(r"\p{Hangul}")
+"""Korean is compared by syllable, since it is spaced freely, but it is written with spaces."""
+
 
 @dataclass(slots=True)
 class Group:
@@ -98,7 +101,8 @@ def quote(spellings: Sequence[Spelling], chosen: Iterable[tuple[int, int]]) -> s
             piece, end, after = spelling.units[unit], unit + 1, None
         if after != (engine, unit):
             both_words = before and not unspaced(before) and not unspaced(spelling.units[unit])
-            piece = " " * bool(both_words) + piece.lstrip()
+            korean = bool(before) and piece[:1].isspace() and _HANGUL.match(spelling.units[unit]) is not None
+            piece = " " * (bool(both_words) or korean) + piece.lstrip()
         text += piece
         before, after = spelling.units[end - 1], (engine, end)
         del todo[: end - unit]

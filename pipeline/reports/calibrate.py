@@ -166,8 +166,8 @@ def labelled(rows: Sequence[Mapping[str, Any]], references: Mapping[str, Referen
     for row in rows:
         if (reference := references.get(row["segment_id"])) is None:
             continue
-        said = normaliser(" ".join(reference.texts), row["language"]).units
-        label = normaliser(row["text"], row["language"]).units
+        both = normaliser.together([" ".join(reference.texts), row["text"]], row["language"])
+        said, label = (one.units for one in both)
         errors = Levenshtein.distance(said, label)
         sample.append(
             Labelled(

@@ -61,7 +61,7 @@ def print_stats(
         show(sections, console or output.console(), limit)
 
 
-SUMMARY = ("funnel", "rejections", "cost")
+SUMMARY = ("funnel", "rejections", "unread_numbers", "cost")
 """What a finished run says of itself without being asked; `voxmill stats` has the rest."""
 
 
@@ -74,7 +74,7 @@ def _overview(con: Any) -> dict[str, pa.Table]:
     dimensions = {f"retention_by_{d}": f"FROM retention_by_{d}" for d in DIMENSIONS if d != "reason"}
     views = {
         "funnel": "FROM funnel", **dimensions, "rejections": "FROM rejections", "marginal_loss": "FROM marginal_loss",
-        "label_coverage": "FROM label_coverage",
+        "unread_numbers": "FROM unread_numbers", "label_coverage": "FROM label_coverage",
         "cost_by_stage": "FROM cost_by_stage", "cost": "FROM cost", "conservation": "FROM conservation",
     }  # fmt: skip
     return {name: query(con, view) for name, view in views.items()}

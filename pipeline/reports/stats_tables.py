@@ -160,6 +160,16 @@ def _what_if(console: Console, rows: Rows, limit: int) -> None:
     print_table(console, heads, lines, title="What if", styles=["bold" if row["tier"] == "kept" else "" for row in rows])
 
 
+def _unread(console: Console, rows: Rows, limit: int) -> None:
+    """One line, and only where there is something to say."""
+    if rows:
+        named = ", ".join(f"{row['language'] or 'not known'} ({row['num_segments']:,})" for row in rows[:limit])
+        console.print(
+            f"numbers not read in {named} segments: no library knows these languages, so `25` and its words differ and agreement is lower",
+            style="yellow", highlight=False, markup=False,
+        )  # fmt: skip
+
+
 def _labels(console: Console, rows: Rows, limit: int) -> None:
     if not rows:
         return
@@ -176,7 +186,7 @@ def _labels(console: Console, rows: Rows, limit: int) -> None:
 
 
 _SHOW: Mapping[str, Any] = {
-    "rejections": _rejections, "marginal_loss": _marginal, "label_coverage": _labels, "cost_by_stage": _cost_by_stage, "cost": _cost,
+    "rejections": _rejections, "unread_numbers": _unread, "marginal_loss": _marginal, "label_coverage": _labels, "cost_by_stage": _cost_by_stage, "cost": _cost,
     "conservation": _conservation, "what_if": _what_if,
 }  # fmt: skip
 

@@ -56,7 +56,7 @@ def test_json_holds_every_section_and_every_row(root: str, capsys: pytest.Captur
     print_stats(root, as_json=True, limit=1)
     answer = json.loads(capsys.readouterr().out)
     assert list(answer) == [
-        "funnel", *(f"retention_by_{d}" for d in DIMENSIONS if d != "reason"), "rejections", "marginal_loss", "label_coverage",
+        "funnel", *(f"retention_by_{d}" for d in DIMENSIONS if d != "reason"), "rejections", "marginal_loss", "unread_numbers", "label_coverage",
         "cost_by_stage", "cost", "conservation",
     ]  # fmt: skip
     assert len(answer["funnel"]) == 9

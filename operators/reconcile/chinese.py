@@ -1,0 +1,211 @@
+"""What Chinese writes and says in more ways than one: numbers by wetext, and beside its reading those that it does not give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from functools import lru_cache
+
+import regex
+
+from voxmill.operators.reconcile.readings import Piece, readings
+from voxmill.operators.reconcile.written import Plain, Writing, table
+
+_SPOKEN_OTHERWISE = regex.compile(r"[A-Za-z]{0,20}.{0,4}[\d儿](?:.{0,8}[\d儿])*.{0,4}[A-Za-z]{0,20}")
+"""A digit or an erhua, with enough around it to be read: the transducers are slow, so they see no more of the text."""
+_DIGITS = "零一二三四五六七八九"
+_SYMBOL = regex.compile(r"(?<=[A-Za-z])\+\+|[&+=@#×÷](?!\d)|(?<!\d)[&+=@×÷]|[+=×÷](?=\d)|°")
+_SIGNS = regex.compile(r"[A-Za-z]\+\+|[A-Za-z]#|[&+=@×÷]")
+_CLOCK = regex.compile(r"(?<![\d:.])(\d{1,2})[::](\d{2})(?![\d:])")
+_HALF = regex.compile(r"(?<=\d\s?)[点时]\s?30分?(?!\d)")
+_MINUS = regex.compile(r"(?<![\d\p{L}])[-−](?=\d)|(?<=[\p{Han}])[-−](?=\d+(?:\.\d+)?\s?(?:°|度|℃))")
+_CELSIUS = regex.compile(r"(\d+(?:\.\d+)?)\s?(?:°\s?C|℃)", regex.IGNORECASE)
+_FAHRENHEIT = regex.compile(r"(\d+(?:\.\d+)?)\s?(?:°\s?F|℉)", regex.IGNORECASE)
+_DEGREE = regex.compile(r"(\d+(?:\.\d+)?)\s?°")
+_MONEY = regex.compile(
+    r"(?:[¥¥]|RMB|CNY)\s?(\d[\d,]*(?:\.\d+)?)(万|亿)?(?!\d)|(\d[\d,]*(?:\.\d+)?)(万|亿)?\s?(?:[元块](?!钱)|RMB|人民币)",
+    regex.IGNORECASE,
+)
+_FOREIGN = regex.compile(r"([$€£])\s?(\d[\d,]*(?:\.\d+)?)(万|亿)?(?!\d)")
+_FOREIGN_NAME = {"$": "美元|美金", "€": "欧元", "£": "英镑"}
+_BARE = regex.compile(r"(?<![\d.,:/%-])(\d{1,3}(?:,\d{3})+|\d{1,16})(?![\d.,:/%]*\d)")
+_RANGE = regex.compile(r"(?<![\d.-])(\d+(?:\.\d+)?%?)\s?[-~–—]\s?(\d+(?:\.\d+)?%?)(?![\d-])")
+_PERCENT = regex.compile(r"(?<![\d.,])100%")
+_SCALED = regex.compile(r"(\d+\.\d+)\s?(万|亿)")
+_DAY = regex.compile(r"(?<=月\d{1,2})日")
+_TELEPHONE = regex.compile(r"(?<![\d.])\+?\d{2,4}(?:[-\s]\d{3,8}){1,3}(?![\d.])")
+_KILOS = {"km/h": "公里每小时|千米每小时|每小时N公里|时速N公里", "km": "公里|千米", "kg": "公斤|千克", "cm": "厘米|公分", "mm": "毫米", "ml": "毫升",
+          "m²": "平方米|平米|平方", "m^2": "平方米|平米|平方", "km²": "平方公里|平方千米", "m³": "立方米", "m": "米", "g": "克", "mg": "毫克", "l": "升", "%": ""}  # fmt: skip
+_MEASURE = regex.compile(
+    rf"(\d[\d,]*(?:\.\d+)?)\s?({'|'.join(sorted((regex.escape(u) for u in _KILOS if u != '%'), key=len, reverse=True))})(?![A-Za-z/])",
+    regex.IGNORECASE,
+)
+_YEAR = regex.compile(f"[{_DIGITS}〇]{{2,}}")
+_HUNDREDS = ((100, "百"), (1000, "千"), (10_000, "万"))
+
+
+class Chinese(Writing):
+    """Windows of digits become spoken Chinese; a window has the readings that its numbers, times and prices have."""
+
+    def __init__(self, simplified: Callable[..., str], spoken: Callable[[str], str], plain: Plain) -> None:
+        super().__init__("zh", plain)
+        self._simplified, self._spoken = simplified, spoken
+        self._read = lru_cache(1 << 14)(self._window)
+        self._names = table()["zh"]["symbols"]
+
+    def pieces(self, text: str) -> list[Piece]:
+        text = self._simplified(text, traditional_to_simple=True)
+        found: list[Piece] = []
+        at = 0
+        for match in _SPOKEN_OTHERWISE.finditer(text):
+            found.extend(self._signs(text[at : match.start()]))
+            found.extend(self._read(match[0]))
+            at = match.end()
+        found.extend(self._signs(text[at:]))
+        return found
+
+    def _signs(self, text: str) -> list[Piece]:
+        """Running text, whose signs are said: `C++`, `&`."""
+        found: list[Piece] = []
+        at = 0
+        for match in _SIGNS.finditer(text):
+            found.extend(self._plain(text[at : match.start()]))
+            for sign in match[0]:
+                found.extend(self._plain(sign) if sign.isalpha() else [self._say(self._names.get(sign, ()), sign)])
+            at = match.end()
+        found.extend(self._plain(text[at:]))
+        return found
+
+    def _window(self, text: str) -> tuple[Piece, ...]:
+        """A stretch with digits: what differs between its readings is a piece, what does not are words."""
+        said = list(dict.fromkeys(self._with_signs(self._spoken(one)) for one in dict.fromkeys(self._variants(text))))
+        if len(said) == 1:
+            return said[0]
+        start = _common(said)
+        end = _common([one[start:][::-1] for one in said])
+        middle = readings(*(one[start : len(one) - end] for one in said))
+        return (*said[0][:start], middle, *said[0][len(said[0]) - end :])
+
+    def _with_signs(self, text: str) -> tuple[str, ...]:
+        found: list[str] = []
+        for piece in self._signs(text):
+            found.extend([piece] if isinstance(piece, str) else piece[0])
+        return tuple(found)
+
+    def _variants(self, text: str) -> Iterator[str]:
+        """The window as it is, and with one or all of its expressions written out."""
+        texts = [text]
+        for find, ways in self._expressions():
+            grown = []
+            for one in texts:
+                matches = list(find.finditer(one))
+                several = [one]
+                for match in reversed(matches):
+                    several = [s[: match.start()] + way + s[match.end() :] for way in ways(match) for s in several][:24]
+                grown += several
+            texts = list(dict.fromkeys(grown))[:48]
+        return iter(texts)
+
+    def _expressions(self) -> Sequence[tuple[regex.Pattern[str], Callable[[regex.Match[str]], Sequence[str]]]]:
+        return (
+            (_TELEPHONE, lambda m: (digits(regex.sub(r"\D", "", m[0])),)),
+            (_CLOCK, _clock),
+            (_HALF, lambda m: (m[0], "点半")),
+            (_MINUS, lambda m: ("负", "零下")),
+            (_CELSIUS, lambda m: (f"{m[1]}摄氏度", f"摄氏{m[1]}度")),
+            (_FAHRENHEIT, lambda m: (f"{m[1]}华氏度", f"华氏{m[1]}度")),
+            (_DEGREE, lambda m: (f"{m[1]}度",)),
+            (_DAY, lambda m: ("日", "号")),
+            (_FOREIGN, lambda m: tuple(f"{m[2]}{m[3] or ''}{name}" for name in _FOREIGN_NAME[m[1]].split("|"))),
+            (_MONEY, _yuan),
+            (_MEASURE, _measure),
+            (_PERCENT, lambda m: (m[0], "百分之百")),
+            (_SCALED, _scaled),
+            (_RANGE, lambda m: (f"{m[1]}到{m[2]}", f"{m[1]}至{m[2]}")),
+            (_BARE, self._bare),
+        )
+
+    def _bare(self, match: regex.Match[str]) -> tuple[str, ...]:
+        """A number as a quantity and digit by digit; 120 is also 一百二."""
+        string = match[1].replace(",", "")
+        after = match.string[match.end() : match.end() + 1]
+        if len(string) < 3 or (after and after in "年月日时点分秒号"):
+            return (match[0],)
+        if string[0] == "0" or len(string) > 13:
+            return (digits(string),)
+        number = int(string)
+        quantity = [one for one in self.numbers.cardinal(number) if not _YEAR.fullmatch(one)] if self.numbers else []
+        found = [match[0], *quantity, digits(string), *_short(number)]
+        return tuple(dict.fromkeys(found))
+
+
+def _common(rows: Sequence[Sequence[str]]) -> int:
+    count = 0
+    for column in zip(*rows, strict=False):
+        if len(set(column)) > 1:
+            break
+        count += 1
+    return count
+
+
+def digits(string: str) -> str:
+    return "".join(_DIGITS[int(one)] for one in string)
+
+
+def _short(number: int) -> list[str]:
+    """一百二, 三千五, 两万五: the last unit is left out."""
+    for scale, name in _HUNDREDS:
+        whole, rest = divmod(number, scale)
+        if 0 < whole < 10 and rest and rest % (scale // 10) == 0:
+            return [f"{_DIGITS[whole]}{name}{_DIGITS[rest * 10 // scale]}"]
+    return []
+
+
+def _clock(match: regex.Match[str]) -> tuple[str, ...]:
+    hour, minute = str(int(match[1])), match[2]
+    name = "两" if hour == "2" else hour
+    if minute == "00":
+        return (f"{name}点", f"{name}点整", f"{name}点钟")
+    if int(minute) > 59:
+        return (f"{hour}比{int(minute)}",)
+    said = f"{int(minute)}" if minute[0] != "0" else f"零{int(minute)}"
+    found = [f"{name}点{said}分", f"{name}点{said}"]
+    if minute[0] == "0":
+        found.append(f"{name}点{int(minute)}分")
+    found += {"30": [f"{name}点半"], "15": [f"{name}点一刻"], "45": [f"{name}点三刻"]}.get(minute, [])
+    return tuple(found)
+
+
+def _yuan(match: regex.Match[str]) -> tuple[str, ...]:
+    """So many 元 or 块; with parts 五块五, 五元五角."""
+    amount, scale = (match[1] or match[3]).replace(",", ""), match[2] or match[4] or ""
+    written = "块" if "块" in match[0] else "元"
+    found = [f"{amount}{scale}{name}" for name in dict.fromkeys((written, "元", "块", "块钱"))]
+    whole, _, part = amount.partition(".")
+    if part and not scale:
+        tenths, cents = int(part[0]), int(part[1]) if len(part) == 2 else 0
+        if tenths and not cents:
+            found += [f"{whole}块{_DIGITS[tenths]}", f"{whole}块{_DIGITS[tenths]}毛", f"{whole}元{_DIGITS[tenths]}角"]
+            found += [f"{whole}块{_DIGITS[tenths]}毛钱", f"{amount.rstrip('0')}元"]
+        elif tenths and len(part) == 2:
+            tail = _DIGITS[tenths], _DIGITS[cents]
+            found += [
+                f"{whole}块{tail[0]}毛{tail[1]}",
+                f"{whole}元{tail[0]}角{tail[1]}分",
+                f"{whole}块{tail[0]}{tail[1]}",
+                f"{whole}块{tail[0]}毛{tail[1]}分",
+            ]
+        elif not tenths and not cents:
+            found += [f"{whole}元", f"{whole}块", f"{whole}块钱"]
+    return tuple(found)
+
+
+def _scaled(match: regex.Match[str]) -> tuple[str, ...]:
+    """2.5万 as it stands, and as 25000."""
+    exact = Decimal(match[1]) * {"万": 10**4, "亿": 10**8}[match[2]]
+    return (match[0], str(int(exact))) if exact == int(exact) else (match[0],)
+
+
+def _measure(match: regex.Match[str]) -> tuple[str, ...]:
+    number, names = match[1], _KILOS[match[2].casefold()]
+    return tuple(name.replace("N", number) if "N" in name else number + name for name in names.split("|"))

@@ -1,0 +1,231 @@
+"""Of everything that written text may stand for, what was said: readings that the recognisers share are chosen for all of them.
+
+A text is a row of pieces. A piece is a word, or where the same writing is spoken in several ways (`1871`, `&`, `Dr.`) its readings,
+the usual one first. Nothing is merged into a common form: `21` has no reading `two one`, so the two stay apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import TypeAlias
+
+from rapidfuzz.distance import Indel
+
+Reading: TypeAlias = tuple[str, ...]
+Piece: TypeAlias = "str | tuple[Reading, ...]"
+_Edge: TypeAlias = "tuple[int, int, str | None, int]"
+
+DISTANCE = 1 << 20
+"""One word of difference outweighs every preference among readings."""
+WINDOW = 30_000
+"""Pairs of words beyond which two texts are first anchored at words that are the same."""
+LONG = 7
+"""Letters from which on words written apart and together are the same words: `ice cream`, but not `may be`."""
+
+
+def usual(pieces: Iterable[Piece]) -> Reading:
+    """The text in its usual reading.
+
+    >>> usual(["in", (("eighteen", "seventy", "one"), ("one", "eight", "seven", "one"))])
+    ('in', 'eighteen', 'seventy', 'one')
+    """
+    found: list[str] = []
+    for piece in pieces:
+        if isinstance(piece, str):
+            found.append(piece)
+        else:
+            found.extend(piece[0])
+    return tuple(found)
+
+
+def readings(*given: Iterable[str]) -> Piece:
+    """A piece of one or more readings, each once; a word where there is one of one word."""
+    found = tuple(dict.fromkeys(tuple(one) for one in given))
+    return found[0][0] if len(found) == 1 and len(found[0]) == 1 else found
+
+
+def shared(texts: Sequence[Sequence[Piece]]) -> list[Reading]:
+    """One reading per text, such that the texts differ in as few words as they can; independent of their order.
+
+    With more than two, the text with the least choice is settled first and each other one takes after the settled text closest to it.
+    """
+    found = [usual(text) for text in texts]
+    if len(set(found)) < 2:
+        return found
+    keys = [tuple(text) for text in texts]
+    distinct = sorted(set(keys), key=lambda key: (sum(not isinstance(piece, str) for piece in key), repr(key)))
+    settled: dict[tuple[Piece, ...], Reading] = {}
+    for key in distinct:
+        if not settled and len(distinct) > 1:
+            settled[key] = pair(key, distinct[1])[0] if _open(key) else usual(key)
+            continue
+        tries = [pair(key, other)[::2] for other in dict.fromkeys(settled.values())]
+        settled[key] = min(tries, key=lambda one: one[1])[0]
+    return [settled[key] for key in keys]
+
+
+def pair(a: Sequence[Piece], b: Sequence[Piece]) -> tuple[Reading, Reading, int]:
+    """The readings of two texts that differ least, and in how many words."""
+    start, end = _same_ends(a, b)
+    head, tail = usual(a[:start]), usual(a[len(a) - end :])
+    a, b = a[start : len(a) - end], b[start : len(b) - end]
+    a, b = _joined(a, b), _joined(b, a)
+    if not (_open(a) or _open(b)):
+        return (*(head + usual(text) + tail for text in (a, b)), _cost(usual(a), usual(b)))  # type: ignore[return-value]
+    a, b = _possible(a, b), _possible(b, a)
+    left, right = [], []
+    distance = 0
+    for mine, other in _windows(a, b):
+        one, two, cost = _cheapest(mine, other)
+        left.append(one)
+        right.append(two)
+        distance += cost
+    return head + tuple(chain(*left)) + tail, head + tuple(chain(*right)) + tail, distance
+
+
+def _open(pieces: Iterable[Piece]) -> bool:
+    return any(not isinstance(piece, str) for piece in pieces)
+
+
+def _cost(a: Sequence[str], b: Sequence[str]) -> int:
+    from rapidfuzz.distance import Levenshtein
+
+    return Levenshtein.distance(a, b)
+
+
+def _same_ends(a: Sequence[Piece], b: Sequence[Piece]) -> tuple[int, int]:
+    most = min(len(a), len(b))
+    start = 0
+    while start < most and a[start] == b[start]:
+        start += 1
+    end = 0
+    while end < most - start and a[-1 - end] == b[-1 - end]:
+        end += 1
+    return start, end
+
+
+def _joined(pieces: Sequence[Piece], other: Sequence[Piece]) -> Sequence[Piece]:
+    """Words that the other text writes apart may be read as it writes them (`icecream`, `email`)."""
+    here = {piece for piece in pieces if isinstance(piece, str) and len(piece) > 4}
+    if not here:
+        return pieces
+    apart: dict[str, Reading] = {}
+    words = [piece if isinstance(piece, str) else "" for piece in other]
+    for k in range(len(words) - 1):
+        for many in (2, 3):
+            parts = tuple(words[k : k + many])
+            whole = "".join(parts)
+            if whole in here and len(parts) == many and all(parts) and _one_word(parts, whole):
+                apart[whole] = parts
+    if not apart:
+        return pieces
+    return [((piece,), apart[piece]) if isinstance(piece, str) and piece in apart else piece for piece in pieces]
+
+
+def _one_word(parts: Reading, whole: str) -> bool:
+    if len(parts) == 2 and len(parts[0]) == 1:
+        return parts[0] not in "ai"  # `a way`, `i deal`
+    return len(whole) >= LONG and min(map(len, parts)) > 1
+
+
+def _possible(pieces: Sequence[Piece], other: Sequence[Piece]) -> list[Piece]:
+    """Without readings that hold a word which the other text can not hold; the usual one stays."""
+    words = {word for piece in other for word in ((piece,) if isinstance(piece, str) else chain(*piece))}
+    found: list[Piece] = []
+    for piece in pieces:
+        if isinstance(piece, str):
+            found.append(piece)
+        else:
+            found.append(tuple(reading for k, reading in enumerate(piece) if not k or words.issuperset(reading)))
+    return found
+
+
+def _windows(a: Sequence[Piece], b: Sequence[Piece]) -> Iterable[tuple[Sequence[Piece], Sequence[Piece]]]:
+    if _size(a) * _size(b) <= WINDOW:
+        return [(a, b)]
+    found = []
+    x = y = 0
+    for same in Indel.opcodes([repr(piece) for piece in a], [repr(piece) for piece in b]):
+        if same.tag == "equal":
+            found.append((a[x : same.src_start], b[y : same.dest_start]))
+            found.append((a[same.src_start : same.src_end], b[same.dest_start : same.dest_end]))
+            x, y = same.src_end, same.dest_end
+    found.append((a[x:], b[y:]))
+    return found
+
+
+def _size(pieces: Iterable[Piece]) -> int:
+    return sum(1 if isinstance(piece, str) else sum(map(len, piece)) for piece in pieces)
+
+
+def _graph(pieces: Sequence[Piece]) -> tuple[int, list[_Edge]]:
+    """Nodes in topological order, and edges `(from, to, word, preference)` by the node they lead to."""
+    edges: list[_Edge] = []
+    node = 0
+    for piece in pieces:
+        if isinstance(piece, str):
+            edges.append((node, node + 1, piece, 0))
+            node += 1
+            continue
+        last = node + 1 + sum(max(len(reading) - 1, 0) for reading in piece)
+        inner = node
+        for rank, reading in enumerate(piece):
+            at = node
+            for word in reading[:-1]:
+                inner += 1
+                edges.append((at, inner, word, rank if at == node else 0))
+                at = inner
+            edges.append((at, last, reading[-1] if reading else None, rank if at == node else 0))
+        node = last
+    return node, sorted(edges, key=lambda edge: edge[1])
+
+
+def _cheapest(a: Sequence[Piece], b: Sequence[Piece]) -> tuple[Reading, Reading, int]:
+    """Edit distance between two word graphs, and a path through each that has it."""
+    if not _open(a) and not _open(b):
+        return usual(a), usual(b), _cost(usual(a), usual(b))
+    rows, left = _graph(a)
+    columns, right = _graph(b)
+    into: list[list[_Edge]] = [[] for _ in range(columns + 1)]
+    for edge in right:
+        into[edge[1]].append(edge)
+    above: list[list[_Edge]] = [[] for _ in range(rows + 1)]
+    for edge in left:
+        above[edge[1]].append(edge)
+    cost = [[0] * (columns + 1) for _ in range(rows + 1)]
+    back: dict[tuple[int, int], tuple[_Edge | None, _Edge | None]] = {}
+    for u in range(rows + 1):
+        for v in range(columns + 1):
+            if not u and not v:
+                continue
+            best, step = -1, (None, None)
+            for up in above[u]:
+                here = cost[up[0]][v] + up[3] + (DISTANCE if up[2] is not None else 0)
+                if best < 0 or here < best:
+                    best, step = here, (up, None)  # type: ignore[assignment]
+                for side in into[v]:
+                    if up[2] is None or side[2] is None:
+                        continue
+                    here = cost[up[0]][side[0]] + up[3] + side[3] + (DISTANCE if up[2] != side[2] else 0)
+                    if here <= best:
+                        best, step = here, (up, side)  # type: ignore[assignment]
+            for side in into[v]:
+                here = cost[u][side[0]] + side[3] + (DISTANCE if side[2] is not None else 0)
+                if best < 0 or here < best:
+                    best, step = here, (None, side)  # type: ignore[assignment]
+            cost[u][v], back[u, v] = best, step
+    one: list[str] = []
+    two: list[str] = []
+    u, v = rows, columns
+    while u or v:
+        up_, side_ = back[u, v]
+        if up_ is not None:
+            u = up_[0]
+            if up_[2] is not None:
+                one.append(up_[2])
+        if side_ is not None:
+            v = side_[0]
+            if side_[2] is not None:
+                two.append(side_[2])
+    return tuple(reversed(one)), tuple(reversed(two)), cost[rows][columns] // DISTANCE

@@ -1,0 +1,54 @@
+"""What a script may write or leave out without changing a word: width, case, vowel marks, digits of its own, invisible characters."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import regex
+
+APOSTROPHES = str.maketrans("’‘ʼ＇`´ʹ′", "''''''''")
+_FRACTION = regex.compile(r"(\d)?([¼½¾⅐-⅞])")
+_POWERS = str.maketrans({"²": "^2", "³": "^3", "º": "o", "ª": "a"})
+_GROUP_SPACE = regex.compile("(?<=\\d)[\u00a0\u2009\u202f](?=\\d{3}(?!\\d))")
+_INVISIBLE = regex.compile(r"[\p{Cf}\p{Variation_Selector}]")
+_VOWELS = regex.compile(
+    "[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed\u0640]"
+)
+"""Hebrew points and accents; Arabic vowel signs, and the stroke that only lengthens a line."""
+_ARABIC = str.maketrans(
+    {"أ": "ا", "إ": "ا", "آ": "ا", "ٱ": "ا", "ی": "ي", "ک": "ك", "ھ": "ه", "ە": "ه", "٫": ".", "٬": ",", "٪": "%", "،": ","}
+)
+_NUKTA = regex.compile("(?<![\u0921\u0922])\u093c")
+"""Devanagari; after ड and ढ it makes another letter."""
+_DIGIT = regex.compile(r"(?![0-9])\p{Nd}")
+_LETTERS = str.maketrans({"œ": "oe", "Œ": "OE", "ŀ": "l", "ǆ": "dž", "ĳ": "ij", "Ĳ": "IJ"})
+_DOTTED = str.maketrans({"I": "ı", "İ": "i"})
+TURKIC = frozenset(("tr", "az", "crh"))
+
+
+def one_form(text: str) -> str:
+    """The text with one way to write each character; case and signs stay.
+
+    >>> one_form("٣ كُتُب"), one_form("5½ m²")
+    ('3 كتب', '5 1/2 m^2')
+    """
+    text = _GROUP_SPACE.sub("", text.translate(APOSTROPHES))
+    text = _FRACTION.sub(lambda m: f"{m[1] + ' ' if m[1] else ''}{unicodedata.normalize('NFKC', m[2]).replace('⁄', '/')}", text)
+    text = unicodedata.normalize("NFKC", text.translate(_POWERS)).translate(APOSTROPHES)
+    if text.isascii():
+        return text
+    text = _INVISIBLE.sub("", text)
+    text = _VOWELS.sub("", text).translate(_ARABIC).translate(_LETTERS)
+    text = unicodedata.normalize("NFC", _NUKTA.sub("", text)).replace("ँ", "ं")
+    return str(_DIGIT.sub(lambda m: str(unicodedata.decimal(m[0])), text))
+
+
+def lower(text: str, language: str | None) -> str:
+    """Without case, as the language writes it: Turkish has an i with and one without a dot.
+
+    >>> lower("İstanbul", "tr"), lower("Isparta", "tr"), lower("İstanbul", None)
+    ('istanbul', 'ısparta', 'istanbul')
+    """
+    if language in TURKIC:
+        text = text.translate(_DOTTED)
+    return text.casefold().replace("i\u0307", "i")

@@ -1,0 +1,368 @@
+"""Finds what is written otherwise than it is spoken, and lists what may be said for it: numbers, times, money, units, symbols, initials.
+
+One scanner for every language; what differs is in `spoken.yaml`, in CLDR, and for English in `english.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import regex
+import yaml
+
+from voxmill.operators.reconcile import measures
+from voxmill.operators.reconcile.numbers import Numbers, numbers
+from voxmill.operators.reconcile.readings import Piece, Reading, readings
+from voxmill.operators.reconcile.scripts import one_form
+from voxmill.operators.reconcile.units import units
+
+Plain = Callable[[str], Sequence[str]]
+"""Cuts text without figures and signs into its units."""
+
+_NUMBER = r"\d{1,3}(?:[.,'](?:\d{3}))+(?:[.,]\d+)?(?!\d)|\d+(?:[.,]\d+)?"
+_SPACED = r"\d{1,3}(?:\x20\d{3})+(?!\d)(?:,\d+)?"
+_MONEY = r"(?:US|A|C|R|HK|NZ)?\$|[€£¥₹₩₽₺₪฿₴₫]"
+_SCALE = r"(?:\s*(?:million|billion|trillion|thousand|hundred)s?\b)?"
+SEVERAL = 400
+"""Most readings of one piece."""
+
+
+@lru_cache(1)
+def table() -> dict[str, dict[str, Any]]:
+    loaded: dict[str, dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("spoken.yaml").read_text(encoding="utf-8"))
+    return loaded
+
+
+class Writing:
+    """How one language writes. `plain` cuts running text; the readings given are cut by it too, so both compare."""
+
+    def __init__(self, language: str | None, plain: Plain) -> None:
+        self.language = language or ""
+        self.numbers: Numbers | None = numbers(self.language) if self.language else None
+        self.row = table().get(self.language, {})
+        self._plain = plain
+        self.comma = measures.decimal_sign(self.language) == "," if self.language else False
+        self.months = measures.months(self.language) if self.language else {}
+        self.symbols: dict[str, list[str]] = self.row.get("symbols", {})
+        self._units = {*measures.UNITS, *self.row.get("units", {}), *self.row.get("aliases", {})}
+        self._scan = self._scanner()
+        self.written = lru_cache(1 << 14)(self._written)
+
+    def _scanner(self) -> regex.Pattern[str]:
+        number = f"(?:{_SPACED}|{_NUMBER})" if self.comma else f"(?:{_NUMBER})"
+        symbols = "|".join(sorted(map(regex.escape, self._units), key=len, reverse=True))
+        ordinal = self.row.get("ordinal")
+        self._amount = regex.compile(number)
+        kinds = {
+            "web": r"(?:https?://|www\.)\S+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
+            "date": r"(?<![\d/.-])(?:\d{4}-\d{1,2}-\d{1,2}|\d{4}/\d{1,2}/\d{1,2}|\d{1,2}/\d{1,2}/\d{4}|\d{1,2}\.\d{1,2}\.\d{4})(?![\d/-])",
+            "time": r"(?<![\d:.,])\d{1,2}[:h]\d{2}(?::\d{2})?(?![\d:])(?:\s*(?:Uhr|uhr|uur)\b)?",
+            "money": rf"[-−]?(?:(?:{_MONEY})\s?{number}|{number}\s?(?:(?:{_MONEY})|(?:zł|{'|'.join(measures.CODES)})\b)){_SCALE}",
+            "fraction": r"(?<![\d/.,])(?:\d+\s+)?\d+\s?[/⁄]\s?\d+(?![\d/]|[.,]\d)",
+            **({"ordinal": rf"(?<![\d.,])\d+\s?(?:'?(?:{ordinal}))(?!\p{{L}})"} if ordinal else {}),
+            "groups": r"(?<![\d.,\p{L}-])(?:\+|\(\d+\)\s?)?\d+(?:\s?[-–—]\s?\d+)+(?![\d]|[.,]\d)",
+            "measure": rf"(?:(?<![\w)\]])[-−+±])?{number}\s?(?i:{symbols})(?![\p{{L}}\d])",
+            "number": rf"(?:(?<![\w)\]])[-−+±])?(?:{number}|(?<![\d\w])\.\d+)",
+            "initials": r"(?<![\p{L}.])(?:\p{L}\.\s?){2,}(?:\p{L}\b)?|(?<!\p{L})\p{Lu}+(?:&\p{Lu}+)+(?!\p{L})",
+            "spelt": r"(?<![\p{L}'])\p{Latin}(?:[ -]\p{Latin}(?![\p{L}'\d]))+",
+            "capitals": r"(?<![\p{L}'])\p{Lu}{2,6}(?=s?(?![\p{L}']))",
+            "compound": r"(?<![\p{L}-])\p{L}+(?:[-‐‑]\p{L}+)+(?![\p{L}])",
+            "language": r"(?<!\p{L})[CF](?:\+\+|#)",
+            "symbol": r"[&+=@#%°×÷±§€£¥₹₩₽₺₪฿]|\$|(?<=\p{L})/(?=\p{L})|[<>](?=\s?\d)",
+        }
+        kinds = self._more(kinds)
+        return regex.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in kinds.items()))
+
+    def _more(self, kinds: dict[str, str]) -> dict[str, str]:
+        """A language's own expressions may be put before, between or after."""
+        return kinds
+
+    def pieces(self, text: str) -> list[Piece]:
+        """The text, in order: its words, and readings for what is not written as it is said."""
+        found: list[Piece] = []
+        at = 0
+        for match in self._scan.finditer(text):
+            if match.start() > at:
+                found.extend(self._plain(text[at : match.start()]))
+            found.extend(self.expression(match, found, text))
+            at = match.end()
+        if at < len(text):
+            found.extend(self._plain(text[at:]))
+        return found
+
+    def expression(self, match: regex.Match[str], before: Sequence[Piece], text: str) -> Sequence[Piece]:
+        kind = match.lastgroup
+        assert kind is not None
+        beside_month = kind in ("number", "ordinal") and self._beside_month(match, text)
+        return self.written(kind, match[0], beside_month)
+
+    def _beside_month(self, match: regex.Match[str], text: str) -> bool:
+        words = regex.findall(r"\p{L}+", text[max(0, match.start() - 14) : match.start()])[-1:]
+        words += regex.findall(r"\p{L}+", text[match.end() : match.end() + 20])[:2]
+        return any(word.casefold() in self.months for word in words)
+
+    def _written(self, kind: str, said: str, beside_month: bool) -> tuple[Piece, ...]:
+        if kind == "number" and beside_month and said.isdigit() and int(said) < 32 and self.numbers:
+            return (self._say([*self.numbers.integer(said), *self.numbers.ordinal(int(said))], said),)
+        return tuple(getattr(self, "_" + kind)(said))
+
+    # What may be said. Each method takes what was found and gives pieces.
+
+    def _say(self, texts: Iterable[str], written: str) -> Piece:
+        """One piece that is said in any of these ways; where nobody knows how, it stays as it is written."""
+        said = [self.words(text) for text in texts]
+        said = [one for one in dict.fromkeys(said) if one]
+        return readings(*said[:SEVERAL]) if said else readings(units(written.casefold()))
+
+    def words(self, text: str) -> Reading:
+        """Spoken text in units."""
+        return tuple(self._plain(one_form(text)))
+
+    def integer(self, string: str) -> list[str]:
+        return self.numbers.integer(string) if self.numbers else []
+
+    def value(self, string: str) -> list[str]:
+        """All ways to say a written number, with its separators."""
+        if self.numbers is None:
+            return []
+        whole, part = self.parts(string)
+        if part is None:
+            return self.integer(whole)
+        return self.numbers.decimal(whole or "0", part)
+
+    def parts(self, string: str) -> tuple[str, str | None]:
+        """Digits before and after the decimal sign, without separators of thousands."""
+        string = string.replace(" ", "").replace("'", "")
+        signs = regex.findall(r"[.,]", string)
+        if not signs:
+            return string, None
+        whole, last, part = string.rpartition(signs[-1])
+        thousands = len(part) == 3 and whole and len(whole) <= 3 and not whole.startswith("0")
+        grouped = last == ("." if self.comma else ",")
+        if (len(set(signs)) == 1 and len(signs) > 1) or (thousands and grouped):
+            return regex.sub("[.,]", "", string), None
+        return regex.sub("[.,]", "", whole), part
+
+    def _number(self, said: str) -> list[Piece]:
+        sign, rest = (said[0], said[1:]) if said[0] in "-−+±" else ("", said)
+        return [*self._sign(sign), self._say(self.value(rest), rest)]
+
+    def _sign(self, sign: str) -> list[Piece]:
+        if not sign:
+            return []
+        if sign in "-−":
+            known = self.row.get("minus") or (self.numbers.minus() if self.numbers else ())
+            return [self._say(known, "-")]
+        return [self._symbol_piece(sign)]
+
+    def _symbol_piece(self, symbol: str) -> Piece:
+        if symbol == "/":
+            return readings((), *(tuple(self._plain(word)) for word in self.row.get("slash", ())))
+        return self._say(self.symbols.get(symbol, ()), symbol)
+
+    def _symbol(self, said: str) -> list[Piece]:
+        return [self._symbol_piece(said)]
+
+    def _language(self, said: str) -> list[Piece]:
+        if said.endswith("++"):
+            return [*self._plain(said[0]), self._symbol_piece("+"), self._symbol_piece("+")]
+        return [*self._plain(said[0]), self._symbol_piece("#")]
+
+    def _groups(self, said: str) -> list[Piece]:
+        """Digits with dashes between: a telephone number, a score, a range."""
+        parts = regex.findall(r"\d+", said)
+        telephone = len(parts) > 2 or sum(map(len, parts)) > 6 or said.startswith(("+", "("))
+        found: list[Piece] = [self._symbol_piece("+")] if said.startswith("+") else []
+        between = [tuple(self._plain(word)) for word in self.row.get("range", ())] or [()]
+        for k, part in enumerate(parts):
+            if k:
+                found.append(readings((), *between) if telephone else readings(*between))
+            several = self.integer(part)
+            if telephone and len(part) == 2 and self.numbers:
+                several = [*several, *self.numbers.digits(part)]
+            found.append(self._say(several, part))
+        return [piece for piece in found if piece != ()]
+
+    def _date(self, said: str) -> list[Piece]:
+        parts = regex.findall(r"\d+", said)
+        if len(parts[0]) == 4:
+            year, month, day = parts
+        elif self.language == "en" and "/" in said and int(parts[0]) < 13:
+            month, day, year = parts
+        else:
+            day, month, year = parts
+        if not 0 < int(month) < 13 or not 0 < int(day) < 32 or not self.months or self.numbers is None:
+            return [self._say(self.integer(part), part) for part in parts]
+        return [self.dated(int(day), measures.month_name(int(month), self.language)), self._say(self.integer(year), year)]
+
+    def dated(self, day: int, month: str) -> Piece:
+        assert self.numbers is not None
+        days = [*self.numbers.ordinal(day), *self.numbers.cardinal(day)]
+        return self._say([f"{one} {month}" for one in days], f"{day} {month}")
+
+    def _time(self, said: str) -> list[Piece]:
+        hour, minute, *rest = regex.findall(r"\d+", said)
+        if self.numbers is None or int(minute) > 59:
+            return [self._say(self.integer(part), part) for part in (hour, minute, *rest)]
+        texts = list(dict.fromkeys(self.clock(int(hour), minute)))
+        return [self._say(texts, said), *(self._say(self.integer(part), part) for part in rest)]
+
+    def clock(self, hour: int, minute: str) -> list[str]:
+        """What is said for a time of day."""
+        assert self.numbers is not None
+        names = self.row.get("hour", {"at": ["{h} {m}"], "zero": ["{h}"]})
+        hours, nexts = self.numbers.cardinal(hour), self.numbers.cardinal(hour % 12 + 1)
+        if minute == "00":
+            return [p.format(h=h) for p in names["zero"] for h in hours]
+        minutes = list(self.numbers.cardinal(int(minute)))
+        if minute[0] == "0":
+            minutes += self.numbers.digits(minute)
+        extra = {"30": names.get("half", ()), "15": names.get("quarter", ())}.get(minute, ())
+        found = [p.format(h=h, m=m) for p in names["at"] for h in hours for m in minutes]
+        return found + [p.format(h=h, next=n) for p in extra for h in hours for n in nexts[:2]]
+
+    def _ordinal(self, said: str) -> list[Piece]:
+        digits = regex.match(r"\d+", said)
+        assert digits is not None
+        if self.numbers is None or len(digits[0]) > 9:
+            return [readings((said.casefold(),))]
+        found = list(self.numbers.ordinal(int(digits[0])))
+        return [self._say(found or self.integer(digits[0]), said.casefold())]
+
+    def _fraction(self, said: str) -> list[Piece]:
+        *whole, top, bottom = regex.findall(r"\d+", said)
+        texts = self.fraction(int(top), int(bottom)) if len(top) < 4 and len(bottom) < 4 else []
+        if not texts:
+            return [
+                *(self._say(self.integer(one), one) for one in whole),
+                self._say(self.integer(top), top), self._symbol_piece("/"), self._say(self.integer(bottom), bottom),
+            ]  # fmt: skip
+        if whole:
+            heads = self.integer(whole[0])[:2]
+            joins = self.symbols.get("&", [""])[:1]
+            texts = [f"{head} {join} {text}" for head in heads for join in [*joins, ""] for text in texts]
+        return [self._say(texts, said)]
+
+    def fraction(self, top: int, bottom: int) -> list[str]:
+        known: dict[int, list[str]] = self.row.get("fractions", {})
+        if self.numbers is None or bottom not in known:
+            return []
+        return [f"{count} {name}" for count in self.numbers.cardinal(top) for name in known[bottom]] + (
+            known[bottom] if top == 1 else []
+        )
+
+    def _money(self, said: str) -> list[Piece]:
+        match = self._amount.search(said)
+        assert match is not None
+        symbol = regex.search(rf"{_MONEY}|zł|{'|'.join(measures.CODES)}", said)
+        assert symbol is not None
+        scale = regex.search(_SCALE[:-1] + "$", said[match.end() :])
+        sign = (
+            [self._say(self.row.get("minus") or (self.numbers.minus() if self.numbers else ()), "-")] if said[0] in "-−" else []
+        )
+        names = self.currency(symbol[0])
+        texts = self.price(match[0], symbol[0], names, scale[0].strip() if scale and scale[0] else "")
+        return [*sign, self._say(texts, said)]
+
+    def currency(self, symbol: str) -> list[str]:
+        plain = {"US$": "$", "A$": "AUD", "C$": "CAD", "R$": "BRL", "HK$": "HKD", "NZ$": "NZD"}.get(symbol, symbol)
+        own = list(self.row.get("money", {}).get(plain, ()))
+        known = measures.currency(plain, self.language) if self.language else ()
+        return list(dict.fromkeys([*own, *known[1:2], *known]))  # the plural first: most amounts are not 1
+
+    def price(self, amount: str, symbol: str, names: Sequence[str], scale: str) -> list[str]:
+        """A price: whole, as a decimal fraction, or as so many and so many cents."""
+        if self.numbers is None or not names:
+            return []
+        whole, part = self.parts(amount)
+        gap = f" {scale} " if scale else " "
+        found = [f"{value}{gap}{name}" for value in self.value(amount) for name in names]
+        if part is not None and len(part) == 2 and not scale:
+            head, rest = self.integer(whole or "0")[:3], list(self.numbers.cardinal(int(part)))
+            if part[0] == "0":
+                rest += list(self.numbers.digits(part))
+            cents = self.row.get("cents", {}).get(symbol, [])
+            join = [*self.symbols.get("&", [])[:1], ""]
+            if part == "00":
+                return [f"{value} {name}" for value in head for name in names]
+            for name in names:
+                found += [f"{value} {name} {one}" for value in head for one in rest]
+                found += [f"{value} {name} {j} {one} {cent}" for value in head for one in rest for j in join for cent in cents]
+            if whole.strip("0") == "":
+                found += [f"{one} {cent}" for one in rest for cent in cents]
+        return found
+
+    def _measure(self, said: str) -> list[Piece]:
+        match = self._amount.search(said)
+        assert match is not None
+        symbol = said[match.end() :].strip()
+        symbol = self.row.get("aliases", {}).get(symbol, symbol)
+        own = self.row.get("units", {}).get(symbol, self.row.get("units", {}).get(symbol.casefold(), []))
+        own = [*own, *self.symbols.get(symbol, [])] if symbol in "°%" else own
+        around = [("", name) for name in own]
+        around = [*(measures.unit(symbol, self.language) if self.language else ()), *around]
+        sign = said[: match.start()].strip()
+        value = self.value(match[0])
+        if not around:
+            name = self.symbols.get(symbol)
+            after = self._say(name, symbol) if name else self._say((), symbol)
+            return [*self._sign(sign), self._say(value, match[0]), after]
+        if not any(before for before, _ in around):
+            afters = [after for _, after in around]
+            if match[0] != "1":
+                afters = [*afters[1:2], *afters]
+            return [*self._sign(sign), self._say(value, match[0]), self._say(afters, symbol)]
+        return [*self._sign(sign), self._say([f"{b} {one} {a}" for one in value for b, a in around], said)]
+
+    def _initials(self, said: str) -> list[Piece]:
+        letters = [
+            next(iter(self._plain(one))) if one != "&" else "&"
+            for one in regex.findall(r"[\p{L}&]", said)
+            if one == "&" or self._plain(one)
+        ]
+        if "&" in letters:
+            names = tuple(self._plain((self.symbols.get("&") or ["&"])[0])) or ("&",)
+            spelt = tuple(word for one in letters for word in (names if one == "&" else (one,)))
+            return [readings(spelt, tuple(w for run in "".join(letters).split("&") for w in (run, *names))[: -len(names)])]
+        return [self.letters(letters)]
+
+    def letters(self, letters: Sequence[str]) -> Piece:
+        """Letters said one by one or as a word."""
+        return readings(("".join(letters),), tuple(letters))
+
+    def _capitals(self, said: str) -> list[Piece]:
+        return [readings((said.casefold(),), tuple(said.casefold()))]
+
+    def _spelt(self, said: str) -> list[Piece]:
+        letters = [one.casefold() for one in regex.findall(r"\p{L}", said)]
+        ways = [tuple(letters), ("".join(letters),)]
+        if letters[0] in "aio" and len(letters) > 2:  # a word of one letter before: `a p h d`
+            ways.append((letters[0], "".join(letters[1:])))
+        return [readings(*ways)]
+
+    def _compound(self, said: str) -> list[Piece]:
+        parts = [tuple(self._plain(part)) for part in regex.split(r"[-‐‑]", said)]
+        apart: Reading = tuple(word for part in parts for word in part)
+        together = tuple(self._plain("".join(regex.split(r"[-‐‑]", said))))
+        return [readings(apart, together)] if apart else []
+
+    def _web(self, said: str) -> list[Piece]:
+        found: list[Piece] = []
+        for part in regex.findall(r"\p{L}+|\d+|[^\p{L}\d]", said.rstrip(".,;:!?")):
+            if part.isdigit():
+                found.append(self._say([*self.integer(part), *(self.numbers.digits(part) if self.numbers else ())], part))
+            elif part.isalpha():
+                found.append(readings((part.casefold(),), tuple(part.casefold())) if len(part) < 5 else part.casefold())
+            else:
+                names = {
+                    ".": self.row.get("dot", ["dot"]),
+                    "/": ["slash"],
+                    "-": ["dash", "hyphen"],
+                    "_": ["underscore"],
+                    ":": ["colon"],
+                }
+                found.append(self._say(self.symbols.get(part) or names.get(part, ()), part))
+        return found
