@@ -1,4 +1,4 @@
-"""What one part of `check-terminal` found."""
+"""What a part of `make check-terminal` has found out."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Result:
-    """`wrong` has a line for each case that is not as it should be."""
-
     name: str
     cases: int
+    """Command lines that were run."""
     wrong: tuple[str, ...]
+    """What was otherwise than it must be, one line each; empty: all is well."""

@@ -1,0 +1,54 @@
+"""`make check-terminal`: what people see. Every command with right input in six surroundings, and with wrong input.
+
+python tests/benchmarks/check_terminal.py [--full] [--part right|wrong]
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from benchmarks.report import Target, finish, full_form, heading
+from benchmarks.terminal import right
+from benchmarks.terminal.result import Result
+
+WRONG_CASES = 150
+
+
+def main() -> None:
+    full = full_form(sys.argv)
+    asked = sys.argv[sys.argv.index("--part") + 1] if "--part" in sys.argv else None
+    heading("check-terminal", full, "one packaged recording, and wrong input made on the spot", ["rich", "typer", "click"])
+    results: list[Result] = []
+    with tempfile.TemporaryDirectory(prefix="voxmill-terminal-") as folder:
+        if asked in (None, "right"):
+            places = right.prepare(Path(folder) / "prepared")
+            results.append(right.run(Path(folder) / "right", places))
+        if asked in (None, "wrong") and importlib.util.find_spec("benchmarks.terminal.wrong"):
+            results.append(importlib.import_module("benchmarks.terminal.wrong").run(Path(folder) / "wrong"))
+    figures: dict[str, Any] = {}
+    targets: dict[str, Target] = {}
+    for result in results:
+        print(f"{result.name}: {result.cases} trials, {len(result.wrong)} wrong")
+        for line in result.wrong:
+            print(f"  WRONG: {line}")
+        figures[result.name] = {"cases": result.cases, "wrong": list(result.wrong[:20])}
+        targets[f"{result.name} input: otherwise than it must"] = {
+            "value": len(result.wrong),
+            "target": "0",
+            "met": not result.wrong,
+        }
+        least = WRONG_CASES if result.name == "wrong" else 6 * len(right.cases())
+        targets[f"{result.name} input: trials"] = {"value": result.cases, "target": f">= {least}", "met": result.cases >= least}
+    print()
+    finish("check-terminal", figures, targets, full)
+    sys.exit(0 if targets and all(target["met"] for target in targets.values()) else 1)
+
+
+if __name__ == "__main__":
+    main()
