@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voxmill.pipeline.commands import options
+from voxmill.pipeline.terminal.display import working
 from voxmill.pipeline.terminal.output import console
 
 if TYPE_CHECKING:
@@ -43,14 +44,17 @@ def train(
 
         voxmill train --shards runs/one/shards --out runs/one-model --dry-run
     """
-    from voxmill.models.training import distributed, training
+    with working("loading torch", quiet=quiet):
+        from voxmill.models.training import distributed, training
     from voxmill.models.training.recipe import load_recipe
     from voxmill.pipeline.modelling import learning
 
     recipe = distributed.for_workers(training.change(load_recipe(config, change or ()), where=where, steps=steps), workers)
     said = console(stderr=True)
     if dry_run or not quiet:
-        learning.print_survey(training.survey(shards, out, recipe), shards, out, said)
+        with working("reading the shards", quiet=quiet):
+            survey = training.survey(shards, out, recipe)
+        learning.print_survey(survey, shards, out, said)
     if dry_run:
         return
     with learning.TrainingDisplay(recipe.train.steps, said, quiet=quiet) as display:
@@ -91,17 +95,21 @@ def transcribe(
 
         voxmill transcribe *.wav --model runs/one-model --budget 6 --decode greedy --json
     """
-    from voxmill.models.inference.opening import choose_device, open_bundle, open_listener
-    from voxmill.pipeline.modelling import transcribing
-    from voxmill.pipeline.modelling.hearing import Hearing
+    with working("loading the model", quiet=as_json):
+        from voxmill.models.inference.opening import choose_device, open_bundle, open_listener
+        from voxmill.pipeline.modelling import learning, transcribing
+        from voxmill.pipeline.modelling.hearing import Hearing
 
-    bundle = open_bundle(model, budget, choose_device(device))
-    wanted = tuple(part.strip() for part in tasks.split(",")) if tasks else None
-    listener = open_listener(bundle, method=decode, chunk=chunk, tasks=wanted, translate_to=to)
+        bundle = open_bundle(model, budget, choose_device(device))
+        wanted = tuple(part.strip() for part in tasks.split(",")) if tasks else None
+        listener = open_listener(bundle, method=decode, chunk=chunk, tasks=wanted, translate_to=to)
+        hearing = Hearing()
     failed = 0
-    for outcome in transcribing.transcribe(files, listener, Hearing()):
-        transcribing.print_outcome(outcome, console(), as_json=as_json)
-        failed += outcome.error is not None
+    with learning.Listening(files, quiet=as_json) as heard:
+        for outcome in transcribing.transcribe(files, listener, hearing):
+            transcribing.print_outcome(outcome, console(), as_json=as_json)
+            failed += outcome.error is not None
+            heard.next()
     sys.exit(1 if failed else 0)
 
 
@@ -127,15 +135,16 @@ def evaluate(
 
         voxmill evaluate --model runs/one-model --shards runs/one/shards --where "language='en'" --budgets 6,15 --json
     """
-    from voxmill.models.data.plan import plan_of
-    from voxmill.models.inference.opening import budgets_of, choose_device, open_bundle
-    from voxmill.models.inference.trial import Shards, first_split, try_model
-    from voxmill.pipeline.modelling import learning
+    with working("loading the model", quiet=as_json):
+        from voxmill.models.data.plan import plan_of
+        from voxmill.models.inference.opening import budgets_of, choose_device, open_bundle
+        from voxmill.models.inference.trial import Shards, first_split, try_model
+        from voxmill.pipeline.modelling import learning
 
-    plan = plan_of(split=split or first_split(shards), where=where, batch_seconds=60.0)
-    samples = Shards(shards, plan, limit)
-    bundle = open_bundle(model, device=choose_device(device))
-    wanted = budgets_of(bundle, budgets)
+        plan = plan_of(split=split or first_split(shards), where=where, batch_seconds=60.0)
+        samples = Shards(shards, plan, limit)
+        bundle = open_bundle(model, device=choose_device(device))
+        wanted = budgets_of(bundle, budgets)
     trials = []
     with learning.Counting(len(samples) * len(wanted), "heard", quiet=as_json) as count:
         for budget in wanted:
@@ -161,13 +170,16 @@ def export(
 
         voxmill export --model runs/one-model --budget 6 --format onnx --out runs/one-6-onnx
     """
-    from voxmill.models.inference.delivery import deliver, new_place
-    from voxmill.models.inference.opening import open_bundle
     from voxmill.pipeline.modelling import learning
 
     chosen = learning.export_format(form)
-    new_place(out)
-    learning.print_delivered(deliver(open_bundle(model), budget, chosen, out), as_json=as_json)
+    with working("loading the model, exporting and comparing", quiet=as_json):
+        from voxmill.models.inference.delivery import deliver, new_place
+        from voxmill.models.inference.opening import open_bundle
+
+        new_place(out)
+        delivered = deliver(open_bundle(model), budget, chosen, out)
+    learning.print_delivered(delivered, as_json=as_json)
 
 
 def training_config(source: str, changes: Sequence[str] = ()) -> BaseModel:

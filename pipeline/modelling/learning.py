@@ -11,6 +11,8 @@ from typing import Any, Literal
 from rich.console import Console, RenderableType
 
 from voxmill.manifests.mistakes import Mistake
+from voxmill.manifests.records import SAMPLE_RATE
+from voxmill.operators.meter import METER
 from voxmill.pipeline.terminal.display import Display, clock
 from voxmill.pipeline.terminal.output import console as standard
 from voxmill.pipeline.terminal.output import print_json
@@ -119,6 +121,26 @@ class Counting(Display):
         elapsed = time.monotonic() - self._begin
         eta = clock(elapsed / self._done * (self._total - self._done)) if self._done else "–"
         return (f"{self._what} {self._done}/{self._total} · {clock(elapsed)} · ETA {eta}",)
+
+
+class Listening(Display):
+    """Which of several files is being heard, and how much audio was read of it."""
+
+    def __init__(self, files: Sequence[str], *, quiet: bool) -> None:
+        super().__init__(quiet=quiet)
+        self._files, self._at = files, 0
+        self._begin, self._from = time.monotonic(), METER.samples
+
+    def next(self) -> None:
+        self._at += 1
+        self._begin, self._from = time.monotonic(), METER.samples
+
+    def now(self) -> Sequence[str]:
+        if self._at >= len(self._files):
+            return ()
+        read = (METER.samples - self._from) / SAMPLE_RATE
+        elapsed = clock(time.monotonic() - self._begin)
+        return (f"{self._at + 1}/{len(self._files)} · {self._files[self._at]} · {read:.0f} s of audio read · {elapsed}",)
 
 
 def print_trials(trials: Sequence[Any], split: str, *, as_json: bool) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from threading import Event, Thread
 
 from rich.console import Console, Group, RenderableType
@@ -47,7 +49,13 @@ class Display:
     def __enter__(self) -> Self:
         self._over.clear()
         if self._shown:  # only now: `Live` asks for its first picture at once, when a subclass must have all its fields
-            self._live = Live(console=self._console, refresh_per_second=4, get_renderable=self._picture)
+            self._live = Live(
+                console=self._console,
+                refresh_per_second=4,
+                get_renderable=self._picture,
+                redirect_stdout=sys.stdout.isatty(),  # else what a file should get would be drawn here
+                redirect_stderr=sys.stderr.isatty(),
+            )
             self._live.start()
         elif not self._quiet:
             Thread(target=self._break_silence, daemon=True).start()
@@ -101,6 +109,14 @@ class Display:
                 if lines := [*self.now(), *([waiting] if waiting else [])]:
                     self.say(" | ".join(lines))
                 self._said = time.monotonic()
+
+
+@contextmanager
+def working(on: str, *, quiet: bool = False) -> Iterator[None]:
+    """A display that says one thing, as long as the block runs."""
+    with Display(quiet=quiet) as display:
+        display.phase(on)
+        yield
 
 
 def clock(seconds: float) -> str:

@@ -19,6 +19,7 @@ import typer
 
 from benchmarks.terminal.result import Result
 from speech.packaged import TWO_CITIES
+from speech.waves import RATE, write_wave
 from terminals import in_terminal
 
 VOXMILL = (sys.executable, "-m", "voxmill.pipeline.cli")
@@ -29,11 +30,11 @@ CONFIG = """
 sources:
 - {{name: "[/red] :x: {name}", path: {path}, language: en, licence: cc0-1.0}}
 crawl: {{contact: tests@example.org}}
-units: {{seconds: 25}}
+units: {{seconds: 10}}
 transcribe:
 - {{kind: moonshine, model: moonshine-tiny-en}}
 - {{kind: pocketsphinx}}
-select: {{high: 0.5, weak: 0.2, unlabelled: 0.0, rate_fence: 100}}
+select: {{high: 0.6, weak: 0.5, unlabelled: 0.4, rate_fence: 100}}
 pack: {{buckets: 1, shard_mb: 1}}
 """
 
@@ -100,7 +101,7 @@ def cases() -> list[Case]:
         Case(("stats", run, "--sql", "FROM segments"), shows=("recording_id", "num_samples", "speech")),
         Case(("verify", run), shows=("the proof holds",)),
         Case(("verify", run, "--json"), machine=True),
-        Case(("revoke", run, "--host", "local", "--dry-run"), shows=("would be revoked",)),
+        Case(("revoke", run, "--id", "{recording}", "--dry-run"), shows=("would be revoked",)),
         Case(("duplicates", run, "--by", "text", "--dry-run")),
         Case(("calibrate", "{copy}", "--reference", "{labelled}"), shows=("expected error",)),
         Case(("retention", run), shows=("factor",)),
@@ -142,7 +143,7 @@ def prepare(folder: Path) -> dict[str, str]:
     """A finished run, a model that trained for two steps, a labelled sample."""
     folder.mkdir(parents=True, exist_ok=True)
     audio = folder / f"{NAME}.wav"
-    shutil.copyfile(TWO_CITIES.path, audio)
+    write_wave(audio, TWO_CITIES.samples()[: 16 * RATE])
     (folder / "config.yaml").write_text(CONFIG.format(name=NAME, path=audio), encoding="utf-8")
     places = {
         "run": str(folder / NAME),
@@ -154,10 +155,12 @@ def prepare(folder: Path) -> dict[str, str]:
     _must("train", "--shards", f"{places['run']}/shards", "-o", places["model"], "-c", "taste", "--steps", "2", "-q")
     rows = json.loads(_must("stats", places["run"], "--json", "--sql", "SELECT segment_id, text, unit FROM consensus"))
     labelled = folder / "labelled.jsonl"
-    units = json.loads(_must("stats", places["run"], "--json", "--sql", "SELECT id FROM units LIMIT 1"))
-    lines = (json.dumps({"segment_id": row["segment_id"], "text": row["text"]}) for row in rows)
+    sql = "SELECT id AS unit, parts[1].recording_id AS recording FROM units LIMIT 1"
+    first = json.loads(_must("stats", places["run"], "--json", "--sql", sql))[0]
+    truths = (row["text"] if i % 2 else f"quite other {row['text']}" for i, row in enumerate(rows))
+    lines = (json.dumps({"segment_id": row["segment_id"], "text": text}) for row, text in zip(rows, truths, strict=True))
     labelled.write_text("\n".join(lines), encoding="utf-8")
-    return places | {"labelled": str(labelled), "unit": units[0]["id"]}
+    return places | first | {"labelled": str(labelled)}
 
 
 def _must(*words: str) -> str:
@@ -174,7 +177,7 @@ def run(folder: Path, places: dict[str, str], tried: Sequence[Case] | None = Non
         (case, where, folder / f"{i}-{j}") for i, case in enumerate(chosen) for j, where in enumerate(surroundings(folder))
     ]
     with ThreadPoolExecutor(2) as threads:
-        wrong = [problem for found in threads.map(lambda t: trial(*t, places), trials) for problem in found]
+        wrong = [problem for found in threads.map(lambda t: trial(t[0], t[1], t[2], places), trials) for problem in found]
     if tried is None:
         run_words = {case.words[: len(words)] for case in chosen for words in commands() if case.words[-1] != "-h"}
         missing = [" ".join(words) for words in commands() if words not in run_words]
