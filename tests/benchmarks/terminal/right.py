@@ -156,7 +156,7 @@ def prepare(folder: Path) -> dict[str, str]:
     rows = json.loads(_must("stats", places["run"], "--json", "--sql", "SELECT segment_id, text, unit FROM consensus"))
     labelled = folder / "labelled.jsonl"
     sql = "SELECT id AS unit, parts[1].recording_id AS recording FROM units LIMIT 1"
-    first = json.loads(_must("stats", places["run"], "--json", "--sql", sql))[0]
+    first: dict[str, str] = json.loads(_must("stats", places["run"], "--json", "--sql", sql))[0]
     truths = (row["text"] if i % 2 else f"quite other {row['text']}" for i, row in enumerate(rows))
     lines = (json.dumps({"segment_id": row["segment_id"], "text": text}) for row, text in zip(rows, truths, strict=True))
     labelled.write_text("\n".join(lines), encoding="utf-8")
