@@ -22,7 +22,7 @@ MAY_IMPORT = {
 }
 INTO_MODELS = "pipeline/commands/modelling.py"
 AT_THE_TOP = {
-    ".ci", ".git", ".gitignore", "LICENSE", "Makefile", "README.md", "constraints", "deploy", "manifests", "models",
+    ".ci", ".git", ".gitignore", "LICENSE", "Makefile", "NOTICE", "README.md", "constraints", "deploy", "manifests", "models",
     "notebooks", "operators", "pipeline", "pyproject.toml", "sharding", "src", "tests",
 }  # fmt: skip
 HEAVY = ("torch", "ray", "whisperx", "funasr", "onnxruntime", "yt_dlp", "faster_whisper", "transformers", "wetext")
