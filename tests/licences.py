@@ -87,14 +87,14 @@ def _one(name: str) -> Kind:
 @cache
 def extras() -> dict[str, list[str]]:
     """What pyproject.toml states: extra -> requirements; `` is what is always installed."""
-    project = _toml(ROOT / "pyproject.toml")["project"]
+    project: dict[str, Any] = _toml(ROOT / "pyproject.toml")["project"]
     return {"": project["dependencies"], **project["optional-dependencies"]}
 
 
 def image_extras() -> list[str]:
     """What deploy/Dockerfile installs unless told otherwise."""
     (line,) = re.findall(r"^ARG EXTRAS=(\S+)$", (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
-    return line.split(",")
+    return list(line.split(","))
 
 
 @cache
