@@ -71,14 +71,16 @@ def locate(uri: str | os.PathLike[str]) -> tuple[Any, str]:
     return fs, path
 
 
-def commit_bytes(uri: str | os.PathLike[str], data: bytes, on_event: Event | None = None, *, replace: bool = False) -> bool:
-    """Commits `data` under `uri`. Returns False where the same bytes were there already.
+def commit_bytes(
+    uri: str | os.PathLike[str], data: bytes, on_event: Event | None = None, *, replace: bool = False, mode: int = 0o666
+) -> bool:
+    """Commits `data` under `uri`. Returns False where the same bytes were there already. On a disk, `mode` says who may read it.
 
     Raises NondeterministicError where other bytes are there and `replace` is off.
     """
     fs, path = locate(uri)
     if isinstance(fs, LocalFileSystem):
-        with staged(uri) as temp:
+        with staged(uri, mode) as temp:
             temp.write(data)
             return commit_file(temp, uri, on_event, replace=replace)
     tell = on_event or emit
@@ -110,7 +112,7 @@ def commit_file(temp: BinaryIO, uri: str | os.PathLike[str], on_event: Event | N
 
 
 @contextlib.contextmanager
-def staged(uri: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def staged(uri: str | os.PathLike[str], mode: int = 0o666) -> Iterator[BinaryIO]:
     """A temporary file for the bytes of `uri`: beside it where that is local, else in the system's temporary folder.
 
     It is locked while it is open, so that `sweep` can tell a file in work from one whose writer died.
@@ -119,7 +121,7 @@ def staged(uri: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     local = isinstance(fs, LocalFileSystem)
     folder = Path(path).parent if local else Path(tempfile.gettempdir())
     folder.mkdir(parents=True, exist_ok=True)
-    with _open_locked(folder, Path(path).name) as temp:
+    with _open_locked(folder, Path(path).name, mode) as temp:
         try:
             yield temp
         finally:
@@ -163,10 +165,10 @@ def file_sha256(uri: str | os.PathLike[str]) -> str:
         return _sha256(source)
 
 
-def _open_locked(folder: Path, name: str) -> BinaryIO:
+def _open_locked(folder: Path, name: str, mode: int) -> BinaryIO:
     while True:
         path = folder / f".{name}.{os.getpid()}-{secrets.token_hex(4)}{_TEMP}"
-        file = path.open("xb")
+        file = open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode))  # noqa: SIM115 - the caller closes it
         fcntl.flock(file, fcntl.LOCK_EX)
         if os.fstat(file.fileno()).st_nlink:  # else a sweep came between the two lines above
             return file

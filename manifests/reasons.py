@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from voxmill.manifests.public import public_text
 from voxmill.manifests.records import Rejection
 
 
@@ -94,8 +95,8 @@ REASONS: dict[str, Reason] = _parse(_TABLE)
 
 
 def reject(reason: str, detail: str = "") -> Rejection:
-    """A rejection with a known reason; an unknown name is a bug, found at once.
+    """A rejection with a known reason; an unknown name is a bug, found at once. Of addresses the detail holds the public form.
 
     Raises KeyError.
     """
-    return Rejection(REASONS[reason].name, detail[:500])
+    return Rejection(REASONS[reason].name, public_text(detail)[:500])

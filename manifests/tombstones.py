@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from voxmill.manifests.ids import SHORT, archive_key, segment_id
+from voxmill.manifests.public import public_address
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item, Licence, Provenance, Recording, Segment
 
@@ -100,7 +101,10 @@ class Tombstones:
         return self._known[value]
 
     def address(self, url: str | None) -> bool:
-        """Whether an address or its host is revoked; `www.example.org` belongs to `example.org`."""
+        """Whether an address or its host is revoked; `www.example.org` belongs to `example.org`.
+
+        An address with secrets in it is revoked where the one without them is: it stood there for all that differ only in those.
+        """
         if not self._marks or not url or url.startswith(REVOKED):
             return False
         key = archive_key(url)
@@ -109,7 +113,8 @@ class Tombstones:
         except ValueError:
             labels = [""]
         hosts = (".".join(labels[n:]) for n in range(len(labels)))
-        return self.has("url", key) or any(host and self.has("host", host) for host in hosts)
+        keys = dict.fromkeys((key, archive_key(public_address(url))))
+        return any(self.has("url", k) for k in keys) or any(host and self.has("host", host) for host in hosts)
 
     def provenance(self, origin: Provenance) -> bool:
         return any(map(self.address, (origin.url, origin.final_url, origin.page_url)))

@@ -68,7 +68,7 @@ def build(config: RunConfig, run: Run, gate: HostGate) -> dict[str, Stage]:
     """
     crawl = Stage(
         "crawl",
-        partial(Crawl, config.crawl, run.audio_dir, gate, read_tombstones(run)),
+        partial(Crawl, config.crawl, run.audio_dir, gate, read_tombstones(run), run.private),
         Recording,
         ("items",),
         "v1",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from voxmill.manifests.public import public_recording
 from voxmill.manifests.records import (
     SAMPLE_RATE,
     Consensus,
@@ -116,7 +117,7 @@ def document(sample: Sample) -> dict[str, Any]:
     So no clocks, no absolute paths, and none of a fetch's accidents: validators (etag, last-modified), the run's copy of
     the file and the listing's id stay in the run's manifests, which `recording_id` leads to.
     """
-    recording = plain(sample.recording)
+    recording = plain(public_recording(sample.recording))  # an older version may have listed it
     licence, provenance = recording.pop("licence"), recording.pop("provenance")
     for accident in ("audio", "item_id", "rejection"):
         del recording[accident]

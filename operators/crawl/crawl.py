@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Literal
 import fsspec
 from pydantic import Field
 
+from voxmill.manifests.public import public_address, public_recording, secrets_of
 from voxmill.manifests.records import Item, Licence, Recording
 from voxmill.manifests.tombstones import REVOKED, Tombstones
 from voxmill.operators.crawl import licence
@@ -23,6 +24,7 @@ from voxmill.operators.crawl.fetcher import Fetcher
 from voxmill.operators.crawl.files import is_local
 from voxmill.operators.crawl.found import file_path
 from voxmill.operators.crawl.gate import HostGate
+from voxmill.operators.crawl.private import Private
 from voxmill.operators.crawl.store import Store
 from voxmill.operators.crawl.stream import clear_parts, fetch_stream
 from voxmill.operators.work import Work
@@ -44,25 +46,41 @@ class CrawlConfig(FetchSettings):
 
 
 class Crawl:
-    """Fetches the items of a unit in order. Cheap to make and to send to a worker: connections are opened there."""
+    """Fetches the items of a unit in order. Cheap to make and to send to a worker: connections are opened there.
 
-    def __init__(self, config: CrawlConfig, audio_dir: str, gate: HostGate, revoked: Tombstones | None = None) -> None:
+    `private` holds the whole addresses of items whose listing has them without their secrets. What comes out has none.
+    """
+
+    def __init__(
+        self,
+        config: CrawlConfig,
+        audio_dir: str,
+        gate: HostGate,
+        revoked: Tombstones | None = None,
+        private: Private | None = None,
+    ) -> None:
         self.config = config
         self.audio_dir = audio_dir
         self.gate = gate
         self.revoked = revoked or Tombstones()
+        self.private = private
         self._deny = DenyList(config.denied)
         self._store = Store(audio_dir)
         self._fetcher: Fetcher | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.config, self.audio_dir, self.gate, self.revoked)
+        return type(self), (self.config, self.audio_dir, self.gate, self.revoked, self.private)
 
     def __call__(self, work: Work) -> list[Recording]:
-        return [self.fetch(item) for item in work.items]
+        items = self.private.whole(f"items/{work.unit}", work.items) if self.private else work.items
+        return [self.fetch(item) for item in items]
 
     def fetch(self, item: Item) -> Recording:
-        """One item. A fetch that succeeded once is not repeated: its receipt gives the same recording again."""
+        """One item by its whole address. A fetch that succeeded once is not repeated: its receipt gives the same recording again."""
+        known = secrets_of(item.provenance.url)
+        return public_recording(self._outcome(item), known)
+
+    def _outcome(self, item: Item) -> Recording:
         if item.rejection:
             return Recording(item.id, item.id, item.provenance, item.licence, rejection=item.rejection)
         try:
@@ -132,7 +150,7 @@ class Crawl:
                     return {"sha256": sha256, "num_bytes": size, "name": None, "audio": os.path.abspath(address), "facts": {}}
                 with part_file(self._store.scratch, item.id) as copy:
                     sha256 = _copy(file, copy)
-                    receipt = self._kept(item, copy, sha256, size, Facts(item.provenance.url, status=0))
+                    receipt = self._kept(item, copy, sha256, size, Facts(public_address(item.provenance.url), status=0))
                 discard(Path(copy.name))
                 return receipt
         except FileNotFoundError as error:
@@ -152,7 +170,7 @@ class Crawl:
             f"{name}.evidence.json",
             {
                 "item": item.id,
-                "url": item.provenance.url,
+                "url": public_address(item.provenance.url),
                 "fetched_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
                 "user_agent": self.config.user_agent,
                 "sha256": sha256,

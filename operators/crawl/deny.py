@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from voxmill.manifests.given import text
 from voxmill.manifests.ids import archive_key
+from voxmill.manifests.public import public_address
 
 
 def read_entries(path: str) -> list[str]:
@@ -26,18 +27,21 @@ class DenyList:
 
     def __init__(self, entries: Iterable[str]) -> None:
         self._entries = tuple(entry.strip() for entry in entries)
+        keys = {entry: archive_key(public_address(entry)) for entry in self._entries if "://" in entry}
+        self._public = {entry: key for entry, key in keys.items() if key != archive_key(entry) and "*" not in entry}
+        """Of entries that hold a secret: the address without it is in the books, and with another one it is the same address."""
         self._hashes = {e.removeprefix("sha256:").lower() for e in self._entries if e.startswith("sha256:")}
 
     def address(self, url: str) -> str | None:
         """The entry that forbids this address, or None."""
-        key = archive_key(url)
+        key, public = archive_key(url), archive_key(public_address(url))
         try:
             host = (urlsplit(url).hostname or "").lower().rstrip(".")
         except ValueError:  # no valid address: no host to deny, and nothing to fetch
             host = ""
         for entry in self._entries:
             if "://" in entry:
-                if fnmatchcase(key, entry) or key == archive_key(entry):
+                if fnmatchcase(key, entry) or key == archive_key(entry) or public == self._public.get(entry):
                     return entry
             elif host and (host == entry.lower() or host.endswith("." + entry.lower().removeprefix("*."))):
                 return entry

@@ -18,6 +18,9 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from voxmill.manifests.ids import digest
+from voxmill.manifests.public import public_address, public_text
+from voxmill.manifests.secrecy import sure_name
 from voxmill.operators.crawl.errors import (
     Blocked,
     BrokenBody,
@@ -40,7 +43,7 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the host said of the bytes. The same for a resumed transfer and an undisturbed one."""
+    """What the host said of the bytes, as it may be handed on. The same for a resumed transfer and an undisturbed one."""
 
     final_url: str
     content_type: str | None = None
@@ -51,20 +54,21 @@ class Facts:
     permission: str | None = None
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
-    """All of them but cookies: evidence, not part of a record."""
+    """All of them but cookies and tokens: evidence, not part of a record."""
 
     @classmethod
     def of(cls, reply: Reply) -> Facts:
         get = reply.headers.get
+        link = get("link")
         return cls(
-            reply.url,
+            public_address(reply.url),
             reply.content_type or None,
             get("etag"),
             get("last-modified"),
-            get("link"),
-            reply.permission,
+            public_text(link) if link else link,
+            public_text(reply.permission),
             reply.status,
-            {name.lower(): value for name, value in reply.headers.items() if name.lower() != "set-cookie"},
+            {name.lower(): public_text(value) for name, value in reply.headers.items() if not sure_name(name)},
         )
 
     @property
@@ -158,7 +162,7 @@ def _attempt(fetcher: Fetcher, url: str, part: BinaryIO, limit: int) -> Download
             if "content-encoding" in reply.headers or "bytes" not in reply.headers.get("accept-ranges", "bytes"):
                 _notes(path).unlink(missing_ok=True)
             else:
-                _notes(path).write_text(json.dumps({"url": url, **asdict(noted)}))
+                _notes(path).write_text(json.dumps({"of": digest([url]), **asdict(noted)}))
         elif total is not None and total > limit:
             raise TooLarge(f"{total} bytes at {reply.url}, the limit is {limit}")
         hasher = hashlib.sha256()
@@ -210,4 +214,4 @@ def _read_notes(path: Path, url: str) -> Facts | None:
     except (OSError, ValueError):
         return None
     known = {f.name for f in fields(Facts)}
-    return Facts(**{k: v for k, v in noted.items() if k in known}) if noted.get("url") == url else None
+    return Facts(**{k: v for k, v in noted.items() if k in known}) if noted.get("of") == digest([url]) else None

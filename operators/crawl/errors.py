@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from voxmill.manifests.public import public_text
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Rejection
 
@@ -14,8 +15,9 @@ class CrawlError(Exception):
     reason: ClassVar[str] = "crawl.failed"
 
     def __init__(self, detail: str = "") -> None:
-        super().__init__(detail)
-        self.detail = detail
+        self.detail = public_text(detail)
+        """Whatever it was given, without secrets."""
+        super().__init__(self.detail)
 
     def rejection(self) -> Rejection:
         return reject(self.reason, self.detail)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from voxmill.manifests.public import public_text
 from voxmill.manifests.records import Licence
 from voxmill.operators.crawl.errors import CrawlError, HttpError, NetworkError, Unreadable, Unsupported
 from voxmill.operators.crawl.fetcher import Fetcher
@@ -103,7 +104,8 @@ def _unread(address: str, page: str, said: str) -> Found:
 
 def _plain(said: str) -> str:
     """A message of yt-dlp's without colours and advice."""
-    return " ".join(re.sub(r"\x1b\[[\d;]*m", "", said).split()).split("; please report")[0][:300]
+    text = " ".join(re.sub(r"\x1b\[[\d;]*m", "", said).split()).split("; please report")[0]
+    return public_text(text)[:300]  # first, lest an address lose the end by which its secrets are known
 
 
 def _found(info: Mapping[str, Any], page: str) -> Found:

@@ -17,6 +17,7 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import InvalidHeader, LocationParseError
 from urllib3.util import Retry, parse_url
 
+from voxmill.manifests.public import public_text
 from voxmill.operators.crawl.address import AddressPolicy, Resolve, resolve_by_system
 from voxmill.operators.crawl.challenge import PEEK, challenge
 from voxmill.operators.crawl.deny import DenyList
@@ -104,6 +105,7 @@ class Fetcher:
 
     def refused_as_robot(self, url: str, found: str, status: int = 200) -> None:
         """Some reader of a page found that it is a challenge. Raises Blocked."""
+        found = public_text(found)  # the gate's notes are kept in the run
         refusal = self.gate.report(host_of(url), status, bot_page=found)
         raise Blocked(refusal.detail if refusal else f"a page for humans only ({found})")
 

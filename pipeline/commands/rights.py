@@ -78,10 +78,11 @@ def revoke(
 def _facts(run: Run, done: Revoked) -> dict[str, Any]:
     """What a revocation did, and what it cannot reach: originals outside the run, sources that would bring it back."""
     from voxmill.manifests.tombstones import is_scrubbed
+    from voxmill.pipeline.state.apart import apart
 
     lives = [r for r in done.found.kept if not is_scrubbed(r)]
     addresses = {r.provenance.url.removeprefix("file://") for r in done.found.recordings}
-    sources = {s["name"]: json.dumps(s, ensure_ascii=False) for s in run.load()["config"]["sources"]}
+    sources = {s["name"]: json.dumps(apart(s)[0], ensure_ascii=False) for s in run.load()["config"]["sources"]}
     return {
         "recordings": len(lives),
         "items": len(done.found.items),

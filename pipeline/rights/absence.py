@@ -50,7 +50,7 @@ def traces(run: Run, stones: Tombstones) -> Iterator[Trace]:
         if stones.hash(path):
             yield Trace(path, "name")
         for where, texts in _texts(run, path):
-            hashes, addresses = _look(texts, stones, urls=path != "run.json")
+            hashes, addresses = _look(texts, stones, urls=path not in ("run.json", "private/config.json"))
             if hashes:
                 yield Trace(where, "hash")
             if addresses:

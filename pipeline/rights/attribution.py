@@ -12,6 +12,7 @@ import io
 from collections.abc import Iterable, Mapping
 
 from voxmill.manifests.commit import commit_bytes, remove
+from voxmill.manifests.public import public_recording
 from voxmill.manifests.records import SAMPLE_RATE, Recording
 from voxmill.pipeline.state.amend import Amendments, amend
 from voxmill.pipeline.state.listing import Listing
@@ -35,7 +36,7 @@ def write_attribution(run: Run, amendments: Amendments) -> list[str]:
         for row in read_members(run.shards_dir, shard):
             count, length = recordings.get(row.recording_id, (0, 0))
             recordings[row.recording_id] = (count + 1, length + row.num_samples)
-    known = {r.id: amend(r, amendments) for r in Listing(run).recordings() if r.rejection is None}
+    known = {r.id: public_recording(amend(r, amendments)) for r in Listing(run).recordings() if r.rejection is None}
     for name, recordings in classes.items():
         commit_bytes(run.uri("shards", *FOLDER, name), table(recordings, known), replace=True)
     for stale in sorted(names_in(run.uri("shards", *FOLDER)) - classes.keys()):

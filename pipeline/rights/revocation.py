@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from voxmill.manifests.ids import archive_key, digest
+from voxmill.manifests.public import public_address
 from voxmill.manifests.records import Item, Provenance, Recording
 from voxmill.manifests.tombstones import Ghost, Tombstone, Tombstones, is_scrubbed, mark
 from voxmill.operators.crawl.crawl import CrawlConfig
@@ -31,7 +32,10 @@ from voxmill.sharding.sidecar import Member, ShardError, committed, read_members
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be revoked. `urls` may be the addresses of recordings, of the pages or feeds that led to them, or local paths."""
+    """What is to be revoked. `urls` may be the addresses of recordings, of the pages or feeds that led to them, or local paths.
+
+    With its secrets or without them an address means the same: everything whose address differs in nothing else.
+    """
 
     urls: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
@@ -188,14 +192,19 @@ def _is_from(origin: Provenance, wanted: set[tuple[str, str]]) -> bool:
 def _origins(origin: Provenance) -> Iterator[tuple[str, str]]:
     """(kind, value) of everything by which an origin can be asked for."""
     for url in _addresses(origin):
-        yield "url", archive_key(url)
+        yield "url", _key(url)
         labels = _host(url).split(".")
         yield from (("host", ".".join(labels[n:])) for n in range(len(labels)))
 
 
 def _address(url: str) -> str:
     """The key of an address; a local path is one as well."""
-    return archive_key(url if "://" in url else Path(url).absolute().as_uri())
+    return _key(url if "://" in url else Path(url).absolute().as_uri())
+
+
+def _key(url: str) -> str:
+    """Of an address as the books have it: without its secrets."""
+    return archive_key(public_address(url))
 
 
 def _addresses(origin: Provenance) -> list[str]:
@@ -249,7 +258,7 @@ def _marks(run: Run, salt: str, found: Found) -> set[str]:
     hashes |= {i.id for i in found.items} | {r.item_id for r in found.recordings}
     hashes |= {m.audio_sha256 for m in _members(run) if m.recording_id in ids} if ids else set()
     origins = [i.provenance for i in found.items] + [r.provenance for r in found.recordings]
-    urls = {archive_key(u) for o in origins for u in (o.url, o.final_url) if u}
+    urls = {_key(u) for o in origins for u in (o.url, o.final_url) if u}
     return {mark(salt, "hash", h) for h in hashes} | {mark(salt, "url", u) for u in urls}
 
 

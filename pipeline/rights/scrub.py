@@ -49,7 +49,7 @@ class Scrub:
                 changed += remove(self._run.uri(path))
             elif path.endswith(".parquet"):
                 changed += self._rewrite(path)
-        return changed + self._named()
+        return changed + self._private() + self._named()
 
     def pseudonym(self, recording_id: str) -> str:
         """Falls into the recording's bucket, so that its place among the shards stays what it was."""
@@ -112,6 +112,18 @@ class Scrub:
         others = [row for row in rows if not self._stones.hash(row.recording_id)]
         revoked = self._stones.hash
         return [replace(row, partner=self.pseudonym(row.partner)) if revoked(row.partner) else row for row in others]
+
+    def _private(self) -> int:
+        """Whole addresses of what is revoked: of an item, or wherever one stands."""
+        changed, private = 0, self._run.private
+        for name in [name for kind in ("list", "items") for name in private.names(kind)]:
+            kept = {
+                ident: url
+                for ident, url in private.read(name).items()
+                if not (self._stones.hash(ident) or self._stones.address(url))
+            }
+            changed += private.write(name, kept)
+        return changed
 
     def _leftovers(self) -> int:
         """What killed writers left behind may hold anything."""

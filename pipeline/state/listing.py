@@ -1,6 +1,6 @@
 """From sources to units: the listing is persisted in generations, so that a run grows without ever being regrouped.
 
-ledger/list/<source>.parquet             what a source listed: expanded once
+ledger/list/<source>.parquet             what a source listed: expanded once, without secrets (those: operators/crawl/private.py)
 ledger/generations/<g>.json              which sources a generation added; committed when all of them are listed
 ledger/items/v1/<group>.parquet          its items in groups: the unit of fetching and decoding
 ledger/generations/<g>.recordings.parquet   every recording's verdict, duplicates settled
@@ -11,7 +11,7 @@ ledger/generations/<g>.units.parquet     its units; committed last: the generati
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from voxmill.manifests.commit import commit_bytes, remove
 from voxmill.manifests.given import json_object
 from voxmill.manifests.ids import digest
 from voxmill.manifests.parquet import Record, read_batches, read_records, records_bytes
+from voxmill.manifests.public import secrets_of
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item, Recording, Unit
 from voxmill.manifests.tombstones import refused
@@ -58,7 +59,9 @@ class Listing:
             return number
         for key, source in fresh.items():
             if not exists(self._listed(key)):
-                commit_bytes(self._listed(key), records_bytes(expand(source), Item))
+                secrets = [secret for address in source.addresses for secret in secrets_of(address)]
+                items = self.run.private.keep(f"list/{key}", expand(source), secrets)
+                commit_bytes(self._listed(key), records_bytes(items, Item))
         self._write_groups(number, list(fresh))
         self._commit_state(number, list(fresh), fresh.values())
         return number + 1
@@ -70,12 +73,12 @@ class Listing:
         or list that could not be read is no audio: its source is listed anew, and what nobody has listed yet is added. What a killed
         run has listed again and not fetched yet is not listed a third time; a repeated address says nothing of how its fetch ended.
         """
-        number, items = self.num_generations(), {item.id: item for item in self.items()}
-        last = {r.provenance.url: r for r in self.recordings() if not _repeated(r)}
+        number, items = self.num_generations(), {item.id: item for item in self._whole_items()}
+        last = {_from(items, r): r for r in self.recordings() if not _repeated(r)}
         failed = [r for r in last.values() if r.rejection and r.rejection.reason in reasons]
         unread = {r.provenance.source for r in failed if items[r.item_id].rejection}
         unsettled = self._unsettled()
-        again = {r.item_id for r in failed if not items[r.item_id].rejection and r.provenance.url not in unsettled}
+        again = {r.item_id for r in failed if not items[r.item_id].rejection and _from(items, r) not in unsettled}
         lines = [replace(item, id=digest(["retry", str(number), key])) for key, item in items.items() if key in again]
         relisted = [source for source in sources if source.name in unread]
         for source in relisted:
@@ -121,8 +124,15 @@ class Listing:
         """Addresses of generations that have no units yet: their fetch is still to come."""
         ledger = Ledger(self.run)
         pending = [g for g in range(self.num_generations()) if not self.has_units(g)]
-        items = [i for g in pending for group in self.groups(g) for i in ledger.read(ITEMS, group)]
+        groups = [group for g in pending for group in self.groups(g)]
+        items = [i for group in groups for i in self.run.private.whole(f"items/{group}", ledger.read(ITEMS, group))]
         return {i.provenance.url for i in items if i.rejection is None}
+
+    def _whole_items(self) -> list[Item]:
+        """Every item with its whole address."""
+        ledger, private = Ledger(self.run), self.run.private
+        groups = [group for g in range(self.num_generations()) for group in self.groups(g)]
+        return [item for group in groups for item in private.whole(f"items/{group}", ledger.read(ITEMS, group))]
 
     def make_units(self, generation: int, crawl: Stage, decode: Stage, config: UnitConfig) -> None:
         """Settles duplicates and writes the units of a generation whose items are all fetched and decoded."""
@@ -146,7 +156,7 @@ class Listing:
         seen = {item.id for item in self.items()}
         items = []
         for key in sources:
-            for item in read_records(self._listed(key), Item):
+            for item in self.run.private.whole(f"list/{key}", read_records(self._listed(key), Item)):
                 if item.id in seen:
                     again = digest(["again", str(generation), key, item.id])
                     item = replace(item, id=again, rejection=item.rejection or reject("list.duplicate", item.id))
@@ -155,14 +165,16 @@ class Listing:
         self._commit_groups(generation, items)
 
     def _commit_groups(self, generation: int, items: Sequence[Item]) -> None:
-        """The groups of a generation that nobody reads yet. What a killed attempt left of it may be of another config: it goes."""
+        """The groups of a generation that nobody reads yet, of items with whole addresses. What a killed attempt left of it may be of another config: it goes."""
         ledger = Ledger(self.run)
         starts = range(0, len(items), ITEMS_PER_GROUP)
         groups = {f"g{generation:04d}-{n:06d}": items[start : start + ITEMS_PER_GROUP] for n, start in enumerate(starts)}
         for stale in sorted(set(self.groups(generation)) - groups.keys()):
             remove(ledger.fragment(ITEMS, stale))
+            self.run.private.write(f"items/{stale}", {})
         for group, members in groups.items():
-            commit_bytes(ledger.fragment(ITEMS, group), records_bytes(members, Item), replace=True)
+            public = self.run.private.keep(f"items/{group}", members)
+            commit_bytes(ledger.fragment(ITEMS, group), records_bytes(public, Item), replace=True)
 
     def _commit_state(self, generation: int, keys: Sequence[str], listed: Iterable[SourceConfig]) -> None:
         """Commits a generation: the sources that are new in it, and what the config states of those that were listed for it."""
@@ -200,6 +212,11 @@ class Listing:
 
     def _generation(self, number: int, suffix: str) -> str:
         return self.run.uri("ledger", "generations", f"{number:04d}.{suffix}")
+
+
+def _from(items: Mapping[str, Item], recording: Recording) -> str:
+    """The whole address that a recording was asked for at."""
+    return items[recording.item_id].provenance.url
 
 
 def _repeated(recording: Recording) -> bool:

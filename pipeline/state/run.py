@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from voxmill.manifests.commit import commit_bytes, locate
 from voxmill.manifests.given import json_object
 from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.schema import SCHEMA_VERSION, check_version
+from voxmill.operators.crawl.private import FOLDER, Private
+from voxmill.pipeline.state.apart import apart, together
 
 
 class RunError(Mistake):
@@ -39,6 +42,11 @@ class Run:
         return self.uri("shards")
 
     @property
+    def private(self) -> Private:
+        """What is needed to fetch again and may not be handed on."""
+        return Private(self.uri(FOLDER))
+
+    @property
     def is_local(self) -> bool:
         return "://" not in self.root or self.root.startswith("file://")
 
@@ -50,8 +58,14 @@ class Run:
         return exists(self.uri("run.json"))
 
     def load(self) -> dict[str, Any]:
-        """The contents of run.json. Raises RunError where there is no run, SchemaError where a newer voxmill wrote it."""
-        return read_state(self.root)
+        """The contents of run.json, with the secrets of its config.
+
+        Raises RunError where there is no run, SchemaError where a newer voxmill wrote it.
+        """
+        state = read_state(self.root)
+        with suppress(PermissionError):  # who may not see the secrets may see the rest
+            state = together(state, self.private.read("config"))
+        return state
 
     def written(self) -> dict[str, Any]:
         """`load`, for whoever goes on with the run: it has a config, and a number of buckets. Raises RunError where it has not."""
@@ -63,7 +77,9 @@ class Run:
         return state
 
     def save(self, state: dict[str, Any]) -> None:
-        state = {"schema_version": SCHEMA_VERSION, **state}
+        """Writes run.json without the secrets of the config, which `load` puts in again where they are still there."""
+        state, secrets = apart({"schema_version": SCHEMA_VERSION, **state})
+        self.private.write("config", secrets)
         commit_bytes(
             self.uri("run.json"), json.dumps(state, indent=1, sort_keys=True, ensure_ascii=False).encode(), replace=True
         )

@@ -16,6 +16,7 @@ from voxmill.manifests.catalog import catalog_sql
 from voxmill.manifests.commit import commit_bytes, remove
 from voxmill.manifests.likeness import Duplicate
 from voxmill.manifests.parquet import table_bytes
+from voxmill.manifests.public import public_item, public_recording
 from voxmill.manifests.records import (
     Consensus,
     Hypothesis,
@@ -96,7 +97,8 @@ def _listed(listing: Listing, record: type, amendments: Amendments) -> Iterator[
     yield to_table((), record)  # a table of no rows is a file all the same
     batches: Iterator[list[Any]] = listing.batches(record)
     for batch in batches:
-        yield to_table([amend(row, amendments) for row in batch] if record is Recording else batch, record)
+        rows = [public_item(row) for row in batch] if record is Item else batch  # an older version may have listed them
+        yield to_table([public_recording(amend(row, amendments)) for row in batch] if record is Recording else rows, record)
 
 
 def _fragments(ledger: Ledger, stages: Sequence[Stage], units: Sequence[str]) -> Iterator[pa.Table]:
