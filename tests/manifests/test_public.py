@@ -125,7 +125,7 @@ def test_a_value_like_noise_is_a_digest_that_still_tells_files_apart() -> None:
     assert one.endswith("&n=1")
 
 
-quotable = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF, exclude_categories=("Cs",)), min_size=1, max_size=12)
+quotable = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=1, max_size=12)
 words = st.sampled_from(["a", "talks", "1.mp3", "n=1", "page", "ü", "%20", ";v=1", "@me", "x:y", ""])
 
 
