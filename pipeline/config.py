@@ -66,7 +66,7 @@ class RunConfig(Settings):
     """Everything a run depends on."""
 
     sources: tuple[SourceConfig, ...]
-    crawl: CrawlConfig
+    crawl: CrawlConfig = CrawlConfig()
     decode: DecodeConfig = DecodeConfig()
     units: UnitConfig = UnitConfig()
     segment: SegmentConfig = SegmentConfig()
@@ -115,6 +115,12 @@ class RunConfig(Settings):
             if stage not in known:
                 raise ValueError(f"executor.resources: no stage `{stage}`{nearest(stage, known)}")
         self._check_labels(set(names), set(labellers))
+        web = [source.name for source in self.sources if source.is_web]
+        if web and self.crawl.contact is None:
+            raise ValueError(
+                f"missing key `crawl.contact`: source `{web[0]}` is on the web, whose owners must know who crawls: "
+                "a web page or an e-mail address"
+            )
         return self
 
     def _check_labels(self, engines: set[str], labellers: set[str]) -> None:

@@ -8,11 +8,26 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from voxmill import __version__
+from voxmill.manifests.mistakes import Mistake
 from voxmill.operators.crawl.address import check_entry
 from voxmill.operators.crawl.deny import read_entries
 from voxmill.operators.crawl.gate import GateSettings
 
 _CONTACT = re.compile(r"(https?://[^\s/@]+\.[^\s/@]+(/\S*)?|[^\s@()<>]+@[^\s@()<>]+\.[^\s@()<>]+)")
+
+
+class NoContact(Mistake):
+    """The web is to be asked, and nobody has said by whom."""
+
+    def __init__(self, asked: str) -> None:
+        super().__init__(
+            f"{asked}: `crawl.contact` is missing, a web page or an e-mail address that site owners can write to; "
+            "set it in the config, or by --contact"
+        )
+        self.asked = asked
+
+    def __reduce__(self) -> tuple[type[NoContact], tuple[str]]:
+        return NoContact, (self.asked,)
 
 
 def _contact(text: str) -> str:
@@ -25,8 +40,9 @@ def _contact(text: str) -> str:
 class FetchSettings(GateSettings):
     """How anything is fetched."""
 
-    contact: Annotated[str, AfterValidator(_contact)]
-    """Who runs this crawl, as a URL or an e-mail address: part of the user agent, never blank."""
+    contact: Annotated[str, AfterValidator(_contact)] | None = None
+    """Who runs this crawl, as a URL or an e-mail address: part of the user agent. Needed before anything is asked of the web; files
+    and buckets of your own need none."""
     timeout: float = Field(default=30.0, gt=0)
     """Seconds for a connection, for the headers of an answer, and for each pause between its bytes."""
     min_bytes_per_second: float = Field(default=256.0, ge=0)
@@ -53,4 +69,4 @@ class FetchSettings(GateSettings):
 
     @property
     def user_agent(self) -> str:
-        return f"Voxmill/{__version__} (+{self.contact})"
+        return f"Voxmill/{__version__}" + (f" (+{self.contact})" if self.contact else "")

@@ -34,7 +34,7 @@ from voxmill.operators.crawl.errors import (
     Redirects,
     Unsupported,
 )
-from voxmill.operators.crawl.fetch_settings import FetchSettings
+from voxmill.operators.crawl.fetch_settings import FetchSettings, NoContact
 from voxmill.operators.crawl.gate import Go, HostGate, Refused
 from voxmill.operators.crawl.opt_out import header_opt_out
 from voxmill.operators.crawl.permission import Permission, Permissions, origin_of
@@ -227,7 +227,9 @@ class Fetcher:
         raise HttpError(f"HTTP {status} at {reply.url}", status)
 
     def _turn(self, url: str, crawl_delay: float) -> str:
-        """Waits for the gate. Raises Blocked, BudgetSpent."""
+        """Waits for the gate. Raises Blocked, BudgetSpent; NoContact, for nobody asks without a name."""
+        if self.settings.contact is None:
+            raise NoContact(url)
         host = host_of(url)
         while True:
             answer = self.gate.acquire(host, crawl_delay)

@@ -18,6 +18,7 @@ from voxmill.operators.crawl.crawl import CrawlConfig
 from voxmill.operators.crawl.errors import CrawlError, OptedOut, TooLong, Unreadable, Unsupported
 from voxmill.operators.crawl.extract import Extractor
 from voxmill.operators.crawl.feed import read_feed
+from voxmill.operators.crawl.fetch_settings import NoContact
 from voxmill.operators.crawl.fetcher import Fetcher
 from voxmill.operators.crawl.found import Found, absolute, file_path, file_uri
 from voxmill.operators.crawl.gate import HostGate
@@ -76,6 +77,11 @@ class SourceConfig(Settings):
     def addresses(self) -> tuple[str, ...]:
         return tuple(filter(None, (self.url, *self.urls, self.path)))
 
+    @property
+    def is_web(self) -> bool:
+        """Whether an address of it is asked of the web. What a list of yours names may be so all the same."""
+        return any(files.is_web(address.strip()) for address in self.addresses)
+
 
 class List:
     """Lists one source: `List(config, gate)(source)`. What cannot be read is an item with its rejection."""
@@ -86,11 +92,16 @@ class List:
         self._extractor = Extractor(self._fetcher)
 
     def __call__(self, source: SourceConfig) -> list[Item]:
-        """The items in the source's order; an address that comes twice stays where it came first."""
+        """The items in the source's order; an address that comes twice stays where it came first.
+
+        Raises NoContact before anything is fetched in nobody's name.
+        """
         items: dict[str, Item] = {}
         for found in self._source(source):
             if found.seconds and found.seconds > self._config.max_seconds and found.rejection is None:
                 found = replace(found, rejection=TooLong(f"{found.seconds:.0f} s as stated").rejection())
+            if found.kind in ("http", "hls") and found.rejection is None and self._config.contact is None:
+                raise NoContact(f"source `{source.name}` names web addresses ({found.url})")
             item = found.item(source)
             items.setdefault(item.id, item)
             if source.limit and len(items) >= source.limit:

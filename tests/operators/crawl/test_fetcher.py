@@ -27,7 +27,7 @@ from voxmill.operators.crawl.errors import (
     TooLarge,
     Unsupported,
 )
-from voxmill.operators.crawl.fetch_settings import FetchSettings
+from voxmill.operators.crawl.fetch_settings import FetchSettings, NoContact
 from voxmill.operators.crawl.fetcher import Fetcher
 from voxmill.operators.crawl.gate import LocalGate
 from website import Answer, Website, html, in_turn, redirect, typed
@@ -65,8 +65,15 @@ def test_who_we_are(site: Website, fetcher: Fetcher) -> None:
 def test_a_contact_cannot_be_blank(contact: str) -> None:
     with pytest.raises(ValidationError, match="contact"):
         FetchSettings(contact=contact)
-    with pytest.raises(ValidationError):
-        FetchSettings()  # type: ignore[call-arg]
+
+
+def test_without_a_contact_nothing_is_asked(site: Website) -> None:
+    site.routes["/a.mp3"] = SONG
+    settings = FetchSettings(allow_private=("127.0.0.1",))
+    with pytest.raises(NoContact, match=r"crawl\.contact"):
+        with Fetcher(settings, LocalGate(settings)).open(f"{site.url}/a.mp3"):
+            pass
+    assert not site.asked()
 
 
 def test_nobody_speaks_under_another_name(site: Website, fetcher: Fetcher) -> None:
