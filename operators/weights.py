@@ -37,6 +37,7 @@ __all__ = [
     "find",
     "identity",
     "known",
+    "ready",
     "registry",
     "resolve",
     "status",
@@ -144,6 +145,16 @@ def _unknown(name: str) -> UnknownWeights:
     near = difflib.get_close_matches(name, registry(), n=1, cutoff=0.5)
     what = "a file, and no folder of weights" if Path(name).expanduser().is_file() else "neither a known name nor a folder"
     return UnknownWeights(name, what + (f"; did you mean {near[0]}?" if near else ""), "voxmill models list")
+
+
+def ready(name_or_path: str, cache_dir: Path | None = None) -> bool:
+    """Whether `resolve` would succeed without a network: the weights are here, or in packages that are installed."""
+    weights = find(name_or_path)
+    if weights is None:
+        return Path(name_or_path).expanduser().is_dir()
+    if isinstance(weights, PackageWeights) and weights.installed:
+        return True
+    return weights.here(name_or_path, cache_dir or default_cache()) is not None
 
 
 def fetch(name: str, cache_dir: Path | None = None) -> Path:

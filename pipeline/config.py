@@ -140,6 +140,11 @@ def recipe_names() -> list[str]:
     return sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 
+def recipe_of(source: str | Path) -> str | None:
+    """The shipped recipe that a name means, if it means one: a file of that name is meant before it."""
+    return str(source) if str(source) in recipe_names() and not Path(source).is_file() else None
+
+
 def load_config(source: str | Path, changes: Sequence[str] = ()) -> RunConfig:
     """A config from a YAML file, or a shipped recipe by name, with `changes` (`select.high=0.9`). Raises ConfigError, Mistake."""
     return parse_config(override(read_config(source), changes, RunConfig), str(source))
@@ -147,9 +152,8 @@ def load_config(source: str | Path, changes: Sequence[str] = ()) -> RunConfig:
 
 def read_config(source: str | Path) -> dict[str, Any]:
     """What a YAML file, or a shipped recipe, states, before it is checked. Raises ConfigError."""
-    path = Path(source)
-    if not path.is_file() and str(source) in recipe_names():  # a folder `demo` beside you is not meant
-        path = RECIPES / f"{source}.yaml"
+    recipe = recipe_of(source)
+    path = RECIPES / f"{recipe}.yaml" if recipe else source
     fix = f"give a YAML file (`voxmill config init` writes one) or a shipped recipe: {', '.join(recipe_names())}"
     return yaml_mapping(path, "config file", fix, ConfigError)
 

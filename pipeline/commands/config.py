@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
-
 from voxmill.pipeline.commands import complete, modelling, options
 from voxmill.pipeline.terminal.output import console
 
@@ -79,20 +77,23 @@ def schema(
     print(f"{out}: now begin a config with the line `# yaml-language-server: $schema={out}`")
 
 
-def check(config: options.Config, change: options.Set = None) -> None:
-    """Check a config: unknown keys, wrong values, missing weights."""
-    from voxmill.operators import weights
-    from voxmill.pipeline.config import load_config
-    from voxmill.pipeline.reports.doctor import weights_of
+def check(
+    config: options.Config,
+    change: options.Set = None,
+    out: Annotated[str | None, typer.Option("--out", "-o", help="Also look whether this run can be written.")] = None,
+) -> None:
+    """Look ahead: unknown keys, wrong values, what is not installed, not here, not there, or would be thrown away.
 
-    out, settings = console(), load_config(config, change or ())
-    wanted = weights_of(settings)
-    missing = [row for row in weights.status() if row.name in wanted and not row.ready]
-    for row in missing:
-        out.print(Text.assemble((f"weights {row.name} are not here", "yellow"), f": {row.fix}"), soft_wrap=True)
-    if settings.crawl.contact == "you@example.org":
-        said = ("crawl.contact is the recipe's placeholder", "yellow"), ": put your own address there before you crawl"
-        out.print(Text.assemble(*said), soft_wrap=True)
+    Exits with 1 where a run would be refused. `voxmill run` looks at the same before it writes anything.
+    """
+    from voxmill.pipeline.config import load_config, recipe_of
+    from voxmill.pipeline.preflight import examine
+    from voxmill.pipeline.state.run import Run
+
+    settings = load_config(config, change or ())
+    findings = examine(settings, Run(out) if out else None, recipe=recipe_of(config))
+    bad = options.print_findings(findings, console())
     engines = ", ".join(e.name for e in settings.transcribe)
-    out.print(f"{config}: valid, {len(settings.sources)} sources, engines {engines}", soft_wrap=True)
-    sys.exit(1 if missing else 0)
+    verdict = f"{bad} thing{'s' * (bad > 1)} would stop a run" if bad else "valid"
+    console().print(f"{config}: {verdict}, {len(settings.sources)} sources, engines {engines}", soft_wrap=True)
+    sys.exit(1 if bad else 0)

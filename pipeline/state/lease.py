@@ -39,13 +39,17 @@ class Lease:
         self._lost = False
         self._thread = Thread(target=self._renew, daemon=True)
 
-    def __enter__(self) -> Lease:
+    def refuse(self) -> None:
+        """Raises RunError where another living driver holds the run; takes nothing."""
         holder = self._holder()
         if holder is not None:
             raise RunError(
                 f"{self._root} is in use by process {holder['pid']} on {holder['host']}: wait for it, or stop it; "
                 f"a dead driver's lease ends by itself after {EXPIRES_S:.0f} s"
             )
+
+    def __enter__(self) -> Lease:
+        self.refuse()
         self._write()
         if not self._is_ours():
             raise RunError(f"{self._root} was taken by another driver at the same moment: try again")

@@ -52,7 +52,7 @@ class Listing:
 
     def extend(self, sources: Sequence[SourceConfig], expand: Expand) -> int:
         """Lists the sources that no generation holds yet, as a new generation. Returns the number of generations."""
-        known = {key for g in range(self.num_generations()) for key in self._sources(g)}
+        known = self.keys()
         fresh = {source_key(s): s for s in sources if source_key(s) not in known}
         number = self.num_generations()
         if not fresh:
@@ -89,6 +89,10 @@ class Listing:
             self._commit_groups(number, lines)
             self._commit_state(number, (), relisted)
         return len(lines)
+
+    def keys(self) -> set[str]:
+        """The sources that are listed (see `source_key`)."""
+        return {key for g in range(self.num_generations()) for key in self._sources(g)}
 
     def num_generations(self) -> int:
         return sum(name.endswith(".json") for name in names_in(self.run.uri("ledger", "generations")))

@@ -1,0 +1,5 @@
+"""What a command line asks for becomes a config: a file of the user's, a shipped recipe, or none but folders and addresses."""
+
+from voxmill.pipeline.asked.config import CONFIG, Asked, ask
+
+__all__ = ["CONFIG", "Asked", "ask"]

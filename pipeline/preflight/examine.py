@@ -1,0 +1,59 @@
+"""The checks in the order in which they are said."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from voxmill.pipeline.config import RunConfig
+from voxmill.pipeline.preflight import machine, models, packages, places, rights, store
+from voxmill.pipeline.preflight.finding import Finding, NotReady
+from voxmill.pipeline.state.listing import Listing, source_key
+from voxmill.pipeline.state.run import Run
+
+
+def examine(
+    config: RunConfig, run: Run | None = None, *, kind: str | None = None, address: str | None = None, recipe: str | None = None
+) -> list[Finding]:
+    """Errors first. `kind` and `address` are of the executor where the command states them; `recipe` is how the config was named.
+
+    Without a run, nothing is said of where it would lie.
+    """
+    kind = kind or config.executor.kind
+    cluster = (address or config.executor.address or os.environ.get("RAY_ADDRESS")) if kind == "ray" else None
+    root = run.root if run else None
+    lacking = list(packages.missing(config, kind, root, joined=cluster is not None))
+    stored = [] if run is None or any(one.level == "error" and "fs" in one.thing for one in lacking) else list(store.unwritable(run))
+    listed, fetched = set[str](), set[str]()
+    if run is not None and not any(one.level == "error" for one in stored):
+        listed, fetched = _known(config, run)
+    found = [
+        *stored,
+        *lacking,
+        *models.missing(config),
+        *machine.no_executor(kind, cluster),
+        *machine.nobody_answers(config, recipe, fetched),
+        *places.missing(config, listed),
+        *rights.thrown_away(config),
+    ]
+    return sorted(found, key=lambda one: one.level != "error")
+
+
+def look_ahead(findings: list[Finding], warn: Callable[[str], None]) -> None:
+    """Says the warnings. Raises NotReady where there are errors, with all of them."""
+    for one in findings:
+        if one.level == "warning":
+            warn(str(one))
+    if any(one.level == "error" for one in findings):
+        raise NotReady(findings)
+
+
+def _known(config: RunConfig, run: Run) -> tuple[set[str], set[str]]:
+    """Sources that the run has listed, and those of which it has fetched all there is."""
+    if not run.exists():
+        return set(), set()
+    listing = Listing(run)
+    keys = listing.keys()
+    listed = {source.name for source in config.sources if source_key(source) in keys}
+    whole = all(listing.has_units(generation) for generation in range(listing.num_generations()))
+    return listed, listed if whole else set()

@@ -1,0 +1,102 @@
+"""Whether there is something to run on, and whether somebody answers where the sources are on this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import psutil
+
+from voxmill.pipeline.config import RECIPES, RunConfig, recipe_names
+from voxmill.pipeline.preflight.finding import Finding, error, warning
+from voxmill.pipeline.preflight.packages import installed
+from voxmill.pipeline.preflight.places import hosts_of
+
+SECONDS = 3.0
+"""How long a machine may take to accept a connection."""
+
+
+def no_executor(kind: str, address: str | None) -> Iterator[Finding]:
+    """A cluster that is not there is found in seconds, not after Ray's own minutes. (That Ray is installed, `packages` says.)"""
+    if kind != "ray" or address is None or not installed("ray"):
+        return
+    start = "start one (`ray start --head`), correct the address, or leave it out to run on this machine"
+    if address in ("auto", "local"):
+        if address == "auto" and not _ray_here():
+            yield error("executor.address auto:", "no Ray is running on this machine", start, world=True)
+        return
+    place = urlsplit(address if "://" in address else f"//{address}")
+    try:
+        host, port = place.hostname, place.port or (10001 if place.scheme == "ray" else 6379)
+    except ValueError:
+        host, port = None, 0
+    if not host:
+        yield error(f"executor.address {address}:", "is no address of a cluster", "`auto`, `ray://host:10001` or `host:6379`")
+    elif cause := refuses(host, port):
+        yield error(f"executor.address {address}:", f"nobody answers ({cause})", start, world=True)
+
+
+def _ray_here() -> bool:
+    """Ray finds a cluster by its processes, and by a file that `ray start` leaves, which may be older than they are."""
+    if os.environ.get("RAY_ADDRESS"):
+        return True
+    for process in psutil.process_iter(["name"]):
+        with suppress(psutil.Error):
+            if process.info["name"] in ("gcs_server", "raylet"):
+                return True
+    return False
+
+
+def nobody_answers(config: RunConfig, recipe: str | None = None, fetched: Collection[str] = ()) -> Iterator[Finding]:
+    """Sources on this machine whose server is not running. `fetched` names those that the run needs nothing more of."""
+    hosts = {place: names for place, names in hosts_of(config).items() if _is_loopback(place[0]) and set(names) - set(fetched)}
+    with ThreadPoolExecutor(max(1, min(16, len(hosts)))) as pool:
+        silent = {place: cause for place, cause in zip(hosts, pool.map(lambda place: refuses(*place), hosts), strict=True) if cause}
+    if not silent:
+        return
+    names = {name for place in silent for name in hosts[place]} - set(fetched)
+    where = ", ".join(f"{host}:{port} ({cause})" for (host, port), cause in silent.items())
+    if names != {source.name for source in config.sources}:
+        yield warning(f"source {', '.join(sorted(names))}:", f"nobody answers on {where}", "start that server, or take the source out")
+    elif recipe in recipe_names():
+        cause = f"reads from a server on this machine, and nobody answers on {where}. It is {purpose(str(recipe))}"
+        yield error(f"the recipe {recipe}", cause.rstrip(". "), _instead(str(recipe)), world=True)
+    else:
+        yield error("every source", f"is on this machine, and nobody answers on {where}", "start that server, or correct the addresses", world=True)
+
+
+def purpose(recipe: str) -> str:
+    """What a shipped recipe is for: the comment that it begins with."""
+    lines = (RECIPES / f"{recipe}.yaml").read_text(encoding="utf-8").splitlines()
+    head = lines[: next((n for n, line in enumerate(lines) if not line.startswith("#")), len(lines))]
+    said = " ".join(line.lstrip("# ").strip() for line in head)
+    return said[:1].lower() + said[1:]
+
+
+def _instead(recipe: str) -> str:
+    own = "for your own audio, `voxmill run FOLDER -o RUN`, or `voxmill config init english -o mine.yaml`"
+    return f"run `make demo`, which serves that site and runs this recipe; {own}" if recipe == "demo" else f"start that server; {own}"
+
+
+def refuses(host: str, port: int) -> str | None:
+    """Why no connection is made; None where one is."""
+    try:
+        socket.create_connection((host, port), timeout=SECONDS).close()
+    except TimeoutError:
+        return f"no answer within {SECONDS:.0f} s"
+    except (OSError, UnicodeError) as cause:
+        return (getattr(cause, "strerror", None) or str(cause)).lower()
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower().rstrip(".") == "localhost" or host.lower().endswith(".localhost"):
+        return True
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return False

@@ -1,0 +1,68 @@
+"""Which weights a config loads, and which of them are not here: all at once, with sizes, licences and the command that gets them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+
+from voxmill.operators import weights
+from voxmill.operators.label.merge import asked
+from voxmill.operators.label.translation import TranslationConfig
+from voxmill.operators.transcribe.whisperx import WhisperXConfig
+from voxmill.pipeline.config import RunConfig
+from voxmill.pipeline.preflight.finding import Finding, error
+
+
+def named(config: RunConfig) -> dict[str, str]:
+    """Names, or folders, of what its stages load -> which key asks for it first."""
+    wanted: dict[str, str] = {}
+    if config.segment.model:
+        wanted.setdefault(config.segment.model, "segment.model")
+    for engine in config.transcribe:
+        wanted.setdefault(engine.model, f"engine {engine.name}")
+        if isinstance(engine, WhisperXConfig):
+            for language, folder in engine.aligners.items():
+                wanted.setdefault(folder, f"engine {engine.name}, aligners.{language}")
+    for labeller in asked(config.label, config.labels):
+        if model := getattr(labeller, "model", None):
+            wanted.setdefault(model, f"labeller {labeller.name}")
+        if isinstance(labeller, TranslationConfig):
+            wanted.setdefault(labeller.detector, f"labeller {labeller.name}, detector")
+    return wanted
+
+
+def missing(config: RunConfig) -> Iterator[Finding]:
+    """What is assembled from installed packages by itself is not missing."""
+    fetched, rest = [], dict[str, list[str]]()
+    for name, what in named(config).items():
+        entry = weights.find(name)
+        if entry is None:
+            if not Path(name).expanduser().is_dir():
+                near = get_close_matches(name, weights.registry(), n=1, cutoff=0.5)
+                fix = f"did you mean `{near[0]}`?" if near else "`voxmill models list` names those that are known"
+                yield error(f"{what}: `{name}`", "is neither a known name of weights nor a folder", fix)
+        elif not weights.ready(name):
+            (fetched if entry.kind == "hub" else rest.setdefault(entry.fix(name), [])).append(name)
+    if fetched:
+        total = sum(entry.megabytes or 0 for name in fetched if (entry := weights.find(name)))
+        all_of = f", {size(total)} in all" if len(fetched) > 1 else ""
+        fix = f"voxmill models fetch {' '.join(fetched)}"
+        yield error(_list(fetched), f"are not here{all_of}", fix, world=True)
+    for fix, names in rest.items():
+        yield error(_list(names), "are not here", fix, world=True)
+
+
+def _list(names: list[str]) -> str:
+    said = [f"{name} ({size(entry.megabytes)}, licence {entry.licence})" for name in names if (entry := weights.find(name))]
+    return f"weights {', '.join(said)}"
+
+
+def size(megabytes: float | None) -> str:
+    """
+    >>> size(1620), size(0.9), size(44.7), size(None)
+    ('about 1.6 GB', 'about 1 MB', 'about 45 MB', 'size unknown')
+    """
+    if not megabytes:
+        return "size unknown"
+    return f"about {megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"about {max(1, round(megabytes))} MB"

@@ -1,0 +1,176 @@
+"""Places that a config names and that have to be there: sources, evaluation sets, other runs, files of the user."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotInTime
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from voxmill.manifests.commit import locate
+from voxmill.manifests.mistakes import Mistake
+from voxmill.operators.calibration.expected import load_calibration
+from voxmill.operators.crawl import files
+from voxmill.operators.crawl.errors import CrawlError
+from voxmill.operators.crawl.found import file_path
+from voxmill.operators.crawl.kinds import kind_by_name
+from voxmill.operators.crawl.manifest import read_manifest
+from voxmill.operators.crawl.sources import SourceConfig
+from voxmill.operators.crawl.url_list import read_list
+from voxmill.pipeline.config import RunConfig
+from voxmill.pipeline.preflight.finding import Finding, error, warning
+from voxmill.pipeline.state.run import Run
+
+STORE_SECONDS = 15.0
+"""How long a bucket may take to answer."""
+
+PLACEHOLDER = "https://example.org/feed.xml", "s3://bucket/urls.txt"
+"""What shipped recipes name where the user's own is to stand."""
+
+PUT_YOURS = "put your own address there (`sources` in the config)"
+
+
+def missing(config: RunConfig, listed: Collection[str] = ()) -> Iterator[Finding]:
+    """`listed` names the sources that the run has listed already: it does not need what it copied, only what it did not."""
+    addresses = [address.strip() for source in config.sources for address in source.addresses]
+    if addresses and all(map(is_placeholder, addresses)):
+        yield error("sources:", f"hold nothing but a recipe's placeholder ({addresses[0]})", PUT_YOURS)
+        addresses = []
+    for source in config.sources if addresses else ():
+        for found in _of_source(source, config.crawl.contact):
+            yield found if source.name not in listed else warning(found.thing, found.cause, found.fix)
+    yield from _files(config)
+    if config.duplicates is not None:
+        for place in config.duplicates.evaluation:
+            if not os.path.exists(os.path.expanduser(place)):
+                fix = "give a JSONL file, a folder of audio, or a folder of shards"
+                yield error(f"duplicates.evaluation: {place}", "does not exist", fix)
+        for place in config.duplicates.against:
+            if (answer := _there(Run(place).uri("run.json"))) is not True:
+                cause = "is no run (run.json is missing)" if answer is False else f"cannot be read ({answer})"
+                yield error(f"duplicates.against: {place}", cause, "name the folder or bucket prefix of a run", world=answer is not False)
+
+
+def is_placeholder(address: str) -> bool:
+    """What a recipe names in place of the user's own, or any address of a host that is there for examples (RFC 2606)."""
+    host = ""
+    with suppress(ValueError):
+        host = (urlsplit(address).hostname or "") if files.is_web(address) else ""
+    return address in PLACEHOLDER or any(host == f"example.{end}" or host.endswith(f".example.{end}") for end in ("org", "com", "net"))
+
+
+def _of_source(source: SourceConfig, contact: str | None) -> Iterator[Finding]:
+    thing = f"source {source.name}:"
+    for address in (one.strip() for one in source.addresses):
+        if is_placeholder(address):
+            yield warning(f"{thing} {address}", "is a recipe's placeholder", PUT_YOURS)
+        elif files.is_web(address):
+            continue
+        elif not files.is_file(address):
+            yield error(f"{thing} {address}", "cannot be opened", f"http, https, a local path, or one of {', '.join(files.STORES)}")
+        elif files.is_local(address):
+            yield from _local(thing, source, address, contact)
+        elif (answer := _there(address)) is not True:
+            cause = "does not exist" if answer is False else f"cannot be read ({answer})"
+            yield error(f"{thing} {address}", cause, "check the name, the credentials and the network", world=answer is not False)
+
+
+def _local(thing: str, source: SourceConfig, address: str, contact: str | None) -> Iterator[Finding]:
+    path = os.path.expanduser(file_path(address))
+    if not os.path.lexists(path):
+        yield error(f"{thing} {path}", "does not exist", f"correct the path (it is looked for in {os.getcwd()})" if not os.path.isabs(path) else "correct the path")
+    elif not os.path.exists(path):
+        yield error(f"{thing} {path}", "is a link that leads nowhere", "mend the link, or give the file it should lead to")
+    elif not os.access(path, os.R_OK | (os.X_OK if os.path.isdir(path) else 0)):
+        yield error(f"{thing} {path}", "cannot be read", "its permissions do not let you: chmod, or run as its owner", world=True)
+    elif source.kind == "files" and not os.path.isdir(path):
+        yield error(f"{thing} {path}", "is no folder, and kind is `files`", "give a folder, or leave `kind` out")
+    elif source.kind not in ("auto", "files") and os.path.isdir(path):
+        yield error(f"{thing} {path}", f"is a folder, and kind is `{source.kind}`", "give a file, or leave `kind` out")
+    elif os.path.isdir(path):
+        if next(_walk(path, source.glob), None) is None:
+            what = f"that match `{source.glob}`" if source.glob else "of audio or video"
+            yield error(f"{thing} {path}", f"holds no files {what}", "give another folder, or set `glob` to what its files are called")
+    elif contact is None and (web := _first_web(source, path)):
+        fix = "state `crawl.contact` (--contact), a web page or an e-mail address that site owners can write to"
+        yield error(f"{thing} {path}", f"names web addresses ({web})", fix)
+
+
+def _walk(path: str, glob: str | None) -> Iterator[object]:
+    with suppress(CrawlError):
+        yield from files.walk(path, glob)
+
+
+def _first_web(source: SourceConfig, path: str) -> str | None:
+    """The first web address that a list, feed or manifest names."""
+    kind = kind_by_name(path) if source.kind == "auto" else source.kind
+    try:
+        if kind == "list":
+            return next((row.url for row in read_list(files.read_file(path), path) if files.is_web(row.url)), None)
+        if kind == "manifest":
+            return next((found.url for found in read_manifest(path) if files.is_web(found.url)), None)
+    except CrawlError:  # listing it says what is wrong with it
+        return None
+    return f"of {os.path.basename(path)}" if kind in ("feed", "page", "playlist") else None
+
+
+def _files(config: RunConfig) -> Iterator[Finding]:
+    if (calibration := config.select.calibration) is not None:
+        try:
+            load_calibration(calibration)
+        except Mistake as cause:
+            yield error("select.calibration:", str(cause), "give what `voxmill calibrate` wrote")
+        except OSError as cause:
+            yield error(f"select.calibration: {calibration}", f"cannot be read ({cause.strerror})", "give what `voxmill calibrate` wrote")
+    for place in config.crawl.deny_files:
+        if (answer := _there(place)) is not True:
+            cause = "does not exist" if answer is False else f"cannot be read ({answer})"
+            yield error(f"crawl.deny_files: {place}", cause, "nothing is fetched without it: correct the path")
+    if config.crawl.ca_file and not os.path.isfile(config.crawl.ca_file):
+        yield error(f"crawl.ca_file: {config.crawl.ca_file}", "does not exist", "give a PEM file, or leave it out")
+    if config.redact is not None and config.redact.model and not os.path.isdir(os.path.expanduser(config.redact.model)):
+        yield error(f"redact.model: {config.redact.model}", "is no folder", "give the folder of a spaCy pipeline, or leave it out")
+
+
+def _there(uri: str) -> bool | str:
+    """Whether a place exists; in words what stops the question, if something does."""
+    if files.is_local(uri):
+        return os.path.exists(os.path.expanduser(file_path(uri)))
+
+    def ask() -> bool:
+        fs, path = locate(uri)
+        return bool(fs.exists(path))
+
+    return in_time(ask)
+
+
+def in_time(ask: object, seconds: float = STORE_SECONDS) -> bool | str:
+    """The answer of a store, or in words why there is none. A store that never answers keeps its thread, not the command."""
+    assert callable(ask)
+    pool = ThreadPoolExecutor(1)
+    try:
+        return bool(pool.submit(ask).result(timeout=seconds))
+    except NotInTime:
+        return f"no answer within {seconds:.0f} s"
+    except ImportError as cause:
+        return f"{cause.name} is not installed"
+    except Exception as cause:  # noqa: BLE001 - every store has errors of its own
+        return " ".join(str(cause).split())[:200] or type(cause).__name__
+    finally:
+        pool.shutdown(wait=False)
+
+
+def hosts_of(config: RunConfig) -> dict[tuple[str, int], list[str]]:
+    """(host, port) -> names of the sources that are asked there."""
+    found: dict[tuple[str, int], list[str]] = {}
+    for source in config.sources:
+        for address in map(str.strip, source.addresses):
+            if files.is_web(address):
+                with suppress(ValueError):
+                    parts = urlsplit(address)
+                    if parts.hostname:
+                        port = parts.port or (443 if parts.scheme.lower() == "https" else 80)
+                        found.setdefault((parts.hostname, port), []).append(source.name)
+    return found
