@@ -62,7 +62,7 @@ class _Writer:
             )  # fmt: skip
 
     def _entry(self, key: str, value: Any, plain: Any, indent: int) -> Iterator[str]:
-        start = f"{' ' * indent}{_scalar(key)}:"
+        start = f"{' ' * indent}{on_one_line(key)}:"
         if isinstance(value, BaseModel):
             inside = list(self.model(value, indent + 2))
             yield from [start, *inside] if inside else [f"{start} {{}}"]
@@ -75,7 +75,7 @@ class _Writer:
             for name, one in value.items():
                 yield from self._entry(name, one, plain[name], indent + 2)
         else:
-            yield f"{start} {_scalar(plain)}"
+            yield f"{start} {on_one_line(plain)}"
 
     def _item(self, one: BaseModel, indent: int) -> Iterator[str]:
         """An entry of a list: the dash stands before its first key, and comments above it."""
@@ -85,7 +85,7 @@ class _Writer:
         yield from lines
 
 
-def _scalar(value: Any) -> str:
+def on_one_line(value: Any) -> str:
     """A value on one line."""
     text: str = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=float("inf"), sort_keys=False)
     return text.removesuffix("\n").removesuffix("\n...")

@@ -119,7 +119,7 @@ class RunConfig(Settings):
         if web and self.crawl.contact is None:
             raise ValueError(
                 f"missing key `crawl.contact`: source `{web[0]}` is on the web, whose owners must know who crawls: "
-                "a web page or an e-mail address"
+                "a web page or an e-mail address, here or by --contact"
             )
         return self
 

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from voxmill import __version__
+from voxmill.manifests.commit import commit_bytes
 from voxmill.manifests.records import Item
 from voxmill.operators.crawl.gate import HostGate
 from voxmill.operators.crawl.sources import List, SourceConfig
@@ -53,15 +54,19 @@ def run_line(
     until: Until = "pack",
     retry: Collection[str] = (),
     expand: Expand | None = None,
+    text: str | None = None,
 ) -> None:
     """Brings a run up to its config. Raises RunError, StageError; what was committed stays.
 
     `retry` names reasons whose items are fetched once more. `expand` lists a source in another way than `operators.crawl.sources.List` does (a sample, say).
+    `text` is the config as its user may edit it, kept beside run.json.
     """
     check_inputs(config, run)
     with Lease(run), progress:
         stages = build(config, run, gate)
         state = _open(config, run, stages)
+        if text is not None:
+            commit_bytes(run.uri("config.yaml"), text.encode(), replace=True)
         if unsettled(run):
             progress.say(f"{apply(run)} files changed to finish a revocation; `voxmill revoke` writes its report")
         listing = Listing(run)

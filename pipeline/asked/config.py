@@ -8,15 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from voxmill.manifests import given
 from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.overrides import override
+from voxmill.operators.crawl.sources import SourceConfig
 from voxmill.pipeline.asked.engines import RECIPES, choose
 from voxmill.pipeline.asked.sources import add
 from voxmill.pipeline.asked.writing import fresh, rewritten
 from voxmill.pipeline.config import RunConfig, parse_config, read_config, recipe_of
+from voxmill.pipeline.preflight.places import there
 from voxmill.pipeline.preflight.rights import PLACEHOLDER
-from voxmill.pipeline.state.run import Run, exists
+from voxmill.pipeline.state.run import Run
 
 CONFIG = "config.yaml"
 """In a run that was started without a config: the one that was made for it, for its user to edit."""
@@ -47,12 +51,15 @@ def ask(
 ) -> Asked:
     """Nothing is written here. Raises Mistake, ConfigError, NoEngine."""
     kept = Run(root).uri(CONFIG) if root else None
-    own = kept if kept and exists(kept) else None
+    own = kept if kept and there(kept) is True else None
     facts = {key: value for key, value in (("language", language), ("licence", licence)) if value}
     if config is not None and own is not None and _same(config, own):
         config = None
     if facts and not inputs:
-        raise Mistake(f"--{next(iter(facts))} is said of sources on the command line; of those in a config: --set sources.NAME.{next(iter(facts))}=…")
+        raise Mistake(
+            f"--{next(iter(facts))} is said of sources on the command line; of those in a config: --set sources.NAME.{next(iter(facts))}=…"
+        )
+    _check(facts)
     if config is not None and not inputs:
         return Asked(parse_config(_changed(read_config(config), changes, contact), config), recipe_of(config))
     if config is not None and own is not None:
@@ -63,21 +70,33 @@ def ask(
         raise Mistake(_nothing(root))
     if config is not None:
         return _with_config(config, root, inputs, changes, facts, contact)
-    if root and Run(root).exists():
+    if root and there(Run(root).uri("run.json")) is True:
         raise Mistake(f"{root} was made with a config: give it as --config, and these sources are added to its own")
     return _new(root, inputs, changes, facts, contact)
+
+
+def _check(facts: dict[str, str]) -> None:
+    for key, value in facts.items():
+        try:
+            SourceConfig.model_validate({"name": "one", "path": ".", key: value})
+        except ValidationError as error:
+            raise Mistake(f"--{key}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
 
 
 def _new(root: str | None, inputs: Sequence[str], changes: Sequence[str], facts: dict[str, str], contact: str | None) -> Asked:
     sources = add((), inputs, facts)
     chosen = choose(facts.get("language"))
-    recipe = RECIPES.get((chosen.code or ""))
-    base = {key: value for key, value in read_config(recipe).items() if key not in ("sources", "crawl", "transcribe")} if recipe else {}
+    recipe = RECIPES.get(chosen.code or "")
+    base = (
+        {key: value for key, value in read_config(recipe).items() if key not in ("sources", "crawl", "transcribe")}
+        if recipe
+        else {}
+    )
     if chosen.code and not recipe:
         base = {"select": {"languages": [chosen.code]}}
-    data = {"sources": sources, "crawl": {}, "transcribe": chosen.transcribe, **base, "executor": {"kind": "local"}}
+    data = {"sources": sources, "transcribe": chosen.transcribe, **base, "executor": {"kind": "local"}}
     parsed = parse_config(data := _changed(data, changes, contact), "the command line")
-    return Asked(parsed, None, (*chosen.said, *_where(root, parsed)), fresh(parsed, data, root, chosen.said))
+    return Asked(parsed, None, (*chosen.said, *_where(root, parsed)), fresh(parsed, root, chosen.said))
 
 
 def _with_config(
@@ -90,7 +109,7 @@ def _with_config(
     data = _changed(data | {"sources": add(theirs, inputs, facts)}, changes, contact)
     parsed = parse_config(data, config)
     said = (f"the config {config}, with {'these sources' if recipe_of(config) else 'its sources and these'}",)
-    return Asked(parsed, None, (*said, *_where(root, parsed)), fresh(parsed, data, root, said))
+    return Asked(parsed, None, (*said, *_where(root, parsed)), fresh(parsed, root, said))
 
 
 def _continued(
@@ -101,7 +120,8 @@ def _continued(
     listed = before.get("sources")
     if inputs and not isinstance(listed, list):
         raise Mistake(f"{own}: `sources` is no list: mend it, or give another --out")
-    data = _changed(before | ({"sources": add(listed, inputs, facts)} if inputs else {}), changes, contact)
+    more_sources = {"sources": add(listed, inputs, facts)} if inputs and isinstance(listed, list) else {}
+    data = _changed(before | more_sources, changes, contact)
     parsed = parse_config(data, own)
     more = len(data["sources"]) - len(before["sources"])
     said = (f"{own} is this run's config" + (f"; {more} source{'s are' if more > 1 else ' is'} added to it" if more else ""),)
@@ -123,9 +143,9 @@ def _where(root: str | None, config: RunConfig) -> tuple[str, ...]:
 
 
 def _nothing(root: str | None) -> str:
-    if root and not Run(root).exists():
-        return "nothing to hear: name folders, files or addresses (`voxmill run FOLDER -o RUN`), or give a --config"
-    return f"{root or 'this'} was made with a config: give it as --config, and the run goes on" if root else "give sources, or a --config"
+    if root and there(Run(root).uri("run.json")) is True:
+        return f"{root} was made with a config: give it as --config, and the run goes on"
+    return "nothing to hear: name folders, files or addresses (`voxmill run FOLDER -o RUN`), or give a --config"
 
 
 def _same(config: str, own: str) -> bool:

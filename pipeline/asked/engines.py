@@ -80,7 +80,9 @@ def _code(language: str | None) -> str | None:
     if not re.fullmatch(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]+)*", language) or code not in known:
         near = get_close_matches(code, sorted(known), n=1, cutoff=0.6) or [one for one in sorted(known) if one == code[:2]]
         hint = f"did you mean `{near[0]}`? " if near else ""
-        raise Mistake(f"--language {language}: no recogniser that voxmill knows writes it; {hint}codes are as in `en`, `zh`, `pt-BR`")
+        raise Mistake(
+            f"--language {language}: no recogniser that voxmill knows writes it; {hint}codes are as in `en`, `zh`, `pt-BR`"
+        )
     return code
 
 

@@ -74,7 +74,11 @@ def _hint(text: str) -> str:
         return f"the shipped recipe is --config {text}"
     if any(sign in text for sign in "*?["):
         return "nothing matches that pattern here"
-    if re.fullmatch(r"(?!\.)[\w-]+(\.[\w-]+)+(/.*)?", text) and not name_suffix(text.partition("/")[0]).isdigit() and "/" in text:
+    if (
+        re.fullmatch(r"(?!\.)[\w-]+(\.[\w-]+)+(/.*)?", text)
+        and not name_suffix(text.partition("/")[0]).isdigit()
+        and "/" in text
+    ):
         return f"a web address begins with https:// (https://{text})"
     return f"check the path; it is looked for in {os.getcwd()}" if not os.path.isabs(text) else "check the path"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from voxmill.pipeline.commands import complete, modelling, options
 from voxmill.pipeline.terminal.output import console
 
@@ -87,12 +88,12 @@ def check(
     Exits with 1 where a run would be refused. `voxmill run` looks at the same before it writes anything.
     """
     from voxmill.pipeline.config import load_config, recipe_of
-    from voxmill.pipeline.preflight import examine
+    from voxmill.pipeline.preflight import examine, print_findings
     from voxmill.pipeline.state.run import Run
 
     settings = load_config(config, change or ())
     findings = examine(settings, Run(out) if out else None, recipe=recipe_of(config))
-    bad = options.print_findings(findings, console())
+    bad = print_findings(findings, console())
     engines = ", ".join(e.name for e in settings.transcribe)
     verdict = f"{bad} thing{'s' * (bad > 1)} would stop a run" if bad else "valid"
     console().print(f"{config}: {verdict}, {len(settings.sources)} sources, engines {engines}", soft_wrap=True)

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from voxmill.pipeline.commands import complete
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from voxmill.pipeline.preflight import Finding
 
 Config = Annotated[
     str, typer.Option("--config", "-c", help="A YAML file, or the name of a shipped recipe.", autocompletion=complete.configs)
@@ -33,7 +27,8 @@ Inputs = Annotated[
 ]
 Language = Annotated[str | None, typer.Option(help="What is spoken in these sources, as in `en`, `zh`, `pt-BR`.")]
 Licence = Annotated[
-    str | None, typer.Option(help="The licence of these sources, as in `cc-by-4.0`: unknown ones are not packed. You answer for it.")
+    str | None,
+    typer.Option(help="The licence of these sources, as in `cc-by-4.0`: unknown ones are not packed. You answer for it."),
 ]
 Contact = Annotated[
     str | None,
@@ -91,10 +86,3 @@ def check_words(words: Sequence[str]) -> None:
             raise Mistake(
                 f"the argument {word!a} is no text in this locale: rename the file, or set LC_ALL to the locale of its name"
             ) from None
-
-
-def print_findings(findings: Sequence[Finding], out: Console) -> int:
-    """What a look ahead found, one line each. Returns how many are errors."""
-    for one in findings:
-        out.print(Text.assemble((one.level, "red" if one.level == "error" else "yellow"), f": {one}"), soft_wrap=True)
-    return sum(one.level == "error" for one in findings)

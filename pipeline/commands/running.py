@@ -5,20 +5,28 @@ from __future__ import annotations
 import difflib
 import os
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
+from rich.text import Text
 
 from voxmill.pipeline.commands import options
 from voxmill.pipeline.terminal.output import console, print_json
 
 if TYPE_CHECKING:
+    from voxmill.pipeline.asked import Asked
     from voxmill.pipeline.state.run import Run
 
 
 def run(
-    config: options.Config,
     out: options.Out,
+    inputs: options.Inputs = None,
+    config: options.ConfigIfAny = None,
+    language: options.Language = None,
+    licence: options.Licence = None,
+    contact: options.Contact = None,
+    change: options.Set = None,
     executor: options.Executor = None,
     address: Annotated[str | None, typer.Option(help="Ray cluster to join: `auto` or `ray://host:10001`.")] = None,
     until: Annotated[str, typer.Option(help="Stop after `list`, `crawl`, `select` or `pack`.")] = "pack",
@@ -28,20 +36,31 @@ def run(
 ) -> None:
     """Run the whole line, from sources to shards, or continue it.
 
+    Without a config, sources are named here: a recipe is chosen by the language and by what is installed, and is kept in the run as
+    `config.yaml`, to be edited.
+
     Examples:
 
-        voxmill run -c demo -o runs/demo
+        voxmill run talks/ -o runs/talks --language en --licence cc-by-4.0
 
-        voxmill run -c mine.yaml -o s3://bucket/run1 --executor ray --address auto
+        voxmill run https://example.org/feed.xml more/*.mp3 urls.txt -o runs/one --language de --contact me@example.org
+
+        voxmill run -c mine.yaml -o s3://bucket/run1 --executor ray --address auto --set select.high=0.9
 
         voxmill run -c mine.yaml -o runs/one --dry-run
     """
-    bring_up(config, out, executor, address, until, retry or [], dry_run=dry_run, quiet=quiet)
+    asked = _ask(inputs, config, out, change, language, licence, contact)
+    bring_up(asked, out, executor, address, until, retry or [], dry_run=dry_run, quiet=quiet)
 
 
 def crawl(
-    config: options.Config,
     out: options.Out,
+    inputs: options.Inputs = None,
+    config: options.ConfigIfAny = None,
+    language: options.Language = None,
+    licence: options.Licence = None,
+    contact: options.Contact = None,
+    change: options.Set = None,
     executor: options.Executor = None,
     address: Annotated[str | None, typer.Option(help="Ray cluster to join.")] = None,
     retry: options.Retry = None,
@@ -50,28 +69,43 @@ def crawl(
 ) -> None:
     """Fetch and decode the sources only; `voxmill run` continues from there.
 
-    Example:
+    Examples:
 
         voxmill crawl -c mine.yaml -o runs/one
+
+        voxmill crawl https://example.org/feed.xml -o runs/one --contact me@example.org
     """
-    bring_up(config, out, executor, address, "crawl", retry or [], dry_run=dry_run, quiet=quiet)
+    asked = _ask(inputs, config, out, change, language, licence, contact)
+    bring_up(asked, out, executor, address, "crawl", retry or [], dry_run=dry_run, quiet=quiet)
 
 
 def plan(
-    config: options.Config,
+    inputs: options.Inputs = None,
+    config: options.ConfigIfAny = None,
+    language: options.Language = None,
+    licence: options.Licence = None,
+    contact: options.Contact = None,
+    change: options.Set = None,
     sample: Annotated[int, typer.Option(min=1, help="Recordings to try the line on.")] = 3,
     out: Annotated[str | None, typer.Option("--out", "-o", help="Keep the sample's run, as `plan` in this folder.")] = None,
 ) -> None:
     """Predict disk, hours and time of a run from a small sample of its sources.
 
-    Example:
+    Examples:
 
         voxmill plan -c mine.yaml --sample 5
-    """
-    from voxmill.pipeline.config import load_config
-    from voxmill.pipeline.reports.plan import predict
 
-    predict(load_config(config), sample, out, console())
+        voxmill plan talks/ --language en
+    """
+    from voxmill.pipeline.preflight import examine, look_ahead
+    from voxmill.pipeline.reports.plan import predict
+    from voxmill.pipeline.state.run import Run
+
+    asked = _ask(inputs, config, None, change, language, licence, contact)
+    _say(asked.said)
+    kept = Run(Run(out).uri("plan")) if out else None
+    look_ahead(examine(asked.config, kept, kind="local", recipe=asked.recipe), _warn)
+    predict(asked.config, sample, out, console())
 
 
 def replay(
@@ -110,7 +144,7 @@ def replay(
 
 
 def bring_up(
-    config: str,
+    asked: Asked,
     root: str,
     executor: str | None,
     address: str | None,
@@ -120,18 +154,21 @@ def bring_up(
     dry_run: bool,
     quiet: bool,
 ) -> None:
-    """Brings a run up to its config, as far as `until`. Raises ConfigError for what cannot be asked."""
+    """Brings a run up to its config, as far as `until`. Raises ConfigError for what cannot be asked, NotReady for what would fail;
+    nothing has been written then.
+    """
     from voxmill.manifests.reasons import REASONS
-    from voxmill.pipeline.config import ConfigError, load_config
+    from voxmill.pipeline.config import ConfigError
     from voxmill.pipeline.execution.executor import open_executor
     from voxmill.pipeline.execution.gates import open_gate
     from voxmill.pipeline.line import Until, run_line
+    from voxmill.pipeline.preflight import examine, look_ahead
     from voxmill.pipeline.reports.dry_run import print_dry_run
     from voxmill.pipeline.reports.stats import print_summary
     from voxmill.pipeline.state.run import Run
     from voxmill.pipeline.terminal.progress import Progress
 
-    settings = load_config(config)
+    settings = asked.config
     run = Run(root)
     kind = executor or settings.executor.kind
     if kind not in ("local", "ray"):
@@ -142,9 +179,13 @@ def bring_up(
         if reason not in REASONS:
             near = difflib.get_close_matches(reason, REASONS, n=1)
             raise ConfigError(f"--retry: no reason `{reason}`" + (f"; did you mean `{near[0]}`?" if near else ""))
+    if not quiet:
+        _say(asked.said)
+    findings = examine(settings, run, kind=kind, address=address, recipe=asked.recipe)
     if dry_run:
-        print_dry_run(settings, run, console())
+        print_dry_run(settings, run, console(), findings)
         return
+    look_ahead(findings, _warn)
     cluster = (address or settings.executor.address or os.environ.get("RAY_ADDRESS")) if kind == "ray" else None  # as Ray does
     if cluster and run.is_local:
         run = run.absolute()  # workers have working directories of their own
@@ -155,12 +196,35 @@ def bring_up(
     engine = open_executor(kind, cluster, settings.executor.workers)
     try:
         with open_gate("cluster" if cluster else "machine", run, settings.crawl) as gate:
-            run_line(settings, run, engine, gate, progress, until=cast(Until, until), retry=retry)
+            run_line(settings, run, engine, gate, progress, until=cast(Until, until), retry=retry, text=asked.text)
     except KeyboardInterrupt:
         console(stderr=True).print("stopped; the same command continues", style="yellow")
         sys.exit(130)
     if not quiet and until == "pack":
         print_summary(root)
+
+
+def _ask(
+    inputs: list[str] | None,
+    config: str | None,
+    root: str | None,
+    change: list[str] | None,
+    language: str | None,
+    licence: str | None,
+    contact: str | None,
+) -> Asked:
+    from voxmill.pipeline.asked import ask
+
+    return ask(inputs or (), config, root, changes=change or (), language=language, licence=licence, contact=contact)
+
+
+def _say(lines: Sequence[str]) -> None:
+    for line in lines:
+        console(stderr=True).print(line, soft_wrap=True)
+
+
+def _warn(line: str) -> None:
+    console(stderr=True).print(Text.assemble(("warning: ", "yellow"), line), soft_wrap=True)
 
 
 def _say_shared(run: Run) -> None:

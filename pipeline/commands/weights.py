@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from voxmill.pipeline.commands import complete
+from voxmill.pipeline.commands import complete, options
 from voxmill.pipeline.terminal.output import console
 
 
@@ -55,6 +55,7 @@ def verify(names: Annotated[list[str], typer.Argument(help="Names or directories
 
 def doctor(
     config: Annotated[str | None, typer.Option("--config", "-c", help="Check what this config needs.")] = None,
+    change: options.Set = None,
 ) -> None:
     """What is installed, which weights are here, what is missing, and how to get it.
 
@@ -65,4 +66,4 @@ def doctor(
     from voxmill.pipeline.config import load_config
     from voxmill.pipeline.reports.doctor import examine
 
-    sys.exit(0 if examine(load_config(config) if config else None, console()) else 1)
+    sys.exit(0 if examine(load_config(config, change or ()) if config else None, console()) else 1)

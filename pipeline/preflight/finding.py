@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rich.console import Console
+from rich.text import Text
+
 from voxmill.manifests.mistakes import Mistake
 
 
@@ -30,6 +33,13 @@ def error(thing: str, cause: str, fix: str, *, world: bool = False) -> Finding:
 
 def warning(thing: str, cause: str, fix: str) -> Finding:
     return Finding("warning", thing, cause, fix)
+
+
+def print_findings(findings: Sequence[Finding], out: Console) -> int:
+    """One line each. Returns how many are errors."""
+    for one in findings:
+        out.print(Text.assemble((one.level, "red" if one.level == "error" else "yellow"), f": {one}"), soft_wrap=True)
+    return sum(one.level == "error" for one in findings)
 
 
 class NotReady(Mistake):

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from voxmill.operators.crawl import files
 from voxmill.pipeline.config import RECIPES, RunConfig, recipe_names
 from voxmill.pipeline.preflight.finding import Finding, error, warning
 from voxmill.pipeline.preflight.packages import installed
@@ -56,18 +57,29 @@ def nobody_answers(config: RunConfig, recipe: str | None = None, fetched: Collec
     """Sources on this machine whose server is not running. `fetched` names those that the run needs nothing more of."""
     hosts = {place: names for place, names in hosts_of(config).items() if _is_loopback(place[0]) and set(names) - set(fetched)}
     with ThreadPoolExecutor(max(1, min(16, len(hosts)))) as pool:
-        silent = {place: cause for place, cause in zip(hosts, pool.map(lambda place: refuses(*place), hosts), strict=True) if cause}
+        silent = {
+            place: cause for place, cause in zip(hosts, pool.map(lambda place: refuses(*place), hosts), strict=True) if cause
+        }
     if not silent:
         return
-    names = {name for place in silent for name in hosts[place]} - set(fetched)
+    asked = {name for place in silent for name in hosts[place]} - set(fetched)
+    answering = {name for place, names in hosts_of(config).items() if place not in silent for name in names}
+    mixed = {source.name for source in config.sources if not all(files.is_web(a.strip()) for a in source.addresses)}
     where = ", ".join(f"{host}:{port} ({cause})" for (host, port), cause in silent.items())
-    if names != {source.name for source in config.sources}:
-        yield warning(f"source {', '.join(sorted(names))}:", f"nobody answers on {where}", "start that server, or take the source out")
+    if asked - answering - mixed != {source.name for source in config.sources}:
+        yield warning(
+            f"source {', '.join(sorted(asked))}:", f"nobody answers on {where}", "start that server, or take the source out"
+        )
     elif recipe in recipe_names():
         cause = f"reads from a server on this machine, and nobody answers on {where}. It is {purpose(str(recipe))}"
         yield error(f"the recipe {recipe}", cause.rstrip(". "), _instead(str(recipe)), world=True)
     else:
-        yield error("every source", f"is on this machine, and nobody answers on {where}", "start that server, or correct the addresses", world=True)
+        yield error(
+            "every source",
+            f"is on this machine, and nobody answers on {where}",
+            "start that server, or correct the addresses",
+            world=True,
+        )
 
 
 def purpose(recipe: str) -> str:
@@ -80,7 +92,11 @@ def purpose(recipe: str) -> str:
 
 def _instead(recipe: str) -> str:
     own = "for your own audio, `voxmill run FOLDER -o RUN`, or `voxmill config init english -o mine.yaml`"
-    return f"run `make demo`, which serves that site and runs this recipe; {own}" if recipe == "demo" else f"start that server; {own}"
+    return (
+        f"run `make demo`, which serves that site and runs this recipe; {own}"
+        if recipe == "demo"
+        else f"start that server; {own}"
+    )
 
 
 def refuses(host: str, port: int) -> str | None:

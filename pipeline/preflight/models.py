@@ -34,7 +34,7 @@ def named(config: RunConfig) -> dict[str, str]:
 
 def missing(config: RunConfig) -> Iterator[Finding]:
     """What is assembled from installed packages by itself is not missing."""
-    fetched, rest = [], dict[str, list[str]]()
+    fetched, rest = list[str](), dict[str, list[str]]()
     for name, what in named(config).items():
         entry = weights.find(name)
         if entry is None:
@@ -45,7 +45,8 @@ def missing(config: RunConfig) -> Iterator[Finding]:
         elif not weights.ready(name):
             (fetched if entry.kind == "hub" else rest.setdefault(entry.fix(name), [])).append(name)
     if fetched:
-        total = sum(entry.megabytes or 0 for name in fetched if (entry := weights.find(name)))
+        sizes = [entry.megabytes or 0.0 for entry in map(weights.find, fetched) if entry is not None]
+        total = sum(sizes)
         all_of = f", {size(total)} in all" if len(fetched) > 1 else ""
         fix = f"voxmill models fetch {' '.join(fetched)}"
         yield error(_list(fetched), f"are not here{all_of}", fix, world=True)

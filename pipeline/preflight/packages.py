@@ -80,7 +80,9 @@ def needs(config: RunConfig, kind: str, root: str | None = None) -> Iterator[tup
         yield "redact", PERSONAL
     if kind == "ray":
         yield "executor ray", RAY
-    places = {f"source {s.name}": address for s in config.sources for address in s.addresses} | ({"--out": root} if root else {})
+    places = {f"source {s.name}": address for s in config.sources for address in s.addresses} | (
+        {"--out": root} if root else {}
+    )
     for what, address in places.items():
         if (store := address.partition("://")[0].lower() if "://" in address else "") in STORES:
             yield what, STORES[store]
@@ -126,6 +128,12 @@ def _broken(config: RunConfig, lacking: dict[str, list[str]]) -> Iterator[Findin
         except ImportError as cause:
             fix = "install it (Debian: libchromaprint1, macOS: chromaprint), or set duplicates.by to [text]"
             yield error("the library Chromaprint", f"is not here ({cause})", fix, world=True)
+
+
+def opens(uri: str) -> bool:
+    """Whether what a place needs to be opened is installed."""
+    need = STORES.get(uri.partition("://")[0].lower()) if "://" in uri else None
+    return need is None or all(map(installed, need.modules))
 
 
 def installed(module: str) -> bool:

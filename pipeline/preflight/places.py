@@ -21,6 +21,7 @@ from voxmill.operators.crawl.sources import SourceConfig
 from voxmill.operators.crawl.url_list import read_list
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.preflight.finding import Finding, error, warning
+from voxmill.pipeline.preflight.packages import opens
 from voxmill.pipeline.state.run import Run
 
 STORE_SECONDS = 15.0
@@ -48,9 +49,14 @@ def missing(config: RunConfig, listed: Collection[str] = ()) -> Iterator[Finding
                 fix = "give a JSONL file, a folder of audio, or a folder of shards"
                 yield error(f"duplicates.evaluation: {place}", "does not exist", fix)
         for place in config.duplicates.against:
-            if (answer := _there(Run(place).uri("run.json"))) is not True:
+            if (answer := there(Run(place).uri("run.json"))) is not True:
                 cause = "is no run (run.json is missing)" if answer is False else f"cannot be read ({answer})"
-                yield error(f"duplicates.against: {place}", cause, "name the folder or bucket prefix of a run", world=answer is not False)
+                yield error(
+                    f"duplicates.against: {place}",
+                    cause,
+                    "name the folder or bucket prefix of a run",
+                    world=answer is not False,
+                )
 
 
 def is_placeholder(address: str) -> bool:
@@ -58,7 +64,9 @@ def is_placeholder(address: str) -> bool:
     host = ""
     with suppress(ValueError):
         host = (urlsplit(address).hostname or "") if files.is_web(address) else ""
-    return address in PLACEHOLDER or any(host == f"example.{end}" or host.endswith(f".example.{end}") for end in ("org", "com", "net"))
+    return address in PLACEHOLDER or any(
+        host == f"example.{end}" or host.endswith(f".example.{end}") for end in ("org", "com", "net")
+    )
 
 
 def _of_source(source: SourceConfig, contact: str | None) -> Iterator[Finding]:
@@ -69,22 +77,32 @@ def _of_source(source: SourceConfig, contact: str | None) -> Iterator[Finding]:
         elif files.is_web(address):
             continue
         elif not files.is_file(address):
-            yield error(f"{thing} {address}", "cannot be opened", f"http, https, a local path, or one of {', '.join(files.STORES)}")
+            yield error(
+                f"{thing} {address}", "cannot be opened", f"http, https, a local path, or one of {', '.join(files.STORES)}"
+            )
         elif files.is_local(address):
             yield from _local(thing, source, address, contact)
-        elif (answer := _there(address)) is not True:
+        elif opens(address) and (answer := there(address)) is not True:
             cause = "does not exist" if answer is False else f"cannot be read ({answer})"
-            yield error(f"{thing} {address}", cause, "check the name, the credentials and the network", world=answer is not False)
+            yield error(
+                f"{thing} {address}", cause, "check the name, the credentials and the network", world=answer is not False
+            )
 
 
 def _local(thing: str, source: SourceConfig, address: str, contact: str | None) -> Iterator[Finding]:
     path = os.path.expanduser(file_path(address))
     if not os.path.lexists(path):
-        yield error(f"{thing} {path}", "does not exist", f"correct the path (it is looked for in {os.getcwd()})" if not os.path.isabs(path) else "correct the path")
+        yield error(
+            f"{thing} {path}",
+            "does not exist",
+            f"correct the path (it is looked for in {os.getcwd()})" if not os.path.isabs(path) else "correct the path",
+        )
     elif not os.path.exists(path):
         yield error(f"{thing} {path}", "is a link that leads nowhere", "mend the link, or give the file it should lead to")
     elif not os.access(path, os.R_OK | (os.X_OK if os.path.isdir(path) else 0)):
-        yield error(f"{thing} {path}", "cannot be read", "its permissions do not let you: chmod, or run as its owner", world=True)
+        yield error(
+            f"{thing} {path}", "cannot be read", "its permissions do not let you: chmod, or run as its owner", world=True
+        )
     elif source.kind == "files" and not os.path.isdir(path):
         yield error(f"{thing} {path}", "is no folder, and kind is `files`", "give a folder, or leave `kind` out")
     elif source.kind not in ("auto", "files") and os.path.isdir(path):
@@ -92,7 +110,9 @@ def _local(thing: str, source: SourceConfig, address: str, contact: str | None) 
     elif os.path.isdir(path):
         if next(_walk(path, source.glob), None) is None:
             what = f"that match `{source.glob}`" if source.glob else "of audio or video"
-            yield error(f"{thing} {path}", f"holds no files {what}", "give another folder, or set `glob` to what its files are called")
+            yield error(
+                f"{thing} {path}", f"holds no files {what}", "give another folder, or set `glob` to what its files are called"
+            )
     elif contact is None and (web := _first_web(source, path)):
         fix = "state `crawl.contact` (--contact), a web page or an e-mail address that site owners can write to"
         yield error(f"{thing} {path}", f"names web addresses ({web})", fix)
@@ -120,21 +140,27 @@ def _files(config: RunConfig) -> Iterator[Finding]:
     if (calibration := config.select.calibration) is not None:
         try:
             load_calibration(calibration)
-        except Mistake as cause:
-            yield error("select.calibration:", str(cause), "give what `voxmill calibrate` wrote")
-        except OSError as cause:
-            yield error(f"select.calibration: {calibration}", f"cannot be read ({cause.strerror})", "give what `voxmill calibrate` wrote")
+        except Mistake as wrong:
+            yield error("select.calibration:", str(wrong), "give what `voxmill calibrate` wrote")
+        except OSError as said:
+            yield error(
+                f"select.calibration: {calibration}",
+                f"cannot be read ({said.strerror})",
+                "give what `voxmill calibrate` wrote",
+            )
     for place in config.crawl.deny_files:
-        if (answer := _there(place)) is not True:
+        if (answer := there(place)) is not True:
             cause = "does not exist" if answer is False else f"cannot be read ({answer})"
             yield error(f"crawl.deny_files: {place}", cause, "nothing is fetched without it: correct the path")
     if config.crawl.ca_file and not os.path.isfile(config.crawl.ca_file):
         yield error(f"crawl.ca_file: {config.crawl.ca_file}", "does not exist", "give a PEM file, or leave it out")
     if config.redact is not None and config.redact.model and not os.path.isdir(os.path.expanduser(config.redact.model)):
-        yield error(f"redact.model: {config.redact.model}", "is no folder", "give the folder of a spaCy pipeline, or leave it out")
+        yield error(
+            f"redact.model: {config.redact.model}", "is no folder", "give the folder of a spaCy pipeline, or leave it out"
+        )
 
 
-def _there(uri: str) -> bool | str:
+def there(uri: str) -> bool | str:
     """Whether a place exists; in words what stops the question, if something does."""
     if files.is_local(uri):
         return os.path.exists(os.path.expanduser(file_path(uri)))

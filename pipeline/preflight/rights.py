@@ -30,7 +30,9 @@ def thrown_away(config: RunConfig) -> Iterator[Finding]:
             fix = "what is heard in another language is rejected (select.language): add the language, or correct the source"
             yield warning(f"source {source.name}", cause, fix)
     if config.crawl.contact == PLACEHOLDER and any(source.is_web for source in config.sources):
-        yield warning("crawl.contact", f"is the recipe's placeholder ({PLACEHOLDER})", "put your own address there before you crawl")
+        yield warning(
+            "crawl.contact", f"is the recipe's placeholder ({PLACEHOLDER})", "put your own address there before you crawl"
+        )
 
 
 def _licence(source: SourceConfig, config: RunConfig) -> Iterator[Finding]:
@@ -41,7 +43,9 @@ def _licence(source: SourceConfig, config: RunConfig) -> Iterator[Finding]:
             cause = f"is {name}, which select.licences ({allowed}) does not let pass: {_how_much(source)} will be rejected (select.licence)"
             yield warning(f"source {source.name}", cause, "add the licence to select.licences, or take the source out")
     elif not licensed("unknown", config.select) and (says := _who_could_say(source)) is not None:
-        cause = f"states no licence, and unknown ones are not packed: {_how_much(source)} will be rejected (select.licence){says}"
+        cause = (
+            f"states no licence, and unknown ones are not packed: {_how_much(source)} will be rejected (select.licence){says}"
+        )
         fix = "state one that holds (`licence: cc-by-4.0` of the source, or --licence), or set select.allow_unknown_licence"
         yield warning(f"source {source.name}", cause, fix)
 

@@ -50,7 +50,9 @@ def _local(run: Run) -> Iterator[Finding]:
             probe.flush()
             os.fsync(probe.fileno())
     except OSError as cause:
-        yield error(thing, f"cannot be written ({cause.strerror} in {above})", "give another place, or mend its permissions", world=True)
+        yield error(
+            thing, f"cannot be written ({cause.strerror} in {above})", "give another place, or mend its permissions", world=True
+        )
         return
     free = shutil.disk_usage(above).free / 1e6
     if free < NEEDED_MB:
@@ -67,4 +69,9 @@ def _bucket(run: Run) -> Iterator[Finding]:
         return True
 
     if (answer := in_time(write)) is not True:
-        yield error(f"--out {run.root}", f"cannot be written ({answer})", "check the bucket's name, the credentials and the network", world=True)
+        yield error(
+            f"--out {run.root}",
+            f"cannot be written ({answer})",
+            "check the bucket's name, the credentials and the network",
+            world=True,
+        )

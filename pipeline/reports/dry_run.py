@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.execution.gates import no_gate
+from voxmill.pipeline.preflight.finding import Finding, print_findings
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import Listing
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.terminal.table import Column, number, print_table, prose
 
 
-def print_dry_run(config: RunConfig, run: Run, out: Console) -> None:
-    """Nothing is fetched or written."""
-    stages = build(config, run, no_gate())
+def print_dry_run(config: RunConfig, run: Run, out: Console, findings: Sequence[Finding] = ()) -> None:
+    """Nothing is fetched or written. `findings` are what a look ahead found: weights that are not here have no fingerprint."""
     sources = [(s.name, s.kind, ", ".join(s.addresses), s.licence or "as the source says") for s in config.sources]
     print_table(out, ("source", "kind", prose("what"), prose("licence")), sources)
+    out.print()
+    if bad := print_findings(findings, out):
+        out.print(f"{bad} thing{'s' * (bad > 1)} would stop this run; nothing was fetched or written", soft_wrap=True)
+        return
+    stages = build(config, run, no_gate())
     listing, ledger = Listing(run), Ledger(run)
     units = {u.id for u in listing.units()}
     steps = []

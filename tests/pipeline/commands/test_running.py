@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from voxmill.pipeline import line
+from voxmill.pipeline import line, preflight
 from voxmill.pipeline.commands import running
 from voxmill.pipeline.config import ConfigError
 from voxmill.pipeline.execution import executor, gates
@@ -33,10 +33,11 @@ def test_a_cluster_is_told_where_a_run_lies_whatever_its_working_directory(
 ) -> None:
     roots = []
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(preflight, "examine", lambda *_, **__: [])
     monkeypatch.setattr(executor, "open_executor", lambda *_: None)
     monkeypatch.setattr(gates, "open_gate", lambda kind, run, rules: nullcontext())
     monkeypatch.setattr(line, "run_line", lambda config, run, *_, **__: roots.append(run.root))
-    running.run("demo", out, "ray", address, until="list", quiet=True)
+    running.run(out, config="demo", executor="ray", address=address, until="list", quiet=True)
     assert roots == [opened.replace("HERE", str(tmp_path))]
     assert ("shared storage" in capsys.readouterr().err) == told
 
@@ -51,7 +52,7 @@ def test_a_cluster_is_told_where_a_run_lies_whatever_its_working_directory(
 )
 def test_what_cannot_be_asked_is_refused_before_anything_is_written(asked: dict[str, Any], said: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=said):
-        running.run("demo", str(tmp_path / "one"), **asked)
+        running.run(str(tmp_path / "one"), config="demo", **asked)
     assert not (tmp_path / "one").exists()
 
 
@@ -69,8 +70,9 @@ def test_inside_a_job_of_a_cluster_the_cluster_is_joined(
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     if address:
         monkeypatch.setenv("RAY_ADDRESS", address)
+    monkeypatch.setattr(preflight, "examine", lambda *_, **__: [])
     monkeypatch.setattr(executor, "open_executor", lambda kind, address, workers: asked.append(address))
     monkeypatch.setattr(gates, "open_gate", gate)
     monkeypatch.setattr(line, "run_line", lambda *_, **__: None)
-    running.run("demo", str(tmp_path / "one"), "ray", None, until="list", quiet=True)
+    running.run(str(tmp_path / "one"), config="demo", executor="ray", until="list", quiet=True)
     assert asked == [address, reach]

