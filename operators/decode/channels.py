@@ -91,7 +91,8 @@ class Channels:
         self.spectra = [Spectrum() for _ in range(n if n == 1 else n + 1)]
         """Of each channel, and of their mean."""
         self.levels = [Levels() for _ in range(n)]
-        self.peak = np.zeros(n)
+        self.peak, self.steady_peak = np.zeros(n), np.zeros(n)
+        """The largest sample, and the largest with the offset taken off."""
         self.cross = np.zeros((n, n))
         """Products of channels, summed over the speech band."""
         self.joint = np.zeros((n, n, Levels.BINS, Levels.BINS), np.int64)
@@ -125,7 +126,10 @@ class Channels:
         cells = samples.shape[1] // CELL
         self._cell = samples[:, cells * CELL :].copy()
         if cells:
-            means = samples[:, : cells * CELL].reshape(self.count, cells, CELL).mean(axis=2).astype(np.float64)
+            whole = samples[:, : cells * CELL].reshape(self.count, cells, CELL)
+            means = whole.mean(axis=2).astype(np.float64)
+            out = np.maximum(whole.max(axis=2) - means, means - whole.min(axis=2))
+            self.steady_peak = np.maximum(self.steady_peak, out.max(axis=1))
             self.cells += means @ means.T
             self.offsets += means.sum(axis=1)
             self.num_cells += cells
@@ -179,7 +183,7 @@ class Channels:
         speech = 10 ** (active / 20) if active is not None else 0.0
         offset = float(weights @ self.offsets) / max(1, self.num_cells)
         dc = round(float(np.copysign(wander, offset)), 5) if wander > max(OFFSET * speech, LEAST_OFFSET) else None
-        peak = float(np.abs(weights) @ self.peak) + (wander if dc is not None else 0.0)
+        peak = float(np.abs(weights) @ (self.peak if dc is None or not self.num_cells else self.steady_peak))
         return Heard(dc, active, peak, like.contrast)
 
     def choose(self) -> Choice:

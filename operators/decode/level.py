@@ -19,18 +19,18 @@ class LevelConfig(Settings):
     4 kHz while somebody speaks)."""
     tolerance_db: float = Field(default=12.0, ge=0.0)
     """Speech within so many dB of it stays as it is: recordings of every ordinary level are heard and packed bit by bit as decoded."""
-    most_db: float = Field(default=60.0, ge=0.0)
+    most_db: float = Field(default=80.0, ge=0.0)
     """The most by which a recording is made louder (dB); 0: none is."""
 
 
 class Levels:
     """The levels of a channel's frames, by steps."""
 
-    STEP, FLOOR, BINS = 2.0, -100.0, 56
+    STEP, FLOOR, BINS = 2.0, -120.0, 64
     """dB a step, dB of the first step, and how many."""
 
-    SILENT = -92.0
-    """Frames below this are digital silence, or the noise of 16 bits."""
+    SILENT = -105.0
+    """Frames below this are digital silence. The noise of 16 bits lies above; it is as steady as other noise."""
 
     CLICKS = 32
     """So many of the loudest frames (2 s) may be clicks, or one frame in 200, and the next one counts as the loudest."""
