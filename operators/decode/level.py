@@ -14,6 +14,8 @@ from voxmill.manifests.settings import Settings
 
 
 class LevelConfig(Settings):
+    """How loud recordings are heard: very soft and very loud speech is brought to one level before any model hears it."""
+
     target_db: float = Field(default=-26.0, le=-6.0)
     """Speech that is too soft or too loud is brought to this level (dB, 0 is full scale; mean power between 250 Hz and
     4 kHz while somebody speaks)."""

