@@ -22,6 +22,7 @@ from voxmill.pipeline.execution.activity import Reporter
 from voxmill.pipeline.execution.faults import StageError, blamed
 from voxmill.pipeline.execution.isolate import MAX_ATTEMPTS, describe, isolate
 from voxmill.pipeline.execution.quarantine import insert
+from voxmill.pipeline.execution.sample import plain_work
 from voxmill.pipeline.stage import Done, Stage
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.run import Run
@@ -123,28 +124,35 @@ class Worker:
         if apart.worked:
             self._worked = work.only(apart.worked)
         if apart.errors:
-            self._doubt(unit, list(apart.errors.values()), strikes)
+            self._doubt(unit, list(apart.errors.values()), strikes, work)
         return apart.bad
 
-    def _doubt(self, unit: str, errors: list[Exception], strikes: int) -> None:
+    def _doubt(self, unit: str, errors: list[Exception], strikes: int, work: Work) -> None:
         """Members failed: is it the stage? It is not if it still does what it did before, or works on anything else.
 
-        Before anything has worked, members of other units are tried. Two or more that all fail with the same type of error, and
-        none that works, are a broken set-up. A unit that has cost a worker is compared with nothing, lest that cost more.
+        Before anything has worked, a stage that hears is asked to hear a plain sound: inputs that fail alike prove nothing, they may
+        be few, or odd in the same way. A crawler's errors are those of addresses, but for the machine's, which have names. Other
+        stages are given members of other units: two or more that all fail with the same type of error, and none that works, are
+        a broken set-up. A unit that has cost a worker is compared with nothing else, lest that cost more.
         """
-        others = [self._worked] if self._worked else self._others(unit) if strikes < MAX_ATTEMPTS else []
-        for other in others:
-            try:
-                self._apply(other)
-            except StageError:
-                raise
-            except Exception as error:  # noqa: BLE001 - it is the answer
-                errors = [*errors, error]
-            else:
-                self._worked = other
-                return
-        if self._worked or (len(errors) > 1 and len({type(e) for e in errors}) == 1):
-            tried = "what it could do before" if self._worked else f"all of {len(errors)} inputs"
+        if self._worked is None and self._stage.kind == "crawl":
+            return
+        language = next((r.language for r in work.recordings), None)
+        with plain_work(self._stage.kind, language) as plain:
+            known = self._worked or plain
+            others = [known] if known else self._others(unit) if strikes < MAX_ATTEMPTS else []
+            for other in others:
+                try:
+                    self._apply(other)
+                except StageError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - it is the answer
+                    errors = [*errors, error]
+                else:
+                    self._worked = None if other is plain else other
+                    return
+        if known or (len(errors) > 1 and len({type(e) for e in errors}) == 1):
+            tried = "what it could do before" if self._worked else "a plain sound" if known else f"all of {len(errors)} inputs"
             raise StageError(
                 f"stage {self._stage.name} fails on unit {unit} and on {tried}: {describe(errors[-1], self._run.root)}"
             ) from errors[-1]

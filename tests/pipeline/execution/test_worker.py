@@ -153,11 +153,27 @@ def test_a_store_that_fails_to_keep_a_fragment_stops_the_run(tmp_path: Path, mon
         Worker(run.root, stage, [CRAWL])("g")
 
 
-def test_a_stage_that_fails_on_one_unit_of_one_member_is_compared_with_the_others(tmp_path: Path) -> None:
-    run, stage = run_with(tmp_path, "good", h=("good",)), decode(stages.Broken)
-    with pytest.raises(StageError, match=r"fails on unit g and on all of 2 inputs: RuntimeError: no weights"):
+def test_a_stage_that_fails_on_its_only_input_is_asked_for_what_any_machine_can_do(tmp_path: Path) -> None:
+    run, stage = run_with(tmp_path, "good"), decode(stages.Broken)
+    with pytest.raises(StageError, match=r"fails on unit g and on a plain sound: RuntimeError: no weights"):
         Worker(run.root, stage, [CRAWL])("g")
     assert marks(run) == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 10])
+def test_inputs_that_fail_alike_are_odd_where_a_plain_sound_works(tmp_path: Path, count: int) -> None:
+    run, stage = run_with(tmp_path, *["bad"] * count, h=("bad",)), decode(stages.Decoded)
+    for unit in ("g", "h"):
+        Worker(run.root, stage, [CRAWL])(unit)
+    assert outcome(run, stage) == ["decode.failed"] * count
+    assert outcome(run, stage, "h") == ["decode.failed"]
+
+
+def test_a_stage_that_reads_more_than_sound_is_compared_with_other_units(tmp_path: Path) -> None:
+    run = run_with(tmp_path, "good", h=("good",))
+    stage = Stage("relabel", stages.Broken, Recording, ("crawl",), "v1", Resources())
+    with pytest.raises(StageError, match=r"fails on unit g and on all of 2 inputs: RuntimeError: no weights"):
+        Worker(run.root, stage, [CRAWL])("g")
 
 
 def test_a_unit_of_bad_members_is_data_where_others_work(tmp_path: Path) -> None:
