@@ -25,7 +25,7 @@ from av.packet import Packet
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.operators.decode.lost import LEAST, Lost
 from voxmill.operators.decode.media import Link, Media
-from voxmill.operators.decode.numbers import sound
+from voxmill.operators.decode.numbers import readable, sound
 from voxmill.operators.media import Undecodable
 from voxmill.operators.source import Broken
 
@@ -47,6 +47,9 @@ MOST_CHANNELS = 64
 
 MORE_PACKETS = 100_000
 """A stretch has no more packets than bytes, and some that are made of nothing; a demuxer that gives more goes round in a circle."""
+
+TAGS = frozenset({b"ID3", b"TAG", b"APE"})
+"""How packets begin that hold what is written between two files that were joined, and no sound."""
 
 MOST_SILENT = 3600
 """Seconds of silence that packets in a row that cannot be decoded may become."""
@@ -202,7 +205,7 @@ class _Timeline:
         return True
 
     def _count_lost(self, packet: Packet[AudioStream] | None, promised: int | None, refused: bool) -> None:
-        if packet is None or not packet.size:
+        if packet is None or not packet.size or bytes(memoryview(packet)[:3]) in TAGS:
             return
         samples = promised or self.usual
         if self.warming:
@@ -215,7 +218,11 @@ class _Timeline:
     def _note_sound(self, packet: Packet[AudioStream] | None, decoded: list[AudioFrame]) -> None:
         """Keeps the books of what came before a packet that gave sound, and of it."""
         rate = decoded[0].sample_rate
-        if self.lost:
+        if self.lost and not readable(decoded[0]):
+            self.books.miss(self.lost / rate, "could not be decoded")
+            self.heard += self.lost / rate
+            self.lost = self.broken = 0
+        elif self.lost:
             self.books.silent += min(self.lost / rate, MOST_SILENT)
         elif self.broken:
             self.books.miss(self.broken / rate, "at the start could not be decoded")

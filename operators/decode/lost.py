@@ -7,6 +7,8 @@ believed: neither the numbers that writers put where they do not know the length
 
 from __future__ import annotations
 
+import re
+import struct
 from dataclasses import dataclass, field
 
 from av.audio.stream import AudioStream
@@ -69,7 +71,7 @@ class Lost:
 
 def claimed(container: InputContainer, stream: AudioStream, name: str, source: Source) -> float | None:
     """Seconds of sound that the header or index promises; None where it promises nothing that can be believed."""
-    if name == "mp3" and not _counted(source):
+    if _complete(source) or (name == "mp3" and not _counted(source)):
         return None
     if name not in TELLING and name != "mp3":
         return None
@@ -82,9 +84,12 @@ def claimed(container: InputContainer, stream: AudioStream, name: str, source: S
     else:
         return None
     codec = stream.codec_context
-    if codec.name.startswith("pcm_") and codec.sample_rate:
-        width = codec.format.bytes * codec.channels if codec.format else 0
-        if _unknown(round(seconds * codec.sample_rate) * width):
+    bits = _BITS.match(codec.name)
+    if bits and codec.sample_rate and codec.channels:
+        second = codec.sample_rate * codec.channels * int(bits[1] or 8) // 8
+        told = _told(source, name)
+        seconds = told / second if told is not None else seconds
+        if _unknown(round(seconds * second)):
             return None
     return seconds if 0 < seconds <= MOST else None
 
@@ -94,9 +99,50 @@ def _unknown(num_bytes: int) -> bool:
     return any(-65536 <= num_bytes - (1 << bits) <= 0 for bits in (31, 32, 63, 64))
 
 
+def _complete(source: Source) -> bool:
+    """Whether a file of chunks has all the bytes that it says it has as a whole: then what a chunk says beyond is a lie."""
+    head = source.look(0, 24)
+    if head[:4] in (b"RIFF", b"FORM", b"RIFX"):
+        told = 8 + int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big")
+    elif head[:4] == b"riff":
+        told = int.from_bytes(head[16:24], "little")
+    else:
+        return False
+    return told <= source.num_bytes
+
+
+_BITS = re.compile(r"pcm_(?:[suf](\d+)|mulaw|alaw)")
+
+
+def _told(source: Source, name: str) -> int | None:
+    """Bytes of samples that the header of a file of chunks promises: libavformat speaks of no more than there are."""
+    if name == "wav":
+        place, width, order = 12, 4, "little" if source.look(0, 4) != b"RIFX" else "big"
+    elif name == "caf":
+        place, width, order = 8, 8, "big"
+    elif name == "w64":
+        place, width, order = 40, 8, "little"
+    else:
+        return None
+    mark = 16 if name == "w64" else 4
+    for _ in range(1000):
+        head = source.look(place, mark + width)
+        if len(head) < mark + width:
+            break
+        size = int.from_bytes(head[mark:], "little" if order == "little" else "big")
+        if head[:4] == b"data":
+            return size - {"wav": 0, "caf": 4, "w64": mark + width}[name]
+        place += -(-size // 8) * 8 if name == "w64" else mark + width + size + (size & 1 if name == "wav" else 0)
+    return None
+
+
 def _counted(source: Source) -> bool:
-    """Whether an MP3 says how many frames it has; else its length is guessed from its first bit rate."""
+    """Whether an MP3 says how many frames it has, and is no longer than it says; else its length is guessed from bit rates."""
     head = source.look(0, 10)
     tag = sum((byte & 0x7F) << 7 * (3 - place) for place, byte in enumerate(head[6:10])) + 10 if head[:3] == b"ID3" else 0
     first = source.look(tag, 4096)
-    return any(mark in first for mark in (b"Xing", b"Info", b"VBRI"))
+    places = [first.find(mark) for mark in (b"Xing", b"Info") if mark in first]
+    if not places:
+        return b"VBRI" in first
+    flags, _, told = struct.unpack(">III", first[places[0] + 4 : places[0] + 16].ljust(12, b"\0"))
+    return bool(flags & 1) and not (flags & 2 and source.num_bytes > tag + 1.05 * told + 4096)

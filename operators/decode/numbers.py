@@ -20,10 +20,15 @@ SMALLEST = 1e-20
 """Anything nearer to zero is zero: numbers that a processor is slow with, and nobody hears."""
 
 
+def readable(frame: AudioFrame) -> bool:
+    """Whether its samples may be asked for: PyAV counts planes up to a null pointer, and from eight planes on there is none."""
+    return not frame.format.is_planar or len(frame.layout.channels) < 8
+
+
 def sound(frame: AudioFrame, lost: Lost) -> AudioFrame:
     """The frame; where it holds what is no number, the same with silence there, and with full scale for what is infinite."""
     kind = FLOATS.get(frame.format.name)
-    if kind is None:
+    if kind is None or not readable(frame):
         return frame
     planes = [np.frombuffer(memoryview(plane), kind)[: frame.samples * _width(frame)] for plane in frame.planes]
     if all(bool((np.abs(plane) <= LARGEST).all()) for plane in planes):  # NaN is not

@@ -153,4 +153,5 @@ class _Chain:
                 frame = self.graph.pull()
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
-            yield frame.to_ndarray().reshape(-1, len(self.names)).astype(np.float32, copy=False)
+            audio = frame.to_ndarray().reshape(-1, len(self.names)).astype(np.float32, copy=False)
+            yield audio if np.isfinite(audio).all() else np.nan_to_num(audio, nan=0.0, posinf=1.0, neginf=-1.0)
