@@ -24,6 +24,9 @@ class Reason:
 
 _TABLE = """
 list.unreadable        | a source (page, feed, playlist, list file, folder) could not be read or holds no media | check the address in `sources`
+list.truncated         | a document is cut off or broken: what could be read of it is listed (detail: what is missing) | list it anew with `--retry list.truncated`
+list.no_media          | an entry of a feed or a line of a list that leads to nothing to hear | none
+list.limit             | listing a source took more time, depth or memory than it may; what was found by then is listed | raise `crawl.list_seconds` or `crawl.read_seconds`
 list.duplicate         | the address was listed before (detail: the item that stands for it) | none
 crawl.robots           | robots.txt disallows the address for our user agent | none: honoured always
 crawl.opt_out          | X-Robots-Tag, TDMRep or a meta tag reserves the content | none: honoured always

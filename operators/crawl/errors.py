@@ -27,6 +27,12 @@ class Unreadable(CrawlError):
     reason = "list.unreadable"
 
 
+class Limit(CrawlError):
+    """Listing took more time, depth or memory than it may."""
+
+    reason = "list.limit"
+
+
 class Disallowed(CrawlError):
     reason = "crawl.robots"
 

@@ -13,6 +13,7 @@ from voxmill.operators.crawl.errors import CrawlError, HttpError, NetworkError, 
 from voxmill.operators.crawl.fetcher import Fetcher
 from voxmill.operators.crawl.found import Found
 from voxmill.operators.crawl.licence import choose
+from voxmill.operators.crawl.remote import Remote, RemoteReply
 from voxmill.operators.crawl.reply import Reply
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _NOTHING = re.compile(
 class Extractor:
     """Reads pages through `fetcher`."""
 
-    def __init__(self, fetcher: Fetcher) -> None:
+    def __init__(self, fetcher: Fetcher | Remote) -> None:
         self._fetcher = fetcher
 
     def knows(self, url: str) -> bool:
@@ -41,7 +42,7 @@ class Extractor:
 
         return any(ie.suitable(url) and ie.IE_NAME != "generic" and ie.working() for ie in gen_extractor_classes())
 
-    def entries(self, url: str, page: Reply | None = None, limit: int | None = None) -> list[Found]:
+    def entries(self, url: str, page: Reply | RemoteReply | None = None, limit: int | None = None) -> list[Found]:
         """The media of a page or playlist. What is protected, live or for adults only is found with its rejection.
 
         Raises a CrawlError where there is nothing, or no way to it.

@@ -62,6 +62,11 @@ class FetchSettings(GateSettings):
     max_page_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
     """Largest page, feed, playlist or list file that is read for its links (bytes)."""
 
+    list_seconds: float = Field(default=600.0, gt=0)
+    """Listing one address of a source takes so long at most, what it leads to and waiting for hosts included (s)."""
+    read_seconds: float = Field(default=10.0, gt=0)
+    """Reading a page takes so much of a processor's time at most (s); a feed, whose reader is slow but steady, six times as much."""
+
     @property
     def denied(self) -> tuple[str, ...]:
         """All entries, those of the files included. Raises OSError where a file cannot be read: nothing may run without it."""

@@ -28,6 +28,7 @@ from voxmill.operators.crawl.errors import (
     CrawlError,
     Denied,
     HttpError,
+    Limit,
     NetworkError,
     NotFound,
     OptedOut,
@@ -59,6 +60,8 @@ class Fetcher:
     ) -> None:
         self.settings = settings
         self.gate = gate
+        self.deadline: float | None = None
+        """Of `time.monotonic`: what is not here by then raises Limit. Set while a source is listed."""
         self._sleep = sleep
         self._deny = DenyList(settings.denied)
         self._transport = Transport(AddressPolicy(settings.allow_private), settings.timeout, resolve, settings.ca_file)
@@ -80,15 +83,23 @@ class Fetcher:
         finally:
             reply.close()
 
-    def read(self, url: str, skip: Callable[[Reply, bytes], bool] = lambda reply, head: False) -> Reply:
+    def read(
+        self, url: str, skip: Callable[[Reply, bytes], bool] = lambda reply, head: False, *, partly: bool = False
+    ) -> Reply:
         """The whole of a small document: a page, a feed, a playlist. Its bytes are `reply.content`.
 
-        Where `skip(reply, first bytes)` says that this is no such document, the rest stays unread.
+        Where `skip(reply, first bytes)` says that this is no such document, the rest stays unread. `partly`: where the body broke
+        off at every attempt, what came of it is given, and `reply.cut` says so.
         """
         for attempt in range(self.settings.retries + 1):
             try:
                 with self.open(url) as reply:
-                    reply.read(self.settings.max_page_bytes, skip)
+                    try:
+                        reply.read(self.settings.max_page_bytes, skip)
+                    except BrokenBody as error:
+                        if not partly or attempt < self.settings.retries or not reply.content:
+                            raise
+                        reply.cut = error.detail
             except BrokenBody:
                 if attempt == self.settings.retries:
                     raise
@@ -111,7 +122,13 @@ class Fetcher:
 
     def pause(self, attempt: int) -> None:
         """Before another attempt: exponential, never more than a minute."""
-        self._sleep(min(60.0, self.settings.backoff * 2.0**attempt))
+        self._wait(min(60.0, self.settings.backoff * 2.0**attempt))
+
+    def _wait(self, seconds: float) -> None:
+        """Raises Limit, at once, where the wait would be too long."""
+        if self.deadline is not None and time.monotonic() + seconds > self.deadline:
+            raise Limit("listing the source takes too long")
+        self._sleep(seconds)
 
     def close(self) -> None:
         self._transport.close()
@@ -193,7 +210,7 @@ class Fetcher:
                     raise
                 self.pause(attempt)
                 continue
-            reply = Reply(url, response, permission.evidence, self.settings, self._releaser(url, lease))
+            reply = Reply(url, response, permission.evidence, self.settings, self._releaser(url, lease), self.deadline)
             try:
                 if self._answered(reply, response, guarded=guarded, last=last):
                     return reply
@@ -237,7 +254,7 @@ class Fetcher:
                 return answer.lease
             if isinstance(answer, Refused):
                 raise _as_error(answer)
-            self._sleep(answer.seconds)
+            self._wait(answer.seconds)
 
     def _releaser(self, url: str, lease: str) -> Callable[[int], None]:
         host = host_of(url)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import unquote_to_bytes, urljoin, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
 
 from voxmill.manifests.ids import digest, item_id
 from voxmill.manifests.records import Item, Licence, Provenance, Rejection
@@ -36,17 +37,18 @@ class Found:
 
     def item(self, source: SourceConfig) -> Item:
         """What the config states of the source is stronger than what the source says of itself."""
+        url = sound(self.url)
         provenance = Provenance(
             source=source.name,
-            url=self.url,
-            page_url=self.page_url,
-            host=self.host or (_host(self.url) if self.kind in ("http", "hls") else "local"),
+            url=url,
+            page_url=sound(self.page_url) if self.page_url else self.page_url,
+            host=self.host or (_host(url) if self.kind in ("http", "hls") else "local"),
             title=_text(self.title),
             author=_text(self.author),
             published=_text(self.published),
         )
         return Item(
-            id=digest(["unread", source.name, self.url]) if self.rejection else item_id(_key(self.url)),
+            id=digest(["unread", source.name, url]) if self.rejection else item_id(_key(url)),
             provenance=provenance,
             licence=of_config(source.licence) if source.licence else self.licence,
             kind=self.kind,
@@ -66,6 +68,23 @@ def absolute(base: str, address: str) -> str:
         return urljoin(base, address)
     except ValueError:
         return address
+
+
+def sound(url: str) -> str:
+    """An address that a record can hold: bytes that are no UTF-8 are percent-encoded as they came.
+
+    >>> sound("http://a.net/caf\\udce9.mp3"), sound("http://a.net/é.mp3")
+    ('http://a.net/caf%E9.mp3', 'http://a.net/é.mp3')
+    """
+    return _SURROGATE.sub(lambda match: quote(_bytes(match[0])), url)
+
+
+def _bytes(surrogate: str) -> bytes:
+    """What a decoder escaped; what was never a byte is the sign for it."""
+    return bytes([ord(surrogate) - 0xDC00]) if "\udc80" <= surrogate <= "\udcff" else "\ufffd".encode()
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _host(url: str) -> str:

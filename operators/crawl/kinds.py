@@ -10,7 +10,7 @@ Kind: TypeAlias = Literal["media", "page", "feed", "playlist", "list", "files", 
 
 MEDIA = frozenset(
     "mp3 mp2 mpga m4a m4b mp4 m4v mov 3gp aac ogg oga opus ogv flac wav wave w64 aif aiff aifc au snd caf amr "  # noqa: SIM905
-    "webm weba mka mkv wma asf wmv avi flv ts mts mpg mpeg ac3 eac3 spx ape wv tta".split()
+    "webm weba mka mkv wma asf wmv avi flv ts mts mpg mpeg ac3 eac3 spx ape wv tta sph nist gsm g722 voc vox ra rm rmvb dts".split()
 )
 """Suffixes of files that hold audio, alone or beside pictures."""
 
@@ -18,6 +18,14 @@ _KINDS: dict[str, Kind] = {
     **dict.fromkeys(MEDIA, "media"),
     "m3u8": "playlist",
     "m3u": "list",
+    "pls": "list",
+    "xspf": "list",
+    "opml": "list",
+    "asx": "list",
+    "wax": "list",
+    "wvx": "list",
+    "wpl": "list",
+    "smil": "list",
     "rss": "feed",
     "atom": "feed",
     "xml": "feed",
@@ -68,26 +76,63 @@ def kind_by_content(content_type: str, head: bytes) -> Kind | None:
     >>> kind_by_content("application/octet-stream", b"<?xml version='1.0'?><rss>"), kind_by_content("audio/mpeg", b"ID3")
     ('feed', 'media')
     """
-    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:2048]
-    lowered = start.lower()
-    if start.startswith(b"#EXTM3U"):
-        return "playlist" if b"#EXT-X-" in head else "list"
+    lowered = unmarked(head)
+    if lowered.startswith(b"#extm3u"):
+        return "playlist" if b"#ext-x-" in lowered else "list"
     if lowered.startswith((b"<!doctype html", b"<html")):
         return "page"
-    if b"<rss" in lowered or b"<feed" in lowered or b"<rdf:rdf" in lowered:
+    if is_xml_list(head) or lowered.startswith(b"[playlist]"):
+        return "list"
+    heard = content_type.startswith(("audio/", "video/")) and not lowered.startswith(b"<")
+    if (_FEED.search(lowered[:_HEAD]) and not heard) or (lowered.startswith(b"{") and b"jsonfeed.org/version" in lowered):
         return "feed"
-    if "mpegurl" in content_type:
-        return "playlist"
+    if "mpegurl" in content_type or content_type == "audio/x-scpls":
+        return "list"
     if content_type.startswith(("audio/", "video/")) or content_type == "application/ogg":
         return "media"
     if "html" in content_type:
         return "page"
-    if "rss" in content_type or "atom" in content_type:
-        return "feed"
     if (
         content_type in ("text/plain", "text/csv", "text/tab-separated-values")
         or "jsonl" in content_type
         or "ndjson" in content_type
     ):
         return "list"
+    if "rss" in content_type or "atom" in content_type or content_type.endswith(("xml", "json")):
+        return "feed"
     return None
+
+
+_HEAD = 16_384
+"""Bytes of a document in which its first element comes, style sheets and comments before it included."""
+_FEED = re.compile(rb"<(?:[\w.-]+:)?(?:rss|feed|rdf)[\s>]")
+_XML_LIST = re.compile(rb"<opml[\s>]|<\?wpl|<smil[\s>]|<asx[\s>]|<playlist[\s>]")
+
+
+def is_xml_list(head: bytes) -> bool:
+    """OPML, XSPF, WPL, SMIL or ASX."""
+    lowered = unmarked(head)[:_HEAD]
+    match = _XML_LIST.search(lowered) if lowered.startswith(b"<") else None
+    return match is not None and not _FEED.search(lowered, 0, match.start())
+
+
+def unmarked(body: bytes) -> bytes:
+    """The start of a document as lower-case ASCII text, whatever its encoding, without its byte order mark.
+
+    >>> unmarked("\ufeff <RSS>".encode("utf-16-le"))
+    b'<rss>'
+    """
+    head = body[: 4 * _HEAD]
+    return decoded(head).lstrip().lower().encode("ascii", "replace")
+
+
+def decoded(body: bytes) -> str:
+    """As text: by its byte order mark, as UTF-16 where every other byte is zero, else UTF-8; what is none of these is escaped."""
+    for mark, codec in ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
+        if body.startswith(mark):
+            return body[len(mark) :].decode(codec, "surrogateescape" if codec == "utf-8" else "replace")
+    if body[1:8:2] == b"\0\0\0\0" and b"\0" not in body[:8:2]:
+        return body.decode("utf-16-le", "replace")
+    if body[:8:2] == b"\0\0\0\0" and b"\0" not in body[1:8:2]:
+        return body.decode("utf-16-be", "replace")
+    return body.decode("utf-8", "surrogateescape")

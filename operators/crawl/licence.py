@@ -135,10 +135,9 @@ def _page_statements(tree: LexborHTMLParser) -> Iterator[tuple[str, str]]:
 def _json_ld(text: str) -> Iterator[str]:
     try:
         todo: list[Any] = [json.loads(text)]
-    except ValueError:
+    except (ValueError, RecursionError):
         return
-    while todo:
-        node = todo.pop(0)
+    for node in todo:  # which grows
         if isinstance(node, list):
             todo += node
         elif isinstance(node, dict):

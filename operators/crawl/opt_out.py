@@ -61,7 +61,7 @@ def tdm_file(text: str, url: str) -> tuple[bool | None, str]:
     """
     try:
         rules = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None, ""
     for rule in rules if isinstance(rules, list) else []:
         location = rule.get("location") if isinstance(rule, dict) else None

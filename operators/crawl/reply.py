@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
-from voxmill.operators.crawl.errors import BrokenBody, TooLarge
+from voxmill.operators.crawl.errors import BrokenBody, Limit, TooLarge
 from voxmill.operators.crawl.fetch_settings import FetchSettings
 from voxmill.operators.meter import METER
 
 _BLOCK = 64 * 1024
+_HEAD = 4096
+"""Bytes by which a document is told from media: a first packet may be a single byte."""
 
 
 class Reply:
@@ -26,6 +28,7 @@ class Reply:
         permission: str,
         settings: FetchSettings,
         release: Callable[[int], None],
+        deadline: float | None = None,
     ) -> None:
         self.url = url
         """The address that answered, after redirects."""
@@ -35,10 +38,13 @@ class Reply:
         """What allowed the request, as text."""
         self.content = b""
         """The body, once `read`."""
+        self.cut: str | None = None
+        """Why `content` is not the whole body."""
         self.num_bytes = 0
         """Bytes of the body taken so far."""
         self._response = response
         self._settings = settings
+        self._deadline = deadline
         self._release: Callable[[int], None] | None = release
 
     @property
@@ -78,6 +84,8 @@ class Reply:
                 METER.bytes += len(block)
                 if taken > limit:
                     raise TooLarge(f"more than {limit} bytes at {self.url}")
+                if self._deadline is not None and time.monotonic() > self._deadline:
+                    raise Limit("listing the source takes too long")
                 elapsed = time.monotonic() - since
                 if elapsed > self._settings.timeout:
                     if (taken - taken_before) / elapsed < self._settings.min_bytes_per_second:
@@ -89,18 +97,22 @@ class Reply:
         self.close()
 
     def read(self, limit: int, skip: Callable[[Reply, bytes], bool] | None = None) -> bytes:
-        """The whole body, kept in `content`; only its first block where `skip(self, first block)` says so.
+        """The whole body, kept in `content`, as far as it came; only its start where `skip(self, start)` says so.
 
         Raises TooLarge, BrokenBody.
         """
         body = bytearray()
-        for block in self.blocks(sys.maxsize):
-            body += block
-            if skip and len(body) == len(block) and skip(self, block):
-                break
-            if max(len(body), self.length or 0) > limit:
-                raise TooLarge(f"more than {limit} bytes at {self.url}")
-        self.content = bytes(body)
+        try:
+            for block in self.blocks(sys.maxsize):
+                body += block
+                if skip and len(body) >= _HEAD:
+                    if skip(self, bytes(body)):
+                        break
+                    skip = None
+                if max(len(body), self.length or 0) > limit:
+                    raise TooLarge(f"more than {limit} bytes at {self.url}")
+        finally:
+            self.content = bytes(body)
         return self.content
 
     def peek(self, limit: int) -> bytes:

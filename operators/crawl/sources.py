@@ -4,32 +4,40 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from voxmill.manifests.ids import digest
+from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item
 from voxmill.manifests.settings import Settings
-from voxmill.operators.crawl import files, page
+from voxmill.operators.crawl import files
 from voxmill.operators.crawl.crawl import CrawlConfig
-from voxmill.operators.crawl.errors import CrawlError, OptedOut, TooLong, Unreadable, Unsupported
-from voxmill.operators.crawl.extract import Extractor
-from voxmill.operators.crawl.feed import read_feed
+from voxmill.operators.crawl.document import Document
+from voxmill.operators.crawl.documents import Given
+from voxmill.operators.crawl.errors import CrawlError, Limit, TooLong, Unreadable, Unsupported
 from voxmill.operators.crawl.fetch_settings import NoContact
 from voxmill.operators.crawl.fetcher import Fetcher
 from voxmill.operators.crawl.found import Found, absolute, file_path, file_uri
 from voxmill.operators.crawl.gate import HostGate
-from voxmill.operators.crawl.kinds import Kind, is_hls, is_media, kind_by_content, kind_by_name, suffix
-from voxmill.operators.crawl.licence import UNKNOWN, normalise, of_config, of_page
+from voxmill.operators.crawl.gzipped import gunzip
+from voxmill.operators.crawl.kinds import Kind, is_hls, is_media, is_xml_list, kind_by_content, kind_by_name, suffix
+from voxmill.operators.crawl.licence import UNKNOWN, normalise, of_config
 from voxmill.operators.crawl.manifest import read_manifest
-from voxmill.operators.crawl.opt_out import page_opt_out
+from voxmill.operators.crawl.reader import Reader
 from voxmill.operators.crawl.reply import Reply
 from voxmill.operators.crawl.url_list import Row, read_list
 
 MAX_FEED_PAGES = 100
+MAX_DEPTH = 3
+"""Lists in lists: a page that names an outline of feeds."""
 
 
 def _licence(text: str) -> str:
@@ -89,29 +97,49 @@ class List:
     def __init__(self, config: CrawlConfig, gate: HostGate, fetcher: Fetcher | None = None) -> None:
         self._config = config
         self._fetcher = fetcher or Fetcher(config, gate)
-        self._extractor = Extractor(self._fetcher)
+        self._reader = Reader(self._fetcher, config.read_seconds)
 
     def __call__(self, source: SourceConfig) -> list[Item]:
-        """The items in the source's order; an address that comes twice stays where it came first.
+        """The items in the source's order. An address that comes again is a line of its own, with `list.duplicate`.
 
         Raises NoContact before anything is fetched in nobody's name.
         """
         items: dict[str, Item] = {}
+        taken = 0
         for found in self._source(source):
             if found.seconds and found.seconds > self._config.max_seconds and found.rejection is None:
                 found = replace(found, rejection=TooLong(f"{found.seconds:.0f} s as stated").rejection())
             if found.kind in ("http", "hls") and found.rejection is None and self._config.contact is None:
                 raise NoContact(f"source `{source.name}` names web addresses ({found.url})")
             item = found.item(source)
-            items.setdefault(item.id, item)
-            if source.limit and len(items) >= source.limit:
+            if item.id in items:
+                again = digest(["again", item.id, str(len(items))])
+                item = replace(item, id=again, rejection=item.rejection or reject("list.duplicate", item.id))
+            items[item.id] = item
+            taken += item.rejection is None or item.rejection.reason not in _NO_MEDIA
+            if source.limit and taken >= source.limit:
                 break
         return list(items.values())
+
+    def close(self) -> None:
+        self._reader.close()
 
     def _source(self, source: SourceConfig) -> Iterator[Found]:
         for address in source.addresses:
             kind = None if source.kind == "auto" else source.kind
-            yield from self._or_rejection(self._expand(address.strip(), kind, source), address)
+            with self._limited():
+                yield from self._or_rejection(self._expand(address.strip(), kind, source, 0), address)
+
+    @contextmanager
+    def _limited(self) -> Iterator[None]:
+        """Gives what is listed within it `list_seconds`; a limit that holds already holds on."""
+        before = self._fetcher.deadline
+        if before is None:
+            self._fetcher.deadline = time.monotonic() + self._config.list_seconds
+        try:
+            yield
+        finally:
+            self._fetcher.deadline = before
 
     def _or_rejection(self, found: Iterator[Found], address: str) -> Iterator[Found]:
         """What was found, and what stopped the search, if something did."""
@@ -126,15 +154,17 @@ class List:
         except CrawlError as error:
             yield Found(url, "http" if files.is_web(url) else "file", rejection=error.rejection())
 
-    def _expand(self, address: str, kind: Kind | None, source: SourceConfig) -> Iterator[Found]:
+    def _expand(self, address: str, kind: Kind | None, source: SourceConfig, depth: int) -> Iterator[Found]:
+        if depth > MAX_DEPTH:
+            raise Limit(f"lists in lists, more than {MAX_DEPTH} deep: {address}")
         if files.is_web(address):
-            yield from self._web(address, kind, source)
+            yield from self._web(address, kind, source, depth)
         elif files.is_file(address):
-            yield from self._file(address, kind, source)
+            yield from self._file(address, kind, source, depth)
         else:
             raise Unsupported(f"no way to open {address}")
 
-    def _file(self, address: str, kind: Kind | None, source: SourceConfig) -> Iterator[Found]:
+    def _file(self, address: str, kind: Kind | None, source: SourceConfig, depth: int) -> Iterator[Found]:
         local = files.is_local(address)
         if local:
             address = os.path.expanduser(file_path(address))
@@ -142,23 +172,25 @@ class List:
             yield from files.walk(address, source.glob)
             return
         kind = kind or kind_by_name(file_uri(address) if local else address) or "media"
+        uri = file_uri(address) if local else address
         if kind == "manifest":
             yield from read_manifest(address)
-        elif kind == "list":
-            rows = read_list(files.read_file(address), address)
-            base = file_uri(address) if local else address
-            yield from self._rows(rows, base, source, trusted=True)
-        elif kind == "feed":
-            yield from read_feed(files.read_file(address), file_uri(address) if local else address).episodes
+        elif kind in ("list", "feed"):
+            body, cut = gunzip(files.read_file(address), sys.maxsize)
+            if kind == "list" and not is_xml_list(body):
+                yield from self._rows(read_list(body, address), uri, source, depth, trusted=True)
+            else:
+                yield from self._read(
+                    Given("xml_list" if kind == "list" else "feed", uri, uri, body), cut, source, depth, trusted=True
+                )
         elif kind in ("page", "playlist"):
             raise Unsupported(f"a {kind} is read from the web only: {address}")
         elif local and not os.path.exists(address):
             raise Unreadable(f"no such file: {address}")
         else:
-            url = file_uri(address) if local else address
-            yield Found(url, "file", host=None if local else address.split("/")[2])
+            yield Found(uri, "file", host=None if local else address.split("/")[2])
 
-    def _web(self, url: str, kind: Kind | None, source: SourceConfig) -> Iterator[Found]:
+    def _web(self, url: str, kind: Kind | None, source: SourceConfig, depth: int) -> Iterator[Found]:
         if kind in (None, "media", "playlist") and is_hls(url):
             yield Found(url, "hls")
         elif kind == "media" or (kind is None and is_media(url)):
@@ -166,67 +198,87 @@ class List:
         elif kind in ("files", "manifest") or (kind is None and kind_by_name(url) == "manifest"):
             raise Unsupported(f"{kind or 'manifest'} is not read over HTTP, only from disks and stores: {url}")
         elif kind == "playlist":
-            yield from self._extractor.entries(url, limit=source.limit)
+            yield from self._read(Given("playlist", url, url, limit=source.limit), None, source, depth)
         else:
-            reply = self._fetcher.read(url, skip=lambda reply, head: _kind(kind, url, reply, head) == "media")
-            yield from self._document(reply, url, _kind(kind, url, reply, reply.content), source)
+            reply = self._fetcher.read(url, skip=lambda reply, head: _kind(kind, url, reply, head) == "media", partly=True)
+            yield from self._document(reply, url, kind, source, depth)
 
-    def _document(self, reply: Reply, url: str, kind: Kind, source: SourceConfig) -> Iterator[Found]:
-        if kind == "media":
-            yield Found(url)
-        elif kind == "playlist":
-            yield Found(url, "hls")
-        elif kind == "list":
-            rows = read_list(reply.content, url if suffix(url) else f"{url}.{_FORMATS.get(reply.content_type, 'txt')}")
-            yield from self._rows(rows, reply.url, source, trusted=False)
-        elif kind == "feed":
-            yield from self._feed(reply)
-        else:
-            yield from self._page(reply, url, source)
+    def _document(self, reply: Reply, url: str, asked: Kind | None, source: SourceConfig, depth: int) -> Iterator[Found]:
+        kind = _kind(asked, url, reply, reply.content)
+        if kind in ("media", "playlist"):
+            yield Found(url, "hls" if kind == "playlist" else "http")
+            return
+        body, cut = gunzip(reply.content, self._config.max_page_bytes)
+        cut = reply.cut or cut
+        if kind != "list" or is_xml_list(body):
+            form: Literal["feed", "page", "xml_list"] = "xml_list" if kind == "list" else "feed" if kind == "feed" else "page"
+            headers = tuple(reply.headers.items())
+            given = Given(form, url, reply.url, body, reply.status, headers, source.limit)
+            yield from self._read(given, cut, source, depth)
+            return
+        if cut:
+            body = body[: body.rfind(b"\n") + 1]  # the last line may be half an address
+        rows = read_list(body, url if suffix(url) else f"{url}.{_FORMATS.get(reply.content_type, 'txt')}")
+        yield from self._whole(self._rows(rows, reply.url, source, depth), cut, reply.url)
 
-    def _feed(self, reply: Reply) -> Iterator[Found]:
-        for _ in range(MAX_FEED_PAGES):
-            feed = read_feed(reply.content, reply.url, reply.headers.get("content-type", ""))
-            yield from feed.episodes
-            if feed.next_url is None:
-                return
-            reply = self._fetcher.read(feed.next_url)
-
-    def _page(self, reply: Reply, url: str, source: SourceConfig) -> Iterator[Found]:
-        tree = page.parse(reply.content, _charset(reply))
-        if reserved := page_opt_out(tree):
-            raise OptedOut(f"{reply.url}: {reserved}")
-        licence, title, language = of_page(tree), page.title_of(tree), page.language_of(tree)
-        links = page.media_links(tree, reply.url)
-        if not links or self._extractor.knows(reply.url):
+    def _read(
+        self, given: Given, cut: str | None, source: SourceConfig, depth: int, *, trusted: bool = False
+    ) -> Iterator[Found]:
+        """What a document lists; of a feed all its pages."""
+        asked = {given.final_url}
+        while True:
             try:
-                for found in self._extractor.entries(url, reply, source.limit):
-                    yield replace(
-                        found,
-                        licence=found.licence if found.licence.name != "unknown" else licence,
-                        language=found.language or language,
-                    )
-                return
-            except CrawlError:
-                if not links:
+                document = self._reader(given)
+            except Unreadable as error:
+                if cut is None:
                     raise
-        for link in links:
-            kind: Literal["hls", "http"] = "hls" if is_hls(link.url) else "http"
-            yield Found(link.url, kind, reply.url, link.title or title, licence.attribution, None, licence, language)
+                document, cut = Document(), f"{cut}; {error.detail}"
+            yield from self._whole(iter(document.found), cut or document.cut, given.final_url)
+            yield from self._rows(iter(document.rows), given.final_url, source, depth, trusted=trusted)
+            if document.next_url is None or not files.is_web(document.next_url) or document.next_url in asked:
+                return
+            if len(asked) >= MAX_FEED_PAGES:
+                raise Limit(f"a feed of more than {MAX_FEED_PAGES} pages: {document.next_url}")
+            asked.add(document.next_url)
+            reply = self._fetcher.read(document.next_url, partly=True)
+            body, cut = gunzip(reply.content, self._config.max_page_bytes)
+            cut, headers = reply.cut or cut, tuple(reply.headers.items())
+            given = replace(given, url=document.next_url, final_url=reply.url, body=body, headers=headers)
 
-    def _rows(self, rows: Iterator[Row], base: str, source: SourceConfig, *, trusted: bool) -> Iterator[Found]:
-        """The lines of a list. One from the web names web addresses only: it must not point into this machine."""
-        for row in rows:
+    def _whole(self, found: Iterator[Found], cut: str | None, url: str) -> Iterator[Found]:
+        """What a document lists, and a row that says so where a part of it is missing."""
+        yield from found
+        if cut:
+            yield Found(f"{url}#cut", page_url=url, rejection=reject("list.truncated", cut))
+
+    def _rows(
+        self, rows: Iterator[Row], base: str, source: SourceConfig, depth: int, *, trusted: bool = False
+    ) -> Iterator[Found]:
+        """The lines of a list. One from the web names web addresses only: it must not point into this machine.
+
+        Each line of a list of your own may take as long as a source; those of a stranger's share one limit.
+        """
+        for number, row in enumerate(rows, 1):
+            if not row.url:
+                said = reject("list.unreadable", row.broken or "a line without an address")
+                yield Found(f"{base}#{number}", "http", base, row.title, rejection=said)
+                continue
             url = row.url if "://" in row.url or os.path.isabs(row.url) else absolute(base, row.url)
             if not files.is_web(url) and not (trusted and files.is_file(url)):
-                yield Found(url, "http", base, rejection=Unsupported(f"a list names {url}").rejection())
+                yield Found(url, "http", base, row.title, rejection=Unsupported(f"a list names {url}").rejection())
                 continue
             kind = row.kind or kind_by_name(url) or "media"
             if kind in ("list", "files", "manifest") and row.kind is None:
                 kind = "media"  # lists do not nest, unless one says so
-            nested = self._or_rejection(self._expand(url, kind, source), url)
+            if trusted and depth == 0:
+                self._fetcher.deadline = time.monotonic() + self._config.list_seconds
+            nested = self._or_rejection(self._expand(url, kind, source, depth + 1), url)
             for found in islice(nested, source.limit):
                 yield _told(found, row, base)
+
+
+_NO_MEDIA = ("list.no_media", "list.duplicate", "list.truncated")
+"""Lines of the books that take no place under a source's `limit`."""
 
 
 _FORMATS = {
@@ -238,12 +290,8 @@ _FORMATS = {
 
 
 def _kind(asked: Kind | None, url: str, reply: Reply, head: bytes) -> Kind:
+    head = gunzip(head, 1 << 20)[0]
     return asked or kind_by_content(reply.content_type, head) or kind_by_name(url) or kind_by_name(reply.url) or "media"
-
-
-def _charset(reply: Reply) -> str | None:
-    match = re.search(r"charset=[\"']?([\w.:-]+)", reply.headers.get("content-type", ""), re.IGNORECASE)
-    return match[1] if match else None
 
 
 def _told(found: Found, row: Row, base: str) -> Found:

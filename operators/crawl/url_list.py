@@ -1,16 +1,17 @@
-"""Lists of addresses: plain text, m3u, CSV, TSV and JSON lines."""
+"""Lists of addresses: plain text, m3u, pls, CSV, TSV and JSON lines."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from voxmill.operators.crawl.errors import Unreadable
-from voxmill.operators.crawl.kinds import Kind, suffix
+from voxmill.operators.crawl.kinds import Kind, decoded, suffix
 
 _ADDRESS = ("url", "address", "path", "audio_url")
 """Columns that hold the address: the first of these that is there."""
@@ -27,6 +28,8 @@ class Row:
     language: str | None = None
     domain: str | None = None
     licence: str | None = None
+    broken: str | None = None
+    """Why the line names no address; `url` is empty then."""
 
 
 def read_list(body: bytes, name: str) -> Iterator[Row]:
@@ -34,8 +37,10 @@ def read_list(body: bytes, name: str) -> Iterator[Row]:
 
     Raises Unreadable.
     """
-    text = body.decode("utf-8-sig", "surrogateescape")
+    text = decoded(body)
     form = suffix(name)
+    if text.lstrip()[:10].lower() == "[playlist]":
+        return _pls(text)
     if form in ("csv", "tsv"):
         return _table(text, "\t" if form == "tsv" else ",")
     if form in ("jsonl", "ndjson"):
@@ -45,37 +50,74 @@ def read_list(body: bytes, name: str) -> Iterator[Row]:
 
 def _lines(text: str) -> Iterator[Row]:
     title = None
-    for line in map(str.strip, text.splitlines()):
+    for line in _split(text):
         if line.startswith("#EXTINF:"):
-            title = line.partition(",")[2].strip() or None
+            title = _readable(_TITLE.sub("", line)).strip() or None
         elif line and not line.startswith("#"):
             yield Row(line, title=title)
             title = None
 
 
+_TITLE = re.compile(r'^#EXTINF:(?:[^,"]|"[^"]*"?)*,?')
+"""What stands before the title: seconds, and attributes, whose commas are in quotes."""
+
+
+def _pls(text: str) -> Iterator[Row]:
+    said: dict[str, dict[int, str]] = {"file": {}, "title": {}}
+    for line in _split(text):
+        match = re.match(r"(file|title)([0-9]{1,9})\s*=(.*)", line, re.IGNORECASE)
+        if match:
+            said[match[1].lower()].setdefault(int(match[2]), match[3].strip())
+    for number in sorted(said["file"].keys() | said["title"].keys()):
+        address, title = said["file"].get(number, ""), _readable(said["title"].get(number, "")) or None
+        yield Row(address, title=title, broken=None if address else f"entry {number} names no file")
+
+
+def _split(text: str) -> Iterator[str]:
+    """Lines as text files have them: other characters that Unicode counts as line ends are parts of names."""
+    return map(str.strip, re.split(r"\r\n|\r|\n", text))
+
+
+def _readable(text: str) -> str:
+    """A title whose bytes are no UTF-8 is of Windows-1252, as old playlists are."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode()
+    except UnicodeDecodeError:
+        return text.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
+
+
 def _table(text: str, delimiter: str) -> Iterator[Row]:
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    columns = [(column or "").strip().lower() for column in reader.fieldnames or []]
+    try:
+        columns = [(column or "").strip().lower() for column in reader.fieldnames or []]
+    except csv.Error as error:
+        raise Unreadable(f"no table: {error}") from error
     if not set(columns) & set(_ADDRESS):
-        raise Unreadable(f"no column `url` among {', '.join(columns) or 'no columns at all'}")
+        raise Unreadable(f"no column `url` among {', '.join(columns)[:200] or 'no columns at all'}")
     reader.fieldnames = columns
-    for values in reader:
-        if row := _row(values):
-            yield row
+    while True:
+        try:
+            values = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Row("", broken=f"line {reader.line_num}: {error}")
+            continue
+        values.pop(None, None)  # more cells than columns
+        yield _row(values) or Row("", broken=f"line {reader.line_num} has no `url`")
 
 
 def _json_lines(text: str) -> Iterator[Row]:
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
+    for number, line in enumerate(_split(text), 1):
+        if not line:
             continue
         try:
             value = json.loads(line)
-        except ValueError as error:
-            raise Unreadable(f"line {number} is no JSON: {error}") from error
+        except (ValueError, RecursionError) as error:
+            yield Row("", broken=f"line {number} is no JSON: {error}")
+            continue
         row = Row(value) if isinstance(value, str) else _row(value) if isinstance(value, dict) else None
-        if row is None:
-            raise Unreadable(f"line {number} has no `url`")
-        yield row
+        yield row or Row("", broken=f"line {number} has no `url`")
 
 
 def _row(values: Mapping[str, Any]) -> Row | None:

@@ -17,6 +17,7 @@ from yt_dlp.networking.exceptions import HTTPError, TransportError
 
 from voxmill.operators.crawl.errors import BrokenBody, CrawlError, HttpError, NotFound
 from voxmill.operators.crawl.fetcher import Fetcher
+from voxmill.operators.crawl.remote import Remote, RemoteReply
 from voxmill.operators.crawl.reply import Reply
 
 _HEADERS = ("accept", "accept-language", "content-type", "range", "referer")
@@ -70,7 +71,7 @@ class Log:
 class FetchedYoutubeDL(YoutubeDL):  # type: ignore[misc]
     """A YoutubeDL whose only way to a network is `fetcher`. Plugins and config files are not read."""
 
-    def __init__(self, fetcher: Fetcher, **options: Any) -> None:
+    def __init__(self, fetcher: Fetcher | Remote, **options: Any) -> None:
         plugin_dirs.value = []
         all_plugins_loaded.value = True  # as far as yt-dlp is concerned
         self._fetcher = fetcher
@@ -91,17 +92,17 @@ class FetcherRH(RequestHandler):  # type: ignore[misc]
     _SUPPORTED_PROXY_SCHEMES = None
     _SUPPORTED_FEATURES = None
 
-    def __init__(self, *, fetcher: Fetcher, **options: Any) -> None:
+    def __init__(self, *, fetcher: Fetcher | Remote, **options: Any) -> None:
         super().__init__(**options)
         self.faults: list[CrawlError] = []
         """Why requests failed, in order."""
         self._fetcher = fetcher
-        self._documents: dict[str, Reply] = {}
+        self._documents: dict[str, Reply | RemoteReply] = {}
         self._failed: dict[str, CrawlError] = {}
         """What the fetcher gave up on is not tried again."""
         self._open = ExitStack()
 
-    def keep(self, url: str, reply: Reply) -> None:
+    def keep(self, url: str, reply: Reply | RemoteReply) -> None:
         """A document that is here already needs no second request."""
         self._documents[url] = reply
 
@@ -122,7 +123,7 @@ class FetcherRH(RequestHandler):  # type: ignore[misc]
             reply = self._open.enter_context(self._ask(request))
             if plain and any(mark in reply.content_type for mark in _DOCUMENTS):
                 reply.read(self._fetcher.settings.max_page_bytes)
-                self._fetcher.stop_at_bot_page(reply, reply.content)
+                self._fetcher.stop_at_bot_page(reply, reply.content)  # type: ignore[arg-type]
                 self.keep(request.url, reply)
                 return _response(reply)
         except CrawlError as error:
@@ -135,12 +136,12 @@ class FetcherRH(RequestHandler):  # type: ignore[misc]
             raise TransportError(cause=error) from error
         return Response(io.BufferedReader(_Body(self._counted(reply))), reply.url, dict(reply.headers), reply.status)
 
-    def _ask(self, request: Request) -> AbstractContextManager[Reply]:
+    def _ask(self, request: Request) -> AbstractContextManager[Reply | RemoteReply]:
         headers = {k: v for k, v in request.headers.items() if k.lower() in _HEADERS}
         body = request.data if isinstance(request.data, bytes) or request.data is None else b"".join(request.data)
         return self._fetcher.open(request.url, method=request.method, headers=headers, body=body)
 
-    def _counted(self, reply: Reply) -> Iterator[bytes]:
+    def _counted(self, reply: Reply | RemoteReply) -> Iterator[bytes]:
         try:
             yield from reply.blocks(self._fetcher.settings.max_page_bytes)
         except CrawlError as error:
@@ -163,5 +164,5 @@ class _Body(io.RawIOBase):
         return size
 
 
-def _response(reply: Reply) -> Response:
+def _response(reply: Reply | RemoteReply) -> Response:
     return Response(io.BytesIO(reply.content), reply.url, dict(reply.headers), reply.status)

@@ -124,7 +124,7 @@ def feed(item: str, channel: str = "") -> bytes:
     ],
 )
 def test_feeds(item: str, channel: str, name: str) -> None:
-    (episode,) = read_feed(feed(item, channel), "http://a.example/feed").episodes
+    (episode,) = read_feed(feed(item, channel), "http://a.example/feed").found
     assert episode.licence.name == name
     assert episode.licence.source == ("feed" if name != "unknown" else "none")
 

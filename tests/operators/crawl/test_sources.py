@@ -77,7 +77,13 @@ def test_a_feed(site: Website, listed: Listed) -> None:
     site.routes["/feed.xml"] = typed(FEED, "application/rss+xml")
     items = listed(f"{site.url}/feed.xml")
     assert urls(items) == [f"{site.url}/1.mp3", f"{site.url}/3.m3u8"]
-    first, long, stream = items
+    first, words, long, again, stream = items
+    assert [item.provenance.title for item in items] == ["One", "Only words", "Two, long", "One again", "Moving"]
+    assert (words.rejection and words.rejection.reason) == "list.no_media"
+    assert (again.rejection and again.rejection.reason, again.rejection and again.rejection.detail) == (
+        "list.duplicate",
+        first.id,
+    )
     assert first.provenance.title == "One"
     assert first.provenance.author == "A. Host"
     assert first.provenance.published == "2025-07-01T10:00:00Z"
@@ -335,7 +341,7 @@ def test_several_addresses_of_one_source(site: Website, listed: Listed) -> None:
         urls=(f"{site.url}/1.mp3", f"{site.url}/no.html", f"{site.url}/gone.html", f"{site.url}/1.mp3", f"{site.url}/2.mp3")
     )
     assert urls(items) == [f"{site.url}/1.mp3", f"{site.url}/2.mp3"]
-    assert reasons(items) == ["crawl.robots", "crawl.not_found"]
+    assert reasons(items) == ["crawl.robots", "crawl.not_found", "list.duplicate"]
     assert "/no.html" not in site.paths()
 
 
