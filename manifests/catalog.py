@@ -60,7 +60,7 @@ COSTS: pa.Schema = pa.schema(_columns("unit stage engine host device", "max_rss_
 """What one stage spent on one unit. Crawling and decoding have units of their own: groups of listed items."""
 
 ALIASES = {"agreement": "weak"}
-"""`select.agreement` is what people say for the agreement that keeps a segment."""
+"""No keys of a config, but words for one: the agreement that keeps a segment's text is `select.weak`."""
 
 _FILES = "-- files: "
 
@@ -122,7 +122,8 @@ def query(con: Any, sql: str) -> pa.Table:
 def what_if(con: Any, thresholds: Mapping[str, Any]) -> pa.Table:
     """Hours by tier under other thresholds of `select`, from the stored columns: nothing is run again.
 
-    Keys are `select.<threshold>` or `<threshold>`; `select.agreement` stands for `select.weak`. Raises CatalogError.
+    Keys are those of the config, `select.<threshold>` or `<threshold>`; of `high`, `weak` and `unlabelled` the others move along where
+    they would no longer fall. `select.agreement` stands for `select.weak`. Raises CatalogError.
     """
     kinds = dict(con.execute("SELECT column_name, column_type FROM (DESCRIBE thresholds)").fetchall())
     names = {name: _threshold(name, kinds) for name in thresholds}
@@ -142,8 +143,9 @@ def _threshold(name: str, known: Iterable[str]) -> str:
     bare = ALIASES.get(bare, bare)
     if bare in known:
         return bare
-    near = difflib.get_close_matches(bare, sorted({*known, *ALIASES}), n=1, cutoff=0.0)
-    raise CatalogError(f"no threshold `{name}`; did you mean `select.{near[0]}`?")
+    near = difflib.get_close_matches(bare, sorted({*known, *ALIASES}), n=1, cutoff=0.6)
+    hint = f"did you mean `select.{ALIASES.get(near[0], near[0])}`? There are" if near else "there are"
+    raise CatalogError(f"no threshold `{name}`; {hint}, under `select`: {', '.join(known)}")
 
 
 def _value(name: str, value: Any, kinds: Mapping[str, str]) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from voxmill.manifests.mistakes import Mistake
+from voxmill.manifests.public import public_address
 from voxmill.operators.crawl import files
 from voxmill.operators.crawl.found import file_path, file_uri
 from voxmill.operators.crawl.kinds import kind_by_name, name_suffix
@@ -38,7 +39,7 @@ def add(sources: Sequence[dict[str, Any]], inputs: Sequence[str], facts: dict[st
             mine |= facts
         elif any(mine.get(key) != value for key, value in facts.items()):
             fix = f"change it in the config, or by --set sources.{mine.get('name')}.{next(iter(facts))}=…"
-            raise Mistake(f"{place} is one of several addresses of source `{mine.get('name')}`: {fix}")
+            raise Mistake(f"{public_address(place)} is one of several addresses of source `{mine.get('name')}`: {fix}")
     names = {str(source.get("name")) for source in found}
     for place, rest in _grouped(fresh):
         name = unique(_name(place, rest), names)
@@ -56,9 +57,11 @@ def _place(given: str) -> str:
                 return text
         except ValueError:
             pass
-        raise Mistake(f"{text} is no web address: it names no host")
+        raise Mistake(f"{public_address(text)} is no web address: it names no host")
     if not files.is_file(text):
-        raise Mistake(f"{text} cannot be opened: give a local path, http(s)://, or one of {', '.join(files.STORES)}")
+        raise Mistake(
+            f"{public_address(text)} cannot be opened: give a local path, http(s)://, or one of {', '.join(files.STORES)}"
+        )
     if not files.is_local(text):
         return text
     path = os.path.abspath(os.path.expanduser(file_path(text)))

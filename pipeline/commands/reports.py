@@ -26,7 +26,11 @@ def stats(
         str | None, typer.Option(help="Break down by language, domain, host, source, licence, tier, reason or bandwidth.")
     ] = None,
     what_if: Annotated[
-        list[str] | None, typer.Option("--what-if", help="`select.agreement=0.9`: recompute, do not re-run.")
+        list[str] | None,
+        typer.Option(
+            "--what-if",
+            help="KEY=VALUE under `select`, as in `select.weak=0.9`, the least agreement kept: recomputed, not run again.",
+        ),
     ] = None,
     sql: Annotated[str | None, typer.Option(help="Any SELECT over the run's views.")] = None,
     as_json: options.Json = False,
@@ -40,7 +44,7 @@ def stats(
 
         voxmill stats runs/demo --by host --json
 
-        voxmill stats runs/demo --what-if select.agreement=0.9
+        voxmill stats runs/demo --what-if select.weak=0.9
 
         voxmill stats runs/demo --sql "SELECT reason, sum(seconds) FROM outcomes GROUP BY 1"
     """
@@ -154,7 +158,7 @@ def _thresholds(pairs: list[str]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise ConfigError(f"--what-if needs `name=value`, as in `select.agreement=0.9`, not `{pair}`")
+            raise ConfigError(f"--what-if needs `name=value`, as in `select.weak=0.9`, not `{pair}`")
         try:
             thresholds[name] = json.loads(value)
         except json.JSONDecodeError:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from voxmill.manifests.commit import locate
 from voxmill.manifests.mistakes import Mistake
+from voxmill.manifests.public import public_address, public_text
 from voxmill.operators.calibration.expected import load_calibration
 from voxmill.operators.crawl import files
 from voxmill.operators.crawl.errors import CrawlError
@@ -73,19 +74,24 @@ def _of_source(source: SourceConfig, contact: str | None) -> Iterator[Finding]:
     thing = f"source {source.name}:"
     for address in (one.strip() for one in source.addresses):
         if is_placeholder(address):
-            yield warning(f"{thing} {address}", "is a recipe's placeholder", PUT_YOURS)
+            yield warning(f"{thing} {public_address(address)}", "is a recipe's placeholder", PUT_YOURS)
         elif files.is_web(address):
             continue
         elif not files.is_file(address):
             yield error(
-                f"{thing} {address}", "cannot be opened", f"http, https, a local path, or one of {', '.join(files.STORES)}"
+                f"{thing} {public_address(address)}",
+                "cannot be opened",
+                f"http, https, a local path, or one of {', '.join(files.STORES)}",
             )
         elif files.is_local(address):
             yield from _local(thing, source, address, contact)
         elif opens(address) and (answer := there(address)) is not True:
             cause = "does not exist" if answer is False else f"cannot be read ({answer})"
             yield error(
-                f"{thing} {address}", cause, "check the name, the credentials and the network", world=answer is not False
+                f"{thing} {public_address(address)}",
+                cause,
+                "check the name, the credentials and the network",
+                world=answer is not False,
             )
 
 
@@ -115,7 +121,7 @@ def _local(thing: str, source: SourceConfig, address: str, contact: str | None) 
             )
     elif contact is None and (web := _first_web(source, path)):
         fix = "state `crawl.contact` (--contact), a web page or an e-mail address that site owners can write to"
-        yield error(f"{thing} {path}", f"names web addresses ({web})", fix)
+        yield error(f"{thing} {path}", f"names web addresses ({public_address(web)})", fix)
 
 
 def _walk(path: str, glob: str | None) -> Iterator[object]:
@@ -183,7 +189,7 @@ def in_time(ask: object, seconds: float = STORE_SECONDS) -> bool | str:
     except ImportError as cause:
         return f"{cause.name} is not installed"
     except Exception as cause:  # noqa: BLE001 - every store has errors of its own
-        return " ".join(str(cause).split())[:200] or type(cause).__name__
+        return public_text(" ".join(str(cause).split())[:200]) or type(cause).__name__
     finally:
         pool.shutdown(wait=False)
 

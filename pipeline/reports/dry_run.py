@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from voxmill.manifests.public import public_address
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.execution.gates import no_gate
@@ -18,7 +19,9 @@ from voxmill.pipeline.terminal.table import Column, number, print_table, prose
 
 def print_dry_run(config: RunConfig, run: Run, out: Console, findings: Sequence[Finding] = ()) -> None:
     """Nothing is fetched or written. `findings` are what a look ahead found: weights that are not here have no fingerprint."""
-    sources = [(s.name, s.kind, ", ".join(s.addresses), s.licence or "as the source says") for s in config.sources]
+    sources = [
+        (s.name, s.kind, ", ".join(map(public_address, s.addresses)), s.licence or "as the source says") for s in config.sources
+    ]
     print_table(out, ("source", "kind", prose("what"), prose("licence")), sources)
     out.print()
     if bad := print_findings(findings, out):

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 from rich.console import Console
 
-from voxmill.manifests.catalog import CatalogError, open_catalog, query
+from voxmill.manifests.catalog import ALIASES, CatalogError, open_catalog, query
 from voxmill.manifests.catalog import what_if as judge_again
 from voxmill.pipeline.reports.stats_tables import show
 from voxmill.pipeline.state.run import RunError
@@ -58,6 +58,11 @@ def print_stats(
     elif as_csv:
         _write_csv(next(iter(sections.values())))
     else:
+        for name in what_if or {}:
+            if (word := name.removeprefix("select.")) in ALIASES:
+                key = ALIASES[word]
+                said = f"{name} is no key of a config: it stands for select.{key}, the least score whose text is kept"
+                (console or output.console()).print(said, soft_wrap=True)
         show(sections, console or output.console(), limit)
 
 

@@ -147,7 +147,7 @@ def next_steps(root: str) -> None:
     out.print(
         f"""\
   voxmill stats {root} --by domain
-  voxmill stats {root} --what-if select.agreement=0.9
+  voxmill stats {root} --what-if select.weak=0.9
   voxmill stats {root} --sql "SELECT reason, sum(seconds) FROM outcomes WHERE NOT kept GROUP BY 1 ORDER BY 2 DESC"
   voxmill config init english -o mine.yaml        # then put your sources in
   voxmill train --shards {root}/shards --out runs/mine-model --dry-run   # what a real training would take

@@ -92,8 +92,11 @@ def test_a_breakdown_by_host_follows_it_through_the_stages(root: str, capsys: py
 
 
 def test_what_if_shows_now_and_then(root: str, capsys: pytest.CaptureFixture[str]) -> None:
-    text = shown(root, what_if={"select.agreement": 0.99})
+    text = shown(root, what_if={"select.weak": 0.99})
     assert text.startswith("What if")
+    told = shown(root, what_if={"select.agreement": 0.99})
+    assert told.partition("What if")[2] == text.partition("What if")[2]
+    assert "select.agreement is no key of a config: it stands for select.weak" in " ".join(told.split())
     assert [line.split()[0] for line in text.splitlines()[2:]][-1] == "kept"
     print_stats(root, what_if={"select.agreement": 0.99}, as_json=True)
     kept = json.loads(capsys.readouterr().out)[-1]
@@ -128,7 +131,8 @@ def test_what_is_lost_is_said_in_the_overview(tmp_path: Path) -> None:
     ("asked", "message"),
     [
         ({"by": "hots"}, "no breakdown by `hots`; did you mean `host`?"),
-        ({"what_if": {"select.agrement": 0.9}}, "did you mean `select.agreement`?"),
+        ({"what_if": {"select.agrement": 0.9}}, "did you mean `select.weak`? There are, under `select`: "),
+        ({"what_if": {"mood": 0.9}}, "no threshold `mood`; there are, under `select`: "),
         ({"what_if": {"select.weak": "much"}}, "select.weak=much: not a value of this kind"),
         ({"sql": "DELETE FROM segments"}, "only a single SELECT"),
         ({"sql": "SELECT mood FROM segments"}, 'the query fails: Binder Error: Referenced column "mood" not found'),
