@@ -130,6 +130,8 @@ class Recording:
     """Offset, of full scale, that is taken off, also where it drifts; None: there was none to speak of."""
     gain_db: float | None = None
     """How much louder it is heard, and packed, than it was decoded; None: as it was."""
+    promised_samples: int | None = None
+    """What the playlist of a stream says of its length at the least, at `SAMPLE_RATE`; None: nothing but the file says it."""
 
     @property
     def seconds(self) -> float:

@@ -13,7 +13,7 @@ import fsspec
 from pydantic import Field
 
 from voxmill.manifests.public import public_address, public_recording, secrets_of
-from voxmill.manifests.records import Item, Licence, Recording
+from voxmill.manifests.records import SAMPLE_RATE, Item, Licence, Recording
 from voxmill.manifests.tombstones import REVOKED, Tombstones
 from voxmill.operators.crawl import licence
 from voxmill.operators.crawl.deny import DenyList
@@ -131,7 +131,7 @@ class Crawl:
             with target.open("rb") as file:
                 said = {"num_parts": got.num_parts, "seconds": got.seconds, "lost": [asdict(one) for one in got.lost]}
                 receipt = self._kept(item, file, got.sha256, got.num_bytes, got.facts, **said)
-                receipt |= {key: said[key] for key in ("seconds", "lost")}
+                receipt |= {"lost": said["lost"], "least_seconds": got.least_seconds}
         clear_parts(target)
         discard(Path(part.name))
         return receipt
@@ -184,7 +184,7 @@ class Crawl:
         return {"sha256": sha256, "num_bytes": num_bytes, "name": name, "audio": audio, "facts": said if facts.status else {}}
 
     def _recording(self, item: Item, receipt: dict[str, Any]) -> Recording:
-        facts = receipt["facts"]
+        facts, lost = receipt["facts"], receipt.get("lost", [])
         said = {key: facts.get(key) for key in ("final_url", "content_type", "etag", "last_modified", "permission")}
         return Recording(
             id=receipt["sha256"],
@@ -193,6 +193,9 @@ class Crawl:
             licence=_licence(item, facts.get("link")),
             audio=receipt["audio"],
             num_bytes=receipt["num_bytes"],
+            lost_samples=round(SAMPLE_RATE * sum(one["seconds"] for one in lost)),
+            lost_why=f"not fetched ({'; '.join(sorted({one['why'] for one in lost}))})" if lost else None,
+            promised_samples=round(SAMPLE_RATE * receipt["least_seconds"]) if "least_seconds" in receipt else None,
             language=item.language,
             domain=item.domain,
         )

@@ -100,6 +100,11 @@ class Playlist:
     def seconds(self) -> float:
         return sum(segment.seconds for segment in self.segments)
 
+    @property
+    def least_seconds(self) -> float:
+        """Old playlists round the length of every part to whole seconds."""
+        return sum(s.seconds - 0.5 if s.seconds >= 1 and s.seconds.is_integer() else s.seconds for s in self.segments)
+
 
 def attributes(text: str) -> dict[str, str]:
     """An attribute list; quotes taken off. A name that comes twice, or what fits no grammar, is Unreadable.

@@ -45,6 +45,8 @@ class Stream:
     """Of the playlist that was asked for."""
     seconds: float = 0.0
     """What the playlist says of its length, what was lost included."""
+    least_seconds: float = 0.0
+    """The same, as far as it is no rounding."""
     lost: tuple[Lost, ...] = ()
 
 
@@ -70,10 +72,11 @@ def fetch_stream(
             clear_parts(target)
             raise NotFound(said) if first and first.why != GAP else Unsupported(said)
         sha256 = sha256_of(file.file)
-        return Stream(sha256, file.num_bytes, len(media.segments), Facts.of(asked), round(media.seconds, 3), tuple(file.lost))
+        stated = round(media.seconds, 3), round(media.least_seconds, 3)
+        return Stream(sha256, file.num_bytes, len(media.segments), Facts.of(asked), *stated, tuple(file.lost))
 
 
-GAP = "the playlist marks it as a gap"
+GAP = "marked as a gap"
 
 
 def clear_parts(target: Path) -> None:
@@ -176,7 +179,7 @@ def _fetch_parts(fetcher: Fetcher, plan: list[Segment], target: _Target, max_byt
 
 def _append(fetcher: Fetcher, part: Segment, head: Init | None, target: _Target, max_bytes: int) -> str | None:
     """Writes a part, before it its head where another one holds. Returns why it cannot be had, None if it is there."""
-    what = "its head, which is"
+    what = "its head is"
     try:
         if part.init and part.init != head:
             if part.init == target.missing:
@@ -222,7 +225,7 @@ def _wanted(fetcher: Fetcher, reply: Reply, span: Range | None, room: int) -> It
     first = next(blocks, b"")
     if "html" in reply.content_type and first.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         fetcher.stop_at_bot_page(reply, first)
-        raise NotFound(f"a web page, at {reply.url}")
+        raise NotFound(f"a web page at {reply.url}")
     for block in chain([first], blocks):
         yield block[skip:]
         skip -= min(skip, len(block))

@@ -23,7 +23,7 @@ from av.audio.stream import AudioStream
 from av.packet import Packet
 
 from voxmill.manifests.records import SAMPLE_RATE
-from voxmill.operators.decode.lost import LEAST, Lost
+from voxmill.operators.decode.lost import HOLE, LEAST, Lost
 from voxmill.operators.decode.media import Link, Media
 from voxmill.operators.decode.numbers import readable, sound
 from voxmill.operators.media import Undecodable
@@ -249,7 +249,7 @@ class _Timeline:
             return
         hole = float((packet.pts - self.next_pts) * base) if self.next_pts is not None else 0.0
         if HOLES[self.link.container_name][0] < hole < HOLES[self.link.container_name][1]:
-            self.books.miss(hole, "missing between two time stamps")
+            self.books.miss(hole, HOLE)
             self.heard += hole
         self.next_pts = packet.pts + (packet.duration or 0)
 

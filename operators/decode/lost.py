@@ -24,6 +24,11 @@ MOST = 48 * 3600.0
 LEAST = 0.25
 """Seconds by which a claim may exceed what is heard: encoders pad, and round."""
 
+HOLE = "missing between two time stamps"
+
+PROMISE = 0.5, 0.001
+"""Seconds, and share of it, by which a playlist's length may exceed what is heard: what it says is rounded part by part."""
+
 TELLING = frozenset(
     "wav w64 aiff caf au nistsphere flac mp4 matroska ape tta tak wv mpc mpc8 asf rm avi flv dsf wsd qoa dss xwma".split()  # noqa: SIM905
 )
@@ -49,6 +54,22 @@ class Lost:
     def miss(self, seconds: float, why: str) -> None:
         if seconds > 0:
             self.missing[why] = self.missing.get(why, 0.0) + seconds
+
+    def never_came(self, num_samples: int, why: str) -> None:
+        """What is known to be missing since the file was fetched. Where it shows in the time stamps as well, it counts once."""
+        seconds = num_samples / SAMPLE_RATE
+        if seconds and HOLE in self.missing:
+            self.missing[HOLE] -= seconds
+            if self.missing[HOLE] < LEAST:
+                del self.missing[HOLE]
+        self.miss(seconds, why)
+
+    def promise(self, promised: int, heard: int) -> None:
+        """Samples of a playlist's promise that neither are heard nor are known to be lost."""
+        held = heard - min(self.silent_samples, heard) + self.num_samples
+        short = (promised - held) / SAMPLE_RATE
+        if short > max(PROMISE[0], PROMISE[1] * promised / SAMPLE_RATE):
+            self.miss(short, "promised by the playlist, and not there")
 
     @property
     def silent_samples(self) -> int:

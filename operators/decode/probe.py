@@ -67,6 +67,10 @@ class Decode:
     def _measure(self, recording: Recording, media: Media) -> Recording:
         measured = _Measured()
         rejection = self._too_much(measured, media) or self._too_little(measured, media)
+        if recording.lost_samples:
+            media.lost.never_came(recording.lost_samples, recording.lost_why or "not fetched")
+        if recording.promised_samples and (rejection is None or rejection.reason in ("decode.too_short", "decode.empty")):
+            media.lost.promise(recording.promised_samples, measured.num_samples)
         several = len(media.tracks) > 1
         found = replace(
             recording,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,7 @@ def test_a_gap_is_not_asked_for(stream: Website, fetcher: Fetcher, tmp_path: Pat
     body, got = fetched(fetcher, f"{stream.url}/radio/high/gap.m3u8", tmp_path)
     assert body == PARTS[0] + PARTS[2]
     assert "/radio/high/1.ts" not in stream.paths()
-    assert got.lost == (Lost(4.0, 6.5, GAP), Lost(10.5, 4.0, "it is not there (a web page,)"))
+    assert got.lost == (Lost(4.0, 6.5, GAP), Lost(10.5, 4.0, "it is not there (a web page)"))
     assert got.seconds == 18.5
 
 
@@ -205,7 +206,7 @@ def test_a_new_head_after_a_discontinuity(stream: Website, make_fetcher: Make, t
     (tmp_path / "2").mkdir()
     stream.routes["/h/b.mp4"] = Answer(b"", 404)
     body, got = fetched(make_fetcher(), f"{stream.url}/h/list.m3u8", tmp_path / "2")
-    assert (body, got.lost) == (b"[A]a0a1a0", (Lost(4.0, 3.0, "its head, which is not there (HTTP 404)"),))
+    assert (body, got.lost) == (b"[A]a0a1a0", (Lost(4.0, 3.0, "its head is not there (HTTP 404)"),))
 
 
 def ranged(whole: bytes, *, honest: bool = True) -> Callable[[Asked], Answer]:
@@ -341,3 +342,35 @@ def test_a_stream_that_is_too_large(stream: Website, fetcher: Fetcher, tmp_path:
     (tmp_path / "2").mkdir()
     with pytest.raises(TooLarge):
         join(fetcher, f"{stream.url}/radio/all.m3u8", tmp_path / "2", max_bytes=500)
+
+
+def test_what_is_not_heard_of_a_stream_is_in_the_books(site: Website, make_config: Callable[..., Any], tmp_path: Path) -> None:
+    """Real parts of a second each: one is a gap, one is gone, one is no sound at all; the rest is heard."""
+    import numpy as np
+
+    from demo.encode import encode_hls
+    from voxmill.operators.crawl.crawl import Crawl
+    from voxmill.operators.crawl.gate import LocalGate
+    from voxmill.operators.crawl.sources import List, SourceConfig
+    from voxmill.operators.decode.probe import Decode, DecodeConfig
+    from voxmill.operators.work import Work
+
+    rng = np.random.default_rng(0)
+    encode_hls(tmp_path / "show.m3u8", (rng.standard_normal(8 * 16_000) * 3000).astype(np.int16), seconds=1)
+    text = (tmp_path / "show.m3u8").read_text()
+    names = sorted(path.name for path in tmp_path.glob("*.ts"))
+    site.routes |= {f"/{name}": Answer((tmp_path / name).read_bytes()) for name in names}
+    del site.routes[f"/{names[2]}"]
+    site.routes[f"/{names[-2]}"] = Answer(b"\0" * 5000)
+    site.routes["/show.m3u8"] = typed(text.replace("#EXTINF", "#EXT-X-GAP\n#EXTINF", 1), "text/plain")
+    config = make_config()
+    (item,) = List(config, LocalGate(config))(SourceConfig(name="s", url=f"{site.url}/show.m3u8"))
+    crawled = Crawl(config, str(tmp_path / "audio"), LocalGate(config)).fetch(item)
+    assert crawled.rejection is None
+    crawled = replace(crawled, audio=str(tmp_path / (crawled.audio or "")))
+    (heard,) = Decode(DecodeConfig())(Work("u", (item,), (crawled,)))
+    assert heard.rejection is None
+    total = (heard.num_samples - heard.silent_samples + heard.lost_samples) / 16_000
+    assert total == pytest.approx(8.0, abs=0.35)
+    assert heard.lost_samples / 16_000 == pytest.approx(3.0, abs=0.5)
+    assert "not fetched" in (heard.lost_why or "")
