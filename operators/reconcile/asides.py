@@ -44,13 +44,9 @@ def _sound(text: str) -> bool:
 
 
 def _square(match: regex.Match[str]) -> str:
-    before, after = match["before"] or "", match["after"] or ""
-    touches = bool(before or after)
-    if (
-        touches
-        and not _sound(match["in"])
-        and match["in"].strip().isalpha()
-        and match["in"].islower() | ("一" <= match["in"][:1] <= "鿿")
-    ):
+    """In square brackets stand remarks; a single word in small letters that names no sound was said (`[not] guilty`)."""
+    inside, before, after = match["in"].strip(), match["before"] or "", match["after"] or ""
+    chinese = regex.fullmatch(r"\p{Han}{1,2}", inside) is not None and bool(before or after)
+    if (chinese or (inside.isalpha() and inside.islower())) and not _sound(inside):
         return f"{before}{match['in']}{after}"
     return f"{before} {after}"

@@ -18,6 +18,7 @@ _SYMBOL = regex.compile(r"(?<=[A-Za-z])\+\+|[&+=@#×÷](?!\d)|(?<!\d)[&+=@×÷]|
 _SIGNS = regex.compile(r"[A-Za-z]\+\+|[A-Za-z]#|[&+=@×÷]")
 _CLOCK = regex.compile(r"(?<![\d:.])(\d{1,2})[::](\d{2})(?![\d:])")
 _HALF = regex.compile(r"(?<=\d\s?)[点时]\s?30分?(?!\d)")
+_QUARTER = regex.compile(r"(?<=\d\s?)[点时]\s?(?:15|45)分?(?!\d)")
 _MINUS = regex.compile(r"(?<![\d\p{L}])[-−](?=\d)|(?<=[\p{Han}])[-−](?=\d+(?:\.\d+)?\s?(?:°|度|℃))")
 _CELSIUS = regex.compile(r"(\d+(?:\.\d+)?)\s?(?:°\s?C|℃)", regex.IGNORECASE)
 _FAHRENHEIT = regex.compile(r"(\d+(?:\.\d+)?)\s?(?:°\s?F|℉)", regex.IGNORECASE)
@@ -28,7 +29,10 @@ _MONEY = regex.compile(
 )
 _FOREIGN = regex.compile(r"([$€£])\s?(\d[\d,]*(?:\.\d+)?)(万|亿)?(?!\d)")
 _FOREIGN_NAME = {"$": "美元|美金", "€": "欧元", "£": "英镑"}
-_BARE = regex.compile(r"(?<![\d.,:/%-])(\d{1,3}(?:,\d{3})+|\d{1,16})(?![\d.,:/%]*\d)")
+_BARE = regex.compile(r"(?<![\d.,:/-])(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,16}(?:\.\d+)?)(?![\d.,:/]*\d)")
+_FIGURE = regex.compile(r"\d")
+_SHARE = regex.compile(r"(?<![\d.])(\d+(?:\.\d+)?)\s?%")
+_FRACTION = regex.compile(r"(?<![\d./])(\d{1,3})/(\d{1,3})(?![\d./])")
 _RANGE = regex.compile(r"(?<![\d.-])(\d+(?:\.\d+)?%?)\s?[-~–—]\s?(\d+(?:\.\d+)?%?)(?![\d-])")
 _PERCENT = regex.compile(r"(?<![\d.,])100%")
 _SCALED = regex.compile(r"(\d+\.\d+)\s?(万|亿)")
@@ -51,34 +55,37 @@ class Chinese(Writing):
         super().__init__("zh", plain)
         self._simplified, self._spoken = simplified, spoken
         self._read = lru_cache(1 << 14)(self._window)
-        self._names = table()["zh"]["symbols"]
+        self._said_for = table()["zh"]["symbols"]
 
     def pieces(self, text: str) -> list[Piece]:
         text = self._simplified(text, traditional_to_simple=True)
         found: list[Piece] = []
         at = 0
         for match in _SPOKEN_OTHERWISE.finditer(text):
-            found.extend(self._signs(text[at : match.start()]))
+            found.extend(self._running(text[at : match.start()]))
             found.extend(self._read(match[0]))
             at = match.end()
-        found.extend(self._signs(text[at:]))
+        found.extend(self._running(text[at:]))
         return found
 
-    def _signs(self, text: str) -> list[Piece]:
+    def _running(self, text: str) -> list[Piece]:
         """Running text, whose signs are said: `C++`, `&`."""
         found: list[Piece] = []
         at = 0
         for match in _SIGNS.finditer(text):
             found.extend(self._plain(text[at : match.start()]))
             for sign in match[0]:
-                found.extend(self._plain(sign) if sign.isalpha() else [self._say(self._names.get(sign, ()), sign)])
+                found.extend(self._plain(sign) if sign.isalpha() else [self._say(self._said_for.get(sign, ()), sign)])
             at = match.end()
         found.extend(self._plain(text[at:]))
         return found
 
     def _window(self, text: str) -> tuple[Piece, ...]:
         """A stretch with digits: what differs between its readings is a piece, what does not are words."""
-        said = list(dict.fromkeys(self._with_signs(self._spoken(one)) for one in dict.fromkeys(self._variants(text))))
+        spoken = [
+            one for one in self._variants(text) if not _FIGURE.search(one)
+        ]  # the library is slow: it reads the text, not its variants
+        said = list(dict.fromkeys(self._with_signs(one) for one in (self._spoken(text), *map(self._without_erhua, spoken))))
         if len(said) == 1:
             return said[0]
         start = _common(said)
@@ -86,9 +93,12 @@ class Chinese(Writing):
         middle = readings(*(one[start : len(one) - end] for one in said))
         return (*said[0][:start], middle, *said[0][len(said[0]) - end :])
 
+    def _without_erhua(self, text: str) -> str:
+        return self._spoken(text) if "儿" in text else text
+
     def _with_signs(self, text: str) -> tuple[str, ...]:
         found: list[str] = []
-        for piece in self._signs(text):
+        for piece in self._running(text):
             found.extend([piece] if isinstance(piece, str) else piece[0])
         return tuple(found)
 
@@ -111,8 +121,9 @@ class Chinese(Writing):
             (_TELEPHONE, lambda m: (digits(regex.sub(r"\D", "", m[0])),)),
             (_CLOCK, _clock),
             (_HALF, lambda m: (m[0], "点半")),
+            (_QUARTER, lambda m: (m[0], "点一刻" if "15" in m[0] else "点三刻")),
             (_MINUS, lambda m: ("负", "零下")),
-            (_CELSIUS, lambda m: (f"{m[1]}摄氏度", f"摄氏{m[1]}度")),
+            (_CELSIUS, lambda m: (f"{m[1]}摄氏度", f"摄氏{m[1]}度", f"{m[1]}度")),
             (_FAHRENHEIT, lambda m: (f"{m[1]}华氏度", f"华氏{m[1]}度")),
             (_DEGREE, lambda m: (f"{m[1]}度",)),
             (_DAY, lambda m: ("日", "号")),
@@ -120,23 +131,31 @@ class Chinese(Writing):
             (_MONEY, _yuan),
             (_MEASURE, _measure),
             (_PERCENT, lambda m: (m[0], "百分之百")),
+            (_SHARE, lambda m: (f"百分之{m[1]}",)),
+            (_FRACTION, lambda m: (f"{m[2]}分之{m[1]}",)),
             (_SCALED, _scaled),
             (_RANGE, lambda m: (f"{m[1]}到{m[2]}", f"{m[1]}至{m[2]}")),
             (_BARE, self._bare),
         )
 
-    def _bare(self, match: regex.Match[str]) -> tuple[str, ...]:
+    def _bare(self, match: regex.Match[str]) -> Sequence[str]:
         """A number as a quantity and digit by digit; 120 is also 一百二."""
-        string = match[1].replace(",", "")
-        after = match.string[match.end() : match.end() + 1]
-        if len(string) < 3 or (after and after in "年月日时点分秒号"):
-            return (match[0],)
-        if string[0] == "0" or len(string) > 13:
-            return (digits(string),)
-        number = int(string)
+        whole, _, part = match[1].replace(",", "").partition(".")
+        if (whole[0] == "0" and len(whole) > 1) or len(whole) > 13:
+            return (digits(whole),)
+        number = int(whole)
         quantity = [one for one in self.numbers.cardinal(number) if not _YEAR.fullmatch(one)] if self.numbers else []
-        found = [match[0], *quantity, digits(string), *_short(number)]
-        return tuple(dict.fromkeys(found))
+        quantity = list(dict.fromkeys(one.replace("一十", "十") if one.startswith("一十") else one for one in quantity))
+        quantity += [one.replace("兆", "万亿") for one in quantity if "兆" in one]
+        if part:
+            return [f"{one}点{digits(part)}" for one in quantity[:1]]
+        if len(whole) < 3:
+            return (
+                [*quantity, digits(whole)]
+                if match.string[match.end() : match.end() + 1] == "年"
+                else quantity or [digits(whole)]
+            )
+        return list(dict.fromkeys((*quantity, digits(whole), *_short(number))))
 
 
 def _common(rows: Sequence[Sequence[str]]) -> int:

@@ -10,9 +10,8 @@ import regex
 
 from voxmill.operators.reconcile import measures
 from voxmill.operators.reconcile.readings import Piece, Reading, readings
-from voxmill.operators.reconcile.roman import CLASS, value
 from voxmill.operators.reconcile.units import units
-from voxmill.operators.reconcile.written import Writing
+from voxmill.operators.reconcile.written import SIGNS, Writing
 
 SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _SHORT = {"k": "thousand", "m": "million", "mn": "million", "bn": "billion", "b": "billion", "tn": "trillion"}
@@ -65,10 +64,14 @@ _HYPHENS = regex.compile(
 _MONTH = "january|february|march|april|may|june|july|august|september|october|november|december"
 _MONTHS = rf"(?:{_MONTH}|(?:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\b\.?)"
 _DAY = r"(?:\d{1,2})(?:st|nd|rd|th)?(?![\d:.,]*\d)(?!\s*[:%°$])"
-_MONARCH = regex.compile(
-    r"(?:War|Part|Act|Scene|Chapter|Book|Volume|Type|Class|Phase|Title|Article|Elizabeth|Charles|George|James|William|Napoleon|Francis|Nicholas|"
-    r"Alexander|Peter|Richard|Edward|Philip|Leopold|Frederick|Wilhelm|Otto|Louis|Pius|Paul|Mary|Catherine|Ramses|Henry|John|Level|Stage|Mark)\s+$"
+_FIRSTS = frozenset(
+    regex.findall(
+        r"\w+",
+        "War Part Act Scene Chapter Book Volume Type Class Phase Title Article Elizabeth Charles George James William Napoleon Francis Nicholas "
+        "Alexander Peter Richard Edward Philip Leopold Frederick Wilhelm Otto Louis Pius Paul Mary Catherine Ramses Henry John Level Stage Mark",
+    )
 )
+"""Words after which a Roman numeral of one letter stands: elsewhere `I` is a person."""
 _DECADE = regex.compile(r"(?:ies|y)$")
 
 
@@ -83,7 +86,6 @@ class English(Writing):
             "decade": r"(?<![\d.,$€£])'?\d{1,4}0'?s\b",
             "height": r"\b\d{1,2}'\s?\d{1,2}(?:\"|'')?(?!\d)",
             "short": r"(?<![\w.])[$€£]?\d+(?:\.\d+)?\s?(?:k|K|m|M|mn|bn|b|B|tn)\b(?!\s?[\^/])",
-            "roman": rf"(?<=\p{{Lu}}[\p{{L}}']*\s){CLASS}(?!\p{{L}}|')",
             "scaled": r"(?<![\w.$€£])\d[\d,]*(?:\.\d+)?\s+(?:hundred|thousand|million|billion|trillion)\b",
             "numbersign": r"(?i:(?:#|№|\bno\.?)\s?(?=\d))",
             **kinds,
@@ -94,11 +96,26 @@ class English(Writing):
 
     def expression(self, match: regex.Match[str], before: Sequence[Piece], text: str) -> Sequence[Piece]:
         if match.lastgroup == "roman":
-            certain = len(match[0]) > 1 or bool(_MONARCH.search(text[: match.start()]))
+            certain = len(match[0]) > 1 or text[: match.start()].split()[-1] in _FIRSTS
             return self._roman(match[0]) if certain else self._plain(match[0])
         if match.lastgroup == "capitals" and _shouted(text):
             return self._plain(match[0])
         return super().expression(match, before, text)
+
+    def _signs_of(self) -> regex.Pattern[str]:
+        bare = "|".join(word for word, said in _BARE.items() if said)
+        single = r"(?<!\S)[^\W\daiAI](?!\S)|(?<!\S)[aiAI]\s[aiAI](?!\S)"
+        return regex.compile(
+            rf"{SIGNS}|{single}|(?i:\b(?:{bare})\b)|(?i:\b(?:{'|'.join(ABBREVIATIONS)})\.)|\b(?:{'|'.join(_FIRSTS)})\s[IVX]\b"
+        )
+
+    def _suspicious(self, word: str, before: str) -> bool:
+        if word in ("a", "A", "I", "i"):
+            return before in _FIRSTS or (len(before) == 1 and before.isalpha())
+        if super()._suspicious(word, before):
+            return True
+        bare = word.casefold().strip('.,;:!?"()')
+        return bare in _BARE or (bare in ABBREVIATIONS and "." in word)
 
     def words(self, text: str) -> Reading:
         return canonical(super().words(text))
@@ -118,6 +135,13 @@ class English(Writing):
                 whole, _, part = str(number / scale).partition(".")
                 found += [f"{one} {name}" for one in self.value(f"{whole}.{part}")[:2]]
         return found
+
+    def quantity(self, string: str) -> list[str]:
+        whole, part = self.parts(string)
+        if self.numbers is None or part is not None or len(whole) > 15 or (len(whole) > 1 and whole[0] == "0"):
+            return self.value(string)
+        unsaid = {*self.numbers.pairs(whole), *self.numbers.digits(whole)} if len(whole) > 2 else set()
+        return [one for one in self.integer(whole) if one not in unsaid and "-" + one not in unsaid]
 
     def value(self, string: str) -> list[str]:
         found = super().value(string)
@@ -139,6 +163,8 @@ class English(Writing):
             )
         else:
             found = [f"{count} {'halves' if name == 'half' else name + 's'}" for name in names]
+        if top >= bottom:  # 24/7, 50/50
+            found.append(f"{count} {over}")
         return [*found, f"{count} over {over}", f"{count} out of {over}", f"{count} slash {over}", f"{count} of {over}"]
 
     def _fraction(self, said: str) -> list[Piece]:
@@ -256,15 +282,6 @@ class English(Writing):
                     for name in names
                 ]
         return found
-
-    def _roman(self, said: str) -> list[Piece]:
-        number = value(said)
-        if number is None or self.numbers is None:
-            return [readings((said.casefold(),), tuple(said.casefold()))]
-        count, nth = self.numbers.cardinal(number)[0], self.numbers.ordinal(number)[0]
-        literal = (said.casefold(),)
-        said_as = [self.words(one) for one in (count, nth, f"the {nth}")]
-        return [readings(literal, *said_as, tuple(said.casefold()))]
 
     def _capitals(self, said: str) -> list[Piece]:
         if said == "US":  # its small letters are another word

@@ -39,7 +39,11 @@ class Numbers:
         self.language = language
         self._engine = RbnfEngine.for_language(name)
         rules = self._engine.rulesets.items()
-        names = [n for n, rule in rules if n.startswith("spellout") and not rule.is_private and "financial" not in n]
+        names = [
+            n
+            for n, rule in rules
+            if n.startswith("spellout") and not rule.is_private and "financial" not in n and "days" not in n
+        ]
         self._cardinals = tuple(rule for rule in names if "ordinal" not in rule and ("cardinal" in rule or "numbering" in rule))
         self._ordinals = tuple(rule for rule in names if "ordinal" in rule)
         self.cardinal = lru_cache(1 << 12)(self._cardinal)
@@ -130,7 +134,19 @@ class Numbers:
             tails += self.cardinal(int(part))
         elif part[0] == "0" and len(part) == 2:
             tails += [" ".join((self.cardinal(0)[0], one)) for one in self.cardinal(int(part[1]))]
-        return [f"{head} {point} {tail}" for point in self.point() for head in heads for tail in tails]
+        russian = (
+            _russian_parts(self.cardinal(int(whole)), self.cardinal(int(part)), len(part)) if self.language == "ru" else []
+        )
+        return russian + [f"{head} {point} {tail}" for point in self.point() for head in heads for tail in tails]
+
+
+def _russian_parts(heads: Iterable[str], tails: Iterable[str], places: int) -> list[str]:
+    """`две целых пять десятых`"""
+    names = {1: ("десятых", "десятая"), 2: ("сотых", "сотая"), 3: ("тысячных", "тысячная")}.get(places, ())
+    tails = list(tails)
+    return [
+        f"{head} {whole} {tail} {name}" for head in heads for whole in ("целых", "целая") for tail in tails for name in names
+    ]
 
 
 @lru_cache(128)

@@ -6,11 +6,13 @@ the usual one first. Nothing is merged into a common form: `21` has no reading `
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import TypeAlias
 
-from rapidfuzz.distance import Indel
+from rapidfuzz.distance import Levenshtein
 
 Reading: TypeAlias = tuple[str, ...]
 Piece: TypeAlias = "str | tuple[Reading, ...]"
@@ -18,8 +20,6 @@ _Edge: TypeAlias = "tuple[int, int, str | None, int]"
 
 DISTANCE = 1 << 20
 """One word of difference outweighs every preference among readings."""
-WINDOW = 30_000
-"""Pairs of words beyond which two texts are first anchored at words that are the same."""
 LONG = 7
 """Letters from which on words written apart and together are the same words: `ice cream`, but not `may be`."""
 
@@ -52,6 +52,8 @@ def shared(texts: Sequence[Sequence[Piece]]) -> list[Reading]:
     """
     found = [usual(text) for text in texts]
     if len(set(found)) < 2:
+        return found
+    if not any(map(_open, texts)) and not _apart(found):
         return found
     keys = [tuple(text) for text in texts]
     distinct = sorted(set(keys), key=lambda key: (sum(not isinstance(piece, str) for piece in key), repr(key)))
@@ -89,8 +91,6 @@ def _open(pieces: Iterable[Piece]) -> bool:
 
 
 def _cost(a: Sequence[str], b: Sequence[str]) -> int:
-    from rapidfuzz.distance import Levenshtein
-
     return Levenshtein.distance(a, b)
 
 
@@ -123,6 +123,17 @@ def _joined(pieces: Sequence[Piece], other: Sequence[Piece]) -> Sequence[Piece]:
     return [((piece,), apart[piece]) if isinstance(piece, str) and piece in apart else piece for piece in pieces]
 
 
+def _apart(texts: Sequence[Reading]) -> bool:
+    """Whether a text may write as one word what another writes as several: most do not, and this is the fast way to know."""
+    sets: list[set[str]] = [set(text) for text in texts]
+    odd = {word for word in sets[0].union(*sets) - sets[0].intersection(*sets) if len(word) > 4}
+    return bool(odd) and any(
+        a + b in odd or a + b + c in odd
+        for text in texts
+        for a, b, c in zip(text, (*text[1:], ""), (*text[2:], "", ""), strict=False)
+    )
+
+
 def _one_word(parts: Reading, whole: str) -> bool:
     if len(parts) == 2 and len(parts[0]) == 1:
         return parts[0] not in "ai"  # `a way`, `i deal`
@@ -142,21 +153,40 @@ def _possible(pieces: Sequence[Piece], other: Sequence[Piece]) -> list[Piece]:
 
 
 def _windows(a: Sequence[Piece], b: Sequence[Piece]) -> Iterable[tuple[Sequence[Piece], Sequence[Piece]]]:
-    if _size(a) * _size(b) <= WINDOW:
-        return [(a, b)]
+    """Both texts cut at words that each holds once, so that the graphs compared are small. Texts that can be equal stay so."""
+    places = _once(b)
+    anchors = _increasing([(k, places[word]) for word, k in _once(a).items() if word in places])
     found = []
     x = y = 0
-    for same in Indel.opcodes([repr(piece) for piece in a], [repr(piece) for piece in b]):
-        if same.tag == "equal":
-            found.append((a[x : same.src_start], b[y : same.dest_start]))
-            found.append((a[same.src_start : same.src_end], b[same.dest_start : same.dest_end]))
-            x, y = same.src_end, same.dest_end
-    found.append((a[x:], b[y:]))
+    for k, place in [*anchors, (len(a), len(b))]:
+        found.append((a[x:k], b[y:place]))
+        found.append((a[k : k + 1], b[place : place + 1]))
+        x, y = k + 1, place + 1
     return found
 
 
-def _size(pieces: Iterable[Piece]) -> int:
-    return sum(1 if isinstance(piece, str) else sum(map(len, piece)) for piece in pieces)
+def _once(pieces: Sequence[Piece]) -> dict[str, int]:
+    """Words that the text can hold only once, and where, in order."""
+    count = Counter(word for piece in pieces for word in ((piece,) if isinstance(piece, str) else set(chain(*piece))))
+    return {piece: k for k, piece in enumerate(pieces) if isinstance(piece, str) and count[piece] == 1}
+
+
+def _increasing(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The longest part of the pairs, in order of the first, in which the second rises too."""
+    tails: list[int] = []
+    at: list[int] = []
+    before: list[int] = []
+    for k, (_, place) in enumerate(pairs):
+        where = bisect_left(tails, place)
+        tails[where : where + 1] = [place]
+        at[where : where + 1] = [k]
+        before.append(at[where - 1] if where else -1)
+    found = []
+    k = at[-1] if at else -1
+    while k >= 0:
+        found.append(pairs[k])
+        k = before[k]
+    return found[::-1]
 
 
 def _graph(pieces: Sequence[Piece]) -> tuple[int, list[_Edge]]:

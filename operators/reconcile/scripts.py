@@ -51,4 +51,24 @@ def lower(text: str, language: str | None) -> str:
     """
     if language in TURKIC:
         text = text.translate(_DOTTED)
-    return text.casefold().replace("i\u0307", "i")
+    text = text.casefold().replace("i\u0307", "i")
+    if text.isascii():
+        return text
+    if language == "ru":
+        return text.replace("ё", "е")
+    if language == "nl":
+        return text.replace("éé", "ee")
+    if language == "ja":
+        return text.replace("〇", "零")
+    return str(_OPEN_SYLLABLE.sub(_later, text)) if language == "vi" else text
+
+
+_TONES = "\u0300\u0301\u0303\u0309\u0323"
+_OPEN_SYLLABLE = regex.compile(r"([òóõỏọùúũủụ])([aey])(?!\p{L})")
+
+
+def _later(match: regex.Match[str]) -> str:
+    """Vietnamese puts the tone of `hòa` on either vowel."""
+    letter = unicodedata.normalize("NFD", match[1])
+    tone = next(mark for mark in letter if mark in _TONES)
+    return unicodedata.normalize("NFC", letter.replace(tone, "") + match[2] + tone)

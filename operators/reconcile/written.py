@@ -16,7 +16,8 @@ import yaml
 from voxmill.operators.reconcile import measures
 from voxmill.operators.reconcile.numbers import Numbers, numbers
 from voxmill.operators.reconcile.readings import Piece, Reading, readings
-from voxmill.operators.reconcile.scripts import one_form
+from voxmill.operators.reconcile.roman import CLASS, value
+from voxmill.operators.reconcile.scripts import lower, one_form
 from voxmill.operators.reconcile.units import units
 
 Plain = Callable[[str], Sequence[str]]
@@ -26,6 +27,10 @@ _NUMBER = r"\d{1,3}(?:[.,'](?:\d{3}))+(?:[.,]\d+)?(?!\d)|\d+(?:[.,]\d+)?"
 _SPACED = r"\d{1,3}(?:\x20\d{3})+(?!\d)(?:,\d+)?"
 _MONEY = r"(?:US|A|C|R|HK|NZ)?\$|[€£¥₹₩₽₺₪฿₴₫]"
 _SCALE = r"(?:\s*(?:million|billion|trillion|thousand|hundred)s?\b)?"
+_WORD = regex.compile(r"\S+")
+SIGNS = r"[\d&+=@#%°×÷±§€£¥₹₩₽₺₪฿$<>№/]|\p{L}[-‐‑]\p{L}|\p{Lu}\p{Lu}|\p{L}\.\p{L}|(?<!\p{L})\p{L}\.|zł\b"
+_SUSPICIOUS = regex.compile(SIGNS)
+_AROUND = 3
 SEVERAL = 400
 """Most readings of one piece."""
 
@@ -48,24 +53,34 @@ class Writing:
         self.months = measures.months(self.language) if self.language else {}
         self.symbols: dict[str, list[str]] = self.row.get("symbols", {})
         self._units = {*measures.UNITS, *self.row.get("units", {}), *self.row.get("aliases", {})}
+        self._counted = self._names()
+        self._starts = tuple({name.split()[0] for name in self.row.get("abbreviations", ())})
         self._scan = self._scanner()
+        self._signs = self._signs_of()
         self.written = lru_cache(1 << 14)(self._written)
 
     def _scanner(self) -> regex.Pattern[str]:
         number = f"(?:{_SPACED}|{_NUMBER})" if self.comma else f"(?:{_NUMBER})"
         symbols = "|".join(sorted(map(regex.escape, self._units), key=len, reverse=True))
         ordinal = self.row.get("ordinal")
+        abbreviated = "|".join(sorted(map(regex.escape, self.row.get("abbreviations", ())), key=len, reverse=True))
+        money = "|".join(
+            ("zł", *measures.CODES, *(regex.escape(name) for name in self.row.get("money", ()) if name[0].isalpha()))
+        )
         self._amount = regex.compile(number)
         kinds = {
             "web": r"(?:https?://|www\.)\S+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
+            **({"abbreviation": rf"(?<![\p{{L}}.])(?:{abbreviated})(?!\p{{L}})"} if abbreviated else {}),
+            "moneyrange": rf"(?:{_MONEY})\s?(?:{number})\s?[-–—]\s?(?:{_MONEY})?\s?(?:{number})(?![\d-])",
             "date": r"(?<![\d/.-])(?:\d{4}-\d{1,2}-\d{1,2}|\d{4}/\d{1,2}/\d{1,2}|\d{1,2}/\d{1,2}/\d{4}|\d{1,2}\.\d{1,2}\.\d{4})(?![\d/-])",
             "time": r"(?<![\d:.,])\d{1,2}[:h]\d{2}(?::\d{2})?(?![\d:])(?:\s*(?:Uhr|uhr|uur)\b)?",
-            "money": rf"[-−]?(?:(?:{_MONEY})\s?{number}|{number}\s?(?:(?:{_MONEY})|(?:zł|{'|'.join(measures.CODES)})\b)){_SCALE}",
+            "money": rf"[-−]?(?:(?:{_MONEY})\s?{number}|{number}\s?(?:(?:{_MONEY})|(?:{money})(?!\p{{L}}))){_SCALE}",
             "fraction": r"(?<![\d/.,])(?:\d+\s+)?\d+\s?[/⁄]\s?\d+(?![\d/]|[.,]\d)",
             **({"ordinal": rf"(?<![\d.,])\d+\s?(?:'?(?:{ordinal}))(?!\p{{L}})"} if ordinal else {}),
             "groups": r"(?<![\d.,\p{L}-])(?:\+|\(\d+\)\s?)?\d+(?:\s?[-–—]\s?\d+)+(?![\d]|[.,]\d)",
             "measure": rf"(?:(?<![\w)\]])[-−+±])?{number}\s?(?i:{symbols})(?![\p{{L}}\d])",
             "number": rf"(?:(?<![\w)\]])[-−+±])?(?:{number}|(?<![\d\w])\.\d+)",
+            "roman": rf"(?<=\p{{Lu}}[\p{{L}}']*\s){CLASS}(?!\p{{L}}|')",
             "initials": r"(?<![\p{L}.])(?:\p{L}\.\s?){2,}(?:\p{L}\b)?|(?<!\p{L})\p{Lu}+(?:&\p{Lu}+)+(?!\p{L})",
             "spelt": r"(?<![\p{L}'])\p{Latin}(?:[ -]\p{Latin}(?![\p{L}'\d]))+",
             "capitals": r"(?<![\p{L}'])\p{Lu}{2,6}(?=s?(?![\p{L}']))",
@@ -76,6 +91,17 @@ class Writing:
         kinds = self._more(kinds)
         return regex.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in kinds.items()))
 
+    def _names(self) -> frozenset[str]:
+        """Words of which numbers are counted: units and currencies."""
+        if not self.language:
+            return frozenset()
+        units_ = [
+            after for symbol in measures.UNITS for _, after in measures.unit(symbol, self.language) if symbol not in ("m", "in")
+        ]
+        money = [name for symbol in ("$", "€", "£", "¥") for name in self.currency(symbol)]
+        cents = [name for names in self.row.get("cents", {}).values() for name in names]
+        return frozenset(name.casefold() for name in (*units_, *money, *cents) if len(name) > 2 and " " not in name)
+
     def _more(self, kinds: dict[str, str]) -> dict[str, str]:
         """A language's own expressions may be put before, between or after."""
         return kinds
@@ -84,29 +110,69 @@ class Writing:
         """The text, in order: its words, and readings for what is not written as it is said."""
         found: list[Piece] = []
         at = 0
-        for match in self._scan.finditer(text):
-            if match.start() > at:
-                found.extend(self._plain(text[at : match.start()]))
-            found.extend(self.expression(match, found, text))
-            at = match.end()
+        for start, end in self._places(text):
+            for match in self._scan.finditer(text, start, end):
+                if match.start() > at:
+                    found.extend(self._plain(text[at : match.start()]))
+                found.extend(self.expression(match, found, text))
+                at = match.end()
         if at < len(text):
             found.extend(self._plain(text[at:]))
         return found
 
+    def _places(self, text: str) -> list[tuple[int, int]]:
+        """Where the slow scanner has to look: words with a sign, a figure or a capital within, and a few words around them."""
+        if self._signs.search(text) is None:
+            return []
+        words = [(word.start(), word.end()) for word in _WORD.finditer(text)]
+        found: list[tuple[int, int]] = []
+        last = -1
+        for k, (start, end) in enumerate(words):
+            before = text[slice(*words[k - 1])] if k else ""
+            if not self._suspicious(text[start:end], before):
+                continue
+            first = max(k - _AROUND, 0)
+            if found and first <= last + 1:
+                found[-1] = (found[-1][0], words[min(k + _AROUND, len(words) - 1)][1])
+            else:
+                found.append((words[first][0], words[min(k + _AROUND, len(words) - 1)][1]))
+            last = k + _AROUND
+        return found
+
+    def _signs_of(self) -> regex.Pattern[str]:
+        """Finds nothing in most texts, which are plain words."""
+        more = "".join(rf"|(?<!\p{{L}}){regex.escape(name)}" for name in self.row.get("abbreviations", ()))
+        return regex.compile(SIGNS + r"|(?<!\S)\p{L}(?!\S)|(?<=\p{Lu}\p{L}*\s)[IVX]\b" + more)
+
+    def _suspicious(self, word: str, before: str) -> bool:
+        if (len(word) == 1 and word.isalpha()) or _SUSPICIOUS.search(word) is not None:
+            return True
+        return any(word.startswith(part) for part in self._starts)
+
     def expression(self, match: regex.Match[str], before: Sequence[Piece], text: str) -> Sequence[Piece]:
         kind = match.lastgroup
         assert kind is not None
+        if kind == "number" and self._before_unit(match, text):
+            return self.written("counted", match[0], False)
         beside_month = kind in ("number", "ordinal") and self._beside_month(match, text)
         return self.written(kind, match[0], beside_month)
+
+    def _before_unit(self, match: regex.Match[str], text: str) -> bool:
+        """Whether a name of money or a measure follows."""
+        word = regex.match(r"\s*(\p{L}+)", text[match.end() : match.end() + 24])
+        return word is not None and word[1].casefold() in self._counted
 
     def _beside_month(self, match: regex.Match[str], text: str) -> bool:
         words = regex.findall(r"\p{L}+", text[max(0, match.start() - 14) : match.start()])[-1:]
         words += regex.findall(r"\p{L}+", text[match.end() : match.end() + 20])[:2]
-        return any(word.casefold() in self.months for word in words)
+        counted = self.row.get("counted", ())
+        return any(word.casefold() in self.months or word.casefold() in counted for word in words)
 
     def _written(self, kind: str, said: str, beside_month: bool) -> tuple[Piece, ...]:
         if kind == "number" and beside_month and said.isdigit() and int(said) < 32 and self.numbers:
             return (self._say([*self.numbers.integer(said), *self.numbers.ordinal(int(said))], said),)
+        if kind == "counted":
+            return tuple(self._counted_number(said))
         return tuple(getattr(self, "_" + kind)(said))
 
     # What may be said. Each method takes what was found and gives pieces.
@@ -131,7 +197,15 @@ class Writing:
         whole, part = self.parts(string)
         if part is None:
             return self.integer(whole)
-        return self.numbers.decimal(whole or "0", part)
+        halves = self.row.get("halves", {}).get(string, [])
+        return [*self.numbers.decimal(whole or "0", part), *halves]
+
+    def quantity(self, string: str) -> list[str]:
+        """A number of things that are counted, so neither a year nor digit by digit: `220` dollars are not `two twenty`."""
+        whole, part = self.parts(string)
+        if self.numbers is None or part is not None or len(whole) > 15 or (len(whole) > 1 and whole[0] == "0"):
+            return self.value(string)
+        return list(self.numbers.cardinal(int(whole)))
 
     def parts(self, string: str) -> tuple[str, str | None]:
         """Digits before and after the decimal sign, without separators of thousands."""
@@ -149,6 +223,10 @@ class Writing:
     def _number(self, said: str) -> list[Piece]:
         sign, rest = (said[0], said[1:]) if said[0] in "-−+±" else ("", said)
         return [*self._sign(sign), self._say(self.value(rest), rest)]
+
+    def _counted_number(self, said: str) -> list[Piece]:
+        sign, rest = (said[0], said[1:]) if said[0] in "-−+±" else ("", said)
+        return [*self._sign(sign), self._say(self.quantity(rest), rest)]
 
     def _sign(self, sign: str) -> list[Piece]:
         if not sign:
@@ -247,6 +325,8 @@ class Writing:
         return [self._say(texts, said)]
 
     def fraction(self, top: int, bottom: int) -> list[str]:
+        if self.numbers is not None and "parts" in self.row:
+            return [str(self.row["parts"]).format(top=self.numbers.cardinal(top)[0], bottom=self.numbers.cardinal(bottom)[0])]
         known: dict[int, list[str]] = self.row.get("fractions", {})
         if self.numbers is None or bottom not in known:
             return []
@@ -257,14 +337,14 @@ class Writing:
     def _money(self, said: str) -> list[Piece]:
         match = self._amount.search(said)
         assert match is not None
-        symbol = regex.search(rf"{_MONEY}|zł|{'|'.join(measures.CODES)}", said)
+        symbol = regex.search(rf"{_MONEY}|\p{{L}}+\.?", said[: match.start()] + " " + said[match.end() :])
         assert symbol is not None
-        scale = regex.search(_SCALE[:-1] + "$", said[match.end() :])
+        scale = regex.search(r"(?:million|billion|trillion|thousand|hundred)s?$", said[match.end() :])
         sign = (
             [self._say(self.row.get("minus") or (self.numbers.minus() if self.numbers else ()), "-")] if said[0] in "-−" else []
         )
         names = self.currency(symbol[0])
-        texts = self.price(match[0], symbol[0], names, scale[0].strip() if scale and scale[0] else "")
+        texts = self.price(match[0], symbol[0], names, scale[0] if scale else "")
         return [*sign, self._say(texts, said)]
 
     def currency(self, symbol: str) -> list[str]:
@@ -279,9 +359,11 @@ class Writing:
             return []
         whole, part = self.parts(amount)
         gap = f" {scale} " if scale else " "
-        found = [f"{value}{gap}{name}" for value in self.value(amount) for name in names]
+        found = [f"{value}{gap}{name}" for value in self.quantity(amount) for name in names]
+        if whole == "1" and part is None:
+            found += [f"{self.row['one']} {name}" for name in names if "one" in self.row]
         if part is not None and len(part) == 2 and not scale:
-            head, rest = self.integer(whole or "0")[:3], list(self.numbers.cardinal(int(part)))
+            head, rest = self.quantity(whole or "0")[:3], list(self.numbers.cardinal(int(part)))
             if part[0] == "0":
                 rest += list(self.numbers.digits(part))
             cents = self.row.get("cents", {}).get(symbol, [])
@@ -305,7 +387,7 @@ class Writing:
         around = [("", name) for name in own]
         around = [*(measures.unit(symbol, self.language) if self.language else ()), *around]
         sign = said[: match.start()].strip()
-        value = self.value(match[0])
+        value = self.quantity(match[0])
         if not around:
             name = self.symbols.get(symbol)
             after = self._say(name, symbol) if name else self._say((), symbol)
@@ -316,6 +398,36 @@ class Writing:
                 afters = [*afters[1:2], *afters]
             return [*self._sign(sign), self._say(value, match[0]), self._say(afters, symbol)]
         return [*self._sign(sign), self._say([f"{b} {one} {a}" for one in value for b, a in around], said)]
+
+    def _moneyrange(self, said: str) -> list[Piece]:
+        """`$5-10`, `$5-$10`: the name of the money may be said once or twice."""
+        first, second = (match[0] for match in self._amount.finditer(said))
+        symbol = regex.search(_MONEY, said)
+        assert symbol is not None
+        names = [self.words(name) for name in self.currency(symbol[0])]
+        between = [self.words(word) for word in self.row.get("range", ())] or [()]
+        once = readings((), *names)
+        return [
+            self._say(self.quantity(first), first),
+            once,
+            readings(*between),
+            self._say(self.quantity(second), second),
+            readings(*names or [(symbol[0],)]),
+        ]
+
+    def _roman(self, said: str) -> list[Piece]:
+        number = value(said)
+        literal = (lower(said, self.language),)
+        if number is None or self.numbers is None:
+            return [readings(literal, tuple(lower(said, self.language)))]
+        counts, nths = self.numbers.cardinal(number), self.numbers.ordinal(number)
+        articles = ["", *self.row.get("article", ())]
+        said_as = [self.words(f"{article} {nth}") for nth in nths for article in articles]
+        return [readings(literal, *(self.words(one) for one in counts), *said_as, tuple(lower(said, self.language)))]
+
+    def _abbreviation(self, said: str) -> list[Piece]:
+        known = self.row["abbreviations"][said]
+        return [readings(*(self.words(one) for one in known.split("|")), self.words(said.replace(".", "")))]
 
     def _initials(self, said: str) -> list[Piece]:
         letters = [
@@ -334,7 +446,8 @@ class Writing:
         return readings(("".join(letters),), tuple(letters))
 
     def _capitals(self, said: str) -> list[Piece]:
-        return [readings((said.casefold(),), tuple(said.casefold()))]
+        word = lower(said, self.language)
+        return [readings((word,), tuple(word))]
 
     def _spelt(self, said: str) -> list[Piece]:
         letters = [one.casefold() for one in regex.findall(r"\p{L}", said)]
