@@ -73,10 +73,9 @@ def carried(given: Iterable[Pair]) -> Iterator[Pair]:
     for pair in given:
         if pair.language in CARRIERS:
             gap = " " if pair.language == "en" else ""
-            texts = (
-                gap.join((CARRIERS[pair.language][0], text, CARRIERS[pair.language][1])) for text in (pair.one, pair.other)
-            )
-            yield Pair(pair.language, *texts, pair.kind)
+            before, after = CARRIERS[pair.language]
+            one, other = (gap.join((before, text, after)) for text in (pair.one, pair.other))
+            yield Pair(pair.language, one, other, pair.kind)
 
 
 def spelt(full: bool) -> Iterator[Pair]:
