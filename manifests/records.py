@@ -126,6 +126,9 @@ class Recording:
     """Weight of each channel in what is heard: (1, 0) is the first alone, (0.5, -0.5) what antiphase channels share. None: the mean."""
     turns: bool | None = None
     """Its two channels speak in turns: most likely one talker on each."""
+    apart: int | None = None
+    """So many channels are kept apart, those with a weight: in the recording's time they follow one another, each whole, and sample
+    `s` of the file is sample `s + k * num_samples / apart` for the one after `k` others. None: they are heard together."""
     dc: float | None = None
     """Offset, of full scale, that is taken off, also where it drifts; None: there was none to speak of."""
     gain_db: float | None = None

@@ -66,8 +66,9 @@ class SourceConfig(Settings):
     """BCP 47 hint for the recognisers. Stronger than what the source says. Of several sound tracks, the one in it is heard."""
     domain: str | None = None
     """Kind of speech: `podcast`, `audiobook`, `broadcast`, … Free text, a column of the statistics."""
-    channels: Literal["choose", "mix"] = "choose"
-    """What several channels become: `choose` leaves out what is dead, noise, or cancels the others, `mix` is their mean."""
+    channels: Literal["choose", "mix", "split"] = "choose"
+    """What several channels become: `choose` leaves out what is dead, noise, or cancels the others, `mix` is their mean. `split` keeps
+    channels that hold different speech apart: one after the other, each as long as the file."""
     licence: Annotated[str, AfterValidator(_licence)] | None = None
     """Stated here, it is stronger than what the source says; you answer for it."""
     glob: str | None = None

@@ -12,6 +12,7 @@ What is read is an address, and then it is heard as it is: the stream that libav
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 
@@ -35,8 +36,7 @@ def stream(source: str | Listening, start: int = 0, num_samples: int | None = No
     Raises Undecodable; errors of the storage pass.
     """
     how = source if isinstance(source, Listening) else Listening(source)
-    with open_media(how.uri, how.track) as media:
-        yield from _reblock(_take(_heard(media, how, start), num_samples), block)
+    yield from _reblock(chain.from_iterable(_piece(*piece) for piece in how.pieces(start, num_samples)), block)
 
 
 def read(source: str | Listening, start: int = 0, num_samples: int | None = None) -> Audio:
@@ -76,6 +76,11 @@ class Reader:
         self._blocks = stream(self.source, self.origin)
         self._place = self.origin
         self._held = np.zeros(0, np.float32)
+
+
+def _piece(how: Listening, start: int, num_samples: int | None) -> Iterator[Audio]:
+    with open_media(how.uri, how.track) as media:
+        yield from _take(_heard(media, how, start), num_samples)
 
 
 def _heard(media: Media, how: Listening, start: int) -> Iterator[Audio]:

@@ -52,6 +52,9 @@ CENTRE = 25.0
 ANTIPHASE = -0.7
 """Two channels that correlate less are one sound against itself."""
 
+SAME = 0.7
+"""Channels that correlate more hold the same speech."""
+
 CANCELLED = 0.1
 """Power of the mean over what unrelated channels would give: below it, they cancel."""
 
@@ -69,6 +72,8 @@ class Choice:
     like: int
     """The channel whose spectrum stands for what is heard; as many as there are channels: the mean's."""
     turns: bool | None
+    apart: int | None = None
+    """So many channels are kept apart, those that have a weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,19 +165,28 @@ class Channels:
             self.loud += int(alike.sum())
             self.cancelled += int((mean[alike] < CANCELLED * apart[alike]).sum())
 
-    def digest(self, weights: tuple[float, ...] | None) -> str:
+    def digest(self, weights: tuple[float, ...] | None, apart: int | None = None) -> str:
         """Of the samples that are heard; offset and gain follow from them."""
         if weights is None or self.count == 1:
             return self._hashers[-1].hexdigest()
         if sorted(weights) == [0.0] * (self.count - 1) + [1.0]:
             return self._hashers[weights.index(1.0)].hexdigest()
-        parts = [repr(weights), *(hasher.hexdigest() for hasher in self._hashers)]
+        parts = [repr(weights), repr(apart), *(hasher.hexdigest() for hasher in self._hashers)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def histogram(self, choice: Choice) -> Histogram:
         return self.spectra[min(choice.like, len(self.spectra) - 1)].histogram
 
     def heard(self, choice: Choice) -> Heard:
+        if choice.apart and choice.weights:
+            alone = [self.heard(Choice(self._one(c).weights, c, None)) for c, weight in enumerate(choice.weights) if weight]
+            loud = [weight for weight in choice.weights if weight]
+            return Heard(
+                next((one.dc for one in alone if one.dc is not None), None),
+                max((one.active for one in alone if one.active is not None), default=None),
+                max(one.peak * weight for one, weight in zip(alone, loud, strict=True)),
+                max(one.contrast for one in alone),
+            )
         weights = np.array(choice.weights or [1 / self.count] * self.count)
         loudest = max(range(self.count), key=lambda c: weights[c] ** 2 * self.cross[c, c])
         like = self.levels[loudest]
@@ -186,7 +200,8 @@ class Channels:
         peak = float(np.abs(weights) @ (self.peak if dc is None or not self.num_cells else self.steady_peak))
         return Heard(dc, active, peak, like.contrast)
 
-    def choose(self) -> Choice:
+    def choose(self, *, split: bool = False) -> Choice:
+        """`split`: channels that hold different speech are to be kept apart."""
         n = self.count
         mean = Choice(None, n, None)
         if n == 1:
@@ -198,6 +213,9 @@ class Channels:
         best = max(lively, key=lambda c: (contrast[c], self.levels[c].loud))
         kept = [c for c in lively if self.levels[c].loud >= self.levels[best].loud - DEAD]
         kept = [c for c in kept if contrast[c] >= contrast[best] - WORSE or self._in_turns(best, c)]
+        if split and len(different := self._different(kept)) > 1:
+            turns = self._in_turns(0, 1) if n == 2 else None
+            return Choice(self._even(different), different[0], turns, len(different))
         if n > 2 and (centre := self._centre(kept)) is not None:
             return self._one(centre)
         if len(kept) == 1:
@@ -227,11 +245,27 @@ class Channels:
             return self._one(best)
         if not self._in_turns(0, 1):
             return Choice(None, 2, False)
-        speech = [10 ** ((one.active if one.active is not None else one.loud) / 20) for one in self.levels]
-        if max(speech) < 2 * min(speech):
+        weights = self._even([0, 1])
+        if weights == (1.0, 1.0):
             return Choice(None, 2, True)
-        weights = [1 / one for one in speech]
         return Choice((round(weights[0] / sum(weights), 4), round(weights[1] / sum(weights), 4)), best, True)
+
+    def _even(self, channels: Sequence[int]) -> tuple[float, ...]:
+        """Weights with which all of them are as loud as the loudest; what differs by no more than 6 dB stays as it is."""
+        speech = {c: self.levels[c].active or self.levels[c].loud for c in channels}
+        most = max(speech.values())
+        if most - min(speech.values()) <= 6:
+            return tuple(float(c in speech) for c in range(self.count))
+        return tuple(round(10 ** ((most - speech[c]) / 20), 4) if c in speech else 0.0 for c in range(self.count))
+
+    def _different(self, kept: Sequence[int]) -> list[int]:
+        """Those that are not what an earlier one is."""
+        found: list[int] = []
+        for c in kept:
+            same = (abs(self.cross[c, d]) / np.sqrt(self.cross[c, c] * self.cross[d, d]) > SAME for d in found)
+            if not any(same):
+                found.append(c)
+        return found
 
     def _in_turns(self, a: int, b: int) -> bool:
         """Whether two channels are hardly ever active at the same time."""

@@ -41,8 +41,8 @@ class DecodeConfig(Settings):
     level: LevelConfig = LevelConfig()
 
 
-Mix = Literal["choose", "mix"]
-"""What becomes of a source's channels: the best of them by measure, or their mean whatever they hold."""
+Mix = Literal["choose", "mix", "split"]
+"""What becomes of a source's channels: the best of them by measure, their mean whatever they hold, or each talker's for itself."""
 
 
 class Decode:
@@ -93,18 +93,24 @@ class Decode:
     def _heard(self, found: Recording, measured: _Measured) -> Recording:
         """How it is heard, by what its usual layout of channels holds; a stretch with another number of channels is their mean."""
         main = max(measured.layouts.values(), key=lambda one: one.num_samples)
-        choice = main.choose()
-        if self._channels.get(found.provenance.source) == "mix":
+        wanted = self._channels.get(found.provenance.source)
+        choice = main.choose(split=wanted == "split")
+        if wanted == "mix":
             choice = Choice(None, main.count, choice.turns)
         cutoff = cutoff_hz(main.histogram(choice), self.config.bandwidth)
         heard = main.heard(choice)
+        times = choice.apart or 1
         return replace(
             found,
+            num_samples=found.num_samples * times,
+            lost_samples=found.lost_samples * times,
+            silent_samples=found.silent_samples * times,
             bandwidth=bandwidth(cutoff, self.config.bandwidth),
             cutoff_hz=cutoff,
             pcm_sha256=measured.digest(main, choice),
             channels=choice.weights,
             turns=choice.turns,
+            apart=choice.apart,
             dc=heard.dc,
             gain_db=gain_db(heard.active, heard.peak, heard.contrast >= LIVELY, self.config.level),
         )
@@ -145,7 +151,8 @@ class _Measured:
         self.layouts[len(names)].add(np.ascontiguousarray(block.T))
 
     def digest(self, main: Channels, choice: Choice) -> str:
+        heard = choice.weights, choice.apart
         if len(self.layouts) == 1:
-            return main.digest(choice.weights)
-        parts = [one.digest(choice.weights if one is main else None) for _, one in sorted(self.layouts.items())]
+            return main.digest(*heard)
+        parts = [one.digest(*heard if one is main else (None, None)) for _, one in sorted(self.layouts.items())]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()

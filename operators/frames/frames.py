@@ -15,7 +15,7 @@ from pydantic import Field
 
 from voxmill.manifests.commit import commit_bytes
 from voxmill.manifests.reasons import reject
-from voxmill.manifests.records import SAMPLE_RATE, Picture, Pictures, Segment
+from voxmill.manifests.records import SAMPLE_RATE, Picture, Pictures, Recording, Segment
 from voxmill.manifests.settings import Settings
 from voxmill.operators.frames.video import Unwatchable, Video, jpeg, open_video, shown
 from voxmill.operators.media import Undecodable
@@ -67,23 +67,26 @@ class TakePictures:
             recording = work.recording(recording_id)
             if recording.audio is None:
                 raise ValueError(f"recording {recording_id} has no audio")
-            by_segment |= {row.segment_id: row for row in self._stretch(recording.audio, recording.track, segments)}
+            by_segment |= {row.segment_id: row for row in self._stretch(recording, segments)}
         return [by_segment[segment.id] for segment in work.segments]
 
-    def _stretch(self, uri: str, track: int | None, segments: Sequence[Segment]) -> list[Pictures]:
+    def _stretch(self, recording: Recording, segments: Sequence[Segment]) -> list[Pictures]:
+        each = recording.num_samples // recording.apart if recording.apart else None
         try:
-            with open_video(uri, self.config.max_pixels, track) as video:
-                return list(self._take(video, segments))
+            with open_video(str(recording.audio), self.config.max_pixels, recording.track) as video:
+                return list(self._take(video, segments, each))
         except Undecodable as error:
             reason = error.reason if isinstance(error, Unwatchable) else "frames.corrupt"
             return [Pictures(segment.id, rejection=reject(reason, error.detail)) for segment in segments]
 
-    def _take(self, video: Video, segments: Sequence[Segment]) -> Iterator[Pictures]:
-        wanted = sorted((position, segment.id) for segment in segments for position in self._positions(segment))
+    def _take(self, video: Video, segments: Sequence[Segment], each: int | None) -> Iterator[Pictures]:
+        """`each`: how long the file is, in samples, where the recording is its channels one after the other."""
+        wanted = [(position, segment.id) for segment in segments for position in self._positions(segment)]
+        wanted.sort(key=lambda one: (one[0] % each if each else one[0], one))
         found: dict[str, list[Picture]] = {segment.id: [] for segment in segments}
         file = _File()
         last: tuple[VideoFrame, Picture] | None = None
-        for index, frame in shown(video, [position / SAMPLE_RATE for position, _ in wanted]):
+        for index, frame in shown(video, [(position % each if each else position) / SAMPLE_RATE for position, _ in wanted]):
             position, key = wanted[index]
             if last is not None and last[0] is frame and found[key] and found[key][-1] == last[1]:
                 continue  # a slow video shows the same picture at two moments of a segment: once is enough

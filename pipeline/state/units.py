@@ -59,9 +59,11 @@ def form_units(recordings: Sequence[Recording], config: UnitConfig, *, position:
     for recording in recordings:
         if recording.rejection is not None:
             continue
-        if recording.num_samples > limit:
-            starts = range(0, recording.num_samples, limit)
-            groups += [[Part(recording.id, s, min(limit, recording.num_samples - s))] for s in starts]
+        each = recording.num_samples // (recording.apart or 1)
+        if recording.num_samples > limit or recording.apart:
+            for begin in range(0, recording.num_samples, each):  # no part holds the end of one channel and the next one's begin
+                starts = range(begin, begin + each, limit)
+                groups += [[Part(recording.id, s, min(limit, begin + each - s))] for s in starts]
             room = 0
             continue
         if not groups or recording.num_samples > room:

@@ -21,6 +21,7 @@ from voxmill.operators.decode.listening import Listening
 from voxmill.operators.decode.probe import Decode, DecodeConfig, Mix
 from voxmill.operators.decode.tracks import Track, choose
 from voxmill.operators.work import Work
+from voxmill.pipeline.state.units import UnitConfig, form_units
 
 RATE = 16_000
 Wave = NDArray[np.float32]
@@ -111,6 +112,28 @@ def test_two_talkers_are_both_heard(softer: float, tmp_path: Path, speech: Wave)
     recording = decoded(saved(tmp_path, np.stack([left, softer * right], axis=1)))
     assert recording.turns is True
     assert likeness(read(Listening.to(recording)), left + right) > 0.98
+
+
+def test_two_talkers_may_be_kept_apart(tmp_path: Path, speech: Wave, noise: Wave) -> None:
+    turn = (np.arange(len(speech)) // (4 * RATE)) % 2
+    left, right = speech * (turn == 0), 0.03 * np.roll(speech, len(speech) // 2) * (turn == 1)
+    recording = decoded(saved(tmp_path, np.stack([left, 0.1 * noise, right], axis=1)), channels="split")
+    assert (recording.apart, recording.num_samples) == (2, 2 * len(speech))
+    how = Listening.to(recording)
+    whole = read(how)
+    first, second = whole[: len(speech)], whole[len(speech) :]
+    assert likeness(first, left) > 0.99
+    assert likeness(second, right) > 0.99
+    assert 0.5 < np.linalg.norm(first) / np.linalg.norm(second) < 2
+    cut = len(speech) - 1000
+    np.testing.assert_array_equal(read(how, cut, 5000), whole[cut : cut + 5000])
+    np.testing.assert_array_equal(Reader(how, RATE).read(len(speech) + 77, 999), second[77:1076])
+    alike = decoded(saved(tmp_path, np.stack([speech, speech], axis=1)), channels="split")
+    assert (alike.apart, alike.num_samples) == (None, len(speech))
+    units = form_units([recording], UnitConfig(seconds=30))
+    assert [(p.start, p.num_samples) for u in units for p in u.parts] == [
+        (begin + at, min(30 * RATE, len(speech) - at)) for begin in (0, len(speech)) for at in (0, 30 * RATE)
+    ]
 
 
 @pytest.mark.parametrize("lowered", [20, 40, 50, 60])
