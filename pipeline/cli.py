@@ -10,6 +10,7 @@ from rich.text import Text
 
 from voxmill import __version__
 from voxmill.pipeline.commands import changes, config, modelling, options, reports, rights, running, weights
+from voxmill.pipeline.execution.discretion import be_discreet
 from voxmill.pipeline.plain_warnings import warn_plainly
 from voxmill.pipeline.terminal import output
 
@@ -71,6 +72,7 @@ models_app.command()(weights.verify)
 def main() -> None:
     """Every ending has an exit code (`pipeline/errors.py`); what a user can mend is one line that names the thing, the cause and the fix."""
     output.never_fail_to_print()
+    be_discreet()
     console = output.console(stderr=True)
     warn_plainly(lambda text: console.print(Text.assemble(("warning: ", "yellow"), text), soft_wrap=True))
     try:

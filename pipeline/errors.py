@@ -15,6 +15,7 @@ from pathlib import Path
 from voxmill.manifests.catalog import CatalogError
 from voxmill.manifests.commit import NondeterministicError
 from voxmill.manifests.mistakes import Mistake
+from voxmill.manifests.public import public_text
 from voxmill.manifests.schema import SchemaError
 from voxmill.operators.weights import WeightsMissing
 from voxmill.pipeline import extras
@@ -78,8 +79,8 @@ def ending(error: BaseException) -> Ending | None:
 
 def bug(error: BaseException) -> Ending:
     """The last resort: a short line, and the whole traceback where it can be sent from."""
-    whole = "".join(traceback.format_exception(error))
-    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    whole = public_text("".join(traceback.format_exception(error)))
+    what = public_text(f"{type(error).__name__}: {error}".splitlines()[0])
     if os.environ.get(DEBUG):
         return Ending(BUG, f"{whole}this is a bug of voxmill: {what}")
     try:

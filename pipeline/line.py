@@ -13,10 +13,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from voxmill import __version__
-from voxmill.manifests.commit import commit_bytes
 from voxmill.manifests.records import Item
 from voxmill.operators.crawl.gate import HostGate
 from voxmill.operators.crawl.sources import List, SourceConfig
+from voxmill.pipeline.asked.kept import keep
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.duplicates import Settle
@@ -62,11 +62,11 @@ def run_line(
     `text` is the config as its user may edit it, kept beside run.json.
     """
     check_inputs(config, run)
-    with Lease(run), progress:
+    with Lease(run, progress.say), progress:
         stages = build(config, run, gate)
         state = _open(config, run, stages)
         if text is not None:
-            commit_bytes(run.uri("config.yaml"), text.encode(), replace=True)
+            keep(run, text)
         if unsettled(run):
             progress.say(f"{apply(run)} files changed to finish a revocation; `voxmill revoke` writes its report")
         listing = Listing(run)

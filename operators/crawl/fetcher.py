@@ -11,11 +11,12 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import InvalidHeader, LocationParseError
-from urllib3.util import Retry, parse_url
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
 
 from voxmill.manifests.public import public_text
 from voxmill.operators.crawl.address import AddressPolicy, Resolve, resolve_by_system
@@ -218,7 +219,7 @@ class Fetcher:
                 reply.close()
                 raise
             reply.close()
-            if "retry-after" not in reply.headers:
+            if _retry_after(response) is None:
                 self.pause(attempt)
         raise AssertionError("unreachable")
 
@@ -283,9 +284,26 @@ def _error_page(reply: Reply) -> bytes:
 
 
 def _retry_after(response: BaseHTTPResponse) -> float | None:
+    """Seconds that a host asks us to wait; None where it does not say, or names a moment that is past.
+
+    A date is one of the host's clock: it is held against the host's own `Date`, and against ours only where there is none.
+    """
+    asked = response.headers.get("retry-after", "").strip()
+    if not asked:
+        return None
+    if asked.isascii() and asked.isdigit():
+        return float(asked[:12])
+    until, now = (_date(text) for text in (asked, response.headers.get("date", "")))
+    if until is None:
+        return None
+    pause = until - (time.time() if now is None else now)
+    return pause if pause > 0 else None
+
+
+def _date(text: str) -> float | None:
     try:
-        return Retry(retry_after_max=10**9).get_retry_after(response)
-    except (InvalidHeader, ValueError, OverflowError):
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

@@ -160,9 +160,30 @@ class HostState:
             return replace(state, opened_at=now, opened_by=f"HTTP {status}, {state.refusals} refusals in a row")
         return state
 
+    def restored(self, now: float, back: float, rules: GateSettings) -> HostState:
+        """As it was saved, its times `back` by so much. Without the leases: whoever held one belonged to a process that is gone.
+
+        The rate asks for no longer a pause than it may after one request, whatever clock wrote it.
+        """
+        pause = max(1.0 / rules.requests_per_second, rules.max_retry_after)
+        opened_at = None if self.opened_at is None else min(now, self.opened_at - back)
+        return replace(
+            self,
+            next_at=min(self.next_at - back, now + pause),
+            hold_until=self.hold_until - back,
+            opened_at=opened_at,
+            leases={},
+        )
+
     def release(self, lease: str, num_bytes: int) -> HostState:
         leases = {name: expiry for name, expiry in self.leases.items() if name != lease}
         return replace(self, leases=leases, num_bytes=self.num_bytes + num_bytes)
+
+
+def steady_clock() -> Callable[[], float]:
+    """Seconds since the epoch as the machine has them now, and from then on counted: nobody who sets its clock moves this one."""
+    begun, since = time.time(), time.monotonic()
+    return lambda: begun + (time.monotonic() - since)
 
 
 class LocalGate:
@@ -172,23 +193,26 @@ class LocalGate:
     """
 
     def __init__(
-        self, rules: GateSettings, state: Mapping[str, Any] | None = None, clock: Callable[[], float] = time.time
+        self, rules: GateSettings, state: Mapping[str, Any] | None = None, clock: Callable[[], float] | None = None
     ) -> None:
         self.rules = rules
-        self._clock = clock
+        self._clock = clock or steady_clock()
         self._lock = threading.Lock()
-        saved = state or {}
-        # Leases are not restored: whoever held one belonged to the process that is gone.
-        self._hosts = {host: HostState(**{**fields, "leases": {}}) for host, fields in saved.get("hosts", {}).items()}
-        self._notes: dict[str, tuple[str, float]] = {key: (n[0], n[1]) for key, n in saved.get("notes", {}).items()}
+        saved, now = state or {}, self._clock()
+        # What was saved by a clock ahead of ours: no time has passed since, as far as anybody can tell, and all waits are kept.
+        back = max(0.0, saved.get("saved_at", now) - now)
+        self._hosts = {host: HostState(**fields).restored(now, back, rules) for host, fields in saved.get("hosts", {}).items()}
+        self._notes: dict[str, tuple[str, float]] = {key: (n[0], n[1] - back) for key, n in saved.get("notes", {}).items()}
         self._num_bytes = sum(host.num_bytes for host in self._hosts.values())
+        self._changed_at = now
 
     def acquire(self, host: str, min_interval: float = 0.0) -> Answer:
         with self._lock:
             if self.rules.byte_budget is not None and self._num_bytes >= self.rules.byte_budget:
                 return Refused("crawl.budget", f"{self._num_bytes} of {self.rules.byte_budget} bytes")
-            state, answer = self._host(host).acquire(self._clock(), self.rules, min_interval)
-            self._hosts[host] = state
+            now = self._clock()
+            state, answer = self._host(host).acquire(now, self.rules, min_interval)
+            self._hosts[host], self._changed_at = state, now
             return answer
 
     def report(
@@ -197,7 +221,7 @@ class LocalGate:
         with self._lock:
             now = self._clock()
             state = self._host(host).report(now, self.rules, status, retry_after, bot_page)
-            self._hosts[host] = state
+            self._hosts[host], self._changed_at = state, now
             return state.refusal(now, self.rules)
 
     def release(self, host: str, lease: str, num_bytes: int) -> None:
@@ -212,7 +236,8 @@ class LocalGate:
 
     def remember(self, origin: str, name: str, value: str, seconds: float) -> None:
         with self._lock:
-            self._notes[f"{name} {origin}"] = (value, self._clock() + seconds)
+            self._changed_at = self._clock()
+            self._notes[f"{name} {origin}"] = (value, self._changed_at + seconds)
 
     def state(self) -> dict[str, Any]:
         """Everything, as JSON types. `LocalGate(rules, gate.state())` goes on where this one stopped."""
@@ -220,7 +245,8 @@ class LocalGate:
             hosts = {host: asdict(state) for host, state in sorted(self._hosts.items())}
             now = self._clock()
             notes = {key: list(note) for key, note in sorted(self._notes.items()) if note[1] > now}
-            return {"hosts": hosts, "notes": notes}
+            # The moment of saving is that of the last change: what has not changed is the same text.
+            return {"hosts": hosts, "notes": notes, "saved_at": self._changed_at}
 
     def _host(self, host: str) -> HostState:
         return self._hosts.get(host, HostState())

@@ -17,15 +17,13 @@ from voxmill.operators.crawl.sources import SourceConfig
 from voxmill.operators.reconcile.choose import ANY
 from voxmill.operators.reconcile.reconcile import ReconcileConfig
 from voxmill.pipeline.asked.engines import RECIPES, choose, detector
+from voxmill.pipeline.asked.kept import CONFIG, read
 from voxmill.pipeline.asked.sources import add
 from voxmill.pipeline.asked.writing import fresh, rewritten
 from voxmill.pipeline.config import RunConfig, parse_config, read_config, recipe_of
 from voxmill.pipeline.preflight.places import there
 from voxmill.pipeline.preflight.rights import PLACEHOLDER
 from voxmill.pipeline.state.run import Run
-
-CONFIG = "config.yaml"
-"""In a run that was started without a config: the one that was made for it, for its user to edit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +117,7 @@ def _continued(
     own: str, root: str, inputs: Sequence[str], changes: Sequence[str], facts: dict[str, str], contact: str | None
 ) -> Asked:
     """What the user has made of the run's config since stays; what is new is added to it."""
-    before, text = read_config(own), given.text(own, "config file", "mend it")
+    (before, open_secrets), text = read(root), given.text(own, "config file", "mend it")
     listed = before.get("sources")
     if inputs and not isinstance(listed, list):
         raise Mistake(f"{own}: `sources` is no list: mend it, or give another --out")
@@ -128,7 +126,7 @@ def _continued(
     parsed = parse_config(data, own)
     more = len(data["sources"]) - len(before["sources"])
     said = (f"{own} is this run's config" + (f"; {more} source{'s are' if more > 1 else ' is'} added to it" if more else ""),)
-    return Asked(parsed, None, said, rewritten(text, data, parsed) if data != before else None)
+    return Asked(parsed, None, said, rewritten(text, data, parsed) if data != before or open_secrets else None)
 
 
 def _changed(data: dict[str, Any], changes: Sequence[str], contact: str | None) -> dict[str, Any]:

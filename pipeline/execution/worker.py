@@ -19,6 +19,7 @@ from voxmill.manifests.records import Consensus, Hypothesis, Item, Labels, Opini
 from voxmill.manifests.redaction import Redaction
 from voxmill.operators.work import Operator, Work
 from voxmill.pipeline.execution.activity import Reporter
+from voxmill.pipeline.execution.discretion import be_discreet
 from voxmill.pipeline.execution.faults import StageError, blamed
 from voxmill.pipeline.execution.isolate import MAX_ATTEMPTS, describe, isolate
 from voxmill.pipeline.execution.quarantine import insert
@@ -35,6 +36,7 @@ class Worker:
     """`Worker(root, stage, reads)(unit) -> Done`. The operator is built at the first unit that needs it, then kept."""
 
     def __init__(self, root: str, stage: Stage, reads: Sequence[Stage], session: str = "") -> None:
+        be_discreet()
         self._run, self._stage, self._reads = Run(root), stage, tuple(reads)
         self._ledger = Ledger(self._run, session)
         self._reporter = Reporter(session)

@@ -13,6 +13,9 @@ import sys
 from typing import Any, TextIO
 
 from rich.console import Console
+from rich.text import Text
+
+from voxmill.manifests.public import public_text
 
 PIPE_COLUMNS = 100_000
 """Width of what is no terminal: wide enough that nothing is ever wrapped."""
@@ -26,6 +29,21 @@ ASCII = {
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
+class PublicConsole(Console):
+    """What it prints as text holds no secret of an address, whoever said it."""
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        super().print(*map(_public, objects), **how)
+
+
+def _public(value: Any) -> Any:
+    if isinstance(value, str):
+        return public_text(value)
+    if isinstance(value, Text) and (public := public_text(value.plain)) != value.plain:
+        return Text(public)
+    return value
+
+
 def console(*, stderr: bool = False) -> Console:
     """A console for standard output or standard error. Colours and wrapping only where it is a terminal."""
     stream = sys.stderr if stderr else sys.stdout
@@ -35,7 +53,7 @@ def console(*, stderr: bool = False) -> Console:
 def console_on(stream: TextIO, *, stderr: bool = False, width: int | None = None) -> Console:
     """`width` None: as wide as the terminal is, and without end where there is none."""
     terminal = stream.isatty()
-    return Console(
+    return PublicConsole(
         stderr=stderr,
         file=None if stream in (sys.stdout, sys.stderr) else stream,
         force_terminal=terminal,
@@ -47,12 +65,12 @@ def console_on(stream: TextIO, *, stderr: bool = False, width: int | None = None
 
 
 def plain(text: str) -> str:
-    r"""Control characters as escapes: text from the web must not drive a terminal, and a cell is one line.
+    r"""Without secrets of addresses, control characters as escapes: text from the web must not drive a terminal, and a cell is one line.
 
     >>> plain("two\nlines, \x1b[31mred")
     'two\\nlines, \\x1b[31mred'
     """
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), public_text(text))
 
 
 def print_json(value: Any) -> None:

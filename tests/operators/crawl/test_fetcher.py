@@ -268,6 +268,26 @@ def test_retry_after_as_a_date_and_as_nonsense(site: Website, make_config: Calla
     assert 80 < sum(nap.slept) < 101
 
 
+@pytest.mark.parametrize("ahead", [3 * 86_400.0, -3 * 86_400.0])
+def test_a_date_to_wait_for_is_one_of_the_hosts_clock(
+    site: Website, make_config: Callable[..., CrawlConfig], ahead: float
+) -> None:
+    nap = Nap(make_config())
+    now = time.time() + ahead
+    headers = {"Date": formatdate(now, usegmt=True), "Retry-After": formatdate(now + 100, usegmt=True)}
+    site.routes["/a.mp3"] = in_turn(Answer(b"", 503, headers), SONG)
+    assert nap.fetcher.read(f"{site.url}/a.mp3").content
+    assert 95 < sum(nap.slept) < 101
+
+
+def test_a_moment_that_is_past_is_no_leave_to_ask_at_once(site: Website, make_config: Callable[..., CrawlConfig]) -> None:
+    nap = Nap(make_config(backoff=7.0, cooloff_seconds=30.0))
+    past = {"Retry-After": formatdate(time.time() - 3 * 86_400, usegmt=True)}
+    site.routes["/a.mp3"] = in_turn(Answer(b"", 429, past), SONG)
+    assert nap.fetcher.read(f"{site.url}/a.mp3").content
+    assert sum(nap.slept) >= 30.0
+
+
 def test_a_host_that_asks_for_hours_is_left_alone(site: Website, make_config: Callable[..., CrawlConfig]) -> None:
     nap = Nap(make_config(max_retry_after=600))
     site.routes["/a.mp3"] = in_turn(Answer(b"", 503, {"Retry-After": "7200"}), SONG)

@@ -168,3 +168,42 @@ def test_threads_share_one_rate() -> None:
     for thread in threads:
         thread.join()
     assert sum(isinstance(answer, Go) for answer in granted) == 1
+
+
+DAYS = 86_400.0
+
+
+@pytest.mark.parametrize("ahead", [3 * DAYS, -3 * DAYS, 0.0])
+def test_a_state_saved_by_a_clock_that_was_wrong_blocks_nobody_and_keeps_its_waits(clock: Clock, ahead: float) -> None:
+    clock.now = 1e9
+    rules = GateSettings(requests_per_second=0.1, breaker_refusals=1)
+    wrong = Clock()
+    wrong.now = clock.now + ahead
+    gate = LocalGate(rules, clock=wrong)
+    go(gate, "fast.example")
+    gate.report("later.example", 503, retry_after=60.0)
+    gate.report("shut.example", 403)
+    gate.remember("https://a.example", "robots", "x", 3600.0)
+    again = LocalGate(rules, json.loads(json.dumps(gate.state())), clock=clock)
+    late = ahead < 0  # a clock behind says that three days have passed since, and nobody can tell
+    assert again.acquire("fast.example") == (Go("1") if late else Wait(10.0, "rate"))
+    assert again.acquire("later.example") == (Go("0") if late else Wait(60.0, "retry_after"))
+    assert isinstance(again.acquire("shut.example"), Go if late else Refused)
+    assert again.recall("https://a.example", "robots") == (None if late else "x")
+
+
+def test_a_state_of_an_older_version_from_the_future_blocks_nobody_for_days(clock: Clock) -> None:
+    gate = LocalGate(GateSettings(), {"hosts": {"a.example": {"next_at": clock.now + 3 * DAYS}}}, clock=clock)
+    answer = gate.acquire("a.example")
+    assert isinstance(answer, Wait)
+    assert answer.seconds <= 600
+
+
+def test_a_clock_that_is_set_moves_no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = LocalGate(GateSettings(requests_per_second=0.01))
+    go(gate)
+    for ahead in (3 * DAYS, -3 * DAYS):
+        monkeypatch.setattr("voxmill.operators.crawl.gate.time.time", lambda ahead=ahead: 1e9 + ahead)
+        answer = gate.acquire("a.example")
+        assert isinstance(answer, Wait)
+        assert 90 < answer.seconds <= 100
