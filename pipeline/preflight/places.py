@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotInTime
 from contextlib import suppress
+from dataclasses import replace
+from typing import Literal
 from urllib.parse import urlsplit
 
 from voxmill.manifests.commit import locate
@@ -35,14 +37,21 @@ PUT_YOURS = "put your own address there (`sources` in the config)"
 
 
 def missing(config: RunConfig, listed: Collection[str] = ()) -> Iterator[Finding]:
-    """`listed` names the sources that the run has listed already: it does not need what it copied, only what it did not."""
+    """`listed` names the sources that the run has listed already: it may not need them again.
+
+    A folder or list that is not there is an error: all that it names would be missing. One file that cannot be read is one row of the
+    run's books (`list.unreadable`), and a warning here; where no source is left, that is an error all the same.
+    """
     addresses = [address.strip() for source in config.sources for address in source.addresses]
     if addresses and all(map(is_placeholder, addresses)):
         yield error("sources:", f"hold nothing but a recipe's placeholder ({addresses[0]})", PUT_YOURS)
         addresses = []
-    for source in config.sources if addresses else ():
-        for found in _of_source(source, config.crawl.contact):
-            yield found if source.name not in listed else warning(found.thing, found.cause, found.fix)
+    found = {source.name: list(_of_source(source, config.crawl.contact)) for source in config.sources} if addresses else {}
+    nothing_left = all(len(found[source.name]) >= len(source.addresses) for source in config.sources if found)
+    for name, findings in found.items():
+        for one in findings:
+            light = name in listed or (one.level == "warning" and not nothing_left)
+            yield replace(one, level="warning" if light else "error")
     yield from _files(config)
     if config.duplicates is not None:
         for place in config.duplicates.evaluation:
@@ -78,7 +87,7 @@ def _of_source(source: SourceConfig, contact: str | None) -> Iterator[Finding]:
         elif files.is_web(address):
             continue
         elif not files.is_file(address):
-            yield error(
+            yield warning(
                 f"{thing} {public_address(address)}",
                 "cannot be opened",
                 f"http, https, a local path, or one of {', '.join(files.STORES)}",
@@ -97,14 +106,15 @@ def _of_source(source: SourceConfig, contact: str | None) -> Iterator[Finding]:
 
 def _local(thing: str, source: SourceConfig, address: str, contact: str | None) -> Iterator[Finding]:
     path = os.path.expanduser(file_path(address))
+    one_file = (kind_by_name(path) if source.kind == "auto" else source.kind) == "media"
+    level: Literal["warning", "error"] = "warning" if one_file else "error"
     if not os.path.lexists(path):
-        yield error(
-            f"{thing} {path}",
-            "does not exist",
-            f"correct the path (it is looked for in {os.getcwd()})" if not os.path.isabs(path) else "correct the path",
-        )
+        fix = f"correct the path (it is looked for in {os.getcwd()})" if not os.path.isabs(path) else "correct the path"
+        yield Finding(level, f"{thing} {path}", "does not exist", fix)
     elif not os.path.exists(path):
-        yield error(f"{thing} {path}", "is a link that leads nowhere", "mend the link, or give the file it should lead to")
+        yield Finding(
+            level, f"{thing} {path}", "is a link that leads nowhere", "mend the link, or give the file it should lead to"
+        )
     elif not os.access(path, os.R_OK | (os.X_OK if os.path.isdir(path) else 0)):
         yield error(
             f"{thing} {path}", "cannot be read", "its permissions do not let you: chmod, or run as its owner", world=True
@@ -116,10 +126,10 @@ def _local(thing: str, source: SourceConfig, address: str, contact: str | None) 
     elif os.path.isdir(path):
         if next(_walk(path, source.glob), None) is None:
             what = f"that match `{source.glob}`" if source.glob else "of audio or video"
-            yield error(
+            yield warning(
                 f"{thing} {path}", f"holds no files {what}", "give another folder, or set `glob` to what its files are called"
             )
-    elif contact is None and (web := _first_web(source, path)):
+    elif contact is None and os.path.isfile(path) and (web := _first_web(source, path)):
         fix = "state `crawl.contact` (--contact), a web page or an e-mail address that site owners can write to"
         yield error(f"{thing} {path}", f"names web addresses ({public_address(web)})", fix)
 

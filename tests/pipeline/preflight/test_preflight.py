@@ -116,7 +116,7 @@ def test_weights_that_nobody_knows_are_named_with_the_nearest(model: str, make: 
         ({"path": "TALKS", "glob": "*.xyz"}, "holds no files that match `*.xyz`"),
         ({"path": "TALKS/a.wav", "kind": "files"}, "is no folder"),
         ({"path": "TALKS", "kind": "list"}, "is a folder, and kind is `list`"),
-        ({"path": None, "url": "ftp://example.net/x"}, "cannot be opened"),
+        ({"path": None, "url": "ftp://radio.test/x"}, "cannot be opened"),
         ({"path": "DANGLING"}, "leads nowhere"),
         ({"path": "LIST"}, "names web addresses (https://radio.test/a.mp3): state `crawl.contact`"),
         ({"path": None, "url": "https://example.org/feed.xml"}, "nothing but a recipe's placeholder"),
@@ -135,6 +135,29 @@ def test_a_source_that_cannot_be_read_is_an_error_with_its_name(
     assert said in str(found)
     assert "talks" in found.thing or "sources" in found.thing
     assert not found.world
+
+
+@pytest.mark.parametrize(
+    ("path", "level"),
+    [
+        ("gone.wav", "warning"),
+        ("gone", "error"),
+        ("gone.txt", "error"),
+        ("BARE", "warning"),
+        ("gopher://radio.test/a.wav", "warning"),
+    ],
+)
+def test_beside_sources_that_are_there_one_file_is_a_row_and_a_folder_is_not(
+    path: str, level: str, make: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "bare").mkdir()
+    config = make(source={"path": path.replace("BARE", str(tmp_path / "bare"))})
+    spare = make().sources[0].model_copy(update={"name": "there"})
+    (found,) = [
+        one for one in examine(config.model_copy(update={"sources": (*config.sources, spare)})) if "talks:" in one.thing
+    ]
+    assert found.level == level
+    assert only(errors(config)).thing == found.thing, "where it is all there is, nothing can be done"
 
 
 def test_other_files_of_the_user_have_to_be_there(make: Make, tmp_path: Path) -> None:
