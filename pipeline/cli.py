@@ -71,6 +71,7 @@ models_app.command()(weights.verify)
 
 def main() -> None:
     """Every ending has an exit code (`pipeline/errors.py`); what a user can mend is one line that names the thing, the cause and the fix."""
+    output.use_utf8_names()
     output.never_fail_to_print()
     be_discreet()
     console = output.console(stderr=True)

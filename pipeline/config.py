@@ -58,6 +58,10 @@ class ExecutorConfig(Settings):
     workers: int | None = Field(default=None, ge=1)
     """Workers that take a unit through all stages from `segment` to `select`; null: one per core, as memory allows. Neighbouring
     stages share them unless a stage asks for a GPU or is named in `resources`: those have a pool of workers each."""
+    same_results: bool = False
+    """Workers on different types of CPU write the same bytes, as far as libraries can be told to: all use AVX2 and nothing newer, and a
+    machine without AVX2 is refused. Costs speed where a CPU has AVX-512 (`make check-machines` measures how much). Off: a unit that is
+    made twice on two types of CPU may come out otherwise; the first is kept, and `voxmill verify` says so."""
     resources: dict[str, Resources] = {}
     """Per stage (`crawl`, `decode`, `segment`, `transcribe:<engine>`, `reconcile`, `select`, `pack`); the rest have defaults."""
 

@@ -48,7 +48,7 @@ def duplicates(
     if dry_run:
         print_dry_run(config, opened, out)
         return
-    executor = open_executor("local", workers=config.executor.workers)
+    executor = open_executor("local", workers=config.executor.workers, same_results=config.executor.same_results)
     found = settle(opened, config, executor, Progress(quiet=quiet or as_json)) if config.duplicates else overlaps(opened)
     if as_json:
         print_json([asdict(one) for one in found])
@@ -94,7 +94,12 @@ def revote(
     if dry_run:
         print_dry_run(config, opened, out)
         return
-    found = again.revote(opened, change, open_executor("local", workers=config.executor.workers), Progress(quiet=quiet))
+    found = again.revote(
+        opened,
+        change,
+        open_executor("local", workers=config.executor.workers, same_results=config.executor.same_results),
+        Progress(quiet=quiet),
+    )
     if as_json:
         print_json(vars(found))
         return

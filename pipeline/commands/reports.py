@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from voxmill.pipeline.reports.retention import Retention
     from voxmill.pipeline.reports.verify import Report
 
+WARNINGS_SHOWN = 10
+
+WARNINGS_SHOWN = 10
+
 
 def stats(
     run: options.RunRoot,
@@ -178,6 +182,11 @@ def _print_proof(report: Report) -> None:
         out.print(problem, style="red", soft_wrap=True)
     for waiting in report.pending:
         out.print(f"not there yet: {waiting}; `voxmill run` continues", style="yellow", soft_wrap=True)
+    for warning in report.warnings[:WARNINGS_SHOWN]:
+        out.print(f"warning: {warning}", style="yellow", soft_wrap=True)
+    if len(report.warnings) > WARNINGS_SHOWN:
+        more = len(report.warnings) - WARNINGS_SHOWN
+        out.print(f"warning: and {more} more; --json has all", style="yellow", soft_wrap=True)
     verdict = (
         ("holds for what there is" if report.pending else "holds")
         if report.ok

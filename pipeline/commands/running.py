@@ -193,7 +193,8 @@ def bring_up(
     progress = Progress(quiet=quiet)
     if kind == "ray":
         progress.say(f"joining the Ray cluster at {cluster}" if cluster else "starting Ray on this machine")
-    engine = open_executor(kind, cluster, settings.executor.workers)
+    same = settings.executor.same_results
+    engine = open_executor(kind, cluster, settings.executor.workers, same_results=same)
     try:
         with open_gate("cluster" if cluster else "machine", run, settings.crawl) as gate:
             run_line(settings, run, engine, gate, progress, until=cast(Until, until), retry=retry, text=asked.text)

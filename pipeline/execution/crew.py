@@ -6,7 +6,7 @@ Ray Data does this and more (`stream.py`), for a twentieth of two cores: its dri
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -19,8 +19,8 @@ LOOK_S = 5.0
 """How often the driver looks whether Ray is still there while no worker says anything (s)."""
 
 
-def run_crew(pool: Pool, report: Report) -> None:
-    """Every key of the pool. Raises StageError, and Ray's error where retries are out.
+def run_crew(pool: Pool, report: Report, environment: Mapping[str, str]) -> None:
+    """Every key of the pool; workers are told `environment`. Raises StageError, and Ray's error where retries are out.
 
     Nobody waits for ever: there are never more workers than the machine holds, so that one who has to be started again finds its
     cores; and only who has started is handed keys.
@@ -34,6 +34,7 @@ def run_crew(pool: Pool, report: Report) -> None:
         memory=int(r.memory_gb * 2**30) or None,
         max_restarts=-1,  # a worker lives as long as the run; what bounds its restarts is that each key has an end
         max_task_retries=MAX_DEATHS,
+        runtime_env={"env_vars": dict(environment)} if environment else None,
     )(_Actor)
     waiting, make = deque(pool.keys), ray.put(pool.make)
     size = min(r.workers, len(waiting), max(1, sum(room(r, machine) for machine in machines(ray.nodes()))))

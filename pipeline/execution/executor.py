@@ -105,15 +105,18 @@ class Executor(Protocol):
         ...
 
 
-def open_executor(kind: str, address: str | None = None, workers: int | None = None) -> Executor:
-    """`local` or `ray`, which starts Ray on this machine or joins the cluster at `address`."""
+def open_executor(kind: str, address: str | None = None, workers: int | None = None, *, same_results: bool = False) -> Executor:
+    """`local` or `ray`, which starts Ray on this machine or joins the cluster at `address`.
+
+    With `same_results`, workers compute the same on every CPU with AVX2, as far as libraries allow (`cpu.py`).
+    """
     if kind == "ray":
         from voxmill.pipeline.execution.ray import RayExecutor
 
-        return RayExecutor(address, workers=workers)
+        return RayExecutor(address, workers=workers, same_results=same_results)
     from voxmill.pipeline.execution.local import LocalExecutor
 
-    return LocalExecutor(workers=workers)
+    return LocalExecutor(workers=workers, same_results=same_results)
 
 
 class WorkerDied(Exception):

@@ -19,6 +19,7 @@ from threading import Event, Thread
 
 import psutil
 
+from voxmill.pipeline.execution.cpu import pin
 from voxmill.pipeline.execution.executor import MAX_DEATHS, Job, Member, Pool, Report, WorkerDied, pools, workers_for
 from voxmill.pipeline.execution.memory import keep_memory
 from voxmill.pipeline.stage import Done
@@ -32,12 +33,14 @@ _worker: Member | None = None
 class LocalExecutor:
     """`workers` is how many take keys through stages that share them; None: one per core, as memory allows."""
 
-    def __init__(self, *, in_process: bool = False, workers: int | None = None) -> None:
+    def __init__(self, *, in_process: bool = False, workers: int | None = None, same_results: bool = False) -> None:
         self._in_process = in_process
         memory_gb = psutil.virtual_memory().total / 2**30
         self._workers = workers or workers_for(_cores(), memory_gb)
         if not in_process:
             keep_memory()
+        if same_results:
+            pin()
 
     def run(self, jobs: Sequence[Job], report: Report) -> None:
         for pool in pools(jobs, self._workers):

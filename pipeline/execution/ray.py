@@ -12,6 +12,7 @@ import os
 import warnings
 from collections.abc import Sequence
 
+from voxmill.pipeline.execution.cpu import SAME_RESULTS
 from voxmill.pipeline.execution.crew import run_crew
 from voxmill.pipeline.execution.executor import Job, Pool, Report, WorkerDied, pools, workers_for
 from voxmill.pipeline.execution.faults import StageError
@@ -41,8 +42,9 @@ class RayExecutor:
     `workers` is how many take keys through stages that share them; None: one per core of the cluster, as memory allows.
     """
 
-    def __init__(self, address: str | None = None, *, workers: int | None = None) -> None:
+    def __init__(self, address: str | None = None, *, workers: int | None = None, same_results: bool = False) -> None:
         self._workers, self._joined = workers, address is not None
+        self._environment = {**(KEEP_MEMORY if self._joined else {}), **(SAME_RESULTS if same_results else {})}
         start_ray(address)
 
     def run(self, jobs: Sequence[Job], report: Report) -> None:
@@ -52,9 +54,9 @@ class RayExecutor:
         self._check_room(streams)
         try:
             if len(streams) == 1 and not self._joined:
-                run_crew(streams[0], report)
+                run_crew(streams[0], report, self._environment)
             elif streams:
-                run_stream(streams, report, KEEP_MEMORY if self._joined else {})
+                run_stream(streams, report, self._environment)
         except ray.exceptions.RayActorError as error:  # out of retries
             raise WorkerDied(f"a worker died again and again on the same key: {error}") from error
 

@@ -19,6 +19,7 @@ from voxmill.manifests.records import Consensus, Hypothesis, Item, Labels, Opini
 from voxmill.manifests.redaction import Redaction
 from voxmill.operators.work import Operator, Work
 from voxmill.pipeline.execution.activity import Reporter
+from voxmill.pipeline.execution.cpu import cpu, refuses_to_pin, used
 from voxmill.pipeline.execution.discretion import be_discreet
 from voxmill.pipeline.execution.faults import StageError, blamed
 from voxmill.pipeline.execution.isolate import MAX_ATTEMPTS, describe, isolate
@@ -90,6 +91,8 @@ class Worker:
 
     def _build(self) -> Operator:
         if self._operator is None:
+            if refusal := refuses_to_pin():
+                raise StageError(refusal)
             self._operator = self._stage.make()
         return self._operator
 
@@ -203,6 +206,8 @@ def _cost(done: Done, attempts: int) -> dict[str, Any]:
         "cpu_s": round(done.cpu_s, 4),
         "max_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,  # Linux counts in KiB
         "host": platform.node(),
+        "cpu": cpu(),
+        "isa": used(),
         "device": os.environ.get("CUDA_VISIBLE_DEVICES", "cpu") or "cpu",
         "attempts": attempts,
     }

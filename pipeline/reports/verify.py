@@ -47,6 +47,8 @@ class Report:
     shard_samples: int = 0
     pending: list[str] = field(default_factory=list)
     """What is not there yet, and was never begun: nothing is said of it."""
+    warnings: list[str] = field(default_factory=list)
+    """What is no problem, and should be known: units that came out otherwise on another type of CPU."""
 
     @property
     def ok(self) -> bool:
@@ -65,6 +67,7 @@ def verify(run: Run, stages: Mapping[str, Stage]) -> Report:
     report.problems += _check_parts(units, recordings)
     expected = _check_units(run, ledger, units, stages, to_come, report)
     report.problems += map(str, traces(run, read_tombstones(run)))
+    report.warnings += [line for stage in stages.values() for line in ledger.twice(stage)]
     if waiting := not_packed(run, expected, known):
         report.pending.append(f"pack: {len(waiting)} segments")
         expected = {key: fact for key, fact in expected.items() if key not in waiting}

@@ -3,21 +3,26 @@
     ledger/<stage>/<fingerprint>/<unit>.parquet      the fragment: present = done, its bytes are deterministic
     ledger/<stage>/<fingerprint>/<unit>.cost.json    what it cost: written after the fragment, never compared
     ledger/<stage>/<fingerprint>/<unit>.try-<n>      an attempt began; two without a fragment mean poison
+    ledger/<stage>/<fingerprint>/<unit>.twice.json   it was made once more, with other bytes, on another type of CPU
 
-A fragment is never overwritten: the same key with other bytes raises `NondeterministicError`.
+A fragment is never overwritten. The same key with other bytes raises `NondeterministicError`, unless they were made on another type of CPU,
+where numerical libraries compute otherwise: then the first stays, and that it happened is kept (see `executor.same_results`).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from voxmill.manifests.commit import commit_bytes, remove
+from voxmill.manifests.commit import NondeterministicError, commit_bytes, remove
 from voxmill.manifests.given import json_object
 from voxmill.manifests.parquet import read_records, records_bytes
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.run import Run, exists, names_in, read_bytes
+
+TWICE = "twice.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +46,25 @@ class Ledger:
         return read_records(self.fragment(stage, unit), stage.writes)
 
     def commit(self, stage: Stage, unit: str, rows: list[Any], cost: dict[str, Any]) -> None:
-        commit_bytes(self.fragment(stage, unit), records_bytes(rows, stage.writes))
+        try:
+            commit_bytes(self.fragment(stage, unit), records_bytes(rows, stage.writes))
+        except NondeterministicError as error:
+            first = self.cost(stage, unit)
+            if _machine(first) == _machine(cost) or not all(_machine(first)):
+                raise
+            note = {"kept": _machine(first), "other": _machine(cost), "kept_sha256": error.old, "other_sha256": error.new}
+            commit_bytes(self._beside(stage, unit, TWICE), json.dumps(note, sort_keys=True).encode(), replace=True)
+            return
         commit_bytes(self._beside(stage, unit, "cost.json"), json.dumps(cost, sort_keys=True).encode(), replace=True)
+
+    def twice(self, stage: Stage) -> Iterator[str]:
+        """A line for each unit that was made twice, with other bytes, on different types of CPU."""
+        for name in sorted(names_in(self.run.uri("ledger", stage.key))):
+            if name.endswith(f".{TWICE}"):
+                uri = self.run.uri("ledger", stage.key, name)
+                note = json_object(read_bytes(uri), uri, "delete it: it is a note")
+                kept, other = (" with ".join(map(str, note.get(key, ()))) for key in ("kept", "other"))
+                yield f"{stage.name} {name.removesuffix(f'.{TWICE}')}: made on {kept}, and again otherwise on {other}; the first is kept"
 
     def cost(self, stage: Stage, unit: str) -> dict[str, Any]:
         """What a unit cost; empty where the worker died between the fragment and this note."""
@@ -91,3 +113,8 @@ class Ledger:
 
     def _beside(self, stage: Stage, unit: str, suffix: str) -> str:
         return self.run.uri("ledger", stage.key, f"{unit}.{suffix}")
+
+
+def _machine(cost: Mapping[str, Any]) -> list[Any]:
+    """The type of CPU that made a fragment, as its cost says."""
+    return [cost.get("cpu"), cost.get("isa")]

@@ -68,6 +68,10 @@ class Cost:
     host: str
     device: str
     attempts: int
+    cpu: str | None = None
+    """Name of the CPU it was made on; None in runs of before this was kept."""
+    isa: str | None = None
+    """Instruction set that the worker could use."""
 
 
 def write_tables(

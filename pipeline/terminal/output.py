@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import codecs
 import json
+import locale
+import os
 import re
 import sys
 from typing import Any, TextIO
@@ -82,6 +84,18 @@ def use_utf8() -> None:
     """For CSV, which has no escapes: standard output in UTF-8, whatever the locale."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
+
+
+def use_utf8_names() -> None:
+    """Starts this program once more, in Python's UTF-8 mode, where the locale has another encoding.
+
+    Names of files are bytes. In a Latin-1 locale Python would look for a file that a config names by other bytes than those on the disk, and could
+    not even ask for most of the world's names. What is printed keeps the locale's encoding.
+    """
+    if codecs.lookup(sys.getfilesystemencoding()).name != "utf-8":
+        os.environ.setdefault("PYTHONIOENCODING", f"{locale.getpreferredencoding(False)}:backslashreplace")
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def never_fail_to_print() -> None:

@@ -34,7 +34,7 @@ def test_a_cluster_is_told_where_a_run_lies_whatever_its_working_directory(
     roots = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(preflight, "examine", lambda *_, **__: [])
-    monkeypatch.setattr(executor, "open_executor", lambda *_: None)
+    monkeypatch.setattr(executor, "open_executor", lambda *_, **__: None)
     monkeypatch.setattr(gates, "open_gate", lambda kind, run, rules: nullcontext())
     monkeypatch.setattr(line, "run_line", lambda config, run, *_, **__: roots.append(run.root))
     running.run(out, config="demo", executor="ray", address=address, until="list", quiet=True)
@@ -71,7 +71,7 @@ def test_inside_a_job_of_a_cluster_the_cluster_is_joined(
     if address:
         monkeypatch.setenv("RAY_ADDRESS", address)
     monkeypatch.setattr(preflight, "examine", lambda *_, **__: [])
-    monkeypatch.setattr(executor, "open_executor", lambda kind, address, workers: asked.append(address))
+    monkeypatch.setattr(executor, "open_executor", lambda kind, address, workers, **_: asked.append(address))
     monkeypatch.setattr(gates, "open_gate", gate)
     monkeypatch.setattr(line, "run_line", lambda *_, **__: None)
     running.run(str(tmp_path / "one"), config="demo", executor="ray", until="list", quiet=True)

@@ -95,6 +95,29 @@ def test_rejected_recordings_do_not_reach_the_next_stage(tmp_path: Path) -> None
     assert outcome(run, second) == ["kept"]
 
 
+def test_of_two_types_of_cpu_the_first_to_commit_is_kept_and_the_other_is_noted(tmp_path: Path) -> None:
+    run, stage = run_with(tmp_path, "good"), decode(stages.Decoded)
+    ledger = Ledger(run)
+    ledger.commit(stage, "g", [recording("a")], {"cpu": "Old", "isa": "avx2"})
+    ledger.commit(stage, "g", [recording("b")], {"cpu": "New", "isa": "avx512"})
+    assert [row.id for row in ledger.read(stage, "g")] == [recording("a").id]
+    assert ledger.cost(stage, "g")["cpu"] == "Old"
+    assert list(ledger.twice(stage)) == [
+        "decode g: made on Old with avx2, and again otherwise on New with avx512; the first is kept"
+    ]
+    assert ledger.done(stage) == {"g"}
+    with pytest.raises(NondeterministicError):
+        ledger.commit(stage, "g", [recording("b")], {"cpu": "Old", "isa": "avx2"})
+
+
+def test_a_workers_cost_says_on_which_cpu_it_worked(tmp_path: Path) -> None:
+    run, stage = run_with(tmp_path, "good"), decode(stages.Decoded)
+    Worker(run.root, stage, [CRAWL])("g")
+    cost = Ledger(run).cost(stage, "g")
+    assert cost["cpu"]
+    assert cost["isa"]
+
+
 def test_other_bytes_under_the_same_name_are_an_error(tmp_path: Path) -> None:
     run, stage = run_with(tmp_path, "good"), decode(stages.Decoded)
     Ledger(run).commit(stage, "g", [recording("a")], {})
