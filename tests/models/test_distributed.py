@@ -65,7 +65,6 @@ def test_a_team_of_one_changes_nothing() -> None:
 
 @pytest.mark.ray
 @pytest.mark.xdist_group("ray")
-@pytest.mark.timeout(400)
 @pytest.mark.usefixtures("local_ray")
 def test_two_workers_begin_what_one_would_have_done_and_one_goes_on(shards: Path, tmp_path: Path) -> None:
     parted: list[Step] = []

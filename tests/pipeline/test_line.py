@@ -173,7 +173,6 @@ def test_the_notebook_runs_on_any_run(finished: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("executor", ["local", pytest.param("ray", marks=pytest.mark.ray)])
-@pytest.mark.timeout(300)  # two starts of Ray and of every model
 def test_ctrl_c_stops_cleanly_and_the_same_command_continues(executor: str, finished: Path, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(dump_config(config()))

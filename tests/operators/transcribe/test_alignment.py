@@ -13,7 +13,7 @@ from voxmill.operators.engines import Audio, Span, TimedWord, Transcript
 from voxmill.operators.transcribe.alignment import Aligner
 from voxmill.operators.weights import WeightsMissing
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

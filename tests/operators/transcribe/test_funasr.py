@@ -49,7 +49,6 @@ def odd(reading: Clip) -> Clip:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_result_per_span_in_order_with_times_inside_it(
     engines: dict[str, Transcriber], kind: str, odd: Clip, hiss: Audio
@@ -70,7 +69,6 @@ def test_one_result_per_span_in_order_with_times_inside_it(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_sensevoice_says_its_tags_and_they_stay_out_of_the_text(engines: dict[str, Transcriber], odd: Clip) -> None:
     for transcript in engines["sensevoice"].transcribe([odd])[0]:
         assert "<|" not in transcript.text
@@ -80,7 +78,6 @@ def test_sensevoice_says_its_tags_and_they_stay_out_of_the_text(engines: dict[st
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_model_file_that_is_a_program_is_not_run(tmp_path: Path) -> None:
     import torch
 
@@ -96,7 +93,6 @@ def test_a_model_file_that_is_a_program_is_not_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_writing_a_tiny_model_twice_gives_the_same_one(tmp_path: Path, hiss: Audio) -> None:
     clip = Clip(np.concatenate([hiss, hiss]), (Span(0, 2 * len(hiss)),))
     a, b = (SenseVoice(SenseVoiceConfig(model=str(tiny_funasr.write_sensevoice(tmp_path / name)))) for name in "ab")

@@ -13,7 +13,7 @@ from voxmill.operators.engines import Audio, Clip, Span
 from voxmill.operators.transcribe.moonshine import Moonshine, MoonshineConfig
 from voxmill.operators.weights import resolve
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def moonshine() -> Moonshine:
 def test_it_hears_the_reading(moonshine: Moonshine, reading: Clip, spoken: tuple[str, ...]) -> None:
     (transcripts,) = moonshine.transcribe([reading])
     pairs = zip(spoken, (t.text for t in transcripts), strict=True)
-    assert sum((edits(english(a), english(b)) for a, b in pairs), Edits()).rate <= 0.15
+    assert sum((edits(english(a), english(b)) for a, b in pairs), Edits()).rate <= 0.25
     assert all(0.3 < (t.confidence or 0) <= 1 for t in transcripts)
     assert {(t.words, t.language, t.language_confidence) for t in transcripts} == {(None, "en", None)}
     assert moonshine.transcribe([reading]) == [transcripts]
@@ -57,7 +57,7 @@ def test_a_loop_is_stopped_by_the_length_of_the_audio(hiss: Audio) -> None:
 def test_a_long_span_is_heard_to_its_end(moonshine: Moonshine, reading: Clip, spoken: tuple[str, ...]) -> None:
     whole = Span(reading.spans[0].start, reading.spans[-1].end)
     ((transcript,),) = moonshine.transcribe([Clip(reading.audio, (whole,))])
-    assert edits(english(" ".join(spoken)), english(transcript.text)).rate <= 0.15
+    assert edits(english(" ".join(spoken)), english(transcript.text)).rate <= 0.25
 
 
 def test_very_short_audio_is_one_result(moonshine: Moonshine, hiss: Audio) -> None:

@@ -8,7 +8,7 @@ from benchmarks.words import Edits, edits, english
 from voxmill.operators.engines import Audio, Clip, Span
 from voxmill.operators.transcribe.pocketsphinx import PocketSphinx, PocketSphinxConfig
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

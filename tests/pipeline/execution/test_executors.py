@@ -104,7 +104,6 @@ def test_a_bug_stops_the_run_and_says_so(executor: Executor, tmp_path: Path) -> 
         executor.run([job(jobs.Raises, tmp_path, "a", (*KEYS, "bad"))], lambda done: None)
 
 
-@pytest.mark.timeout(300)  # each death is the start of a worker
 def test_a_key_that_always_kills_its_worker_does_not_run_for_ever(
     executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
