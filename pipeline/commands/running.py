@@ -179,13 +179,14 @@ def bring_up(
         if reason not in REASONS:
             near = difflib.get_close_matches(reason, REASONS, n=1)
             raise ConfigError(f"--retry: no reason `{reason}`" + (f"; did you mean `{near[0]}`?" if near else ""))
-    if not quiet:
-        _say(asked.said)
     findings = examine(settings, run, kind=kind, address=address, recipe=asked.recipe)
     if dry_run:
+        _say(asked.said)
         print_dry_run(settings, run, console(), findings)
         return
     look_ahead(findings, _warn)
+    if not quiet:
+        _say(asked.said)
     cluster = (address or settings.executor.address or os.environ.get("RAY_ADDRESS")) if kind == "ray" else None  # as Ray does
     if cluster and run.is_local:
         run = run.absolute()  # workers have working directories of their own

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotInTime
 from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.public import public_address, public_text
 from voxmill.operators.calibration.expected import load_calibration
 from voxmill.operators.crawl import files
+from voxmill.operators.crawl.deny import read_entries
 from voxmill.operators.crawl.errors import CrawlError
 from voxmill.operators.crawl.found import file_path
 from voxmill.operators.crawl.kinds import kind_by_name
@@ -29,6 +31,9 @@ from voxmill.pipeline.state.run import Run
 
 STORE_SECONDS = 15.0
 """How long a bucket may take to answer."""
+
+LINES = 10_000
+"""So many lines of a list are looked at."""
 
 PLACEHOLDER = "https://example.org/feed.xml", "s3://bucket/urls.txt"
 """What shipped recipes name where the user's own is to stand."""
@@ -129,6 +134,10 @@ def _local(thing: str, source: SourceConfig, address: str, contact: str | None) 
             yield warning(
                 f"{thing} {path}", f"holds no files {what}", "give another folder, or set `glob` to what its files are called"
             )
+    elif os.path.isfile(path) and (wrong := _no_list(source, path)):
+        yield warning(
+            f"{thing} {path}", f"is no list that can be read ({wrong})", "one address or path a line, or a column `url`"
+        )
     elif contact is None and os.path.isfile(path) and (web := _first_web(source, path)):
         fix = "state `crawl.contact` (--contact), a web page or an e-mail address that site owners can write to"
         yield error(f"{thing} {path}", f"names web addresses ({public_address(web)})", fix)
@@ -137,6 +146,17 @@ def _local(thing: str, source: SourceConfig, address: str, contact: str | None) 
 def _walk(path: str, glob: str | None) -> Iterator[object]:
     with suppress(CrawlError):
         yield from files.walk(path, glob)
+
+
+def _no_list(source: SourceConfig, path: str) -> str | None:
+    """What is wrong with a list, or with the beginning of a long one."""
+    if (kind_by_name(path) if source.kind == "auto" else source.kind) != "list":
+        return None
+    try:
+        rows = sum(1 for _ in islice(read_list(files.read_file(path), path), LINES))
+    except (CrawlError, ValueError) as bad:
+        return str(bad)
+    return None if rows else "it names nothing"
 
 
 def _first_web(source: SourceConfig, path: str) -> str | None:
@@ -165,9 +185,12 @@ def _files(config: RunConfig) -> Iterator[Finding]:
                 "give what `voxmill calibrate` wrote",
             )
     for place in config.crawl.deny_files:
-        if (answer := there(place)) is not True:
-            cause = "does not exist" if answer is False else f"cannot be read ({answer})"
-            yield error(f"crawl.deny_files: {place}", cause, "nothing is fetched without it: correct the path")
+        try:
+            read_entries(place)
+        except (Mistake, OSError, ValueError, ImportError) as bad:
+            yield error(
+                f"crawl.deny_files: {place}", f"cannot be read ({bad})", "nothing is fetched without it: correct the path"
+            )
     if config.crawl.ca_file and not os.path.isfile(config.crawl.ca_file):
         yield error(f"crawl.ca_file: {config.crawl.ca_file}", "does not exist", "give a PEM file, or leave it out")
     if config.redact is not None and config.redact.model and not os.path.isdir(os.path.expanduser(config.redact.model)):

@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
+
 from voxmill.manifests.commit import locate
 from voxmill.operators.crawl.found import file_path
 from voxmill.pipeline.preflight.finding import Finding, error, warning
@@ -18,6 +20,10 @@ from voxmill.pipeline.state.run import Run, RunError
 
 NEEDED_MB, WISE_MB = 50, 2000
 """Free disk without which nothing can be done, and below which a run will soon be full."""
+
+
+READ_ONLY = ("http", "https", "data", "git", "github", "zip", "tar", "libarchive", "reference")
+"""Protocols of fsspec under which no run can lie."""
 
 
 def unwritable(run: Run) -> Iterator[Finding]:
@@ -51,7 +57,7 @@ def _local(run: Run) -> Iterator[Finding]:
             os.fsync(probe.fileno())
     except OSError as cause:
         yield error(
-            thing, f"cannot be written ({cause.strerror} in {above})", "give another place, or mend its permissions", world=True
+            thing, f"cannot be written ({_words(cause)} in {above})", "give another place, or mend its permissions", world=True
         )
         return
     free = shutil.disk_usage(above).free / 1e6
@@ -62,6 +68,12 @@ def _local(run: Run) -> Iterator[Finding]:
 
 
 def _bucket(run: Run) -> Iterator[Finding]:
+    scheme = run.root.partition("://")[0].lower()
+    if scheme not in fsspec.available_protocols() or scheme in READ_ONLY:
+        cause = "is read only" if scheme in READ_ONLY else f"names a store that nobody knows here (`{scheme}`)"
+        yield error(f"--out {run.root}", cause, "a folder, or a bucket prefix: s3://…, gs://…, az://…")
+        return
+
     def write() -> bool:
         fs, path = locate(run.uri(f".voxmill-probe-{secrets.token_hex(8)}"))
         fs.pipe_file(path, b"?")
@@ -75,3 +87,7 @@ def _bucket(run: Run) -> Iterator[Finding]:
             "check the bucket's name, the credentials and the network",
             world=True,
         )
+
+
+def _words(cause: OSError) -> str:
+    return "no permission" if isinstance(cause, PermissionError) else (cause.strerror or type(cause).__name__).lower()

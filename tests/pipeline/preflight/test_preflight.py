@@ -119,6 +119,8 @@ def test_weights_that_nobody_knows_are_named_with_the_nearest(model: str, make: 
         ({"path": None, "url": "ftp://radio.test/x"}, "cannot be opened"),
         ({"path": "DANGLING"}, "leads nowhere"),
         ({"path": "LIST"}, "names web addresses (https://radio.test/a.mp3): state `crawl.contact`"),
+        ({"path": "EMPTY"}, "is no list that can be read (it names nothing)"),
+        ({"path": "BROKEN"}, "is no list that can be read (line 1 is no JSON"),
         ({"path": None, "url": "https://example.org/feed.xml"}, "nothing but a recipe's placeholder"),
     ],
 )
@@ -128,6 +130,9 @@ def test_a_source_that_cannot_be_read_is_an_error_with_its_name(
     (tmp_path / "dangling").symlink_to(tmp_path / "gone")
     (tmp_path / "list.txt").write_text("here.mp3\nhttps://radio.test/a.mp3\n")
     places = {"TALKS": talks, "DANGLING": tmp_path / "dangling", "LIST": tmp_path / "list.txt"}
+    for word, text in (("EMPTY", "# nothing\n"), ("BROKEN", "{\n")):
+        places[word] = tmp_path / f"{word}.jsonl" if word == "BROKEN" else tmp_path / f"{word}.txt"
+        places[word].write_text(text)
     for word, place in places.items():
         source = {k: v.replace(word, str(place)) if isinstance(v, str) else v for k, v in source.items()}
     contact = {"crawl": {"contact": "me@radio.test"}} if str(source.get("url", "")).startswith("http") else {}
@@ -191,6 +196,13 @@ def test_a_disk_that_refuses_is_the_world(make: Make) -> None:
     found = only(errors(make(), Run("/proc/voxmill/run")))
     assert found.world
     assert "cannot be written" in found.cause
+
+
+@pytest.mark.parametrize(("root", "said"), [("nosuch://x/y", "nobody knows"), ("https://radio.test/run", "is read only")])
+def test_a_store_that_is_none_is_a_mistake(root: str, said: str, make: Make) -> None:
+    found = only(errors(make(), Run(root)))
+    assert said in found.cause
+    assert not found.world
 
 
 def test_a_bucket_is_tried_and_left_as_it_was(make: Make) -> None:
