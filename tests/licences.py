@@ -129,6 +129,8 @@ def _stated(metadata: Any) -> str:
     tags = [tag for tag in tags if tag not in ("OSI Approved", "DFSG approved")]
     text = (metadata.get("License") or "").strip().splitlines()
     stated = text[0].strip() if text and len(text[0]) < 80 else ""
+    if re.fullmatch(r"[A-Za-z0-9.+-]+", stated) and stated != "UNKNOWN":
+        return stated
     if tags:
         return " OR ".join(tags) if "dual" in stated.lower() else " AND ".join(tags)
     return stated or "not stated"
