@@ -167,7 +167,7 @@ class HubWeights(Entry):
             from huggingface_hub import snapshot_download
             from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
         except ImportError:
-            raise WeightsMissing(name, "the package huggingface-hub is not installed", "pip install 'voxmill[asr]'") from None
+            raise WeightsMissing(name, "the package huggingface-hub is not installed", "pip install 'voxmill[light]'") from None
         try:
             path = snapshot_download(
                 self.repo,

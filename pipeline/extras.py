@@ -11,7 +11,6 @@ from importlib import metadata
 IMPORTED_AS = {
     "acoustid": "pyacoustid",
     "chromaprint": "pyacoustid",
-    "faster_whisper": "whisperx",
     "moonshine_onnx": "useful-moonshine-onnx",
     "pyannote": "pyannote.audio",
     "sklearn": "scikit-learn",
@@ -20,10 +19,11 @@ IMPORTED_AS = {
 }
 """Modules whose package has another name, or that come with another package: no metadata tell that of what is not installed."""
 
-GATHERED = ("dev",)
-"""Extras for those who work on voxmill; taken only where no other has the package."""
+GATHERED = ("dev", "light")
+"""Extras that repeat what others are for, or are for those who work on voxmill; taken only where no other has the package."""
 
 _NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
+_OWN = re.compile(r"^\s*voxmill\s*\[([^\]]+)\]")
 _EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
 
 
@@ -40,6 +40,21 @@ def extras() -> dict[str, tuple[str, ...]]:
         if name and extra and name[1] != "voxmill":  # `all` names voxmill's own extras
             found.setdefault(extra[1], []).append(canonical(name[1]))
     return {extra: tuple(names) for extra, names in found.items()}
+
+
+@cache
+def parts_of(extra: str) -> tuple[str, ...]:
+    """An extra and those of voxmill that it gathers: `all` and `light` name others."""
+    try:
+        lines = metadata.requires("voxmill") or []
+    except metadata.PackageNotFoundError:
+        return (extra,)
+    found = [extra]
+    for line in lines:
+        own, of = _OWN.match(line), _EXTRA.search(line)
+        if own and of and of[1] == extra:
+            found += [deeper for part in own[1].split(",") for deeper in parts_of(part.strip())]
+    return tuple(dict.fromkeys(found))
 
 
 def extra_of(module: str, command: str | None = None) -> str | None:

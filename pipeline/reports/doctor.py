@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from importlib.metadata import PackageNotFoundError, version
 
 import psutil
 from rich.console import Console
@@ -13,39 +12,43 @@ from rich.console import Console
 from voxmill.operators import weights
 from voxmill.operators.label.merge import asked
 from voxmill.pipeline.config import RunConfig
+from voxmill.pipeline.extras import extras
+from voxmill.pipeline.reports.installs import INSTALLS, here
 from voxmill.pipeline.terminal.table import print_table, prose
 
-EXTRAS = {
-    "crawl": ("yt-dlp",),
-    "text": ("wetext", "whisper-normalizer"),
-    "vad": ("silero-vad", "onnxruntime"),
-    "asr": ("torch", "whisperx", "faster-whisper", "pyannote.audio"),
-    "funasr": ("funasr",),
-    "cluster": ("ray",),
-    "s3": ("s3fs",),
-    "gcs": ("gcsfs",),
-}
-OPTIONAL = ("funasr", "s3", "gcs")
+NOT_SHOWN = ("dev",)
+"""For those who work on voxmill."""
 
 
 def examine(config: RunConfig | None, out: Console) -> bool:
     """Prints the findings; False where something that is needed is missing."""
-    ok = _packages(out)
+    ok = _installs(out)
+    _packages(out)
     _machine(out)
     return _weights(config, out) and ok
 
 
-def _packages(out: Console) -> bool:
+def _installs(out: Console) -> bool:
+    """False where none of those that make shards is whole."""
+    lacking = [(one, one.missing()) for one in INSTALLS]
+    rows = [
+        (one.command, one.purpose, f"{one.gigabytes:.1f} GB", f"lacks {len(missing)} of its packages" if missing else "here")
+        for one, missing in lacking
+    ]
+    print_table(out, ("install", prose("for"), "disk", "here"), rows)
+    out.print()
+    return any(one.makes_shards and not missing for one, missing in lacking)
+
+
+def _packages(out: Console) -> None:
     rows = []
-    ok = True
-    for extra, packages in EXTRAS.items():
-        found = {name: _version(name) for name in packages}
+    for extra, packages in extras().items():
+        found = {name: here(name) for name in packages}
         missing = [name for name, number in found.items() if number is None]
-        ok &= not missing or extra in OPTIONAL
-        here = ", ".join(f"{name} {number}" for name, number in found.items() if number)
-        rows.append((extra, here, ", ".join(missing), f"pip install 'voxmill[{extra}]'" if missing else ""))
+        said = ", ".join(f"{name} {number}" for name, number in found.items() if number)
+        if extra not in NOT_SHOWN:
+            rows.append((extra, said, ", ".join(missing), f"pip install 'voxmill[{extra}]'" if missing else ""))
     print_table(out, ("extra", prose("installed"), prose("missing"), "get it"), rows)
-    return ok
 
 
 def _machine(out: Console) -> None:
@@ -85,11 +88,6 @@ def _weights(config: RunConfig | None, out: Console) -> bool:
 
 def weights_of(config: RunConfig) -> set[str]:
     """Names, or folders, of what its engines and labellers load."""
-    return {str(getattr(each, "model", "")) for each in (*config.transcribe, *asked(config.label, config.labels))}
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+    return {
+        str(getattr(each, "model", "")) for each in (config.segment, *config.transcribe, *asked(config.label, config.labels))
+    }

@@ -1,0 +1,45 @@
+"""Which install is for whom: sets of extras that were tried together, and how much of each is here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from voxmill.pipeline.extras import extras, parts_of
+
+
+@dataclass(frozen=True, slots=True)
+class Install:
+    """A set of extras: `pip install 'voxmill[…]'`."""
+
+    extras: tuple[str, ...]
+    purpose: str
+    gigabytes: float
+    """On disk, without weights, as `make check-install FULL=1` measures it on Linux x86-64."""
+    makes_shards: bool
+    """Whether sources become shards with it."""
+
+    @property
+    def command(self) -> str:
+        return f"pip install 'voxmill[{','.join(self.extras)}]'"
+
+    def missing(self) -> list[str]:
+        """Packages that are not here."""
+        parts = [part for extra in self.extras for part in parts_of(extra)]
+        return [name for name in dict.fromkeys(name for part in parts for name in extras().get(part, ())) if not here(name)]
+
+
+INSTALLS = (
+    Install(("light",), "from sources to shards on a CPU, without torch", 0.9, True),
+    Install(("train", "evaluate", "export"), "training from shards, without recognisers", 7.8, False),
+    Install(("all",), "everything, on CPUs and NVIDIA GPUs, on one machine or a Ray cluster", 9.6, True),
+    Install(("all", "funasr"), "that with Paraformer and SenseVoice; may not be passed on (see NOTICE)", 9.8, True),
+)
+
+
+def here(package: str) -> str | None:
+    """The version of a package that is installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
