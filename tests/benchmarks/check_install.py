@@ -164,7 +164,7 @@ def fetch_as_told(there: Environment, targets: dict[str, Target]) -> list[str]:
 
 def licences(targets: dict[str, Target]) -> list[tuple[str, ...]]:
     """One row per extra; what may not be passed on is in none of `all` and the image."""
-    rows = []
+    rows = list[tuple[str, ...]]()
     for extra in extras():
         found = installed_by(extra)
         kinds = Counter(one.kind for one in found.values())
@@ -202,7 +202,7 @@ def resolves(platform: str, parts: str) -> str:
 
 
 def platforms(targets: dict[str, Target]) -> list[tuple[str, ...]]:
-    rows = []
+    rows = list[tuple[str, ...]]()
     for name, (platform, wanted) in PLATFORMS.items():
         faults = {key: resolves(platform, parts) for key, parts in SETS.items()}
         rows.append((name, *("no" if faults[key] else "yes" for key in SETS)))

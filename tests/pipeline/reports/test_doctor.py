@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ README = Path(__file__).resolve().parents[3] / "README.md"
 def examined(monkeypatch: pytest.MonkeyPatch, *absent: str) -> tuple[bool, str]:
     """As on a machine where these packages are not installed."""
     real = installs.here
+    if "torch" in absent:
+        monkeypatch.setitem(sys.modules, "torch", None)  # importing it fails
     for module in (installs, doctor):
         monkeypatch.setattr(module, "here", lambda name: None if name in absent else real(name))
     out = Console(width=300, record=True, file=io.StringIO())
