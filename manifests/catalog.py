@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -129,6 +130,8 @@ def what_if(con: Any, thresholds: Mapping[str, Any]) -> pa.Table:
     names = {name: _threshold(name, kinds) for name in thresholds}
     given = ", ".join(f"{name}={value}" for name, value in thresholds.items())
     arguments = ", ".join(f"{name} := ?::{kinds[name]}" for name in names.values())
+    for name, value in thresholds.items():
+        _finite(name, value)
     values = [_value(names[name], value, kinds) for name, value in thresholds.items()]
     try:
         table: pa.Table = con.sql(f"FROM what_if({arguments})", params=values).to_arrow_table()
@@ -146,6 +149,16 @@ def _threshold(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(bare, sorted({*known, *ALIASES}), n=1, cutoff=0.6)
     hint = f"did you mean `select.{ALIASES.get(near[0], near[0])}`? There are" if near else "there are"
     raise CatalogError(f"no threshold `{name}`; {hint}, under `select`: {', '.join(known)}")
+
+
+def _finite(name: str, value: Any) -> None:
+    """NaN and infinities are numbers to Python and to DuckDB, in words as well; no threshold is one. Raises CatalogError."""
+    try:
+        bad = not math.isfinite(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return
+    if bad:
+        raise CatalogError(f"{name}={value}: a threshold is a finite number")
 
 
 def _value(name: str, value: Any, kinds: Mapping[str, str]) -> Any:

@@ -22,6 +22,10 @@ class CheckFailed(Mistake):
     exit_code = 1
 
 
+class DamagedError(Mistake):
+    """A file of ours does not hold what we wrote into it."""
+
+
 class Unavailable(Mistake):
     """Something outside says no: a store, the disk, the network, another process."""
 

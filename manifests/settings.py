@@ -10,12 +10,14 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Settings(BaseModel):
-    """Unknown keys are errors; values are not coerced across types; an instance never changes.
+    """Unknown keys are errors; values are not coerced across types, and numbers are finite; an instance never changes.
 
     The text under a field says what the key is: `voxmill config show`, `config schema` and the documentation take it from there.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, validate_default=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=False, validate_default=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 def about(model: type[BaseModel], key: str) -> str:

@@ -40,7 +40,7 @@ class ConfigError(Mistake):
 class PackConfig(Settings):
     """How kept segments become shards."""
 
-    buckets: int = Field(default=8, ge=1)
+    buckets: int = Field(default=8, ge=1, le=99_999)
     """Recordings are spread over this many buckets by a hash of their id; frozen when the run is created."""
     shard_mb: float = Field(default=256.0, gt=0)
     """Size at which a new part of a bucket begins (MB of FLAC, estimated)."""

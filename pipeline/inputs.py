@@ -78,8 +78,10 @@ def _check_duplicates(settings: DuplicatesConfig, run: Run) -> None:
 
 
 def _check_audio(source: str, clip: Clip) -> None:
-    """By decoding its beginning: what is no audio at all is found here."""
+    """By decoding its beginning: what is not there, or no audio at all, is found here."""
     path = Path(str(clip.audio))
+    if not path.is_file():
+        raise NoEvaluationSet(f"{source}: no audio at {path}: mend the path, or leave it out where there is a text")
     try:
         read(str(path), 0, 16000)
     except Undecodable as error:

@@ -23,7 +23,7 @@ from voxmill.manifests.schema import to_table
 from voxmill.manifests.settings import Settings
 from voxmill.models.data.denied import Denied
 from voxmill.models.data.seeds import Generator, seeded, shuffled
-from voxmill.models.data.where import condition
+from voxmill.models.data.where import ConditionError, condition
 from voxmill.sharding.index import shards_of
 from voxmill.sharding.sidecar import Member, ShardError, ShardSummary, read_members
 
@@ -69,6 +69,17 @@ def plan_of(**asked: Any) -> PlanConfig:
         raise Mistake(explain(error, PlanConfig, "command line")) from None
 
 
+def _condition(where: str) -> Any:
+    """Tried on no rows: that a column can be compared so is seen there too. Raises ConditionError."""
+    nobody = _members([])
+    filtered = condition(where, nobody.column_names)
+    try:
+        nobody.filter(filtered)
+    except pa.ArrowException as error:
+        raise ConditionError(f"`{where}` compares what cannot be compared: {str(error).splitlines()[0]}") from error
+    return filtered
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """One sample to be loaded."""
@@ -99,7 +110,7 @@ class Planner:
         self.root, self.config = root, config
         self.shards = shards_of(root, config.split)
         self._denied = Denied(config.deny)
-        self._filter: Any = condition(config.where, _members([]).column_names) if config.where else None
+        self._filter: Any = _condition(config.where) if config.where else None
 
     def stream(self, epoch: int = 0, index: int = 0) -> Iterator[Planned]:
         """Batches without end from a place on, epoch after epoch. An index past the end of its epoch counts on in the next.

@@ -49,7 +49,8 @@ def open_listener(bundle: Bundle, *, looks: bool = False, **asked: Any) -> Liste
             bundle, ListenConfig.model_validate({name: value for name, value in asked.items() if value is not None})
         )
     except ValidationError as error:
-        raise Mistake(explain(error, ListenConfig, "command line")) from None
+        said = explain(error, ListenConfig, "command line")
+        raise Mistake(said.replace("`method`", "`decode`").replace("`translate_to`", "`to`")) from None
     except ValueError as error:
         raise Mistake(str(error)) from error
 

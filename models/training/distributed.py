@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import Field
 
-from voxmill.manifests.mistakes import Mistake
+from voxmill.manifests.mistakes import Mistake, Unavailable
 from voxmill.manifests.settings import Settings
 from voxmill.models.training.checkpoint import latest, step_folder
 from voxmill.models.training.journal import Journal
@@ -69,10 +69,10 @@ def train(
     config = config or WorkersConfig()
     shards, out = _absolute(shards), _absolute(out)  # a worker has a working directory of its own
     recipe = for_workers(recipe, config.workers)
+    start_ray(address)
     trainer = open_trainer(shards, out, recipe, "cpu")
     if trainer.step == 0:
         trainer.save(step_folder(out, 0))
-    start_ray(address)
     order = Order(shards, out, recipe.model_dump(mode="json"), cuda=_room(config, address, device))
     with stop_on_interrupt() as stopped, Journal(out, trainer.step) as journal:
         last = _follow(order, config, [journal, *listeners], stopped, trainer.step)
@@ -93,7 +93,7 @@ def start_ray(address: str | None) -> None:
     try:
         import ray
     except ImportError:
-        raise Mistake("training on several workers needs Ray: pip install 'voxmill[cluster]'") from None
+        raise Unavailable("training on several workers needs Ray: pip install 'voxmill[cluster]'") from None
     if not ray.is_initialized():
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")

@@ -12,9 +12,6 @@ from pydantic import Field
 
 from voxmill.manifests.settings import Settings
 
-STEADY = 6.0
-"""What has less contrast (dB) is no speech, however short: noise of any colour has 2, a second of speech without a pause 10 and more."""
-
 
 class LevelConfig(Settings):
     """How loud recordings are heard: very soft and very loud speech is brought to one level before any model hears it."""

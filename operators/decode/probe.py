@@ -16,9 +16,9 @@ from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import SAMPLE_RATE, Recording, Rejection
 from voxmill.manifests.settings import Settings
 from voxmill.operators.decode.bandwidth import BandwidthConfig, bandwidth, cutoff_hz
-from voxmill.operators.decode.channels import Channels, Choice
+from voxmill.operators.decode.channels import LIVELY, Channels, Choice
 from voxmill.operators.decode.frames import frames
-from voxmill.operators.decode.level import STEADY, LevelConfig, gain_db
+from voxmill.operators.decode.level import LevelConfig, gain_db
 from voxmill.operators.decode.media import Media, open_media
 from voxmill.operators.decode.resample import apart
 from voxmill.operators.decode.tracks import choose, contradicts
@@ -40,9 +40,6 @@ class DecodeConfig(Settings):
     bandwidth: BandwidthConfig = BandwidthConfig()
     level: LevelConfig = LevelConfig()
 
-
-BATCH = 10 * SAMPLE_RATE
-"""Samples that are measured at once: more calls cost more, and memory holds so much of every channel."""
 
 Mix = Literal["choose", "mix", "split"]
 """What becomes of a source's channels: the best of them by measure, their mean whatever they hold, or each talker's for itself."""
@@ -95,7 +92,6 @@ class Decode:
 
     def _heard(self, found: Recording, measured: _Measured) -> Recording:
         """How it is heard, by what its usual layout of channels holds; a stretch with another number of channels is their mean."""
-        measured.flush()
         main = max(measured.layouts.values(), key=lambda one: one.num_samples)
         wanted = self._channels.get(found.provenance.source)
         choice = main.choose(split=wanted == "split")
@@ -116,7 +112,7 @@ class Decode:
             turns=choice.turns,
             apart=choice.apart,
             dc=heard.dc,
-            gain_db=gain_db(heard.active, heard.peak, heard.contrast >= STEADY, self.config.level),
+            gain_db=gain_db(heard.active, heard.peak, heard.contrast >= LIVELY, self.config.level),
         )
 
     def _too_much(self, measured: _Measured, media: Media) -> Rejection | None:
@@ -147,24 +143,12 @@ class _Measured:
     def __init__(self) -> None:
         self.num_samples = 0
         self.layouts: dict[int, Channels] = {}
-        self._names: tuple[str, ...] = ()
-        self._waiting: list[NDArray[np.float32]] = []
 
     def add(self, names: tuple[str, ...], block: NDArray[np.float32]) -> None:
-        if names != self._names or sum(map(len, self._waiting)) >= BATCH:
-            self.flush()
         self.num_samples += len(block)
-        self._names = names
-        self._waiting.append(block)
-
-    def flush(self) -> None:
-        """What was added is measured; to be called before anything is asked for."""
-        count = len(self._names)
-        if self._waiting and count not in self.layouts:
-            self.layouts[count] = Channels(self._names)
-        if self._waiting:
-            self.layouts[count].add(np.ascontiguousarray(np.concatenate(self._waiting).T))
-        self._waiting = []
+        if len(names) not in self.layouts:
+            self.layouts[len(names)] = Channels(names)
+        self.layouts[len(names)].add(np.ascontiguousarray(block.T))
 
     def digest(self, main: Channels, choice: Choice) -> str:
         heard = choice.weights, choice.apart

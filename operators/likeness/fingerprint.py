@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from voxmill.manifests.likeness import Fingerprint
-from voxmill.manifests.mistakes import Mistake
+from voxmill.manifests.mistakes import Unavailable
 from voxmill.manifests.records import SAMPLE_RATE, Part
 from voxmill.manifests.settings import Settings
 from voxmill.manifests.tombstones import is_scrubbed
@@ -23,7 +23,7 @@ from voxmill.operators.engines import Audio
 from voxmill.operators.work import Work
 
 
-class FingerprintMissing(Mistake, ImportError):
+class FingerprintMissing(Unavailable, ImportError):
     """Chromaprint is not here; the message says how to get it."""
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import Field
 
-from voxmill.manifests.mistakes import Mistake
+from voxmill.manifests.mistakes import Unavailable
 from voxmill.manifests.settings import Settings
 
 NAMES = {
@@ -49,7 +49,7 @@ class RedactConfig(Settings):
     """Silence before and after the words (s): the times of words are not exact."""
 
 
-class RecogniserMissing(Mistake, ImportError):
+class RecogniserMissing(Unavailable, ImportError):
     """Presidio or the model is not here; the message says how to get it."""
 
 

@@ -66,6 +66,8 @@ def schema(
 
     and then, as the first line of a config beside it: `# yaml-language-server: $schema=voxmill.schema.json`
     """
+    from voxmill.manifests.commit import commit_bytes
+    from voxmill.manifests.given import new_file
     from voxmill.pipeline.commented import schema as described
     from voxmill.pipeline.config import RunConfig
 
@@ -74,7 +76,7 @@ def schema(
     if out is None:
         print(text, end="")
         return
-    out.write_text(text, encoding="utf-8")
+    commit_bytes(new_file(out), text.encode(), replace=True)
     print(f"{out}: now begin a config with the line `# yaml-language-server: $schema={out}`")
 
 

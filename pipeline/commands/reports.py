@@ -66,12 +66,19 @@ def verify(run: options.RunRoot, as_json: options.Json = False) -> None:
 
         voxmill verify runs/demo
     """
+    from voxmill.manifests.mistakes import DamagedError
+    from voxmill.manifests.schema import SchemaError
     from voxmill.pipeline.build import as_written
     from voxmill.pipeline.reports import verify as proof
     from voxmill.pipeline.state.run import Run
+    from voxmill.sharding.sidecar import ShardError
 
     opened = Run(run)
-    report = proof.verify(opened, as_written(opened)[1])
+    opened.written()
+    try:
+        report = proof.verify(opened, as_written(opened)[1])
+    except (SchemaError, ShardError, DamagedError) as error:  # what cannot be read is no proof
+        report = proof.Report(problems=[f"damaged: {error}"])
     if as_json:
         print_json({"ok": report.ok, **asdict(report)})
     else:
@@ -161,7 +168,7 @@ def _thresholds(pairs: list[str]) -> dict[str, Any]:
     thresholds: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
-        if not equals:
+        if not equals or not name.strip():
             raise ConfigError(f"--what-if needs `name=value`, as in `select.weak=0.9`, not `{pair}`")
         try:
             thresholds[name] = json.loads(value)

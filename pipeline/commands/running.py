@@ -126,6 +126,8 @@ def replay(
     opened = Run(run)
     config, stages = as_written(opened)
     runnable = [name for name, made in stages.items() if made.reads]
+    if stage == "pack" and only is None:
+        raise RunError("--stage pack repeats one sample: say which with --only SEGMENT")
     if stage == "pack":
         rows = Packer(opened.root, stages, {}).replay(only or "")
     elif stage not in runnable:

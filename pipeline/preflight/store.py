@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -37,7 +38,10 @@ def unwritable(run: Run) -> Iterator[Finding]:
             said, _, fix = str(cause).partition(": ")
             yield error(run.root, said.removeprefix(f"{run.root} "), fix, world=True)
         except OSError as cause:
-            yield error(f"--out {run.root}", f"cannot be read ({cause})", "check the place and its permissions", world=True)
+            named = cause.errno in (errno.ENAMETOOLONG, errno.ELOOP)
+            yield error(
+                f"--out {run.root}", f"cannot be read ({cause})", "check the place and its permissions", world=not named
+            )
 
 
 def _local(run: Run) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from rapidfuzz.distance import Levenshtein
 
 from voxmill.manifests.catalog import open_catalog, query
@@ -42,6 +42,8 @@ SEGMENTS = """
 
 class Utterance(BaseModel):
     """One line of the sample; keys that are not known are left alone."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     text: str
     segment_id: str | None = None

@@ -18,6 +18,7 @@ from typing import Any
 
 from voxmill.manifests.commit import NondeterministicError, commit_bytes, remove
 from voxmill.manifests.given import json_object
+from voxmill.manifests.mistakes import DamagedError
 from voxmill.manifests.parquet import read_records, records_bytes
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.run import Run, exists, names_in, read_bytes
@@ -71,7 +72,7 @@ class Ledger:
         uri = self._beside(stage, unit, "cost.json")
         if not exists(uri):
             return {}
-        return json_object(read_bytes(uri), uri, "delete it: it says only what a unit cost")
+        return json_object(read_bytes(uri), uri, "delete it: it says only what a unit cost", DamagedError)
 
     def attempts(self, stage: Stage, unit: str, item: str = "") -> int:
         """How many attempts at a unit, or at one item of it in isolation, have begun."""

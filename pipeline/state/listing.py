@@ -18,6 +18,7 @@ from typing import Any
 from voxmill.manifests.commit import commit_bytes, remove
 from voxmill.manifests.given import json_object
 from voxmill.manifests.ids import digest
+from voxmill.manifests.mistakes import DamagedError
 from voxmill.manifests.parquet import Record, read_batches, read_records, records_bytes
 from voxmill.manifests.public import secrets_of
 from voxmill.manifests.reasons import reject
@@ -209,7 +210,7 @@ class Listing:
 
     def _state(self, generation: int) -> dict[str, Any]:
         uri = self._generation(generation, "json")
-        return json_object(read_bytes(uri), uri, "restore it: it says what was listed")
+        return json_object(read_bytes(uri), uri, "restore it: it says what was listed", DamagedError)
 
     def _listed(self, key: str) -> str:
         return self.run.uri("ledger", "list", f"{key}.parquet")

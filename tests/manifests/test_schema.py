@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxmill.manifests import schema
-from voxmill.manifests.records import Annotation, Hypothesis, Labels, Mark, Recording, Segment, Unit
+from voxmill.manifests.records import Annotation, Hypothesis, Labels, Mark, Segment, Unit
 from voxmill.manifests.schema import (
     MIGRATIONS,
     SCHEMA_VERSION,
@@ -172,27 +172,6 @@ def test_labels_of_version_1_take_the_defaults_of_what_came_later() -> None:
     table = migrate(old.replace_schema_metadata(stamp), Labels, "old")
     assert table["unit"].to_pylist() == ["u"]
     assert from_table(table.drop_columns(["unit"]), Labels) == [Labels("s", gender=Annotation((Mark("female"),), "tagger"))]
-
-
-def test_recordings_of_version_2_are_heard_as_they_were_then() -> None:
-    licence, came = {"name": "cc0-1.0", "source": "page"}, {"source": "s", "url": "u", "host": "h"}
-    old = pa.Table.from_pylist(
-        [
-            {
-                "id": "r",
-                "item_id": "i",
-                "provenance": came,
-                "licence": licence,
-                "audio": "a.wav",
-                "num_samples": 16_000,
-                "num_channels": 2,
-            }
-        ]
-    )
-    stamp = {"voxmill.record": "Recording", "voxmill.schema_version": "2"}
-    [row] = from_table(migrate(old.replace_schema_metadata(stamp), Recording, "old"), Recording)
-    assert (row.audio, row.num_samples, row.num_channels) == ("a.wav", 16_000, 2)
-    assert (row.track, row.channels, row.apart, row.dc, row.gain_db, row.lost_samples) == (None, None, None, None, None, 0)
 
 
 def test_a_record_without_a_migration_did_not_change(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,7 +134,7 @@ def test_the_shipped_recipes_are_recipes() -> None:
         ("model: {emoe: {expert: 3}}", "unknown key `model.emoe.expert`; did you mean `experts`?"),
         ("train: {steps: 0}", "`train.steps`: Input should be greater than or equal to 1"),
         ("data: {example: {targets: {style: activated}}}", "switch model.tasks on"),
-        ("- a", "holds no mapping"),
+        ("- a", "holds a list, no mapping"),
         ("a: [", "is not valid YAML"),
     ],
 )

@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 from voxmill.operators import weights
-from voxmill.operators.weight_kinds import FolderWeights, HubWeights, PackageFile, PackageWeights, WeightsMissing
+from voxmill.operators.weight_kinds import (
+    FolderWeights,
+    HubWeights,
+    PackageFile,
+    PackageWeights,
+    UnknownWeights,
+    WeightsMissing,
+)
 
 HALVES = (b"first half, ", b"second half")
 FACTS: dict[str, Any] = {"about": "made up", "engine": "none", "licence": "mit"}
@@ -120,7 +127,7 @@ def test_a_folder_of_yours_is_taken_as_it_is(known: dict[str, weights.Weights], 
     (tmp_path / "own").mkdir()
     (tmp_path / "own/model.pt").write_bytes(b"1")
     assert weights.resolve(str(tmp_path / "own")) == tmp_path / "own"
-    assert weights.verify(str(tmp_path / "own")) == []
+    assert [problem.partition(":")[0] for problem in weights.verify(str(tmp_path / "own"))] == ["unpinned"]
     assert weights.identity(str(tmp_path / "own")).startswith("own@")
     with pytest.raises(WeightsMissing, match="no folder"):
         weights.resolve("mine")
@@ -137,7 +144,16 @@ def test_the_identity_of_a_folder_is_its_content(tmp_path: Path) -> None:
 def test_an_unknown_name_names_the_nearest() -> None:
     with pytest.raises(WeightsMissing, match="did you mean whisper-base"):
         weights.resolve("wisper-base")
-    assert weights.verify("wisper-base") == ["wisper-base: neither a known name nor a folder"]
+    with pytest.raises(UnknownWeights, match="did you mean whisper-base"):
+        weights.verify("wisper-base")
+
+
+def test_a_folder_without_weights_is_not_called_whole(tmp_path: Path) -> None:
+    (tmp_path / "readme.txt").write_text("no weights")
+    assert weights.verify(str(tmp_path)) == ["no weights in it: none of its 1 files is one that engines load"]
+    (tmp_path / "model.onnx").write_bytes(b"1")
+    (found,) = weights.verify(str(tmp_path))
+    assert found.startswith("unpinned: a folder has no known hashes")
 
 
 @pytest.fixture

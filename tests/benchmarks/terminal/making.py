@@ -14,6 +14,9 @@ import yaml
 
 from benchmarks.runs import MOONSHINE, SPHINX, config, files, run_or_exit
 from speech.packaged import TWO_CITIES
+from voxmill.manifests.catalog import open_catalog, query
+from voxmill.pipeline.config import parse_config
+from voxmill.pipeline.state.run import Run
 
 SECONDS = (14, 9)
 """Of the recordings of the run."""
@@ -38,22 +41,47 @@ Change = Callable[[Path], object]
 def make(folder: Path) -> None:
     """Fills an empty folder. The names in it are those of `cases.py`."""
     sound(folder)
-    settings = config(
+    settings = settings_for(folder)
+    run_or_exit(folder / "run", settings)
+    (folder / "run.log").unlink()
+    (folder / "run.yaml").unlink()
+    crawled = {**settings, "sources": settings["sources"][:1]}
+    run_or_exit(folder / "crawled", crawled, "--until", "crawl")
+    (folder / "crawled.log").unlink()
+    (folder / "crawled.yaml").unlink()
+    label(folder)
+    spoil_runs(folder)
+    spoil_files(folder, settings)
+
+
+def settings_for(folder: Path) -> dict[str, Any]:
+    return config(
         files([folder / "a.wav", folder / "b.wav"], language="en"),
         [MOONSHINE, SPHINX],
         select={"high": 0.1, "weak": 0.05, "unlabelled": 0.01, "languages": [], "rate_fence": None},
         pack={"buckets": 1, "shard_mb": 1},
         executor={"kind": "local", "workers": 1},
     )
-    run_or_exit(folder / "run", settings)
-    (folder / "run.log").unlink()
-    (folder / "run.yaml").rename(folder / "good.yaml")
-    crawled = {**settings, "sources": settings["sources"][:1]}
-    run_or_exit(folder / "crawled", crawled, "--until", "crawl")
-    (folder / "crawled.log").unlink()
-    (folder / "crawled.yaml").unlink()
-    spoil_runs(folder)
+
+
+def sketch(folder: Path) -> None:
+    """As `make`, in no time: of the run there is run.json, and nothing was heard."""
+    sound(folder)
+    settings = settings_for(folder)
+    Run(str(folder / "run")).save({"buckets": 1, "config": parse_config(settings).model_dump(mode="json"), "fingerprints": {}})
+    for name, change in STATES.items():
+        shutil.copytree(folder / "run", folder / name)
+        change(folder / name)
     spoil_files(folder, settings)
+
+
+def label(folder: Path) -> None:
+    """A labelled sample that a calibration can be made of: what was heard, with a word of each segment changed."""
+    rows = query(open_catalog(str(folder / "run")), "SELECT segment_id, text FROM consensus ORDER BY 1").to_pylist()
+    with (folder / "labelled.jsonl").open("w") as lines:
+        for row in rows:
+            changed = " ".join(["indeed", *row["text"].split()[1:]])
+            lines.write(json.dumps({"segment_id": row["segment_id"], "text": changed}) + "\n")
 
 
 def sound(folder: Path) -> None:
@@ -139,6 +167,12 @@ TABLES: dict[str, Change] = {
 }
 """Ways to spoil what `stats` and its like read."""
 
+GONE: dict[str, Change] = {
+    "shards-gone": lambda run: shutil.rmtree(run / "shards"),
+    "hearing-gone": lambda run: shutil.rmtree(run / "ledger" / "segment"),
+}
+"""What a finished run had and has no more."""
+
 PROOFS: dict[str, Change] = {
     "ledger-cut": lambda run: _cut(_first(run, "ledger/select/*/*.parquet")),
     "listing-cut": lambda run: _first(run, "ledger/generations/*.json").write_text('{"sour'),
@@ -158,7 +192,7 @@ MODELS: dict[str, Callable[[Path, Path], object]] = {
 
 
 def spoil_runs(folder: Path) -> None:
-    for name, change in {**STATES, **CONFIGS, **TABLES, **PROOFS}.items():
+    for name, change in {**STATES, **CONFIGS, **TABLES, **PROOFS, **GONE}.items():
         shutil.copytree(folder / "run", folder / name)
         change(folder / name)
 
@@ -169,7 +203,7 @@ def spoil_files(folder: Path, settings: dict[str, Any]) -> None:
     for name, blob in {
         "empty.yaml": b"", "list.yaml": b"- a\n- b\n", "text.yaml": b"just words", "number.yaml": b"3",
         "broken.yaml": b"sources: [", "tab.yaml": b"a:\n\t- b", "binary.yaml": bytes(range(256)), "utf16.yaml": good.encode("utf-16"),
-        "deep.yaml": b"[" * 20_000, "date.yaml": b"sources: 2024-13-45", "python.yaml": b"!!python/object/apply:os.system [ls]",
+        "deep.yaml": b"[" * 3_000, "date.yaml": b"sources: 2024-13-45", "python.yaml": b"!!python/object/apply:os.system [ls]",
         "key.yaml": b"sorces: []\n" + good.encode(), "numbered.yaml": b"1: 2\n" + good.encode(),
         "empty.jsonl": b"", "broken.jsonl": b'{"text": "a"}\n{"text"\n', "list.jsonl": b"[1]\n", "binary.jsonl": b"\xff\xfe\x00\x00",
         "keys.jsonl": b'{"other": 1}\n', "noaudio.jsonl": b'{"audio_filepath": "nosuch.wav"}\n', "deep.jsonl": b"[" * 100_000,
@@ -189,6 +223,10 @@ def spoil_files(folder: Path, settings: dict[str, Any]) -> None:
     (folder / "textsounds" / "a.wav").write_text("no sound")
     (folder / "badshards" / "x.tar").write_text("no tar")
     (folder / "badshards" / "x.parquet").write_text("no Parquet")
+    (folder / "good.yaml").write_text(good)
+    (folder / "locked").mkdir()
+    (folder / "splitless.yaml").write_text(yaml.safe_dump(RECIPE | {"data": {"plan": {"split": "dev"}}}))
+    (folder / "wordless.yaml").write_text(yaml.safe_dump(RECIPE | {"tokens": {"num_subwords": 10}}))
     (folder / "loop").symlink_to("loop")
     (folder / "dangling").symlink_to("nosuch")
 
@@ -221,6 +259,7 @@ SETTINGS: dict[str, Callable[[dict[str, Any]], None]] = {
     "calibrationtext.yaml": _put("select", "calibration", value="notes.txt"),
     "evaluation.yaml": _put("duplicates", value={"by": ["text"], "evaluation": ["nosuch.jsonl"]}),
     "against.yaml": _put("duplicates", value={"by": ["text"], "against": ["nosuch"]}),
+    "buckets.yaml": _put("pack", "buckets", value=3),
     "by.yaml": _put("duplicates", value={"by": ["smell"]}),
 }
 """Configs with one thing wrong."""
