@@ -153,10 +153,12 @@ def _no_list(source: SourceConfig, path: str) -> str | None:
     if (kind_by_name(path) if source.kind == "auto" else source.kind) != "list":
         return None
     try:
-        rows = sum(1 for _ in islice(read_list(files.read_file(path), path), LINES))
+        rows = list(islice(read_list(files.read_file(path), path), LINES))
     except (CrawlError, ValueError) as bad:
         return str(bad)
-    return None if rows else "it names nothing"
+    if all(row.broken for row in rows):
+        return next((row.broken for row in rows), "it names nothing")
+    return None
 
 
 def _first_web(source: SourceConfig, path: str) -> str | None:
