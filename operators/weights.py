@@ -85,6 +85,9 @@ class Status:
     path: Path | None
     num_bytes: int | None
     fix: str
+    licence: str
+    megabytes: float | None
+    """About what getting them brings; None: nobody has said."""
 
 
 @cache
@@ -193,7 +196,17 @@ def status(cache_dir: Path | None = None) -> list[Status]:
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if folder else None
         fix = "" if folder else weights.fix(name)
         facts = (name, weights.engine, weights.kind, weights.about, weights.source, weights.revision)
-        rows.append(Status(*facts, ready=folder is not None, path=folder, num_bytes=size, fix=fix))
+        rows.append(
+            Status(
+                *facts,
+                ready=folder is not None,
+                path=folder,
+                num_bytes=size,
+                fix=fix,
+                licence=weights.licence,
+                megabytes=weights.megabytes,
+            )
+        )
     return rows
 
 

@@ -14,13 +14,14 @@ from voxmill.pipeline.terminal.output import console
 def list_() -> None:
     """Which weights voxmill knows, and which are here."""
     from voxmill.operators import weights
-    from voxmill.pipeline.terminal.table import print_table, prose
+    from voxmill.pipeline.preflight.models import size
+    from voxmill.pipeline.terminal.table import Column, print_table, prose
 
     rows = []
     for row in weights.status():
-        here = f"yes, {(row.num_bytes or 0) / 1e6:.0f} MB" if row.ready else "no"
-        rows.append((row.name, row.engine, here, row.about, row.source))
-    print_table(console(), ("name", "engine", "here", prose("what", 1), prose("source", 2)), rows)
+        here = f"yes, {(row.num_bytes or 0) / 1e6:.0f} MB" if row.ready else f"no, {size(row.megabytes)}"
+        rows.append((row.name, row.engine, here, row.licence, row.about, row.source))
+    print_table(console(), ("name", "engine", "here", Column("licence", spare=3), prose("what", 1), prose("source", 2)), rows)
 
 
 def fetch(

@@ -129,7 +129,7 @@ def _local(thing: str, source: SourceConfig, address: str, contact: str | None) 
     elif source.kind not in ("auto", "files") and os.path.isdir(path):
         yield error(f"{thing} {path}", f"is a folder, and kind is `{source.kind}`", "give a file, or leave `kind` out")
     elif os.path.isdir(path):
-        if next(_walk(path, source.glob), None) is None:
+        if next(files.glance(path, source.glob), None) is None:
             what = f"that match `{source.glob}`" if source.glob else "of audio or video"
             yield warning(
                 f"{thing} {path}", f"holds no files {what}", "give another folder, or set `glob` to what its files are called"
@@ -141,11 +141,6 @@ def _local(thing: str, source: SourceConfig, address: str, contact: str | None) 
     elif contact is None and os.path.isfile(path) and (web := _first_web(source, path)):
         fix = "state `crawl.contact` (--contact), a web page or an e-mail address that site owners can write to"
         yield error(f"{thing} {path}", f"names web addresses ({public_address(web)})", fix)
-
-
-def _walk(path: str, glob: str | None) -> Iterator[object]:
-    with suppress(CrawlError):
-        yield from files.walk(path, glob)
 
 
 def _no_list(source: SourceConfig, path: str) -> str | None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from itertools import islice
 
 from voxmill.operators.crawl import files
-from voxmill.operators.crawl.errors import CrawlError
 from voxmill.operators.crawl.found import file_path
 from voxmill.operators.crawl.kinds import kind_by_name
 from voxmill.operators.crawl.licence import of_config
@@ -71,10 +70,7 @@ def _how_much(source: SourceConfig) -> str:
     folders = [_path(a) for a in source.addresses if files.is_local(a) and os.path.isdir(_path(a))]
     if len(folders) != len(source.addresses):
         return "all of it"
-    try:
-        count = sum(len(list(islice(files.walk(folder, source.glob), MANY))) for folder in folders)
-    except CrawlError:
-        return "all of it"
+    count = sum(1 for _ in islice((file for folder in folders for file in files.glance(folder, source.glob)), MANY))
     return "its one file" if count == 1 else f"all its {'more than ' * (count >= MANY)}{count} files"
 
 

@@ -16,6 +16,7 @@ from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item, Licence, Provenance, Recording
 from voxmill.operators.crawl.crawl import CrawlConfig
+from voxmill.operators.crawl.fetch_settings import NoContact
 from voxmill.operators.crawl.found import file_path
 from voxmill.operators.crawl.gate import LocalGate
 from voxmill.operators.crawl.sources import List, SourceConfig
@@ -365,3 +366,14 @@ def test_the_same_source_lists_the_same(site: Website, listed: Listed) -> None:
 def test_sources_that_make_no_sense(fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         SourceConfig(name="src", **fields)  # type: ignore[arg-type]
+
+
+def test_a_list_of_yours_names_no_web_address_for_nobody(tmp_path: Path) -> None:
+    (tmp_path / "here.wav").write_bytes(b"RIFF")
+    (tmp_path / "urls.txt").write_text("here.wav\n")
+    config = CrawlConfig()
+    source = SourceConfig(name="mine", path=str(tmp_path / "urls.txt"))
+    assert len(urls(List(config, LocalGate(config))(source))) == 1
+    (tmp_path / "urls.txt").write_text("here.wav\nhttps://radio.test/a.mp3\n")
+    with pytest.raises(NoContact, match=r"`mine` names web addresses .*crawl\.contact"):
+        List(config, LocalGate(config))(source)
