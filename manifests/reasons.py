@@ -102,4 +102,4 @@ def reject(reason: str, detail: str = "") -> Rejection:
 
     Raises KeyError.
     """
-    return Rejection(REASONS[reason].name, public_text(detail)[:500])
+    return Rejection(REASONS[reason].name, public_text(detail.encode("utf-8", "replace").decode())[:500])

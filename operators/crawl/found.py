@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
@@ -50,10 +50,10 @@ class Found:
         return Item(
             id=digest(["unread", source.name, url]) if self.rejection else item_id(_key(url)),
             provenance=provenance,
-            licence=of_config(source.licence) if source.licence else self.licence,
+            licence=of_config(source.licence) if source.licence else _licence(self.licence),
             kind=self.kind,
             language=source.language or _text(self.language),
-            domain=source.domain or self.domain,
+            domain=source.domain or _text(self.domain),
             rejection=self.rejection,
         )
 
@@ -112,6 +112,10 @@ def file_path(uri: str) -> str:
 def _key(url: str) -> str:
     """In object stores `#` and `?` are parts of a name, not separators."""
     return url if url.startswith(("http", "file:")) else url.replace("#", "%23").replace("?", "%3F")
+
+
+def _licence(stated: Licence) -> Licence:
+    return replace(stated, evidence=_text(stated.evidence), attribution=_text(stated.attribution))
 
 
 def _text(value: str | None) -> str | None:

@@ -264,7 +264,8 @@ class List:
                 said = reject("list.unreadable", row.broken or "a line without an address")
                 yield Found(f"{base}#{number}", "http", base, row.title, rejection=said)
                 continue
-            url = row.url if "://" in row.url or os.path.isabs(row.url) else absolute(base, row.url)
+            whole = "://" in row.url or (os.path.isabs(row.url) and not files.is_web(base))
+            url = row.url if whole else absolute(base, row.url)
             if not files.is_web(url) and not (trusted and files.is_file(url)):
                 yield Found(url, "http", base, row.title, rejection=Unsupported(f"a list names {url}").rejection())
                 continue
