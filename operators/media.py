@@ -21,6 +21,7 @@ from av.container import InputContainer
 from av.stream import Discard
 from av.video.stream import VideoStream
 
+from voxmill.operators.raw import RAW, raw_suffix
 from voxmill.operators.source import Broken, Source, Undecodable
 
 __all__ = ["OpenFile", "Undecodable", "only", "open_bytes", "open_container", "opened"]
@@ -31,12 +32,6 @@ CONTAINERS = (
     "ogg mov matroska mpegts mpeg flv avi asf rm"
 )
 """The libavformat demuxers that may open a file. Playlists, image sequences and scripts are not among them."""
-
-RAW = {
-    "g722": "g722", "722": "g722", "gsm": "gsm", "sln": "sln", "g729": "g729", "tco": "g723_1", "rco": "g723_1",
-    "ul": "mulaw", "ulaw": "mulaw", "mulaw": "mulaw", "al": "alaw", "alaw": "alaw",
-}  # fmt: skip
-"""Suffixes of formats without any mark of their own, and the demuxers that read them."""
 
 MAGIC = (
     b"RIFF", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b"ID3", b"\x1aE\xdf\xa3", b"\x30\x26\xb2\x75", b"FLV", b"caff", b"wvpk",
@@ -115,9 +110,10 @@ def opened(source: Source, uri: str = "") -> Iterator[tuple[InputContainer, Sour
     except Broken as error:
         if head.startswith(MAGIC) or head[4:8] == b"ftyp":
             raise Undecodable("decode.corrupt", str(error)) from error
-        form = RAW.get(uri.rsplit(".", 1)[-1].lower())
-        if form is None:
+        suffix = raw_suffix(uri)
+        if suffix is None:
             raise Undecodable("decode.not_audio", str(error)) from error
+        form = RAW[suffix]
         try:
             container = attempt(form)
         except Broken as again:

@@ -24,9 +24,11 @@ from voxmill.operators.crawl.fetcher import Fetcher
 from voxmill.operators.crawl.files import is_local
 from voxmill.operators.crawl.found import file_path
 from voxmill.operators.crawl.gate import HostGate
+from voxmill.operators.crawl.kinds import suffix
 from voxmill.operators.crawl.private import Private
 from voxmill.operators.crawl.store import Store
 from voxmill.operators.crawl.stream import clear_parts, fetch_stream
+from voxmill.operators.raw import raw_suffix
 from voxmill.operators.work import Work
 
 
@@ -164,7 +166,7 @@ class Crawl:
             raise Revoked
         if self._deny.content(sha256):
             raise Denied(f"content sha256:{sha256}")
-        name = self._store.put(file, sha256)
+        name = self._store.put(file, sha256, raw_suffix(f".{suffix(item.provenance.url)}", facts.content_type))
         said = {key: value for key, value in asdict(facts).items() if value is not None}
         self._store.write_once(
             f"{name}.evidence.json",

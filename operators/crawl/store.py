@@ -45,10 +45,14 @@ class Store:
             return Path(path) / ".parts"
         return Path(tempfile.gettempdir()) / "voxmill-parts"
 
-    def put(self, file: BinaryIO, sha256: str) -> str:
-        """Commits a file; returns its name under the root. The suffix follows the bytes, so equal bytes get one name."""
+    def put(self, file: BinaryIO, sha256: str, hint: str | None = None) -> str:
+        """Commits a file; returns its name under the root. The suffix follows the bytes, so equal bytes get one name.
+
+        `hint` is the suffix where the bytes say nothing: see `raw.py`.
+        """
         file.seek(0)
-        name = f"{sha256[:2]}/{sha256}{suffix_of(file.read(512))}"
+        suffix = suffix_of(file.read(512))
+        name = f"{sha256[:2]}/{sha256}{f'.{hint}' if hint and suffix == '.bin' else suffix}"
         if not self.has(name):
             self._folder(name)
             # Renamed, not linked: a part file that shared its bytes with a committed one could still be written to.

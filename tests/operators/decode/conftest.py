@@ -44,6 +44,7 @@ def encode(tmp_path_factory: pytest.TempPathFactory) -> Encode:
         layout: str | None = None,
         options: dict[str, str] | None = None,
         fragmented: bool = False,
+        muxer: dict[str, str] | None = None,
     ) -> Path:
         """The file `name`: `samples` are at 16 kHz, the file at `rate`; `quality` asks for a variable bit rate."""
         if samples.dtype != np.int16:
@@ -52,7 +53,7 @@ def encode(tmp_path_factory: pytest.TempPathFactory) -> Encode:
         layout = layout or {1: "mono", 2: "stereo"}[samples.shape[1]]
         movflags = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "frag_duration": "2000000"} if fragmented else {}
         path = folder / name
-        with av.open(str(path), "w", format=container, options={"fflags": "+bitexact", **movflags}) as out:
+        with av.open(str(path), "w", format=container, options={"fflags": "+bitexact", **movflags, **(muxer or {})}) as out:
             stream = out.add_stream(codec, rate=rate, layout=layout, options=options or {})
             if bit_rate:
                 stream.bit_rate = bit_rate

@@ -1,0 +1,141 @@
+"""Files that are several files one after the other are heard to their end, from any place, and every stretch is in the books."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from voxmill.operators.decode.audio import read
+from voxmill.operators.decode.links import links
+
+from .conftest import Encode
+from .test_probe import probe, reason
+
+RATE = 16_000
+
+NEAR = 400
+"""Bytes by which a cut may be late: a packet of MPEG-TS that names the service comes before the tables."""
+
+PARTS: dict[str, list[dict[str, Any]]] = {
+    "opus.ogg": [{"codec": "libopus", "rate": 48_000}, {"codec": "libopus", "rate": 48_000, "layout": "stereo"}],
+    "flac.ogg": [{"codec": "flac", "rate": 16_000}, {"codec": "flac", "rate": 44_100}, {"codec": "flac", "rate": 22_050}],
+    "mixed.ogg": [{"codec": "libopus", "rate": 48_000}, {"codec": "flac", "rate": 44_100}],
+    "wav": [{"codec": "pcm_s16le"}, {"codec": "pcm_s16le", "rate": 44_100}],
+    "mp4": [
+        {"codec": "aac", "rate": 44_100, "fragmented": True},
+        {"codec": "aac", "rate": 48_000, "fragmented": True, "layout": "stereo"},
+    ],
+    "whole.mp4": [{"codec": "aac", "rate": 44_100}, {"codec": "aac", "rate": 22_050}],
+    "mkv": [{"codec": "libopus", "rate": 48_000}, {"codec": "aac", "rate": 44_100}],
+    "pid.ts": [{"codec": "aac", "rate": 44_100}, {"codec": "aac", "rate": 44_100, "muxer": {"mpegts_start_pid": "512"}}],
+    "codec.ts": [{"codec": "aac", "rate": 44_100}, {"codec": "mp2", "rate": 48_000}],
+    "service.ts": [{"codec": "aac", "rate": 44_100}, {"codec": "aac", "rate": 44_100, "muxer": {"mpegts_service_id": "7"}}],
+}
+
+
+@pytest.fixture(scope="module", params=PARTS)
+def joined(request: pytest.FixtureRequest, encode: Encode, speech: NDArray[np.float32]) -> tuple[Path, list[Path]]:
+    suffix = request.param.split(".")[-1]
+    container = {"ogg": "ogg", "mkv": "matroska", "ts": "mpegts"}.get(suffix, suffix)
+    parts = []
+    for number, how in enumerate(PARTS[request.param]):
+        clip = speech[number * 3 * RATE : (number + 1) * 3 * RATE]
+        clip = np.stack([clip, clip], 1) if how.get("layout") == "stereo" else clip
+        parts.append(encode(f"{number}-{request.param}", clip, container=container, **how))
+    whole = parts[0].with_name(f"joined-{request.param}")
+    whole.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return whole, parts
+
+
+def test_is_heard_to_its_end(joined: tuple[Path, list[Path]]) -> None:
+    whole, parts = joined
+    expected = [read(str(part)) for part in parts]
+    assert [end for _, end in cuts(whole)] == pytest.approx(np.cumsum([part.stat().st_size for part in parts]), abs=NEAR)
+    heard = read(str(whole))
+    assert len(heard) == sum(map(len, expected))
+    np.testing.assert_allclose(heard, np.concatenate(expected), atol=0.05)
+    recording = probe(whole)
+    assert (reason(recording), recording.num_samples, recording.lost_samples) == (None, len(heard), 0)
+
+
+def test_parts_join_across_the_seam(joined: tuple[Path, list[Path]]) -> None:
+    whole = str(joined[0])
+    heard = read(whole)
+    for start in (2 * RATE + 7, 3 * RATE, 4 * RATE + 1):
+        np.testing.assert_allclose(read(whole, start, RATE), heard[start : start + RATE], atol=0.02)
+
+
+def cuts(path: Path) -> list[tuple[int, int]]:
+    with path.open("rb") as raw:
+        return links(raw, path.stat().st_size)
+
+
+def test_another_rate_after_the_first_ten_seconds_is_noticed_where_packets_are_skipped(
+    encode: Encode, speech: NDArray[np.float32]
+) -> None:
+    """Frames of MP3 at 22.05 kHz last as long as those at 44.1 kHz, so their length alone does not tell."""
+    parts = [
+        encode(f"{rate}.mp3", speech[:length], "libmp3lame", rate=rate, bit_rate=32_000)
+        for rate, length in ((44_100, 14 * RATE), (22_050, 12 * RATE))
+    ]
+    path = parts[0].with_name("rates.mp3")
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    heard = read(str(path))
+    for start in (17 * RATE, 20 * RATE + 5):
+        part = read(str(path), start)
+        assert len(part) == len(heard) - start
+        np.testing.assert_allclose(part, heard[start:], atol=1e-6)
+
+
+def test_a_stream_that_appears_after_the_probe(encode: Encode, speech: NDArray[np.float32]) -> None:
+    """As an advert on another PID does: PyAV's list of streams does not grow, and its demuxer then raises IndexError."""
+    long = speech[: 12 * RATE]
+    how: dict[str, Any] = {"codec": "aac", "rate": 48_000, "container": "mpegts"}
+    first = encode("programme.ts", long, **how)
+    advert = encode("advert.ts", speech[: 5 * RATE], **how, muxer={"mpegts_start_pid": "512"})
+    path = first.with_name("advert-inside.ts")
+    path.write_bytes(first.read_bytes() + advert.read_bytes() + first.read_bytes())
+    recording = probe(path)
+    assert reason(recording) is None
+    assert recording.seconds == pytest.approx(2 * len(long) / RATE + 5, abs=0.3)
+
+
+@pytest.mark.parametrize("count", [3, 12])
+def test_any_number_of_streams_may_appear(count: int, encode: Encode, speech: NDArray[np.float32]) -> None:
+    parts = [
+        encode(f"{n}.ts", speech[:RATE], "aac", rate=44_100, container="mpegts", muxer={"mpegts_start_pid": str(256 + 16 * n)})
+        for n in range(count)
+    ]
+    path = parts[0].with_name(f"{count}-pids.ts")
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    assert len(cuts(path)) == count
+    assert len(read(str(path))) == sum(len(read(str(part))) for part in parts)
+
+
+def test_packets_of_192_bytes_are_packets_too(encode: Encode, speech: NDArray[np.float32]) -> None:
+    plain = [
+        encode(f"m2ts-{pid}.ts", speech[: 2 * RATE], "aac", rate=44_100, container="mpegts", muxer={"mpegts_start_pid": pid})
+        for pid in ("256", "512")
+    ]
+    content = b"".join(part.read_bytes() for part in plain)
+    path = plain[0].with_name("blu.m2ts")
+    path.write_bytes(b"".join(bytes(4) + content[at : at + 188] for at in range(0, len(content), 188)))
+    assert [begin for begin, _ in cuts(path)] == [0, pytest.approx(plain[0].stat().st_size // 188 * 192, abs=NEAR)]
+
+
+Change = Callable[[bytes], bytes]
+
+
+@pytest.mark.parametrize("change", [lambda b: b[:-1], lambda b: b + b"OggS", lambda b: b.replace(b"OpusHead", b"OpusHeat")])
+def test_damage_to_a_chain_costs_no_more_than_its_link(change: Change, encode: Encode, speech: NDArray[np.float32]) -> None:
+    good = encode("good-link.ogg", speech[: 3 * RATE], "libopus", rate=48_000, container="ogg")
+    path = good.with_name("bad-link.ogg")
+    path.write_bytes(good.read_bytes() + change(good.read_bytes()) + good.read_bytes())
+    recording = probe(path)
+    assert reason(recording) is None
+    assert recording.seconds > 5.9
