@@ -48,12 +48,14 @@ WITH fetches AS (
         CASE WHEN r.item_id IS NOT NULL THEN r.rejection IS NULL OR r.rejection.reason LIKE 'decode.%' END AS fetched
     FROM items AS i LEFT JOIN recordings AS r ON r.item_id = i.id
 ), listing AS (
-    SELECT f.* EXCLUDE (origin, listed, fetched, reason, lost_samples), origin.source, origin.host,
+    SELECT f.* EXCLUDE (origin, listed, fetched, reason, lost_samples, num_samples), origin.source, origin.host,
         unnest([
-            {position: 0, stage: 'list', entered: true, kept: listed IS NULL, reason: listed.reason},
+            {position: 0, stage: 'list', entered: true, kept: listed IS NULL, reason: listed.reason,
+             num_samples: f.num_samples + f.lost_samples},
             {position: 1, stage: 'crawl', entered: listed IS NULL, kept: fetched,
-             reason: CASE WHEN NOT fetched THEN f.reason END},
-            {position: 2, stage: 'decode', entered: listed IS NULL AND fetched, kept: f.reason IS NULL, reason: f.reason}
+             reason: CASE WHEN NOT fetched THEN f.reason END, num_samples: f.num_samples + f.lost_samples},
+            {position: 2, stage: 'decode', entered: listed IS NULL AND fetched, kept: f.reason IS NULL, reason: f.reason,
+             num_samples: f.num_samples}
         ], recursive := true)
     FROM fetches AS f
 ), losing AS (

@@ -192,6 +192,9 @@ def _kept(row: Any) -> bool:
         (_without("recordings", lambda r: r.rejection is not None), "crawl", "recordings of a listed item", 1, 0),
         (_without("items"), "crawl", "listed items of a recording", 1, 0),
         (_twice("recordings"), "decode", "kept recordings with these bytes", 1, 2),
+        (_edit("recordings", _kept, silent_samples=9, lost_samples=5, lost_why="x"), "decode",
+         "samples of silence for lost ones: no more than are lost, and than there are", 5, 9),
+        (_edit("recordings", _kept, lost_samples=5), "decode", "recordings that say why audio is lost", 1, 0),
         (_edit("recordings", _kept, num_samples=7), "segment", "samples in the units of a recording", 7, None),
         (_without("segments", lambda s: s.start > 0), "segment", "samples in the segments of a part", None, None),
         (_edit("segments", lambda s: s.start > 0, start=1), "segment", "start of a segment, where the one before it ends", None, 1),
@@ -232,6 +235,36 @@ def test_whatever_is_lost_is_named(
     assert expected in (None, row["expected"])
     assert found in (None, row["found"])
     assert row["expected"] != row["found"]
+
+
+def test_audio_that_was_not_decoded_is_in_the_books(run: MadeUpRun, tmp_path: Path) -> None:
+    """What is in the file is what was decoded and what was lost of it; silence in its place is lost at `decode`, and audio after it."""
+    hurt = _edit("recordings", _kept, lost_samples=3 * SAMPLE_RATE, silent_samples=SAMPLE_RATE, lost_why="2 s broken")(run)
+    broken = lambda r: r.rejection is not None and r.rejection.reason.startswith("decode.")
+    hurt = _edit("recordings", broken, lost_samples=5 * SAMPLE_RATE, lost_why="5 s promised")(hurt)
+    con = open_catalog(str(hurt.write(tmp_path / "run")))
+    assert ask(con, "FROM conservation") == []
+    before = {r["stage"]: r for r in ask(open_catalog(str(run.write(tmp_path / "before"))), "FROM funnel")}
+    after = {r["stage"]: r for r in ask(con, "FROM funnel")}
+    assert all(row["balanced"] for row in after.values())
+    decode, was = after.pop("decode"), before.pop("decode")
+    assert after.keys() == before.keys()
+    assert all(after[stage] == before[stage] for stage in list(after)[2:])
+    assert all(after[stage]["seconds_in"] - before[stage]["seconds_in"] == pytest.approx(7) for stage in ("list", "crawl"))
+    assert (decode["rows_in"], decode["rows_kept"], decode["rows_rejected"]) == (
+        was["rows_in"],
+        was["rows_kept"],
+        was["rows_rejected"],
+    )
+    assert decode["seconds_in"] - was["seconds_in"] == pytest.approx(7)
+    assert was["seconds_kept"] - decode["seconds_kept"] == pytest.approx(1)
+    assert decode["seconds_rejected"] - was["seconds_rejected"] == pytest.approx(8)
+    [lost] = ask(con, "FROM rejections WHERE reason = 'decode.lost'")
+    assert (lost["num_rows"], lost["seconds"], bool(lost["meaning"])) == (2, 8, True)
+    assert [(r["lost_s"], r["silent_s"], r["why"]) for r in ask(con, "FROM lost")] == [
+        (5, 0, "5 s promised"),
+        (3, 1, "2 s broken"),
+    ]
 
 
 def test_a_missing_answer_unbalances_the_funnel(run: MadeUpRun, tmp_path: Path) -> None:

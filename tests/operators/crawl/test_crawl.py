@@ -204,7 +204,28 @@ def test_a_stream(site: Website, crawl: Run, audio: Path) -> None:
     assert (audio.parent / str(got.audio)).read_bytes() == b"".join(parts)
     assert (got.provenance.etag, got.provenance.content_type) == ('"p"', "application/vnd.apple.mpegurl")
     assert json.loads((audio.parent / f"{got.audio}.evidence.json").read_text())["num_parts"] == 2
+    assert (got.promised_samples, got.lost_samples, got.lost_why) == (8 * 16_000, 0, None)
     assert not list((audio / ".parts").iterdir())
+
+
+def test_a_stream_says_what_of_it_is_not_there(site: Website, crawl: Run) -> None:
+    text = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n0.ts\n#EXTINF:4,\ngone.ts\n#EXTINF:3,\n1.ts\n#EXT-X-ENDLIST\n"
+    part = b"\x47" + b"a" * 187
+    site.routes |= {"/h.m3u8": typed(text, "application/vnd.apple.mpegurl"), "/0.ts": Answer(part), "/1.ts": Answer(part)}
+    for _ in range(2):  # the second time from the receipt
+        (got,) = crawl(item(f"{site.url}/h.m3u8", "hls"))
+        assert (got.promised_samples, got.lost_samples) == (11 * 16_000, 4 * 16_000)
+        assert str(got.lost_why).startswith("4.00 s at 4 s: it is not there")
+
+
+def test_a_telephone_format_keeps_the_only_thing_it_is_known_by(site: Website, crawl: Run) -> None:
+    site.routes |= {
+        "/call.g722": Answer(b"raw" * 99),
+        "/call": typed("raw" * 98, "audio/gsm"),
+        "/call.flac": Answer(b"raw" * 97),
+    }
+    names = [str(crawl(item(f"{site.url}/{name}"))[0].audio) for name in ("call.g722", "call", "call.flac")]
+    assert [name.rpartition(".")[2] for name in names] == ["g722", "gsm", "bin"]
 
 
 def test_local_files_stay_where_they_are(tmp_path: Path, crawl: Run, audio: Path) -> None:
