@@ -109,9 +109,16 @@ def _check_fetching(
         crawl.kept += at not in ("list", "crawl")
         decode.rejected += at == "decode"
         decode.kept += at is None
-        decode.samples_in += recording.num_samples if at in (None, "decode") else 0
-        decode.samples_kept += recording.num_samples if at is None else 0
-        decode.samples_rejected += recording.num_samples if at == "decode" else 0
+        if at in (None, "decode"):  # what is in the file: what was decoded, and `decode.lost`
+            decoded = recording.num_samples - recording.silent_samples
+            decode.samples_in += decoded + recording.lost_samples
+            decode.samples_kept += decoded if at is None else 0
+            decode.samples_rejected += recording.lost_samples + (decoded if at == "decode" else 0)
+            if not 0 <= recording.silent_samples <= min(recording.lost_samples, recording.num_samples):
+                report.problems.append(
+                    f"recording {recording.id}: {recording.silent_samples} samples of silence for "
+                    f"{recording.lost_samples} lost ones, of {recording.num_samples}"
+                )
     decode.rows_in = crawl.kept
     report.balances += [crawl, decode]
     for missing in sorted(items - {r.item_id for r in outcomes}):
