@@ -14,7 +14,7 @@ from voxmill.manifests.commit import locate
 from voxmill.sharding import flac
 from voxmill.sharding.files import beside, commit_of
 from voxmill.sharding.index import SampleFinder, read_index
-from voxmill.sharding.sample import picture_name, read_document
+from voxmill.sharding.sample import read_document
 from voxmill.sharding.sidecar import Member, ShardError, ShardSummary, read_commit, read_members
 
 OnDamage = Callable[[ShardError], None]
@@ -119,7 +119,7 @@ def _span(source: Any, offset: int, size: int) -> bytes:
 def _check(file: str, row: Member, sound: bytes, words: bytes, seen: Sequence[bytes]) -> None:
     """`seen` are the pictures that were read: all of them, or none."""
     pictures = [
-        (blob, place.size, place.sha256, picture_name(row.key, i))
+        (blob, place.size, place.sha256, f"picture {i} of {row.key}")
         for i, (blob, place) in enumerate(zip(seen, row.pictures, strict=False))
     ]
     for blob, size, sha256, name in (

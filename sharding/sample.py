@@ -1,6 +1,7 @@
 """What goes into a shard: one kept segment, with everything that is known of it, as the files `<key>.flac` and `<key>.json`.
 
-Where the source is a video and its frames were taken, `<key>.000.jpg`, `<key>.001.jpg`, … follow.
+Where frames of videos were taken, `<key>.mjpeg` follows in every sample: its JPEGs one after the other, none where it has none. A member
+for each picture would give samples of several kinds, which `datasets` refuses.
 """
 
 from __future__ import annotations
@@ -152,8 +153,13 @@ def document(sample: Sample) -> dict[str, Any]:
     }
 
 
-def picture_name(key: str, index: int) -> str:
-    """Of the tar member that is the sample's `index`-th video frame; `webdataset` calls it by what follows the first dot."""
+def pictures_name(key: str) -> str:
+    """Of the tar member that holds a sample's video frames; `webdataset` calls it by what follows the first dot."""
+    return f"{key}.mjpeg"
+
+
+def old_picture_name(key: str, index: int) -> str:
+    """Before packer 3 each frame was a member of its own."""
     return f"{key}.{index:03d}.jpg"
 
 

@@ -14,7 +14,7 @@ from voxmill.manifests.records import SAMPLE_RATE, Pictures, Recording
 from voxmill.sharding import flac
 from voxmill.sharding.files import METADATA, beside, commit_of, commits_of, remove_shard, shard_files, sidecar_of, tar_of
 from voxmill.sharding.layout import ShardPlan
-from voxmill.sharding.sample import Entry, Sample, document_bytes, picture_name
+from voxmill.sharding.sample import Entry, Sample, document_bytes, pictures_name
 from voxmill.sharding.sidecar import (
     Member,
     Place,
@@ -192,14 +192,20 @@ def _read_seen(sample: Sample, read_pictures: ReadPictures | None) -> Sequence[b
     return blobs
 
 
+def _add_pictures(tar: TarSink, sample: Sample, seen: Sequence[bytes]) -> Iterator[Place]:
+    """One member for all, also where there are none, so that all samples of a run have the same members."""
+    if sample.pictures is not None:
+        offset = tar.add(pictures_name(sample.key), b"".join(seen))
+        for blob in seen:
+            yield Place(offset, len(blob), hashlib.sha256(blob).hexdigest())
+            offset += len(blob)
+
+
 def _add(tar: TarSink, sample: Sample, audio: flac.Audio, seen: Sequence[bytes]) -> Member:
     """The FLAC first, then the JSON, then the pictures: the order of the members is part of the format."""
     sound, words = flac.encode(audio), document_bytes(sample)
     flac_offset, json_offset = tar.add(f"{sample.key}.flac", sound), tar.add(f"{sample.key}.json", words)
-    pictures = tuple(
-        Place(tar.add(picture_name(sample.key, index), blob), len(blob), hashlib.sha256(blob).hexdigest())
-        for index, blob in enumerate(seen)
-    )
+    pictures = tuple(_add_pictures(tar, sample, seen))
     return Member(
         key=sample.key,
         segment_id=sample.segment.id,

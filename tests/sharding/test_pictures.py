@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +15,13 @@ from samples import read_audio, several
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Picture, Pictures
 from voxmill.manifests.schema import migrate, to_table
+from voxmill.sharding.files import commit_of
 from voxmill.sharding.index import SampleFinder
 from voxmill.sharding.layout import plan_shards
 from voxmill.sharding.reader import SampleReader, raw_samples, read_run
 from voxmill.sharding.sample import Sample
-from voxmill.sharding.sidecar import Member, ShardError, committed, read_members
+from voxmill.sharding.sidecar import Member, Place, ShardError, commit_document, committed, read_members
+from voxmill.sharding.tarball import TarSink
 from voxmill.sharding.verify import verify_shards
 from voxmill.sharding.writer import pack_shard
 
@@ -87,9 +91,9 @@ def test_a_damaged_picture_is_named(made: list[Sample], tmp_path: Path) -> None:
     blob = bytearray(tar.read_bytes())
     blob[row.pictures[1].offset + 3] ^= 1
     tar.write_bytes(blob)
-    with pytest.raises(ShardError, match=r"001\.jpg differs from its digest"):
+    with pytest.raises(ShardError, match=r"picture 1 of .* differs from its digest"):
         SampleReader(str(root))[made[3].key]
-    assert any("001.jpg" in problem.detail for problem in verify_shards(str(root)).problems)
+    assert any("the digest of picture 1 differs" in problem.detail for problem in verify_shards(str(root)).problems)
 
 
 def test_a_file_that_changed_after_it_was_taken_is_not_packed(made: list[Sample], tmp_path: Path) -> None:
@@ -109,3 +113,36 @@ def test_a_sidecar_from_before_pictures_is_read(made: list[Sample], tmp_path: Pa
     assert new.column("num_pictures").to_pylist() == [None] * len(rows)
     assert new.column("pictures").to_pylist() == [[]] * len(rows)
     assert isinstance(new, pa.Table)
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_datasets_opens_samples_with_any_number_of_pictures(streaming: bool, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    counts = [0, 3, None, 1, 0, 0, 2, None]
+    samples = [with_pictures(one, count) for one, count in zip(several(recordings=2), counts, strict=True)]
+    root = pack(samples, tmp_path / "shards")
+    opened = datasets.load_dataset(str(root), split="train", streaming=streaming, cache_dir=str(tmp_path / "cache"))
+    read = {row["__key__"]: row for row in opened.cast_column("flac", datasets.Audio(decode=False))}
+    for sample, count in zip(samples, counts, strict=True):
+        row = read[sample.key]
+        pictures = json.loads(row["json"]["pictures"])
+        assert row["mjpeg"] == b"".join(jpeg(sample.key, index) for index in range(count or 0))
+        assert pictures is None if count is None else [one["num_bytes"] for one in pictures] == [
+            len(jpeg(sample.key, index)) for index in range(count)
+        ]  # fmt: skip
+    assert verify_shards(str(root)).problems == []
+
+
+def test_pictures_of_packer_2_each_a_member_are_read_and_verified(
+    made: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def add(tar: TarSink, sample: Sample, seen: Sequence[bytes]) -> Iterator[Place]:
+        for index, blob in enumerate(seen):
+            yield Place(tar.add(f"{sample.key}.{index:03d}.jpg", blob), len(blob), hashlib.sha256(blob).hexdigest())
+
+    monkeypatch.setattr("voxmill.sharding.writer._add_pictures", add)
+    root = pack(made, tmp_path / "shards")
+    for shard in committed(str(root)):
+        (root / commit_of(shard.name)).write_bytes(commit_document(replace(shard, packer="2")))
+    assert verify_shards(str(root)).problems == []
+    assert {one.key: len(one.pictures) for one in read_run(str(root))} == {one.key: len(one.seen or ()) for one in made}
