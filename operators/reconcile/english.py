@@ -146,9 +146,9 @@ class English(Writing):
     def value(self, string: str) -> list[str]:
         found = super().value(string)
         whole, part = self.parts(string)
-        if part is not None and part.rstrip("0") in ("5", "25", "75") and int(whole or 0):
+        if found and part is not None and part.rstrip("0") in ("5", "25", "75") and int(whole or 0):
             found += _quarters(self.integer(whole)[0], {"5": 2, "25": 1, "75": 3}[part.rstrip("0")], "")
-        if part is not None and whole in ("", "0") and self.numbers:
+        if found and part is not None and whole in ("", "0") and self.numbers:
             found += [f"point {one}" for one in self.numbers.digits(part)]
         return found
 
@@ -261,6 +261,8 @@ class English(Writing):
         amount, scale = said.split()
         found = [f"{one} {scale}" for one in self.value(amount)]
         whole, part = self.parts(amount)
+        if not found or len(whole) + len(part or "") > 15:
+            return [self._say(found, said)]
         exact = int(whole + (part or "")) * {**SCALES, "hundred": 100}[scale]
         if exact % 10 ** len(part or "") == 0:
             found += self.integer(str(exact // 10 ** len(part or "")))

@@ -34,6 +34,7 @@ REVISION = 2
 
 _PUNCTUATION = regex.compile(r"[\p{P}\p{S}\p{C}\p{Z}]+")
 _APOSTROPHE = regex.compile(r"(?<=\p{L})'(?=\p{L})")
+_LONE_MARK = regex.compile(r"(?<![\p{L}\p{M}\p{N}])\p{M}+")
 _LETTER_HYPHEN_DIGIT = regex.compile(r"(?<=[A-Za-z])-(?=\d)")
 _SPELLED = regex.compile(r"(?<![a-z])[a-z](?: [a-z](?![a-z]))+")
 _SAME_NUMERAL = str.maketrans("两〇幺", "二零一")
@@ -137,11 +138,11 @@ def _has_digit(text: str) -> bool:
 
 def _plain(text: str, language: str | None) -> list[str]:
     """Running text of any language, in units."""
-    return units(_PUNCTUATION.sub(" ", _APOSTROPHE.sub("", lower(text, language))))
+    return units(_LONE_MARK.sub("", _PUNCTUATION.sub(" ", _APOSTROPHE.sub("", lower(text, language)))))
 
 
 def _plain_chinese(text: str) -> list[str]:
-    text = _PUNCTUATION.sub(" ", _APOSTROPHE.sub("", lower(text, "zh"))).translate(_SAME_NUMERAL)
+    text = _LONE_MARK.sub("", _PUNCTUATION.sub(" ", _APOSTROPHE.sub("", lower(text, "zh")))).translate(_SAME_NUMERAL)
     return units(_SPELLED.sub(lambda letters: letters[0].replace(" ", ""), text))
 
 

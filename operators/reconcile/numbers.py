@@ -6,13 +6,15 @@ A number has several: by gender and case (`un`, `une`), as a year (`eighteen sev
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 
 import regex
 
 LARGEST = 10**15
 """Longer strings of digits are said digit by digit."""
+LONGEST = 40
+"""Digits that are read at all; longer strings stay as they are written."""
 
 _POINT = {
     "ar": ("فاصلة", "فاصل"), "es": ("coma", "punto"), "ja": ("点",), "ko": ("점",), "pt": ("vírgula", "ponto"), "ru": ("запятая", "и"),
@@ -114,6 +116,8 @@ class Numbers:
         """All ways to say a string of digits, the usual one first."""
         zeros = len(string) > 1 and string[0] == "0"
         found: list[str] = []
+        if len(string) > LONGEST:
+            return found
         if not zeros and int(string) < LARGEST:
             found += self.cardinal(int(string))
         if zeros or len(string) > 2 or not found or (self.language == "ja" and len(string) == 2):
@@ -124,9 +128,7 @@ class Numbers:
 
     def decimal(self, whole: str, part: str) -> list[str]:
         """All ways to say a decimal fraction: the part digit by digit, or as a number."""
-        try:
-            Decimal(f"{whole}.{part}")
-        except InvalidOperation:
+        if len(whole) > LONGEST or len(part) > LONGEST:
             return []
         heads = [*self.cardinal(int(whole))] if int(whole) < LARGEST else [*self.digits(whole)]
         tails = [*self.digits(part)]

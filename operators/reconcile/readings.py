@@ -20,6 +20,8 @@ _Edge: TypeAlias = "tuple[int, int, str | None, int]"
 
 DISTANCE = 1 << 20
 """One word of difference outweighs every preference among readings."""
+WINDOW = 100_000
+"""Pairs of words beyond which a stretch without a word of its own keeps its usual readings: a recogniser's loop, not speech."""
 LONG = 7
 """Letters from which on words written apart and together are the same words: `ice cream`, but not `may be`."""
 
@@ -165,6 +167,10 @@ def _windows(a: Sequence[Piece], b: Sequence[Piece]) -> Iterable[tuple[Sequence[
     return found
 
 
+def _size(pieces: Iterable[Piece]) -> int:
+    return sum(1 if isinstance(piece, str) else sum(map(len, piece)) for piece in pieces)
+
+
 def _once(pieces: Sequence[Piece]) -> dict[str, int]:
     """Words that the text can hold only once, and where, in order."""
     count = Counter(word for piece in pieces for word in ((piece,) if isinstance(piece, str) else set(chain(*piece))))
@@ -213,7 +219,7 @@ def _graph(pieces: Sequence[Piece]) -> tuple[int, list[_Edge]]:
 
 def _cheapest(a: Sequence[Piece], b: Sequence[Piece]) -> tuple[Reading, Reading, int]:
     """Edit distance between two word graphs, and a path through each that has it."""
-    if not _open(a) and not _open(b):
+    if (not _open(a) and not _open(b)) or _size(a) * _size(b) > WINDOW:
         return usual(a), usual(b), _cost(usual(a), usual(b))
     rows, left = _graph(a)
     columns, right = _graph(b)

@@ -14,7 +14,7 @@ import regex
 import yaml
 
 from voxmill.operators.reconcile import measures
-from voxmill.operators.reconcile.numbers import Numbers, numbers
+from voxmill.operators.reconcile.numbers import LONGEST, Numbers, numbers
 from voxmill.operators.reconcile.readings import Piece, Reading, readings
 from voxmill.operators.reconcile.roman import CLASS, value
 from voxmill.operators.reconcile.scripts import lower, one_form
@@ -169,7 +169,7 @@ class Writing:
         return any(word.casefold() in self.months or word.casefold() in counted for word in words)
 
     def _written(self, kind: str, said: str, beside_month: bool) -> tuple[Piece, ...]:
-        if kind == "number" and beside_month and said.isdigit() and int(said) < 32 and self.numbers:
+        if kind == "number" and beside_month and said.isdigit() and len(said) < 3 and int(said) < 32 and self.numbers:
             return (self._say([*self.numbers.integer(said), *self.numbers.ordinal(int(said))], said),)
         if kind == "counted":
             return tuple(self._counted_number(said))
@@ -195,6 +195,8 @@ class Writing:
         if self.numbers is None:
             return []
         whole, part = self.parts(string)
+        if len(whole) + len(part or "") > LONGEST:
+            return []
         if part is None:
             return self.integer(whole)
         halves = self.row.get("halves", {}).get(string, [])
@@ -443,7 +445,7 @@ class Writing:
 
     def letters(self, letters: Sequence[str]) -> Piece:
         """Letters said one by one or as a word."""
-        return readings(("".join(letters),), tuple(letters))
+        return readings(units("".join(letters)), tuple(letters))
 
     def _capitals(self, said: str) -> list[Piece]:
         word = lower(said, self.language)
@@ -468,7 +470,8 @@ class Writing:
             if part.isdigit():
                 found.append(self._say([*self.integer(part), *(self.numbers.digits(part) if self.numbers else ())], part))
             elif part.isalpha():
-                found.append(readings((part.casefold(),), tuple(part.casefold())) if len(part) < 5 else part.casefold())
+                whole = self.words(part)
+                found.append(readings(whole, tuple("".join(whole))) if len(part) < 5 else readings(whole))
             else:
                 names = {
                     ".": self.row.get("dot", ["dot"]),

@@ -121,3 +121,44 @@ def test_the_rules_and_their_libraries_have_a_name() -> None:
     assert NORMALISER.split("+")[0].isdigit()
     assert "wetext-" in NORMALISER
     assert "absent" not in NORMALISER
+
+
+@pytest.mark.parametrize("language", ["en", "zh", "de", "ru", "ja", "tr", "ar", "mi", None])
+@given(
+    texts=st.lists(
+        st.lists(
+            st.sampled_from(
+                [
+                    *"0123456789 .,:-/%$€£¥+=&@#°'()[]½²aiIvVxkmp万点元年月日号半两儿三テ가",
+                    "10:30",
+                    "June",
+                    "p.m.",
+                    "Dr.",
+                    "VIII",
+                    "C++",
+                ]
+            ),
+            max_size=14,
+        ).map("".join),
+        min_size=2,
+        max_size=2,
+    )
+)
+def test_any_two_texts_compare_and_their_order_does_not_matter(texts: list[str], language: str | None) -> None:
+    first, second = normaliser.together(texts, language)
+    assert normaliser.together(texts[::-1], language) == [second, first]
+    assert all(units(one.text) == list(one.units) for one in (first, second))
+
+
+@pytest.mark.parametrize("language", ["en", "zh", "de"])
+@pytest.mark.parametrize("text", ["9" * 6000, "1,1" * 300, "10:30 " * 60, "1871 " * 60])
+def test_a_recogniser_that_loops_on_digits_costs_no_minutes(text: str, language: str) -> None:
+    first, second = normaliser.together([text, text[1:] + " x"], language)
+    assert first.units
+    assert second.units
+
+
+def test_a_language_whose_numbers_nobody_reads_says_so() -> None:
+    assert normaliser.unread("mi", ["25", "rua"])
+    assert not normaliser.unread("mi", ["rua"])
+    assert not normaliser.unread("en", ["25"])
