@@ -57,6 +57,7 @@ def missing(config: RunConfig, listed: Collection[str] = ()) -> Iterator[Finding
         for one in findings:
             light = name in listed or (one.level == "warning" and not nothing_left)
             yield replace(one, level="warning" if light else "error")
+    yield from _lists(config, listed)
     yield from _files(config)
     if config.duplicates is not None:
         for place in config.duplicates.evaluation:
@@ -134,13 +135,19 @@ def _local(thing: str, source: SourceConfig, address: str, contact: str | None) 
             yield warning(
                 f"{thing} {path}", f"holds no files {what}", "give another folder, or set `glob` to what its files are called"
             )
-    elif os.path.isfile(path) and (wrong := _no_list(source, path)):
-        yield warning(
-            f"{thing} {path}", f"is no list that can be read ({wrong})", "one address or path a line, or a column `url`"
-        )
     elif contact is None and os.path.isfile(path) and (web := _first_web(source, path)):
         fix = "state `crawl.contact` (--contact), a web page or an e-mail address that site owners can write to"
         yield error(f"{thing} {path}", f"names web addresses ({public_address(web)})", fix)
+
+
+def _lists(config: RunConfig, listed: Collection[str]) -> Iterator[Finding]:
+    """Lists that name nothing: rows of the books as well, whatever is in the other sources."""
+    for source in config.sources:
+        for address in source.addresses if source.name not in listed else ():
+            path = os.path.expanduser(file_path(address.strip())) if files.is_local(address) else ""
+            if os.path.isfile(path) and os.access(path, os.R_OK) and (wrong := _no_list(source, path)):
+                fix = "one address or path a line, or a column `url`"
+                yield warning(f"source {source.name}: {path}", f"is no list that can be read ({wrong})", fix)
 
 
 def _no_list(source: SourceConfig, path: str) -> str | None:

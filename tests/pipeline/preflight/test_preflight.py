@@ -119,8 +119,6 @@ def test_weights_that_nobody_knows_are_named_with_the_nearest(model: str, make: 
         ({"path": None, "url": "ftp://radio.test/x"}, "cannot be opened"),
         ({"path": "DANGLING"}, "leads nowhere"),
         ({"path": "LIST"}, "names web addresses (https://radio.test/a.mp3): state `crawl.contact`"),
-        ({"path": "EMPTY"}, "is no list that can be read (it names nothing)"),
-        ({"path": "BROKEN"}, "is no list that can be read (line 1 is no JSON"),
         ({"path": None, "url": "https://example.org/feed.xml"}, "nothing but a recipe's placeholder"),
     ],
 )
@@ -130,9 +128,6 @@ def test_a_source_that_cannot_be_read_is_an_error_with_its_name(
     (tmp_path / "dangling").symlink_to(tmp_path / "gone")
     (tmp_path / "list.txt").write_text("here.mp3\nhttps://radio.test/a.mp3\n")
     places = {"TALKS": talks, "DANGLING": tmp_path / "dangling", "LIST": tmp_path / "list.txt"}
-    for word, text in (("EMPTY", "# nothing\n"), ("BROKEN", "{\n")):
-        places[word] = tmp_path / f"{word}.jsonl" if word == "BROKEN" else tmp_path / f"{word}.txt"
-        places[word].write_text(text)
     for word, place in places.items():
         source = {k: v.replace(word, str(place)) if isinstance(v, str) else v for k, v in source.items()}
     contact = {"crawl": {"contact": "me@radio.test"}} if str(source.get("url", "")).startswith("http") else {}
@@ -163,6 +158,21 @@ def test_beside_sources_that_are_there_one_file_is_a_row_and_a_folder_is_not(
     ]
     assert found.level == level
     assert only(errors(config)).thing == found.thing, "where it is all there is, nothing can be done"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.txt", "# nothing\n", "it names nothing"),
+        ("a.jsonl", "{\n", "line 1 is no JSON"),
+        ("a.csv", "a,b\n1,2\n", "no column `url`"),
+    ],
+)
+def test_a_list_that_names_nothing_is_said_and_is_a_row(name: str, text: str, said: str, make: Make, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    config = make(source={"path": str(tmp_path / name)})
+    assert errors(config) == []
+    assert f"{name} is no list that can be read ({said}" in warnings(config)
 
 
 def test_other_files_of_the_user_have_to_be_there(make: Make, tmp_path: Path) -> None:
