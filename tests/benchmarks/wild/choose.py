@@ -24,7 +24,7 @@ from speech.packaged import BECKETT, ENDGAME, TWO_CITIES
 from voxmill.manifests.records import Licence, Part, Provenance, Recording
 from voxmill.operators.decode.audio import read
 from voxmill.operators.decode.listening import Listening
-from voxmill.operators.decode.probe import Decode, DecodeConfig
+from voxmill.operators.decode.probe import Decode, DecodeConfig, Mix
 from voxmill.operators.segment.segment import FindSpeech, SegmentConfig
 from voxmill.operators.transcribe.moonshine import MoonshineConfig
 from voxmill.operators.transcribe.transcribe import Transcribe
@@ -36,6 +36,9 @@ SECONDS = 20
 
 MOST_ERRORS = 0.1
 """Share of the clean speech's words that may be heard otherwise."""
+
+SOURCES: dict[str, Mix] = {"chosen": "choose", "split": "split"}
+"""What the config of a source says of its channels."""
 
 Wave = NDArray[np.float32]
 MAIN, COMMENT, BLIND, DUB = Disposition.default, Disposition.comment, Disposition.visual_impaired, Disposition.dub
@@ -64,6 +67,8 @@ class Case:
     layout: str = ""
     language: str | None = None
     errors: float = MOST_ERRORS
+    source: str = "chosen"
+    """One of `SOURCES`."""
 
 
 def write(path: Path, case: Case) -> None:
@@ -96,12 +101,12 @@ class Ears:
     """Decode, detector and recogniser, loaded once."""
 
     def __init__(self) -> None:
-        self._decode = Decode(DecodeConfig())
+        self._decode = Decode(DecodeConfig(), SOURCES)
         self._find_speech = FindSpeech(SegmentConfig())
         self._transcribe = Transcribe(MoonshineConfig())
 
-    def decode(self, path: Path, language: str | None) -> Recording:
-        recording = Recording("r" * 64, "i" * 64, Provenance("wild", str(path)), Licence(), audio=str(path), language=language)
+    def decode(self, path: Path, language: str | None = None, source: str = "chosen") -> Recording:
+        recording = Recording("r" * 64, "i" * 64, Provenance(source, str(path)), Licence(), audio=str(path), language=language)
         return self._decode(Work(path.name, recordings=(recording,)))[0]
 
     def words(self, recording: Recording) -> tuple[str, ...]:
@@ -120,10 +125,10 @@ def run(folder: Path, full: bool) -> Result:
         if id(case.right) not in rights:
             clean = folder / f"clean-{len(rights)}.wav"
             write(clean, Case("clean", clean.name, (Track(case.right[None]),), case.right, bool))
-            rights[id(case.right)] = ears.words(ears.decode(clean, None))
+            rights[id(case.right)] = ears.words(ears.decode(clean))
         path = folder / f"{number:02d}-{case.file}"
         write(path, case)
-        recording = ears.decode(path, case.language)
+        recording = ears.decode(path, case.language, case.source)
         faults = [recording.rejection.reason] if recording.rejection else []
         share = 1.0
         if not faults:
@@ -230,9 +235,11 @@ def _talkers(one: Wave, two: Wave) -> list[Case]:
         return r.turns is True and (r.channels is None or min(r.channels) > 0)
 
     return [
-        Case("two talkers", "a.wav", (Track(np.stack([left, right])),), both, heard),
-        Case("two talkers, one 30 dB softer", "a.wav", (Track(np.stack([left, 0.0316 * right])),), both, heard, errors=0.15),
-    ]
+        Case("two talkers", "a.wav", (Track(np.stack([left, right])),), both, heard, errors=0.2),
+        Case("two talkers, one 30 dB softer", "b.wav", (Track(np.stack([left, 0.0316 * right])),), both, heard, errors=0.2),
+        Case("two talkers, kept apart", "a.wav", (Track(np.stack([left, 0.0316 * right])),), np.concatenate([left, right]),
+             lambda r: r.apart == 2 and r.turns is True, errors=0.2, source="split"),
+    ]  # fmt: skip
 
 
 def _levels(s: Wave) -> list[Case]:
