@@ -121,11 +121,22 @@ def staged(uri: str | os.PathLike[str], mode: int = 0o666) -> Iterator[BinaryIO]
     local = isinstance(fs, LocalFileSystem)
     folder = Path(path).parent if local else Path(tempfile.gettempdir())
     folder.mkdir(parents=True, exist_ok=True)
-    with _open_locked(folder, Path(path).name, mode) as temp:
+    with _named(uri), _open_locked(folder, Path(path).name, mode) as temp:
         try:
             yield temp
         finally:
             Path(temp.name).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _named(uri: str | os.PathLike[str]) -> Iterator[None]:
+    """A full disk does not say which file it has no room for."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = os.fspath(uri)
+        raise
 
 
 def remove(uri: str | os.PathLike[str], on_event: Event | None = None) -> bool:

@@ -6,7 +6,8 @@ import inspect
 from collections.abc import Iterator
 from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
+from typing_extensions import Self
 
 
 class Settings(BaseModel):
@@ -18,6 +19,15 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=False, validate_default=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+
+    @model_validator(mode="after")
+    def _numbers_that_fit(self) -> Self:
+        """Whole numbers end where tables and databases end them."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, int) and abs(value) >= 2**63:
+                raise ValueError(f"`{name}` is too large a number")
+        return self
 
 
 def about(model: type[BaseModel], key: str) -> str:

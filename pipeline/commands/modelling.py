@@ -21,10 +21,12 @@ def train(
     out: Annotated[str, typer.Option("--out", "-o", help="Folder for checkpoints, log and curve.")],
     config: Annotated[str, typer.Option("--config", "-c", help="A YAML file, or `compact`, `dense` or `taste`.")] = "compact",
     where: Annotated[str | None, typer.Option(help="Only these samples, as in `tier='high' and language='en'`.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps, instead of the recipe's.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, max=10**9, help="Optimiser steps, instead of the recipe's.")] = None,
     change: options.Set = None,
     device: options.Device = "auto",
-    workers: Annotated[int, typer.Option(min=1, help="Processes that share each step, under Ray Train; on GPUs one each.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Processes that share each step, under Ray Train; on GPUs one each.")
+    ] = 1,
     address: Annotated[str | None, typer.Option(help="Ray cluster for the workers; default: this machine.")] = None,
     dry_run: options.DryRun = False,
     quiet: options.Quiet = False,
@@ -123,7 +125,7 @@ def evaluate(
     ] = None,
     decode: options.Decode = "rescore",
     chunk: options.Chunk = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="So many samples at most.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=10**12, help="So many samples at most.")] = None,
     device: options.Device = "auto",
     as_json: options.Json = False,
 ) -> None:

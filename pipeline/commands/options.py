@@ -61,7 +61,7 @@ Budget = Annotated[
     str | None, typer.Option(help="How much of an elastic model: EXPERTS[:TOP_K[:WIDTH]], as in `6`; default: all.")
 ]
 Decode = Annotated[str, typer.Option(help="`greedy`, `beam`, `rescore`, `attention` or `transducer`: quick to thorough.")]
-Chunk = Annotated[int | None, typer.Option(min=1, help="Hear as a stream would: chunks of this many 40 ms.")]
+Chunk = Annotated[int | None, typer.Option(min=1, max=1_000_000, help="Hear as a stream would: chunks of this many 40 ms.")]
 Device = Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, …")]
 
 

@@ -86,7 +86,7 @@ def plan(
     licence: options.Licence = None,
     contact: options.Contact = None,
     change: options.Set = None,
-    sample: Annotated[int, typer.Option(min=1, help="Recordings to try the line on.")] = 3,
+    sample: Annotated[int, typer.Option(min=1, max=1_000_000, help="Recordings to try the line on.")] = 3,
     out: Annotated[str | None, typer.Option("--out", "-o", help="Keep the sample's run, as `plan` in this folder.")] = None,
 ) -> None:
     """Predict disk, hours and time of a run from a small sample of its sources.

@@ -259,6 +259,7 @@ SETTINGS: dict[str, Callable[[dict[str, Any]], None]] = {
     "calibrationtext.yaml": _put("select", "calibration", value="notes.txt"),
     "evaluation.yaml": _put("duplicates", value={"by": ["text"], "evaluation": ["nosuch.jsonl"]}),
     "against.yaml": _put("duplicates", value={"by": ["text"], "against": ["nosuch"]}),
+    "bytes.yaml": _put("crawl", "max_bytes", value=10**30),
     "buckets.yaml": _put("pack", "buckets", value=3),
     "by.yaml": _put("duplicates", value={"by": ["smell"]}),
 }

@@ -6,6 +6,7 @@ code in a child. `python tests/benchmarks/terminal/wrong.py [WORD…]` runs thos
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import io
 import os
@@ -24,7 +25,6 @@ from benchmarks.terminal import making
 from benchmarks.terminal.cases import Case, cases
 from benchmarks.terminal.result import Result
 
-NOBODY = 65534
 LONE = (
     "config show -c nosuch.yaml",
     "verify notes.txt",
@@ -154,15 +154,33 @@ def poor(folder: Path) -> Iterator[None]:
     ]
     for path, mode in changed:
         path.chmod(mode & ~0o222 | 0o555 if path.is_dir() else mode & ~0o222 | 0o444)
-    mine = os.geteuid()
     try:
-        if mine == 0:
-            os.seteuid(NOBODY)
-        yield
+        with unprivileged():
+            yield
     finally:
-        os.seteuid(mine)
         for path, mode in changed:
             path.chmod(mode)
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Root without its right to pass over permissions (CAP_DAC_OVERRIDE), in this thread; nothing for anybody else."""
+    if os.geteuid() != 0:
+        yield
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    head, rights = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    if libc.capget(head, rights) != 0:
+        raise OSError(ctypes.get_errno(), "capget")
+    effective = rights[0]
+    try:
+        rights[0] = effective & ~0b110
+        if libc.capset(head, rights) != 0:
+            raise OSError(ctypes.get_errno(), "capset")
+        yield
+    finally:
+        rights[0] = effective
+        libc.capset(head, rights)
 
 
 @contextmanager
