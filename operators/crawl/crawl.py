@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Literal
 import fsspec
 from pydantic import Field
 
-from voxmill.manifests.public import public_address, public_recording, secrets_of
+from voxmill.manifests.public import public_address, public_recording, public_text, secrets_of
 from voxmill.manifests.records import SAMPLE_RATE, Item, Licence, Recording
 from voxmill.manifests.tombstones import REVOKED, Tombstones
 from voxmill.operators.crawl import licence
@@ -167,6 +167,8 @@ class Crawl:
         if self._deny.content(sha256):
             raise Denied(f"content sha256:{sha256}")
         name = self._store.put(file, sha256, raw_suffix(f".{suffix(item.provenance.url)}", facts.content_type))
+        known = secrets_of(item.provenance.url)
+        facts = replace(facts, permission=facts.permission and public_text(facts.permission, known))
         said = {key: value for key, value in asdict(facts).items() if value is not None}
         self._store.write_once(
             f"{name}.evidence.json",

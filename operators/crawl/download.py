@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from voxmill.manifests.ids import digest
-from voxmill.manifests.public import public_address, public_text
+from voxmill.manifests.public import public_address, public_text, secrets_of
 from voxmill.manifests.secrecy import sure_name
 from voxmill.operators.crawl.errors import (
     Blocked,
@@ -66,7 +66,7 @@ class Facts:
             get("etag"),
             get("last-modified"),
             public_text(link) if link else link,
-            public_text(reply.permission),
+            public_text(reply.permission, secrets_of(reply.url)),  # of an address it has the path alone
             reply.status,
             {name.lower(): public_text(value) for name, value in reply.headers.items() if not sure_name(name)},
         )

@@ -122,7 +122,7 @@ def _written(path: str) -> str:
 
 def _name(place: str, rest: Sequence[str]) -> str:
     if not files.is_local(place):
-        parts = urlsplit(place)
+        parts = urlsplit(public_address(place))
         stem = parts.path.rstrip("/").rpartition("/")[2].rpartition(".")[0] or parts.path.strip("/").rpartition("/")[2]
         return slug(" ".join(filter(None, (parts.hostname or "", stem))))
     inside = os.path.dirname(place) if rest else place

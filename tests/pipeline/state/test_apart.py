@@ -156,3 +156,15 @@ def test_a_umask_does_not_open_the_private_folder(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert {p.stat().st_mode & 0o077 for p in (tmp_path / "private").rglob("*")} == {0}
+
+
+def test_a_token_in_a_path_is_not_in_what_allowed_the_fetch_either(tmp_path: Path) -> None:
+    with Website({f"/token/{SECRET}aB3dE5fG7h/x.mp3": typed(b"ID3" + bytes(500), "audio/mpeg")}) as site:
+        run, url = Run(str(tmp_path)), f"{site.url}/token/{SECRET}aB3dE5fG7h/x.mp3"
+        (public,) = listed(run, [item("x", id=item_id(url), provenance=provenance(url=url))])
+        config = CrawlConfig(contact="tests@example.org", requests_per_second=1000, allow_private=("127.0.0.1",))
+        (group,) = Listing(run).groups(0)
+        (got,) = Crawl(config, run.audio_dir, LocalGate(config), private=run.private)(Work(group, items=(public,)))
+    assert got.rejection is None
+    assert "/token/~/x.mp3" in (got.provenance.permission or "")
+    assert holding(tmp_path) == {"private"}
