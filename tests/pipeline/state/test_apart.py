@@ -160,6 +160,7 @@ def test_a_umask_does_not_open_the_private_folder(tmp_path: Path) -> None:
 
 def test_a_token_in_a_path_is_not_in_what_allowed_the_fetch_either(tmp_path: Path) -> None:
     with Website({f"/token/{SECRET}aB3dE5fG7h/x.mp3": typed(b"ID3" + bytes(500), "audio/mpeg")}) as site:
+        site.routes["/robots.txt"] = typed("User-agent: *\nAllow: /", "text/plain")
         run, url = Run(str(tmp_path)), f"{site.url}/token/{SECRET}aB3dE5fG7h/x.mp3"
         (public,) = listed(run, [item("x", id=item_id(url), provenance=provenance(url=url))])
         config = CrawlConfig(contact="tests@example.org", requests_per_second=1000, allow_private=("127.0.0.1",))
