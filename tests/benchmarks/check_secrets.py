@@ -305,8 +305,8 @@ def _export(root: Path, out: Path) -> Path:
     from voxmill.sharding.export import export_nemo, export_shar
 
     for split in sorted({p.name.split("-")[0] for p in (root / "shards").glob("*.tar")}):
-        export_nemo(str(root), str(out / "nemo" / split), split)
-        export_shar(str(root), str(out / "shar" / split), split)
+        export_nemo(str(root / "shards"), str(out / "nemo" / split), split)
+        export_shar(str(root / "shards"), str(out / "shar" / split), split)
     return out
 
 
