@@ -20,7 +20,7 @@ ConfigIfAny = Annotated[
 Inputs = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[FOLDER|FILE|URL|LIST]...",
+        metavar="FOLDER|FILE|URL|LIST",
         help="What to hear, where no config says it: folders, files, web addresses, buckets, lists of addresses.",
         show_default=False,
     ),
@@ -40,7 +40,10 @@ Contact = Annotated[
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", help="KEY=VALUE: one key of the config for this time, as in `select.high=0.9`; repeatable."),
+    typer.Option(
+        "--set",
+        help="KEY=VALUE: one key of the config, as in `select.high=0.9`; repeatable. Kept where the run has a config.yaml.",
+    ),
 ]
 Out = Annotated[str, typer.Option("--out", "-o", help="The run: a directory, or a bucket prefix (`s3://…`).")]
 RunRoot = Annotated[
