@@ -88,7 +88,9 @@ class English(Writing):
             "short": r"(?<![\w.])[$€£]?\d+(?:\.\d+)?\s?(?:k|K|m|M|mn|bn|b|B|tn)\b(?!\s?[\^/])",
             "scaled": r"(?<![\w.$€£])\d[\d,]*(?:\.\d+)?\s+(?:hundred|thousand|million|billion|trillion)\b",
             "numbersign": r"(?i:(?:#|№|\bno\.?)\s?(?=\d))",
+            "times": r"(?<=\d)\s?[x×]\s?(?=\d)",
             **kinds,
+            "power": r"\^[23](?!\d)",
         }
 
     def pieces(self, text: str) -> list[Piece]:
@@ -158,9 +160,9 @@ class English(Writing):
         count, over = self.numbers.cardinal(top)[0], self.numbers.cardinal(bottom)[0]
         names = {2: ["half"], 4: ["quarter", "fourth"]}.get(bottom, list(self.numbers.ordinal(bottom)) if bottom > 2 else [])
         if top == 1:
-            found = [f"{one} {name}" for name in names for one in ("one", "a")] + (
-                ["half", "quarter"][bottom == 4 :][:1] if bottom in (2, 4) else []
-            )
+            found = [f"{one} {name}" for name in names for one in ("one", "a")]
+            found += [name for name in names if name.startswith("one ")]  # one hundredth
+            found += {2: ["half", "half a"], 4: ["quarter"]}.get(bottom, [])
         else:
             found = [f"{count} {'halves' if name == 'half' else name + 's'}" for name in names]
         if top >= bottom:  # 24/7, 50/50
@@ -230,6 +232,12 @@ class English(Writing):
         if said.strip() == "#":
             return [self._symbol_piece("#")]
         return [readings(("number",), ("no",))]
+
+    def _times(self, said: str) -> list[Piece]:
+        return [self._say(("by", "times", "x"), said)]
+
+    def _power(self, said: str) -> list[Piece]:
+        return [self._say(("squared",) if said == "^2" else ("cubed",), said)]
 
     def _decade(self, said: str) -> list[Piece]:
         digits = regex.sub(r"\D", "", said)

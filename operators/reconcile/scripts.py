@@ -59,10 +59,13 @@ def lower(text: str, language: str | None) -> str:
     if language == "nl":
         return text.replace("éé", "ee")
     if language == "ja":
-        return text.replace("〇", "零")
+        return str(_JAPANESE_POINT.sub("点", text.replace("〇", "零")))
+    if language == "ar":
+        return text.replace("مئة", "مائة")
     return str(_OPEN_SYLLABLE.sub(_later, text)) if language == "vi" else text
 
 
+_JAPANESE_POINT = regex.compile(r"(?<=[零一二三四五六七八九十百千])・(?=[零一二三四五六七八九])")
 _TONES = "\u0300\u0301\u0303\u0309\u0323"
 _OPEN_SYLLABLE = regex.compile(r"([òóõỏọùúũủụ])([aey])(?!\p{L})")
 

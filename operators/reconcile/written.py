@@ -26,6 +26,7 @@ Plain = Callable[[str], Sequence[str]]
 _NUMBER = r"\d{1,3}(?:[.,'](?:\d{3}))+(?:[.,]\d+)?(?!\d)|\d+(?:[.,]\d+)?"
 _SPACED = r"\d{1,3}(?:\x20\d{3})+(?!\d)(?:,\d+)?"
 _MONEY = r"(?:US|A|C|R|HK|NZ)?\$|[€£¥₹₩₽₺₪฿₴₫]"
+_ENDINGS = "com|org|net|edu|gov|io|info|js|py|exe|pdf|zip"
 _SCALE = r"(?:\s*(?:million|billion|trillion|thousand|hundred)s?\b)?"
 _WORD = regex.compile(r"\S+")
 SIGNS = r"[\d&+=@#%°×÷±§€£¥₹₩₽₺₪฿$<>№/]|\p{L}[-‐‑]\p{L}|\p{Lu}\p{Lu}|\p{L}\.\p{L}|(?<!\p{L})\p{L}\.|zł\b"
@@ -69,7 +70,8 @@ class Writing:
         )
         self._amount = regex.compile(number)
         kinds = {
-            "web": r"(?:https?://|www\.)\S+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
+            "web": r"(?:https?://|www\.)\S+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
+            rf"|(?<![\w.])(?:[\w-]+\.)*[\w-]*\.(?i:{_ENDINGS})(?![\w])",
             **({"abbreviation": rf"(?<![\p{{L}}.])(?:{abbreviated})(?!\p{{L}})"} if abbreviated else {}),
             "moneyrange": rf"(?:{_MONEY})\s?(?:{number})\s?[-–—]\s?(?:{_MONEY})?\s?(?:{number})(?![\d-])",
             "date": r"(?<![\d/.-])(?:\d{4}-\d{1,2}-\d{1,2}|\d{4}/\d{1,2}/\d{1,2}|\d{1,2}/\d{1,2}/\d{4}|\d{1,2}\.\d{1,2}\.\d{4})(?![\d/-])",
@@ -259,7 +261,8 @@ class Writing:
         between = [tuple(self._plain(word)) for word in self.row.get("range", ())] or [()]
         for k, part in enumerate(parts):
             if k:
-                found.append(readings((), *between) if telephone else readings(*between))
+                either = telephone or parts[0] == part  # 50-50
+                found.append(readings((), *between) if either else readings(*between))
             several = self.integer(part)
             if telephone and len(part) == 2 and self.numbers:
                 several = [*several, *self.numbers.digits(part)]
