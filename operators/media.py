@@ -21,7 +21,7 @@ from av.container import InputContainer
 from av.stream import Discard
 from av.video.stream import VideoStream
 
-from voxmill.operators.raw import RAW, raw_suffix
+from voxmill.operators.raw import OPTIONS, RAW, raw_suffix
 from voxmill.operators.source import Broken, Source, Undecodable
 
 __all__ = ["OpenFile", "Undecodable", "only", "open_bytes", "open_container", "opened"]
@@ -38,6 +38,9 @@ MAGIC = (
     b"NIST_1A", b"ajkg", b"Creative Voice", b".snd", b"#!AMR",
 )  # fmt: skip
 """How files of audio begin: one that begins so and cannot be opened is broken, any other is no audio."""
+
+FAR = 1 << 26
+"""Bytes that are searched for streams where the first few megabytes list none of sound. They are held in memory."""
 
 BUFFER = 1 << 16
 """Bytes that libavformat asks the file object for at a time."""
@@ -77,8 +80,11 @@ def open_container(uri: str) -> Iterator[tuple[InputContainer, Source]]:
 
 
 @contextmanager
-def opened(source: Source, uri: str = "") -> Iterator[tuple[InputContainer, Source]]:
-    """The same, for a stretch of a file. Of `uri` only the suffix counts, and only where the content says nothing."""
+def opened(source: Source, uri: str = "", far: bool = False) -> Iterator[tuple[InputContainer, Source]]:
+    """The same, for a stretch of a file. Of `uri` only the suffix counts, and only where the content says nothing.
+
+    `far` looks for streams as far as `FAR` bytes into it: some containers do not list what begins later.
+    """
     head = source.look(0, 16)
     if not head:
         raise Undecodable("decode.empty", "zero bytes")
@@ -98,6 +104,8 @@ def opened(source: Source, uri: str = "") -> Iterator[tuple[InputContainer, Sour
                 options={
                     "format_whitelist": f"{CONTAINERS} {form or ''}".strip().replace(" ", ","),
                     "protocol_whitelist": "none",
+                    **OPTIONS.get(form or "", {}),
+                    **({"probesize": str(FAR), "analyzeduration": "3600000000"} if far else {}),
                 },
                 metadata_errors="replace",
                 buffer_size=BUFFER,

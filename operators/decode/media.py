@@ -24,6 +24,9 @@ DECODER = "3 " + " ".join(
 )
 """Version of the samples that decoding yields: ours (bump it when they change) and those of the libraries."""
 
+LATE = frozenset({"mpegts", "mpeg", "flv"})
+"""Containers whose streams may begin after the part that libavformat looks at."""
+
 Choose = Callable[[Sequence[Track]], int]
 
 
@@ -57,6 +60,8 @@ class Media:
     link: Link = field(init=False)
     """The stretch that is being read. Its codec is asked for rates and names after it was closed, too."""
     lost: Lost = field(default_factory=Lost)
+    _late: bool = False
+    """The stretch that was opened last is of a kind whose streams are listed as they come."""
     _stack: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -100,16 +105,26 @@ class Media:
 
     def _open(self) -> None:
         begin, end = self.stretches.pop(0)
+        try:
+            self.link = self._link(begin, end)
+        except Undecodable as error:
+            if error.reason != "decode.not_audio" or not self._late:
+                raise
+            self.link = self._link(begin, end, far=True)
+
+    def _link(self, begin: int, end: int, far: bool = False) -> Link:
         self._stack.close()
+        self._late = False
         source = Source(self.raw, begin, end)
-        container, _ = self._stack.enter_context(opened(source, self.uri))
+        container, _ = self._stack.enter_context(opened(source, self.uri, far))
+        self._late = container.format.name in LATE
         with source:
             number = self._number(tracks_of(container))
             chosen = container.streams.audio[number - 1] if number else None
             stream = only(container, AudioStream, Undecodable, "decode.not_audio", chosen)
         link = Link(container, source, stream, None)
         link.claimed = claimed(container, stream, link.container_name, source)
-        self.link = link
+        return link
 
     def _number(self, tracks: tuple[Track, ...]) -> int | None:
         if self.tracks:

@@ -41,6 +41,14 @@ class Maker:
         subprocess.run(command, input=pcm.astype("<i2").tobytes(), check=True)
         return path
 
+    def film(self, name: str, pcm: Pcm, late: float, codec: str) -> Path:
+        """Moving pictures, and speech that begins so many seconds after them."""
+        path, picture = self._path(name), f"testsrc=size=320x240:rate=25:duration={late + len(pcm) / RATE}"
+        sound = ("-itsoffset", str(late), "-i", str(self.write(f"{name}.wav", wav(pcm))))
+        how = ("-map", "0:v", "-map", "1:a", "-b:v", "3M", "-c:a", codec, "-ar", "44100")
+        subprocess.run([*QUIET, "-f", "lavfi", "-i", picture, *sound, *how, str(path)], check=True)
+        return path
+
     def copy(self, name: str, path: Path, *how: str) -> Path:
         """Without encoding anew; `how` are options of input."""
         out = self._path(name)

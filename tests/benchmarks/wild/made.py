@@ -208,6 +208,8 @@ def _streams(make: Maker) -> Cases:
     pieces = ("-c:a", "aac", "-movflags", "+frag_keyframe+empty_moov+default_base_moof", "-frag_duration", "500000")
     heads = [make.ff("f1.mp4", a, *pieces), make.ff("f2.mp4", b, *pieces, "-ar", "48000", "-ac", "2")]
     yield Made("mp4: a second head between fragments", make.join("heads.mp4", heads), seconds=5)
+    for suffix, how in {"ts": "aac", "mpg": "mp2", "flv": "libmp3lame", "mkv": "aac"}.items():
+        yield Made(f"{suffix}: the sound begins long after the picture", make.film(f"film.{suffix}", c, 12, how))
     hole = make.ff("hole.mka", c, "-c:a", "libopus", "-af", "asetpts=PTS+gt(T\\,2)*3/TB")
     yield Made("matroska: three seconds missing in its middle", hole, seconds=4, lost=3)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -139,3 +141,22 @@ def test_damage_to_a_chain_costs_no_more_than_its_link(change: Change, encode: E
     recording = probe(path)
     assert reason(recording) is None
     assert recording.seconds > 5.9
+
+
+@pytest.mark.parametrize("container", ["mpegts", "mpeg"])
+def test_sound_that_begins_long_after_the_picture(container: str, speech: NDArray[np.float32], tmp_path: Path) -> None:
+    """Past what libavformat looks at when it opens a file: there it lists no sound, or a stream of it at 0 Hz."""
+    path = tmp_path / "film"
+    with av.open(str(path), "w", format=container) as out:
+        picture, sound = out.add_stream("mpeg2video", rate=25), out.add_stream("mp2", rate=48_000, layout="mono")
+        picture.width = picture.height = 64
+        for _ in range(14 * 25):
+            out.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), "rgb24")))
+        resampler = av.AudioResampler(sound.format, "mono", 48_000, frame_size=1152)
+        frame = av.AudioFrame.from_ndarray(np.rint(speech[None, : 3 * RATE] * 32767).astype(np.int16), "s16", "mono")
+        frame.sample_rate = RATE
+        for number, block in enumerate([*resampler.resample(frame), *resampler.resample(None)]):
+            block.pts, block.time_base = 12 * 48_000 + 1152 * number, Fraction(1, 48_000)
+            out.mux(sound.encode(block))
+        out.mux([*picture.encode(None), *sound.encode(None)])
+    assert len(read(str(path))) == pytest.approx(3 * RATE, abs=1200)
