@@ -197,7 +197,10 @@ def main() -> None:
     }
     counts: dict[str, dict[str, Count]] = {}
     with tempfile.TemporaryDirectory(prefix="voxmill-readers-") as folder:
-        pack, run = Path(folder) / "shards", given or (DEMO if (DEMO / "catalog.sql").exists() else Path(folder) / "run")
+        pack, run = (
+            Path(folder) / "shards",
+            given or (DEMO if (DEMO / "shards" / "__metadata__").exists() else Path(folder) / "run"),
+        )
         source = "given" if given else "of make demo" if run == DEMO else "made now"
         packages = ["webdataset", "datasets", "duckdb", "duckdb-cli", "pyarrow"]
         heading("check-readers", full, f"a made-up pack; the run {source}: {run.name}", packages)
