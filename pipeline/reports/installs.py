@@ -33,7 +33,7 @@ INSTALLS = (
     Install(("light",), "from sources to shards on a CPU, without torch", 0.9, True),
     Install(("train", "evaluate", "export"), "training from shards, without recognisers", 7.8, False),
     Install(("all",), "everything, on CPUs and NVIDIA GPUs, on one machine or a Ray cluster", 9.6, True),
-    Install(("all", "funasr"), "that with Paraformer and SenseVoice; may not be passed on (see NOTICE)", 9.8, True),
+    Install(("all", "funasr"), "that with Paraformer and SenseVoice; may not be passed on (see NOTICE)", 9.7, True),
 )
 
 
