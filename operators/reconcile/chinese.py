@@ -13,7 +13,7 @@ from voxmill.operators.reconcile.written import Plain, Writing, table
 
 _SPOKEN_OTHERWISE = regex.compile(r"[A-Za-z]{0,20}.{0,4}[\d儿](?:.{0,8}[\d儿]){0,24}.{0,4}[A-Za-z]{0,20}")
 """A digit or an erhua, with enough around it to be read: the transducers are slow, so they see no more of the text."""
-_POINT_FIRST = regex.compile(r"(?<![\w.])\.(?=\d)")
+_POINT_FIRST = regex.compile(r"(?<![\d.A-Za-z])\.(?=\d)")
 _DIGITS = "零一二三四五六七八九"
 _SYMBOL = regex.compile(r"(?<=[A-Za-z])\+\+|[&+=@#×÷](?!\d)|(?<!\d)[&+=@×÷]|[+=×÷](?=\d)|°")
 _SIGNS = regex.compile(r"[A-Za-z]\+\+|[A-Za-z]#|[&+=@×÷]")

@@ -70,22 +70,20 @@ def shared(texts: Sequence[Sequence[Piece]]) -> list[Reading]:
 
 
 def pair(a: Sequence[Piece], b: Sequence[Piece]) -> tuple[Reading, Reading, int]:
-    """The readings of two texts that differ least, and in how many words."""
+    """The readings of two texts that differ least, and in how many words. Never more than the usual ones do."""
     start, end = _same_ends(a, b)
     head, tail = usual(a[:start]), usual(a[len(a) - end :])
     a, b = a[start : len(a) - end], b[start : len(b) - end]
+    one, two = usual(a), usual(b)
+    distance = _cost(one, two)
     a, b = _joined(a, b), _joined(b, a)
-    if not (_open(a) or _open(b)):
-        return (*(head + usual(text) + tail for text in (a, b)), _cost(usual(a), usual(b)))  # type: ignore[return-value]
-    a, b = _possible(a, b), _possible(b, a)
-    left, right = [], []
-    distance = 0
-    for mine, other in _windows(a, b):
-        one, two, cost = _cheapest(mine, other)
-        left.append(one)
-        right.append(two)
-        distance += cost
-    return head + tuple(chain(*left)) + tail, head + tuple(chain(*right)) + tail, distance
+    if distance and (_open(a) or _open(b)):
+        a, b = _possible(a, b), _possible(b, a)
+        parts = [_cheapest(mine, other) for mine, other in _windows(a, b)]
+        left, right = tuple(chain(*(part[0] for part in parts))), tuple(chain(*(part[1] for part in parts)))
+        if (cost := _cost(left, right)) < distance:
+            one, two, distance = left, right, cost
+    return head + one + tail, head + two + tail, distance
 
 
 def _open(pieces: Iterable[Piece]) -> bool:
@@ -97,12 +95,13 @@ def _cost(a: Sequence[str], b: Sequence[str]) -> int:
 
 
 def _same_ends(a: Sequence[Piece], b: Sequence[Piece]) -> tuple[int, int]:
+    """How many words both begin and end with; of a piece with readings each text may need another one."""
     most = min(len(a), len(b))
     start = 0
-    while start < most and a[start] == b[start]:
+    while start < most and a[start] == b[start] and isinstance(a[start], str):
         start += 1
     end = 0
-    while end < most - start and a[-1 - end] == b[-1 - end]:
+    while end < most - start and a[-1 - end] == b[-1 - end] and isinstance(a[-1 - end], str):
         end += 1
     return start, end
 

@@ -74,3 +74,8 @@ def test_a_piece_holds_each_reading_once() -> None:
     assert readings(["a"], ["a"]) == "a"
     assert readings(["a"], ["b", "c"], ["a"]) == (("a",), ("b", "c"))
     assert usual([readings([]), "x"]) == ("x",)
+
+
+def test_the_same_piece_may_be_read_in_two_ways() -> None:
+    silent: Piece = (("b",), ())
+    assert pair(["b", silent], [silent]) == (("b",), ("b",), 0)
