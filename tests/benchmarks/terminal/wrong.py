@@ -38,6 +38,7 @@ LONE = (
 
 def run(folder: Path) -> Result:
     """All cases, in an empty folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     making.make(folder)
     making.train(folder)
     wrong, count = [], 0
