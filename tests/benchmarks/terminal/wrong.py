@@ -10,6 +10,7 @@ import ctypes
 import hashlib
 import io
 import os
+import resource
 import shlex
 import subprocess
 import sys
@@ -113,8 +114,18 @@ def redirected(out: io.StringIO) -> Iterator[None]:
 
 def as_process(folder: Path, words: list[str], how: list[str]) -> tuple[int, str]:
     voxmill = Path(sys.executable).with_name("voxmill")
+
+    def small() -> None:  # as a disk that is full, as far as a test can have one anywhere
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+
     done = subprocess.run(
-        [voxmill, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False
+        [voxmill, *map(os.fsencode, words)],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=100,
+        check=False,
+        preexec_fn=small if "small" in how else None,
     )
     return done.returncode, done.stdout.decode("utf-8", "replace")
 
