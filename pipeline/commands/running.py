@@ -167,7 +167,7 @@ def bring_up(
     from voxmill.pipeline.preflight import examine, look_ahead
     from voxmill.pipeline.reports.dry_run import print_dry_run
     from voxmill.pipeline.reports.stats import print_summary
-    from voxmill.pipeline.state.run import Run
+    from voxmill.pipeline.state.run import Run, no_empty_folder
     from voxmill.pipeline.terminal.progress import Progress
 
     settings = asked.config
@@ -199,7 +199,7 @@ def bring_up(
     same = settings.executor.same_results
     engine = open_executor(kind, cluster, settings.executor.workers, same_results=same)
     try:
-        with open_gate("cluster" if cluster else "machine", run, settings.crawl) as gate:
+        with no_empty_folder(run), open_gate("cluster" if cluster else "machine", run, settings.crawl) as gate:
             run_line(settings, run, engine, gate, progress, until=cast(Until, until), retry=retry, text=asked.text)
     except KeyboardInterrupt:
         console(stderr=True).print("stopped; the same command continues", style="yellow")

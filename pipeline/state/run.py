@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,6 +103,19 @@ def read_state(root: str) -> dict[str, Any]:
     state = json_object(blob, uri, RESTORE, RunError)
     check_version(state.get("schema_version", 0), uri)
     return state
+
+
+@contextmanager
+def no_empty_folder(run: Run) -> Iterator[None]:
+    """A run that could not begin (a full disk) leaves no folder behind that would look like one."""
+    there = not run.is_local or os.path.lexists(run.root)
+    try:
+        yield
+    except BaseException:
+        if not there:
+            with suppress(OSError):  # it holds something: then it did begin
+                os.rmdir(run.root)
+        raise
 
 
 def exists(uri: str) -> bool:
