@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.preflight import machine, models, packages, places, rights, store
-from voxmill.pipeline.preflight.finding import Finding, NotReady
+from voxmill.pipeline.preflight.finding import Finding, NotReady, lines
 from voxmill.pipeline.state.listing import Listing, source_key
 from voxmill.pipeline.state.run import Run
 
@@ -40,9 +40,9 @@ def examine(
 
 def look_ahead(findings: list[Finding], warn: Callable[[str], None]) -> None:
     """Says the warnings. Raises NotReady where there are errors, with all of them."""
-    for one in findings:
+    for one, line in lines(findings):
         if one.level == "warning":
-            warn(str(one))
+            warn(line)
     if any(one.level == "error" for one in findings):
         raise NotReady(findings)
 

@@ -35,10 +35,28 @@ def warning(thing: str, cause: str, fix: str) -> Finding:
     return Finding("warning", thing, cause, fix)
 
 
-def print_findings(findings: Sequence[Finding], out: Console) -> int:
-    """One line each. Returns how many are errors."""
+LIKE = 3
+"""So many findings that are mended alike are said; a config may have thousands of sources."""
+
+
+def lines(findings: Sequence[Finding]) -> list[tuple[Finding, str]]:
+    """What to say: of findings that are mended alike the first few, the last of them with how many more there are."""
+    alike: dict[tuple[str, str], list[Finding]] = {}
     for one in findings:
-        out.print(Text.assemble((one.level, "red" if one.level == "error" else "yellow"), f": {one}"), soft_wrap=True)
+        alike.setdefault((one.level, one.fix), []).append(one)
+    said = []
+    for group in alike.values():
+        said += [(one, str(one)) for one in group[:LIKE]]
+        if len(group) > LIKE:
+            last, line = said.pop()
+            said.append((last, f"{line} (and {len(group) - LIKE} more like this)"))
+    return said
+
+
+def print_findings(findings: Sequence[Finding], out: Console) -> int:
+    """One line each, of many alike a few. Returns how many are errors."""
+    for one, line in lines(findings):
+        out.print(Text.assemble((one.level, "red" if one.level == "error" else "yellow"), f": {line}"), soft_wrap=True)
     return sum(one.level == "error" for one in findings)
 
 
@@ -47,7 +65,7 @@ class NotReady(Mistake):
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         self.findings = tuple(one for one in findings if one.level == "error")
-        super().__init__("\n".join(map(str, self.findings)))
+        super().__init__("\n".join(line for _, line in lines(self.findings)))
         self.exit_code = 3 if all(one.world for one in self.findings) else 2
 
     def __reduce__(self) -> tuple[type[NotReady], tuple[tuple[Finding, ...]]]:

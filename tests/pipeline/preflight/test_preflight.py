@@ -15,6 +15,7 @@ from voxmill.operators.segment.segment import SegmentConfig
 from voxmill.operators.transcribe.transcribe import EngineConfig
 from voxmill.pipeline.config import RunConfig, load_config, recipe_names
 from voxmill.pipeline.preflight import Finding, NotReady, examine, look_ahead
+from voxmill.pipeline.preflight.finding import LIKE, lines, warning
 from voxmill.pipeline.preflight.machine import refuses
 from voxmill.pipeline.preflight.packages import DETECTORS, ENGINES, LABELLERS, installed
 from voxmill.pipeline.state.lease import Lease
@@ -325,3 +326,10 @@ def test_errors_end_with_a_code_and_all_their_lines() -> None:
 @pytest.mark.parametrize("name", recipe_names())
 def test_a_recipe_as_it_is_shipped_is_examined_in_seconds(name: str) -> None:
     assert all(one.cause and one.fix for one in examine(load_config(name), recipe=name))
+
+
+def test_of_many_findings_that_are_mended_alike_a_few_are_said() -> None:
+    findings = [warning(f"source {i}", "states no licence", "state one") for i in range(1000)]
+    said = [line for _, line in lines([*findings, warning("crawl.contact", "is a placeholder", "put yours there")])]
+    assert len(said) == LIKE + 1
+    assert said[LIKE - 1].endswith("state one (and 997 more like this)")
