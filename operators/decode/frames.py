@@ -54,9 +54,9 @@ TAGS = frozenset({b"ID3", b"TAG", b"APE"})
 MOST_SILENT = 3600
 """Seconds of silence that packets in a row that cannot be decoded may become."""
 
-HOLES = {"matroska": (0.5, 6 * 3600.0), "mp4": (0.5, 6 * 3600.0), "mpegts": (0.5, 120.0)}
+HOLES = {"matroska": (0.5, 600.0), "mp4": (0.5, 600.0), "mpegts": (0.5, 120.0)}
 """Containers whose time stamps tell that something is missing, and how much it may be (s). MPEG-TS begins a new clock at a splice,
-which may be far ahead."""
+which may be far ahead; and a stamp that is damaged may be hours ahead."""
 
 
 class Place(NamedTuple):
@@ -83,6 +83,9 @@ def frames(media: Media, start: int = 0) -> Iterator[tuple[Place, AudioFrame]]:
         timeline = _Timeline(link, media.lost, before, Place(base, position))
         yield from timeline.frames(packets)
         base = timeline.end
+    if media.closed_bytes:
+        of_sound = max(1, media.num_bytes - media.closed_bytes)
+        media.lost.miss(media.closed_bytes / of_sound * base / SAMPLE_RATE, "or so, in parts that cannot be opened")
 
 
 def length(position: int, rate: int) -> int:

@@ -60,6 +60,9 @@ class Media:
     link: Link = field(init=False)
     """The stretch that is being read. Its codec is asked for rates and names after it was closed, too."""
     lost: Lost = field(default_factory=Lost)
+    closed_bytes: int = 0
+    """Of stretches that could not be opened."""
+    _begun: tuple[int, int] = (0, 0)
     _late: bool = False
     """The stretch that was opened last is of a kind whose streams are listed as they come."""
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -87,8 +90,7 @@ class Media:
             try:
                 self._open()
             except Undecodable as error:
-                if error.reason != "decode.not_audio":
-                    self.lost.failures += 1
+                self._note_closed(error)
                 continue
             yield self.link
 
@@ -100,11 +102,18 @@ class Media:
                 self._open()
                 return
             except Undecodable as error:
+                self._note_closed(error)
                 failed = failed or error
         raise failed or Undecodable("decode.empty", "zero bytes")
 
+    def _note_closed(self, error: Undecodable) -> None:
+        """A stretch that cannot be opened; one without sound loses nothing."""
+        if error.reason != "decode.not_audio":
+            self.lost.failures += 1
+            self.closed_bytes += self._begun[1] - self._begun[0]
+
     def _open(self) -> None:
-        begin, end = self.stretches.pop(0)
+        begin, end = self._begun = self.stretches.pop(0)
         try:
             self.link = self._link(begin, end)
         except Undecodable as error:

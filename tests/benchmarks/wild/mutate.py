@@ -9,8 +9,11 @@ from random import Random
 from benchmarks.wild.encode import Maker
 from benchmarks.wild.made import floats, sphere
 
+PAGES = ("-page_duration", "200000")
+"""Short pages: damage costs a page."""
+
 FORMATS: dict[str, tuple[str, ...]] = {
-    "wav": (), "flac": (), "mp3": ("-b:a", "48k"), "opus": ("-b:a", "24k"), "ogg": ("-c:a", "libvorbis"), "m4a": ("-c:a", "aac"),
+    "wav": (), "flac": (), "mp3": ("-b:a", "48k"), "opus": ("-b:a", "24k", *PAGES), "ogg": ("-c:a", "libvorbis", *PAGES), "m4a": ("-c:a", "aac"),
     "mp4": ("-c:a", "aac", "-movflags", "+frag_keyframe+empty_moov", "-frag_duration", "300000"), "aac": (), "ts": ("-c:a", "aac"),
     "mka": ("-c:a", "libopus"), "webm": ("-c:a", "libopus"), "w64": (), "caf": ("-c:a", "pcm_s16le"), "aiff": (), "au": (),
     "wma": ("-c:a", "wmav2"), "flv": ("-c:a", "libmp3lame", "-ar", "22050"), "avi": ("-c:a", "mp2"), "mp2": (), "ac3": (), "wv": (),
