@@ -9,7 +9,7 @@ from itertools import islice
 from voxmill.operators.crawl import files
 from voxmill.operators.crawl.found import file_path
 from voxmill.operators.crawl.kinds import kind_by_name
-from voxmill.operators.crawl.licence import of_config
+from voxmill.operators.crawl.licence import normalise, of_config
 from voxmill.operators.crawl.sources import SourceConfig
 from voxmill.operators.languages import primary
 from voxmill.operators.verdict import licensed
@@ -38,6 +38,13 @@ def _licence(source: SourceConfig, config: RunConfig) -> Iterator[Finding]:
     allowed = ", ".join(config.select.licences)
     if source.licence:
         name = of_config(source.licence).name
+        if normalise(source.licence) is None:
+            cause = f"states the licence `{source.licence}`, which is none that we know: shards will carry it as `{name}`"
+            yield warning(
+                f"source {source.name}",
+                cause,
+                "give an SPDX identifier (cc-by-4.0, cc0-1.0), or leave it if it is one of your own",
+            )
         if not licensed(name, config.select):
             cause = f"is {name}, which select.licences ({allowed}) does not let pass: {_how_much(source)} will be rejected (select.licence)"
             yield warning(f"source {source.name}", cause, "add the licence to select.licences, or take the source out")

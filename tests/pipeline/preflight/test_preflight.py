@@ -311,6 +311,11 @@ def test_a_feed_may_state_its_licence_itself(make: Make) -> None:
     assert "placeholder" in warnings(make(source=source, crawl={"contact": "you@example.org"}))
 
 
+def test_a_licence_that_nobody_knows_is_said(make: Make) -> None:
+    assert "`tpyo`, which is none that we know" in warnings(make(source={"licence": "tpyo"}))
+    assert "none that we know" not in warnings(make(source={"licence": "CC BY 4.0"}))
+
+
 def test_errors_end_with_a_code_and_all_their_lines() -> None:
     wrong, outside = Finding("error", "a", "b", "c"), Finding("error", "d", "e", "f", world=True)
     heard: list[str] = []
