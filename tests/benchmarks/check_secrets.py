@@ -29,7 +29,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 import pyarrow.parquet as pq
 
 from benchmarks.report import Target, finish, full_form, heading, table
-from benchmarks.runs import SPHINX, VOXMILL, config, verified, write
+from benchmarks.runs import SPHINX, VOXMILL, config, write
 from demo.encode import encode_hls
 from speech.packaged import TWO_CITIES
 from speech.waves import RATE
@@ -227,19 +227,22 @@ def run(
     mended = [r for r in read_records(str(second), Recording) if r.rejection is None] if second.exists() else []
     kept = [r for r in [*first, *mended] if r.rejection is None]
     ids = _ids(root, world, sources)
-    proof = verified(root)
     voxmill("run", "-c", path, "-o", str(root), "--dry-run")
     voxmill("crawl", "-c", path, "-o", str(root))
     voxmill("stats", str(root))
     voxmill("stats", str(root), "--sql", "FROM recordings")
-    voxmill("verify", str(root))
+    proof = voxmill("verify", str(root)) == 0
+    if not proof:
+        print(said[-1][1][-1500:])
     voxmill("doctor")
     voxmill("config", "check", "-c", path)
     one = next(r for r in first if r.rejection is None and "/signed/0" in r.provenance.url)
     dry = voxmill("revoke", str(root), "--url", one.provenance.url, "--dry-run", "--json")
     whole = f"{world.site.url}/signed/0.flac?{SIGNED['X-Amz (S3)']}"
     gone = voxmill("revoke", str(root), "--url", whole, "--json")
-    found = [json.loads(text[text.index("{") :])["recordings"] if "{" in text else 0 for name, text in said[-2:]]
+    found = [_first_json(text).get("recordings", 0) for _, text in said[-2:]]
+    if dry or gone:
+        print("\n".join(text[-1500:] for _, text in said[-2:]))
     voxmill("replay", str(root), "--stage", "crawl", "--unit", "g0000-000000")
     exported = _export(root, folder / f"export-{form}")
 
@@ -286,6 +289,12 @@ def run(
         (f"{form}: lines said by {len(said)} commands", str(sum(len(t.splitlines()) for _, t in said)), str(len(lines))),
         *([(f"{form}: Ray's logs", str(sum(1 for p in (folder / 'ray').rglob('*') if p.is_file())), str(len(ray)))] if form == "ray" else []),
     ]  # fmt: skip
+
+
+def _first_json(text: str) -> dict[str, Any]:
+    """What `--json` printed, whatever was said beside it."""
+    found: dict[str, Any] = json.JSONDecoder().raw_decode(text, text.index("{"))[0] if "{" in text else {}
+    return found
 
 
 def _quiet(folder: Path) -> dict[str, str]:
