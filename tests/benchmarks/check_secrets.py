@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,17 +73,18 @@ class World:
     site: Website
     refused: list[str] = field(default_factory=list)
     """Paths that were asked for without their secret."""
+    asked: Counter[str] = field(default_factory=Counter)
+    """How often this run has asked for a path."""
 
     def guarded(self, path: str, query: str, answer: Answer, broken: int = 0) -> str:
         """Puts an answer at a path for those who know the query; the first `broken` times with an error. Returns the whole address."""
-        asked = [0]
 
         def route(request: Asked) -> Answer:
             if unquote(request.path.partition("?")[2]) != unquote(query):
                 self.refused.append(request.path)
                 return Answer(f"no {query}".encode(), 403, {"X-Auth-Token": secret("Hdr")})
-            asked[0] += 1
-            return answer if asked[0] > broken else Answer(f"try {query}".encode(), 500)
+            self.asked[path] += 1
+            return answer if self.asked[path] > broken else Answer(f"try {query}".encode(), 500)
 
         self.site.routes[path] = route
         return f"{self.site.url}{path}?{query}"
@@ -198,6 +200,7 @@ def run(
 ) -> list[tuple[str, str, str]]:
     """One run on one executor, and everything that can be done with it afterwards."""
     root = folder / f"run-{form}"
+    world.asked.clear()
     settings = config(
         sources, [SPHINX, {**SPHINX, "name": "again"}], crawl={
             "contact": "https://example.org/contact", "allow_private": ["127.0.0.1"], "requests_per_second": 200, "retries": 1,
