@@ -169,7 +169,10 @@ class Fetcher:
             reply.close()
             if not location:
                 raise Redirects(f"{url}: HTTP {reply.status} without an address")
-            url = urldefrag(urljoin(url, location))[0]
+            try:
+                url = urldefrag(urljoin(url, location))[0]
+            except ValueError as error:  # `http://[::1/`: the standard library refuses to read it
+                raise Redirects(f"{url} leads to what is no address: {error}") from error
             if reply.status == 303 or (reply.status in (301, 302) and method == "POST"):
                 method, body = "GET", None
 

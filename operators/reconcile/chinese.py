@@ -39,8 +39,31 @@ _PERCENT = regex.compile(r"(?<![\d.,])100%")
 _SCALED = regex.compile(r"(\d+\.\d+)\s?(万|亿)")
 _DAY = regex.compile(r"(?<=月\d{1,2})日")
 _TELEPHONE = regex.compile(r"(?<![\d.])\+?\d{2,4}(?:[-\s]\d{3,8}){1,3}(?![\d.])")
+_TALL = regex.compile(r"(?<![\d.])(\d{1,2})(?:\.|\s?米\s?|\s?[mM]\s?)(\d{2})(?:\s?[米mM](?![A-Za-z/²^]))?(?![\d.])")
+_AND_HALF = regex.compile(r"(?<![\d.])(\d+)\.5(个?\p{Han})")
+_SHARES = regex.compile(r"(?<![\d.])(\d+(?:\.\d+)?)%?\s?(?:[-~–—]|到|至)\s?(\d+(?:\.\d+)?)%")
+_PERMILLE = regex.compile(r"(?<![\d.])(\d+(?:\.\d+)?)\s?‰")
+_MIXED = regex.compile(r"(?<![\d./])(\d{1,6})\s(\d{1,3})/(\d{1,3})(?![\d./])")
+_MATHS = regex.compile(r"√(?=\d)|[<>](?=\s?[\d-])|[×*](?=\s?\d)|(?<![mM])\^[23](?!\d)")
+_MATHS_SAID = {
+    "√": ("根号",),
+    "<": ("小于",),
+    ">": ("大于",),
+    "×": ("乘", "乘以"),
+    "*": ("乘", "乘以"),
+    "^2": ("的平方", "平方"),
+    "^3": ("的立方", "立方"),
+}
+_FINANCIAL = regex.compile(r"[零壹贰叁肆伍陆柒捌玖拾佰仟万亿]{2,}")
+_SAME_FIGURE = str.maketrans("壹贰叁肆伍陆柒捌玖拾佰仟", "一二三四五六七八九十百千")
+_RING = regex.compile(r"(?<=[一二三四五六七八九零〇])[○◯](?=[一二三四五六七八九零〇○◯])")
+_SCORE = regex.compile("[廿卅]")
 _KILOS = {"km/h": "公里每小时|千米每小时|每小时N公里|时速N公里", "km": "公里|千米", "kg": "公斤|千克", "cm": "厘米|公分", "mm": "毫米", "ml": "毫升",
-          "m²": "平方米|平米|平方", "m^2": "平方米|平米|平方", "km²": "平方公里|平方千米", "m³": "立方米", "m": "米", "g": "克", "mg": "毫克", "l": "升", "%": ""}  # fmt: skip
+          "m^2": "平方米|平米|平方", "km^2": "平方公里|平方千米", "cm^2": "平方厘米", "m^3": "立方米|立方|方", "cm^3": "立方厘米", "m/s": "米每秒|每秒N米",
+          "hz": "赫兹|赫", "khz": "千赫|千赫兹", "mhz": "兆赫|兆赫兹", "ghz": "吉赫|吉赫兹|G赫兹", "kb": "KB|千字节|K", "mb": "MB|兆|兆字节", "gb": "GB|G|吉字节",
+          "tb": "TB|T|太字节", "v": "伏|伏特", "kv": "千伏", "ma": "毫安", "mah": "毫安时|毫安", "a": "A|安|安培", "w": "瓦|瓦特", "kw": "千瓦", "kwh": "千瓦时|度",
+          "t": "吨", "ha": "公顷", "dm": "分米", "μm": "微米", "nm": "纳米", "μg": "微克", "min": "分钟", "h": "小时", "s": "秒", "ms": "毫秒", "db": "分贝", "kcal": "千卡|大卡",
+          "m": "米", "g": "克", "mg": "毫克", "l": "升", "%": ""}  # fmt: skip
 _MEASURE = regex.compile(
     rf"(\d[\d,]*(?:\.\d+)?)\s?({'|'.join(sorted((regex.escape(u) for u in _KILOS if u != '%'), key=len, reverse=True))})(?![A-Za-z/])",
     regex.IGNORECASE,
@@ -60,6 +83,8 @@ class Chinese(Writing):
 
     def pieces(self, text: str) -> list[Piece]:
         text = self._simplified(_POINT_FIRST.sub("0.", text), traditional_to_simple=True)
+        text = _FINANCIAL.sub(lambda m: m[0].translate(_SAME_FIGURE), _RING.sub("零", text))
+        text = _SCORE.sub(lambda m: {"廿": "二十", "卅": "三十"}[m[0]], text)
         found: list[Piece] = []
         at = 0
         for match in _SPOKEN_OTHERWISE.finditer(text):
@@ -121,6 +146,12 @@ class Chinese(Writing):
         return (
             (_TELEPHONE, lambda m: (digits(regex.sub(r"\D", "", m[0])),)),
             (_CLOCK, _clock),
+            (_SHARES, lambda m: tuple(f"百分之{m[1]}{to}{share}{m[2]}" for to in "到至" for share in ("百分之", ""))),
+            (_PERMILLE, lambda m: (f"千分之{m[1]}",)),
+            (_MIXED, lambda m: (f"{m[1]}又{m[3]}分之{m[2]}",)),
+            (_TALL, lambda m: (m[0], f"{m[1]}米{digits(m[2])}")),
+            (_AND_HALF, lambda m: (m[0], f"{'两' if m[1] == '2' else m[1]}{m[2]}半")),
+            (_MATHS, lambda m: _MATHS_SAID[m[0]]),
             (_HALF, lambda m: (m[0], "点半")),
             (_QUARTER, lambda m: (m[0], "点一刻" if "15" in m[0] else "点三刻")),
             (_MINUS, lambda m: ("负", "零下")),
@@ -185,13 +216,24 @@ def _clock(match: regex.Match[str]) -> tuple[str, ...]:
     hour, minute = str(int(match[1])), match[2]
     name = "两" if hour == "2" else hour
     if minute == "00":
-        return (f"{name}点", f"{name}点整", f"{name}点钟")
+        names = [name]
+        if 12 < int(hour) < 24:  # 六点 is both afternoon and evening
+            parts = ("下午",) * (int(hour) < 19) + ("晚上",) * (int(hour) > 17)
+            names += [f"{part}{'两' if hour == '14' else int(hour) - 12}" for part in parts]
+        return tuple(f"{one}{zero}" for one in names for zero in ("点", "点整", "点钟"))
     if int(minute) > 59:
         return (f"{hour}比{int(minute)}",)
     said = f"{int(minute)}" if minute[0] != "0" else f"零{int(minute)}"
     found = [f"{name}点{said}分", f"{name}点{said}"]
     if minute[0] == "0":
         found.append(f"{name}点{int(minute)}分")
+    if 12 < int(hour) < 24:  # `下午两点四十五分` for 14:45
+        dial = "两" if hour == "14" else str(int(hour) - 12)
+        quarter = {"30": "半", "15": "一刻", "45": "三刻"}.get(minute)
+        tails = (f"{said}分", said, *([quarter] if quarter else ()))
+        found += [f"{part}{dial}点{tail}" for part in (("下午",) if int(hour) < 18 else ("晚上", "下午")) for tail in tails]
+    if int(minute) > 44:
+        found += [f"{int(hour) % 24 + 1}点差{60 - int(minute)}分", f"差{60 - int(minute)}分{int(hour) % 24 + 1}点"]
     found += {"30": [f"{name}点半"], "15": [f"{name}点一刻"], "45": [f"{name}点三刻"]}.get(minute, [])
     return tuple(found)
 
@@ -204,6 +246,8 @@ def _yuan(match: regex.Match[str]) -> tuple[str, ...]:
     whole, _, part = amount.partition(".")
     if part and not scale:
         tenths, cents = int(part[0]), int(part[1]) if len(part) == 2 else 0
+        if whole == "0" and not cents:
+            found += [f"{_DIGITS[tenths]}{name}" for name in ("角", "毛", "毛钱")]
         if tenths and not cents:
             found += [f"{whole}块{_DIGITS[tenths]}", f"{whole}块{_DIGITS[tenths]}毛", f"{whole}元{_DIGITS[tenths]}角"]
             found += [f"{whole}块{_DIGITS[tenths]}毛钱", f"{amount.rstrip('0')}元"]

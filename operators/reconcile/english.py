@@ -21,7 +21,7 @@ ABBREVIATIONS = {
     "co": "company|co", "corp": "corporation|corp", "ave": "avenue", "blvd": "boulevard", "rd": "road", "mt": "mount", "ft": "fort|feet|foot",
     "dept": "department", "govt": "government", "approx": "approximately", "gen": "general", "sgt": "sergeant", "lt": "lieutenant",
     "col": "colonel", "capt": "captain", "gov": "governor", "sen": "senator", "rep": "representative", "rev": "reverend", "hon": "honorable",
-    "jr": "junior", "sr": "senior", "fig": "figure", "vol": "volume", "ch": "chapter", "pp": "pages", "ed": "edition|editor", "est": "established|estimated",
+    "jr": "junior", "sr": "senior", "fig": "figure", "p": "page", "vol": "volume", "ch": "chapter", "pp": "pages", "ed": "edition|editor", "est": "established|estimated",
     "max": "maximum|max", "min": "minimum|min", "tel": "telephone", "ext": "extension", "apt": "apartment", "cf": "compare|c f", "al": "al",
     "mon": "monday", "tue": "tuesday", "tues": "tuesday", "wed": "wednesday", "thu": "thursday", "thurs": "thursday", "fri": "friday",
     "sat": "saturday", "sun": "sunday", "jan": "january", "feb": "february", "mar": "march", "apr": "april", "jun": "june", "jul": "july",
@@ -81,16 +81,17 @@ class English(Writing):
         bare = "|".join(word for word, said in _BARE.items() if said)
         return {
             "day": rf"(?i:\b(?:{_MONTHS})\s+{_DAY}(?=[\s,.;:!?)]|$)|(?<![\d.,$€£-])\b{_DAY}\s+(?:of\s+)?(?:{_MONTHS})(?!\p{{L}}))",
-            "title": rf"(?i:\b(?:{dotted})\.(?=\s|,|$)|\b(?:e\.g\.|i\.e\.|a\.k\.a\.|n\.b\.|p\.s\.)|\b(?:{bare})\b(?!['’]))",
+            "title": rf"(?i:\b(?:{dotted})\.(?=\s|,|$)|\bp\.(?=\s?\d)|\b(?:e\.g\.|i\.e\.|a\.k\.a\.|n\.b\.|p\.s\.)|\b(?:{bare})\b(?!['’]))",
             "meridiem": r"(?i:(?<=\d\s?)[ap]\.?\s?m\b\.?)",
             "decade": r"(?<![\d.,$€£])'?\d{1,4}0'?s\b",
             "height": r"\b\d{1,2}'\s?\d{1,2}(?:\"|'')?(?!\d)",
             "short": r"(?<![\w.])[$€£]?\d+(?:\.\d+)?\s?(?:k|K|m|M|mn|bn|b|B|tn)\b(?!\s?[\^/])",
-            "scaled": r"(?<![\w.$€£])\d[\d,]*(?:\.\d+)?\s+(?:hundred|thousand|million|billion|trillion)\b",
+            "scaled": r"(?<![\w.$€£])\d[\d,]*(?:\.\d+)?\s+(?:hundred|thousand|million|billion|trillion)\b(?!\s(?:[A-Z]{3}\b|[$€£]))",
             "numbersign": r"(?i:(?:#|№|\bno\.?)\s?(?=\d))",
             "times": r"(?<=\d)\s?[x×]\s?(?=\d)",
+            "feet": r"(?<!['\"]\S*\s?.*)(?<![\w.])\d{1,3}(?:'|\")(?![\w'\"])",
+            "andn": r"(?<=\w\s)'?n'(?=\s\w)",
             **kinds,
-            "power": r"\^[23](?!\d)",
         }
 
     def pieces(self, text: str) -> list[Piece]:
@@ -162,7 +163,7 @@ class English(Writing):
         if top == 1:
             found = [f"{one} {name}" for name in names for one in ("one", "a")]
             found += [name for name in names if name.startswith("one ")]  # one hundredth
-            found += {2: ["half", "half a"], 4: ["quarter"]}.get(bottom, [])
+            found += {2: ["half", "half a", "half an"], 4: ["quarter"]}.get(bottom, [])
         else:
             found = [f"{count} {'halves' if name == 'half' else name + 's'}" for name in names]
         if top >= bottom:  # 24/7, 50/50
@@ -236,8 +237,13 @@ class English(Writing):
     def _times(self, said: str) -> list[Piece]:
         return [self._say(("by", "times", "x"), said)]
 
-    def _power(self, said: str) -> list[Piece]:
-        return [self._say(("squared",) if said == "^2" else ("cubed",), said)]
+    def _feet(self, said: str) -> list[Piece]:
+        """`5'`, `5"`: feet and inches, or minutes and seconds."""
+        names = ("feet", "foot", "minutes", "minute") if said.endswith("'") else ("inches", "inch", "seconds", "second")
+        return [self._say(self.quantity(said[:-1]), said[:-1]), self._say(names, said[-1])]
+
+    def _andn(self, said: str) -> list[Piece]:
+        return [readings(("and",), ("n",))]
 
     def _decade(self, said: str) -> list[Piece]:
         digits = regex.sub(r"\D", "", said)
@@ -350,7 +356,9 @@ def spoken(pieces: Sequence[Piece]) -> list[Piece]:
             continue
         if word in ("a", "an") and after in _MULTIPLES and before not in ("half", "of", "quarter"):
             found.append("one")
-        elif word in ("oh", "o") and ((before in _NUMERALS and after != "clock") or (after in _NUMERALS and word == "oh")):
+        elif word in ("oh", "o") and (
+            ((before in _NUMERALS or before == "point") and after != "clock") or (after in _NUMERALS and word == "oh")
+        ):
             found.append("zero")
         elif word in ("double", "triple") and isinstance(after, str) and (after in _NUMERALS and after not in _MULTIPLES):
             digit = "zero" if after in ("oh", "o") else after

@@ -27,9 +27,9 @@ _NUMBER = r"\d{1,3}(?:[.,'](?:\d{3}))+(?:[.,]\d+)?(?!\d)|\d+(?:[.,]\d+)?"
 _SPACED = r"\d{1,3}(?:\x20\d{3})+(?!\d)(?:,\d+)?"
 _MONEY = r"(?:US|A|C|R|HK|NZ)?\$|[€£¥₹₩₽₺₪฿₴₫]"
 _ENDINGS = "com|org|net|edu|gov|io|info|js|py|exe|pdf|zip"
-_SCALE = r"(?:\s*(?:million|billion|trillion|thousand|hundred)s?\b)?"
+_SCALES = ("million", "billion", "trillion", "thousand", "hundred")
 _WORD = regex.compile(r"\S+")
-SIGNS = r"[\d&+=@#%°×÷±§€£¥₹₩₽₺₪฿$<>№/]|\p{L}[-‐‑]\p{L}|\p{Lu}\p{Lu}|\p{L}\.\p{L}|(?<!\p{L})\p{L}\.|zł\b"
+SIGNS = r"[\d&+=@#%°×÷±§€£¥₹₩₽₺₪฿$<>№/]|\p{L}[-‐‑]\p{L}|\p{Lu}\p{Lu}|\p{L}\.\p{L}|(?<!\p{L})\p{L}\.|zł\b|\bI(?:er|re)\b"
 _SUSPICIOUS = regex.compile(SIGNS)
 _AROUND = 3
 SEVERAL = 400
@@ -65,9 +65,14 @@ class Writing:
         symbols = "|".join(sorted(map(regex.escape, self._units), key=len, reverse=True))
         ordinal = self.row.get("ordinal")
         abbreviated = "|".join(sorted(map(regex.escape, self.row.get("abbreviations", ())), key=len, reverse=True))
+        codes = "|".join(measures.CODES)
         money = "|".join(
             ("zł", *measures.CODES, *(regex.escape(name) for name in self.row.get("money", ()) if name[0].isalpha()))
         )
+        after = "".join(rf"|(?i:\b{word}\s)" for word in self.row.get("roman_after", ()))
+        ended = self.row.get("roman_ordinal")
+        self._scales = "|".join((*_SCALES, *self.row.get("scales", ())))
+        scaled = rf"(?:\s*(?:{self._scales})s?\b)?"
         self._amount = regex.compile(number)
         kinds = {
             "web": r"(?:https?://|www\.)\S+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
@@ -75,14 +80,20 @@ class Writing:
             **({"abbreviation": rf"(?<![\p{{L}}.])(?:{abbreviated})(?!\p{{L}})"} if abbreviated else {}),
             "moneyrange": rf"(?:{_MONEY})\s?(?:{number})\s?[-–—]\s?(?:{_MONEY})?\s?(?:{number})(?![\d-])",
             "date": r"(?<![\d/.-])(?:\d{4}-\d{1,2}-\d{1,2}|\d{4}/\d{1,2}/\d{1,2}|\d{1,2}/\d{1,2}/\d{4}|\d{1,2}\.\d{1,2}\.\d{4})(?![\d/-])",
+            "dotted": r"(?<![\d.,])\d{1,3}(?:\.\d{1,3}){2,}(?!\d|[.,]\d)",
+            "dash": r"(?<=\d[:h]\d{2}|[%‰°]|\d\s?[ap]\.?m\.?)\s?[-–—]\s?(?=[$€£]?\d)",
+            "ratio": r"(?<![\d:.,])(?:\d{1,4}:\d|\d:\d{3,4})(?![\d:]|[.,]\d)",
             "time": r"(?<![\d:.,])\d{1,2}[:h]\d{2}(?::\d{2})?(?![\d:])(?:\s*(?:Uhr|uhr|uur)\b)?",
-            "money": rf"[-−]?(?:(?:{_MONEY})\s?{number}|{number}\s?(?:(?:{_MONEY})|(?:{money})(?!\p{{L}}))){_SCALE}",
+            "money": rf"[-−]?(?:(?:{_MONEY}|(?<!\p{{L}})(?:{codes}))\s?{number}|{number}\s?(?:(?:{_MONEY})|(?:{money})(?!\p{{L}}))){scaled}"
+            rf"|[-−]?{number}\s(?:{self._scales})s?\s(?:{_MONEY}|(?:{codes})(?!\p{{L}}))",
             "fraction": r"(?<![\d/.,])(?:\d+\s+)?\d+\s?[/⁄]\s?\d+(?![\d/]|[.,]\d)",
-            **({"ordinal": rf"(?<![\d.,])\d+\s?(?:'?(?:{ordinal}))(?!\p{{L}})"} if ordinal else {}),
+            **({"ordinal": rf"(?<![\d.,])\d+(?:'?(?:{ordinal}))(?!\p{{L}})"} if ordinal else {}),
             "groups": r"(?<![\d.,\p{L}-])(?:\+|\(\d+\)\s?)?\d+(?:\s?[-–—]\s?\d+)+(?![\d]|[.,]\d)",
-            "measure": rf"(?:(?<![\w)\]])[-−+±])?{number}\s?(?i:{symbols})(?![\p{{L}}\d])",
+            "measure": rf"(?:(?<![\w)\]])[-−+±])?{number}\s?(?i:{symbols})(?:/(?i:{symbols})(?![\p{{L}}\d])|(?![\p{{L}}\d]))",
             "number": rf"(?:(?<![\w)\]])[-−+±])?(?:{number}|(?<![\d\w])\.\d+)",
-            "roman": rf"(?<=\p{{Lu}}[\p{{L}}']*\s){CLASS}(?!\p{{L}}|')",
+            "power": r"\^-?\d+",
+            "roman": rf"(?<=\p{{Lu}}[\p{{L}}']*\s{after}){CLASS}(?!\p{{L}}|')",
+            **({"romanth": rf"(?<!\p{{L}}){CLASS}(?:{ended})(?!\p{{L}})"} if ended else {}),
             "initials": r"(?<![\p{L}.])(?:\p{L}\.\s?){2,}(?:\p{L}\b)?|(?<!\p{L})\p{Lu}+(?:&\p{Lu}+)+(?!\p{L})",
             "spelt": r"(?<![\p{L}'])\p{Latin}(?:[ -]\p{Latin}(?![\p{L}'\d]))+",
             "capitals": r"(?<![\p{L}'])\p{Lu}{2,6}(?=s?(?![\p{L}']))",
@@ -201,8 +212,15 @@ class Writing:
             return []
         if part is None:
             return self.integer(whole)
-        halves = self.row.get("halves", {}).get(string, [])
+        halves = list(self.row.get("halves", {}).get(string, []))
+        if part.rstrip("0") == "5" and len(whole) < 7 and int(whole or 0):
+            halves += self._and_half(int(whole))
         return [*self.numbers.decimal(whole or "0", part), *halves]
+
+    def _and_half(self, whole: int) -> list[str]:
+        """`zweieinhalb`, `deux et demi`."""
+        assert self.numbers is not None
+        return [way.format(h=one) for way in self.row.get("and_half", ()) for one in self.numbers.cardinal(whole)]
 
     def quantity(self, string: str) -> list[str]:
         """A number of things that are counted, so neither a year nor digit by digit: `220` dollars are not `two twenty`."""
@@ -293,6 +311,41 @@ class Writing:
         texts = list(dict.fromkeys(self.clock(int(hour), minute)))
         return [self._say(texts, said), *(self._say(self.integer(part), part) for part in rest)]
 
+    def _dotted(self, said: str) -> list[Piece]:
+        """A version, an address of a machine; in languages that group digits by full stops, a large number too."""
+        if self.comma and regex.fullmatch(r"\d{1,3}(?:\.\d{3})+", said):
+            return self._number(said)
+        dots: list[str] = [*(self.numbers.point() if self.numbers else ()), *self.row.get("dot", ["dot"])]
+        found: list[Piece] = []
+        for k, part in enumerate(said.split(".")):
+            if k:
+                found.append(readings((), *map(self.words, dict.fromkeys(dots))))
+            found.append(self._say([*self.integer(part), *(self.numbers.digits(part) if self.numbers else ())], part))
+        return found
+
+    def _dash(self, said: str) -> list[Piece]:
+        """A range of times, or of what is no bare number: `3:30-4:30`, `5%-10%`."""
+        between = [self.words(word) for word in self.row.get("range", ())]
+        return [readings(*between)] if between else []
+
+    def _ratio(self, said: str) -> list[Piece]:
+        """`3:1`: no time has one digit behind its colon."""
+        one, two = said.split(":")
+        between = [self.words(word) for word in self.row.get("ratio", ())]
+        return [self._say(self.integer(one), one), readings((), *between), self._say(self.integer(two), two)]
+
+    def _power(self, said: str) -> list[Piece]:
+        exponent = said[1:].lstrip("-")
+        known = self.row.get("powers", {})
+        texts = list(known.get(int(said[1:]), ())) if len(exponent) < 4 else []
+        if self.numbers and len(exponent) < 4:
+            minus = next(iter(self.row.get("minus") or self.numbers.minus()), "minus") if "-" in said else ""
+            for one in known.get("n", ("{n}",)):
+                texts += [one.format(n=f"{minus} {n}") for n in self.numbers.cardinal(int(exponent))]
+            for one in known.get("nth", ()):
+                texts += [one.format(n=f"{minus} {n}") for n in self.numbers.ordinal(int(exponent))]
+        return [self._say(texts, said[1:])]
+
     def clock(self, hour: int, minute: str) -> list[str]:
         """What is said for a time of day."""
         assert self.numbers is not None
@@ -303,9 +356,20 @@ class Writing:
         minutes = list(self.numbers.cardinal(int(minute)))
         if minute[0] == "0":
             minutes += self.numbers.digits(minute)
-        extra = {"30": names.get("half", ()), "15": names.get("quarter", ())}.get(minute, ())
+        extra = {"30": names.get("half", ()), "15": names.get("quarter", ()), "45": names.get("to_quarter", ())}.get(minute, ())
         found = [p.format(h=h, m=m) for p in names["at"] for h in hours for m in minutes]
-        return found + [p.format(h=h, next=n) for p in extra for h in hours for n in nexts[:2]]
+        on_dial = [*hours, *(self.numbers.cardinal(hour - 12) if hour > 12 else ())]
+        found += [p.format(h=h, next=n) for p in extra for h in on_dial for n in nexts]
+        if hour in (0, 12, 24):
+            noon = names.get("noon" if hour == 12 else "midnight", ())
+            found += [p.format(h=h, next=n) for p in extra if "{h}" in p for h in noon for n in nexts[:1]]
+            found += [p.format(h=h, m=m) for p in names["at"][:1] for h in noon for m in minutes]
+        if int(minute) > 30:
+            left = self.numbers.cardinal(60 - int(minute))
+            found += [p.format(m=m, next=n) for p in names.get("to", ()) for m in left for n in nexts]
+        else:
+            found += [p.format(m=m, h=h) for p in names.get("past", ()) for m in minutes for h in on_dial]
+        return found
 
     def _ordinal(self, said: str) -> list[Piece]:
         digits = regex.match(r"\d+", said)
@@ -327,6 +391,8 @@ class Writing:
             heads = self.integer(whole[0])[:2]
             joins = self.symbols.get("&", [""])[:1]
             texts = [f"{head} {join} {text}" for head in heads for join in [*joins, ""] for text in texts]
+            if (top, bottom) == ("1", "2") and len(whole[0]) < 7:
+                texts += self._and_half(int(whole[0]))
         return [self._say(texts, said)]
 
     def fraction(self, top: int, bottom: int) -> list[str]:
@@ -342,9 +408,10 @@ class Writing:
     def _money(self, said: str) -> list[Piece]:
         match = self._amount.search(said)
         assert match is not None
-        symbol = regex.search(rf"{_MONEY}|\p{{L}}+\.?", said[: match.start()] + " " + said[match.end() :])
+        scale = regex.search(rf"(?:{self._scales})s?\b", said[match.end() :])
+        rest = said[match.end() :] if scale is None else said[match.end() :].replace(scale[0], " ", 1)
+        symbol = regex.search(rf"{_MONEY}|\p{{L}}+\.?", said[: match.start()] + " " + rest)
         assert symbol is not None
-        scale = regex.search(r"(?:million|billion|trillion|thousand|hundred)s?$", said[match.end() :])
         sign = (
             [self._say(self.row.get("minus") or (self.numbers.minus() if self.numbers else ()), "-")] if said[0] in "-−" else []
         )
@@ -364,7 +431,11 @@ class Writing:
             return []
         whole, part = self.parts(amount)
         gap = f" {scale} " if scale else " "
-        found = [f"{value}{gap}{name}" for value in self.quantity(amount) for name in names]
+        values = self.quantity(amount)
+        if scale and whole == "1" and "one" in self.row:
+            values = [*values, str(self.row["one"])]
+        found = [f"{value}{gap}{name}" for value in values for name in names]
+        found += [f"{value}{gap}{of}{name}" for of in self.row.get("of", ()) if scale for value in values for name in names]
         if whole == "1" and part is None:
             found += [f"{self.row['one']} {name}" for name in names if "one" in self.row]
         if part is not None and len(part) == 2 and not scale:
@@ -378,6 +449,11 @@ class Writing:
             for name in names:
                 found += [f"{value} {name} {one}" for value in head for one in rest]
                 found += [f"{value} {name} {j} {one} {cent}" for value in head for one in rest for j in join for cent in cents]
+                found += [f"{value} {name} {j} {one}" for value in head for one in rest for j in self.row.get("with", ())]
+                found += [
+                    f"{value} {name} {j} {one} {cent}"
+                    for value in head for one in rest for j in self.row.get("with", ()) for cent in cents
+                ]  # fmt: skip
             if whole.strip("0") == "":
                 found += [f"{one} {cent}" for one in rest for cent in cents]
         return found
@@ -389,10 +465,14 @@ class Writing:
         symbol = self.row.get("aliases", {}).get(symbol, symbol)
         own = self.row.get("units", {}).get(symbol, self.row.get("units", {}).get(symbol.casefold(), []))
         own = [*own, *self.symbols.get(symbol, [])] if symbol in "°%" else own
+        if symbol.isalpha():
+            own = [*own, symbol]  # some say it as it is written: `four g`
         around = [("", name) for name in own]
         around = [*(measures.unit(symbol, self.language) if self.language else ()), *around]
         sign = said[: match.start()].strip()
         value = self.quantity(match[0])
+        if not around and "/" in symbol:
+            return [*self._sign(sign), self._say(value, match[0]), self._say(self._each(symbol), symbol)]
         if not around:
             name = self.symbols.get(symbol)
             after = self._say(name, symbol) if name else self._say((), symbol)
@@ -403,6 +483,11 @@ class Writing:
                 afters = [*afters[1:2], *afters]
             return [*self._sign(sign), self._say(value, match[0]), self._say(afters, symbol)]
         return [*self._sign(sign), self._say([f"{b} {one} {a}" for one in value for b, a in around], said)]
+
+    def _each(self, symbol: str) -> list[str]:
+        """`mg/dl` of two units that CLDR knows alone: milligrams per deciliter."""
+        much, each = ([name for _, name in measures.unit(one, self.language)] for one in symbol.split("/", 1))
+        return [f"{one} {per} {two}" for one in (*much[1:2], *much) for per in self.row.get("per", ()) for two in each[:1]]
 
     def _moneyrange(self, said: str) -> list[Piece]:
         """`$5-10`, `$5-$10`: the name of the money may be said once or twice."""
@@ -419,6 +504,14 @@ class Writing:
             self._say(self.quantity(second), second),
             readings(*names or [(symbol[0],)]),
         ]
+
+    def _romanth(self, said: str) -> list[Piece]:
+        """A Roman numeral with the ending of an ordinal: `XIXe`, `II.`."""
+        numeral = regex.match(CLASS, said)
+        number = value(numeral[0]) if numeral else None
+        if number is None or self.numbers is None:
+            return [readings((lower(said, self.language),))]
+        return [self._say(self.numbers.ordinal(number), said.casefold())]
 
     def _roman(self, said: str) -> list[Piece]:
         number = value(said)
@@ -476,12 +569,12 @@ class Writing:
                 whole = self.words(part)
                 found.append(readings(whole, tuple("".join(whole))) if len(part) < 5 else readings(whole))
             else:
-                names = {
-                    ".": self.row.get("dot", ["dot"]),
-                    "/": ["slash"],
-                    "-": ["dash", "hyphen"],
-                    "_": ["underscore"],
-                    ":": ["colon"],
+                names: dict[str, tuple[str, ...]] = {
+                    ".": (*self.row.get("dot", ()), "dot"),
+                    "/": ("slash",),
+                    "-": ("dash", "hyphen"),
+                    "_": ("underscore",),
+                    ":": ("colon",),
                 }
                 found.append(self._say(self.symbols.get(part) or names.get(part, ()), part))
         return found

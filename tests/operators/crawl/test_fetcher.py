@@ -192,6 +192,15 @@ def test_a_name_without_an_address(make_fetcher: Make) -> None:
         make_fetcher(resolve=nowhere).read("http://nowhere.example/")
 
 
+@pytest.mark.parametrize(
+    "place", ["http://[::1/a.mp3", "//[a/b", "http://[::1]x/", "http://a:b:c/", "http://[1]/", "http://\xff\xfe/", "ftp://a/"]
+)
+def test_a_redirect_to_what_is_no_address_ends_by_name(site: Website, fetcher: Fetcher, place: str) -> None:
+    site.routes["/a.mp3"] = redirect(place)
+    with pytest.raises((Redirects, Unsupported, NetworkError)):
+        fetcher.read(f"{site.url}/a.mp3")
+
+
 def test_redirects(site: Website, fetcher: Fetcher) -> None:
     site.routes |= {f"/{n}": redirect(f"/{n + 1}", 301 + n % 2) for n in range(10)} | {"/10": SONG}
     reply = fetcher.read(f"{site.url}/0")
