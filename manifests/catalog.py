@@ -191,7 +191,7 @@ def _run_json(root: str) -> dict[str, Any]:
         whole = _read(f"{root}/run.json")
     except (FileNotFoundError, NotADirectoryError):
         raise CatalogError(
-            f"no run at {root} (run.json is missing): start one with `voxmill run -c CONFIG -o {root}`"
+            f"no run at {root} (run.json is missing): check the path, or start one with `voxmill run SOURCES -o {root}`"
         ) from None
     run = json_object(whole, f"{root}/run.json", "restore it, or start a new run", CatalogError)
     check_version(run.get("schema_version", SCHEMA_VERSION), f"{root}/run.json")

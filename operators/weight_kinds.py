@@ -177,8 +177,12 @@ class HubWeights(Entry):
                 local_files_only=offline,
             )
         except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
-            what = f"{self.repo} is not in {root / 'hub'}" + (" (offline)" if offline else f": {error}")
-            raise WeightsMissing(name, what.splitlines()[0], self.fix(name)) from error
+            what, fix = f"{self.repo} is not in {root / 'hub'}", self.fix(name)
+            if not offline:
+                unreached = isinstance(error, LocalEntryNotFoundError)
+                cause = "the Hugging Face Hub cannot be reached" if unreached else str(error).strip().partition("\n")[0]
+                what, fix = f"{what}: {cause}", f"check the network (a proxy: HTTPS_PROXY, a mirror: HF_ENDPOINT), then {fix}"
+            raise WeightsMissing(name, what, fix) from error
         if absent := [file for file in self.needs if not (Path(path) / file).is_file()]:
             raise WeightsMissing(name, f"{path} lacks {', '.join(absent)}", self.fix(name))
         return Path(path)

@@ -15,8 +15,8 @@ from voxmill.pipeline.plain_warnings import warn_plainly
 from voxmill.pipeline.terminal import output
 
 CODES = (
-    "Exit codes: 0 done; 1 the proof or the check says no; 2 wrong use; "
-    "3 the world says no (a store, the disk, the network, what is installed); 130 stopped by Ctrl-C."
+    "Exit codes: 0 done; 1 the proof or the check fails; 2 wrong use; "
+    "3 something outside fails or is missing (a store, the disk, the network, a package, weights); 130 stopped by Ctrl-C."
 )
 
 app = typer.Typer(
@@ -33,7 +33,8 @@ models_app = typer.Typer(no_args_is_help=True, help="List, fetch and verify mode
 def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
     """Turns the audio of the web into training data for speech models.
 
-    `voxmill run -c demo -o runs/demo` goes from sources to shards; the same command continues a stopped run.
+    `voxmill run talks/ -o runs/talks --language en --licence cc-by-4.0` goes from a folder of speech to shards; the same
+    command continues a stopped run.
     """
     if version:
         print(__version__)

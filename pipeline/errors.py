@@ -1,6 +1,6 @@
 """What a command ends with: the one place where errors become exit codes and a line for people. What is in no list here is a bug.
 
-0 done · 1 the proof or the check says no · 2 wrong use · 3 the world says no: a store, the disk, the network, what is installed
+0 done · 1 the proof or the check fails · 2 wrong use · 3 something outside fails: a store, the disk, the network, what is installed
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import Expand, Listing
 from voxmill.pipeline.state.run import Run, RunError
 from voxmill.pipeline.state.tables import write_tables
+from voxmill.pipeline.terminal.output import amount
 from voxmill.pipeline.terminal.progress import Progress
 from voxmill.sharding.index import write_index
 from voxmill.sharding.writer import prune
@@ -68,9 +69,9 @@ def run_line(
         if text is not None:
             keep(run, text)
         if unsettled(run):
-            progress.say(f"{apply(run)} files changed to finish a revocation; `voxmill revoke` writes its report")
+            progress.say(f"{amount(apply(run), 'file')} changed to finish a revocation; `voxmill revoke` writes its report")
         listing = Listing(run)
-        progress.phase(f"listing {len(config.sources)} sources")
+        progress.phase(f"listing {amount(len(config.sources), 'source')}")
         stones, lists = read_tombstones(run), expand or List(config.crawl, gate)
 
         def refused(source: SourceConfig) -> list[Item]:
@@ -81,7 +82,7 @@ def run_line(
         if until == "list":
             return
         if retry:
-            progress.say(f"{listing.retry(retry, config.sources, refused)} items to be fetched again")
+            progress.say(f"{amount(listing.retry(retry, config.sources, refused), 'item')} to be fetched again")
             generations = listing.num_generations()
         _fetch(run, listing, stages, generations, config, executor, progress)
         if until == "crawl":
@@ -94,7 +95,8 @@ def run_line(
         if settings := config.duplicates:
             _run_stages(run, stages, [s for s in chain if s.kind != "select"], units, executor, progress, sharing)
             progress.phase("looking for duplicates")
-            progress.say(f"{Settle(run, stages, settings)(listing.units())} units held against what is there already")
+            changed = Settle(run, stages, settings)(listing.units())
+            progress.say(f"{amount(changed, 'unit')} of work compared with the rest anew")
         _run_stages(run, stages, chain, units, executor, progress, sharing)
         if until == "pack":
             _pack(run, stages, config, state["buckets"], executor, progress)

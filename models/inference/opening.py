@@ -26,7 +26,9 @@ def checkpoint_of(folder: str) -> str:
         return folder
     found = latest(folder)
     if found is None:
-        raise CheckpointError(f"{folder} holds no checkpoint: it has neither {COMMIT} nor a folder step-… with one")
+        raise CheckpointError(
+            f"{folder} holds no checkpoint (neither {COMMIT} nor a folder step-… with one): give the --out of `voxmill train`"
+        )
     return found
 
 

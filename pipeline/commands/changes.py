@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from voxmill.pipeline.commands import options
-from voxmill.pipeline.terminal.output import console, print_json
+from voxmill.pipeline.terminal.output import amount, console, print_json
 from voxmill.pipeline.terminal.table import number, print_table
 
 
@@ -106,5 +106,5 @@ def revote(
     tiers = ("high", "weak", "unlabelled", "rejected")
     rows = [(tier, str(found.before[tier]), str(found.after[tier])) for tier in tiers]
     print_table(out, ("tier", number("segments before"), number("after")), rows)
-    said = f"{found.segments} segments: {found.texts} texts and {found.tiers} tiers are others; no engine ran"
+    said = f"{amount(found.segments, 'segment')}: {amount(found.texts, 'text')} and {amount(found.tiers, 'tier')} changed; no engine ran"
     out.print(said, soft_wrap=True)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from voxmill.pipeline.commands import complete, modelling, options
-from voxmill.pipeline.terminal.output import console
+from voxmill.pipeline.terminal.output import amount, console
 
 Training = Annotated[bool, typer.Option("--training", help="Of `voxmill train`, instead of a run's.")]
 
@@ -98,5 +98,5 @@ def check(
     bad = print_findings(findings, console())
     engines = ", ".join(e.name for e in settings.transcribe)
     verdict = f"{bad} thing{'s' * (bad > 1)} would stop a run" if bad else "valid"
-    console().print(f"{config}: {verdict}, {len(settings.sources)} sources, engines {engines}", soft_wrap=True)
+    console().print(f"{config}: {verdict}, {amount(len(settings.sources), 'source')}, engines {engines}", soft_wrap=True)
     sys.exit(1 if bad else 0)

@@ -56,7 +56,7 @@ def train(
     if dry_run or not quiet:
         with working("reading the shards", quiet=quiet):
             survey = training.survey(shards, out, recipe)
-        learning.print_survey(survey, shards, out, said)
+        learning.print_survey(survey, shards, out, recipe.train.steps, said)
     if dry_run:
         return
     with learning.TrainingDisplay(recipe.train.steps, said, quiet=quiet) as display:
@@ -109,7 +109,7 @@ def transcribe(
     failed = 0
     with learning.Listening(files, quiet=as_json) as heard:
         for outcome in transcribing.transcribe(files, listener, hearing):
-            transcribing.print_outcome(outcome, console(), as_json=as_json)
+            transcribing.print_outcome(outcome, heard.results(), as_json=as_json)
             failed += outcome.error is not None
             heard.next()
     sys.exit(1 if failed else 0)

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from voxmill.pipeline.commands import options
-from voxmill.pipeline.terminal.output import console, print_json
+from voxmill.pipeline.terminal.output import amount, console, print_json
 from voxmill.pipeline.terminal.table import number, print_table
 
 if TYPE_CHECKING:
     from voxmill.pipeline.reports.calibrate import Calibrated, Point
     from voxmill.pipeline.reports.retention import Retention
     from voxmill.pipeline.reports.verify import Report
-
-WARNINGS_SHOWN = 10
 
 WARNINGS_SHOWN = 10
 
@@ -159,6 +157,8 @@ def retention(
         print_json(asdict(found))
     else:
         _print_retention(found)
+        if plot:
+            console().print(f"written: {plot}", soft_wrap=True)
 
 
 def _thresholds(pairs: list[str]) -> dict[str, Any]:
@@ -197,9 +197,11 @@ def _print_proof(report: Report) -> None:
     verdict = (
         ("holds for what there is" if report.pending else "holds")
         if report.ok
-        else f"fails with {len(report.problems)} problems"
+        else f"fails with {amount(len(report.problems), 'problem')}"
     )
-    out.print(f"{report.shards} shards, {report.shard_samples} samples: the proof {verdict}", soft_wrap=True)
+    out.print(
+        f"{amount(report.shards, 'shard')}, {amount(report.shard_samples, 'sample')}: the proof {verdict}", soft_wrap=True
+    )
 
 
 def _print_calibrated(found: Calibrated) -> None:
@@ -212,7 +214,7 @@ def _print_calibrated(found: Calibrated) -> None:
     heads = (number("segments"), number("hours"), number("expected error"), number(f"{LEVEL:.0%}"))
     print_table(out, ("tier", *heads), rows)
     for curve in found.calibration.curves:
-        seen = f"{curve.words} words, {curve.segments} segments, {curve.recordings} recordings"
+        seen = f"{amount(curve.words, 'word')}, {amount(curve.segments, 'segment')}, {amount(curve.recordings, 'recording')}"
         seen += f", {curve.speakers or 'unknown'} speakers, {curve.conditions or 'unknown'} conditions"
         out.print(f"curve for {curve.language or 'all languages'}: {seen}", soft_wrap=True)
     for warning in found.calibration.warnings:
@@ -237,5 +239,6 @@ def _print_retention(found: Retention) -> None:
     for effect in found.effects:
         interval = f"{100 * effect.low:+.1f} to {100 * effect.high:+.1f}"
         effects.append((effect.factor, effect.value, effect.against, f"{100 * effect.change:+.1f}", interval))
-    print_table(out, ("factor", "class", "against", number("points"), number("95 %")), effects)
-    out.print(f"{found.recordings} recordings; effects: {found.model}", soft_wrap=True)
+    if effects:
+        print_table(out, ("factor", "class", "against", number("points"), number("95 %")), effects)
+    out.print(f"{amount(found.recordings, 'recording')}; effects: {found.model}", soft_wrap=True)

@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from voxmill.pipeline.commands import options
-from voxmill.pipeline.terminal.output import console, print_json
+from voxmill.pipeline.terminal.output import amount, console, print_json
 
 if TYPE_CHECKING:
     from voxmill.pipeline.rights.revoke import Revoked
@@ -98,9 +98,9 @@ def _facts(run: Run, done: Revoked) -> dict[str, Any]:
 
 def _print_revoked(root: str, facts: dict[str, Any], *, dry_run: bool, new: bool) -> None:
     verb = "would be revoked" if dry_run else "revoked"
-    count = f"{facts['recordings']} recordings ({facts['seconds']:.1f} s) {verb}"
+    count = f"{amount(facts['recordings'], 'recording')} ({facts['seconds']:.1f} s) {verb}"
     out = console()
-    out.print(f"{count}; {len(facts['shards'])} shards change", soft_wrap=True)
+    out.print(f"{count}; {amount(len(facts['shards']), 'shard')} to change", soft_wrap=True)
     if not new:
         out.print("all of it was revoked before: tombstones and shards are as they were", soft_wrap=True)
     for path in facts["outside"]:

@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from voxmill.pipeline.commands import options
-from voxmill.pipeline.terminal.output import console, print_json
+from voxmill.pipeline.terminal.output import amount, console, print_json
 
 if TYPE_CHECKING:
     from voxmill.pipeline.asked import Asked
@@ -134,8 +134,9 @@ def replay(
         raise RunError(f"no stage `{stage}` to repeat; this run has {', '.join(runnable)}, pack")
     else:
         reads = [stages[name] for name in stages[stage].reads]
-        if unit not in Ledger(opened).done(reads[0]):
-            raise RunError(f"stage {stage} of {opened.root} has no unit `{unit}`")
+        if unit not in (units := Ledger(opened).done(reads[0])):
+            some = ", ".join(sorted(units)[:3]) + (", …" if len(units) > 3 else "")
+            raise RunError(f"stage {stage} of {opened.root} has no unit `{unit}`; it has {some or 'none yet'}")
         with open_gate("machine", opened, config.crawl) as gate:
             made = stages[stage] if stage != "crawl" else build(config, opened, gate)[stage]  # a fetch is repeated as politely
             rows = Worker(opened.root, made, reads).replay(unit, only)
@@ -204,8 +205,23 @@ def bring_up(
     except KeyboardInterrupt:
         console(stderr=True).print("stopped; the same command continues", style="yellow")
         sys.exit(130)
-    if not quiet and until == "pack":
+    if quiet:
+        return
+    if until == "pack":
         print_summary(root)
+        _say([_what_next(run)])
+    else:
+        _say([f"stopped after {until}; `voxmill run` on the same run goes on"])
+
+
+def _what_next(run: Run) -> str:
+    """Of a run that is done: where its shards are, and what to do with them."""
+    from voxmill.sharding.files import shard_files
+
+    shards = len({shard for shard, suffix, _ in shard_files(run.shards_dir) if suffix == "json"})
+    if not shards:
+        return f"no shards, for nothing was kept: the reasons are above, and `voxmill stats {run.root}` has more"
+    return f"{amount(shards, 'shard')} in {run.shards_dir}; next: voxmill verify {run.root}"
 
 
 def _ask(

@@ -14,8 +14,8 @@ from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.operators.meter import METER
 from voxmill.pipeline.terminal.display import Display, clock
+from voxmill.pipeline.terminal.output import amount, print_json
 from voxmill.pipeline.terminal.output import console as standard
-from voxmill.pipeline.terminal.output import print_json
 from voxmill.pipeline.terminal.table import number, print_table, table_of
 
 SMOOTHED = 0.9
@@ -79,13 +79,18 @@ class TrainingDisplay(Display):
         return table_of((" ", "  "), self._cells(), self._console.width) if self._last is not None else None
 
 
-def print_survey(survey: Any, shards: str, out: str, console: Console) -> None:
+def print_survey(survey: Any, shards: str, out: str, steps: int, console: Console) -> None:
     """Of `training.Survey`."""
     left_out = f", {sum(survey.skipped.values())} left out ({counted(survey.skipped)})" if survey.skipped else ""
-    console.print(f"{shards}: {survey.samples} samples, {survey.seconds / 3600:.3f} h{left_out}", soft_wrap=True)
-    console.print(f"{survey.batches} batches an epoch, {survey.epochs:.1f} epochs in all", soft_wrap=True)
+    console.print(f"{shards}: {amount(survey.samples, 'sample')}, {survey.seconds / 3600:.3f} h{left_out}", soft_wrap=True)
+    console.print(f"{amount(survey.batches, 'batch')} an epoch, {survey.epochs:.1f} epochs in all", soft_wrap=True)
     console.print(f"model: {survey.size.stored:,} parameters, {survey.size.active:,} of them active", soft_wrap=True)
-    if survey.done:
+    if survey.done >= steps:
+        said = (
+            f"{out} has a checkpoint of step {survey.done}, and {amount(steps, 'step')} were asked for: nothing is left to do"
+        )
+        console.print(f"{said}; --steps with a larger number goes on", soft_wrap=True)
+    elif survey.done:
         console.print(f"{out} has a checkpoint of step {survey.done}: training goes on from there", soft_wrap=True)
 
 

@@ -32,7 +32,7 @@ def _installs(out: Console) -> bool:
     """False where none of those that make shards is whole."""
     lacking = [(one, one.missing()) for one in INSTALLS]
     rows = [
-        (one.command, one.purpose, f"{one.gigabytes:.1f} GB", f"lacks {len(missing)} of its packages" if missing else "here")
+        (one.command, one.purpose, f"{one.gigabytes:.1f} GB", f"lacks {len(missing)} of its packages" if missing else "yes")
         for one, missing in lacking
     ]
     print_table(out, ("install", prose("for"), "disk", "here"), rows)

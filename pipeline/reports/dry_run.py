@@ -30,11 +30,15 @@ def print_dry_run(config: RunConfig, run: Run, out: Console, findings: Sequence[
     stages = build(config, run, no_gate())
     listing, ledger = Listing(run), Ledger(run)
     units = {u.id for u in listing.units()}
-    steps = []
+    steps, listed = [], bool(units)
     for stage in stages.values():
         if stage.kind in ("segment", "transcribe", "reconcile", "label", "select"):
             done = len(units & ledger.done(stage))
-            steps.append((stage.name, stage.fingerprint, ", ".join(stage.reads), str(done), str(len(units) - done)))
+            steps.append(
+                (stage.name, stage.fingerprint, ", ".join(stage.reads), str(done), str(len(units) - done) if listed else "?")
+            )
     out.print()
     print_table(out, ("stage", Column("fingerprint", spare=1), prose("reads"), number("done"), number("to do")), steps)
+    if not listed:
+        out.print("how much there is to do is known when the sources have been listed and fetched", soft_wrap=True)
     out.print(f"nothing was fetched or written; run again without --dry-run to fill {run.root}", soft_wrap=True)

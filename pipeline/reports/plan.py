@@ -17,6 +17,7 @@ from voxmill.pipeline.execution.gates import open_gate
 from voxmill.pipeline.execution.local import LocalExecutor
 from voxmill.pipeline.line import run_line
 from voxmill.pipeline.state.run import Run, RunError
+from voxmill.pipeline.terminal.output import amount
 from voxmill.pipeline.terminal.progress import Progress
 from voxmill.pipeline.terminal.table import number, print_table
 
@@ -53,7 +54,7 @@ def predict(config: RunConfig, sample: int, root: str | None, out: Console) -> N
             run_line(config, run, LocalExecutor(), gate, progress, expand=_only(listed, {i.id for i in chosen}))
         tried = _tried(run)
     out.print(
-        f"{total} items listed, {len(tried)} tried; the columns scale the sample's mean, with a 90 % interval over its recordings",
+        f"{amount(total, 'item')} listed, {len(tried)} tried; the columns scale the sample's mean, with a 90 % interval over its recordings",
         soft_wrap=True,
     )
     _print(_scaled(tried, total), total, out)

@@ -34,8 +34,8 @@ def show(sections: Mapping[str, pa.Table], console: Console, limit: int) -> None
 def _funnel(console: Console, rows: Rows) -> None:
     unit, scale = _unit(row["seconds_in"] for row in rows)
     heads = (
-        "stage", Column("of", spare=2), number("in"), number("kept"), number("rejected"), " ",
-        number(f"audio in ({unit})"), number("kept"), number("rejected"), number("kept", 1), Column(" ", spare=3),
+        "stage", Column("counted", spare=2), number("in"), number("kept"), number("rejected"), " ",
+        number(f"audio ({unit})"), number("kept"), number("rejected"), number("share", 1), Column(" ", spare=3),
     )  # fmt: skip
     lines: list[Sequence[Cell]] = []
     for row in rows:
@@ -99,13 +99,13 @@ def _marginal(console: Console, rows: Rows, limit: int) -> None:
     if not rows:
         return
     unit, scale = _unit(row["failing_s"] for row in rows)
-    heads = ("filter", number(f"breaks it ({unit})"), number("breaks only it"), number("of what is kept"))
+    heads = ("filter", number(f"fails it ({unit})"), number("fails it alone"), number("would add"))
     lines = []
     for row in rows[:limit]:
         times = [_time(row[k] / scale) for k in ("failing_s", "marginal_s")]
         more = f"+{_percent(row['marginal_of_kept'])}" if row["marginal_of_kept"] is not None else ""
         lines.append((row["reason"], *times, more))
-    _print(console, "Marginal loss of each filter", heads, lines, len(rows), limit)
+    _print(console, "What each filter costs", heads, lines, len(rows), limit)
 
 
 def _cost_by_stage(console: Console, rows: Rows, limit: int) -> None:

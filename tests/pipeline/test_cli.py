@@ -101,7 +101,7 @@ def test_who_reads_no_further_gets_no_verdict(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_help_says_what_exit_codes_mean() -> None:
     said = " ".join(CliRunner().invoke(cli.app, ["--help"], env={"COLUMNS": "200"}).output.split())
-    assert "Exit codes: 0 done; 1 the proof or the check says no; 2 wrong use; 3 the world says no" in said
+    assert "Exit codes: 0 done; 1 the proof or the check fails; 2 wrong use; 3 something outside fails" in said
 
 
 def test_the_help_of_config_init_names_every_recipe() -> None:

@@ -91,7 +91,7 @@ def cases() -> list[Case]:
         Case(("run", "-c", "{config}", "-o", "{new}/dry", "--dry-run"), shows=(f"[/red] :x: {NAME}",)),
         Case(("crawl", "-c", "{config}", "-o", "{new}/crawl", "--executor", "local")),
         Case(("plan", "-c", "{config}", "--sample", "1"), shows=("90 % interval",)),
-        Case(("stats", run), shows=("Funnel", "Marginal loss of each filter", "wall per kept")),
+        Case(("stats", run), shows=("Funnel", "What each filter costs", "wall per kept")),
         Case(("stats", run, "--by", "source"), shows=(f"[/red] :x: {NAME}",)),
         Case(("stats", run, "--what-if", "select.agreement=0.9")),
         Case(("stats", run, "--json"), machine=True),

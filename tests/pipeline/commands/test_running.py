@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from speech.packaged import TWO_CITIES
 from voxmill.pipeline import line, preflight
 from voxmill.pipeline.commands import running
 from voxmill.pipeline.config import ConfigError
 from voxmill.pipeline.execution import executor, gates
+from voxmill.pipeline.state.run import Run
 
 
 @pytest.mark.parametrize(
@@ -76,3 +78,24 @@ def test_inside_a_job_of_a_cluster_the_cluster_is_joined(
     monkeypatch.setattr(line, "run_line", lambda *_, **__: None)
     running.run(str(tmp_path / "one"), config="demo", executor="ray", until="list", quiet=True)
     assert asked == [address, reach]
+
+
+def test_at_its_end_a_run_says_where_its_shards_are(tmp_path: Path) -> None:
+    run = Run(str(tmp_path))
+    assert "no shards, for nothing was kept" in running._what_next(run)
+    metadata = tmp_path / "shards" / "__metadata__"
+    metadata.mkdir(parents=True)
+    (metadata / "train-cc0-1_0-00000-000.json").write_text("{}")
+    assert running._what_next(run) == f"1 shard in {tmp_path}/shards; next: voxmill verify {tmp_path}"
+
+
+def test_before_anything_is_listed_a_dry_run_does_not_say_that_nothing_is_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(preflight, "examine", lambda *_, **__: [])
+    (tmp_path / "talk.wav").write_bytes(TWO_CITIES.path.read_bytes())
+    running.run(str(tmp_path / "run"), [str(tmp_path / "talk.wav")], language="en", licence="cc0-1.0", dry_run=True)
+    said = capsys.readouterr().out
+    (line,) = [line for line in said.splitlines() if line.startswith("segment")]
+    assert line.split()[-2:] == ["0", "?"]
+    assert "is known when the sources have been listed" in said

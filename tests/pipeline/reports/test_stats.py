@@ -37,7 +37,7 @@ def test_the_overview_begins_with_the_funnel_and_explains_every_loss(root: str) 
         "list", "crawl", "decode", "segment", "transcribe:moonshine", "transcribe:whisperx", "reconcile", "select", "pack",
     ]  # fmt: skip
     assert "≠" not in text
-    order = ["Funnel", "Retention by language", "Why the rest was not kept", "Marginal loss of each filter", "Cost"]
+    order = ["Funnel", "Retention by language", "Why the rest was not kept", "What each filter costs", "Cost"]
     assert [text.index(title) for title in order] == sorted(text.index(title) for title in order)
     assert "robots.txt disallows the address for our user agent" in text
     assert "per kept hour" in lines[-1]
@@ -146,7 +146,7 @@ def test_a_wrong_question_is_answered_in_one_line(root: str, asked: dict[str, An
 
 
 def test_a_run_that_is_not_there_or_not_finished_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"no run at .*: start one with `voxmill run"):
+    with pytest.raises(RunError, match=r"no run at .*: check the path, or start one with `voxmill run"):
         print_stats(str(tmp_path / "none"))
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(RunError, match="has no tables yet: finish it with the same `voxmill run` command"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -37,6 +39,29 @@ def test_a_run_in_a_terminal_draws_its_table(tmp_path: Path) -> None:
     assert "Traceback" not in seen.text
     assert "decode" in seen.text
     assert "\x1b[" in seen.text
+
+
+RESULTS = """
+import time
+from voxmill.pipeline.modelling.learning import Listening
+with Listening(["one.wav", "two.wav"], quiet=False) as display:
+    for words in ("first words", "second words"):
+        time.sleep(0.5)
+        display.results().print(words)
+        display.next()
+"""
+
+
+def test_results_do_not_run_into_what_is_drawn() -> None:
+    seen = in_terminal([sys.executable, "-c", RESULTS])
+    assert seen.code == 0, seen.text
+    for words in ("first words", "second words"):
+        assert re.search(rf"(^|[\r\n])(\x1b\[[0-9;?]*[A-Za-z])*{words}", seen.text), repr(seen.text)
+
+
+def test_in_a_pipe_results_are_standard_output_alone() -> None:
+    done = subprocess.run([sys.executable, "-c", RESULTS], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["first words", "second words"]
 
 
 def test_a_training_in_a_terminal_draws_its_table() -> None:
