@@ -403,7 +403,7 @@ def test_only_one_select_is_answered(con: Any, sql: str) -> None:
 
 
 def test_unknown_thresholds_name_the_nearest(con: Any) -> None:
-    with pytest.raises(CatalogError, match=r"no threshold `select\.agrement`; did you mean `select\.agreement`"):
+    with pytest.raises(CatalogError, match=r"no threshold `select\.agrement`; did you mean `select\.weak`"):
         what_if(con, {"select.agrement": 0.9})
     with pytest.raises(CatalogError, match=r"did you mean `select\.max_repeats`"):
         what_if(con, {"max_repeat": 2})
