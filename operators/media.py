@@ -29,7 +29,7 @@ __all__ = ["OpenFile", "Undecodable", "only", "open_bytes", "open_container", "o
 CONTAINERS = (
     "wav w64 aiff caf au voc flac mp3 aac loas ac3 eac3 dts dtshd truehd mlp amr amrnb amrwb ape tta tak wv mpc mpc8 dsf wsd "
     "nistsphere shn gsm qcp ircam sox pvf avr dss ilbc iff wve xwma oma qoa osq bonk rka wavarc "
-    "ogg mov matroska mpegts mpeg flv avi asf rm"
+    "ogg mov matroska mpegts mpeg flv avi asf rm nut mxf gxf swf dv wtv pva adx spdif epaf mmf nsp"
 )
 """The libavformat demuxers that may open a file. Playlists, image sequences and scripts are not among them."""
 

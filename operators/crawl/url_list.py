@@ -65,9 +65,13 @@ _TITLE = re.compile(r'^#EXTINF:(?:[^,"]|"[^"]*"?)*,?')
 def _pls(text: str) -> Iterator[Row]:
     said: dict[str, dict[int, str]] = {"file": {}, "title": {}}
     for line in _split(text):
-        match = re.match(r"(file|title)([0-9]{1,9})\s*=(.*)", line, re.IGNORECASE)
+        match = re.match(r"(file|title)\s*([0-9]{0,9})\s*=(.*)", line, re.IGNORECASE)
         if match:
-            said[match[1].lower()].setdefault(int(match[2]), match[3].strip())
+            numbered = said[match[1].lower()]
+            number = int(match[2] or 0)
+            if number in numbered and match[1].lower() == "file":  # without a number, or one that comes twice
+                number = max(numbered) + 1_000_000_000
+            numbered.setdefault(number, match[3].strip())
     for number in sorted(said["file"].keys() | said["title"].keys()):
         address, title = said["file"].get(number, ""), _readable(said["title"].get(number, "")) or None
         yield Row(address, title=title, broken=None if address else f"entry {number} names no file")
@@ -75,7 +79,7 @@ def _pls(text: str) -> Iterator[Row]:
 
 def _split(text: str) -> Iterator[str]:
     """Lines as text files have them: other characters that Unicode counts as line ends are parts of names."""
-    return map(str.strip, re.split(r"\r\n|\r|\n", text))
+    return (line.strip().lstrip("\ufeff") for line in re.split(r"\r\n|\r|\n", text))
 
 
 def _readable(text: str) -> str:

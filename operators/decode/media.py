@@ -19,7 +19,7 @@ from voxmill.operators.media import OpenFile, Undecodable, only, open_bytes, ope
 from voxmill.operators.source import Source
 
 _libraries = av.library_versions
-DECODER = "3 " + " ".join(
+DECODER = "4 " + " ".join(
     name + ".".join(map(str, _libraries[name])) for name in ("libavformat", "libavcodec", "libswresample") if name in _libraries
 )
 """Version of the samples that decoding yields: ours (bump it when they change) and those of the libraries."""

@@ -142,3 +142,14 @@ def test_gzip() -> None:
     assert gunzip(packed, 10) == (b"x" * 10, "it unpacks to more than 10 bytes")
     assert gunzip(packed[:-10], 10**7)[1] == "its gzip stream is cut off"
     assert gunzip(b"\x1f\x8b\x08 no", 10) == (b"", gunzip(b"\x1f\x8b\x08 no", 10)[1])
+
+
+def test_no_entry_of_a_pls_vanishes_for_its_number() -> None:
+    text = "[playlist]\nFile=a.mp3\nFile=b.mp3\nFile 3 = c.mp3\nFile3=d.mp3\nTitle3=C\n"
+    assert sorted(row.url for row in read_list(text.encode(), "x.pls")) == ["a.mp3", "b.mp3", "c.mp3", "d.mp3"]
+
+
+def test_a_mark_of_byte_order_is_no_part_of_an_address() -> None:
+    text = "\ufeff\ufeffa.mp3\r\n\ufeffb.mp3\r\n"
+    for body in (text.encode(), text.encode("utf-16")):
+        assert [row.url for row in read_list(body, "x.txt")] == ["a.mp3", "b.mp3"]

@@ -54,6 +54,48 @@ def joined(request: pytest.FixtureRequest, encode: Encode, speech: NDArray[np.fl
     return whole, parts
 
 
+@pytest.mark.parametrize(
+    ("first", "then"), [("wav", "mp3"), ("aiff", "aiff"), ("caf", "caf"), ("ogg", "mp3"), ("mp4", "mp3"), ("wav", "flac")]
+)
+def test_a_file_behind_the_end_of_another(first: str, then: str, encode: Encode, speech: NDArray[np.float32]) -> None:
+    codecs = {
+        "wav": "pcm_s16le",
+        "aiff": "pcm_s16be",
+        "caf": "pcm_s16le",
+        "ogg": "libopus",
+        "mp4": "aac",
+        "mp3": "libmp3lame",
+        "flac": "flac",
+    }
+    parts = [
+        encode(f"{number}.{kind}", speech[: 3 * RATE], container=kind, codec=codecs[kind], rate=48_000)
+        for number, kind in enumerate((first, then))
+    ]
+    whole = parts[0].with_name(f"behind.{first}")
+    whole.write_bytes(b"".join(part.read_bytes() for part in parts))
+    assert len(read(str(whole))) == pytest.approx(6 * RATE, abs=0.2 * RATE)
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg"])
+@pytest.mark.parametrize("before", [b"\r\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n\n  "])
+def test_what_a_script_sends_before_a_file_is_passed_over(
+    kind: str, before: bytes, encode: Encode, speech: NDArray[np.float32]
+) -> None:
+    codecs = {"wav": "pcm_s16le", "flac": "flac", "ogg": "libopus"}
+    whole = encode(f"blank.{kind}", speech[: 3 * RATE], container=kind, codec=codecs[kind], rate=48_000)
+    plain = read(str(whole))
+    whole.write_bytes(before + whole.read_bytes())
+    assert np.array_equal(read(str(whole)), plain)
+
+
+def test_a_transport_stream_behind_a_head_without_media(encode: Encode, speech: NDArray[np.float32]) -> None:
+    mp4 = encode("head.mp4", speech[:RATE], container="mp4", codec="aac", rate=48_000, fragmented=True)
+    stream = encode("part.ts", speech[: 3 * RATE], container="mpegts", codec="aac", rate=48_000)
+    head = mp4.read_bytes()
+    mp4.write_bytes(head[: head.index(b"moof") - 4] + stream.read_bytes())
+    assert len(read(str(mp4))) == pytest.approx(3 * RATE, abs=0.2 * RATE)
+
+
 def test_is_heard_to_its_end(joined: tuple[Path, list[Path]]) -> None:
     whole, parts = joined
     expected = [read(str(part)) for part in parts]
