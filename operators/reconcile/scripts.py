@@ -60,6 +60,8 @@ def lower(text: str, language: str | None) -> str:
         return text.replace("éé", "ee")
     if language == "ja":
         return str(_JAPANESE_POINT.sub("点", text.replace("〇", "零")))
+    if language == "ko":
+        return text.replace("유월", "육월").replace("시월", "십월")  # months are said so
     if language == "ar":
         return text.replace("مئة", "مائة")
     return str(_OPEN_SYLLABLE.sub(_later, text)) if language == "vi" else text

@@ -23,7 +23,7 @@ from voxmill.operators.reconcile.units import units
 Plain = Callable[[str], Sequence[str]]
 """Cuts text without figures and signs into its units."""
 
-_NUMBER = r"\d{1,3}(?:[.,'](?:\d{3}))+(?:[.,]\d+)?(?!\d)|\d+(?:[.,]\d+)?"
+_NUMBER = r"\d{1,2}(?:,\d{2})+,\d{3}(?![\d,])|\d{1,3}(?:[.,'](?:\d{3}))+(?:[.,]\d+)?(?!\d)|\d+(?:[.,]\d+)?"
 _SPACED = r"\d{1,3}(?:\x20\d{3})+(?!\d)(?:,\d+)?"
 _MONEY = r"(?:US|A|C|R|HK|NZ)?\$|[€£¥₹₩₽₺₪฿₴₫]"
 _ENDINGS = "com|org|net|edu|gov|io|info|js|py|exe|pdf|zip"
@@ -71,6 +71,10 @@ class Writing:
         )
         after = "".join(rf"|(?i:\b{word}\s)" for word in self.row.get("roman_after", ()))
         ended = self.row.get("roman_ordinal")
+        counted = "|".join(self.row.get("roman_before", ()))
+        ended = "|".join(
+            filter(None, (f"(?:{ended})(?!\\p{{L}})" if ended else "", rf"(?=\s(?:{counted}))" if counted else ""))
+        )
         self._scales = "|".join((*_SCALES, *self.row.get("scales", ())))
         scaled = rf"(?:\s*(?:{self._scales})s?\b)?"
         self._amount = regex.compile(number)
@@ -91,9 +95,9 @@ class Writing:
             "groups": r"(?<![\d.,\p{L}-])(?:\+|\(\d+\)\s?)?\d+(?:\s?[-–—]\s?\d+)+(?![\d]|[.,]\d)",
             "measure": rf"(?:(?<![\w)\]])[-−+±])?{number}\s?(?i:{symbols})(?:/(?i:{symbols})(?![\p{{L}}\d])|(?![\p{{L}}\d]))",
             "number": rf"(?:(?<![\w)\]])[-−+±])?(?:{number}|(?<![\d\w])\.\d+)",
+            **({"romanth": rf"(?<!\p{{L}}){CLASS}(?:{ended})"} if ended else {}),
             "power": r"\^-?\d+",
             "roman": rf"(?<=\p{{Lu}}[\p{{L}}']*\s{after}){CLASS}(?!\p{{L}}|')",
-            **({"romanth": rf"(?<!\p{{L}}){CLASS}(?:{ended})(?!\p{{L}})"} if ended else {}),
             "initials": r"(?<![\p{L}.])(?:\p{L}\.\s?){2,}(?:\p{L}\b)?|(?<!\p{L})\p{Lu}+(?:&\p{Lu}+)+(?!\p{L})",
             "spelt": r"(?<![\p{L}'])\p{Latin}(?:[ -]\p{Latin}(?![\p{L}'\d]))+",
             "capitals": r"(?<![\p{L}'])\p{Lu}{2,6}(?=s?(?![\p{L}']))",
@@ -295,8 +299,14 @@ class Writing:
             month, day, year = parts
         else:
             day, month, year = parts
-        if not 0 < int(month) < 13 or not 0 < int(day) < 32 or not self.months or self.numbers is None:
+        if not 0 < int(month) < 13 or not 0 < int(day) < 32 or self.numbers is None or not (self.months or "date" in self.row):
             return [self._say(self.integer(part), part) for part in parts]
+        if "date" in self.row:  # where the year comes first
+            ways = [
+                str(self.row["date"]).format(y=y, m=m, d=d)
+                for y in self.integer(year) for m in self.numbers.cardinal(int(month))[:2] for d in self.numbers.cardinal(int(day))[:2]
+            ]  # fmt: skip
+            return [self._say(ways, said)]
         return [self.dated(int(day), measures.month_name(int(month), self.language)), self._say(self.integer(year), year)]
 
     def dated(self, day: int, month: str) -> Piece:
@@ -352,7 +362,8 @@ class Writing:
         names = self.row.get("hour", {"at": ["{h} {m}"], "zero": ["{h}"]})
         hours, nexts = self.numbers.cardinal(hour), self.numbers.cardinal(hour % 12 + 1)
         if minute == "00":
-            return [p.format(h=h) for p in names["zero"] for h in hours]
+            later = [f"{pm}{one}" for pm in names.get("pm", ()) if hour > 12 for one in self.clock(hour - 12, minute)]
+            return [p.format(h=h) for p in names["zero"] for h in hours] + later
         minutes = list(self.numbers.cardinal(int(minute)))
         if minute[0] == "0":
             minutes += self.numbers.digits(minute)
@@ -360,6 +371,8 @@ class Writing:
         found = [p.format(h=h, m=m) for p in names["at"] for h in hours for m in minutes]
         on_dial = [*hours, *(self.numbers.cardinal(hour - 12) if hour > 12 else ())]
         found += [p.format(h=h, next=n) for p in extra for h in on_dial for n in nexts]
+        if hour > 12:
+            found += [f"{pm}{one}" for pm in names.get("pm", ()) for one in self.clock(hour - 12, minute)]
         if hour in (0, 12, 24):
             noon = names.get("noon" if hour == 12 else "midnight", ())
             found += [p.format(h=h, next=n) for p in extra if "{h}" in p for h in noon for n in nexts[:1]]
