@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from tempfile import TemporaryFile
 
 from voxmill.pipeline.execution.cpu import SAME_RESULTS
 from voxmill.pipeline.execution.crew import run_crew
@@ -31,9 +34,28 @@ def start_ray(address: str | None) -> None:
         os.environ.setdefault("RAY_prestart_worker_first_driver", "0")  # workers that nobody would ever use
         if address is None:
             keep_memory()  # here Ray's workers inherit it; to a cluster it is sent, which makes a worker start later
-        ray.init(
-            address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None if address else False
-        )
+        with _remarks_only_where_it_fails():
+            ray.init(
+                address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None if address else False
+            )
+
+
+@contextmanager
+def _remarks_only_where_it_fails() -> Iterator[None]:
+    """Keeps what Ray's C++ remarks on standard error while it starts (that it read its log level) off the terminal."""
+    sys.stderr.flush()
+    own = os.dup(2)
+    with TemporaryFile() as remarks:
+        os.dup2(remarks.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            remarks.seek(0)
+            os.write(own, remarks.read())
+            raise
+        finally:
+            os.dup2(own, 2)
+            os.close(own)
 
 
 class RayExecutor:
