@@ -200,7 +200,11 @@ def bring_up(
     same = settings.executor.same_results
     engine = open_executor(kind, cluster, settings.executor.workers, same_results=same)
     try:
-        with no_empty_folder(run), open_gate("cluster" if cluster else "machine", run, settings.crawl) as gate:
+        with (
+            progress.stoppable(),
+            no_empty_folder(run),
+            open_gate("cluster" if cluster else "machine", run, settings.crawl) as gate,
+        ):
             run_line(settings, run, engine, gate, progress, until=cast(Until, until), retry=retry, text=asked.text)
     except KeyboardInterrupt:
         console(stderr=True).print("stopped; the same command continues", style="yellow")

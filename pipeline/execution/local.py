@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import resource_tracker
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 
@@ -80,6 +81,10 @@ def _run_pool(pool: Pool, report: Report) -> None:
 
 
 def _drain(worker: _Process, keys: SimpleQueue[str], done: SimpleQueue[Done]) -> None:
+    resource_tracker.ensure_running()  # its start would take the block away again
+    signal.pthread_sigmask(
+        signal.SIG_BLOCK, {signal.SIGINT}
+    )  # processes started here begin so: Ctrl-C finds none half imported
     with worker:
         while True:
             try:
@@ -148,6 +153,7 @@ def _init(make: Callable[[], Member]) -> None:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # as Ray does: torch with default threads is many times slower on small models
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     Thread(target=_die_with_parent, daemon=True).start()
     _worker = make()

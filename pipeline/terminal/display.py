@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from threading import Event, Thread
+from threading import Event, Thread, current_thread, main_thread
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -19,6 +20,8 @@ from voxmill.pipeline.terminal.output import plain
 
 LINE_EVERY_S = 15.0
 """Between two lines on one subject in a log."""
+
+STOPPING = "stopping: what is finished is kept"
 
 SILENCE_S = 8.0
 """After so long without a line, a log is told what is going on."""
@@ -83,6 +86,28 @@ class Display:
         self._phase, self._since = text, time.monotonic()
         if text and not self._shown:
             self.say(text)
+
+    @contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """While the block runs, the first Ctrl-C is answered at once, though it takes a while until everything has let go."""
+        before = signal.getsignal(signal.SIGINT)
+        if before is not signal.default_int_handler or current_thread() is not main_thread():
+            yield
+            return
+
+        def stop(*_: object) -> None:
+            signal.signal(signal.SIGINT, before)
+            self._phase, self._since = (
+                STOPPING,
+                time.monotonic(),
+            )  # drawn by another thread: a signal may come in the middle of a print
+            raise KeyboardInterrupt
+
+        signal.signal(signal.SIGINT, stop)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def tell(self, subject: str, cells: Callable[[], Iterable[str]], *, at_once: bool) -> None:
         """A line in a log, `at_once` or where the last one on this subject is long ago. On a terminal the table says it."""

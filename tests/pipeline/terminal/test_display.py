@@ -64,6 +64,27 @@ def test_in_a_pipe_results_are_standard_output_alone() -> None:
     assert done.stdout.splitlines() == ["first words", "second words"]
 
 
+STOPPED = """
+import os, signal, time
+from voxmill.pipeline.terminal.display import Display
+try:
+    with Display() as display, display.stoppable():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        finally:
+            time.sleep(0.6)  # as long as workers take to let go
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+
+def test_ctrl_c_is_answered_while_workers_let_go() -> None:
+    seen = in_terminal([sys.executable, "-c", STOPPED])
+    assert seen.code == 0, seen.text
+    assert "stopping: what is finished is kept" in seen.text
+    assert seen.text.rstrip().endswith("stopped")
+
+
 def test_a_training_in_a_terminal_draws_its_table() -> None:
     seen = in_terminal([sys.executable, "-c", TRAINING])
     assert seen.code == 0, seen.text
