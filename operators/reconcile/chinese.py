@@ -40,15 +40,13 @@ _SCALED = regex.compile(r"(\d+\.\d+)\s?(万|亿)")
 _DAY = regex.compile(r"(?<=月\d{1,2})日")
 _TELEPHONE = regex.compile(r"(?<![\d.])\+?\d{2,4}(?:[-\s]\d{3,8}){1,3}(?![\d.])")
 _TALL = regex.compile(r"(?<![\d.])(\d{1,2})(?:\.|\s?米\s?|\s?[mM]\s?)(\d{2})(?:\s?[米mM](?![A-Za-z/²^]))?(?![\d.])")
-_AND_HALF = regex.compile(r"(?<![\d.])(\d+)\.5(个?\p{Han})")
+_AND_HALF = regex.compile(r"(?<![\d.])(\d+)\.5(个?)(小时|钟头|星期|世纪|公里|公斤|\p{Han})")
 _SHARES = regex.compile(r"(?<![\d.])(\d+(?:\.\d+)?)%?\s?(?:[-~–—]|到|至)\s?(\d+(?:\.\d+)?)%")
-_PERMILLE = regex.compile(r"(?<![\d.])(\d+(?:\.\d+)?)\s?‰")
+_UNSAID = regex.compile(r"(?<![\d.])(\d+(?:\.\d+)?)\s?‰|√(?=\d)|[<>](?=\s?[\d-])")
+"""Signs that the library drops."""
 _MIXED = regex.compile(r"(?<![\d./])(\d{1,6})\s(\d{1,3})/(\d{1,3})(?![\d./])")
-_MATHS = regex.compile(r"√(?=\d)|[<>](?=\s?[\d-])|[×*](?=\s?\d)|(?<![mM])\^[23](?!\d)")
+_MATHS = regex.compile(r"[×*](?=\s?\d)|(?<![mM])\^[23](?!\d)")
 _MATHS_SAID = {
-    "√": ("根号",),
-    "<": ("小于",),
-    ">": ("大于",),
     "×": ("乘", "乘以"),
     "*": ("乘", "乘以"),
     "^2": ("的平方", "平方"),
@@ -83,6 +81,7 @@ class Chinese(Writing):
 
     def pieces(self, text: str) -> list[Piece]:
         text = self._simplified(_POINT_FIRST.sub("0.", text), traditional_to_simple=True)
+        text = _UNSAID.sub(lambda m: f"千分之{m[1]}" if m[1] else {"√": "根号", "<": "小于", ">": "大于"}[m[0]], text)
         text = _FINANCIAL.sub(lambda m: m[0].translate(_SAME_FIGURE), _RING.sub("零", text))
         text = _SCORE.sub(lambda m: {"廿": "二十", "卅": "三十"}[m[0]], text)
         found: list[Piece] = []
@@ -147,10 +146,9 @@ class Chinese(Writing):
             (_TELEPHONE, lambda m: (digits(regex.sub(r"\D", "", m[0])),)),
             (_CLOCK, _clock),
             (_SHARES, lambda m: tuple(f"百分之{m[1]}{to}{share}{m[2]}" for to in "到至" for share in ("百分之", ""))),
-            (_PERMILLE, lambda m: (f"千分之{m[1]}",)),
             (_MIXED, lambda m: (f"{m[1]}又{m[3]}分之{m[2]}",)),
             (_TALL, lambda m: (m[0], f"{m[1]}米{digits(m[2])}")),
-            (_AND_HALF, lambda m: (m[0], f"{'两' if m[1] == '2' else m[1]}{m[2]}半")),
+            (_AND_HALF, _and_half),
             (_MATHS, lambda m: _MATHS_SAID[m[0]]),
             (_HALF, lambda m: (m[0], "点半")),
             (_QUARTER, lambda m: (m[0], "点一刻" if "15" in m[0] else "点三刻")),
@@ -236,6 +234,12 @@ def _clock(match: regex.Match[str]) -> tuple[str, ...]:
         found += [f"{int(hour) % 24 + 1}点差{60 - int(minute)}分", f"差{60 - int(minute)}分{int(hour) % 24 + 1}点"]
     found += {"30": [f"{name}点半"], "15": [f"{name}点一刻"], "45": [f"{name}点三刻"]}.get(minute, [])
     return tuple(found)
+
+
+def _and_half(match: regex.Match[str]) -> tuple[str, ...]:
+    """`两斤半`, `两个半小时`."""
+    number = "两" if match[1] == "2" else match[1]
+    return (match[0], f"{number}{match[2]}{match[3]}半", f"{number}个半{match[3]}")
 
 
 def _yuan(match: regex.Match[str]) -> tuple[str, ...]:

@@ -90,6 +90,7 @@ class English(Writing):
             "numbersign": r"(?i:(?:#|№|\bno\.?)\s?(?=\d))",
             "times": r"(?<=\d)\s?[x×]\s?(?=\d)",
             "feet": r"(?<!['\"]\S*\s?.*)(?<![\w.])\d{1,3}(?:'|\")(?![\w'\"])",
+            "fractionth": r"(?<![\d/.,])\d+/\d+(?:th|rd|nd|st)s?\b",
             "andn": r"(?<=\w\s)'?n'(?=\s\w)",
             **kinds,
         }
@@ -109,13 +110,13 @@ class English(Writing):
         bare = "|".join(word for word, said in _BARE.items() if said)
         single = r"(?<!\S)[^\W\daiAI](?!\S)|(?<!\S)[aiAI]\s[aiAI](?!\S)"
         return regex.compile(
-            rf"{SIGNS}|{single}|(?i:\b(?:{bare})\b)|(?i:\b(?:{'|'.join(ABBREVIATIONS)})\.)|\b(?:{'|'.join(_FIRSTS)})\s[IVX]\b"
+            rf"{SIGNS}|{single}|(?<!\S)'?n'(?!\S)|(?i:\b(?:{bare})\b)|(?i:\b(?:{'|'.join(ABBREVIATIONS)})\.)|\b(?:{'|'.join(_FIRSTS)})\s[IVX]\b"
         )
 
     def _suspicious(self, word: str, before: str) -> bool:
         if word in ("a", "A", "I", "i"):
             return before in _FIRSTS or (len(before) == 1 and before.isalpha())
-        if super()._suspicious(word, before):
+        if super()._suspicious(word, before) or word in ("'n'", "n'"):
             return True
         bare = word.casefold().strip('.,;:!?"()')
         return bare in _BARE or (bare in ABBREVIATIONS and "." in word)
@@ -242,6 +243,9 @@ class English(Writing):
         names = ("feet", "foot", "minutes", "minute") if said.endswith("'") else ("inches", "inch", "seconds", "second")
         return [self._say(self.quantity(said[:-1]), said[:-1]), self._say(names, said[-1])]
 
+    def _fractionth(self, said: str) -> list[Piece]:
+        return self._fraction(regex.sub(r"\p{L}", "", said))
+
     def _andn(self, said: str) -> list[Piece]:
         return [readings(("and",), ("n",))]
 
@@ -257,7 +261,12 @@ class English(Writing):
 
     def _height(self, said: str) -> list[Piece]:
         feet, inches = (self.integer(one)[0] for one in regex.findall(r"\d+", said))
-        return [self._say([f"{feet} {f} {inches}{i}" for f in ("foot", "feet") for i in ("", " inches", " inch")], said)]
+        return [
+            self._say(
+                [f"{feet} {f} {inches}{i}" for f in ("foot", "feet") for i in ("", " inches", " inch")] + [f"{feet} {inches}"],
+                said,
+            )
+        ]
 
     def _short(self, said: str) -> list[Piece]:
         """`5k`, `$2.5m`: thousands and millions, or what else the letter stands for."""

@@ -329,7 +329,7 @@ class Writing:
         found: list[Piece] = []
         for k, part in enumerate(said.split(".")):
             if k:
-                found.append(readings((), *map(self.words, dict.fromkeys(dots))))
+                found.append(self._say(dots, "."))
             found.append(self._say([*self.integer(part), *(self.numbers.digits(part) if self.numbers else ())], part))
         return found
 
@@ -390,6 +390,8 @@ class Writing:
         if self.numbers is None or len(digits[0]) > 9:
             return [readings((said.casefold(),))]
         found = list(self.numbers.ordinal(int(digits[0])))
+        if said.endswith("."):  # or a sentence ends
+            found += self.numbers.integer(digits[0])
         return [self._say(found or self.integer(digits[0]), said.casefold())]
 
     def _fraction(self, said: str) -> list[Piece]:
@@ -449,7 +451,7 @@ class Writing:
             values = [*values, str(self.row["one"])]
         found = [f"{value}{gap}{name}" for value in values for name in names]
         found += [f"{value}{gap}{of}{name}" for of in self.row.get("of", ()) if scale for value in values for name in names]
-        if whole == "1" and part is None:
+        if whole == "1" and part is None and not scale:
             found += [f"{self.row['one']} {name}" for name in names if "one" in self.row]
         if part is not None and len(part) == 2 and not scale:
             head, rest = self.quantity(whole or "0")[:3], list(self.numbers.cardinal(int(part)))
