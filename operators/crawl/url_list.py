@@ -126,7 +126,7 @@ def _json_lines(text: str) -> Iterator[Row]:
 
 def _row(values: Mapping[str, Any]) -> Row | None:
     said = {key: str(value).strip() for key, value in values.items() if key and value not in (None, "")}
-    address = next((said[column] for column in _ADDRESS if column in said), None)
+    address = next((said[column] for column in _ADDRESS if isinstance(values.get(column), str) and column in said), None)
     kind = next((k for k in get_args(Kind) if k == said.get("kind")), None)
     get = said.get
     if not address:

@@ -153,3 +153,13 @@ def test_a_mark_of_byte_order_is_no_part_of_an_address() -> None:
     text = "\ufeff\ufeffa.mp3\r\n\ufeffb.mp3\r\n"
     for body in (text.encode(), text.encode("utf-16")):
         assert [row.url for row in read_list(body, "x.txt")] == ["a.mp3", "b.mp3"]
+
+
+def test_what_is_no_text_is_no_address() -> None:
+    lines = (
+        '{"url": 7}\n{"url": ["a.mp3"]}\n{"url": {"href": "a.mp3"}}\n{"url": true}\n{"url": 7, "path": "b.mp3", "title": 5}\n'
+    )
+    rows = list(read_list(lines.encode(), "x.jsonl"))
+    assert [row.url for row in rows] == ["", "", "", "", "b.mp3"]
+    assert [bool(row.broken) for row in rows] == [True] * 4 + [False]
+    assert rows[4].title == "5"
