@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
+import threading
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -94,5 +98,25 @@ def main() -> None:
         sys.exit(end.code)
 
 
+def entry() -> None:
+    """`main` for a process of its own, which ends without Python's own finalisation.
+
+    There, a thread of a C++ library (of pyarrow, say) that waits for the interpreter is unwound, and ends the process with an abort: about one
+    command in five hundred, after all its work was done. What Python would do before (threads, `atexit`, flushing) is done here.
+    """
+    code = 0
+    try:
+        main()
+    except SystemExit as stopped:
+        code = stopped.code if isinstance(stopped.code, int) else int(stopped.code is not None)
+    with suppress(KeyboardInterrupt):
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads any more
+            stream.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    main()
+    entry()

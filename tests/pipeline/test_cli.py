@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -107,3 +108,16 @@ def test_the_help_says_what_exit_codes_mean() -> None:
 def test_the_help_of_config_init_names_every_recipe() -> None:
     said = " ".join(CliRunner().invoke(cli.app, ["config", "init", "--help"], env={"COLUMNS": "200"}).output.split())
     assert all(name in said for name in recipe_names()), said
+
+
+def test_a_process_ends_with_its_code_after_all_that_was_registered() -> None:
+    program = (
+        "import atexit, sys, threading, time; from voxmill.pipeline.cli import entry;"
+        "atexit.register(print, 'last');"
+        "threading.Thread(target=lambda: (time.sleep(0.2), print('a thread'))).start();"
+        "sys.argv = ['voxmill', *sys.argv[1:]]; entry()"
+    )
+    for words, code in ((["--version"], 0), (["nothing-like-this"], 2)):
+        done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=False)
+        assert done.returncode == code
+        assert done.stdout.splitlines()[-2:] == ["a thread", "last"]
