@@ -8,8 +8,9 @@ from functools import lru_cache
 
 import regex
 
+from voxmill.operators.reconcile.figures import Plain, table
 from voxmill.operators.reconcile.readings import Piece, readings
-from voxmill.operators.reconcile.written import Plain, Writing, table
+from voxmill.operators.reconcile.written import Writing
 
 _SPOKEN_OTHERWISE = regex.compile(r"[A-Za-z]{0,20}.{0,4}[\d儿](?:.{0,8}[\d儿]){0,24}.{0,4}[A-Za-z]{0,20}")
 """A digit or an erhua, with enough around it to be read: the transducers are slow, so they see no more of the text."""
