@@ -1,6 +1,6 @@
 """`make check-machines`: what runs on one type of CPU runs on others, and on a busy machine; and `executor.same_results` keeps its word.
 
-1. Every test that hears real speech (`-m slow`) passes with CTranslate2's `CT2_FORCE_CPU_ISA` at GENERIC and AVX2, and at the machine's best with
+1. Every test that hears real speech (`-m slow`, without those that start Ray to hear the same) passes with CTranslate2's `CT2_FORCE_CPU_ISA` at GENERIC and AVX2, and at the machine's best with
    four busy processes beside it. The full form runs the whole suite, and the best also alone.
 2. A run with `executor.same_results: true` writes the same bytes under all three; without it, it is said whether they differ. What it costs is the
    CPU time of the stage that hears, beside that of the machine's best.
@@ -66,7 +66,7 @@ def busy(processes: int) -> Iterator[None]:
 
 
 def run_tests(isa: str, beside: int, folder: Path, full: bool) -> Passed:
-    report, chosen = folder / f"{isa}-{beside}.xml", [] if full else ["-m", "slow"]
+    report, chosen = folder / f"{isa}-{beside}.xml", [] if full else ["-m", "slow and not ray"]
     command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", f"--junitxml={report}", *chosen]
     began = time.monotonic()
     with busy(beside):
