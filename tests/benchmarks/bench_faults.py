@@ -99,7 +99,7 @@ def _measure(folder: Path, served: Site, executor: str, targets: dict[str, Targe
     root = folder / "run" / "faults"
     cost = _run(root, cases, control, executor)
     found = outcomes(root) if cost.code == 0 else {}
-    wrong = _print(cases, found)
+    wrong = _print(cases, found, folder)
     escaped = sorted(_tree(folder) - before - _tree(root.parent) - {root.parent, control / "changed"})
     trespasses = served.trespasses()
     if cost.code:
@@ -173,8 +173,8 @@ def _rows(root: Path, name: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _print(cases: Iterable[Case], found: dict[str, Outcome]) -> list[str]:
-    """The table of all inputs; returns those that ended otherwise than they must."""
+def _print(cases: Iterable[Case], found: dict[str, Outcome], folder: Path) -> list[str]:
+    """The table of all inputs, without the name of this run's `folder`; returns those that ended otherwise than they must."""
     wrong, lines = [], []
     for case in cases:
         outcome = found.get(case.what, Outcome())
@@ -185,6 +185,7 @@ def _print(cases: Iterable[Case], found: dict[str, Outcome]) -> list[str]:
         if not right:
             wrong.append(f"{case.what}: {outcome.name}, not {case.expected}")
         detail = next((d for d in outcome.details if d), "") or (f"{outcome.seconds:.1f} s" if outcome.seconds else "")
+        detail = detail.replace(f"{folder}/", "")
         mark = "" if right else "  <-- WRONG"
         lines.append((case.what[:52], case.expected, outcome.name, " ".join(detail.split())[:70] + mark))
     widths = [max(len(line[column]) for line in lines) for column in range(3)]
