@@ -21,13 +21,15 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from voxmill.manifests import likeness, records, redaction
-from voxmill.manifests.commit import locate
-from voxmill.manifests.given import json_object
-from voxmill.manifests.mistakes import Mistake
+from voxmill.manifests import duplicate_records as likeness
+from voxmill.manifests import records
+from voxmill.manifests import redaction_records as redaction
+from voxmill.manifests.errors import UserError
 from voxmill.manifests.parquet import read_table
 from voxmill.manifests.reasons import REASONS
 from voxmill.manifests.schema import SCHEMA_VERSION, SchemaError, check_version, schema_of
+from voxmill.manifests.storage import locate
+from voxmill.manifests.user_input import json_object
 
 RECORDS: dict[str, type] = {
     "items": records.Item,
@@ -66,7 +68,7 @@ ALIASES = {"agreement": "weak"}
 _FILES = "-- files: "
 
 
-class CatalogError(Mistake):
+class CatalogError(UserError):
     """The catalog cannot be opened or asked; the message is one line with the cause and the fix."""
 
 

@@ -15,13 +15,13 @@ import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from voxmill.manifests.mistakes import Mistake, nearest
+from voxmill.manifests.errors import UserError, nearest
 
 
 def override(data: dict[str, Any], changes: Sequence[str], root: type[BaseModel], within: Sequence[str] = ()) -> dict[str, Any]:
     """The data of a config of the class `root` with every change made; `within` names the only parts that may change.
 
-    What does not fit together is for whoever parses the result to say. Raises Mistake for a key that there is not, and for a value
+    What does not fit together is for whoever parses the result to say. Raises UserError for a key that there is not, and for a value
     that it cannot hold.
     """
     changed = copy.deepcopy(data)
@@ -30,7 +30,7 @@ def override(data: dict[str, Any], changes: Sequence[str], root: type[BaseModel]
         path = key.strip().split(".")
         if not equals or not all(path) or (within and (path[0] not in within or len(path) < 2)):
             where = f" with a KEY under {' or '.join(within)}" if within else ""
-            raise Mistake(f"--set {change}: write KEY=VALUE{where}, e.g. select.high=0.9")
+            raise UserError(f"--set {change}: write KEY=VALUE{where}, e.g. select.high=0.9")
         _set(changed, path, value, root, change)
     return changed
 
@@ -50,7 +50,7 @@ def _set(data: dict[str, Any], path: list[str], value: str, root: type[BaseModel
                 return
             place, hints = items[index], item_hints
             if not isinstance(place, dict):
-                raise Mistake(f"--set {change}: `{path[0]}` leads into a value, which holds no keys")
+                raise UserError(f"--set {change}: `{path[0]}` leads into a value, which holds no keys")
             continue
         key, path = _key(mappings, path, change)
         field = _field(mappings, key)
@@ -59,7 +59,7 @@ def _set(data: dict[str, Any], path: list[str], value: str, root: type[BaseModel
             return
         inner = list(_alternatives(field.hint))
         if not any(_is_mapping(hint) or get_origin(hint) in (tuple, list) for hint in inner):
-            raise Mistake(f"--set {change}: `{key}` holds a value, not keys")
+            raise UserError(f"--set {change}: `{key}` holds a value, not keys")
         if not isinstance(place.get(key), (dict, list)):
             place[key] = {} if any(map(_is_mapping, inner)) else []
         place = place[key]
@@ -83,7 +83,7 @@ def _key(models: Sequence[Any], path: list[str], change: str) -> tuple[str, list
     names = {name for model in models if _is_model(model) for name in model.model_fields}
     if any(get_origin(model) is dict for model in models) or path[0] in names:
         return path[0], path[1:]
-    raise Mistake(f"--set {change}: no key `{path[0]}`{nearest(path[0], names)}")
+    raise UserError(f"--set {change}: no key `{path[0]}`{nearest(path[0], names)}")
 
 
 def _field(models: Sequence[Any], key: str) -> Hint:
@@ -103,7 +103,7 @@ def _entry(items: list[Any], path: list[str], hint: Any, change: str) -> tuple[i
         return int(path[0]), path[1:]
     known = {name for name in names if name}
     there = nearest(path[0], known).replace("valid keys", "there are") if known else "; the list is empty"
-    raise Mistake(f"--set {change}: no entry `{path[0]}`{there}" + (f" (or 0 to {len(items) - 1})" if items else ""))
+    raise UserError(f"--set {change}: no entry `{path[0]}`{there}" + (f" (or 0 to {len(items) - 1})" if items else ""))
 
 
 def _name(item: Any, hint: Any) -> str:
@@ -168,4 +168,4 @@ def _value(text: str, hint: Hint, change: str) -> Any:
             return reading
     assert first is not None
     message = first.errors()[0]["msg"].removeprefix("Value error, ")
-    raise Mistake(f"--set {change}: {change.partition('=')[0].strip()} cannot be `{text}`: {message}")
+    raise UserError(f"--set {change}: {change.partition('=')[0].strip()} cannot be `{text}`: {message}")

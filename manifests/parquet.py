@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from voxmill.manifests.commit import locate
 from voxmill.manifests.schema import SchemaError, from_table, migrate, to_table
+from voxmill.manifests.storage import locate
 
 Record = TypeVar("Record")
 

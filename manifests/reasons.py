@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from voxmill.manifests.public import public_text
+from voxmill.manifests.public_form import public_text
 from voxmill.manifests.records import Rejection
 
 

@@ -234,7 +234,7 @@ class Consensus:
     chars_per_second: float
     compression_ratio: float
     repeated_ngrams: int
-    """Longest run of one repeated n-gram; see `operators/reconcile/guards.py`."""
+    """Longest run of one repeated n-gram; see `operators/reconcile/hallucination.py`."""
     rejection: Rejection | None = None
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from voxmill.manifests.ids import SHORT, archive_key, segment_id
-from voxmill.manifests.public import public_address
+from voxmill.manifests.public_form import public_address
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item, Licence, Provenance, Recording, Segment
 

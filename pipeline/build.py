@@ -8,37 +8,37 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from voxmill.manifests.config_base import Settings
+from voxmill.manifests.duplicate_records import Duplicate, Fingerprint
 from voxmill.manifests.ids import digest
-from voxmill.manifests.likeness import Duplicate, Fingerprint
 from voxmill.manifests.records import Consensus, Hypothesis, Labels, Opinion, Pictures, Recording, Segment, Selection
-from voxmill.manifests.redaction import Redaction
-from voxmill.manifests.settings import Settings
+from voxmill.manifests.redaction_records import Redaction
+from voxmill.operators.contract.unit_input import Operator
 from voxmill.operators.crawl.crawl import Crawl
-from voxmill.operators.crawl.gate import HostGate
+from voxmill.operators.crawl.policy.host_limit import HostGate
 from voxmill.operators.decode.probe import Decode
+from voxmill.operators.dedup.evaluation_sets import sets_digest
+from voxmill.operators.dedup.fingerprint import DuplicatesConfig, FingerprintConfig, TakeFingerprints
 from voxmill.operators.frames.frames import FramesConfig, TakePictures
 from voxmill.operators.label.heard_language import HeardLanguageConfig
 from voxmill.operators.label.label import Label
+from voxmill.operators.label.labeller_config import ModelSettings
 from voxmill.operators.label.merge import Merge, asked
-from voxmill.operators.label.settings import ModelSettings
-from voxmill.operators.likeness.evaluation import sets_digest
-from voxmill.operators.likeness.fingerprint import DuplicatesConfig, FingerprintConfig, TakeFingerprints
 from voxmill.operators.reconcile.normalise import NORMALISER
 from voxmill.operators.reconcile.reconcile import Reconcile
-from voxmill.operators.redact.find import RedactConfig
+from voxmill.operators.redact.pii_finder import RedactConfig
 from voxmill.operators.redact.redact import Redact
 from voxmill.operators.segment.segment import FindSpeech
-from voxmill.operators.select import Select
+from voxmill.operators.select.select import Select
 from voxmill.operators.transcribe.transcribe import Transcribe
-from voxmill.operators.weights import identity
-from voxmill.operators.work import Operator
+from voxmill.operators.weights.registry import identity
 from voxmill.pipeline.config import RunConfig, parse_config
-from voxmill.pipeline.execution.gates import no_gate
-from voxmill.pipeline.rights.stones import read_tombstones
+from voxmill.pipeline.execution.host_limit_server import no_gate
 from voxmill.pipeline.stage import Resources, Stage
-from voxmill.pipeline.state import amend
+from voxmill.pipeline.state import metadata_overrides as amend
 from voxmill.pipeline.state.listing import ITEMS, RECORDINGS, UNITS, _no_operator
-from voxmill.pipeline.state.run import Run, exists, read_bytes
+from voxmill.pipeline.state.run_dir import Run, exists, read_bytes
+from voxmill.pipeline.state.tombstone_store import read_tombstones
 
 VERSIONS = {
     "segment": "1",

@@ -13,9 +13,12 @@ import typer
 from rich.text import Text
 
 from voxmill import __version__
-from voxmill.pipeline.commands import changes, config, modelling, options, reports, rights, running, weights
-from voxmill.pipeline.execution.discretion import be_discreet
-from voxmill.pipeline.plain_warnings import warn_plainly
+from voxmill.pipeline.commands import changes, modelling, options, reports, running
+from voxmill.pipeline.commands import config_commands as config
+from voxmill.pipeline.commands import rights_commands as rights
+from voxmill.pipeline.commands import weights_commands as weights
+from voxmill.pipeline.commands.warning_lines import warn_plainly
+from voxmill.pipeline.execution.log_redaction import be_discreet
 from voxmill.pipeline.terminal import output
 
 CODES = (
@@ -75,7 +78,7 @@ models_app.command()(weights.verify)
 
 
 def main() -> None:
-    """Every ending has an exit code (`pipeline/errors.py`); what a user can mend is one line that names the thing, the cause and the fix."""
+    """Every ending has an exit code (`pipeline/commands/exit_codes.py`); what a user can mend is one line that names the thing, the cause and the fix."""
     output.use_utf8_names()
     output.never_fail_to_print()
     be_discreet()
@@ -91,7 +94,7 @@ def main() -> None:
             sys.exit(141)
         raise
     except Exception as error:  # noqa: BLE001 - the last place there is
-        from voxmill.pipeline.errors import bug, ending
+        from voxmill.pipeline.commands.exit_codes import bug, ending
 
         end = ending(error) or bug(error)
         console.print(Text.assemble(("error: ", "red"), end.said), soft_wrap=True)

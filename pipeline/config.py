@@ -12,28 +12,28 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from voxmill.manifests.given import yaml_mapping
-from voxmill.manifests.mistakes import Mistake, explain, nearest
+from voxmill.manifests.config_base import Settings
+from voxmill.manifests.errors import UserError, explain, nearest
 from voxmill.manifests.overrides import override
-from voxmill.manifests.settings import Settings
+from voxmill.manifests.user_input import yaml_mapping
 from voxmill.operators.crawl.crawl import CrawlConfig
-from voxmill.operators.crawl.sources import SourceConfig
+from voxmill.operators.crawl.listing.lister import SourceConfig
 from voxmill.operators.decode.probe import DecodeConfig
+from voxmill.operators.dedup.fingerprint import DuplicatesConfig
 from voxmill.operators.frames.frames import FramesConfig
 from voxmill.operators.label.heard_language import HeardLanguageConfig
 from voxmill.operators.label.label import LabellerConfig
 from voxmill.operators.label.merge import MergeConfig
-from voxmill.operators.likeness.fingerprint import DuplicatesConfig
 from voxmill.operators.reconcile.reconcile import ReconcileConfig
-from voxmill.operators.redact.find import RedactConfig
+from voxmill.operators.redact.pii_finder import RedactConfig
 from voxmill.operators.segment.segment import SegmentConfig
-from voxmill.operators.select import SelectConfig
+from voxmill.operators.select.select import SelectConfig
 from voxmill.operators.transcribe.transcribe import EngineConfig
 from voxmill.pipeline.stage import Resources
 from voxmill.pipeline.state.units import UnitConfig
 
 
-class ConfigError(Mistake):
+class ConfigError(UserError):
     """The configuration is wrong; the message has one line per mistake, each with its key and a fix."""
 
 
@@ -150,7 +150,7 @@ def recipe_of(source: str | Path) -> str | None:
 
 
 def load_config(source: str | Path, changes: Sequence[str] = ()) -> RunConfig:
-    """A config from a YAML file, or a shipped recipe by name, with `changes` (`select.high=0.9`). Raises ConfigError, Mistake."""
+    """A config from a YAML file, or a shipped recipe by name, with `changes` (`select.high=0.9`). Raises ConfigError, UserError."""
     return parse_config(override(read_config(source), changes, RunConfig), str(source))
 
 
@@ -170,5 +170,5 @@ def parse_config(data: dict[str, Any], where: str = "config") -> RunConfig:
 
 
 def dump_config(config: RunConfig) -> str:
-    """The resolved config as YAML, every default written out, without a word of explanation (see `commented.py`)."""
+    """The resolved config as YAML, every default written out, without a word of explanation (see `commented_yaml.py`)."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from voxmill.manifests.settings import Settings
-from voxmill.operators.work import Operator
+from voxmill.manifests.config_base import Settings
+from voxmill.operators.contract.unit_input import Operator
 
 
 class Resources(Settings):

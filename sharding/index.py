@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import defaultdict
 from functools import lru_cache
 
-from voxmill.manifests.commit import commit_bytes, locate, remove
-from voxmill.manifests.mistakes import Mistake
+from voxmill.manifests.errors import UserError
 from voxmill.manifests.parquet import read_records, records_bytes
-from voxmill.sharding.files import METADATA, beside
+from voxmill.manifests.storage import commit_bytes, locate, remove
 from voxmill.sharding.layout import bucket_of_key
+from voxmill.sharding.shard_files import METADATA, beside
 from voxmill.sharding.sidecar import Member, ShardError, ShardSummary, committed, read_members
 
 INDEX = f"{METADATA}/index/shards.parquet"
@@ -22,7 +22,7 @@ OLD_INDEX = "index/shards.parquet"
 """Where it lay before packer 3."""
 
 
-class NoShards(Mistake, ValueError):
+class NoShards(UserError, ValueError):
     """A folder that holds no shards, or none of those asked for; the message says what is there."""
 
     def __init__(self, root: str, cause: str = "") -> None:

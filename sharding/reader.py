@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from voxmill.manifests.commit import locate
+from voxmill.manifests.storage import locate
 from voxmill.sharding import flac
-from voxmill.sharding.files import beside, commit_of
 from voxmill.sharding.index import SampleFinder, read_index
 from voxmill.sharding.sample import read_document
+from voxmill.sharding.shard_files import beside, commit_of
 from voxmill.sharding.sidecar import Member, ShardError, ShardSummary, read_commit, read_members
 
 OnDamage = Callable[[ShardError], None]

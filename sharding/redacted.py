@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from voxmill.manifests.redaction import Redaction
+from voxmill.manifests.redaction_records import Redaction
 from voxmill.sharding.flac import Audio
 from voxmill.sharding.sample import Sample
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from voxmill.manifests.public import public_recording
+from voxmill.manifests.public_form import public_recording
 from voxmill.manifests.records import (
     SAMPLE_RATE,
     Consensus,

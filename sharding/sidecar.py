@@ -1,4 +1,4 @@
-"""The two files that go with every tar: `<name>.parquet`, one row per sample, and `<name>.json`, the commit. See `files.py`.
+"""The two files that go with every tar: `<name>.parquet`, one row per sample, and `<name>.json`, the commit. See `shard_files.py`.
 
 A tar without its JSON does not exist: the JSON is written last and holds the digests of the other two.
 """
@@ -15,7 +15,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from voxmill.manifests.commit import locate
 from voxmill.manifests.parquet import table_bytes
 from voxmill.manifests.records import SAMPLE_RATE, Labels
 from voxmill.manifests.schema import (
@@ -30,8 +29,9 @@ from voxmill.manifests.schema import (
     to_table,
     with_defaults,
 )
-from voxmill.sharding.files import METADATA, beside, commits_of, shard_files
+from voxmill.manifests.storage import locate
 from voxmill.sharding.sample import PACKER
+from voxmill.sharding.shard_files import METADATA, beside, commits_of, shard_files
 
 PACK_AGAIN = f"delete the shard's .json in {METADATA} and run the same `voxmill run` again: it rebuilds this shard and leaves the others alone"
 

@@ -9,12 +9,12 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from voxmill.manifests.commit import commit_bytes, commit_file, locate, remove, staged, sweep
 from voxmill.manifests.records import SAMPLE_RATE, Pictures, Recording
+from voxmill.manifests.storage import commit_bytes, commit_file, locate, remove, staged, sweep
 from voxmill.sharding import flac
-from voxmill.sharding.files import METADATA, beside, commit_of, commits_of, remove_shard, shard_files, sidecar_of, tar_of
 from voxmill.sharding.layout import ShardPlan
 from voxmill.sharding.sample import Entry, Sample, document_bytes, pictures_name
+from voxmill.sharding.shard_files import METADATA, beside, commit_of, commits_of, remove_shard, shard_files, sidecar_of, tar_of
 from voxmill.sharding.sidecar import (
     Member,
     Place,

@@ -19,7 +19,7 @@ settings.load_profile("voxmill")
 def local_ray() -> Iterator[None]:
     """One Ray on this machine for every test that needs it; its workers can import what tests import."""
     ray = pytest.importorskip("ray")
-    from voxmill.pipeline.execution.ray import start_ray
+    from voxmill.pipeline.execution.ray_executor import start_ray
 
     os.environ["PYTHONPATH"] = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
     start_ray(None)

@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 from voxmill.manifests.records import Recording
-from voxmill.operators.crawl.gate import HostGate
-from voxmill.operators.engines import Audio
-from voxmill.operators.work import Operator
-from voxmill.pipeline.execution.faults import StageError
-from voxmill.pipeline.pack import Packer
+from voxmill.operators.contract.adapters import Audio
+from voxmill.operators.contract.unit_input import Operator
+from voxmill.operators.crawl.policy.host_limit import HostGate
+from voxmill.pipeline.execution.infra_errors import StageError
+from voxmill.pipeline.packing.packer import Packer
 from voxmill.pipeline.stage import Done
 
 

@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from voxmill.models.data.features import FbankConfig
-from voxmill.models.data.seeds import seeded
-from voxmill.models.network.assemble import ElasticConfig, GuidedConfig
+from voxmill.models.common.features import FbankConfig
+from voxmill.models.common.seeds import seeded
 from voxmill.models.network.budget import BudgetSchedule
 from voxmill.models.network.conformer import EncoderConfig
 from voxmill.models.network.decoder import DecoderConfig
+from voxmill.models.network.emoe import Router
+from voxmill.models.network.layers import ElasticConfig, GuidedConfig
 from voxmill.models.network.model import Conditions, ModelConfig, SpeechModel
-from voxmill.models.network.moe import Router
 from voxmill.models.network.task_vectors import TaskVectorsConfig
 from voxmill.models.network.transducer import TransducerConfig
 from voxmill.models.network.vision import Frames, VisionConfig

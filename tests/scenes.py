@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxmill.manifests.records import Consensus, Hypothesis, Licence, Part, Provenance, Recording, Segment
-from voxmill.operators.engines import Scene, Utterance
+from voxmill.operators.contract.adapters import Scene, Utterance
 
 RATE = 16_000
 

@@ -9,20 +9,20 @@ from dataclasses import replace
 
 from voxmill.manifests.ids import segment_id
 from voxmill.manifests.records import Recording, Segment
-from voxmill.operators.work import Work
+from voxmill.operators.contract.unit_input import UnitInput
 
 
 class WholeParts:
     """One segment for every part."""
 
-    def __call__(self, work: Work) -> list[Segment]:
+    def __call__(self, work: UnitInput) -> list[Segment]:
         return [Segment(segment_id(p.recording_id, p.start, p.end), p.recording_id, p.start, p.num_samples) for p in work.parts]
 
 
 class Decoded:
     """Recordings as they come; raises on one titled `bad`, kills its process on one titled `poison`."""
 
-    def __call__(self, work: Work) -> list[Recording]:
+    def __call__(self, work: UnitInput) -> list[Recording]:
         for recording in work.recordings:
             if recording.provenance.title == "bad":
                 raise ValueError("cannot be decoded")
@@ -34,14 +34,14 @@ class Decoded:
 class Broken:
     """Fails on everything in the same way, as with missing weights."""
 
-    def __call__(self, work: Work) -> list[Recording]:
+    def __call__(self, work: UnitInput) -> list[Recording]:
         raise RuntimeError("no weights")
 
 
 class Stopped:
     """Fails on several members at once; is stopped (as by Ctrl-C) while it works on the one titled `stop`."""
 
-    def __call__(self, work: Work) -> list[Recording]:
+    def __call__(self, work: UnitInput) -> list[Recording]:
         if len(work.recordings) > 1:
             raise ValueError("too much at once")
         if work.recordings[0].provenance.title == "stop":
@@ -55,14 +55,14 @@ class Uninstalled:
     def __init__(self) -> None:
         import a_package_that_is_not_installed  # type: ignore[import-not-found]  # noqa: F401
 
-    def __call__(self, work: Work) -> list[Recording]:
+    def __call__(self, work: UnitInput) -> list[Recording]:
         raise AssertionError("never made")
 
 
 class DiskFull:
     """Has no room for what it makes of the recording titled `large`."""
 
-    def __call__(self, work: Work) -> list[Recording]:
+    def __call__(self, work: UnitInput) -> list[Recording]:
         if any(r.provenance.title == "large" for r in work.recordings):
             raise OSError(errno.ENOSPC, "No space left on device", "/tmp/x")
         return list(work.recordings)
@@ -71,7 +71,7 @@ class DiskFull:
 class OutOfGpu:
     """A device without room, in words that differ from one input to the next, as CTranslate2 has them."""
 
-    def __call__(self, work: Work) -> list[Recording]:
+    def __call__(self, work: UnitInput) -> list[Recording]:
         raise RuntimeError(
             f"CUDA failed with error out of memory: tried to allocate {len(work.recordings[0].id)}.{work.unit} MiB"
         )
@@ -82,7 +82,7 @@ class Unwell:
 
     well = True
 
-    def __call__(self, work: Work) -> list[Recording]:
+    def __call__(self, work: UnitInput) -> list[Recording]:
         for recording in work.recordings:
             if not self.well or recording.provenance.title == "bad":
                 raise RuntimeError(f"unspecified launch failure at {recording.id}")
@@ -92,7 +92,7 @@ class Unwell:
 class Lost:
     """Cannot find the audio of the recording titled `lost`."""
 
-    def __call__(self, work: Work) -> list[Recording]:
+    def __call__(self, work: UnitInput) -> list[Recording]:
         for recording in work.recordings:
             if recording.provenance.title == "lost":
                 raise ValueError(f"no file at {recording.audio}, says {object()}")

@@ -57,8 +57,8 @@ def test_arrows_point_one_way(name: str) -> None:
 def test_ray_and_duckdb_have_one_home_each() -> None:
     homes = {
         "ray": {
-            *(f"pipeline/execution/{name}.py" for name in ("ray", "crew", "stream", "gates")),
-            "models/training/distributed.py",
+            *(f"pipeline/execution/{name}.py" for name in ("ray_executor", "ray_actors", "ray_data", "host_limit_server")),
+            "models/training/ray_train.py",
         },
         "duckdb": {"manifests/catalog.py"},
     }
@@ -83,7 +83,7 @@ def test_nothing_else_at_the_top() -> None:
     ("modules", "unwanted"),
     [
         (("cli",), {*HEAVY, "duckdb", "pyarrow", "numpy", "av", "pydantic"}),  # what `voxmill --help` loads
-        (("cli", "config", "line"), HEAVY),
+        (("cli", "config", "runner"), HEAVY),
     ],
 )
 def test_the_command_starts_without_heavy_packages(modules: Iterable[str], unwanted: Iterable[str]) -> None:

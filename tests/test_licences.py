@@ -9,7 +9,7 @@ import pytest
 
 import licences
 from licences import CARRIED, MAY_BE_PASSED_ON, ROOT, Licensed, extras, image_extras, installed_by, kind_of, unproven
-from voxmill.operators.weights import registry
+from voxmill.operators.weights.registry import registry
 
 NOTICE = (ROOT / "NOTICE").read_text(encoding="utf-8")
 ASKED_FOR = ("funasr",)

@@ -16,9 +16,9 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
+from voxmill.manifests.config_base import Settings
 from voxmill.manifests.records import SAMPLE_RATE, Bandwidth
-from voxmill.manifests.settings import Settings
-from voxmill.models.data.seeds import Generator, choice, integer, uniform
+from voxmill.models.common.seeds import Generator, choice, integer, uniform
 
 _MU = 255.0
 """Steepness of the mu-law of G.711."""

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from voxmill.manifests.records import Bandwidth
-from voxmill.models.data.seeds import Generator
+from voxmill.models.common.seeds import Generator
+from voxmill.models.common.tokens import BLANK, EOT, Tokens
 from voxmill.models.data.targets import IGNORE, Target, Task
-from voxmill.models.data.tokens import BLANK, EOT, Tokens
-from voxmill.models.network.guided import BANDWIDTHS
 from voxmill.models.network.model import Conditions, ModelConfig
+from voxmill.models.network.smoe import BANDWIDTHS
 from voxmill.models.network.vision import Frames
 
 

@@ -12,17 +12,17 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from voxmill.manifests.config_base import Settings
 from voxmill.manifests.records import Bandwidth
-from voxmill.manifests.settings import Settings
+from voxmill.models.common.features import FbankConfig, fbank
+from voxmill.models.common.seeds import Generator, seeded
+from voxmill.models.common.tokens import Tokens, UnknownTokenError
 from voxmill.models.data.augment import AugmentConfig, augment_wave, spec_augment
 from voxmill.models.data.batch import Example
-from voxmill.models.data.features import FbankConfig, fbank
-from voxmill.models.data.plan import Place
-from voxmill.models.data.seeds import Generator, seeded
+from voxmill.models.data.sampler import Place
 from voxmill.models.data.targets import Target, TargetsConfig, make_target, read_utterance
-from voxmill.models.data.tokens import Tokens, UnknownTokenError
 from voxmill.models.network.conformer import num_subsampled
-from voxmill.models.network.images import ImagesConfig, Looking
+from voxmill.models.network.image_encoder import ImagesConfig, Looking
 from voxmill.sharding.reader import SampleReader, StoredSample
 from voxmill.sharding.sidecar import ShardError
 

@@ -17,12 +17,12 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from voxmill.manifests.settings import Settings
+from voxmill.manifests.config_base import Settings
+from voxmill.models.common.features import FbankConfig
+from voxmill.models.common.tokens import Tokens
 from voxmill.models.data.batch import Batch, collate
 from voxmill.models.data.examples import ExampleConfig, ExampleReader, FramesOf, Unusable
-from voxmill.models.data.features import FbankConfig
-from voxmill.models.data.plan import PlanConfig, Planned, Planner
-from voxmill.models.data.tokens import Tokens
+from voxmill.models.data.sampler import PlanConfig, Planned, Planner
 
 
 class DataConfig(Settings):

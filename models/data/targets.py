@@ -18,12 +18,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from voxmill.manifests.config_base import Settings
 from voxmill.manifests.records import Annotation, Labels, Mark, Word
 from voxmill.manifests.schema import from_plain
-from voxmill.manifests.settings import Settings
-from voxmill.models.data.inline import Placed, cut, place_entities, place_moments, timed_spans
-from voxmill.models.data.seeds import Generator, choice, uniform
-from voxmill.models.data.tokens import (
+from voxmill.models.common.seeds import Generator, choice, uniform
+from voxmill.models.common.tokens import (
     CLASSES,
     ENDPOINT,
     ENTITY,
@@ -36,6 +35,7 @@ from voxmill.models.data.tokens import (
     Class,
     Tokens,
 )  # fmt: skip
+from voxmill.models.data.label_positions import Placed, cut, place_entities, place_moments, timed_spans
 
 IGNORE = -1
 """In a target: nothing is learnt here."""

@@ -1,123 +1,110 @@
-"""A model as two ONNX graphs, for devices without torch: the encoder with CTC, and the decoder.
+"""`voxmill export`: a model of one budget in a folder of its own, proved to be the same model before the folder exists.
 
-`encoder.onnx`   features (B, T, M), length (B) [, bandwidth (B)] [, active (B, K)] -> ctc (B, T', V), frame_length (B),
-                 memory (B, T', D), real (B, T')
-`decoder.onnx`   token (B, U), memory, real [, translates (B)] -> logits (B, U, V)
-
-Every axis but the model's own is free. The graphs are for sound in full context; a budget is chosen before, by
-`model.extract(budget)`. Writing needs the package onnx, comparing onnxruntime (extra `export`).
+safetensors   a checkpoint like any other, smaller
+onnx          `encoder.onnx`, `decoder.onnx`, `tokens.model`, and `model.json`: features, tokens and budget, for a program
+              without torch
 """
 
-# mypy: allow-subclassing-any, allow-untyped-decorators
+# mypy: allow-untyped-decorators
 from __future__ import annotations
 
-import warnings
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from voxmill.models.network.guided import BANDWIDTHS, TASKS
-from voxmill.models.network.model import Conditions, Encoded, SpeechModel
+from voxmill.manifests.errors import CheckFailed, UserError
+from voxmill.manifests.user_input import new_folder
+from voxmill.models.checkpoint.checkpoint import Bundle, load, save
+from voxmill.models.inference.load import parse_budget
+from voxmill.models.inference.onnx import DECODER, ENCODER, example_inputs, export_onnx, largest_difference
+from voxmill.models.network.budget import Budget
+from voxmill.models.network.model import Conditions, SpeechModel
+from voxmill.models.network.size import Size, sizes
 
-ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
-_OPSET = 17
-_AXES = {
-    "features": {0: "batch", 1: "time"}, "length": {0: "batch"}, "bandwidth": {0: "batch"}, "active": {0: "batch"},
-    "ctc": {0: "batch", 1: "frames"}, "frame_length": {0: "batch"}, "memory": {0: "batch", 1: "frames"},
-    "real": {0: "batch", 1: "frames"}, "token": {0: "batch", 1: "tokens"}, "translates": {0: "batch"},
-    "logits": {0: "batch", 1: "tokens"},
-}  # fmt: skip
-
-
-class _EncoderGraph(nn.Module):
-    def __init__(self, model: SpeechModel, inputs: list[str]) -> None:
-        super().__init__()
-        self.model, self.inputs = model, inputs
-
-    def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
-        named = dict(zip(self.inputs, given, strict=True))
-        conditions = Conditions(bandwidth_B=named.get("bandwidth"), active_BK=named.get("active"))
-        encoded = self.model.encode(named["features"], named["length"], conditions)
-        return self.model.ctc_of(encoded), encoded.length_B, encoded.memory_BSD, encoded.real_BS
+Format = Literal["safetensors", "onnx"]
+TOLERANCE = 1e-3
+"""Largest difference of any output to the model it comes from: more is another model, and is not exported."""
+META = "model.json"
 
 
-class _DecoderGraph(nn.Module):
-    def __init__(self, model: SpeechModel, inputs: list[str]) -> None:
-        super().__init__()
-        self.model, self.inputs = model, inputs
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    folder: str
+    files: dict[str, int]
+    """Bytes of each."""
+    budget: str | None
+    size: Size
+    difference: float
+    """The largest, over all outputs of encoder and decoder, to the model under this budget."""
+    compared_in: str
 
-    def forward(self, *given: Tensor) -> Tensor:
-        named = dict(zip(self.inputs, given, strict=True))
-        encoded = Encoded(
-            named["memory"], named["real"], named["memory"], named["real"]
-        )  # a decoder looks at the last two only
-        return self.model.decode(named["token"], encoded, Conditions(translates_B=named.get("translates")))
+
+def deliver(bundle: Bundle, budget: str | None, form: Format, out: str) -> Delivered:
+    """Raises BudgetError, and UserError where `out` is there already or where what was written does not compute the same."""
+    folder = new_place(out)
+    wanted = parse_budget(bundle, budget) if budget is not None else None
+    small = bundle.extract(wanted) if wanted else bundle
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temp:
+        place = Path(temp) / "made"
+        if form == "onnx":
+            _write_onnx(small, place)
+            difference, by = largest_difference(small.model, place), "onnxruntime"
+        else:
+            save(str(place), small)
+            difference, by = _difference(bundle.model, wanted, load(str(place)).model), "torch"
+        if not difference <= TOLERANCE:  # NaN is no small difference either
+            raise CheckFailed(f"not exported: the largest difference to the model is {difference:.3g}, more than {TOLERANCE:g}")
+        if folder.exists():
+            folder.rmdir()
+        shutil.move(place, folder)
+    files = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+    return Delivered(out, files, str(wanted) if wanted else None, sizes(small.model), difference, by)
 
 
-def example_inputs(model: SpeechModel, batch: int = 2, frames: int = 80, tokens: int = 5) -> dict[str, dict[str, Tensor]]:
-    """Inputs of both graphs by name, random and of any size: to trace with, and to compare with."""
-    config, generator = model.config, torch.Generator().manual_seed(batch * frames)
-    encoder: dict[str, Tensor] = {
-        "features": torch.randn(batch, frames, config.fbank.num_mels, generator=generator),
-        "length": torch.linspace(frames, frames // 2, batch).long(),
+def new_place(out: str) -> Path:
+    """Raises UserError where something is there already."""
+    folder = Path(out)
+    new_folder(folder)
+    if folder.exists() and any(folder.iterdir()):
+        raise UserError(f"{out} is there and not empty: take another --out")
+    return folder
+
+
+def _write_onnx(bundle: Bundle, folder: Path) -> None:
+    export_onnx(bundle.model, folder)
+    (folder / "tokens.model").write_bytes(bundle.tokens.subwords)
+    inputs = example_inputs(bundle.model)
+    about = {
+        "model": bundle.model.config.model_dump(mode="json"),
+        "task_tokens": [bundle.tokens.name(i) for i in range(bundle.tokens.num_subwords, len(bundle.tokens))],
+        "num_subwords": bundle.tokens.num_subwords,
+        "tasks": list(bundle.tasks),
+        "step": bundle.step,
+        "inputs": {ENCODER: list(inputs[ENCODER]), DECODER: [*inputs[DECODER], "memory", "real"]},
     }
-    if config.smoe and (config.smoe.encoder or config.smoe.guide_token):
-        encoder["bandwidth"] = torch.arange(batch) % len(BANDWIDTHS)
-    if config.tasks:
-        encoder["active"] = torch.ones(batch, len(config.tasks.tasks), dtype=torch.bool)
-    decoder = {"token": torch.randint(1, config.vocabulary, (batch, tokens), generator=generator)}
-    if config.smoe and config.smoe.decoder:
-        decoder["translates"] = torch.arange(batch) % len(TASKS)
-    return {ENCODER: encoder, DECODER: decoder}
+    (folder / META).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
 @torch.no_grad()
-def export_onnx(model: SpeechModel, folder: Path) -> list[Path]:
-    """Writes both graphs into a folder. Raises ImportError where the package onnx is missing."""
-    was_training = model.training
-    model.eval()
-    inputs = example_inputs(model)
-    encoder = inputs[ENCODER]
-    encoded = _EncoderGraph(model, list(encoder))(*encoder.values())
-    decoder = {"token": inputs[DECODER]["token"], "memory": encoded[2], "real": encoded[3], **inputs[DECODER]}
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(_EncoderGraph, model, encoder, ["ctc", "frame_length", "memory", "real"], folder / ENCODER)
-    _write(_DecoderGraph, model, decoder, ["logits"], folder / DECODER)
-    model.train(was_training)
-    return [folder / ENCODER, folder / DECODER]
-
-
-def _write(graph: type[Any], model: SpeechModel, inputs: dict[str, Tensor], outputs: list[str], path: Path) -> None:
-    axes = {name: _AXES[name] for name in (*inputs, *outputs)}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tracing warns of every Python number that it takes for a constant
-        torch.onnx.export(
-            graph(model, list(inputs)), tuple(inputs.values()), str(path), input_names=list(inputs), output_names=outputs,
-            dynamic_axes=axes, opset_version=_OPSET, dynamo=False,
+def _difference(model: SpeechModel, budget: Budget | None, small: SpeechModel) -> float:
+    """Of what both say of a made-up batch: the one under the budget, the other as it is."""
+    model = model.cpu().eval()
+    inputs = example_inputs(model, batch=3, frames=133, tokens=9)
+    encoder, token_BU = inputs[ENCODER], inputs[DECODER]["token"]
+    said = []
+    for one, under in ((model, budget), (small, None)):
+        conditions = Conditions(
+            budget=under, bandwidth_B=encoder.get("bandwidth"), active_BK=encoder.get("active"),
+            translates_B=inputs[DECODER].get("translates"),
         )  # fmt: skip
-
-
-@torch.no_grad()
-def largest_difference(model: SpeechModel, folder: Path, batch: int = 3, frames: int = 133, tokens: int = 9) -> float:
-    """Between torch and onnxruntime, over all outputs of both graphs, at another size than was traced."""
-    inputs = example_inputs(model, batch, frames, tokens)
-    encoder = inputs[ENCODER]
-    wanted = _EncoderGraph(model, list(encoder))(*encoder.values())
-    got = _run(folder / ENCODER, encoder)
-    decoder = {"token": inputs[DECODER]["token"], "memory": wanted[2], "real": wanted[3], **inputs[DECODER]}
-    logits = _DecoderGraph(model, list(decoder))(*decoder.values())
-    pairs = [*zip(got, wanted, strict=True), (_run(folder / DECODER, decoder)[0], logits)]
-    return max(float((torch.from_numpy(one).double() - other.double()).abs().max()) for one, other in pairs)
-
-
-def _run(path: Path, inputs: dict[str, Tensor]) -> list[Any]:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    expected = {given.name for given in session.get_inputs()}
-    outputs: list[Any] = session.run(None, {name: value.numpy() for name, value in inputs.items() if name in expected})
-    return outputs
+        outputs = one(encoder["features"], encoder["length"], token_BU, conditions, token_BU)
+        parts: tuple[Tensor | None, ...] = (outputs.ctc_BTV, outputs.forward_BUV, outputs.backward_BUV)
+        said.append([part for part in parts if part is not None])
+    return max(float((ours - theirs).abs().max()) for ours, theirs in zip(*said, strict=True))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voxmill.models.data.seeds import Generator, integer
+from voxmill.models.common.seeds import Generator, integer
 
 
 class Rotation(NamedTuple):

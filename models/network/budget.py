@@ -14,12 +14,12 @@ from typing import Literal, TypeVar
 
 from torch import nn
 
-from voxmill.manifests.mistakes import Mistake
-from voxmill.manifests.settings import Settings
-from voxmill.models.data.seeds import Generator, choice
+from voxmill.manifests.config_base import Settings
+from voxmill.manifests.errors import UserError
+from voxmill.models.common.seeds import Generator, choice
 
 
-class BudgetError(Mistake, ValueError):
+class BudgetError(UserError, ValueError):
     """A budget that a model does not have."""
 
 

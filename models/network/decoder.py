@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from voxmill.manifests.settings import Settings
+from voxmill.manifests.config_base import Settings
 from voxmill.models.network.attention import Attention, Rotation, past_mask, rotation
 from voxmill.models.network.feed_forward import Route
 

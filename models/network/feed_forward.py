@@ -15,7 +15,7 @@ from torch.nn import functional
 from voxmill.models.network.budget import Budget
 
 if TYPE_CHECKING:
-    from voxmill.models.network.moe import ElasticMoE
+    from voxmill.models.network.emoe import ElasticMoE
 
 
 @dataclass(frozen=True, slots=True, eq=False)

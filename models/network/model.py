@@ -23,15 +23,15 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from voxmill.manifests.settings import Settings
-from voxmill.models.data.features import FbankConfig
-from voxmill.models.network.assemble import ElasticConfig, GuidedConfig, decoder_layers, encoder_layers
+from voxmill.manifests.config_base import Settings
+from voxmill.models.common.features import FbankConfig
 from voxmill.models.network.attention import real_mask
 from voxmill.models.network.budget import Budget, BudgetError, copy_leading
 from voxmill.models.network.conformer import Encoder, EncoderConfig, Prefix, Subsampling
 from voxmill.models.network.decoder import Decoder, DecoderConfig
 from voxmill.models.network.feed_forward import Load, Route
-from voxmill.models.network.guided import BANDWIDTHS
+from voxmill.models.network.layers import ElasticConfig, GuidedConfig, decoder_layers, encoder_layers
+from voxmill.models.network.smoe import BANDWIDTHS
 from voxmill.models.network.task_vectors import TaskVectors, TaskVectorsConfig
 from voxmill.models.network.transducer import Transducer, TransducerConfig
 from voxmill.models.network.vision import Frames, MixedAfterwards, VisionConfig, VisualTokens

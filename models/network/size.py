@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from voxmill.models.network.guided import GuidedExperts
-from voxmill.models.network.moe import ElasticMoE
+from voxmill.models.network.emoe import ElasticMoE
+from voxmill.models.network.smoe import GuidedExperts
 from voxmill.models.network.vision import VisualExperts
 
 

@@ -15,7 +15,7 @@ import torch
 from pydantic import model_validator
 from torch import Tensor, nn
 
-from voxmill.manifests.settings import Settings
+from voxmill.manifests.config_base import Settings
 from voxmill.models.data.targets import Task
 
 

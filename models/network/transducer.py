@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voxmill.manifests.settings import Settings
-from voxmill.models.data.tokens import BLANK
+from voxmill.manifests.config_base import Settings
+from voxmill.models.common.tokens import BLANK
 
 
 class TransducerConfig(Settings):

@@ -17,12 +17,12 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from voxmill.manifests.settings import Settings
-from voxmill.models.data.seeds import Generator
+from voxmill.manifests.config_base import Settings
+from voxmill.models.common.seeds import Generator
 from voxmill.models.network.conformer import Prefix
+from voxmill.models.network.emoe import ElasticMoE, MoEConfig
 from voxmill.models.network.feed_forward import FeedForward, Route
-from voxmill.models.network.images import ImagesConfig
-from voxmill.models.network.moe import ElasticMoE, MoEConfig
+from voxmill.models.network.image_encoder import ImagesConfig
 
 
 class VisionConfig(Settings):

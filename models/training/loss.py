@@ -15,10 +15,10 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from voxmill.manifests.settings import Settings
+from voxmill.manifests.config_base import Settings
+from voxmill.models.common.tokens import BLANK
 from voxmill.models.data.batch import Batch
 from voxmill.models.data.targets import IGNORE
-from voxmill.models.data.tokens import BLANK
 from voxmill.models.network.feed_forward import Load
 from voxmill.models.network.model import ModelConfig, Outputs
 from voxmill.models.network.transducer import transducer_loss

@@ -9,19 +9,19 @@ from pathlib import Path
 import torch
 from pydantic import Field, ValidationError, model_validator
 
-from voxmill.manifests.given import yaml_mapping
-from voxmill.manifests.mistakes import Mistake, explain
+from voxmill.manifests.config_base import Settings
+from voxmill.manifests.errors import UserError, explain
 from voxmill.manifests.overrides import override
-from voxmill.manifests.settings import Settings
-from voxmill.models.data.features import statistics
+from voxmill.manifests.user_input import yaml_mapping
+from voxmill.models.checkpoint.checkpoint import Bundle, load
+from voxmill.models.common.features import statistics
+from voxmill.models.common.tokens import Tokens, TokensConfig
 from voxmill.models.data.loader import DataConfig, Loader
-from voxmill.models.data.plan import NothingToLearn, PlanConfig, Planner
-from voxmill.models.data.tokens import Tokens, TokensConfig
-from voxmill.models.network.assemble import upcycle
+from voxmill.models.data.sampler import NothingToLearn, PlanConfig, Planner
+from voxmill.models.network.layers import upcycle
 from voxmill.models.network.model import ModelConfig, SpeechModel
 from voxmill.models.network.vision import VisionConfig
-from voxmill.models.training.checkpoint import Bundle, load
-from voxmill.models.training.train import TrainConfig, Trainer
+from voxmill.models.training.trainer import TrainConfig, Trainer
 from voxmill.sharding.index import read_index
 from voxmill.sharding.sidecar import ShardError, read_members
 
@@ -74,7 +74,7 @@ def recipe_names() -> list[str]:
 
 
 def load_recipe(source: str, changes: Sequence[str] = ()) -> Recipe:
-    """A recipe from a YAML file, or a shipped one by name, with `changes` (`train.steps=100`). Raises Mistake."""
+    """A recipe from a YAML file, or a shipped one by name, with `changes` (`train.steps=100`). Raises UserError."""
     path = Path(source)
     if not path.is_file() and source in recipe_names():
         path = RECIPES / f"{source}.yaml"
@@ -83,13 +83,13 @@ def load_recipe(source: str, changes: Sequence[str] = ()) -> Recipe:
     try:
         return Recipe.model_validate(override(data, changes, Recipe))
     except ValidationError as error:
-        raise Mistake(explain(error, Recipe, str(path))) from None
+        raise UserError(explain(error, Recipe, str(path))) from None
 
 
 def prepare(shards: str, recipe: Recipe, device: torch.device | str = "cpu") -> Trainer:
     """A trainer before its first step: tokeniser, model and normalisation from the shards. The same every time.
 
-    Raises NothingToLearn; CheckpointError, Mistake where there is nothing to begin with.
+    Raises NothingToLearn; CheckpointError, UserError where there is nothing to begin with.
     """
     earlier = load(recipe.begin_with) if recipe.begin_with else None
     try:
@@ -108,13 +108,13 @@ def prepare(shards: str, recipe: Recipe, device: torch.device | str = "cpu") -> 
 
 
 def begin(model: SpeechModel, earlier: Bundle) -> None:
-    """Everything that the two models have in common, and experts from the layers that they stand for. Raises Mistake."""
+    """Everything that the two models have in common, and experts from the layers that they stand for. Raises UserError."""
     if model.config.fbank != earlier.model.config.fbank:
-        raise Mistake("begin_with: that model hears other features; set model.fbank as it has it")
+        raise UserError("begin_with: that model hears other features; set model.fbank as it has it")
     hidden = [(config.encoder.hidden, config.decoder.hidden) for config in (model.config, earlier.model.config)]
     left = upcycle(model, earlier.model)
     if any(name in earlier.model.state_dict() for name in left) or (not model.config.emoe and hidden[0] != hidden[1]):
-        raise Mistake("begin_with: that model has other sizes; set model.encoder and model.decoder as it has them")
+        raise UserError("begin_with: that model has other sizes; set model.encoder and model.decoder as it has them")
 
 
 def _with_encoder(recipe: Recipe) -> VisionConfig | None:
@@ -125,9 +125,9 @@ def _with_encoder(recipe: Recipe) -> VisionConfig | None:
     try:
         encoder = images.load()
     except (ValueError, OSError) as error:
-        raise Mistake(f"data.example.images: {error}") from error
+        raise UserError(f"data.example.images: {error}") from error
     if encoder.dim != vision.dim:
-        raise Mistake(f"model.vision.dim is {vision.dim}, the embeddings of {images.model} have {encoder.dim}: set that")
+        raise UserError(f"model.vision.dim is {vision.dim}, the embeddings of {images.model} have {encoder.dim}: set that")
     return vision.model_copy(update={"encoder": encoder.name, "images": images})
 
 

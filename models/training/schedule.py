@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from voxmill.manifests.settings import Settings
+from voxmill.manifests.config_base import Settings
 
 
 class RateConfig(Settings):

@@ -12,24 +12,24 @@ from typing import Any, BinaryIO, Literal
 import fsspec
 from pydantic import Field
 
-from voxmill.manifests.public import public_address, public_recording, public_text, secrets_of
+from voxmill.manifests.public_form import public_address, public_recording, public_text, secrets_of
 from voxmill.manifests.records import SAMPLE_RATE, Item, Licence, Recording
 from voxmill.manifests.tombstones import REVOKED, Tombstones
-from voxmill.operators.crawl import licence
-from voxmill.operators.crawl.deny import DenyList
-from voxmill.operators.crawl.download import RESUMABLE, Facts, discard, download, part_file, sha256_of
-from voxmill.operators.crawl.errors import CrawlError, Denied, NotFound, Revoked, TooLarge, Unsupported
-from voxmill.operators.crawl.fetch_settings import FetchSettings
-from voxmill.operators.crawl.fetcher import Fetcher
-from voxmill.operators.crawl.files import is_local
-from voxmill.operators.crawl.found import file_path
-from voxmill.operators.crawl.gate import HostGate
-from voxmill.operators.crawl.kinds import suffix
-from voxmill.operators.crawl.private import Private
-from voxmill.operators.crawl.store import Store
-from voxmill.operators.crawl.stream import clear_parts, fetch_stream
-from voxmill.operators.raw import raw_suffix
-from voxmill.operators.work import Work
+from voxmill.operators.contract.unit_input import UnitInput
+from voxmill.operators.crawl.facts import licence
+from voxmill.operators.crawl.facts.candidate import file_path
+from voxmill.operators.crawl.facts.crawl_errors import CrawlError, Denied, NotFound, Revoked, TooLarge, Unsupported
+from voxmill.operators.crawl.facts.media_types import suffix
+from voxmill.operators.crawl.facts.private_addresses import Private
+from voxmill.operators.crawl.fetch.audio_store import Store
+from voxmill.operators.crawl.fetch.download import RESUMABLE, Facts, discard, download, part_file, sha256_of
+from voxmill.operators.crawl.fetch.fetch_config import FetchSettings
+from voxmill.operators.crawl.fetch.fetcher import Fetcher
+from voxmill.operators.crawl.fetch.hls_download import clear_parts, fetch_stream
+from voxmill.operators.crawl.listing.files import is_local
+from voxmill.operators.crawl.policy.denylist import DenyList
+from voxmill.operators.crawl.policy.host_limit import HostGate
+from voxmill.operators.decode.telephony_formats import raw_suffix
 
 
 class CrawlConfig(FetchSettings):
@@ -73,7 +73,7 @@ class Crawl:
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.config, self.audio_dir, self.gate, self.revoked, self.private)
 
-    def __call__(self, work: Work) -> list[Recording]:
+    def __call__(self, work: UnitInput) -> list[Recording]:
         items = self.private.whole(f"items/{work.unit}", work.items) if self.private else work.items
         return [self.fetch(item) for item in items]
 

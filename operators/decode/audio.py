@@ -17,13 +17,13 @@ from itertools import chain
 import numpy as np
 
 from voxmill.manifests.records import SAMPLE_RATE
-from voxmill.operators.decode.frames import frames
-from voxmill.operators.decode.listening import Listening, amplified
-from voxmill.operators.decode.media import Media, open_media
+from voxmill.operators.contract.adapters import Audio
+from voxmill.operators.contract.meter import METER
+from voxmill.operators.decode.audio_stream import Media, open_media
+from voxmill.operators.decode.dc_offset import begin_for, steady
+from voxmill.operators.decode.packets import frames
+from voxmill.operators.decode.playback import Listening, amplified
 from voxmill.operators.decode.resample import resample
-from voxmill.operators.decode.steady import begin_for, steady
-from voxmill.operators.engines import Audio
-from voxmill.operators.meter import METER
 
 BLOCK = 10 * SAMPLE_RATE
 """Samples in a block: ten seconds, 640 kB."""

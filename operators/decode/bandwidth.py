@@ -12,9 +12,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from voxmill.manifests.config_base import Settings
 from voxmill.manifests.records import SAMPLE_RATE, Bandwidth
-from voxmill.manifests.settings import Settings
-from voxmill.operators.engines import Audio
+from voxmill.operators.contract.adapters import Audio
 
 FRAME = 512
 """Samples in a frame: 32 ms."""

@@ -12,18 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from voxmill.manifests.config_base import Settings
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import SAMPLE_RATE, Recording, Rejection
-from voxmill.manifests.settings import Settings
+from voxmill.operators.contract.unit_input import UnitInput
+from voxmill.operators.decode.audio_stream import Media, open_media
 from voxmill.operators.decode.bandwidth import BandwidthConfig, bandwidth, cutoff_hz
-from voxmill.operators.decode.channels import LIVELY, Channels, Choice
-from voxmill.operators.decode.frames import frames
-from voxmill.operators.decode.level import LevelConfig, gain_db
-from voxmill.operators.decode.media import Media, open_media
+from voxmill.operators.decode.channel_mix import LIVELY, Channels, Choice
+from voxmill.operators.decode.container import Undecodable
+from voxmill.operators.decode.loudness import LevelConfig, gain_db
+from voxmill.operators.decode.packets import frames
 from voxmill.operators.decode.resample import apart
 from voxmill.operators.decode.tracks import choose, contradicts
-from voxmill.operators.media import Undecodable
-from voxmill.operators.work import Work
 
 
 class DecodeConfig(Settings):
@@ -52,7 +52,7 @@ class Decode:
         """`channels`: by the name of the source."""
         self.config, self._channels = config, channels or {}
 
-    def __call__(self, work: Work) -> list[Recording]:
+    def __call__(self, work: UnitInput) -> list[Recording]:
         return [recording if recording.rejection else self._probe(recording) for recording in work.recordings]
 
     def _probe(self, recording: Recording) -> Recording:

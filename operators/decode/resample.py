@@ -17,9 +17,9 @@ from av.filter import Graph
 from numpy.typing import NDArray
 
 from voxmill.manifests.records import SAMPLE_RATE
-from voxmill.operators.decode.frames import Place, length
-from voxmill.operators.engines import Audio
-from voxmill.operators.media import Undecodable
+from voxmill.operators.contract.adapters import Audio
+from voxmill.operators.decode.container import Undecodable
+from voxmill.operators.decode.packets import Place, length
 
 MOST_WAITING = 1 << 21
 """Samples of all channels that may wait for the chain to run."""

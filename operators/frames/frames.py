@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from av.video.frame import VideoFrame
 from pydantic import Field
 
-from voxmill.manifests.commit import commit_bytes
+from voxmill.manifests.config_base import Settings
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import SAMPLE_RATE, Picture, Pictures, Recording, Segment
-from voxmill.manifests.settings import Settings
+from voxmill.manifests.storage import commit_bytes
+from voxmill.operators.contract.unit_input import UnitInput
+from voxmill.operators.decode.container import Undecodable
 from voxmill.operators.frames.video import Unwatchable, Video, jpeg, open_video, shown
-from voxmill.operators.media import Undecodable
-from voxmill.operators.work import Work
 
 
 class FramesConfig(Settings):
@@ -58,7 +58,7 @@ class TakePictures:
         """`folder`: where the files of JPEGs go, named by their sha256."""
         self.config, self.folder = config, folder
 
-    def __call__(self, work: Work) -> list[Pictures]:
+    def __call__(self, work: UnitInput) -> list[Pictures]:
         by_segment: dict[str, Pictures] = {}
         stretches: dict[str, list[Segment]] = {}
         for segment in work.segments:

@@ -19,8 +19,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from voxmill.operators.media import OpenFile, Undecodable, only, open_container
-from voxmill.operators.source import Broken
+from voxmill.operators.decode.byte_source import Broken
+from voxmill.operators.decode.container import OpenFile, Undecodable, only, open_container
 
 SLACK = 1.0
 """Seconds by which the first picture may come late, and the last one may be stretched."""

@@ -8,9 +8,9 @@ import numpy as np
 from pydantic import Field
 
 from voxmill.manifests.records import SAMPLE_RATE, LabelTask, Mark
-from voxmill.operators.engines import Answer, Audio, Scene
-from voxmill.operators.label.settings import LabellerName, ModelSettings
-from voxmill.operators.weights import identity, resolve
+from voxmill.operators.contract.adapters import Answer, Audio, Scene
+from voxmill.operators.label.labeller_config import LabellerName, ModelSettings
+from voxmill.operators.weights.registry import identity, resolve
 
 SHORTEST = SAMPLE_RATE // 10
 """Below this there is nothing to tell (samples)."""

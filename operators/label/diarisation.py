@@ -10,9 +10,9 @@ import os
 from typing import Any, Literal
 
 from voxmill.manifests.records import SAMPLE_RATE, LabelTask, Mark
-from voxmill.operators.engines import Answer, Scene
-from voxmill.operators.label.settings import LabellerName, ModelSettings
-from voxmill.operators.weights import identity, resolve
+from voxmill.operators.contract.adapters import Answer, Scene
+from voxmill.operators.label.labeller_config import LabellerName, ModelSettings
+from voxmill.operators.weights.registry import identity, resolve
 
 Spans = list[tuple[int, int, str]]
 """(start, end, speaker) in samples from the start of the scene's audio, in order of time."""

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from voxmill.manifests.records import SAMPLE_RATE, LabelTask, Mark
-from voxmill.operators.engines import Answer, Audio, Scene
-from voxmill.operators.label.settings import LabellerName, ModelSettings
-from voxmill.operators.weights import identity, resolve
+from voxmill.operators.contract.adapters import Answer, Audio, Scene
+from voxmill.operators.label.labeller_config import LabellerName, ModelSettings
+from voxmill.operators.weights.registry import identity, resolve
 
 FILE = "sig_bak_ovr.onnx"
 WINDOW = int(9.01 * SAMPLE_RATE)

@@ -9,10 +9,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from voxmill.manifests.records import SAMPLE_RATE, LabelTask, Mark
-from voxmill.operators.engines import Answer, Scene
-from voxmill.operators.funasr import auto_model
-from voxmill.operators.label.settings import LabellerName, ModelSettings
-from voxmill.operators.weights import identity, resolve
+from voxmill.operators.contract.adapters import Answer, Scene
+from voxmill.operators.label.labeller_config import LabellerName, ModelSettings
+from voxmill.operators.vendors.funasr_model import auto_model
+from voxmill.operators.weights.registry import identity, resolve
 
 SHORTEST = SAMPLE_RATE // 10
 """Below this there is nothing to tell (samples)."""

@@ -9,8 +9,8 @@ from typing import Literal
 from pydantic import Field
 
 from voxmill.manifests.records import SAMPLE_RATE, LabelTask, Mark, Word
-from voxmill.operators.engines import Answer, Scene
-from voxmill.operators.label.settings import LabellerName, LabellerSettings
+from voxmill.operators.contract.adapters import Answer, Scene
+from voxmill.operators.label.labeller_config import LabellerName, LabellerSettings
 
 
 class EndpointsConfig(LabellerSettings):

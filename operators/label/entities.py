@@ -8,9 +8,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from voxmill.manifests.records import LabelTask, Mark
-from voxmill.operators.engines import Answer, Scene, Utterance
-from voxmill.operators.label.settings import LabellerName, LabellerSettings, ModelSettings
-from voxmill.operators.weights import identity, resolve
+from voxmill.operators.contract.adapters import Answer, Scene, Utterance
+from voxmill.operators.label.labeller_config import LabellerName, LabellerSettings, ModelSettings
+from voxmill.operators.weights.registry import identity, resolve
 
 Entity = tuple[int, str, str, float | None]
 """(place of its first character, its words as the text has them, kind, confidence)."""

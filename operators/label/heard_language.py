@@ -7,9 +7,9 @@ from typing import Literal
 from pydantic import Field
 
 from voxmill.manifests.records import LabelTask, Mark
-from voxmill.operators.engines import Answer, Scene, Utterance
-from voxmill.operators.label.languages import spoken
-from voxmill.operators.label.settings import LabellerName, LabellerSettings
+from voxmill.operators.contract.adapters import Answer, Scene, Utterance
+from voxmill.operators.label.labeller_config import LabellerName, LabellerSettings
+from voxmill.operators.label.language_codes import spoken
 
 
 class HeardLanguageConfig(LabellerSettings):

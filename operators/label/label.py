@@ -9,9 +9,10 @@ from typing import Annotated
 from pydantic import Field
 
 from voxmill.manifests.records import Annotation, Consensus, Finding, Hypothesis, Mark, Opinion, Part, Segment
+from voxmill.operators.contract.adapters import Answer, Labeller, Scene, Utterance
+from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.decode.audio import read
-from voxmill.operators.decode.listening import Listening
-from voxmill.operators.engines import Answer, Labeller, Scene, Utterance
+from voxmill.operators.decode.playback import Listening
 from voxmill.operators.label.audio_classes import AudioClasses, AudioClassesConfig
 from voxmill.operators.label.diarisation import Diarisation, DiarisationConfig
 from voxmill.operators.label.dnsmos import Dnsmos, DnsmosConfig
@@ -19,12 +20,11 @@ from voxmill.operators.label.emotion2vec import Emotion2Vec, Emotion2VecConfig
 from voxmill.operators.label.endpoints import Endpoints, EndpointsConfig
 from voxmill.operators.label.entities import SpacyEntities, SpacyEntitiesConfig, TokenEntities, TokenEntitiesConfig
 from voxmill.operators.label.heard_language import HeardLanguage, HeardLanguageConfig
-from voxmill.operators.label.sensevoice import SenseVoiceTags, SenseVoiceTagsConfig
+from voxmill.operators.label.sensevoice_labels import SenseVoiceTags, SenseVoiceTagsConfig
 from voxmill.operators.label.speaker_turns import SpeakerTurns, SpeakerTurnsConfig
 from voxmill.operators.label.stated import StatedLanguage, StatedLanguageConfig
 from voxmill.operators.label.text_language import TextLanguage, TextLanguageConfig
 from voxmill.operators.label.translation import Translation, TranslationConfig
-from voxmill.operators.work import Work
 
 LabellerConfig = Annotated[
     StatedLanguageConfig
@@ -86,7 +86,7 @@ class Label:
         self._config = config
         self._labeller = labeller or load(config)
 
-    def __call__(self, work: Work) -> list[Opinion]:
+    def __call__(self, work: UnitInput) -> list[Opinion]:
         said: dict[str, Opinion] = {}
         for scene in self._scenes(work):
             answers = self._labeller.label(scene)
@@ -94,7 +94,7 @@ class Label:
                 said[utterance.segment.id] = self._opinion(utterance.segment, its)
         return [said.get(segment.id) or self._opinion(segment, ()) for segment in work.segments]
 
-    def _scenes(self, work: Work) -> Iterator[Scene]:
+    def _scenes(self, work: UnitInput) -> Iterator[Scene]:
         """One part after the other, so that one part's audio is in memory; a part without anything to label is not read."""
         consensus: dict[str, Consensus] = {one.segment_id: one for one in work.consensus}
         heard: dict[str, list[Hypothesis]] = {}

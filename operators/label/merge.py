@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from voxmill.manifests.config_base import Settings
 from voxmill.manifests.records import NO_SPEECH, Annotation, Labels, LabelTask, Mark, Opinion, Segment
-from voxmill.manifests.settings import Settings
-from voxmill.operators.label.languages import DIALECTS, compatible
-from voxmill.operators.label.settings import SENSITIVE, LabellerSettings
-from voxmill.operators.work import Work
+from voxmill.operators.contract.unit_input import UnitInput
+from voxmill.operators.label.labeller_config import SENSITIVE, LabellerSettings
+from voxmill.operators.label.language_codes import DIALECTS, compatible
 
 CLASSES: frozenset[LabelTask] = frozenset({"language", "gender", "age", "emotion"})
 """Tasks whose labels are one class, so that two labellers can be held against each other."""
@@ -49,7 +49,7 @@ class Merge:
     def __init__(self, config: MergeConfig, labellers: Sequence[str]) -> None:
         self._config, self._labellers = config, tuple(labellers)
 
-    def __call__(self, work: Work) -> list[Labels]:
+    def __call__(self, work: UnitInput) -> list[Labels]:
         opinions: dict[str, list[Opinion]] = {}
         for opinion in work.opinions:
             opinions.setdefault(opinion.segment_id, []).append(opinion)

@@ -10,11 +10,11 @@ import numpy as np
 from pydantic import Field
 
 from voxmill.manifests.records import SAMPLE_RATE, LabelTask, Mark
-from voxmill.operators.engines import Answer, Audio, Scene
-from voxmill.operators.label.settings import LabellerName, ModelSettings
-from voxmill.operators.label.turns import Turn, changes, stitch, turns
-from voxmill.operators.pyannote import FILE, HOP, WINDOW, load_network
-from voxmill.operators.weights import resolve
+from voxmill.operators.contract.adapters import Answer, Audio, Scene
+from voxmill.operators.label.labeller_config import LabellerName, ModelSettings
+from voxmill.operators.label.turn_stitching import Turn, changes, stitch, turns
+from voxmill.operators.vendors.pyannote_model import FILE, HOP, WINDOW, load_network
+from voxmill.operators.weights.registry import resolve
 
 STEP = 148
 """Frames from window to window: half of one, so that two neighbours share enough to be put in order."""

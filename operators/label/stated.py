@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from voxmill.manifests.records import LabelTask, Mark
-from voxmill.operators.engines import Answer, Scene
-from voxmill.operators.label.languages import spoken
-from voxmill.operators.label.settings import LabellerName, LabellerSettings
+from voxmill.operators.contract.adapters import Answer, Scene
+from voxmill.operators.label.labeller_config import LabellerName, LabellerSettings
+from voxmill.operators.label.language_codes import spoken
 
 
 class StatedLanguageConfig(LabellerSettings):

@@ -11,10 +11,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from voxmill.manifests.records import LabelTask, Mark
-from voxmill.operators.engines import Answer, Scene
-from voxmill.operators.label.languages import spoken
-from voxmill.operators.label.settings import LabellerName, LabellerSettings
-from voxmill.operators.weights import identity, resolve
+from voxmill.operators.contract.adapters import Answer, Scene
+from voxmill.operators.label.labeller_config import LabellerName, LabellerSettings
+from voxmill.operators.label.language_codes import spoken
+from voxmill.operators.weights.registry import identity, resolve
 
 FILE = "lid.176.ftz"
 LONGEST = 2000

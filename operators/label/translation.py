@@ -14,11 +14,11 @@ from typing import Any, Literal, Protocol
 from pydantic import Field
 
 from voxmill.manifests.records import LabelTask, Mark
-from voxmill.operators.engines import Answer, Scene, Utterance
-from voxmill.operators.label.gate import GateConfig, refuse
-from voxmill.operators.label.settings import LabellerName, ModelSettings
+from voxmill.operators.contract.adapters import Answer, Scene, Utterance
+from voxmill.operators.label.labeller_config import LabellerName, ModelSettings
 from voxmill.operators.label.text_language import text_detector
-from voxmill.operators.weights import identity, resolve
+from voxmill.operators.label.translation_checks import GateConfig, refuse
+from voxmill.operators.weights.registry import identity, resolve
 
 NLLB = {
     "en": "eng_Latn", "zh": "zho_Hans", "yue": "yue_Hant", "es": "spa_Latn", "fr": "fra_Latn", "de": "deu_Latn", "it": "ita_Latn",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import regex
 
-from voxmill.operators.reconcile import measures
+from voxmill.operators.reconcile import unit_names as measures
 from voxmill.operators.reconcile.figures import Figures, Plain
 from voxmill.operators.reconcile.readings import Piece, readings
 

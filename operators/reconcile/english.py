@@ -8,9 +8,9 @@ from functools import lru_cache
 
 import regex
 
-from voxmill.operators.reconcile import measures
+from voxmill.operators.reconcile import unit_names as measures
 from voxmill.operators.reconcile.readings import Piece, Reading, readings
-from voxmill.operators.reconcile.units import units
+from voxmill.operators.reconcile.tokenize import units
 from voxmill.operators.reconcile.written import SIGNS, Writing
 
 SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}

@@ -10,11 +10,11 @@ from typing import Any
 import regex
 import yaml
 
-from voxmill.operators.reconcile import measures
+from voxmill.operators.reconcile import unit_names as measures
 from voxmill.operators.reconcile.numbers import LONGEST, Numbers, numbers
 from voxmill.operators.reconcile.readings import Piece, Reading, readings
 from voxmill.operators.reconcile.scripts import one_form
-from voxmill.operators.reconcile.units import units
+from voxmill.operators.reconcile.tokenize import units
 
 Plain = Callable[[str], Sequence[str]]
 """Cuts text without figures and signs into its units."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from voxmill.manifests.records import Hypothesis
-from voxmill.operators.languages import primary
+from voxmill.operators.contract.languages import primary
 
 
 def spoken_language(hypotheses: Sequence[Hypothesis], hint: str | None) -> tuple[str | None, float | None]:

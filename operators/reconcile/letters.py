@@ -10,7 +10,7 @@ from voxmill.operators.reconcile.figures import Figures
 from voxmill.operators.reconcile.readings import Piece, Reading, readings
 from voxmill.operators.reconcile.roman import CLASS, value
 from voxmill.operators.reconcile.scripts import lower
-from voxmill.operators.reconcile.units import units
+from voxmill.operators.reconcile.tokenize import units
 
 
 class Letters(Figures):

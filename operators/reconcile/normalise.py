@@ -22,11 +22,11 @@ from importlib.metadata import PackageNotFoundError, version
 
 import regex
 
-from voxmill.manifests.settings import Settings
-from voxmill.operators.reconcile.asides import said_only
+from voxmill.manifests.config_base import Settings
+from voxmill.operators.reconcile.bracketed import said_only
 from voxmill.operators.reconcile.readings import Piece, shared, usual
 from voxmill.operators.reconcile.scripts import lower, one_form
-from voxmill.operators.reconcile.units import CHINESE, join, units
+from voxmill.operators.reconcile.tokenize import CHINESE, join, units
 from voxmill.operators.reconcile.written import Writing
 
 REVISION = 3

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
+from voxmill.manifests.config_base import Settings
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import NO_SPEECH, Consensus, Hypothesis, Rejection, Segment
-from voxmill.manifests.settings import Settings
+from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.reconcile.agreement import agreement
 from voxmill.operators.reconcile.choose import ANY, Choice, Heard, Voting, choose, preference
-from voxmill.operators.reconcile.guards import chars_per_second, compression_ratio, repeated_run
+from voxmill.operators.reconcile.hallucination import chars_per_second, compression_ratio, repeated_run
 from voxmill.operators.reconcile.language import spoken_language
 from voxmill.operators.reconcile.normalise import NORMALISER, UNREAD, Normaliser, NormaliserConfig
 from voxmill.operators.reconcile.rover import Method
-from voxmill.operators.reconcile.units import kind
-from voxmill.operators.work import Work
+from voxmill.operators.reconcile.tokenize import kind
 
 
 class VoteConfig(Settings):
@@ -61,7 +61,7 @@ class Reconcile:
         vote = config.vote
         self._voting = Voting(vote.method, vote.alpha, vote.null_confidence, vote.outlier)
 
-    def __call__(self, work: Work) -> list[Consensus]:
+    def __call__(self, work: UnitInput) -> list[Consensus]:
         heard = {(hypothesis.segment_id, hypothesis.engine): hypothesis for hypothesis in work.hypotheses}
         hints = {recording.id: recording.language for recording in work.recordings}
         return [

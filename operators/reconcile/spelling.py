@@ -13,7 +13,7 @@ import regex
 from rapidfuzz.distance import Indel
 
 from voxmill.operators.reconcile.normalise import fold
-from voxmill.operators.reconcile.units import UNSPACED, unspaced
+from voxmill.operators.reconcile.tokenize import UNSPACED, unspaced
 
 _TOKEN = regex.compile(rf"\s*[\p{{P}}\p{{S}}]*[{UNSPACED}]\p{{M}}*[\p{{P}}\p{{S}}]*|\s*[^\s{UNSPACED}]+|\s+")
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import regex
 
-from voxmill.operators.reconcile import measures
+from voxmill.operators.reconcile import unit_names as measures
 from voxmill.operators.reconcile.amounts import MONEY, Amounts
 from voxmill.operators.reconcile.figures import Plain
 from voxmill.operators.reconcile.letters import Letters

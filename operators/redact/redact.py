@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from voxmill.manifests.records import SAMPLE_RATE, Consensus, Hypothesis, Segment, Word
-from voxmill.manifests.redaction import Masked, Redaction
-from voxmill.operators.redact.find import Finder, Finding, RedactConfig
-from voxmill.operators.work import Work
+from voxmill.manifests.redaction_records import Masked, Redaction
+from voxmill.operators.contract.unit_input import UnitInput
+from voxmill.operators.redact.pii_finder import Finder, Finding, RedactConfig
 
 
 class Redact:
@@ -18,7 +18,7 @@ class Redact:
         self.config = config
         self._find = finder or Finder(config)
 
-    def __call__(self, work: Work) -> list[Redaction]:
+    def __call__(self, work: UnitInput) -> list[Redaction]:
         heard: dict[str, list[Hypothesis]] = {}
         for hypothesis in work.hypotheses:
             heard.setdefault(hypothesis.segment_id, []).append(hypothesis)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxmill.manifests.records import SAMPLE_RATE
-from voxmill.operators.engines import Audio
-from voxmill.operators.weights import identity, resolve
+from voxmill.operators.contract.adapters import Audio
+from voxmill.operators.weights.registry import identity, resolve
 
 HOP = 160
 """10 ms, the network's frame."""

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxmill.operators.engines import Audio
-from voxmill.operators.pyannote import FILE, HOP, LEAD, WINDOW, load_network
-from voxmill.operators.weights import resolve
+from voxmill.operators.contract.adapters import Audio
+from voxmill.operators.vendors.pyannote_model import FILE, HOP, LEAD, WINDOW, load_network
+from voxmill.operators.weights.registry import resolve
 
 STEP = 148 * HOP
 """Samples from window to window, a multiple of the hop, so that the frames of all windows fall together: 2.5 s."""

@@ -11,11 +11,11 @@ from voxmill.manifests.ids import segment_id
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import SAMPLE_RATE, Part, Recording, Segment
 from voxmill.manifests.tombstones import is_scrubbed, revoked_tile
+from voxmill.operators.contract.adapters import Audio, SpeechDetector
+from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.decode.audio import stream
-from voxmill.operators.decode.listening import Listening
-from voxmill.operators.engines import Audio, SpeechDetector
+from voxmill.operators.decode.playback import Listening
 from voxmill.operators.segment.spans import SpanConfig, Stretch, spans_from_probs, tile
-from voxmill.operators.work import Work
 
 DIGITS = 4
 """Decimals of the stored speech probability."""
@@ -60,7 +60,7 @@ class FindSpeech:
         self.config = config
         self.detector = detector or load_detector(config)
 
-    def __call__(self, work: Work) -> list[Segment]:
+    def __call__(self, work: UnitInput) -> list[Segment]:
         return [segment for part in work.parts for segment in self._of(part, work.recording(part.recording_id))]
 
     def _of(self, part: Part, recording: Recording) -> Iterable[Segment]:

@@ -13,8 +13,8 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
-from voxmill.operators.engines import Audio
-from voxmill.operators.weights import resolve
+from voxmill.operators.contract.adapters import Audio
+from voxmill.operators.weights.registry import resolve
 
 FILE = "silero_vad_16k_sequence.onnx"
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
+from voxmill.manifests.config_base import Settings
 from voxmill.manifests.records import SAMPLE_RATE
-from voxmill.manifests.settings import Settings
 
 Probabilities = NDArray[np.float32]
 """P(speech) for every `hop` samples, shape (ceil(total / hop),)."""

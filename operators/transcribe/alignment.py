@@ -6,8 +6,8 @@ import warnings
 from dataclasses import replace
 
 from voxmill.manifests.records import SAMPLE_RATE
-from voxmill.operators.engines import Audio, Span, TimedWord, Transcript
-from voxmill.operators.weights import WeightsMissing, resolve
+from voxmill.operators.contract.adapters import Audio, Span, TimedWord, Transcript
+from voxmill.operators.weights.registry import WeightsMissing, resolve
 
 
 class Aligner:

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from voxmill.manifests.records import SAMPLE_RATE
-from voxmill.operators.engines import Audio, Clip, Span, TimedWord, Transcript
-from voxmill.operators.languages import primary
-from voxmill.operators.transcribe.settings import EngineName, EngineSettings
-from voxmill.operators.transcribe.sharing import Heard, share
+from voxmill.operators.contract.adapters import Audio, Clip, Span, TimedWord, Transcript
+from voxmill.operators.contract.languages import primary
+from voxmill.operators.transcribe.engine_config import EngineName, EngineSettings
+from voxmill.operators.transcribe.stitch import Heard, share
 from voxmill.operators.transcribe.windows import Window, cut, pack, sharing
-from voxmill.operators.weights import identity, resolve
+from voxmill.operators.weights.registry import identity, resolve
 
 if TYPE_CHECKING:
     from faster_whisper.tokenizer import Tokenizer

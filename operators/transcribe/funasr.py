@@ -7,10 +7,10 @@ from itertools import islice
 from typing import Any
 
 from voxmill.manifests.records import SAMPLE_RATE
-from voxmill.operators.engines import Clip, Span, Transcript
-from voxmill.operators.funasr import auto_model
-from voxmill.operators.transcribe.settings import EngineSettings
-from voxmill.operators.weights import identity, resolve
+from voxmill.operators.contract.adapters import Clip, Span, Transcript
+from voxmill.operators.transcribe.engine_config import EngineSettings
+from voxmill.operators.vendors.funasr_model import auto_model
+from voxmill.operators.weights.registry import identity, resolve
 
 SHORTEST = SAMPLE_RATE * 25 // 1000
 """One analysis frame: below it there are no features, and no text."""

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from voxmill.manifests.records import SAMPLE_RATE
-from voxmill.operators.engines import Audio, Clip, Transcript
-from voxmill.operators.transcribe.settings import EngineName, EngineSettings
-from voxmill.operators.transcribe.sharing import confidence
+from voxmill.operators.contract.adapters import Audio, Clip, Transcript
+from voxmill.operators.transcribe.engine_config import EngineName, EngineSettings
+from voxmill.operators.transcribe.stitch import confidence
 from voxmill.operators.transcribe.windows import cut
-from voxmill.operators.weights import identity, resolve
+from voxmill.operators.weights.registry import identity, resolve
 
 START, STOP = 1, 2
 """Tokens that begin and end a text."""

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from voxmill.operators.engines import Clip, Span, Transcript
+from voxmill.operators.contract.adapters import Clip, Span, Transcript
+from voxmill.operators.transcribe.engine_config import EngineName, EngineSettings
 from voxmill.operators.transcribe.funasr import FunAsr, Raw
-from voxmill.operators.transcribe.pieces import joined, timed
-from voxmill.operators.transcribe.settings import EngineName, EngineSettings
+from voxmill.operators.vendors.funasr_text import joined, timed
 
 
 class ParaformerConfig(EngineSettings):

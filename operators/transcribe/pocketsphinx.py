@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 
 from voxmill.manifests.records import SAMPLE_RATE
-from voxmill.operators.engines import Audio, Clip, Span, TimedWord, Transcript
-from voxmill.operators.transcribe.settings import EngineName, EngineSettings
-from voxmill.operators.weights import identity, resolve
+from voxmill.operators.contract.adapters import Audio, Clip, Span, TimedWord, Transcript
+from voxmill.operators.transcribe.engine_config import EngineName, EngineSettings
+from voxmill.operators.weights.registry import identity, resolve
 
 FRAME = SAMPLE_RATE // 100
 """Samples between two of its frames."""

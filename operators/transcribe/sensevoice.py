@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from voxmill.operators.engines import Clip, Span, Transcript
-from voxmill.operators.tags import untag
+from voxmill.operators.contract.adapters import Clip, Span, Transcript
+from voxmill.operators.transcribe.engine_config import EngineName, EngineSettings
 from voxmill.operators.transcribe.funasr import FunAsr, Raw
-from voxmill.operators.transcribe.pieces import timed
-from voxmill.operators.transcribe.settings import EngineName, EngineSettings
+from voxmill.operators.vendors.funasr_text import timed
+from voxmill.operators.vendors.sensevoice_tags import untag
 
 TAG_FRAMES = 4
 """Encoder frames before the audio's own: language, emotion, event, text normalisation."""

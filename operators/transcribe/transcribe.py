@@ -10,16 +10,16 @@ from pydantic import Field
 
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Hypothesis, Part, Segment, Word
+from voxmill.operators.contract.adapters import Clip, Span, Transcriber, Transcript
+from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.decode.audio import read
-from voxmill.operators.decode.listening import Listening
-from voxmill.operators.engines import Clip, Span, Transcriber, Transcript
+from voxmill.operators.decode.playback import Listening
 from voxmill.operators.transcribe.faster_whisper import FasterWhisper, FasterWhisperConfig
 from voxmill.operators.transcribe.moonshine import Moonshine, MoonshineConfig
 from voxmill.operators.transcribe.paraformer import Paraformer, ParaformerConfig
 from voxmill.operators.transcribe.pocketsphinx import PocketSphinx, PocketSphinxConfig
 from voxmill.operators.transcribe.sensevoice import SenseVoice, SenseVoiceConfig
 from voxmill.operators.transcribe.whisperx import WhisperX, WhisperXConfig
-from voxmill.operators.work import Work
 
 EngineConfig = Annotated[
     WhisperXConfig | FasterWhisperConfig | MoonshineConfig | ParaformerConfig | SenseVoiceConfig | PocketSphinxConfig,
@@ -55,7 +55,7 @@ class Transcribe:
         self._config = config
         self._engine = engine or load(config)
 
-    def __call__(self, work: Work) -> list[Hypothesis]:
+    def __call__(self, work: UnitInput) -> list[Hypothesis]:
         """Raises what the engine raises: the pipeline takes the unit apart to find the segment that did it."""
         languages = {recording.id: recording.language for recording in work.recordings}
         heard: dict[str, Hypothesis] = {}

@@ -10,10 +10,10 @@ import os
 import warnings
 from typing import Any, Literal
 
-from voxmill.operators.engines import Clip, Span, Transcript
+from voxmill.operators.contract.adapters import Clip, Span, Transcript
 from voxmill.operators.transcribe.alignment import Aligner
+from voxmill.operators.transcribe.engine_config import EngineName
 from voxmill.operators.transcribe.faster_whisper import FasterWhisper, WhisperSettings
-from voxmill.operators.transcribe.settings import EngineName
 
 
 class WhisperXConfig(WhisperSettings):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from voxmill.operators.engines import Audio, Span
+from voxmill.operators.contract.adapters import Audio, Span
 
 FRAME = 320
 """Grain at which loudness is judged when a span is cut: 20 ms."""

@@ -35,10 +35,10 @@ def duplicates(
         voxmill duplicates runs/one --decontaminate test-clean.jsonl
     """
     from voxmill.pipeline.execution.executor import open_executor
-    from voxmill.pipeline.inputs import check_heard, check_inputs
+    from voxmill.pipeline.preflight.run_inputs import check_heard, check_inputs
     from voxmill.pipeline.reports.dry_run import print_dry_run
-    from voxmill.pipeline.settle import overlaps, settle, with_duplicates
-    from voxmill.pipeline.state.run import Run
+    from voxmill.pipeline.reruns.rededup import overlaps, settle, with_duplicates
+    from voxmill.pipeline.state.run_dir import Run
     from voxmill.pipeline.terminal.progress import Progress
 
     opened, out = Run(run), console()
@@ -80,11 +80,11 @@ def revote(
 
         voxmill revote runs/vote --set reconcile.vote.alpha=0.8 --set reconcile.vote.method=maxconf --dry-run
     """
-    from voxmill.pipeline import revote as again
     from voxmill.pipeline.execution.executor import open_executor
-    from voxmill.pipeline.inputs import check_heard, check_inputs
+    from voxmill.pipeline.preflight.run_inputs import check_heard, check_inputs
     from voxmill.pipeline.reports.dry_run import print_dry_run
-    from voxmill.pipeline.state.run import Run
+    from voxmill.pipeline.reruns import reselect as again
+    from voxmill.pipeline.state.run_dir import Run
     from voxmill.pipeline.terminal.progress import Progress
 
     opened, out = Run(run), console()

@@ -29,7 +29,7 @@ def reasons(incomplete: str) -> list[str]:
 
 
 def weights(incomplete: str) -> list[str]:
-    from voxmill.operators.weights import status
+    from voxmill.operators.weights.registry import status
 
     return _beginning(incomplete, (row.name for row in status()))
 

@@ -47,9 +47,10 @@ def train(
         voxmill train --shards runs/one/shards --out runs/one-model --dry-run
     """
     with working("loading torch", quiet=quiet):
-        from voxmill.models.training import distributed, training
+        from voxmill.models.training import ray_train as distributed
+        from voxmill.models.training import session as training
     from voxmill.models.training.recipe import load_recipe
-    from voxmill.pipeline.modelling import learning
+    from voxmill.pipeline.modelling import train_display as learning
 
     recipe = distributed.for_workers(training.change(load_recipe(config, change or ()), where=where, steps=steps), workers)
     said = console(stderr=True)
@@ -98,9 +99,10 @@ def transcribe(
         voxmill transcribe *.wav --model runs/one-model --budget 6 --decode greedy --json
     """
     with working("loading the model", quiet=as_json):
-        from voxmill.models.inference.opening import choose_device, open_bundle, open_listener
-        from voxmill.pipeline.modelling import learning, transcribing
-        from voxmill.pipeline.modelling.hearing import Hearing
+        from voxmill.models.inference.load import choose_device, open_bundle, open_listener
+        from voxmill.pipeline.modelling import train_display as learning
+        from voxmill.pipeline.modelling import transcribing
+        from voxmill.pipeline.modelling.audio_inputs import Hearing
 
         bundle = open_bundle(model, budget, choose_device(device))
         wanted = tuple(part.strip() for part in tasks.split(",")) if tasks else None
@@ -138,10 +140,10 @@ def evaluate(
         voxmill evaluate --model runs/one-model --shards runs/one/shards --where "language='en'" --budgets 6,15 --json
     """
     with working("loading the model", quiet=as_json):
-        from voxmill.models.data.plan import plan_of
-        from voxmill.models.inference.opening import budgets_of, choose_device, open_bundle
-        from voxmill.models.inference.trial import Shards, first_split, try_model
-        from voxmill.pipeline.modelling import learning
+        from voxmill.models.data.sampler import plan_of
+        from voxmill.models.inference.evaluate_split import Shards, first_split, try_model
+        from voxmill.models.inference.load import budgets_of, choose_device, open_bundle
+        from voxmill.pipeline.modelling import train_display as learning
 
         plan = plan_of(split=split or first_split(shards), where=where, batch_seconds=60.0)
         samples = Shards(shards, plan, limit)
@@ -172,12 +174,12 @@ def export(
 
         voxmill export --model runs/one-model --budget 6 --format onnx --out runs/one-6-onnx
     """
-    from voxmill.pipeline.modelling import learning
+    from voxmill.pipeline.modelling import train_display as learning
 
     chosen = learning.export_format(form)
     with working("loading the model, exporting and comparing", quiet=as_json):
-        from voxmill.models.inference.delivery import deliver, new_place
-        from voxmill.models.inference.opening import open_bundle
+        from voxmill.models.inference.export import deliver, new_place
+        from voxmill.models.inference.load import open_bundle
 
         new_place(out)
         delivered = deliver(open_bundle(model), budget, chosen, out)

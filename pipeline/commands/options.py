@@ -76,16 +76,16 @@ def finite(value: float | None) -> float | None:
 
 
 def check_words(words: Sequence[str]) -> None:
-    """Refuses words that no command can mean: empty ones (a variable that was not set), and bytes that are no text here. Raises Mistake."""
-    from voxmill.manifests.mistakes import Mistake
+    """Refuses words that no command can mean: empty ones (a variable that was not set), and bytes that are no text here. Raises UserError."""
+    from voxmill.manifests.errors import UserError
 
     for word in words:
         if not word.strip() or (word.startswith("--") and word.endswith("=")):
             before = f" (in `{word}`)" if word.strip() else ""
-            raise Mistake(f"an argument is empty{before}: give a value, or leave the option out")
+            raise UserError(f"an argument is empty{before}: give a value, or leave the option out")
         try:
             word.encode()
         except UnicodeEncodeError:
-            raise Mistake(
+            raise UserError(
                 f"the argument {word!a} is no text in this locale: rename the file, or set LC_ALL to the locale of its name"
             ) from None

@@ -17,7 +17,7 @@ from voxmill.pipeline.terminal.table import number, print_table
 if TYPE_CHECKING:
     from voxmill.pipeline.reports.calibrate import Calibrated, Point
     from voxmill.pipeline.reports.retention import Retention
-    from voxmill.pipeline.reports.verify import Report
+    from voxmill.pipeline.reports.verify_run import Report
 
 WARNINGS_SHOWN = 10
 
@@ -64,11 +64,11 @@ def verify(run: options.RunRoot, as_json: options.Json = False) -> None:
 
         voxmill verify runs/demo
     """
-    from voxmill.manifests.mistakes import DamagedError
+    from voxmill.manifests.errors import DamagedError
     from voxmill.manifests.schema import SchemaError
     from voxmill.pipeline.build import as_written
-    from voxmill.pipeline.reports import verify as proof
-    from voxmill.pipeline.state.run import Run
+    from voxmill.pipeline.reports import verify_run as proof
+    from voxmill.pipeline.state.run_dir import Run
     from voxmill.sharding.sidecar import ShardError
 
     opened = Run(run)
@@ -106,7 +106,7 @@ def calibrate(
     """
     from voxmill.pipeline.build import as_written
     from voxmill.pipeline.reports import calibrate as labelled
-    from voxmill.pipeline.state.run import Run
+    from voxmill.pipeline.state.run_dir import Run
 
     opened = Run(run)
     config, _ = as_written(opened)
@@ -141,7 +141,7 @@ def retention(
 
         voxmill retention runs/one --by language --by domain
     """
-    from voxmill.manifests.given import new_file
+    from voxmill.manifests.user_input import new_file
     from voxmill.pipeline.config import ConfigError
     from voxmill.pipeline.reports import retention as kept
 
@@ -205,7 +205,7 @@ def _print_proof(report: Report) -> None:
 
 
 def _print_calibrated(found: Calibrated) -> None:
-    from voxmill.operators.calibration.expected import LEVEL
+    from voxmill.operators.select.calibration import LEVEL
 
     out, rows = console(), []
     for tier in found.tiers:

@@ -16,7 +16,7 @@ from voxmill.pipeline.terminal.output import amount, console, print_json
 
 if TYPE_CHECKING:
     from voxmill.pipeline.asked import Asked
-    from voxmill.pipeline.state.run import Run
+    from voxmill.pipeline.state.run_dir import Run
 
 
 def run(
@@ -98,8 +98,8 @@ def plan(
         voxmill plan talks/ --language en
     """
     from voxmill.pipeline.preflight import examine, look_ahead
-    from voxmill.pipeline.reports.plan import predict
-    from voxmill.pipeline.state.run import Run
+    from voxmill.pipeline.reports.estimate import predict
+    from voxmill.pipeline.state.run_dir import Run
 
     asked = _ask(inputs, config, None, change, language, licence, contact)
     _say(asked.said)
@@ -117,11 +117,11 @@ def replay(
     """Repeat one stage on one unit, or one member of it, in this process, writing nothing: to see why it failed."""
     from voxmill.manifests.schema import plain
     from voxmill.pipeline.build import as_written, build
-    from voxmill.pipeline.execution.gates import open_gate
+    from voxmill.pipeline.execution.host_limit_server import open_gate
     from voxmill.pipeline.execution.worker import Worker
-    from voxmill.pipeline.pack import Packer
+    from voxmill.pipeline.packing.packer import Packer
     from voxmill.pipeline.state.ledger import Ledger
-    from voxmill.pipeline.state.run import Run, RunError
+    from voxmill.pipeline.state.run_dir import Run, RunError
 
     opened = Run(run)
     config, stages = as_written(opened)
@@ -163,12 +163,12 @@ def bring_up(
     from voxmill.manifests.reasons import REASONS
     from voxmill.pipeline.config import ConfigError
     from voxmill.pipeline.execution.executor import open_executor
-    from voxmill.pipeline.execution.gates import open_gate
-    from voxmill.pipeline.line import Until, run_line
+    from voxmill.pipeline.execution.host_limit_server import open_gate
     from voxmill.pipeline.preflight import examine, look_ahead
     from voxmill.pipeline.reports.dry_run import print_dry_run
     from voxmill.pipeline.reports.stats import print_summary
-    from voxmill.pipeline.state.run import Run, no_empty_folder
+    from voxmill.pipeline.runner import Until, run_line
+    from voxmill.pipeline.state.run_dir import Run, no_empty_folder
     from voxmill.pipeline.terminal.progress import Progress
 
     settings = asked.config
@@ -220,7 +220,7 @@ def bring_up(
 
 def _what_next(run: Run) -> str:
     """Of a run that is done: where its shards are, and what to do with them."""
-    from voxmill.sharding.files import shard_files
+    from voxmill.sharding.shard_files import shard_files
 
     shards = len({shard for shard, suffix, _ in shard_files(run.shards_dir) if suffix == "json"})
     if not shards:

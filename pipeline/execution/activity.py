@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Thread
 
-from voxmill.operators.meter import METER
+from voxmill.operators.contract.meter import METER
 
 EVERY_S = 1.0
 STALE_S = 20.0

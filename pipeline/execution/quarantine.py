@@ -6,24 +6,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from voxmill.manifests.duplicate_records import Fingerprint
 from voxmill.manifests.ids import segment_id
-from voxmill.manifests.likeness import Fingerprint
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Consensus, Hypothesis, Labels, Opinion, Pictures, Recording, Segment, Selection
-from voxmill.manifests.redaction import Masked, Redaction
-from voxmill.operators.select import split_of
-from voxmill.operators.work import Work
+from voxmill.manifests.redaction_records import Masked, Redaction
+from voxmill.operators.contract.unit_input import UnitInput
+from voxmill.operators.select.select import split_of
 from voxmill.pipeline.stage import Stage
 
 
 def member_of(row: Any) -> str:
-    """The key (see `Work.members`) of the member that a stage's output row belongs to."""
+    """The key (see `UnitInput.members`) of the member that a stage's output row belongs to."""
     if isinstance(row, Recording):
         return row.item_id
     return str(row.recording_id if isinstance(row, (Segment, Fingerprint)) else row.segment_id)
 
 
-def insert(stage: Stage, work: Work, rows: Sequence[Any], bad: Mapping[str, str]) -> list[Any]:
+def insert(stage: Stage, work: UnitInput, rows: Sequence[Any], bad: Mapping[str, str]) -> list[Any]:
     """The stage's rows in the unit's order, with one quarantined row for each bad member."""
     by_member: dict[str, list[Any]] = {key: [] for key in work.members()}
     for row in rows:
@@ -33,7 +33,7 @@ def insert(stage: Stage, work: Work, rows: Sequence[Any], bad: Mapping[str, str]
     return [row for group in by_member.values() for row in group]
 
 
-def _quarantined(stage: Stage, work: Work, key: str, detail: str) -> Any:
+def _quarantined(stage: Stage, work: UnitInput, key: str, detail: str) -> Any:
     rejection = reject(f"{stage.kind}.failed", detail) if stage.kind not in ("fingerprint", "redact") else None
     make: dict[type, Callable[[], Any]] = {
         Recording: lambda: _recording(work, key, rejection),
@@ -52,7 +52,7 @@ def _quarantined(stage: Stage, work: Work, key: str, detail: str) -> Any:
     return make[stage.writes]()
 
 
-def _recording(work: Work, key: str, rejection: Any) -> Recording:
+def _recording(work: UnitInput, key: str, rejection: Any) -> Recording:
     for recording in work.recordings:
         if recording.item_id == key:
             return replace(recording, rejection=rejection)
@@ -62,15 +62,15 @@ def _recording(work: Work, key: str, rejection: Any) -> Recording:
     )
 
 
-def _segment(work: Work, key: str, rejection: Any) -> Segment:
+def _segment(work: UnitInput, key: str, rejection: Any) -> Segment:
     part = next(p for p in work.parts if p.recording_id == key)
     return Segment(segment_id(key, part.start, part.end), key, part.start, part.num_samples, None, rejection)
 
 
-def _unheard(work: Work, key: str) -> Fingerprint:
+def _unheard(work: UnitInput, key: str) -> Fingerprint:
     part = next(p for p in work.parts if p.recording_id == key)
     return Fingerprint(key, part.start, part.num_samples, ())
 
 
-def _recording_id(work: Work, key: str) -> str:
+def _recording_id(work: UnitInput, key: str) -> str:
     return next(s.recording_id for s in work.segments if s.id == key)

@@ -14,20 +14,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from voxmill.manifests.likeness import Duplicate, Fingerprint
+from voxmill.manifests.duplicate_records import Duplicate, Fingerprint
 from voxmill.manifests.records import Consensus, Hypothesis, Item, Labels, Opinion, Pictures, Recording, Segment, Unit
-from voxmill.manifests.redaction import Redaction
-from voxmill.operators.work import Operator, Work
+from voxmill.manifests.redaction_records import Redaction
+from voxmill.operators.contract.unit_input import Operator, UnitInput
 from voxmill.pipeline.execution.activity import Reporter
-from voxmill.pipeline.execution.cpu import cpu, refuses_to_pin, used
-from voxmill.pipeline.execution.discretion import be_discreet
-from voxmill.pipeline.execution.faults import StageError, blamed
-from voxmill.pipeline.execution.isolate import MAX_ATTEMPTS, describe, isolate
+from voxmill.pipeline.execution.bisect import MAX_ATTEMPTS, describe, isolate
+from voxmill.pipeline.execution.cpu_type import cpu, refuses_to_pin, used
+from voxmill.pipeline.execution.infra_errors import StageError, blamed
+from voxmill.pipeline.execution.log_redaction import be_discreet
+from voxmill.pipeline.execution.probe_input import plain_work
 from voxmill.pipeline.execution.quarantine import insert
-from voxmill.pipeline.execution.sample import plain_work
 from voxmill.pipeline.stage import Done, Stage
 from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import Run
 
 COMPARED = 3
 """Other units that are asked whether a stage works at all, where one of its first units fails on all its members."""
@@ -42,7 +42,7 @@ class Worker:
         self._ledger = Ledger(self._run, session)
         self._reporter = Reporter(session)
         self._operator: Operator | None = None
-        self._worked: Work | None = None
+        self._worked: UnitInput | None = None
         """Something that the stage could do, to be asked again where it fails."""
 
     def __call__(self, unit: str) -> Done:
@@ -57,7 +57,7 @@ class Worker:
             with self._reporter.doing(self._stage.name, _seconds(work)):
                 return self._do(unit, work)
 
-    def _do(self, unit: str, work: Work) -> Done:
+    def _do(self, unit: str, work: UnitInput) -> Done:
         stage, ledger = self._stage, self._ledger
         self._build()
         wall, cpu = time.monotonic(), time.process_time()
@@ -96,11 +96,11 @@ class Worker:
             self._operator = self._stage.make()
         return self._operator
 
-    def _apply(self, work: Work) -> list[Any]:
+    def _apply(self, work: UnitInput) -> list[Any]:
         with blamed(f"stage {self._stage.name} stopped at unit {work.unit}", web=self._stage.kind == "crawl"):
             return list(self._build()(work))
 
-    def _load(self, unit: str) -> Work:
+    def _load(self, unit: str) -> UnitInput:
         fields: dict[str, Any] = {"unit": unit}
         for stage in self._reads:
             rows = self._ledger.read(stage, unit)
@@ -112,7 +112,7 @@ class Worker:
                 rows = [r for r in rows if r.rejection is None]
             fields[name] = fields.get(name, ()) + tuple(rows)
         fields["recordings"] = tuple(openable(self._run, r) for r in fields.get("recordings", ()))
-        return Work(**fields)
+        return UnitInput(**fields)
 
     def _portable(self, row: Any) -> Any:
         """A file inside the run is named relative to it, so that a run can be moved or copied."""
@@ -123,7 +123,7 @@ class Worker:
             return replace(row, file=row.file[len(prefix) :])
         return row
 
-    def _isolate(self, unit: str, work: Work, strikes: int) -> dict[str, str]:
+    def _isolate(self, unit: str, work: UnitInput, strikes: int) -> dict[str, str]:
         """Which members die or fail alone, with why. Raises StageError where it is not the members that are at fault."""
         apart = isolate(self._ledger, self._stage, unit, work.members(), lambda key: self._apply(work.only(key)))
         if apart.worked:
@@ -132,7 +132,7 @@ class Worker:
             self._doubt(unit, list(apart.errors.values()), strikes, work)
         return apart.bad
 
-    def _doubt(self, unit: str, errors: list[Exception], strikes: int, work: Work) -> None:
+    def _doubt(self, unit: str, errors: list[Exception], strikes: int, work: UnitInput) -> None:
         """Members failed: is it the stage? It is not if it still does what it did before, or works on anything else.
 
         Before anything has worked, a stage that hears is asked to hear a plain sound: inputs that fail alike prove nothing, they may
@@ -162,11 +162,11 @@ class Worker:
                 f"stage {self._stage.name} fails on unit {unit} and on {tried}: {describe(errors[-1], self._run.root)}"
             ) from errors[-1]
 
-    def _others(self, unit: str) -> list[Work]:
+    def _others(self, unit: str) -> list[UnitInput]:
         """One member each of a few other units, those first that the stage has done."""
         ready = set.intersection(*(self._ledger.done(stage) for stage in self._reads)) - {unit} if self._reads else set()
         done = self._ledger.done(self._stage)
-        found: list[Work] = []
+        found: list[UnitInput] = []
         for name in sorted(ready, key=lambda name: (name not in done, name)):
             if name not in done and self._ledger.attempts(self._stage, name):
                 continue  # in work, or suspect itself
@@ -190,12 +190,12 @@ def openable(run: Run, recording: Recording) -> Recording:
     return recording if uri is None or "://" in uri or os.path.isabs(uri) else replace(recording, audio=run.uri(uri))
 
 
-def _summary(stage: Stage, unit: str, work: Work, rows: Sequence[Any], wall: float, cpu: float) -> Done:
+def _summary(stage: Stage, unit: str, work: UnitInput, rows: Sequence[Any], wall: float, cpu: float) -> Done:
     rejected = sum(row.rejection is not None for row in rows if not isinstance(row, (Labels, Fingerprint, Redaction)))
     return Done(stage.name, unit, len(rows) - rejected, rejected, _seconds(work), wall, cpu)
 
 
-def _seconds(work: Work) -> float:
+def _seconds(work: UnitInput) -> float:
     """Audio in a unit, as far as it is known."""
     return sum(p.num_samples for p in work.segments or work.parts or work.recordings) / 16000
 

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from rich.console import Console
 
 from voxmill.manifests.records import SAMPLE_RATE, Bandwidth
-from voxmill.operators.engines import Audio
-from voxmill.pipeline.modelling.hearing import Clip, Hearing, NotHeard
+from voxmill.operators.contract.adapters import Audio
+from voxmill.pipeline.modelling.audio_inputs import Clip, Hearing, NotHeard
 from voxmill.pipeline.terminal.output import print_json
 
 BATCH_CLIPS, BATCH_SECONDS = 8, 60.0

@@ -4,6 +4,6 @@ Nothing here writes, fetches or loads; what is tried in a store is removed again
 """
 
 from voxmill.pipeline.preflight.ahead import examine, look_ahead
-from voxmill.pipeline.preflight.finding import Finding, NotReady, print_findings
+from voxmill.pipeline.preflight.findings import Finding, NotReady, print_findings
 
 __all__ = ["Finding", "NotReady", "examine", "look_ahead", "print_findings"]

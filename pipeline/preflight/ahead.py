@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable
 
 from voxmill.pipeline.config import RunConfig
-from voxmill.pipeline.preflight import machine, models, packages, places, rights, store
-from voxmill.pipeline.preflight.finding import Finding, NotReady, lines
+from voxmill.pipeline.preflight import machine, models, packages, places
+from voxmill.pipeline.preflight import store_check as store
+from voxmill.pipeline.preflight import unusable_sources as rights
+from voxmill.pipeline.preflight.findings import Finding, NotReady, lines
 from voxmill.pipeline.state.listing import Listing, source_key
-from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import Run
 
 
 def examine(

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from voxmill.operators.crawl import files
+from voxmill.operators.crawl.listing import files
 from voxmill.pipeline.config import RECIPES, RunConfig, recipe_names
-from voxmill.pipeline.preflight.finding import Finding, error, warning
+from voxmill.pipeline.preflight.findings import Finding, error, warning
 from voxmill.pipeline.preflight.packages import installed
 from voxmill.pipeline.preflight.places import hosts_of
 

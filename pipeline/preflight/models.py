@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from voxmill.operators import weights
 from voxmill.operators.label.merge import asked
 from voxmill.operators.label.translation import TranslationConfig
 from voxmill.operators.transcribe.whisperx import WhisperXConfig
+from voxmill.operators.weights import registry as weights
 from voxmill.pipeline.config import RunConfig
-from voxmill.pipeline.preflight.finding import Finding, error
+from voxmill.pipeline.preflight.findings import Finding, error
 
 
 def named(config: RunConfig) -> dict[str, str]:

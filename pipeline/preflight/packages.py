@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 from voxmill.operators.label.merge import asked
 from voxmill.pipeline.config import RunConfig
-from voxmill.pipeline.preflight.finding import Finding, error, warning
+from voxmill.pipeline.preflight.findings import Finding, error, warning
 
 
 @dataclass(frozen=True, slots=True)

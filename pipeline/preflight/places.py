@@ -12,22 +12,22 @@ from itertools import islice
 from typing import Literal
 from urllib.parse import urlsplit
 
-from voxmill.manifests.commit import locate
-from voxmill.manifests.mistakes import Mistake
-from voxmill.manifests.public import public_address, public_text
-from voxmill.operators.calibration.expected import load_calibration
-from voxmill.operators.crawl import files
-from voxmill.operators.crawl.deny import read_entries
-from voxmill.operators.crawl.errors import CrawlError
-from voxmill.operators.crawl.found import file_path
-from voxmill.operators.crawl.kinds import kind_by_name
-from voxmill.operators.crawl.manifest import read_manifest
-from voxmill.operators.crawl.sources import SourceConfig
-from voxmill.operators.crawl.url_list import read_list
+from voxmill.manifests.errors import UserError
+from voxmill.manifests.public_form import public_address, public_text
+from voxmill.manifests.storage import locate
+from voxmill.operators.crawl.facts.candidate import file_path
+from voxmill.operators.crawl.facts.crawl_errors import CrawlError
+from voxmill.operators.crawl.facts.media_types import kind_by_name
+from voxmill.operators.crawl.listing import files
+from voxmill.operators.crawl.listing.lister import SourceConfig
+from voxmill.operators.crawl.listing.url_list import read_list
+from voxmill.operators.crawl.listing.voxmill_manifest import read_manifest
+from voxmill.operators.crawl.policy.denylist import read_entries
+from voxmill.operators.select.calibration import load_calibration
 from voxmill.pipeline.config import RunConfig
-from voxmill.pipeline.preflight.finding import Finding, error, warning
+from voxmill.pipeline.preflight.findings import Finding, error, warning
 from voxmill.pipeline.preflight.packages import opens
-from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import Run
 
 STORE_SECONDS = 15.0
 """How long a bucket may take to answer."""
@@ -180,7 +180,7 @@ def _files(config: RunConfig) -> Iterator[Finding]:
     if (calibration := config.select.calibration) is not None:
         try:
             load_calibration(calibration)
-        except Mistake as wrong:
+        except UserError as wrong:
             yield error("select.calibration:", str(wrong), "give what `voxmill calibrate` wrote")
         except OSError as said:
             yield error(
@@ -191,7 +191,7 @@ def _files(config: RunConfig) -> Iterator[Finding]:
     for place in config.crawl.deny_files:
         try:
             read_entries(place)
-        except (Mistake, OSError, ValueError, ImportError) as bad:
+        except (UserError, OSError, ValueError, ImportError) as bad:
             yield error(
                 f"crawl.deny_files: {place}", f"cannot be read ({bad})", "nothing is fetched without it: correct the path"
             )

@@ -21,15 +21,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from rapidfuzz.distance import Levenshtein
 
 from voxmill.manifests.catalog import open_catalog, query
-from voxmill.manifests.commit import commit_bytes
-from voxmill.manifests.given import json_lines
-from voxmill.manifests.mistakes import Mistake
+from voxmill.manifests.errors import UserError
 from voxmill.manifests.records import SAMPLE_RATE
-from voxmill.operators.calibration.agreed import agreed_errors
-from voxmill.operators.calibration.expected import Calibration, Signs
-from voxmill.operators.calibration.fit import Labelled, fit
+from voxmill.manifests.storage import commit_bytes
+from voxmill.manifests.user_input import json_lines
 from voxmill.operators.reconcile.normalise import Normaliser, NormaliserConfig
-from voxmill.pipeline.state.run import Run, RunError
+from voxmill.operators.select.agreed_errors import agreed_errors
+from voxmill.operators.select.calibration import Calibration, Signs
+from voxmill.operators.select.calibration_fit import Labelled, fit
+from voxmill.pipeline.state.run_dir import Run, RunError
 
 FILE = "calibration.json"
 SEGMENTS = """
@@ -106,7 +106,7 @@ class Calibrated:
 
 
 def calibrate(run: Run, references: Path, normalise: NormaliserConfig) -> Calibrated:
-    """Fits the run's calibration and writes it into the run. Raises RunError, Mistake."""
+    """Fits the run's calibration and writes it into the run. Raises RunError, UserError."""
     rows = query(open_catalog(run.root), SEGMENTS).to_pylist()
     if not rows:
         raise RunError(f"{run.root} has no labels to calibrate: run it to `select` first")
@@ -122,7 +122,7 @@ def calibrate(run: Run, references: Path, normalise: NormaliserConfig) -> Calibr
 
 
 def read_references(path: Path) -> list[Utterance]:
-    """Raises Mistake, naming the line."""
+    """Raises UserError, naming the line."""
     found = []
     fix = "give JSON lines with `text`, see the README"
     for place, row in json_lines(path, "labelled sample", fix):
@@ -131,9 +131,9 @@ def read_references(path: Path) -> list[Utterance]:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise Mistake(f"{place}: {where + ': ' if where else ''}{first['msg']}") from None
+            raise UserError(f"{place}: {where + ': ' if where else ''}{first['msg']}") from None
     if not found:
-        raise Mistake(f"{path} is empty, and no labelled sample: {fix}")
+        raise UserError(f"{path} is empty, and no labelled sample: {fix}")
     return found
 
 

@@ -9,8 +9,8 @@ import shutil
 import psutil
 from rich.console import Console
 
-from voxmill.operators import weights
 from voxmill.operators.label.merge import asked
+from voxmill.operators.weights import registry as weights
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.extras import extras
 from voxmill.pipeline.reports.installs import INSTALLS, here

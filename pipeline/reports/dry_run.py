@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from voxmill.manifests.public import public_address
+from voxmill.manifests.public_form import public_address
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import RunConfig
-from voxmill.pipeline.execution.gates import no_gate
-from voxmill.pipeline.preflight.finding import Finding, print_findings
+from voxmill.pipeline.execution.host_limit_server import no_gate
+from voxmill.pipeline.preflight.findings import Finding, print_findings
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import Listing
-from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import Run
 from voxmill.pipeline.terminal.table import Column, number, print_table, prose
 
 

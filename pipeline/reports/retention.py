@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxmill.manifests.catalog import open_catalog, query
-from voxmill.manifests.commit import commit_bytes
-from voxmill.pipeline.state.run import RunError
+from voxmill.manifests.storage import commit_bytes
+from voxmill.pipeline.state.run_dir import RunError
 
 Strings = NDArray[np.str_]
 Floats = NDArray[np.float64]

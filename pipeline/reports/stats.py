@@ -17,7 +17,7 @@ from rich.console import Console
 from voxmill.manifests.catalog import ALIASES, CatalogError, open_catalog, query
 from voxmill.manifests.catalog import what_if as judge_again
 from voxmill.pipeline.reports.stats_tables import show
-from voxmill.pipeline.state.run import RunError
+from voxmill.pipeline.state.run_dir import RunError
 from voxmill.pipeline.terminal import output
 
 DIMENSIONS = ("language", "domain", "host", "source", "licence", "tier", "bandwidth", "reason")

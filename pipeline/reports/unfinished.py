@@ -15,7 +15,7 @@ from voxmill.manifests.schema import SchemaError
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import Listing
-from voxmill.pipeline.state.run import Run, exists
+from voxmill.pipeline.state.run_dir import Run, exists
 from voxmill.sharding.sidecar import ShardError, committed, read_members
 
 

@@ -11,15 +11,15 @@ import csv
 import io
 from collections.abc import Iterable, Mapping
 
-from voxmill.manifests.commit import commit_bytes, remove
-from voxmill.manifests.public import public_recording
+from voxmill.manifests.public_form import public_recording
 from voxmill.manifests.records import SAMPLE_RATE, Recording
-from voxmill.pipeline.state.amend import Amendments, amend
+from voxmill.manifests.storage import commit_bytes, remove
 from voxmill.pipeline.state.listing import Listing
-from voxmill.pipeline.state.run import Run, names_in
-from voxmill.sharding.files import METADATA
+from voxmill.pipeline.state.metadata_overrides import Amendments, amend
+from voxmill.pipeline.state.run_dir import Run, names_in
 from voxmill.sharding.layout import slug
 from voxmill.sharding.sample import portable
+from voxmill.sharding.shard_files import METADATA
 from voxmill.sharding.sidecar import committed, read_members
 
 FOLDER = (METADATA, "attribution")

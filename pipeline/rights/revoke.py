@@ -10,22 +10,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from voxmill.manifests.commit import commit_bytes, remove
+from voxmill.manifests.storage import commit_bytes, remove
 from voxmill.manifests.tombstones import Tombstone, Tombstones
 from voxmill.pipeline.config import RunConfig
-from voxmill.pipeline.execution.local import LocalExecutor
-from voxmill.pipeline.pack import packed_tables, packing, plan
-from voxmill.pipeline.rights.absence import traces
+from voxmill.pipeline.execution.local_executor import LocalExecutor
+from voxmill.pipeline.packing.packer import packed_tables, packing, plan
 from voxmill.pipeline.rights.attribution import write_attribution
-from voxmill.pipeline.rights.revocation import Found, Request, apply, bury, unknown
-from voxmill.pipeline.rights.stones import FOLDER, name_of, stones_of
+from voxmill.pipeline.rights.erasure_check import traces
+from voxmill.pipeline.rights.request import Found, Request, apply, bury, unknown
 from voxmill.pipeline.stage import Resources, Stage
-from voxmill.pipeline.state import amend
-from voxmill.pipeline.state.lease import Lease
+from voxmill.pipeline.state import metadata_overrides as amend
+from voxmill.pipeline.state.driver_lease import Lease
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import Listing
-from voxmill.pipeline.state.run import Run, RunError, exists, names_in
+from voxmill.pipeline.state.run_dir import Run, RunError, exists, names_in
 from voxmill.pipeline.state.tables import write_tables
+from voxmill.pipeline.state.tombstone_store import FOLDER, name_of, stones_of
 from voxmill.sharding.index import write_index
 from voxmill.sharding.sidecar import committed, read_members
 from voxmill.sharding.writer import prune

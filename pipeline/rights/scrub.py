@@ -16,13 +16,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from voxmill.manifests.commit import commit_bytes, locate, remove, sweep
-from voxmill.manifests.likeness import Duplicate
+from voxmill.manifests.duplicate_records import Duplicate
 from voxmill.manifests.parquet import records_bytes, table_bytes
 from voxmill.manifests.records import Item, Recording, Segment, Unit
 from voxmill.manifests.schema import from_table, migrate
+from voxmill.manifests.storage import commit_bytes, locate, remove, sweep
 from voxmill.manifests.tombstones import Tombstones, pseudonym, revoked_tile, scrubbed_item, scrubbed_recording
-from voxmill.pipeline.state.run import Run, read_bytes
+from voxmill.pipeline.state.run_dir import Run, read_bytes
 from voxmill.sharding.layout import bucket_of
 
 KEYS = ("segment_id", "recording_id", "key")

@@ -16,12 +16,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from voxmill.manifests.commit import NondeterministicError, commit_bytes, remove
-from voxmill.manifests.given import json_object
-from voxmill.manifests.mistakes import DamagedError
+from voxmill.manifests.errors import DamagedError
 from voxmill.manifests.parquet import read_records, records_bytes
+from voxmill.manifests.storage import NondeterministicError, commit_bytes, remove
+from voxmill.manifests.user_input import json_object
 from voxmill.pipeline.stage import Stage
-from voxmill.pipeline.state.run import Run, exists, names_in, read_bytes
+from voxmill.pipeline.state.run_dir import Run, exists, names_in, read_bytes
 
 TWICE = "twice.json"
 

@@ -1,6 +1,6 @@
 """From sources to units: the listing is persisted in generations, so that a run grows without ever being regrouped.
 
-ledger/list/<source>.parquet             what a source listed: expanded once, without secrets (those: operators/crawl/private.py)
+ledger/list/<source>.parquet             what a source listed: expanded once, without secrets (those: operators/crawl/facts/private_addresses.py)
 ledger/generations/<g>.json              which sources a generation added; committed when all of them are listed
 ledger/items/v1/<group>.parquet          its items in groups: the unit of fetching and decoding
 ledger/generations/<g>.recordings.parquet   every recording's verdict, duplicates settled
@@ -15,20 +15,20 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from typing import Any
 
-from voxmill.manifests.commit import commit_bytes, remove
-from voxmill.manifests.given import json_object
+from voxmill.manifests.errors import DamagedError
 from voxmill.manifests.ids import digest
-from voxmill.manifests.mistakes import DamagedError
 from voxmill.manifests.parquet import Record, read_batches, read_records, records_bytes
-from voxmill.manifests.public import secrets_of
+from voxmill.manifests.public_form import secrets_of
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item, Recording, Unit
+from voxmill.manifests.storage import commit_bytes, remove
 from voxmill.manifests.tombstones import refused
-from voxmill.operators.crawl.sources import SourceConfig
-from voxmill.operators.work import Operator
+from voxmill.manifests.user_input import json_object
+from voxmill.operators.contract.unit_input import Operator
+from voxmill.operators.crawl.listing.lister import SourceConfig
 from voxmill.pipeline.stage import Resources, Stage
 from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.run import Run, exists, names_in, read_bytes
+from voxmill.pipeline.state.run_dir import Run, exists, names_in, read_bytes
 from voxmill.pipeline.state.units import UnitConfig, form_units, settle_duplicates
 
 ITEMS_PER_GROUP = 8
@@ -201,7 +201,7 @@ class Listing:
         return list(self._state(generation)["sources"])
 
     def facts(self) -> dict[str, list[dict[str, str | None]]]:
-        """What the config stated of each source whenever it was listed (see `amend.py`), in the order of the generations."""
+        """What the config stated of each source whenever it was listed (see `metadata_overrides.py`), in the order of the generations."""
         stated: dict[str, list[dict[str, str | None]]] = {}
         for generation in range(self.num_generations()):
             for name, facts in self._state(generation)["facts"].items():

@@ -13,10 +13,9 @@ from typing import Any
 import pyarrow as pa
 
 from voxmill.manifests.catalog import catalog_sql
-from voxmill.manifests.commit import commit_bytes, remove
-from voxmill.manifests.likeness import Duplicate
+from voxmill.manifests.duplicate_records import Duplicate
 from voxmill.manifests.parquet import table_bytes
-from voxmill.manifests.public import public_item, public_recording
+from voxmill.manifests.public_form import public_item, public_recording
 from voxmill.manifests.records import (
     Consensus,
     Hypothesis,
@@ -29,13 +28,14 @@ from voxmill.manifests.records import (
     Selection,
     Unit,
 )
-from voxmill.manifests.redaction import Redaction
+from voxmill.manifests.redaction_records import Redaction
 from voxmill.manifests.schema import to_table
+from voxmill.manifests.storage import commit_bytes, remove
 from voxmill.pipeline.stage import Stage
-from voxmill.pipeline.state.amend import Amendments, amend
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import Listing
-from voxmill.pipeline.state.run import Run, names_in
+from voxmill.pipeline.state.metadata_overrides import Amendments, amend
+from voxmill.pipeline.state.run_dir import Run, names_in
 
 TABLES: dict[type, str] = {
     Item: "items",

@@ -11,10 +11,10 @@ from dataclasses import replace
 
 from pydantic import Field
 
+from voxmill.manifests.config_base import Settings
 from voxmill.manifests.ids import digest
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import SAMPLE_RATE, Part, Recording, Unit
-from voxmill.manifests.settings import Settings
 
 
 class UnitConfig(Settings):

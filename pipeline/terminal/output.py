@@ -17,7 +17,7 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from voxmill.manifests.public import public_text
+from voxmill.manifests.public_form import public_text
 
 PIPE_COLUMNS = 100_000
 """Width of what is no terminal: wide enough that nothing is ever wrapped."""

@@ -39,10 +39,10 @@ from benchmarks.report import Target, finish, full_form, heading, table
 from benchmarks.retention import Floats, error_rates
 from benchmarks.words import edits, english
 from speech.waves import RATE
-from voxmill.operators.calibration.agreed import agreed_errors
-from voxmill.operators.calibration.expected import LEVEL, Estimate, Signs
-from voxmill.operators.calibration.fit import Labelled, fit
-from voxmill.operators.verdict import SelectConfig
+from voxmill.operators.select.agreed_errors import agreed_errors
+from voxmill.operators.select.calibration import LEVEL, Estimate, Signs
+from voxmill.operators.select.calibration_fit import Labelled, fit
+from voxmill.operators.select.policy import SelectConfig
 
 SPLITS, FEWER, MORE = 40, 8, 200
 """Halvings of everything, and of each part of it, for intervals; and for the comparison of scores, which need no resampling."""

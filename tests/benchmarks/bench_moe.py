@@ -26,8 +26,8 @@ from torch import Tensor, nn
 
 from benchmarks.report import Target, finish, full_form, heading, table
 from samples import read_audio, recording, sample
+from voxmill.models.network.emoe import Choice, ElasticMoE, Experts, MoEConfig
 from voxmill.models.network.feed_forward import FeedForward, Route
-from voxmill.models.network.moe import Choice, ElasticMoE, Experts, MoEConfig
 from voxmill.models.training.recipe import Recipe, load_recipe, prepare
 from voxmill.sharding.layout import plan_shards
 from voxmill.sharding.writer import pack_shard

@@ -41,7 +41,7 @@ from benchmarks.arms.script import Script
 from benchmarks.report import Target, finish, full_form, heading, table
 from benchmarks.words import Edits, edits, english
 from voxmill.pipeline.execution.executor import Executor
-from voxmill.pipeline.execution.local import LocalExecutor
+from voxmill.pipeline.execution.local_executor import LocalExecutor
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def main() -> None:
 def _measure(
     folder: Path, heard: Material, form: Form, cores: int
 ) -> tuple[dict[str, list[Round]], bool, list[Packing], list[tuple[str, str]]]:
-    from voxmill.pipeline.execution.ray import RayExecutor
+    from voxmill.pipeline.execution.ray_executor import RayExecutor
 
     measured: dict[str, list[Round]] = {arm: [] for arm in ARMS}
     same, script_texts = True, list[tuple[str, str]]()

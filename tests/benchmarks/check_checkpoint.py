@@ -30,12 +30,12 @@ from safetensors.torch import load_file, save_file
 from benchmarks.report import Target, finish, full_form, heading, table
 from networks import SWITCHES, conditions, features, model
 from networks import tokens as some_tokens
+from voxmill.models.checkpoint.checkpoint import Bundle, TrainingState, load, load_training, save
+from voxmill.models.checkpoint.manifest import COMMIT, MODEL, TOKENS, TRAINING, CheckpointError, seal
+from voxmill.models.common.tokens import Tokens, TokensConfig
 from voxmill.models.data.targets import TargetsConfig
-from voxmill.models.data.tokens import Tokens, TokensConfig
-from voxmill.models.inference.delivery import TOLERANCE, deliver
+from voxmill.models.inference.export import TOLERANCE, deliver
 from voxmill.models.network.budget import Budget
-from voxmill.models.training.checkpoint import Bundle, TrainingState, load, load_training, save
-from voxmill.models.training.checkpoint_json import COMMIT, MODEL, TOKENS, TRAINING, CheckpointError, seal
 
 SOURCE = Path(__file__).resolve().parents[2] / "models"
 FILES = (MODEL, TOKENS, TRAINING, COMMIT)

@@ -21,14 +21,14 @@ import torch
 
 from benchmarks.report import Target, finish, full_form, heading, table
 from networks import DIM, MELS, SWITCHES, conditions, features, model, tokens
-from voxmill.models.inference.export import export_onnx, largest_difference
-from voxmill.models.network.assemble import ElasticConfig, upcycle
+from voxmill.models.inference.onnx import export_onnx, largest_difference
 from voxmill.models.network.budget import Budget, BudgetSchedule
 from voxmill.models.network.conformer import EncoderConfig
 from voxmill.models.network.decoder import DecoderConfig
+from voxmill.models.network.emoe import ElasticMoE
 from voxmill.models.network.feed_forward import FeedForward
+from voxmill.models.network.layers import ElasticConfig, upcycle
 from voxmill.models.network.model import Outputs, SpeechModel
-from voxmill.models.network.moe import ElasticMoE
 
 SETS = [on for size in range(5) for on in combinations(SWITCHES, size)]
 LENGTHS = (61, 40)

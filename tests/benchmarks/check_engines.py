@@ -35,7 +35,7 @@ from benchmarks.words import Edits, edits, english
 from speech.joined import joined
 from speech.packaged import TWO_CITIES, TWO_CITIES_SAID
 from speech.waves import RATE, read_wave
-from voxmill.operators.engines import Audio, Clip, Span, SpeechDetector, Transcriber
+from voxmill.operators.contract.adapters import Audio, Clip, Span, SpeechDetector, Transcriber
 from voxmill.operators.transcribe.moonshine import MoonshineConfig
 from voxmill.operators.transcribe.paraformer import ParaformerConfig
 from voxmill.operators.transcribe.pocketsphinx import PocketSphinxConfig

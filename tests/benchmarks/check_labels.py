@@ -31,11 +31,11 @@ from speech.waves import RATE, read_wave, write_wave
 from voxmill.manifests.catalog import open_catalog
 from voxmill.manifests.records import Annotation, Labels, Mark
 from voxmill.manifests.schema import from_plain
+from voxmill.models.common.features import FbankConfig
+from voxmill.models.common.tokens import CLASSES, NONE, NOT_KNOWN, Tokens
 from voxmill.models.data.examples import ExampleConfig, ExampleReader
-from voxmill.models.data.features import FbankConfig
-from voxmill.models.data.plan import Place
+from voxmill.models.data.sampler import Place
 from voxmill.models.data.targets import TargetsConfig
-from voxmill.models.data.tokens import CLASSES, NONE, NOT_KNOWN, Tokens
 from voxmill.sharding.index import write_index
 from voxmill.sharding.layout import plan_shards
 from voxmill.sharding.reader import read_run

@@ -314,7 +314,7 @@ def _ids(root: Path, world: World, sources: list[dict[str, Any]]) -> int:
 
 
 def _export(root: Path, out: Path) -> Path:
-    from voxmill.sharding.export import export_nemo, export_shar
+    from voxmill.sharding.toolkit_exports import export_nemo, export_shar
 
     for split in sorted({p.name.split("-")[0] for p in (root / "shards").glob("*.tar")}):
         export_nemo(str(root / "shards"), str(out / "nemo" / split), split)

@@ -29,23 +29,24 @@ from benchmarks.report import Target, finish, full_form, heading, table
 from benchmarks.spoilt import GOOD, ODD, Case, cases, pack
 from networks import SWITCHES
 from samples import sample
-from voxmill.manifests.mistakes import Mistake
-from voxmill.models.data.features import FbankConfig
+from voxmill.manifests.errors import UserError
+from voxmill.models.checkpoint.checkpoint import Bundle, load
+from voxmill.models.common.features import FbankConfig
+from voxmill.models.common.tokens import TokensConfig, UnknownTokenError
 from voxmill.models.data.loader import DataConfig
-from voxmill.models.data.plan import NothingToLearn, PlanConfig
-from voxmill.models.data.tokens import TokensConfig, UnknownTokenError
-from voxmill.models.inference.listen import ListenConfig, Listener
-from voxmill.models.inference.opening import open_listener
-from voxmill.models.inference.trial import Shards, try_model
+from voxmill.models.data.sampler import NothingToLearn, PlanConfig
+from voxmill.models.inference.evaluate_split import Shards, try_model
+from voxmill.models.inference.load import open_listener
+from voxmill.models.inference.recognizer import ListenConfig, Listener
 from voxmill.models.network.conformer import EncoderConfig
 from voxmill.models.network.decoder import DecoderConfig
 from voxmill.models.network.model import ModelConfig
-from voxmill.models.training import distributed, training
-from voxmill.models.training.checkpoint import Bundle, load
+from voxmill.models.training import ray_train as distributed
+from voxmill.models.training import session as training
 from voxmill.models.training.recipe import Recipe, prepare
 from voxmill.models.training.schedule import RateConfig
-from voxmill.models.training.train import Step, TrainConfig
-from voxmill.pipeline.modelling.hearing import Hearing
+from voxmill.models.training.trainer import Step, TrainConfig
+from voxmill.pipeline.modelling.audio_inputs import Hearing
 from voxmill.pipeline.modelling.transcribing import transcribe
 
 STEPS, SAVE_EVERY, KILLED_AT = 12, 3, 6
@@ -149,11 +150,11 @@ def refusals(root: Path, bundle: Bundle) -> Iterator[tuple[str, str]]:
             lambda: distributed.train(
                 str(root / "shards"), str(root / "many"), recipe(), distributed.WorkersConfig(workers=1000), device="cpu"
             ),
-            Mistake,
+            UserError,
         ),
     )
     yield "translation into an unknown language", said(lambda: open_listener(bundle, translate_to="tlh"), UnknownTokenError)
-    yield "a task that was not trained", said(lambda: open_listener(bundle, tasks=("nonsense",)), Mistake)
+    yield "a task that was not trained", said(lambda: open_listener(bundle, tasks=("nonsense",)), UserError)
 
 
 def heard_in(root: Path, bundle: Bundle) -> Iterator[tuple[str, str, bool]]:

@@ -21,10 +21,10 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.report import Target, finish, full_form, heading, table
 from voxmill.manifests.records import Hypothesis, Licence, Provenance, Recording, Segment
+from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.reconcile.agreement import agreement
 from voxmill.operators.reconcile.normalise import NORMALISER, UNREAD, Normaliser
 from voxmill.operators.reconcile.reconcile import Reconcile, ReconcileConfig
-from voxmill.operators.work import Work
 
 WRITING = Path(__file__).with_name("writing")
 PACKAGES = ("wetext", "whisper-normalizer", "unicode-rbnf", "babel", "inflect", "cn2an")
@@ -167,7 +167,7 @@ def says_so(language: str) -> str:
     )
     heard = tuple(Hypothesis("s", engine, "m", text) for engine, text in (("a", "25"), ("b", "word")))
     (row,) = Reconcile(ReconcileConfig(), ("a", "b"))(
-        Work("u", recordings=(recording,), segments=(Segment("s", "r", 0, 64_000),), hypotheses=heard)
+        UnitInput("u", recordings=(recording,), segments=(Segment("s", "r", 0, 64_000),), hypotheses=heard)
     )
     return row.normaliser
 

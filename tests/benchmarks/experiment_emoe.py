@@ -40,12 +40,12 @@ from benchmarks.experiments.together import Task, together
 from benchmarks.experiments.trainings import Figures, Job, Start, Trainings
 from benchmarks.experiments.verdict import cell, judged
 from benchmarks.report import heading, table
-from voxmill.models.network.assemble import ElasticConfig
+from voxmill.models.checkpoint.checkpoint import Bundle
 from voxmill.models.network.budget import Budget, BudgetSchedule, copy_leading
 from voxmill.models.network.decoder import DecoderConfig
+from voxmill.models.network.emoe import MoEConfig
+from voxmill.models.network.layers import ElasticConfig
 from voxmill.models.network.model import ModelConfig
-from voxmill.models.network.moe import MoEConfig
-from voxmill.models.training.checkpoint import Bundle
 from voxmill.models.training.loss import LossConfig
 
 TUNED = 10

@@ -39,11 +39,11 @@ from benchmarks.experiments.trainings import Figures, Job, Trainings
 from benchmarks.experiments.verdict import cell, interval, judged, reductions
 from benchmarks.report import Target, heading, table
 from speech.debian import PackagesUnavailable
+from voxmill.models.checkpoint.checkpoint import Bundle
 from voxmill.models.data.augment import SpecAugmentConfig
-from voxmill.models.network.assemble import upcycle
+from voxmill.models.network.layers import upcycle
 from voxmill.models.network.model import ModelConfig, SpeechModel
 from voxmill.models.network.vision import VisionConfig
-from voxmill.models.training.checkpoint import Bundle
 from voxmill.models.training.loss import LossConfig
 
 REDUCED = Size(train=1200, test=100, steps=700, layers=2, dim=48, hidden=192, batch_seconds=20.0, peak=4e-3)

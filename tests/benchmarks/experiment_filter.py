@@ -41,9 +41,9 @@ from benchmarks.experiments.verdict import beats, cell, interval, judged, reduct
 from benchmarks.experiments.voices import Room
 from benchmarks.report import Target, heading, table
 from voxmill.manifests.records import Consensus
-from voxmill.models.training.checkpoint import Bundle
+from voxmill.models.checkpoint.checkpoint import Bundle
 from voxmill.models.training.loss import LossConfig
-from voxmill.operators.verdict import SelectConfig
+from voxmill.operators.select.policy import SelectConfig
 
 SIZE = Size(train=2400, test=300, steps=600, layers=2, dim=48, hidden=192, batch_seconds=20.0, peak=4e-3)
 FULL = replace(SIZE, train=4800, test=600, steps=1000, layers=3, dim=64)

@@ -44,14 +44,14 @@ from benchmarks.experiments.verdict import cell, interval, judged, reductions
 from benchmarks.experiments.voices import ACCENTS, Room, draw_voice
 from benchmarks.report import Target, heading, table
 from voxmill.manifests.records import Annotation, Bandwidth, Labels, Mark
+from voxmill.models.checkpoint.checkpoint import Bundle
+from voxmill.models.common.tokens import SOT, TRANSCRIBE, Tokens
 from voxmill.models.data.targets import TargetsConfig, Utterance
-from voxmill.models.data.tokens import SOT, TRANSCRIBE, Tokens
-from voxmill.models.network.assemble import GuidedConfig, upcycle
 from voxmill.models.network.conformer import EncoderConfig
 from voxmill.models.network.decoder import DecoderConfig
-from voxmill.models.network.guided import BANDWIDTHS
+from voxmill.models.network.layers import GuidedConfig, upcycle
 from voxmill.models.network.model import ModelConfig, SpeechModel
-from voxmill.models.training.checkpoint import Bundle
+from voxmill.models.network.smoe import BANDWIDTHS
 from voxmill.models.training.loss import LossConfig
 from voxmill.models.training.schedule import RateConfig
 

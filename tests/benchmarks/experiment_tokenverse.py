@@ -45,10 +45,10 @@ from benchmarks.experiments.together import together
 from benchmarks.experiments.trainings import Figures, Job, Start, Trainings
 from benchmarks.experiments.verdict import beats, cell, judged
 from benchmarks.report import Target, heading, table
+from voxmill.models.checkpoint.checkpoint import Bundle
 from voxmill.models.data.targets import TargetsConfig, Task
 from voxmill.models.network.model import ModelConfig, SpeechModel
 from voxmill.models.network.task_vectors import TaskVectorsConfig
-from voxmill.models.training.checkpoint import Bundle
 from voxmill.models.training.loss import LossConfig
 
 

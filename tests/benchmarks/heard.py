@@ -22,15 +22,15 @@ from benchmarks.arms.clock import end_with_parent
 from benchmarks.mixed import Mixed
 from benchmarks.words import english
 from speech.cache import REPOSITORY, cache_root
+from voxmill.manifests.config_base import Settings
 from voxmill.manifests.ids import digest
 from voxmill.manifests.records import Consensus, Hypothesis, Licence, Part, Provenance, Recording, Segment
-from voxmill.manifests.settings import Settings
+from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.reconcile.reconcile import Reconcile, ReconcileConfig
 from voxmill.operators.segment.segment import FindSpeech, SegmentConfig
 from voxmill.operators.transcribe.transcribe import EngineConfig, Transcribe
-from voxmill.operators.weights import identity
-from voxmill.operators.work import Work
-from voxmill.pipeline.execution.memory import keep_memory
+from voxmill.operators.weights.registry import identity
+from voxmill.pipeline.execution.malloc import keep_memory
 
 WHISPER, SECOND = "whisperx", "moonshine"
 ENGINES: tuple[Any, ...] = tuple(
@@ -71,7 +71,7 @@ def hear(
     for position, (recording, work) in enumerate(with_speech):
         said = {name: {h.segment_id: h for h in rows[position]} for name, rows in heard.items()}
         every = tuple(hypothesis for rows in heard.values() for hypothesis in rows[position])
-        consensus = reconcile(Work(work.unit, recordings=work.recordings, segments=work.segments, hypotheses=every))
+        consensus = reconcile(UnitInput(work.unit, recordings=work.recordings, segments=work.segments, hypotheses=every))
         results.append(Heard(recording, segments[position], said, {c.segment_id: c for c in consensus}))
     return results
 
@@ -87,7 +87,7 @@ def said(one: Heard) -> dict[str, tuple[str, ...]]:
     return words
 
 
-def work_of(mixed: Mixed, segments: Iterable[Segment] = ()) -> Work:
+def work_of(mixed: Mixed, segments: Iterable[Segment] = ()) -> UnitInput:
     recording = Recording(
         id=mixed.pcm_sha256,
         item_id=mixed.pcm_sha256,
@@ -99,13 +99,13 @@ def work_of(mixed: Mixed, segments: Iterable[Segment] = ()) -> Work:
         language="en",
     )
     kept = tuple(segment for segment in segments if segment.rejection is None)
-    return Work(mixed.id, recordings=(recording,), parts=(Part(recording.id, 0, mixed.num_samples),), segments=kept)
+    return UnitInput(mixed.id, recordings=(recording,), parts=(Part(recording.id, 0, mixed.num_samples),), segments=kept)
 
 
 def _run(
     name: str,
     load: Callable[[], Operator],
-    works: Sequence[tuple[Mixed, Work]],
+    works: Sequence[tuple[Mixed, UnitInput]],
     record: type[R],
     settings: Sequence[Settings],
     say: Callable[[str], None],
@@ -130,7 +130,7 @@ def _run(
     return [rows.validate_json(path.read_bytes()) for path in paths]
 
 
-Operator = Callable[[Work], Sequence[Any]]
+Operator = Callable[[UnitInput], Sequence[Any]]
 _operator: Operator
 
 
@@ -140,7 +140,7 @@ def _load(load: Callable[[], Operator]) -> None:
     _operator = load()
 
 
-def _hear(work: Work) -> tuple[Any, ...]:
+def _hear(work: UnitInput) -> tuple[Any, ...]:
     return tuple(_operator(work))
 
 

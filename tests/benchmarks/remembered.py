@@ -19,8 +19,8 @@ from benchmarks.mixed import Mixed
 from benchmarks.words import edits, english
 from speech import acted, prompts
 from speech.packaged import PYANNOTE_SAMPLE, TWO_CITIES
+from voxmill.manifests.errors import UserError
 from voxmill.manifests.ids import digest, segment_id
-from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.records import Hypothesis, Segment
 from voxmill.operators.reconcile.reconcile import Reconcile
 
@@ -56,11 +56,11 @@ def _reference(mixed: Mixed) -> str:
 
 
 def recall(recordings: Sequence[Mixed], file: Path = FILE) -> list[Heard]:
-    """What was heard of these recordings, reconciled as the pipeline does today. Raises Mistake where one of them is not in the file."""
+    """What was heard of these recordings, reconciled as the pipeline does today. Raises UserError where one of them is not in the file."""
     _, *lines = gzip.decompress(file.read_bytes()).decode().splitlines()
     rows = {row["reference"]: row for row in map(json.loads, lines)}
     if unknown := [mixed.id for mixed in recordings if _reference(mixed) not in rows]:
-        raise Mistake(
+        raise UserError(
             f"{file} does not hold {len(unknown)} of {len(recordings)} recordings ({unknown[0]}, …): they are made otherwise now; "
             "hear all of them with `python tests/benchmarks/bench_calibrate.py --full --store`"
         )

@@ -15,7 +15,7 @@ from benchmarks.experiments.sizes import Size
 from benchmarks.experiments.voices import Voice
 from speech.waves import Pcm
 from voxmill.manifests.records import Consensus
-from voxmill.operators.verdict import SelectConfig
+from voxmill.operators.select.policy import SelectConfig
 
 SIZE = Size(train=32, test=6, steps=1)
 

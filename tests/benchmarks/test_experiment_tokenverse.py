@@ -15,11 +15,11 @@ from benchmarks.experiments.active import AUXILIARY, TASKS, lesson
 from benchmarks.experiments.corpus import Spoken
 from benchmarks.experiments.dialogue import HIGH, HIGH_PITCH, ROWS, SENTENCES, Material, exchanges
 from benchmarks.experiments.marked import Said, f1, figures, read
-from voxmill.models.data.seeds import seeded
+from voxmill.models.checkpoint.checkpoint import Bundle
+from voxmill.models.common.seeds import seeded
+from voxmill.models.common.tokens import Tokens, TokensConfig
 from voxmill.models.data.targets import TargetsConfig, make_target
-from voxmill.models.data.tokens import Tokens, TokensConfig
 from voxmill.models.network.model import SpeechModel
-from voxmill.models.training.checkpoint import Bundle
 
 TOKENS = Tokens.train(["hello there hi"], TokensConfig(num_subwords=300, language=("en", "es", "fr")))
 TRAIN = {material.name: [one for one in exchanges(material, 240, 40) if one.split == "train"] for material in (ROWS, SENTENCES)}

@@ -22,8 +22,8 @@ from benchmarks.experiments.verdict import beats, interval, judged, reductions
 from benchmarks.experiments.voices import TEST_VARIANTS, TRAIN_VARIANTS, Voice, synthesise
 from speech.cache import cache_root
 from speech.waves import Pcm
-from voxmill.models.data.features import fbank
-from voxmill.models.training.checkpoint import Bundle
+from voxmill.models.checkpoint.checkpoint import Bundle
+from voxmill.models.common.features import fbank
 
 SIZE = sizes.Size(train=8, test=3, steps=4, layers=1, dim=16, hidden=16, batch_seconds=3.0)
 

@@ -11,8 +11,8 @@ import pytest
 from benchmarks.heard import ENGINES, RECONCILE, Heard, work_of
 from benchmarks.mixed import Mixed, Spoken
 from benchmarks.remembered import differing, recall, remember
+from voxmill.manifests.errors import UserError
 from voxmill.manifests.ids import segment_id
-from voxmill.manifests.mistakes import Mistake
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Hypothesis, Segment
 from voxmill.operators.reconcile.reconcile import Reconcile
@@ -62,5 +62,5 @@ def test_words_that_come_out_otherwise_are_counted(tmp_path: Path) -> None:
 def test_a_recording_that_is_made_otherwise_is_not_there(tmp_path: Path) -> None:
     one = heard(tmp_path)
     remember([one], tmp_path / "heard.jsonl.gz")
-    with pytest.raises(Mistake, match="does not hold 1 of 1 recordings"):
+    with pytest.raises(UserError, match="does not hold 1 of 1 recordings"):
         recall([replace(one.mixed, num_samples=200_001)], tmp_path / "heard.jsonl.gz")

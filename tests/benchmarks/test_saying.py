@@ -6,10 +6,10 @@ import torch
 
 from benchmarks.experiments.saying import decoder_ids
 from networks import MELS, model
+from voxmill.models.common.seeds import seeded
+from voxmill.models.common.tokens import BLANK, EOT, SOT, TRANSCRIBE, Tokens, TokensConfig
 from voxmill.models.data.batch import Example, collate
-from voxmill.models.data.seeds import seeded
 from voxmill.models.data.targets import Target
-from voxmill.models.data.tokens import BLANK, EOT, SOT, TRANSCRIBE, Tokens, TokensConfig
 from voxmill.models.network.model import SpeechModel
 
 TOKENS = Tokens.train(["hello there hi"], TokensConfig(num_subwords=280))

@@ -43,8 +43,8 @@ from voxmill.manifests.records import (
     Word,
 )  # fmt: skip
 from voxmill.manifests.schema import SCHEMA_VERSION, to_table
-from voxmill.operators.select import Select, SelectConfig
-from voxmill.operators.work import Work
+from voxmill.operators.contract.unit_input import UnitInput
+from voxmill.operators.select.select import Select, SelectConfig
 
 ENGINES = ("whisperx", "moonshine")
 UNIT_SAMPLES = 120 * SAMPLE_RATE
@@ -107,7 +107,9 @@ def made_up_run(seed: int = 0, recordings: int = 8, select: SelectConfig = SELEC
     for unit in units:
         mine = tuple(s for s in speech if units_of[s.id] == unit.id)
         agreed = tuple(c for c in consensus if units_of[c.segment_id] == unit.id)
-        selections += Select(select)(Work(unit.id, recordings=tuple(good), parts=unit.parts, segments=mine, consensus=agreed))
+        selections += Select(select)(
+            UnitInput(unit.id, recordings=tuple(good), parts=unit.parts, segments=mine, consensus=agreed)
+        )
     tables: dict[str, Sequence[Any]] = {
         "items": items, "recordings": fetched, "units": units, "segments": segments, "hypotheses": hypotheses,
         "consensus": consensus, "labels": [_labels(rng, s) for s in speech], "selections": selections, "pictures": [], "duplicates": [], "redactions": [],

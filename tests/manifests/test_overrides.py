@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from voxmill.manifests.mistakes import Mistake
+from voxmill.manifests.errors import UserError
 from voxmill.manifests.overrides import override
 from voxmill.pipeline.config import RunConfig, parse_config
 
@@ -73,7 +73,7 @@ def test_a_key_is_set(change: str, path: str, value: object) -> None:
     ],
 )
 def test_a_mistake_names_the_key_and_the_nearest_one(change: str, said: str) -> None:
-    with pytest.raises(Mistake, match=said) as error:
+    with pytest.raises(UserError, match=said) as error:
         changed(change)
     assert change in str(error.value)
 
@@ -85,5 +85,5 @@ def test_what_was_given_stays_as_it_was_and_the_last_change_holds() -> None:
 
 
 def test_parts_that_may_not_change_are_refused() -> None:
-    with pytest.raises(Mistake, match="under reconcile or select"):
+    with pytest.raises(UserError, match="under reconcile or select"):
         override(DATA, ["crawl.contact=a@b.org"], RunConfig, ("reconcile", "select"))

@@ -6,7 +6,7 @@ import pytest
 
 from voxmill.manifests.ids import archive_key
 from voxmill.manifests.tombstones import Tombstone, Tombstones, mark
-from voxmill.operators.crawl.deny import DenyList
+from voxmill.operators.crawl.policy.denylist import DenyList
 
 PUBLIC = "https://a.net/x.mp3?n=1"
 WHOLE = "https://me:pw@a.net/x.mp3?n=1&X-Amz-Signature=abc"

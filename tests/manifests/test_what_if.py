@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from voxmill.manifests.catalog import open_catalog, query, what_if
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import SAMPLE_RATE, Consensus, Selection
-from voxmill.operators.calibration.expected import Calibration, Curve, Weights
-from voxmill.operators.select import Select, SelectConfig
-from voxmill.operators.work import Work
+from voxmill.operators.contract.unit_input import UnitInput
+from voxmill.operators.select.calibration import Calibration, Curve, Weights
+from voxmill.operators.select.select import Select, SelectConfig
 
 from .factory import SELECT, MadeUpRun, made_up_run
 
@@ -68,7 +68,7 @@ def _select(run: MadeUpRun, config: SelectConfig) -> list[Selection]:
     for unit in run.tables["units"]:
         segments = tuple(s for s in run.tables["segments"] if s.rejection is None and run.units_of[s.id] == unit.id)
         consensus = tuple(c for c in run.tables["consensus"] if run.units_of[c.segment_id] == unit.id)
-        chosen += Select(config)(Work(unit.id, recordings=good, parts=unit.parts, segments=segments, consensus=consensus))
+        chosen += Select(config)(UnitInput(unit.id, recordings=good, parts=unit.parts, segments=segments, consensus=consensus))
     return chosen
 
 

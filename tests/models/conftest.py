@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from samples import read_audio, several
-from voxmill.models.data.tokens import Tokens, TokensConfig
+from voxmill.models.common.tokens import Tokens, TokensConfig
 from voxmill.sharding.layout import plan_shards
 from voxmill.sharding.sample import Sample
 from voxmill.sharding.writer import pack_shard

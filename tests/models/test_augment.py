@@ -5,6 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voxmill.models.common.seeds import seeded
 from voxmill.models.data.augment import (
     AugmentConfig,
     SpecAugmentConfig,
@@ -17,7 +18,6 @@ from voxmill.models.data.augment import (
     spec_augment,
     telephone,
 )  # fmt: skip
-from voxmill.models.data.seeds import seeded
 
 
 def tone(hertz: float, num_samples: int = 8000) -> torch.Tensor:

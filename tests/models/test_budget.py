@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from voxmill.models.data.seeds import seeded
+from voxmill.models.common.seeds import seeded
 from voxmill.models.network.budget import Budget, BudgetError, BudgetSchedule
 
 FULL = Budget(15, 3, 512)

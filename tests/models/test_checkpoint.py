@@ -14,11 +14,11 @@ from safetensors.torch import load_file, save_file
 
 from networks import SWITCHES, conditions, features, model
 from networks import tokens as some_tokens
+from voxmill.models.checkpoint.checkpoint import Bundle, TrainingState, latest, load, load_training, prune, save, step_folder
+from voxmill.models.checkpoint.manifest import COMMIT, MODEL, TOKENS, CheckpointError, seal
+from voxmill.models.common.tokens import Tokens, TokensConfig
 from voxmill.models.data.targets import TargetsConfig
-from voxmill.models.data.tokens import Tokens, TokensConfig
 from voxmill.models.network.budget import Budget
-from voxmill.models.training.checkpoint import Bundle, TrainingState, latest, load, load_training, prune, save, step_folder
-from voxmill.models.training.checkpoint_json import COMMIT, MODEL, TOKENS, CheckpointError, seal
 
 BUDGETS = (Budget(1, 1, 4), Budget(3, 2, 8), Budget(5, 2, 8))
 

@@ -15,18 +15,18 @@ import torch
 from typer.testing import CliRunner, Result
 
 from networks import SWITCHES, model
-from voxmill.manifests.mistakes import Mistake
-from voxmill.models.data.plan import NothingToLearn, PlanConfig
+from voxmill.manifests.errors import UserError
+from voxmill.models.checkpoint.checkpoint import Bundle, load
+from voxmill.models.checkpoint.manifest import CheckpointError
+from voxmill.models.common.tokens import Tokens
+from voxmill.models.data.sampler import NothingToLearn, PlanConfig
 from voxmill.models.data.targets import TargetsConfig
-from voxmill.models.data.tokens import Tokens
-from voxmill.models.inference import delivery
-from voxmill.models.inference.delivery import deliver
-from voxmill.models.inference.opening import budgets_of, checkpoint_of, open_bundle, open_listener, parse_budget
-from voxmill.models.inference.trial import Shards, first_split, try_model
+from voxmill.models.inference import export as delivery
+from voxmill.models.inference.evaluate_split import Shards, first_split, try_model
+from voxmill.models.inference.export import deliver
+from voxmill.models.inference.load import budgets_of, checkpoint_of, open_bundle, open_listener, parse_budget
 from voxmill.models.network.budget import Budget, BudgetError
 from voxmill.models.network.size import sizes
-from voxmill.models.training.checkpoint import Bundle, load
-from voxmill.models.training.checkpoint_json import CheckpointError
 from voxmill.pipeline.cli import app
 from voxmill.sharding.index import NoShards
 
@@ -119,12 +119,12 @@ def test_an_export_that_is_another_model_is_refused_and_leaves_nothing(
     bundle = open_bundle(trained)
     for difference in (2e-3, float("nan")):
         monkeypatch.setattr(delivery, "largest_difference", lambda *_, value=difference: value)
-        with pytest.raises(Mistake, match="not exported: the largest difference"):
+        with pytest.raises(UserError, match="not exported: the largest difference"):
             deliver(bundle, None, "onnx", str(tmp_path / "bad"))
         assert list(tmp_path.iterdir()) == []
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").touch()
-    with pytest.raises(Mistake, match="not empty"):
+    with pytest.raises(UserError, match="not empty"):
         deliver(bundle, None, "safetensors", str(tmp_path / "full"))
 
 
@@ -154,13 +154,13 @@ def test_a_folder_is_a_checkpoint_or_a_training(trained: str, tmp_path: Path) ->
 
 def test_what_is_asked_of_a_model_has_to_be_there(trained: str, tokens: Tokens) -> None:
     bundle = open_bundle(trained)
-    with pytest.raises(Mistake, match="has not learnt age; its tasks: asr, language, gender, sound_events"):
+    with pytest.raises(UserError, match="has not learnt age; its tasks: asr, language, gender, sound_events"):
         open_listener(bundle, tasks=("lid", "age"))
-    with pytest.raises(Mistake, match="`decode`: Input should be"):
+    with pytest.raises(UserError, match="`decode`: Input should be"):
         open_listener(bundle, method="guess")
-    with pytest.raises(Mistake, match="no transducer"):
+    with pytest.raises(UserError, match="no transducer"):
         open_listener(bundle, method="transducer")
-    with pytest.raises(Mistake, match="no translation token"):
+    with pytest.raises(UserError, match="no translation token"):
         open_listener(bundle, translate_to="tlh")
     with pytest.raises(BudgetError, match="larger than the model"):
         parse_budget(bundle, "9")

@@ -14,14 +14,14 @@ import torch
 from networks import config as model_config
 from samples import recording, sample, several
 from voxmill.manifests.records import Annotation, Mark
+from voxmill.models.common.features import FbankConfig
+from voxmill.models.common.tokens import Tokens
 from voxmill.models.data.augment import AugmentConfig
 from voxmill.models.data.batch import Batch
 from voxmill.models.data.examples import ExampleConfig
-from voxmill.models.data.features import FbankConfig
 from voxmill.models.data.loader import DataConfig, Loader, Position
-from voxmill.models.data.plan import PlanConfig
+from voxmill.models.data.sampler import PlanConfig
 from voxmill.models.data.targets import TargetsConfig
-from voxmill.models.data.tokens import Tokens
 from voxmill.sharding.reader import StoredSample
 from voxmill.sharding.sample import Sample
 from voxmill.sharding.sidecar import committed

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxmill.models.data.seeds import seeded
+from voxmill.models.common.seeds import seeded
 from voxmill.models.data.targets import IGNORE
 from voxmill.models.inference.decode import (
     Scored,

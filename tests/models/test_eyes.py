@@ -15,24 +15,24 @@ from av.video.frame import VideoFrame
 from networks import conditions, features, frames, model
 from networks import tokens as some_tokens
 from samples import read_audio, several
-from voxmill.manifests.mistakes import Mistake
+from voxmill.manifests.errors import UserError
 from voxmill.manifests.records import Picture, Pictures
+from voxmill.models.checkpoint.checkpoint import load
+from voxmill.models.common.features import FbankConfig
+from voxmill.models.common.tokens import TokensConfig
 from voxmill.models.data.examples import ExampleConfig
-from voxmill.models.data.features import FbankConfig
 from voxmill.models.data.loader import DataConfig
-from voxmill.models.data.plan import PlanConfig
-from voxmill.models.data.tokens import TokensConfig
-from voxmill.models.inference.listen import Heard, Listener
-from voxmill.models.inference.trial import Shards, try_model
-from voxmill.models.network.assemble import upcycle
+from voxmill.models.data.sampler import PlanConfig
+from voxmill.models.inference.evaluate_split import Shards, try_model
+from voxmill.models.inference.recognizer import Heard, Listener
 from voxmill.models.network.feed_forward import Load
-from voxmill.models.network.images import ImagesConfig, Looking, SmallImageEncoder, decode_jpeg
+from voxmill.models.network.image_encoder import ImagesConfig, Looking, SmallImageEncoder, decode_jpeg
+from voxmill.models.network.layers import upcycle
 from voxmill.models.network.model import Conditions, ModelConfig
 from voxmill.models.network.vision import Frames, VisionConfig, of_vision
-from voxmill.models.training.checkpoint import load
 from voxmill.models.training.recipe import Recipe, prepare
 from voxmill.models.training.schedule import learning_rate
-from voxmill.models.training.train import TrainConfig, Trainer
+from voxmill.models.training.trainer import TrainConfig, Trainer
 from voxmill.operators.frames.video import jpeg
 from voxmill.sharding.layout import plan_shards
 from voxmill.sharding.reader import StoredSample, read_run
@@ -161,7 +161,7 @@ def test_evaluation_looks_at_the_frames_of_the_shards(
     assert trial.utterances == 40
     assert sum(map(sum, given)) == 2 * 20  # two frames each, of half of the samples
     SmallImageEncoder(dim=6, seed=9).save(encoder)
-    with pytest.raises(Mistake, match="the model was trained on"):
+    with pytest.raises(UserError, match="the model was trained on"):
         try_model(bundle, "whole", samples, {}, lambda _: None)
     SmallImageEncoder(dim=6).save(encoder)
 
@@ -185,7 +185,7 @@ def test_eyes_and_pictures_go_together(encoder: Path, shards: Path) -> None:
     with pytest.raises(ValueError, match="not enough"):
         recipe(encoder, model=whole.model.model_copy(update={"vision": VisionConfig(dim=6, frames=1)}))
     other = recipe(encoder, model=whole.model.model_copy(update={"vision": VisionConfig(dim=7, frames=3)}))
-    with pytest.raises(Mistake, match="have 6: set that"):
+    with pytest.raises(UserError, match="have 6: set that"):
         prepare(str(shards), other)
     with pytest.raises(ValueError, match="no eyes"):
         Trainer(model(), None, None, TrainConfig(eyes_first=1))  # type: ignore[arg-type]

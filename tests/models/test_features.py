@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from voxmill.models.data.features import FbankConfig, fbank, statistics
-from voxmill.models.data.seeds import seeded
+from voxmill.models.common.features import FbankConfig, fbank, statistics
+from voxmill.models.common.seeds import seeded
 
 kaldi = pytest.importorskip("torchaudio.compliance.kaldi")
 

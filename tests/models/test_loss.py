@@ -8,10 +8,10 @@ import torch
 
 from networks import MELS, SWITCHES, model
 from voxmill.manifests.records import Annotation, Labels, Mark
+from voxmill.models.common.seeds import seeded
+from voxmill.models.common.tokens import Tokens, TokensConfig
 from voxmill.models.data.batch import Batch, Example, collate
-from voxmill.models.data.seeds import seeded
 from voxmill.models.data.targets import IGNORE, TargetsConfig, Utterance, make_target
-from voxmill.models.data.tokens import Tokens, TokensConfig
 from voxmill.models.network.feed_forward import Load
 from voxmill.models.network.model import SpeechModel
 from voxmill.models.network.transducer import TransducerConfig

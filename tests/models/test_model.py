@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from networks import DIM, SWITCHES, VOCABULARY, conditions, config, features, frames, model, tokens
-from voxmill.models.network.assemble import GuidedConfig, upcycle
 from voxmill.models.network.budget import Budget, BudgetError
+from voxmill.models.network.layers import GuidedConfig, upcycle
 from voxmill.models.network.model import Conditions, ModelConfig, SpeechModel
 from voxmill.models.network.vision import Frames, everything, of_vision, train_only
 

@@ -7,9 +7,9 @@ import pytest
 
 from samples import TEXT, recording, sample
 from voxmill.manifests.records import Annotation, Labels, Mark, Word
-from voxmill.models.data.seeds import seeded
+from voxmill.models.common.seeds import seeded
+from voxmill.models.common.tokens import EOT, Tokens, TokensConfig, UnknownTokenError
 from voxmill.models.data.targets import IGNORE, TargetsConfig, Utterance, make_target, read_utterance
-from voxmill.models.data.tokens import EOT, Tokens, TokensConfig, UnknownTokenError
 from voxmill.sharding.sample import document_bytes, read_document
 
 TOKENS = Tokens.train(["hello there hi", "谢谢 thank you"], TokensConfig(num_subwords=290))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxmill.models.data.tokens import BLANK, CLASSES, SOT, Tokens, TokensConfig, UnknownTokenError, class_token
+from voxmill.models.common.tokens import BLANK, CLASSES, SOT, Tokens, TokensConfig, UnknownTokenError, class_token
 
 TEXTS = ["hello there", "hello world", "谢谢 thank you", "the three of them, there"]
 TOKENS = Tokens.train(TEXTS, TokensConfig(num_subwords=300))

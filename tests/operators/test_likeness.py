@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voxmill.manifests.duplicate_records import Duplicate
 from voxmill.manifests.ids import segment_id
-from voxmill.manifests.likeness import Duplicate
 from voxmill.manifests.records import Segment
-from voxmill.operators.likeness.acoustic import AcousticIndex, Values, aligned, living
-from voxmill.operators.likeness.evaluation import NoEvaluationSet, clips, sets_digest
-from voxmill.operators.likeness.text import TextIndex, said, shared
-from voxmill.operators.select import copy_of
+from voxmill.operators.dedup.acoustic import AcousticIndex, Values, aligned, living
+from voxmill.operators.dedup.evaluation_sets import NoEvaluationSet, clips, sets_digest
+from voxmill.operators.dedup.minhash import TextIndex, said, shared
+from voxmill.operators.select.select import copy_of
 
 
 def values(seed: int, count: int = 200) -> Values:

@@ -11,11 +11,11 @@ import pytest
 from factory import recording, segment
 from samples import sample
 from voxmill.manifests.records import SAMPLE_RATE, Consensus, Hypothesis, Word
-from voxmill.manifests.redaction import Masked, Redaction
-from voxmill.operators.redact.find import Finder, Finding, RedactConfig
+from voxmill.manifests.redaction_records import Masked, Redaction
+from voxmill.operators.contract.unit_input import UnitInput
+from voxmill.operators.redact.pii_finder import Finder, Finding, RedactConfig
 from voxmill.operators.redact.redact import Redact, mask, timed_words
-from voxmill.operators.select import Select, SelectConfig
-from voxmill.operators.work import Work
+from voxmill.operators.select.select import Select, SelectConfig
 from voxmill.sharding.redacted import redacted, silenced
 from voxmill.sharding.sample import document_bytes
 
@@ -26,21 +26,21 @@ def names(text: str) -> list[Finding]:
     return [Finding(m.start(), m.end(), "NAME", 0.9) for m in re.finditer("Ann Lee", text)]
 
 
-def work(words: tuple[Word, ...] | None, text: str = TEXT) -> Work:
+def work(words: tuple[Word, ...] | None, text: str = TEXT) -> UnitInput:
     rec = recording("a")
     seg = segment(rec, 1000, 5 * SAMPLE_RATE)
     heard = Hypothesis(seg.id, "e", "m", text, words=words)
     said = Consensus(
         seg.id, text, "prefer:e", "en", 0.9, 1.0, None, "word", ("e",), (text,), "1", (), 0, 0.9, 15.0, 0.8, 1
     )  # fmt: skip
-    return Work("u", recordings=(rec,), segments=(seg,), hypotheses=(heard,), consensus=(said,))
+    return UnitInput("u", recordings=(rec,), segments=(seg,), hypotheses=(heard,), consensus=(said,))
 
 
 def timed(text: str, every: int = 8000) -> tuple[Word, ...]:
     return tuple(Word(w, 1000 + every * i, 1000 + every * (i + 1)) for i, w in enumerate(text.split()))
 
 
-def redact(given: Work) -> Redaction:
+def redact(given: UnitInput) -> Redaction:
     (found,) = Redact(RedactConfig(margin=0.1), names)(given)  # type: ignore[arg-type] # only a callable is needed
     return found
 
@@ -59,7 +59,7 @@ def test_without_times_the_segment_is_not_kept() -> None:
     found = redact(given)
     assert found.untimed == ("NAME",)
     config = SelectConfig(single_high=0.5, single_weak=0.4, single_unlabelled=0.1)
-    (verdict,) = Select(config)(Work(**{**_fields(given), "redactions": (found,)}))
+    (verdict,) = Select(config)(UnitInput(**{**_fields(given), "redactions": (found,)}))
     assert verdict.rejection is not None
     assert (verdict.rejection.reason, verdict.rejection.detail) == ("select.personal_data", "NAME")
 
@@ -123,5 +123,5 @@ def _finder() -> Finder:
     return _made[0]  # type: ignore[no-any-return]
 
 
-def _fields(given: Work) -> dict[str, Any]:
+def _fields(given: UnitInput) -> dict[str, Any]:
     return {name: getattr(given, name) for name in given.__dataclass_fields__}

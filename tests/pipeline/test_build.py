@@ -9,9 +9,9 @@ import pytest
 
 from voxmill.pipeline.build import _cost, as_written, build
 from voxmill.pipeline.config import ConfigError, RunConfig, parse_config
-from voxmill.pipeline.execution.gates import open_gate
+from voxmill.pipeline.execution.host_limit_server import open_gate
 from voxmill.pipeline.stage import Resources, Stage
-from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import Run
 
 
 def config(**changes: Any) -> RunConfig:

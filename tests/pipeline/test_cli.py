@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from voxmill.manifests.commit import NondeterministicError
-from voxmill.manifests.mistakes import CheckFailed, Mistake, Unavailable
-from voxmill.operators.weights import UnknownWeights, WeightsMissing
+from voxmill.manifests.errors import CheckFailed, Unavailable, UserError
+from voxmill.manifests.storage import NondeterministicError
+from voxmill.operators.weights.registry import UnknownWeights, WeightsMissing
 from voxmill.pipeline import cli
+from voxmill.pipeline.commands.exit_codes import DEBUG, bug, ending
 from voxmill.pipeline.config import recipe_names
-from voxmill.pipeline.errors import DEBUG, bug, ending
-from voxmill.pipeline.execution.faults import StageError
+from voxmill.pipeline.execution.infra_errors import StageError
 
 
 def failing(error: BaseException) -> Callable[[], None]:
@@ -31,7 +31,7 @@ def failing(error: BaseException) -> Callable[[], None]:
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
-        (Mistake("mend it"), 2, "mend it"),
+        (UserError("mend it"), 2, "mend it"),
         (CheckFailed("it differs"), 1, "it differs"),
         (NondeterministicError("x", "a", "b"), 1, "x is committed"),
         (Unavailable("the store is away"), 3, "the store"),

@@ -16,13 +16,13 @@ from films import film, second_of
 from speech.packaged import TWO_CITIES
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import RunConfig, parse_config
-from voxmill.pipeline.execution.gates import open_gate
-from voxmill.pipeline.execution.local import LocalExecutor
-from voxmill.pipeline.line import run_line
-from voxmill.pipeline.reports.verify import verify
+from voxmill.pipeline.execution.host_limit_server import open_gate
+from voxmill.pipeline.execution.local_executor import LocalExecutor
+from voxmill.pipeline.reports.verify_run import verify
+from voxmill.pipeline.runner import run_line
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import Listing
-from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import Run
 from voxmill.pipeline.terminal.progress import Progress
 from voxmill.sharding.reader import read_run
 

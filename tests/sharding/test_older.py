@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from samples import read_audio, several
-from voxmill.manifests.commit import locate
-from voxmill.sharding.files import METADATA, commit_of, remove_shard, sidecar_of
+from voxmill.manifests.storage import locate
 from voxmill.sharding.index import INDEX, OLD_INDEX, SampleFinder, read_index, write_index
 from voxmill.sharding.layout import ShardPlan, plan_shards
 from voxmill.sharding.reader import SampleReader, read_run
 from voxmill.sharding.sample import Sample, document
+from voxmill.sharding.shard_files import METADATA, commit_of, remove_shard, sidecar_of
 from voxmill.sharding.sidecar import ShardSummary, commit_document, committed, read_commit
-from voxmill.sharding.verify import verify_shards
+from voxmill.sharding.verify_shards import verify_shards
 from voxmill.sharding.writer import pack_shard, prune
 
 

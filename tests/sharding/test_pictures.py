@@ -15,14 +15,14 @@ from samples import read_audio, several
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Picture, Pictures
 from voxmill.manifests.schema import migrate, to_table
-from voxmill.sharding.files import commit_of
 from voxmill.sharding.index import SampleFinder
 from voxmill.sharding.layout import plan_shards
 from voxmill.sharding.reader import SampleReader, raw_samples, read_run
 from voxmill.sharding.sample import Sample
+from voxmill.sharding.shard_files import commit_of
 from voxmill.sharding.sidecar import Member, Place, ShardError, commit_document, committed, read_members
 from voxmill.sharding.tarball import TarSink
-from voxmill.sharding.verify import verify_shards
+from voxmill.sharding.verify_shards import verify_shards
 from voxmill.sharding.writer import pack_shard
 
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from samples import read_audio
-from voxmill.manifests.commit import locate
-from voxmill.sharding.export import export_nemo
-from voxmill.sharding.files import commit_of
+from voxmill.manifests.storage import locate
 from voxmill.sharding.index import NoShards, SampleFinder, read_index, shards_of, write_index
 from voxmill.sharding.reader import SampleReader, read_run, read_shard
 from voxmill.sharding.sample import Sample
+from voxmill.sharding.shard_files import commit_of
 from voxmill.sharding.sidecar import ShardError, committed
+from voxmill.sharding.toolkit_exports import export_nemo
 
 
 @pytest.fixture

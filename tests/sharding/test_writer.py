@@ -18,12 +18,12 @@ import pytest
 from numpy.typing import NDArray
 
 from samples import read_audio, recording, sample, several
-from voxmill.manifests import commit
+from voxmill.manifests import storage as commit
 from voxmill.manifests.records import SAMPLE_RATE, Recording
 from voxmill.manifests.schema import SchemaError
-from voxmill.sharding.files import commit_of, sidecar_of, tar_of
 from voxmill.sharding.layout import ShardPlan, plan_shards
 from voxmill.sharding.sample import Sample
+from voxmill.sharding.shard_files import commit_of, sidecar_of, tar_of
 from voxmill.sharding.sidecar import committed, read_commit, read_members
 from voxmill.sharding.writer import MAX_RUN, pack_shard, prune, up_to_date
 

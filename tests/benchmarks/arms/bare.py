@@ -18,11 +18,11 @@ from unittest import mock
 
 from benchmarks.arms.clock import Clock, Tree, end_with_parent
 from voxmill.manifests.ids import segment_id
-from voxmill.operators.engines import Clip, Span, Transcriber
+from voxmill.operators.contract.adapters import Clip, Span, Transcriber
+from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.transcribe.moonshine import MoonshineConfig
 from voxmill.operators.transcribe.whisperx import WhisperXConfig
-from voxmill.operators.work import Work
-from voxmill.pipeline.execution.memory import KEEP_MEMORY
+from voxmill.pipeline.execution.malloc import KEEP_MEMORY
 
 WHISPER = WhisperXConfig(languages=("en",))
 SINGLE = WhisperXConfig(languages=("en",), packed=False)
@@ -55,7 +55,7 @@ class Loop:
         self.engines: dict[str, Transcriber] = {e.name: load(e) for e in (WHISPER, MOONSHINE)}
         self.single: Transcriber | None = None
 
-    def hear(self, unit: Work) -> Texts:
+    def hear(self, unit: UnitInput) -> Texts:
         """The unit's segments and what both engines hear in them."""
         heard = self._clips(unit)
         texts: Texts = {}
@@ -64,7 +64,7 @@ class Loop:
                 texts |= {(key, name): transcript.text for key, transcript in zip(ids, transcripts, strict=True)}
         return texts
 
-    def pack(self, unit: Work) -> Packing:
+    def pack(self, unit: UnitInput) -> Packing:
         from voxmill.operators.transcribe.transcribe import load
 
         self.single = self.single or load(SINGLE)
@@ -80,7 +80,7 @@ class Loop:
             texts.append(said)
         return Packing(costs[0], costs[1], texts[0], texts[1])
 
-    def _clips(self, unit: Work) -> list[tuple[list[str], Clip]]:
+    def _clips(self, unit: UnitInput) -> list[tuple[list[str], Clip]]:
         """Decode and VAD of each part: ids of its segments, and the clip that holds them."""
         from voxmill.operators.decode.audio import read
         from voxmill.operators.segment.spans import spans_from_probs
@@ -105,7 +105,7 @@ class Bare:
     `keeping` starts them with what our own workers are told about memory.
     """
 
-    def __init__(self, cores: int, warm_up: Work, *, keeping: bool = False) -> None:
+    def __init__(self, cores: int, warm_up: UnitInput, *, keeping: bool = False) -> None:
         context: Any = multiprocessing.get_context("spawn")
         barrier = context.Barrier(cores)
         self._pool = ProcessPoolExecutor(cores, context, initializer=_load, initargs=(barrier,))
@@ -122,14 +122,14 @@ class Bare:
     def pids(self) -> list[int]:
         return list(self._pool._processes or {})
 
-    def run(self, units: Sequence[Work]) -> tuple[Clock, Texts]:
+    def run(self, units: Sequence[UnitInput]) -> tuple[Clock, Texts]:
         clock = Clock(Tree(self.pids))
         clock.resume()
         texts = [found for found in self._pool.map(_hear, units)]  # noqa: C416 - waits for every unit
         clock.pause()
         return clock, {key: text for found in texts for key, text in found.items()}
 
-    def packing(self, units: Sequence[Work]) -> list[Packing]:
+    def packing(self, units: Sequence[UnitInput]) -> list[Packing]:
         return list(self._pool.map(_pack, units))
 
 
@@ -143,15 +143,15 @@ def _load(barrier: Barrier) -> None:
     _loop, _barrier = Loop(), barrier
 
 
-def _warm(unit: Work) -> None:
+def _warm(unit: UnitInput) -> None:
     """One call in each process: whoever is done waits for the others, so that nobody gets two."""
     _loop.hear(unit)
     _barrier.wait(300)
 
 
-def _hear(unit: Work) -> Texts:
+def _hear(unit: UnitInput) -> Texts:
     return _loop.hear(unit)
 
 
-def _pack(unit: Work) -> Packing:
+def _pack(unit: UnitInput) -> Packing:
     return _loop.pack(unit)

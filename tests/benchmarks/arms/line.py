@@ -25,14 +25,14 @@ import pyarrow.parquet as pq
 
 from benchmarks.arms.bare import Texts
 from benchmarks.arms.clock import Clock
-from voxmill.operators.work import Work as UnitOfWork
+from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.pipeline.config import parse_config
 from voxmill.pipeline.execution.executor import Executor, Job, Pool, Report, Work, pools
-from voxmill.pipeline.execution.gates import open_gate
+from voxmill.pipeline.execution.host_limit_server import open_gate
 from voxmill.pipeline.execution.worker import Worker
-from voxmill.pipeline.line import run_line
+from voxmill.pipeline.runner import run_line
 from voxmill.pipeline.stage import Done
-from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import Run
 from voxmill.pipeline.terminal.progress import Progress
 
 POLL_S, LOOK_S = 0.02, 0.2
@@ -41,7 +41,7 @@ PATIENCE_S = 300.0
 """A worker that is not up by then never will be."""
 
 
-def run(root: Path, settings: Mapping[str, Any], kind: str, executor: Executor, clock: Clock, warm_up: UnitOfWork) -> float:
+def run(root: Path, settings: Mapping[str, Any], kind: str, executor: Executor, clock: Clock, warm_up: UnitInput) -> float:
     """One run, from sources to tables, on `clock`. Returns the seconds for which the clock stood still."""
     config = parse_config(dict(settings))
     began = time.monotonic()
@@ -63,7 +63,7 @@ def texts_of(root: Path) -> Texts:
 class UpFirst:
     """An executor whose jobs begin when all of their workers are up."""
 
-    def __init__(self, inner: Executor, clock: Clock, warm_up: UnitOfWork, cores: int, *, together: bool) -> None:
+    def __init__(self, inner: Executor, clock: Clock, warm_up: UnitInput, cores: int, *, together: bool) -> None:
         self._inner, self._clock, self._warm_up, self._cores, self._together = inner, clock, warm_up, cores, together
 
     def run(self, jobs: Sequence[Job], report: Report) -> None:
@@ -116,7 +116,7 @@ def _until(reached: Callable[[], bool], stop: Event) -> bool:
 class Held:
     """A worker that is loaded and warm, and waits with its first key until all the others are."""
 
-    def __init__(self, make: Callable[[], Work], name: str, folder: str, warm_up: UnitOfWork) -> None:
+    def __init__(self, make: Callable[[], Work], name: str, folder: str, warm_up: UnitInput) -> None:
         self._work, self._name, self._folder = make(), name, Path(folder)
         if isinstance(self._work, Worker):
             operator = self._work._build()

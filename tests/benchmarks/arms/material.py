@@ -10,9 +10,9 @@ from demo.encode import encode
 from speech.joined import joined
 from speech.waves import read_wave
 from voxmill.manifests.records import Licence, Provenance, Recording
+from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.decode.probe import Decode, DecodeConfig
 from voxmill.operators.segment.segment import FindSpeech, SegmentConfig
-from voxmill.operators.work import Work
 from voxmill.pipeline.state.units import UnitConfig, form_units
 
 LANGUAGE = "en"
@@ -23,10 +23,10 @@ class Material:
     paths: tuple[Path, ...]
     texts: tuple[str, ...]
     """What is said in each recording."""
-    units: tuple[Work, ...]
+    units: tuple[UnitInput, ...]
     """As the pipeline forms them: the same parts, so the same windows in every arm."""
 
-    warm_up: Work
+    warm_up: UnitInput
     """The first unit with its segments: what every process of every arm hears before anything is measured. A shorter one would leave
     most of a worker's memory to be touched for the first time while the clock runs: a second of its first minute."""
 
@@ -46,10 +46,12 @@ def material(folder: Path, count: int, seconds: float, unit_seconds: float) -> M
     for path in paths:
         key = hashlib.sha256(path.read_bytes()).hexdigest()
         found = Recording(key, key, Provenance("bench", str(path)), Licence(), audio=str(path), language=LANGUAGE)
-        recordings += decode(Work(key, recordings=(found,)))
+        recordings += decode(UnitInput(key, recordings=(found,)))
     by_id = {recording.id: recording for recording in recordings}
     units = [
-        Work(unit.id, recordings=tuple({p.recording_id: by_id[p.recording_id] for p in unit.parts}.values()), parts=unit.parts)
+        UnitInput(
+            unit.id, recordings=tuple({p.recording_id: by_id[p.recording_id] for p in unit.parts}.values()), parts=unit.parts
+        )
         for unit in form_units(recordings, UnitConfig(seconds=unit_seconds))
     ]
     texts = tuple(" ".join(prompt.text for _, _, prompt in one.said) for one in spoken)

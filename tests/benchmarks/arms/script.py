@@ -63,7 +63,7 @@ def _load(cores: int) -> None:
     import whisperx
 
     from voxmill.operators.transcribe.moonshine import Moonshine, MoonshineConfig
-    from voxmill.operators.weights import resolve
+    from voxmill.operators.weights.registry import resolve
 
     logging.disable(logging.INFO)
     folder = str(resolve("whisper-base"))
@@ -75,7 +75,7 @@ def _transcribe(path: Path) -> tuple[str, str]:
     import numpy as np
 
     from speech.waves import RATE, decode
-    from voxmill.operators.engines import Clip, Span
+    from voxmill.operators.contract.adapters import Clip, Span
 
     audio = decode(path).astype(np.float32) / np.float32(32768)
     segments = _whisper.transcribe(audio, batch_size=BATCH)["segments"]

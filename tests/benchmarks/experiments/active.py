@@ -14,12 +14,12 @@ from benchmarks.experiments.lessons import Lesson
 from benchmarks.experiments.marked import Said, figures, read
 from benchmarks.experiments.trainings import Figures, Judge
 from voxmill.manifests.records import Annotation, Labels, Mark, Word
-from voxmill.models.data.seeds import seeded
+from voxmill.models.checkpoint.checkpoint import Bundle
+from voxmill.models.common.seeds import seeded
+from voxmill.models.common.tokens import Tokens
 from voxmill.models.data.targets import TargetsConfig, Task, Utterance, make_target
-from voxmill.models.data.tokens import Tokens
-from voxmill.models.inference.apart import own_tokens, silenced, with_marks
 from voxmill.models.inference.decode import ctc_beam
-from voxmill.models.training.checkpoint import Bundle
+from voxmill.models.inference.per_task import own_tokens, silenced, with_marks
 
 AUXILIARY: tuple[Task, ...] = ("language", "speaker_change", "named_entities")
 TASKS: tuple[Task, ...] = ("asr", *AUXILIARY)

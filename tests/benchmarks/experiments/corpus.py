@@ -27,7 +27,7 @@ from benchmarks.experiments.voices import CLEAR, Room, Voice, draw_voice, heard_
 from speech.cache import cache_root, made_once
 from speech.waves import Pcm
 from voxmill.manifests.ids import digest
-from voxmill.models.data.features import FbankConfig, fbank
+from voxmill.models.common.features import FbankConfig, fbank
 
 VERSION = 1
 """Raise it with any change of how a `Spoken` becomes features."""

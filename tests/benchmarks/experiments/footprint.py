@@ -10,11 +10,11 @@ import torch
 
 from benchmarks.experiments.corpus import FBANK, Corpus
 from benchmarks.experiments.lessons import Lesson
+from voxmill.models.checkpoint.checkpoint import Bundle
 from voxmill.models.network.budget import Budget
+from voxmill.models.network.emoe import ElasticMoE
 from voxmill.models.network.feed_forward import FeedForward
 from voxmill.models.network.model import SpeechModel
-from voxmill.models.network.moe import ElasticMoE
-from voxmill.models.training.checkpoint import Bundle
 
 AT_ONCE = 32
 """Utterances in the batch whose time is taken."""

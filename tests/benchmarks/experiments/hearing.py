@@ -8,11 +8,11 @@ import torch
 
 from benchmarks.experiments.corpus import Corpus
 from benchmarks.experiments.lessons import Lesson, Pictures, plain_batches
+from voxmill.models.checkpoint.checkpoint import Bundle
 from voxmill.models.data.batch import Batch
 from voxmill.models.inference.decode import ctc_greedy
 from voxmill.models.network.budget import Budget
 from voxmill.models.network.model import Encoded
-from voxmill.models.training.checkpoint import Bundle
 
 
 def encoded(

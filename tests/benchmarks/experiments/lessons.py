@@ -17,15 +17,15 @@ from torch import Tensor
 from benchmarks.experiments.corpus import FBANK, Corpus, Spoken
 from voxmill.manifests.ids import digest
 from voxmill.manifests.records import SAMPLE_RATE, Bandwidth, Labels
+from voxmill.models.common.features import statistics
+from voxmill.models.common.seeds import seeded
+from voxmill.models.common.tokens import Tokens
 from voxmill.models.data.augment import spec_augment
 from voxmill.models.data.batch import Batch, Example, collate
 from voxmill.models.data.examples import ExampleConfig, Unusable
-from voxmill.models.data.features import statistics
 from voxmill.models.data.loader import DataConfig, Loader, Position
-from voxmill.models.data.plan import Place, PlanConfig, Planned, Planner, cut_batches
-from voxmill.models.data.seeds import seeded
+from voxmill.models.data.sampler import Place, PlanConfig, Planned, Planner, cut_batches
 from voxmill.models.data.targets import TargetsConfig, Utterance, make_target
-from voxmill.models.data.tokens import Tokens
 from voxmill.models.network.conformer import num_subsampled
 
 Pictures = Mapping[str, Tensor]

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from voxmill.models.data.tokens import ENTITY, ENTITY_END, SPEAKER_CHANGE, Tokens, class_token
+from voxmill.models.common.tokens import ENTITY, ENTITY_END, SPEAKER_CHANGE, Tokens, class_token
 
 
 @dataclass(frozen=True, slots=True)

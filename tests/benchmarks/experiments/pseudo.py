@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.experiments.corpus import FBANK, Corpus, Spoken
 from voxmill.manifests.records import SAMPLE_RATE, Consensus, Hypothesis, Licence, Provenance, Recording, Segment
+from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.reconcile.reconcile import Reconcile, ReconcileConfig
-from voxmill.operators.work import Work
 
 Said = Mapping[str, str]
 """Words by key of the utterance."""
@@ -27,5 +27,5 @@ def consensus(corpus: Corpus, pool: Sequence[Spoken], heard: Mapping[str, Said])
         segments.append(Segment(one.key, recording.id, start, corpus.frames(one.key) * samples))
         start += segments[-1].num_samples
     rows = tuple(Hypothesis(one.key, name, name, said[one.key], language="en") for name, said in heard.items() for one in pool)
-    work = Work("pool", recordings=(recording,), segments=tuple(segments), hypotheses=rows)
+    work = UnitInput("pool", recordings=(recording,), segments=tuple(segments), hypotheses=rows)
     return Reconcile(ReconcileConfig(), tuple(heard))(work)

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import torch
 
+from voxmill.models.common.tokens import BLANK, EOT, Tokens
 from voxmill.models.data.batch import Batch
-from voxmill.models.data.tokens import BLANK, EOT, Tokens
 from voxmill.models.network.model import Encoded, SpeechModel
 
 

@@ -11,9 +11,9 @@ from torch.nn import functional
 from benchmarks.experiments.corpus import Corpus
 from benchmarks.experiments.hearing import encoded
 from benchmarks.experiments.lessons import Lesson, Pictures
-from voxmill.models.network.moe import Choice
+from voxmill.models.checkpoint.checkpoint import Bundle
+from voxmill.models.network.emoe import Choice
 from voxmill.models.network.vision import VisualExperts
-from voxmill.models.training.checkpoint import Bundle
 
 
 def apart(bundle: Bundle, corpus: Corpus, lessons: Sequence[Lesson], pictures: Pictures) -> list[float]:

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.experiments.corpus import FBANK
+from voxmill.models.common.tokens import Tokens, TokensConfig
 from voxmill.models.data.augment import AugmentConfig, SpecAugmentConfig
 from voxmill.models.data.examples import ExampleConfig
 from voxmill.models.data.loader import DataConfig
-from voxmill.models.data.plan import PlanConfig
+from voxmill.models.data.sampler import PlanConfig
 from voxmill.models.data.targets import TargetsConfig
-from voxmill.models.data.tokens import Tokens, TokensConfig
 from voxmill.models.network.conformer import EncoderConfig
 from voxmill.models.network.decoder import DecoderConfig
 from voxmill.models.network.model import ModelConfig
 from voxmill.models.training.loss import LossConfig
 from voxmill.models.training.schedule import RateConfig
-from voxmill.models.training.train import TrainConfig
+from voxmill.models.training.trainer import TrainConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,14 +24,14 @@ import torch
 from benchmarks.experiments.corpus import Corpus
 from benchmarks.experiments.lessons import Lesson, LessonLoader, Pictures, digest_of, feature_statistics, stacked
 from speech.cache import REPOSITORY, cache_root
+from voxmill.manifests.config_base import Settings
 from voxmill.manifests.ids import digest
-from voxmill.manifests.settings import Settings
+from voxmill.models.checkpoint.checkpoint import Bundle, load, save
+from voxmill.models.checkpoint.manifest import COMMIT
+from voxmill.models.common.tokens import Tokens
 from voxmill.models.data.loader import DataConfig
-from voxmill.models.data.tokens import Tokens
 from voxmill.models.network.model import ModelConfig, SpeechModel
-from voxmill.models.training.checkpoint import Bundle, load, save
-from voxmill.models.training.checkpoint_json import COMMIT
-from voxmill.models.training.train import TrainConfig, Trainer
+from voxmill.models.training.trainer import TrainConfig, Trainer
 
 Figures = dict[str, Any]
 Judge = Callable[[Bundle], Figures]

@@ -16,7 +16,7 @@ from benchmarks.runs import MOONSHINE, SPHINX, config, files, run_or_exit
 from speech.packaged import TWO_CITIES
 from voxmill.manifests.catalog import open_catalog, query
 from voxmill.pipeline.config import parse_config
-from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import Run
 
 SECONDS = (14, 9)
 """Of the recordings of the run."""
@@ -94,7 +94,7 @@ def sound(folder: Path) -> None:
 def train(folder: Path) -> None:
     """Apart from `make`, because it takes torch."""
     from voxmill.models.training.recipe import load_recipe
-    from voxmill.models.training.training import train as learn
+    from voxmill.models.training.session import train as learn
 
     (folder / "tiny.yaml").write_text(yaml.safe_dump(RECIPE))
     learn(str(folder / "run" / "shards"), str(folder / "model"), load_recipe(str(folder / "tiny.yaml")), "cpu")

@@ -22,13 +22,13 @@ from benchmarks.wild.result import Result
 from benchmarks.words import edits, english
 from speech.packaged import BECKETT, ENDGAME, TWO_CITIES
 from voxmill.manifests.records import Licence, Part, Provenance, Recording
+from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.decode.audio import read
-from voxmill.operators.decode.listening import Listening
+from voxmill.operators.decode.playback import Listening
 from voxmill.operators.decode.probe import Decode, DecodeConfig, Mix
 from voxmill.operators.segment.segment import FindSpeech, SegmentConfig
 from voxmill.operators.transcribe.moonshine import MoonshineConfig
 from voxmill.operators.transcribe.transcribe import Transcribe
-from voxmill.operators.work import Work
 
 RATE = 16_000
 SECONDS = 20
@@ -107,13 +107,13 @@ class Ears:
 
     def decode(self, path: Path, language: str | None = None, source: str = "chosen") -> Recording:
         recording = Recording("r" * 64, "i" * 64, Provenance(source, str(path)), Licence(), audio=str(path), language=language)
-        return self._decode(Work(path.name, recordings=(recording,)))[0]
+        return self._decode(UnitInput(path.name, recordings=(recording,)))[0]
 
     def words(self, recording: Recording) -> tuple[str, ...]:
         part = Part(recording.id, 0, recording.num_samples)
-        work = Work("u", recordings=(recording,), parts=(part,))
+        work = UnitInput("u", recordings=(recording,), parts=(part,))
         segments = tuple(s for s in self._find_speech(work) if s.rejection is None)
-        heard = self._transcribe(Work("u", recordings=(recording,), parts=(part,), segments=segments))
+        heard = self._transcribe(UnitInput("u", recordings=(recording,), parts=(part,), segments=segments))
         return english(" ".join(one.text for one in heard))
 
 

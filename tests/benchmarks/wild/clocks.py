@@ -21,7 +21,7 @@ import yaml
 
 from benchmarks.runs import VOXMILL
 from benchmarks.wild.result import Result
-from voxmill.manifests.commit import commit_bytes
+from voxmill.manifests.storage import commit_bytes
 from website import Answer, Website
 
 DAYS = 86_400.0
@@ -39,8 +39,8 @@ time.time = lambda: _now() + (_ahead if time.monotonic() - _since > 4 else 0)
 
 DRIVER = """
 import sys, time
-from voxmill.pipeline.state.lease import Lease
-from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.driver_lease import Lease
+from voxmill.pipeline.state.run_dir import Run
 with Lease(Run(sys.argv[1])):
     while True:
         open(sys.argv[1] + "/wrote", "a").write(".")

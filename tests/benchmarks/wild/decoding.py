@@ -59,15 +59,15 @@ def _start(errors: IO[bytes]) -> subprocess.Popen[bytes]:
 
 def main() -> None:
     from voxmill.manifests.records import Licence, Provenance, Recording
+    from voxmill.operators.contract.unit_input import UnitInput
     from voxmill.operators.decode.probe import Decode, DecodeConfig
-    from voxmill.operators.work import Work
 
     decode = Decode(DecodeConfig())
     for line in sys.stdin.buffer.read().splitlines():
         path, began = os.fsdecode(line), time.monotonic()
         recording = Recording("r", "i", Provenance("wild", path), Licence(), audio=path)
         try:
-            [row] = decode(Work("u", recordings=(recording,)))
+            [row] = decode(UnitInput("u", recordings=(recording,)))
             found = {
                 "reason": row.rejection.reason if row.rejection else "kept",
                 "seconds": row.num_samples / 16000,

@@ -21,10 +21,10 @@ from benchmarks.wild import documents
 from benchmarks.wild.documents import Made, made
 from benchmarks.wild.result import Result
 from voxmill.operators.crawl.crawl import Crawl, CrawlConfig
-from voxmill.operators.crawl.gate import LocalGate
-from voxmill.operators.crawl.sources import List, SourceConfig
+from voxmill.operators.crawl.listing.lister import List, SourceConfig
+from voxmill.operators.crawl.policy.host_limit import LocalGate
 from voxmill.pipeline.state.listing import Listing
-from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import Run
 from website import Answer, Asked, Website
 
 DOCUMENTS, STREAMS = 420, 120

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxmill.manifests.mistakes import Mistake
-from voxmill.operators.calibration.agreed import agreed_errors
-from voxmill.operators.calibration.expected import (
+from voxmill.manifests.errors import UserError
+from voxmill.operators.select.agreed_errors import agreed_errors
+from voxmill.operators.select.calibration import (
     LEVEL,
     Calibration,
     Curve,
@@ -26,7 +26,7 @@ from voxmill.operators.calibration.expected import (
     features,
     load_calibration,
 )
-from voxmill.operators.calibration.fit import Labelled, fit
+from voxmill.operators.select.calibration_fit import Labelled, fit
 
 WORDS = 12
 
@@ -188,7 +188,7 @@ def test_languages_have_their_own_curves_where_they_have_enough() -> None:
 
 
 def test_a_sample_without_errors_is_refused_and_weak_samples_are_warned_of() -> None:
-    with pytest.raises(Mistake, match="0 errors in"):
+    with pytest.raises(UserError, match="0 errors in"):
         fit([replace(row, errors=0) for row in world(1)])
     few = fit([replace(row, agreed_errors=row.errors, speaker=None) for row in world(1, recordings=8)])
     said = " ".join(few.warnings)
@@ -203,7 +203,7 @@ def test_it_is_data_that_comes_back_the_same(calibration: Calibration, tmp_path:
     path.write_text(calibration.model_dump_json())
     assert load_calibration(str(path)) == calibration
     path.write_text("{}")
-    with pytest.raises(Mistake, match="is no calibration"):
+    with pytest.raises(UserError, match="is no calibration"):
         load_calibration(str(path))
-    with pytest.raises(Mistake, match="voxmill calibrate RUN"):
+    with pytest.raises(UserError, match="voxmill calibrate RUN"):
         load_calibration(str(tmp_path / "none"))

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from voxmill.operators.crawl.crawl import CrawlConfig
-from voxmill.operators.crawl.fetcher import Fetcher
-from voxmill.operators.crawl.gate import LocalGate
+from voxmill.operators.crawl.fetch.fetcher import Fetcher
+from voxmill.operators.crawl.policy.host_limit import LocalGate
 from website import Website
 
 QUICK = {

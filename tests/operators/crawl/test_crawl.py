@@ -20,12 +20,12 @@ from voxmill.manifests.ids import item_id
 from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.reasons import REASONS, reject
 from voxmill.manifests.records import Item, Licence, Provenance, Recording
+from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.crawl.crawl import Crawl, CrawlConfig
-from voxmill.operators.crawl.gate import Answer as GateAnswer
-from voxmill.operators.crawl.gate import LocalGate, Refused
-from voxmill.operators.crawl.sources import List, SourceConfig
-from voxmill.operators.crawl.store import suffix_of
-from voxmill.operators.work import Work
+from voxmill.operators.crawl.fetch.audio_store import suffix_of
+from voxmill.operators.crawl.listing.lister import List, SourceConfig
+from voxmill.operators.crawl.policy.host_limit import Answer as GateAnswer
+from voxmill.operators.crawl.policy.host_limit import LocalGate, Refused
 from website import Answer, Website, html, in_turn, redirect, typed
 
 MakeConfig = Callable[..., CrawlConfig]
@@ -47,7 +47,7 @@ def audio(tmp_path: Path) -> Path:
 def crawl(make_config: MakeConfig, audio: Path) -> Run:
     def run(*items: Item, audio_dir: str = str(audio), **changes: Any) -> list[Recording]:
         config = make_config(**changes)
-        return Crawl(config, audio_dir, LocalGate(config))(Work("u", items=items))
+        return Crawl(config, audio_dir, LocalGate(config))(UnitInput("u", items=items))
 
     return run
 
@@ -357,10 +357,10 @@ class ClosedGate:
 
 def test_it_travels_to_a_worker_and_asks_the_gate_there(site: Website, make_config: MakeConfig, audio: Path) -> None:
     crawl = Crawl(make_config(), str(audio), ClosedGate())
-    crawl(Work("u", items=(item(f"{site.url}/a.mp3"),)))  # connections, if any, are open now
+    crawl(UnitInput("u", items=(item(f"{site.url}/a.mp3"),)))  # connections, if any, are open now
     blob = pickle.dumps(crawl)
     assert len(blob) < 5000
-    (got,) = pickle.loads(blob)(Work("u", items=(item(f"{site.url}/a.mp3"),)))
+    (got,) = pickle.loads(blob)(UnitInput("u", items=(item(f"{site.url}/a.mp3"),)))
     assert outcome(got) == "crawl.blocked"
     assert site.log == []  # without the gate's word there is no fetch
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from factory import item, provenance
 from voxmill.manifests.records import Recording
 from voxmill.manifests.tombstones import Tombstone, Tombstones, mark, scrubbed_item
+from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.crawl.crawl import Crawl, CrawlConfig
-from voxmill.operators.crawl.fetch_settings import FetchSettings
-from voxmill.operators.work import Work
-from voxmill.pipeline.execution.gates import no_gate
+from voxmill.operators.crawl.fetch.fetch_config import FetchSettings
+from voxmill.pipeline.execution.host_limit_server import no_gate
 
 
 def fetched(tmp_path: Path, *, hidden: bool, copy: bool) -> Recording:
@@ -26,7 +26,7 @@ def fetched(tmp_path: Path, *, hidden: bool, copy: bool) -> Recording:
         no_gate(),
         Tombstones([stone] if hidden else []),
     )
-    (recording,) = crawl(Work("g", items=(listed,)))
+    (recording,) = crawl(UnitInput("g", items=(listed,)))
     return recording
 
 
@@ -41,7 +41,7 @@ def test_bytes_that_are_revoked_are_not_kept(tmp_path: Path) -> None:
 
 def test_a_revoked_line_of_the_listing_is_refused_without_a_look(tmp_path: Path) -> None:
     crawl = Crawl(CrawlConfig(contact="tests@example.org"), str(tmp_path), no_gate())
-    (refused,) = crawl(Work("g", items=(scrubbed_item(item("a"), "salt"),)))
+    (refused,) = crawl(UnitInput("g", items=(scrubbed_item(item("a"), "salt"),)))
     assert refused.rejection is not None
     assert refused.rejection.reason == "crawl.revoked"
 

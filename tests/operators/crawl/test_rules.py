@@ -6,11 +6,11 @@ import urllib.robotparser
 
 import pytest
 
-from voxmill.operators.crawl.challenge import challenge
-from voxmill.operators.crawl.deny import DenyList
-from voxmill.operators.crawl.opt_out import header_opt_out, page_opt_out, robots_directive, tdm_file
-from voxmill.operators.crawl.page import parse
-from voxmill.operators.crawl.robots import MAX_BYTES, RobotsFile, decode
+from voxmill.operators.crawl.listing.page import parse
+from voxmill.operators.crawl.policy.bot_challenge import challenge
+from voxmill.operators.crawl.policy.denylist import DenyList
+from voxmill.operators.crawl.policy.opt_out import header_opt_out, page_opt_out, robots_directive, tdm_file
+from voxmill.operators.crawl.policy.robots import MAX_BYTES, RobotsFile, decode
 
 ROBOTS = """
 User-agent: otherbot

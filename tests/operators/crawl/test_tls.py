@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from voxmill.operators.crawl.errors import NetworkError, PrivateAddress
-from voxmill.operators.crawl.fetcher import Fetcher
+from voxmill.operators.crawl.facts.crawl_errors import NetworkError, PrivateAddress
+from voxmill.operators.crawl.fetch.fetcher import Fetcher
 from website import Answer, Website
 
 pytest.importorskip("cryptography")

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from voxmill.operators.decode.audio import Reader, read, stream
-from voxmill.operators.decode.media import open_media
-from voxmill.operators.media import Undecodable
+from voxmill.operators.decode.audio_stream import open_media
+from voxmill.operators.decode.container import Undecodable
 
 from .conftest import Encode
 

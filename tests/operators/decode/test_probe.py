@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Licence, Provenance, Recording
+from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.decode.audio import read
 from voxmill.operators.decode.probe import Decode, DecodeConfig
-from voxmill.operators.work import Work
 
 from .conftest import Encode
 
@@ -28,7 +28,7 @@ RATE = 16_000
 
 def probe(path: str | Path, config: DecodeConfig | None = None) -> Recording:
     recording = Recording("r" * 64, "i" * 64, Provenance("test", str(path)), Licence(), audio=str(path))
-    work = Work("u", recordings=(recording,))
+    work = UnitInput("u", recordings=(recording,))
     decode = Decode(config or DecodeConfig())
     [first], [second] = decode(work), decode(work)
     assert first == second
@@ -79,7 +79,7 @@ def test_the_same_samples_in_another_wrapping_have_the_same_hash(encode: Encode,
 
 def test_a_rejected_recording_passes_unchanged() -> None:
     recording = Recording("i", "i", Provenance("s", "u"), Licence(), rejection=reject("crawl.not_found"))
-    assert Decode(DecodeConfig())(Work("u", recordings=(recording,))) == [recording]
+    assert Decode(DecodeConfig())(UnitInput("u", recordings=(recording,))) == [recording]
 
 
 Make = Callable[[Path, Encode, NDArray[np.float32]], Path | str]

@@ -9,10 +9,10 @@ import pytest
 
 from films import film, second_of
 from voxmill.manifests.records import SAMPLE_RATE, Licence, Pictures, Provenance, Recording, Segment
+from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.decode.audio import read
 from voxmill.operators.frames.frames import FramesConfig, TakePictures
 from voxmill.operators.frames.video import fitted
-from voxmill.operators.work import Work
 
 SOUND = (0.1 * np.random.default_rng(0).standard_normal(16 * SAMPLE_RATE)).astype(np.float32)
 
@@ -29,7 +29,7 @@ def take(path: Path, folder: Path, *spans: tuple[float, float], **config: object
         for i, (start, end) in enumerate(spans)
     )
     operator = TakePictures(FramesConfig.model_validate({"per_segment": 4, **config}), str(folder))
-    return operator(Work("u", recordings=(recording,), segments=segments))
+    return operator(UnitInput("u", recordings=(recording,), segments=segments))
 
 
 def blobs(row: Pictures) -> list[bytes]:

@@ -13,7 +13,7 @@ from scenes import heard, noise
 from voxmill.operators.label.audio_classes import AudioClassesConfig
 from voxmill.operators.label.emotion2vec import CLASSES, Emotion2VecConfig, check_layers
 from voxmill.operators.label.label import load
-from voxmill.operators.label.sensevoice import SenseVoiceTagsConfig
+from voxmill.operators.label.sensevoice_labels import SenseVoiceTagsConfig
 
 SPANS = [(0.5, 2.5), (3.0, 3.05), (4.0, 6.0)]
 

@@ -22,14 +22,14 @@ from voxmill.manifests.records import (
     Segment,
     Word,
 )
-from voxmill.operators.engines import Answer, Scene
+from voxmill.operators.contract.adapters import Answer, Scene
+from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.label.endpoints import Endpoints, EndpointsConfig
 from voxmill.operators.label.heard_language import HeardLanguage, HeardLanguageConfig
 from voxmill.operators.label.label import Label
-from voxmill.operators.label.languages import DIALECTS, compatible
-from voxmill.operators.label.settings import ModelSettings
+from voxmill.operators.label.labeller_config import ModelSettings
+from voxmill.operators.label.language_codes import DIALECTS, compatible
 from voxmill.operators.label.stated import StatedLanguage, StatedLanguageConfig
-from voxmill.operators.work import Work
 
 
 class Loudness:
@@ -57,7 +57,7 @@ class Listens(ModelSettings):
     model: str = ""
 
 
-def work(tmp_path: Path) -> Work:
+def work(tmp_path: Path) -> UnitInput:
     """Two parts of one recording whose samples count up; the second part holds no speech."""
     soundfile.write(tmp_path / "a.wav", (np.arange(8 * RATE) / (8 * RATE)).astype(np.float32), RATE, subtype="FLOAT")
     segments = (
@@ -67,7 +67,7 @@ def work(tmp_path: Path) -> Work:
     )
     parts = (Part("r", 0, 6 * RATE), Part("r", 6 * RATE, 2 * RATE))
     rec = Recording("r", "i", Provenance("s", "a"), Licence(), str(tmp_path / "a.wav"), num_samples=8 * RATE)
-    return Work("u", recordings=(rec,), parts=parts, segments=segments)
+    return UnitInput("u", recordings=(rec,), parts=parts, segments=segments)
 
 
 def test_every_segment_has_an_opinion_and_only_what_is_needed_is_read(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxmill.manifests.records import Annotation, Finding, Labels, LabelTask, Mark, Opinion, Segment
+from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.label.merge import CLASSES, Merge, MergeConfig, asked, merge
-from voxmill.operators.label.sensevoice import SenseVoiceTagsConfig
+from voxmill.operators.label.sensevoice_labels import SenseVoiceTagsConfig
 from voxmill.operators.label.text_language import TextLanguageConfig
-from voxmill.operators.work import Work
 
 NAMES = ("a", "b", "c")
 
@@ -88,7 +88,9 @@ def test_order_of_opinions_means_nothing_and_no_opinion_is_forgotten(
 
 
 def test_nobody_speaks_in_an_event_whoever_was_asked() -> None:
-    work = Work("u", segments=(Segment("s", "r", 0, 1), Segment("e", "r", 1, 1, kind="event")), opinions=(says("a", "en"),))
+    work = UnitInput(
+        "u", segments=(Segment("s", "r", 0, 1), Segment("e", "r", 1, 1, kind="event")), opinions=(says("a", "en"),)
+    )
     speech, event = Merge(MergeConfig(), NAMES)(work)
     assert speech.language is not None
     assert event == Labels("e", language=Annotation((Mark("nospeech"),), "segment"))

@@ -9,12 +9,12 @@ import pytest
 
 import tiny_labellers as tiny
 from scenes import read
-from voxmill.operators.engines import Answer
+from voxmill.operators.contract.adapters import Answer
 from voxmill.operators.label.entities import SpacyEntitiesConfig, TokenEntitiesConfig
-from voxmill.operators.label.gate import GateConfig
 from voxmill.operators.label.label import load
 from voxmill.operators.label.text_language import TextLanguageConfig
 from voxmill.operators.label.translation import TranslationConfig
+from voxmill.operators.label.translation_checks import GateConfig
 
 pytest.importorskip("transformers")
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxmill.operators.reconcile.normalise import NORMALISER, Normaliser, NormaliserConfig
-from voxmill.operators.reconcile.units import join, kind, units
+from voxmill.operators.reconcile.tokenize import join, kind, units
 
 normaliser = Normaliser()
 

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Consensus, Hypothesis, Licence, Provenance, Recording, Segment
+from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.reconcile.reconcile import Reconcile, ReconcileConfig, VoteConfig
-from voxmill.operators.work import Work
 
 RECORDING = Recording("r", "i", Provenance("web", "http://h/a.mp3"), Licence("cc0-1.0"), num_samples=160_000)
 
 
-def work(texts: Mapping[str, str | None], language: str | None = "en") -> Work:
+def work(texts: Mapping[str, str | None], language: str | None = "en") -> UnitInput:
     """One segment of 4 s; an engine whose text is None gives no row."""
     hypotheses = (Hypothesis("s", name, "m", text, confidence=0.9) for name, text in texts.items() if text is not None)
-    return Work(
+    return UnitInput(
         "u",
         recordings=(replace(RECORDING, language=language),),
         segments=(Segment("s", "r", 0, 64_000),),
@@ -100,7 +100,7 @@ def test_loops_are_counted() -> None:
 def test_one_consensus_per_segment_in_order() -> None:
     segments = tuple(Segment(name, "r", 16_000 * k, 16_000) for k, name in enumerate("cab"))
     hypotheses = tuple(Hypothesis(s, e, "m", f"word {s}") for e in ("y", "x") for s in "abc")
-    unit = Work("u", recordings=(RECORDING,), segments=segments, hypotheses=hypotheses)
+    unit = UnitInput("u", recordings=(RECORDING,), segments=segments, hypotheses=hypotheses)
     operator = Reconcile(ReconcileConfig(), ("x", "y"))
     done = operator(unit)
     assert [c.segment_id for c in done] == ["c", "a", "b"]

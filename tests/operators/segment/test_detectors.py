@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from speech.packaged import PYANNOTE_SAMPLE, TWO_CITIES
-from voxmill.operators.engines import SpeechDetector
+from voxmill.operators.contract.adapters import SpeechDetector
 from voxmill.operators.segment.segment import SegmentConfig, load_detector
 
 Audio = NDArray[np.float32]

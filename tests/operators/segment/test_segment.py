@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from speech.packaged import TWO_CITIES
 from voxmill.manifests.ids import segment_id
 from voxmill.manifests.records import Licence, Part, Provenance, Recording, Segment
+from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.segment.segment import FindSpeech, SegmentConfig
-from voxmill.operators.work import Work
 
 Audio = NDArray[np.float32]
 RATE = 16_000
@@ -55,7 +55,7 @@ def test_segments_tile_the_part_in_absolute_times(tmp_path: Path) -> None:
     recording = recorded(tmp_path / "a.wav", tone((5, 0), (4, 9000), (6, 0), (1, 9000), (4, 0)))
     part = Part(recording.id, 2 * RATE, 18 * RATE)
     find = FindSpeech(SegmentConfig(pad_seconds=0), Loudness())
-    segments = find(Work("u", recordings=(recording,), parts=(part,)))
+    segments = find(UnitInput("u", recordings=(recording,), parts=(part,)))
     assert tiles(part, segments)
     assert [(s.start // RATE, s.end // RATE, s.rejection and s.rejection.reason) for s in segments] == [
         (2, 5, "segment.no_speech"),
@@ -66,14 +66,14 @@ def test_segments_tile_the_part_in_absolute_times(tmp_path: Path) -> None:
     ]
     assert [s.id for s in segments] == [segment_id(recording.id, s.start, s.end) for s in segments]
     assert [s.speech for s in segments] == [0, 1, 0, 1, 0]
-    assert segments == find(Work("u", recordings=(recording,), parts=(part,)))
+    assert segments == find(UnitInput("u", recordings=(recording,), parts=(part,)))
 
 
 def test_parts_come_in_order_and_speech_is_cut_at_their_ends(tmp_path: Path) -> None:
     first = recorded(tmp_path / "a.wav", tone((10, 0), (20, 9000)), "a")
     second = recorded(tmp_path / "b.wav", tone((3, 9000)), "b")
     parts = (Part(first.id, 0, 20 * RATE), Part(first.id, 20 * RATE, 10 * RATE), Part(second.id, 0, 3 * RATE))
-    segments = FindSpeech(SegmentConfig(), Loudness())(Work("u", recordings=(first, second), parts=parts))
+    segments = FindSpeech(SegmentConfig(), Loudness())(UnitInput("u", recordings=(first, second), parts=parts))
     rest = segments
     for part in parts:
         own = [s for s in rest if s.recording_id == part.recording_id and part.start <= s.start < part.end]
@@ -86,7 +86,7 @@ def test_parts_come_in_order_and_speech_is_cut_at_their_ends(tmp_path: Path) -> 
 
 def test_a_file_that_has_changed_is_not_segmented(tmp_path: Path) -> None:
     recording = recorded(tmp_path / "a.wav", tone((5, 9000)))
-    work = Work("u", recordings=(recording,), parts=(Part(recording.id, 0, 6 * RATE),))
+    work = UnitInput("u", recordings=(recording,), parts=(Part(recording.id, 0, 6 * RATE),))
     with pytest.raises(ValueError, match="not what was decoded"):
         FindSpeech(SegmentConfig(), Loudness())(work)
 
@@ -97,7 +97,7 @@ def test_real_speech_with_silero(tmp_path: Path) -> None:
     silence = np.zeros(60 * RATE, np.int16)
     recording = recorded(tmp_path / "a.wav", np.concatenate([silence, samples, silence]))
     part = Part(recording.id, 0, recording.num_samples)
-    segments = FindSpeech(SegmentConfig())(Work("u", recordings=(recording,), parts=(part,)))
+    segments = FindSpeech(SegmentConfig())(UnitInput("u", recordings=(recording,), parts=(part,)))
     assert tiles(part, segments)
     kept = [s for s in segments if not s.rejection]
     assert all(2 <= s.seconds <= 30 for s in kept)
@@ -111,7 +111,7 @@ def test_without_speech_long_spans_are_kept_as_events(tmp_path: Path) -> None:
     recording = recorded(tmp_path / "a.wav", tone((1, 0), (4, 9000), (6, 0), (4, 9000), (65, 0)))
     part = Part(recording.id, 0, recording.num_samples)
     config = SegmentConfig(pad_seconds=0, keep_events=True)
-    segments = FindSpeech(config, Loudness())(Work("u", recordings=(recording,), parts=(part,)))
+    segments = FindSpeech(config, Loudness())(UnitInput("u", recordings=(recording,), parts=(part,)))
     assert tiles(part, segments)
     found = [(s.kind, s.num_samples / RATE, s.rejection and s.rejection.reason) for s in segments]
     assert found[:4] == [
@@ -122,5 +122,5 @@ def test_without_speech_long_spans_are_kept_as_events(tmp_path: Path) -> None:
     ]
     assert [(kind, reason) for kind, _, reason in found[4:]] == [("event", None)] * 3
     assert max(length for *_, length, _ in found) <= config.max_seconds
-    off = FindSpeech(SegmentConfig(pad_seconds=0), Loudness())(Work("u", recordings=(recording,), parts=(part,)))
+    off = FindSpeech(SegmentConfig(pad_seconds=0), Loudness())(UnitInput("u", recordings=(recording,), parts=(part,)))
     assert {s.kind for s in off} == {"speech"}

@@ -7,7 +7,7 @@ import pytest
 
 from speech.packaged import TWO_CITIES, TWO_CITIES_SAID
 from speech.waves import RATE
-from voxmill.operators.engines import Audio, Clip, Span
+from voxmill.operators.contract.adapters import Audio, Clip, Span
 
 
 @pytest.fixture(scope="session")

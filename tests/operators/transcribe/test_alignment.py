@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from voxmill.operators.engines import Audio, Span, TimedWord, Transcript
+from voxmill.operators.contract.adapters import Audio, Span, TimedWord, Transcript
 from voxmill.operators.transcribe.alignment import Aligner
-from voxmill.operators.weights import WeightsMissing
+from voxmill.operators.weights.registry import WeightsMissing
 
 pytestmark = [pytest.mark.slow]
 

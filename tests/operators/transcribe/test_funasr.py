@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import tiny_funasr
 from speech.waves import RATE
-from voxmill.operators.engines import Audio, Clip, Span, Transcriber
+from voxmill.operators.contract.adapters import Audio, Clip, Span, Transcriber
 from voxmill.operators.transcribe.funasr import SHORTEST, batches
 from voxmill.operators.transcribe.paraformer import Paraformer, ParaformerConfig
 from voxmill.operators.transcribe.sensevoice import SenseVoice, SenseVoiceConfig

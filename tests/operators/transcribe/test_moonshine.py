@@ -9,9 +9,9 @@ import pytest
 
 from benchmarks.words import Edits, edits, english
 from speech.waves import RATE
-from voxmill.operators.engines import Audio, Clip, Span
+from voxmill.operators.contract.adapters import Audio, Clip, Span
 from voxmill.operators.transcribe.moonshine import Moonshine, MoonshineConfig
-from voxmill.operators.weights import resolve
+from voxmill.operators.weights.registry import resolve
 
 pytestmark = [pytest.mark.slow]
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.words import Edits, edits, english
-from voxmill.operators.engines import Audio, Clip, Span
+from voxmill.operators.contract.adapters import Audio, Clip, Span
 from voxmill.operators.transcribe.pocketsphinx import PocketSphinx, PocketSphinxConfig
 
 pytestmark = [pytest.mark.slow]

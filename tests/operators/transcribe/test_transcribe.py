@@ -12,10 +12,10 @@ import pytest
 import factory
 from speech.waves import write_wave
 from voxmill.manifests.records import Part, Recording, Segment, Word
-from voxmill.operators.engines import Audio, Clip, TimedWord, Transcript
+from voxmill.operators.contract.adapters import Audio, Clip, TimedWord, Transcript
+from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.transcribe.moonshine import MoonshineConfig
 from voxmill.operators.transcribe.transcribe import Transcribe
-from voxmill.operators.work import Work
 
 SECOND = 16000
 
@@ -48,8 +48,8 @@ def seconds(of: Recording, *spans: tuple[int, int]) -> tuple[Segment, ...]:
     return tuple(factory.segment(of, start * SECOND, (end - start) * SECOND) for start, end in spans)
 
 
-def work(*recordings: Recording, segments: tuple[Segment, ...], parts: tuple[Part, ...] | None = None) -> Work:
-    return Work("u", recordings=recordings, parts=parts or tuple(map(factory.part, recordings)), segments=segments)
+def work(*recordings: Recording, segments: tuple[Segment, ...], parts: tuple[Part, ...] | None = None) -> UnitInput:
+    return UnitInput("u", recordings=recordings, parts=parts or tuple(map(factory.part, recordings)), segments=segments)
 
 
 def test_each_segment_gets_its_own_audio_and_absolute_times(levels: Recording) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.words import Edits, edits, english
 from speech.waves import RATE
-from voxmill.operators.engines import Audio, Clip, Span, Transcript
+from voxmill.operators.contract.adapters import Audio, Clip, Span, Transcript
 from voxmill.operators.transcribe.faster_whisper import FasterWhisper, FasterWhisperConfig
 from voxmill.operators.transcribe.whisperx import WhisperX, WhisperXConfig
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxmill.operators.engines import Span
+from voxmill.operators.contract.adapters import Span
 from voxmill.operators.transcribe.windows import FRAME, Piece, Window, cut, pack
 
 LIMIT = 100

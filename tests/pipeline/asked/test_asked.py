@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from voxmill.manifests.mistakes import Mistake
+from voxmill.manifests.errors import UserError
 from voxmill.pipeline.asked import Asked, ask
-from voxmill.pipeline.asked.engines import NoEngine, choose
-from voxmill.pipeline.asked.sources import add
-from voxmill.pipeline.asked.writing import rewritten
 from voxmill.pipeline.config import ConfigError, parse_config
+from voxmill.pipeline.resolve.cli_sources import add
+from voxmill.pipeline.resolve.config_file import rewritten
+from voxmill.pipeline.resolve.engine_choice import NoEngine, choose
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_files_that_are_named_together_are_one_source(here: Path) -> None:
 )
 def test_an_input_that_is_none_says_what_is_wrong(given: str, said: str, here: Path) -> None:
     (here / "mine.yaml").write_text("{}")
-    with pytest.raises(Mistake, match=r".*") as refused:
+    with pytest.raises(UserError, match=r".*") as refused:
         add((), [given], {})
     assert said in str(refused.value)
 
@@ -121,7 +121,7 @@ def test_where_one_engine_is_alone_that_is_said(here: Path) -> None:
 
 
 def test_with_its_weights_there_a_recipe_is_taken_whole(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from voxmill.operators import weights
+    from voxmill.operators.weights import registry as weights
 
     monkeypatch.setattr(weights, "ready", lambda name, *_: name != "whisper-base")
     assert [e["model"] for e in choose("cmn-Hans").transcribe] == ["whisper-large-v3-turbo", "paraformer-zh"]
@@ -139,7 +139,7 @@ def test_the_light_install_hears_too(here: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_where_nobody_hears_it_the_way_to_an_engine_is_said(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from voxmill.operators import weights
+    from voxmill.operators.weights import registry as weights
 
     monkeypatch.setattr(weights, "ready", lambda *_: False)
     with pytest.raises(NoEngine, match=r"voxmill models fetch whisper-large-v3-turbo \(about 1\.6 GB\)") as none:
@@ -149,7 +149,7 @@ def test_where_nobody_hears_it_the_way_to_an_engine_is_said(here: Path, monkeypa
 
 @pytest.mark.parametrize(("language", "near"), [("english", "`en`"), ("xx", ""), ("e", ""), ("en us", "`en`"), ("zz-ZZ", "")])
 def test_a_language_that_is_none_is_refused(language: str, near: str, here: Path) -> None:
-    with pytest.raises(Mistake, match=f"--language {language}") as refused:
+    with pytest.raises(UserError, match=f"--language {language}") as refused:
         ask(["talks"], None, "run", language=language)
     assert near in str(refused.value)
 
@@ -222,7 +222,7 @@ def test_a_config_and_sources_go_together(here: Path) -> None:
     assert recipe.recipe is None
     assert ask((), "demo", "run").recipe == "demo"
     started("talks")
-    with pytest.raises(Mistake, match="has a config of its own"):
+    with pytest.raises(UserError, match="has a config of its own"):
         ask(["one.wav"], str(mine), "run")
 
 
@@ -254,7 +254,7 @@ def test_what_cannot_be_asked_is_refused_and_nothing_is_written(asked: dict[str,
     Path("made").mkdir()
     Path("made/run.json").write_text("{}")
     before = sorted(os.walk("."))
-    with pytest.raises(Mistake, match=r".*") as refused:
+    with pytest.raises(UserError, match=r".*") as refused:
         ask(asked.pop("inputs"), asked.pop("config", None), asked.pop("root", "run"), **asked)
     assert said in str(refused.value)
     assert sorted(os.walk(".")) == before

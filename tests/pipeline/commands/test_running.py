@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from speech.packaged import TWO_CITIES
-from voxmill.pipeline import line, preflight
+from voxmill.pipeline import preflight
+from voxmill.pipeline import runner as line
 from voxmill.pipeline.commands import running
 from voxmill.pipeline.config import ConfigError
-from voxmill.pipeline.execution import executor, gates
-from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.execution import executor
+from voxmill.pipeline.execution import host_limit_server as gates
+from voxmill.pipeline.state.run_dir import Run
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from voxmill.operators.meter import METER
+from voxmill.operators.contract.meter import METER
 from voxmill.pipeline.execution import activity
 from voxmill.pipeline.execution.activity import Reporter, activities, folder_of, watched
 

@@ -11,9 +11,9 @@ import pytest
 
 import jobs
 from voxmill.pipeline.execution.executor import Executor, Job
-from voxmill.pipeline.execution.faults import StageError
-from voxmill.pipeline.execution.local import LocalExecutor
-from voxmill.pipeline.execution.memory import KEEP_MEMORY, keep_memory
+from voxmill.pipeline.execution.infra_errors import StageError
+from voxmill.pipeline.execution.local_executor import LocalExecutor
+from voxmill.pipeline.execution.malloc import KEEP_MEMORY, keep_memory
 from voxmill.pipeline.stage import Done, Resources
 
 KEYS = tuple(f"k{i:02d}" for i in range(12))
@@ -28,7 +28,7 @@ def executor(request: pytest.FixtureRequest) -> Executor:
     if request.param in ("in-process", "local"):
         return LocalExecutor(in_process=request.param == "in-process")
     request.getfixturevalue("local_ray")
-    from voxmill.pipeline.execution.ray import RayExecutor
+    from voxmill.pipeline.execution.ray_executor import RayExecutor
 
     return RayExecutor("auto" if request.param == "cluster" else None)
 
@@ -125,7 +125,7 @@ def test_a_broken_set_up_is_an_error_for_people_on_every_executor(executor: Exec
 @pytest.mark.xdist_group("ray")
 @pytest.mark.usefixtures("local_ray")
 def test_more_workers_than_the_machine_holds_leave_cores_for_one_that_starts_again(tmp_path: Path) -> None:
-    from voxmill.pipeline.execution.ray import RayExecutor
+    from voxmill.pipeline.execution.ray_executor import RayExecutor
 
     many = Resources(workers=50, min_workers=50, cpus=0.9)
     keys = (*KEYS, "bad")  # the last one: nobody else has anything to do by then

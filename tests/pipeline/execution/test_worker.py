@@ -11,17 +11,17 @@ import pytest
 
 import stages
 from factory import provenance, recording
-from voxmill.manifests.commit import NondeterministicError, commit_bytes
 from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.records import Recording
-from voxmill.operators.work import Operator
+from voxmill.manifests.storage import NondeterministicError, commit_bytes
+from voxmill.operators.contract.unit_input import Operator
 from voxmill.pipeline.execution.executor import Job
-from voxmill.pipeline.execution.faults import StageError
-from voxmill.pipeline.execution.local import LocalExecutor
+from voxmill.pipeline.execution.infra_errors import StageError
+from voxmill.pipeline.execution.local_executor import LocalExecutor
 from voxmill.pipeline.execution.worker import Worker
 from voxmill.pipeline.stage import Resources, Stage
 from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import Run
 
 CRAWL = Stage("crawl", stages.Decoded, Recording, (), "v1", Resources())
 

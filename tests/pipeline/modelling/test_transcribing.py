@@ -12,8 +12,8 @@ import pytest
 import soundfile
 
 from voxmill.manifests.records import SAMPLE_RATE, Bandwidth
-from voxmill.operators.engines import Audio
-from voxmill.pipeline.modelling.hearing import Clip, Hearing, HearingConfig, NotHeard
+from voxmill.operators.contract.adapters import Audio
+from voxmill.pipeline.modelling.audio_inputs import Clip, Hearing, HearingConfig, NotHeard
 from voxmill.pipeline.modelling.transcribing import BATCH_SECONDS, Outcome, Said, print_outcome, transcribe
 from voxmill.pipeline.terminal.output import console
 

@@ -15,11 +15,11 @@ from voxmill.operators.segment.segment import SegmentConfig
 from voxmill.operators.transcribe.transcribe import EngineConfig
 from voxmill.pipeline.config import RunConfig, load_config, recipe_names
 from voxmill.pipeline.preflight import Finding, NotReady, examine, look_ahead
-from voxmill.pipeline.preflight.finding import LIKE, lines, warning
+from voxmill.pipeline.preflight.findings import LIKE, lines, warning
 from voxmill.pipeline.preflight.machine import refuses
 from voxmill.pipeline.preflight.packages import DETECTORS, ENGINES, LABELLERS, installed
-from voxmill.pipeline.state.lease import Lease
-from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.driver_lease import Lease
+from voxmill.pipeline.state.run_dir import Run
 
 from .conftest import Make
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from voxmill.manifests.mistakes import Mistake
-from voxmill.operators.calibration.expected import Calibration, Curve, Signs, Weights, features
+from voxmill.manifests.errors import UserError
 from voxmill.operators.reconcile.normalise import Normaliser, NormaliserConfig
+from voxmill.operators.select.calibration import Calibration, Curve, Signs, Weights, features
 from voxmill.pipeline.reports.calibrate import Utterance, labelled, match, points, read_references, threshold, tiers
 
 
@@ -131,5 +131,5 @@ def test_tiers_weigh_segments_by_their_words(calibration: Calibration) -> None:
 def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
     path = tmp_path / "labelled.jsonl"
     path.write_text(json.dumps({"segment_id": "a", "text": "x", "note": "left alone"}) + "\n" + line + "\n")
-    with pytest.raises(Mistake, match=message):
+    with pytest.raises(UserError, match=message):
         read_references(path)

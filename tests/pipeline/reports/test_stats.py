@@ -11,7 +11,7 @@ from rich.console import Console
 
 from voxmill.manifests.schema import SCHEMA_VERSION, SchemaError
 from voxmill.pipeline.reports.stats import DIMENSIONS, print_stats
-from voxmill.pipeline.state.run import RunError
+from voxmill.pipeline.state.run_dir import RunError
 
 from ...manifests.factory import made_up_run  # type: ignore[import-not-found]  # tests are no package to mypy
 

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from factory import item, recording, segment
-from voxmill.manifests.commit import commit_bytes, remove
 from voxmill.manifests.parquet import records_bytes
+from voxmill.manifests.storage import commit_bytes, remove
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import parse_config
-from voxmill.pipeline.execution.gates import no_gate
-from voxmill.pipeline.reports.verify import Report, verify
+from voxmill.pipeline.execution.host_limit_server import no_gate
+from voxmill.pipeline.reports.verify_run import Report, verify
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import Listing
-from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import Run
 
 CONFIG = parse_config(
     {

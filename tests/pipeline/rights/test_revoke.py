@@ -10,28 +10,28 @@ from typing import Any
 import pytest
 
 from factory import item, recording, segment
-from voxmill.manifests.commit import commit_bytes
-from voxmill.manifests.likeness import Duplicate
+from voxmill.manifests.duplicate_records import Duplicate
 from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.records import Consensus, Hypothesis, Item, Selection
+from voxmill.manifests.storage import commit_bytes
 from voxmill.manifests.tombstones import Tombstones, is_scrubbed
-from voxmill.operators.likeness.fingerprint import DuplicatesConfig
+from voxmill.operators.contract.unit_input import UnitInput
+from voxmill.operators.dedup.fingerprint import DuplicatesConfig
 from voxmill.operators.segment.segment import FindSpeech, SegmentConfig
-from voxmill.operators.work import Work
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import RunConfig, parse_config
-from voxmill.pipeline.duplicates import Settle
-from voxmill.pipeline.execution.gates import no_gate
-from voxmill.pipeline.pack import entries_of, plan
-from voxmill.pipeline.reports.verify import _check_parts
-from voxmill.pipeline.rights.absence import traces
-from voxmill.pipeline.rights.revocation import Request, bury, check_denied
+from voxmill.pipeline.dedup import Settle
+from voxmill.pipeline.execution.host_limit_server import no_gate
+from voxmill.pipeline.packing.packer import entries_of, plan
+from voxmill.pipeline.reports.verify_run import _check_parts
+from voxmill.pipeline.rights.erasure_check import traces
+from voxmill.pipeline.rights.request import Request, bury, check_denied
 from voxmill.pipeline.rights.revoke import revoke, signed
-from voxmill.pipeline.rights.stones import stones_of
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import Listing
-from voxmill.pipeline.state.run import Run, RunError
+from voxmill.pipeline.state.run_dir import Run, RunError
+from voxmill.pipeline.state.tombstone_store import stones_of
 
 WORDS = {name: " ".join(f"{name}{n}" for n in range(20)) for name in "abcd"}
 
@@ -135,7 +135,7 @@ def test_what_is_done_again_is_what_was_scrubbed(made: tuple[Run, dict[str, Stag
     for unit in Listing(run).units():
         recordings = {r.id: r for r in ledger.read(stages["recordings"], unit.id)}
         parts = tuple(p for p in unit.parts if is_scrubbed(recordings[p.recording_id]))
-        work = Work(unit.id, recordings=tuple(recordings.values()), parts=parts)
+        work = UnitInput(unit.id, recordings=tuple(recordings.values()), parts=parts)
         scrubbed = [s for s in ledger.read(stages["segment"], unit.id) if s.rejection]
         assert FindSpeech(SegmentConfig(), detector=object())(work) == scrubbed  # type: ignore[arg-type] # nothing is detected
 

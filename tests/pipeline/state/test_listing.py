@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from factory import item, recording
-from voxmill.manifests.commit import commit_bytes
 from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item, Recording
-from voxmill.operators.crawl.sources import SourceConfig
-from voxmill.operators.work import Operator
+from voxmill.manifests.storage import commit_bytes
+from voxmill.operators.contract.unit_input import Operator
+from voxmill.operators.crawl.listing.lister import SourceConfig
 from voxmill.pipeline.stage import Resources, Stage
-from voxmill.pipeline.state import amend
+from voxmill.pipeline.state import metadata_overrides as amend
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import ITEMS, Listing
-from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import Run
 from voxmill.pipeline.state.units import UnitConfig
 
 

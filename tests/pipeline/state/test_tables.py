@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from factory import item, recording
-from voxmill.manifests import commit
-from voxmill.manifests.commit import commit_bytes
+from voxmill.manifests import storage as commit
 from voxmill.manifests.parquet import read_batches, read_records, records_bytes
 from voxmill.manifests.records import Item, Recording, Unit
+from voxmill.manifests.storage import commit_bytes
 from voxmill.pipeline.state import tables
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import ITEMS
-from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import Run
 from voxmill.pipeline.state.units import UnitConfig, form_units
 
 

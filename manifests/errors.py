@@ -1,0 +1,70 @@
+"""What people get wrong, said so that they can mend it: the error itself, and the words for a config that does not fit."""
+
+from __future__ import annotations
+
+import difflib
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+
+class UserError(Exception):
+    """Something that a user can mend; the message is for people and names the fix. The command line prints it as one line."""
+
+    exit_code = 2
+    """How the command ends: 1 where a check says no, 2 for wrong use, 3 where the world does."""
+
+
+class CheckFailed(UserError):
+    """What was to be proved does not hold: nobody asked for anything wrong."""
+
+    exit_code = 1
+
+
+class DamagedError(UserError):
+    """A file of ours does not hold what we wrote into it."""
+
+
+class Unavailable(UserError):
+    """Something outside says no: a store, the disk, the network, another process."""
+
+    exit_code = 3
+
+
+def explain(error: ValidationError, root: type[BaseModel], where: str) -> str:
+    """One line for each mistake in a config of the class `root`: its key, and for an unknown one the nearest valid key."""
+    return "\n".join(f"{where}: {_one(e, root)}" for e in error.errors())
+
+
+def nearest(key: str, valid: set[str]) -> str:
+    near = difflib.get_close_matches(key, sorted(valid), n=1, cutoff=0.5)
+    return f"; did you mean `{near[0]}`?" if near else f"; valid keys: {', '.join(sorted(valid))}"
+
+
+def _one(error: Any, root: type[BaseModel]) -> str:
+    location = [str(part) for part in error["loc"]]
+    key = ".".join(location)
+    if error["type"] == "extra_forbidden":
+        return f"unknown key `{key}`{nearest(location[-1], _valid_keys(error['loc'][:-1], root))}"
+    if error["type"] == "missing":
+        return f"missing key `{key}`"
+    message: str = error["msg"].removeprefix("Value error, ")
+    return f"`{key}`: {message}" if key else message
+
+
+def _valid_keys(location: tuple[Any, ...], root: type[BaseModel]) -> set[str]:
+    """The keys of the model at a location of the tree (list indices and union tags are stepped over)."""
+    models = [root]
+    for part in location:
+        fields = [m.model_fields[part].annotation for m in models if part in m.model_fields]
+        models = [found for hint in fields for found in _models_in(hint)] or models
+    return {name for model in models for name in model.model_fields}
+
+
+def _models_in(hint: Any) -> list[type[BaseModel]]:
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        return [hint]
+    if get_origin(hint) in (Union, UnionType, tuple, list, dict) or hasattr(hint, "__metadata__"):
+        return [m for arg in get_args(hint) for m in _models_in(arg)]
+    return []

@@ -1,0 +1,1 @@
+"""A model in a folder: writing it, and reading it without trusting it."""

@@ -1,0 +1,244 @@
+"""A model in a folder: tensors as safetensors, everything else as JSON and the tokeniser's own file. Nothing is ever unpickled.
+
+    model.safetensors  tokens.model  [training.safetensors]  checkpoint.json
+
+The JSON is written last and holds the digests of the others and its own: a folder without it, or whose files differ from it, is no
+checkpoint. Digests find damage, not malice, so what is loaded is checked before it is used whatever they say: names, shapes, finite
+numbers, and that the tokeniser is the model's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from voxmill.manifests.storage import commit_bytes, locate
+from voxmill.models.checkpoint.manifest import (
+    COMMIT,
+    FORMAT,
+    MODEL,
+    TOKENS,
+    TRAINING,
+    CheckpointError,
+    Document,
+    LoaderDocument,
+    damaged,
+    first_line,
+    read_document,
+    seal,
+)  # fmt: skip
+from voxmill.models.common.tokens import Tokens
+from voxmill.models.data.targets import TargetsConfig, Task
+from voxmill.models.network.budget import Budget, BudgetError
+from voxmill.models.network.model import ModelConfig, SpeechModel
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bundle:
+    """A model with all that it takes to use it."""
+
+    model: SpeechModel
+    tokens: Tokens
+    targets: TargetsConfig
+    step: int = 0
+    trained: tuple[Budget, ...] = ()
+    """Budgets that training visited; empty for a model of one size."""
+    taught: tuple[Task, ...] = ()
+    """Of the targets' tasks, those that any utterance was labelled for: the others were never learnt. Empty: not known."""
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """What the model can be asked for."""
+        return self.taught or self.targets.tasks
+
+    def extract(self, budget: Budget) -> Bundle:
+        """The smaller model, on its own. Warns where training never visited the budget; raises BudgetError."""
+        self.warn_outside(budget)
+        small = self.model.extract(budget)
+        full = small.config.emoe.full if small.config.emoe else budget
+        inside = (one for one in self.trained if one.fits(full))
+        return Bundle(small, self.tokens, self.targets, self.step, tuple(inside), self.taught)
+
+    def warn_outside(self, budget: Budget) -> None:
+        if self.trained and budget not in self.trained:
+            known = ", ".join(map(str, self.trained))
+            warnings.warn(f"budget {budget} was never trained, expect worse: trained were {known}", stacklevel=3)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingState:
+    """What resuming needs besides the model."""
+
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """JSON."""
+
+
+def save(folder: str, bundle: Bundle, training: TrainingState | None = None) -> None:
+    """Writes a checkpoint to a folder or fsspec URL; it exists when this returns, and not before."""
+    from safetensors.torch import save as to_bytes
+
+    files = {MODEL: to_bytes(_contiguous(bundle.model.state_dict())), TOKENS: bundle.tokens.subwords}
+    if training is not None:
+        files[TRAINING] = to_bytes(_contiguous(training.tensors))
+    for name, blob in files.items():
+        commit_bytes(f"{folder}/{name}", blob, replace=True)
+    document = {
+        "format": FORMAT,
+        "step": bundle.step,
+        "model": bundle.model.config.model_dump(mode="json"),
+        "targets": bundle.targets.model_dump(mode="json"),
+        "tokens": {"config": bundle.tokens.config.model_dump(mode="json"), "digest": bundle.tokens.digest},
+        "trained": [str(budget) for budget in bundle.trained],
+        "taught": list(bundle.taught),
+        "training": None if training is None else dict(training.values),
+        "sha256": {name: hashlib.sha256(blob).hexdigest() for name, blob in files.items()},
+    }
+    document["seal"] = seal(document)
+    commit_bytes(f"{folder}/{COMMIT}", (json.dumps(document, indent=1, sort_keys=True) + "\n").encode(), replace=True)
+
+
+def load(folder: str, device: torch.device | str = "cpu") -> Bundle:
+    """The model in evaluation mode, on a device. Raises CheckpointError."""
+    document = read_document(folder)
+    config, tokens = document.model, _tokens(folder, document)
+    try:
+        full = config.emoe.full if config.emoe else None
+        trained = tuple(Budget.parse(text, full) for text in document.trained) if full else ()
+    except BudgetError as error:
+        raise damaged(folder, COMMIT, str(error)) from error
+    if config.vocabulary != len(tokens):
+        raise damaged(folder, TOKENS, f"has {len(tokens)} tokens, the model was trained with {config.vocabulary}")
+    tensors = _read_tensors(folder, MODEL, document)
+    model = _empty_model(folder, config, len(tensors))
+    _check(folder, model, tensors)
+    model.load_state_dict(tensors, assign=True)
+    model.to(device).eval()
+    return Bundle(model, tokens, document.targets, document.step, trained, document.taught)
+
+
+def load_training(folder: str) -> TrainingState:
+    """Raises CheckpointError where the checkpoint was saved without it."""
+    document = read_document(folder)
+    if document.training is None:
+        raise CheckpointError(f"{folder} holds a model and no training state: training cannot go on from it")
+    try:
+        LoaderDocument.model_validate(document.training.get("loader"))
+    except ValidationError as error:
+        raise damaged(folder, COMMIT, f"training.loader: {first_line(error)}") from error
+    tensors, of_model = _read_tensors(folder, TRAINING, document), _read_tensors(folder, MODEL, document)
+    for place, tensor in tensors.items():
+        kind, _, name = place.partition(".")
+        key, _, name = name.partition(".") if kind == "optimizer" else (kind, "", name)
+        if name not in of_model or tensor.shape not in (of_model[name].shape, *([torch.Size()] if key == "step" else [])):
+            raise damaged(folder, TRAINING, f"{place} {tuple(tensor.shape)} belongs to no tensor of the model")
+        if not torch.isfinite(tensor).all():
+            raise damaged(folder, TRAINING, f"{place} holds NaN or infinite numbers")
+    return TrainingState(tensors, document.training)
+
+
+def latest(folder: str) -> str | None:
+    """The checkpoint of the highest step among the sub-folders `step-…` of a training's folder."""
+    found = _steps(folder)
+    return f"{folder}/{found[-1]}" if found else None
+
+
+def prune(folder: str, keep: int) -> None:
+    """Removes all but the last `keep` checkpoints of a training's folder, each of them first of all as a checkpoint."""
+    fs, path = locate(folder)
+    for name in _steps(folder)[:-keep]:
+        fs.rm_file(f"{path}/{name}/{COMMIT}")
+        fs.rm(f"{path}/{name}", recursive=True)
+
+
+def _steps(folder: str) -> list[str]:
+    """Names of the whole checkpoints among the sub-folders, by step."""
+    fs, path = locate(folder)
+    try:
+        names = [str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in fs.ls(path, detail=False)]
+    except FileNotFoundError:
+        return []
+    return [name for name in sorted(names) if name.startswith("step-") and fs.exists(f"{path}/{name}/{COMMIT}")]
+
+
+def step_folder(folder: str, step: int) -> str:
+    return f"{folder}/step-{step:08d}"
+
+
+def _read_tensors(folder: str, name: str, document: Document) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load as from_bytes
+
+    try:
+        tensors: dict[str, Tensor] = from_bytes(_read(folder, name, document))
+    except (SafetensorError, ValueError) as error:
+        raise damaged(folder, name, first_line(error)) from error
+    return tensors
+
+
+def _tokens(folder: str, document: Document) -> Tokens:
+    blob = _read(folder, TOKENS, document)
+    try:
+        tokens = Tokens(blob, document.tokens.config)
+    except (RuntimeError, ValueError) as error:
+        raise damaged(folder, TOKENS, first_line(error)) from error
+    if tokens.digest != document.tokens.digest:
+        raise damaged(folder, TOKENS, "is another tokeniser than the model was trained with")
+    return tokens
+
+
+def _empty_model(folder: str, config: ModelConfig, num_tensors: int) -> SpeechModel:
+    """Without memory for its tensors. A config can ask for a model that takes for ever to build, or for none at all."""
+    blocks = config.encoder.layers + config.decoder.layers + config.decoder.backward_layers
+    blocks += config.emoe.experts if config.emoe else 0
+    if blocks > num_tensors:
+        raise damaged(folder, MODEL, f"holds {num_tensors} tensors, the config asks for {blocks} layers and experts")
+    try:
+        with torch.device("meta"):
+            return SpeechModel(config)
+    except (RuntimeError, ValueError, TypeError, ArithmeticError, AssertionError) as error:
+        raise damaged(folder, COMMIT, f"describes no model that can be built: {first_line(error)}") from error
+
+
+def _read(folder: str, name: str, document: Document) -> bytes:
+    fs, path = locate(f"{folder}/{name}")
+    try:
+        blob: bytes = fs.cat_file(path)
+    except FileNotFoundError:
+        raise damaged(folder, name, "is missing") from None
+    if hashlib.sha256(blob).hexdigest() != document.sha256.get(name):
+        raise damaged(folder, name, f"differs from its digest in {COMMIT}")
+    return blob
+
+
+def _check(folder: str, model: SpeechModel, tensors: Mapping[str, Tensor]) -> None:
+    own = model.state_dict()
+    if missing := sorted(own.keys() - tensors.keys()):
+        raise damaged(folder, MODEL, f"misses {_some(missing)}")
+    if unknown := sorted(tensors.keys() - own.keys()):
+        raise damaged(folder, MODEL, f"holds {_some(unknown)}, which the model does not have")
+    for name, tensor in tensors.items():
+        if tensor.shape != own[name].shape or tensor.dtype != own[name].dtype:
+            raise damaged(
+                folder, MODEL,
+                f"{name} is {tensor.dtype} {tuple(tensor.shape)}, the config says {own[name].dtype} {tuple(own[name].shape)}",
+            )  # fmt: skip
+        if not torch.isfinite(tensor).all():
+            raise damaged(folder, MODEL, f"{name} holds NaN or infinite numbers")
+
+
+def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+
+
+def _some(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,90 @@
+"""A checkpoint's JSON: what it has to say, and reading it without trusting it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
+
+from voxmill.manifests.config_base import Settings
+from voxmill.manifests.errors import UserError
+from voxmill.manifests.storage import locate
+from voxmill.models.common.tokens import TokensConfig
+from voxmill.models.data.targets import TargetsConfig, Task
+from voxmill.models.network.model import ModelConfig
+
+FORMAT = 2
+"""Raised when an older voxmill can no longer read a new checkpoint. Format 1 had no seal."""
+MODEL, TOKENS, TRAINING, COMMIT = "model.safetensors", "tokens.model", "training.safetensors", "checkpoint.json"
+
+
+class TokensDocument(Settings):
+    config: TokensConfig
+    digest: str
+
+
+class Document(Settings):
+    """`checkpoint.json`."""
+
+    format: PositiveInt
+    step: NonNegativeInt
+    model: ModelConfig
+    targets: TargetsConfig
+    tokens: TokensDocument
+    trained: tuple[str, ...]
+    taught: tuple[Task, ...] = ()
+    training: dict[str, Any] | None
+    sha256: dict[str, str]
+    seal: str = ""
+    """Digest of all the rest of this document."""
+
+
+class LoaderDocument(Settings):
+    epoch: NonNegativeInt
+    index: NonNegativeInt
+    skipped: dict[str, NonNegativeInt] = Field(default_factory=dict)
+
+
+class CheckpointError(UserError):
+    """A folder that is no checkpoint of ours, or no longer; the message names the file and what is wrong with it."""
+
+
+def read_document(folder: str) -> Document:
+    fs, path = locate(f"{folder}/{COMMIT}")
+    try:
+        plain = json.loads(fs.cat_file(path))
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder} is no checkpoint: it has no {COMMIT}, which is written last") from None
+    except (ValueError, RecursionError) as error:
+        raise damaged(folder, COMMIT, first_line(error)) from error
+    version = plain.get("format") if isinstance(plain, dict) else None
+    if not isinstance(version, int):
+        raise damaged(folder, COMMIT, "does not say its format")
+    if version > FORMAT:
+        raise CheckpointError(f"{folder} has format {version}, this voxmill reads up to {FORMAT}: upgrade voxmill")
+    if version > 1 and plain.get("seal") != seal(plain):
+        raise damaged(folder, COMMIT, "was changed after it was written: it differs from its own digest")
+    try:
+        return Document.model_validate(plain)
+    except ValidationError as error:
+        raise damaged(folder, COMMIT, first_line(error)) from error
+
+
+def seal(document: Mapping[str, Any]) -> str:
+    """Of a checkpoint's JSON, whatever its spaces and the order of its keys."""
+    rest = {name: value for name, value in document.items() if name != "seal"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def damaged(folder: str, name: str, cause: str) -> CheckpointError:
+    return CheckpointError(f"{folder}/{name}: {cause}; take another checkpoint, or save it again")
+
+
+def first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}"
+    return str(error).partition("\n")[0] or type(error).__name__

@@ -1,0 +1,1 @@
+"""What data, network, training and inference share: features, tokens, tasks, seeded randomness."""

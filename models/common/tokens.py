@@ -1,0 +1,180 @@
+"""Text and task labels as token ids: subwords that can spell anything, and atomic tokens for everything that is not text.
+
+Id 0 is the CTC blank; then come the subwords (SentencePiece BPE with byte fallback, so no text is unknown), then the task
+tokens. A task token is never found *in* text: `<|en|>` in a transcript is six letters and some punctuation. New task tokens
+are appended, so the ids of a trained model stay. The set and its spellings are ours; the classes follow TouchASP, SenseVoice
+and WenetSpeech-Chuan, the inline tokens TokenVerse.
+
+SentencePiece is in the extra `train` and is imported when a tokeniser is made or loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+from voxmill.manifests.config_base import Settings
+from voxmill.manifests.errors import UserError
+
+BLANK = 0
+"""CTC's blank. SentencePiece keeps id 0 for the unknown piece, which byte fallback never produces."""
+
+SOT, EOT, NOT_KNOWN, NONE = "<|sot|>", "<|eot|>", "<|na|>", "<|none|>"
+"""Start, end, *nobody labelled this* and *somebody looked, and there is none*."""
+TRANSCRIBE = "<|transcribe|>"
+SPEAKER_CHANGE, ENTITY, ENTITY_END, ENDPOINT = "[SCD]", "[NE]", "[/NE]", "[ENDP]"
+_FRAME = (SOT, EOT, NOT_KNOWN, NONE, TRANSCRIBE, SPEAKER_CHANGE, ENTITY, ENTITY_END, ENDPOINT)
+
+Class = Literal["language", "gender", "age", "emotion", "sound_events"]
+CLASSES: tuple[Class, ...] = ("language", "gender", "age", "emotion", "sound_events")
+"""The labels that are one of a few names, in the order in which the decoder says them. Named as the fields of `Labels`."""
+
+
+class UnknownTokenError(UserError):
+    """A label or task that this tokeniser has no token for."""
+
+    def __init__(self, kind: str, value: str, known: Sequence[str]) -> None:
+        super().__init__(f"no {kind} token for {value!r}: this tokeniser was made with {', '.join(known)}")
+        self.kind, self.value = kind, value
+
+
+class TokensConfig(Settings):
+    """What the tokeniser can say. Names are those that labels carry; they are lower-cased before they are looked up."""
+
+    num_subwords: int = 4096
+    """Wanted size of the subword vocabulary, its 257 byte pieces included; a small corpus fills less."""
+    coverage: float = 0.9995
+    """Share of the characters that get a piece of their own; the rest is spelt in bytes."""
+    language: tuple[str, ...] = (
+        "zh", "en", "yue", "sichuan", "minnan", "ja", "ko", "es", "fr", "de", "it", "pt", "ru", "ar", "hi", "id", "th", "vi",
+        "nospeech",
+    )  # fmt: skip
+    """Languages and dialects that have a token; others are not learnt as a label."""
+    gender: tuple[str, ...] = ("male", "female")
+    """Classes of the speaker's gender that have a token."""
+    age: tuple[str, ...] = ("child", "teenager", "young", "middle", "old")
+    """Classes of the speaker's age that have a token."""
+    emotion: tuple[str, ...] = (
+        "happy", "sad", "angry", "neutral", "fearful", "disgusted", "surprised", "emotion_unknown",
+    )  # fmt: skip
+    """Emotions that have a token."""
+    sound_events: tuple[str, ...] = (
+        "bgm", "speech", "applause", "laughter", "cry", "sneeze", "breath", "cough", "sing", "speech_noise", "event_unknown",
+    )  # fmt: skip
+    """Sound events that have a token."""
+    translate_to: tuple[str, ...] = ("en", "es", "fr", "it", "de", "zh")
+    """Target languages of speech translation: one task token each."""
+
+    def task_tokens(self) -> Iterator[str]:
+        yield from _FRAME
+        for kind in CLASSES:
+            yield from (class_token(name) for name in getattr(self, kind))
+        yield from map(translate_token, self.translate_to)
+
+
+def class_token(name: str) -> str:
+    return f"<|{name}|>"
+
+
+def translate_token(language: str) -> str:
+    return f"<|st_{language}|>"
+
+
+class Tokens:
+    """A trained tokeniser: an immutable value of a SentencePiece model and a list of task tokens."""
+
+    def __init__(self, subwords: bytes, config: TokensConfig) -> None:
+        """`subwords` is a serialised SentencePiece model. Raises ValueError where a task token is there twice."""
+        import sentencepiece
+
+        self.subwords, self.config = subwords, config
+        self._pieces: Any = sentencepiece.SentencePieceProcessor(model_proto=subwords)
+        self.num_subwords: int = self._pieces.get_piece_size()
+        names = list(config.task_tokens())
+        if doubled := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"task tokens must be unique, these are not: {sorted(doubled)}")
+        self._ids = {name: self.num_subwords + index for index, name in enumerate(names)}
+        self._names = names
+
+    @classmethod
+    def train(cls, texts: Iterable[str], config: TokensConfig | None = None) -> Tokens:
+        """Learns subwords; the same texts in the same order give the same bytes.
+
+        Raises ValueError where there is no text, or where even the single characters are more than `num_subwords`.
+        """
+        import sentencepiece
+
+        config = config or TokensConfig()
+        sentences = [" " + text for text in texts if text.strip()]
+        if not sentences:
+            raise ValueError("no text to learn subwords from: every transcript is empty")
+        sink = io.BytesIO()
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(sentences), model_writer=sink, model_type="bpe", vocab_size=config.num_subwords,
+                hard_vocab_limit=False, byte_fallback=True, character_coverage=config.coverage, split_digits=True,
+                unk_id=BLANK, bos_id=-1, eos_id=-1, pad_id=-1, num_threads=1, max_sentence_length=1 << 16,
+                normalization_rule_name="identity", remove_extra_whitespaces=False, add_dummy_prefix=False, minloglevel=2,
+            )  # fmt: skip
+        except RuntimeError as error:
+            raise ValueError(
+                f"num_subwords={config.num_subwords} does not hold the characters of these texts: {error}"
+            ) from error
+        return cls(sink.getvalue(), config)
+
+    def __len__(self) -> int:
+        return self.num_subwords + len(self._names)
+
+    def __getitem__(self, token: str) -> int:
+        """The id of a task token. Raises UnknownTokenError."""
+        try:
+            return self._ids[token]
+        except KeyError:
+            raise UnknownTokenError("task", token, self._names) from None
+
+    def of_class(self, kind: Class, name: str) -> int:
+        """The id of a label's value, in any case; of a language tag (`en-GB`) the language. Raises UnknownTokenError."""
+        known: tuple[str, ...] = getattr(self.config, kind)
+        low = name.lower()
+        value = low if low in known or kind != "language" else low.split("-")[0]
+        if value not in known:
+            raise UnknownTokenError(kind, name, known)
+        return self._ids[class_token(value)]
+
+    def translate_to(self, language: str) -> int:
+        """The id of the task *translate into this language*. Raises UnknownTokenError."""
+        if language not in self.config.translate_to:
+            raise UnknownTokenError("translation", language, self.config.translate_to)
+        return self._ids[translate_token(language)]
+
+    def encode(self, text: str, *, start: bool = True) -> list[int]:
+        """The subwords of a text. `start`: it begins a word; a later part of a text that was cut up begins with its space."""
+        ids: list[int] = self._pieces.encode(" " + text if start and text else text)
+        return ids
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of the subwords among the ids; blanks and task tokens say nothing. Bytes that are no UTF-8 become U+FFFD."""
+        text: str = self._pieces.decode([i for i in ids if BLANK < i < self.num_subwords])
+        return text.removeprefix(" ")
+
+    def name(self, token: int) -> str:
+        """How a token is spelt, for people.
+
+        Raises IndexError on an id that is none.
+        """
+        if token < self.num_subwords:
+            piece: str = self._pieces.id_to_piece(token)
+            return "<blank>" if token == BLANK else piece
+        return self._names[token - self.num_subwords]
+
+    def is_subword(self, token: int) -> bool:
+        return BLANK < token < self.num_subwords
+
+    @cached_property
+    def digest(self) -> str:
+        """Tells tokenisers apart: a model is only ever used with the one it was trained with."""
+        return hashlib.sha256(self.subwords + b"\0" + json.dumps(self._names).encode()).hexdigest()

@@ -1,0 +1,196 @@
+"""Which samples, in which order, in which batch: planned from the sidecars alone, before any audio is read.
+
+An epoch takes the shards in random order, some at a time; their samples are shuffled, put into buckets of similar length, and cut
+into batches of bounded size. The plan is a function of the shards, the config and the epoch. So a place in it is two numbers, it is
+the same for every worker and every rank, and going on from there is exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field, ValidationError
+
+from voxmill.manifests.config_base import Settings
+from voxmill.manifests.errors import UserError, explain
+from voxmill.manifests.records import SAMPLE_RATE, Split
+from voxmill.manifests.schema import to_table
+from voxmill.models.common.seeds import Generator, seeded, shuffled
+from voxmill.models.data.sql_filter import ConditionError, condition
+from voxmill.models.data.training_denylist import Denied
+from voxmill.sharding.index import shards_of
+from voxmill.sharding.sidecar import Member, ShardError, ShardSummary, read_members
+
+_COLUMNS = ("key", "num_samples", "weight", "tier")
+
+
+class NothingToLearn(UserError, ValueError):
+    """Shards without a sample that could be used."""
+
+
+class PlanConfig(Settings):
+    """Which samples are read, in which order, in which batches."""
+
+    split: Split = "train"
+    """The part of the shards that is learnt from: `train`, `dev` or `test`."""
+    where: str | None = None
+    """SQL condition over the columns of the sidecars and `seconds`: `tier = 'high' and language = 'en'`."""
+    deny: tuple[str, ...] = ()
+    """Tombstone folders of runs, or text files of ids and hashes: samples so named are left out, and counted as `denied`."""
+    min_seconds: float = 0.1
+    """Shorter samples are left out, and counted (s)."""
+    max_seconds: float = 30.0
+    """Samples outside are left out, and counted."""
+    batch_seconds: float = Field(default=360.0, gt=0)
+    """Audio in a batch at most, padding counted (360 s are WeNet's 36,000 frames). One longer sample is a batch of its own."""
+    batch_size: int = Field(default=128, ge=1)
+    """Utterances in a batch at most."""
+    bucket_ratio: float = Field(default=1.25, gt=1)
+    """The longest in a bucket is this many times the shortest: bounds padding."""
+    window: int = Field(default=16, ge=1)
+    """Shards that are mixed with each other."""
+    seed: int = 0
+    """Draws the order of shards and samples; another seed is another order."""
+    shuffle: bool = True
+    """Mix shards and samples in every epoch; off: as they lie."""
+
+
+def plan_of(**asked: Any) -> PlanConfig:
+    """From what a command line says. Raises UserError."""
+    try:
+        return PlanConfig.model_validate(asked)
+    except ValidationError as error:
+        raise UserError(explain(error, PlanConfig, "command line")) from None
+
+
+def _condition(where: str) -> Any:
+    """Tried on no rows: that a column can be compared so is seen there too. Raises ConditionError."""
+    nobody = _members([])
+    filtered = condition(where, nobody.column_names)
+    try:
+        nobody.filter(filtered)
+    except pa.ArrowException as error:
+        raise ConditionError(f"`{where}` compares what cannot be compared: {str(error).splitlines()[0]}") from error
+    return filtered
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One sample to be loaded."""
+
+    key: str
+    num_samples: int
+    weight: float
+    tier: str
+
+    @property
+    def seconds(self) -> float:
+        return self.num_samples / SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One batch to be loaded: the `index`-th of its epoch. `skipped` counts what planning left out before it, by reason."""
+
+    epoch: int
+    index: int
+    places: tuple[Place, ...]
+    skipped: Mapping[str, int]
+
+
+class Planner:
+    def __init__(self, root: str, config: PlanConfig) -> None:
+        """Raises NoShards where there is no shard of the split, ConditionError where `where` cannot be read."""
+        self.root, self.config = root, config
+        self.shards = shards_of(root, config.split)
+        self._denied = Denied(config.deny)
+        self._filter: Any = _condition(config.where) if config.where else None
+
+    def stream(self, epoch: int = 0, index: int = 0) -> Iterator[Planned]:
+        """Batches without end from a place on, epoch after epoch. An index past the end of its epoch counts on in the next.
+
+        Raises NothingToLearn where a whole epoch holds no batch: nothing would ever come.
+        """
+        while True:
+            count, usable = 0, False
+            for planned in self.epoch(epoch):
+                count, usable = count + 1, usable or bool(planned.places)
+                if planned.index >= index:
+                    yield planned
+            if not usable:
+                where = f" where {self.config.where}" if self.config.where else ""
+                raise NothingToLearn(f"no sample of split {self.config.split!r} in {self.root}{where} can be used")
+            epoch, index = epoch + 1, max(0, index - count)
+
+    def epoch(self, epoch: int) -> Iterator[Planned]:
+        """The batches of one epoch, in order; the last is empty where samples were left out after all others."""
+        order = self._order("shards", len(self.shards), epoch)
+        index, skipped = 0, Counter[str]()
+        for start in range(0, len(order), self.config.window):
+            places, unfit = self._places(self.shards[i] for i in order[start : start + self.config.window])
+            skipped += unfit
+            places = [places[i] for i in self._order("samples", len(places), epoch, start)]
+            batches = list(cut_batches(places, self.config))
+            for position in self._order("batches", len(batches), epoch, start):
+                yield Planned(epoch, index, batches[position], dict(skipped))
+                skipped.clear()
+                index += 1
+        if skipped:
+            yield Planned(epoch, index, (), dict(skipped))
+
+    def _places(self, shards: Iterable[ShardSummary]) -> tuple[list[Place], Counter[str]]:
+        places: list[Place] = []
+        skipped: Counter[str] = Counter()
+        for shard in shards:
+            try:
+                rows = read_members(self.root, shard)
+            except ShardError:
+                skipped["shard"] += shard.num_shard_samples
+                continue
+            if self._denied:
+                skipped["denied"] += sum(row in self._denied for row in rows)
+                rows = [row for row in rows if row not in self._denied]
+            table = _members(rows)
+            table = table.filter(self._filter) if self._filter is not None else table
+            for row in table.select(_COLUMNS).to_pylist():
+                place = Place(**row)
+                reason = self._unfit(place)
+                skipped.update([reason] if reason else ())
+                places += [] if reason else [place]
+        return places, skipped
+
+    def _unfit(self, place: Place) -> str | None:
+        if place.seconds < self.config.min_seconds:
+            return "too_short"
+        return "too_long" if place.seconds > self.config.max_seconds else None
+
+    def _order(self, what: str, count: int, *when: int) -> list[int]:
+        return shuffled(self._generator(what, *when), count) if self.config.shuffle else list(range(count))
+
+    def _generator(self, what: str, *when: int) -> Generator:
+        return seeded(self.config.seed, "plan", what, *when)
+
+
+def cut_batches(places: Iterable[Place], config: PlanConfig) -> Iterator[tuple[Place, ...]]:
+    """Samples of one bucket together, in their order; a batch ends where one more would make it too large."""
+    buckets: dict[int, list[Place]] = {}
+    for place in places:
+        bucket = buckets.setdefault(int(math.log(max(place.num_samples, 1), config.bucket_ratio)), [])
+        longest = max([place, *bucket], key=lambda p: p.num_samples).seconds
+        if bucket and (len(bucket) == config.batch_size or longest * (len(bucket) + 1) > config.batch_seconds):
+            yield tuple(bucket)
+            bucket.clear()
+        bucket.append(place)
+    yield from (tuple(bucket) for _, bucket in sorted(buckets.items()) if bucket)
+
+
+def _members(rows: list[Member]) -> pa.Table:
+    table = to_table(rows, Member)
+    seconds = pc.divide(table["num_samples"].cast(pa.float64()), float(SAMPLE_RATE))
+    return table.append_column("seconds", seconds)

@@ -1,0 +1,67 @@
+"""What must not be learnt from, though its sample lies in a shard: copies of shards outlive a revocation.
+
+A deny-list is a run's `tombstones` folder (or files of it), or a text file with an id or `sha256:<hex>` on each line: of a recording,
+a segment, or a FLAC. Shards do not index addresses, so those are revoked in the run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from voxmill.manifests.errors import UserError
+from voxmill.manifests.parquet import read_records
+from voxmill.manifests.storage import locate
+from voxmill.manifests.tombstones import Tombstone, Tombstones
+from voxmill.manifests.user_input import text
+from voxmill.sharding.sidecar import Member
+
+_ENTRY = re.compile(r"(?:sha256:)?([0-9a-f]{64}|[0-9a-f]{24})(?:-\d{10}-\d{10})?")
+
+
+class DenyListError(UserError, ValueError):
+    """A deny-list that cannot be read: nothing may be learnt without it."""
+
+
+class Denied:
+    """`row in denied`. Raises DenyListError where a list is not there or has a line that cannot be held against a shard."""
+
+    def __init__(self, sources: Sequence[str]) -> None:
+        stones: list[Tombstone] = []
+        self._ids: set[str] = set()
+        for source in sources:
+            for file in _files(source):
+                if file.endswith(".parquet"):
+                    stones += read_records(file, Tombstone)
+                else:
+                    self._ids |= _entries(file)
+        self._stones = Tombstones(stones)
+
+    def __bool__(self) -> bool:
+        return bool(self._ids) or bool(self._stones)
+
+    def __contains__(self, row: object) -> bool:
+        assert isinstance(row, Member)
+        names = (row.recording_id, row.segment_id.partition("-")[0], row.segment_id, row.audio_sha256)
+        return any(name in self._ids or self._stones.hash(name) for name in names)
+
+
+def _files(source: str) -> list[str]:
+    fs, path = locate(source)
+    if fs.isdir(path):
+        return [fs.unstrip_protocol(f) for f in sorted(fs.ls(path, detail=False)) if f.endswith(".parquet")]
+    if not fs.exists(path):
+        raise DenyListError(f"no deny-list at {source}: give a run's `tombstones` folder, or a text file of ids and hashes")
+    return [source]
+
+
+def _entries(file: str) -> set[str]:
+    found = set()
+    for number, line in enumerate(text(file, "deny-list", "give a text file of ids and hashes", DenyListError).splitlines(), 1):
+        entry = line.partition("#")[0].strip().lower()
+        if entry:
+            match = _ENTRY.fullmatch(entry)
+            if match is None:
+                raise DenyListError(f"{file}, line {number}: `{entry}` is no id and no sha256; revoke addresses in the run")
+            found.add(entry.removeprefix("sha256:") if "-" in entry else match[1])
+    return found

@@ -1,0 +1,87 @@
+"""A model from a folder, ready to be used as a command line asks: which checkpoint, how much of it, how it is to decode."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from voxmill.manifests.errors import UserError, explain
+from voxmill.manifests.storage import locate
+from voxmill.models.checkpoint.checkpoint import Bundle, latest, load
+from voxmill.models.checkpoint.manifest import COMMIT, CheckpointError
+from voxmill.models.inference.recognizer import ListenConfig, Listener
+from voxmill.models.network.budget import Budget, BudgetError
+
+SHORT = {"lid": "language", "events": "sound_events"}
+"""Other names that people use for a task."""
+
+
+def checkpoint_of(folder: str) -> str:
+    """The folder itself where it is a checkpoint, else the last checkpoint of the training in it. Raises CheckpointError."""
+    fs, path = locate(f"{folder}/{COMMIT}")
+    if fs.exists(path):
+        return folder
+    found = latest(folder)
+    if found is None:
+        raise CheckpointError(
+            f"{folder} holds no checkpoint (neither {COMMIT} nor a folder step-… with one): give the --out of `voxmill train`"
+        )
+    return found
+
+
+def open_bundle(folder: str, budget: str | None = None, device: torch.device | str = "cpu") -> Bundle:
+    """The model, or of an elastic one the part that a budget names. Raises CheckpointError, BudgetError."""
+    bundle = load(checkpoint_of(folder), device)
+    return bundle if budget is None else bundle.extract(parse_budget(bundle, budget))
+
+
+def open_listener(bundle: Bundle, *, looks: bool = False, **asked: Any) -> Listener:
+    """`asked`: fields of ListenConfig as a person gave them; `looks`: it will be given video frames. Raises UserError, UnknownTokenError."""
+    if bundle.model.config.vision is not None and not looks:
+        warnings.warn("this model can look at video frames; here it only listens", stacklevel=2)
+    if asked.get("tasks"):
+        asked["tasks"] = tuple(SHORT.get(task, task) for task in asked["tasks"])
+        if unknown := sorted(set(asked["tasks"]) - set(bundle.tasks)):
+            raise UserError(f"this model has not learnt {', '.join(unknown)}; its tasks: {', '.join(bundle.tasks)}")
+    try:
+        return Listener(
+            bundle, ListenConfig.model_validate({name: value for name, value in asked.items() if value is not None})
+        )
+    except ValidationError as error:
+        said = explain(error, ListenConfig, "command line")
+        raise UserError(said.replace("`method`", "`decode`").replace("`translate_to`", "`to`")) from None
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is the first GPU where there is one. Raises UserError."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device {name} cannot be used: {str(error).splitlines()[0]}; try --device auto") from error
+    return device
+
+
+def parse_budget(bundle: Bundle, text: str) -> Budget:
+    """`6`, `6:2`, `6:2:256`. Raises BudgetError."""
+    emoe = bundle.model.config.emoe
+    if emoe is None:
+        raise BudgetError("a budget needs a model with elastic experts (`model.emoe` in its recipe): this one has one size")
+    return Budget.parse(text, emoe.full)
+
+
+def budgets_of(bundle: Bundle, texts: str | None) -> list[Budget | None]:
+    """`all`: those that training visited; else the ones listed, as in `6,15`; None: the whole model alone. Raises BudgetError."""
+    if texts is None:
+        return [None]
+    if texts != "all":
+        return [parse_budget(bundle, text.strip()) for text in texts.split(",")]
+    emoe = bundle.model.config.emoe
+    return [*(bundle.trained or emoe.schedule.budgets())] if emoe else [None]

@@ -1,0 +1,204 @@
+"""How good a model is: what was true and what was said, as figures. No model, no audio, no files.
+
+The counting is jiwer's (words, characters), scikit-learn's (classes, events) and sacrebleu's (translations), in the extra
+`evaluate`. What is ours is small and said here: how texts are made alike before they are compared, and which samples count.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from voxmill.models.common.tokens import CLASSES, Class
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Errors in percent of what the references hold, spaces aside; None where they hold nothing."""
+
+    wer: float | None
+    cer: float | None
+    utterances: int
+    words: int
+    """Of the references."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Of a class that has one value: percent right, and the mean F1 (percent) of the classes that occur in the references."""
+
+    accuracy: float
+    macro_f1: float
+    utterances: int
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """F1 in percent over all (utterance, event), and its mean over the events that occur in the references."""
+
+    f1: float
+    macro_f1: float
+    utterances: int
+
+
+@dataclass(frozen=True, slots=True)
+class Translations:
+    """Of a whole corpus into one language, 0 to 100."""
+
+    bleu: float
+    chrf: float
+    utterances: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One utterance: what is known of it, and what a model said. None and absent: nobody labelled it, so it does not count."""
+
+    language: str
+    text: str | None
+    said: str
+    labels: Mapping[Class, tuple[str, ...]] = field(default_factory=dict)
+    said_labels: Mapping[Class, tuple[str, ...]] = field(default_factory=dict)
+    translations: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Target language to (reference, what was said)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    text: Texts
+    by_language: dict[str, Texts]
+    choices: dict[str, Choices]
+    """Language, gender, age, emotion; those that any utterance is labelled for."""
+    events: Events | None
+    translations: dict[str, Translations]
+    """By target language."""
+
+
+def figures(answers: Iterable[Answer]) -> Figures:
+    """Everything that these answers can tell."""
+    answers = list(answers)
+    pairs: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for answer in answers:
+        if answer.text is not None:
+            pairs[answer.language].append((answer.text, answer.said))
+    choices: dict[str, Choices] = {}
+    for kind in CLASSES:
+        judged = [a for a in answers if kind in a.labels and kind in a.said_labels and kind != "sound_events"]
+        if judged:
+            choices[kind] = choice_figures(
+                *zip(*((_one(a.labels[kind]), _one(a.said_labels[kind])) for a in judged), strict=True)
+            )
+    heard = [a for a in answers if "sound_events" in a.labels and "sound_events" in a.said_labels]
+    targets = sorted({target for answer in answers for target in answer.translations})
+    return Figures(
+        text=text_figures([pair for one in pairs.values() for pair in one]),
+        by_language={language: text_figures(one) for language, one in sorted(pairs.items())},
+        choices=choices,
+        events=event_figures([(set(a.labels["sound_events"]), set(a.said_labels["sound_events"])) for a in heard]),
+        translations={
+            to: translation_figures([a.translations[to] for a in answers if to in a.translations], to) for to in targets
+        },
+    )
+
+
+def text_figures(pairs: Sequence[tuple[str, str]]) -> Texts:
+    """Of (reference, hypothesis). An empty reference counts what was said there as insertions.
+
+    >>> text_figures([("The cat sat.", "the cat sat"), ("on a mat", "a hat")])
+    Texts(wer=33.33, cer=20.0, utterances=2, words=6)
+    """
+    import jiwer
+
+    references, hypotheses = ([comparable(one[side]) for one in pairs] for side in (0, 1))
+    words = sum(len(text.split()) for text in references)
+    if not words:
+        return Texts(None, None, len(pairs), 0)
+    by_word = jiwer.process_words(references, hypotheses)
+    by_character = jiwer.process_characters(*([text.replace(" ", "") for text in side] for side in (references, hypotheses)))
+    return Texts(_percent(by_word.wer), _percent(by_character.cer), len(pairs), words)
+
+
+def comparable(text: str) -> str:
+    """A text as it is compared: without case, spelling variants of a character, and punctuation; scripts without spaces by character.
+
+    >>> comparable("Don’t  stop—me, 谢谢 ＯＫ!")
+    "don't stop me 谢 谢 ok"
+    """
+    out = []
+    text = unicodedata.normalize("NFKC", text).replace("’", "'").casefold()
+    for index, letter in enumerate(text):
+        if letter == "'" and 0 < index < len(text) - 1 and text[index - 1].isalpha() and text[index + 1].isalpha():
+            out.append(letter)
+        elif unicodedata.category(letter)[0] in "PSZC":
+            out.append(" ")
+        else:
+            out.append(f" {letter} " if _stands_alone(letter) else letter)
+    return " ".join("".join(out).split())
+
+
+def choice_figures(references: Sequence[str], hypotheses: Sequence[str]) -> Choices:
+    """Of one value for each utterance.
+
+    >>> choice_figures(["en", "en", "zh", "zh"], ["en", "zh", "zh", "zh"])
+    Choices(accuracy=75.0, macro_f1=73.33, utterances=4)
+    """
+    from sklearn.metrics import accuracy_score, f1_score
+
+    macro = f1_score(references, hypotheses, labels=sorted(set(references)), average="macro", zero_division=0)
+    return Choices(_percent(accuracy_score(references, hypotheses)), _percent(macro), len(references))
+
+
+def event_figures(pairs: Sequence[tuple[AbstractSet[str], AbstractSet[str]]]) -> Events | None:
+    """Of any number of events for each utterance: (reference, hypothesis). None without an utterance; nothing heard where nothing
+    was to be heard is right, and has no share in an F1: without any event, right or wrong, it is 100.
+
+    >>> event_figures([({"laughter"}, {"laughter", "bgm"}), ({"bgm"}, set())])
+    Events(f1=50.0, macro_f1=50.0, utterances=2)
+    """
+    from sklearn.metrics import f1_score
+    from sklearn.preprocessing import MultiLabelBinarizer
+
+    if not pairs:
+        return None
+    names = sorted({name for pair in pairs for side in pair for name in side})
+    known = [index for index, name in enumerate(names) if any(name in reference for reference, _ in pairs)]
+    if not names:
+        return Events(100.0, 100.0, len(pairs))
+    table = MultiLabelBinarizer(classes=names)
+    references, hypotheses = (table.fit_transform([pair[side] for pair in pairs]) for side in (0, 1))
+    macro = f1_score(references, hypotheses, labels=known, average="macro", zero_division=0) if known else 0.0
+    return Events(_percent(f1_score(references, hypotheses, average="micro", zero_division=0)), _percent(macro), len(pairs))
+
+
+def translation_figures(pairs: Sequence[tuple[str, str]], language: str) -> Translations:
+    """Of (reference, hypothesis), as sacrebleu counts a corpus by default, in the tokenisation that suits the language."""
+    import sacrebleu
+
+    references, hypotheses = ([one[side] for one in pairs] for side in (0, 1))
+    bleu = sacrebleu.corpus_bleu(hypotheses, [references], tokenize=_BLEU_TOKENS.get(language, "13a"))
+    chrf = sacrebleu.corpus_chrf(hypotheses, [references])
+    return Translations(round(bleu.score, 2), round(chrf.score, 2), len(pairs))
+
+
+_BLEU_TOKENS = {"zh": "zh", "yue": "zh", "ja": "char", "ko": "char", "th": "char"}
+
+
+def _one(values: Sequence[str]) -> str:
+    """The value of an exclusive class; *labelled: none* is a value as well."""
+    return values[0] if values else ""
+
+
+def _percent(share: float) -> float:
+    return round(100 * float(share), 2)
+
+
+def _stands_alone(letter: str) -> bool:
+    """Han, kana, Thai, Lao, Khmer and Burmese do not put spaces between words."""
+    return any(low <= letter <= high for low, high in _ALONE)
+
+
+_ALONE = (("\u0e00", "\u0eff"), ("\u1000", "\u109f"), ("\u1780", "\u17ff"), ("\u3040", "\u30ff"), ("\u3400", "\u4dbf"),
+          ("\u4e00", "\u9fff"), ("\uf900", "\ufaff"), ("\U00020000", "\U0003ffff"))  # fmt: skip

@@ -1,0 +1,274 @@
+"""Inference: sound in, text and labels out, with any of the model's heads, budgets and tasks.
+
+A budget is either cut out beforehand (`Bundle.extract`), or given with every call. With a chunk the encoder computes what it would
+compute on a stream: no frame sees past the end of its chunk.
+Shape suffixes: B utterances, T frames, U tokens, V vocabulary.
+"""
+
+# mypy: allow-untyped-decorators
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+
+from voxmill.manifests.config_base import Settings
+from voxmill.manifests.records import Bandwidth
+from voxmill.models.checkpoint.checkpoint import Bundle
+from voxmill.models.common.features import fbank
+from voxmill.models.common.tokens import CLASSES, EOT, NONE, NOT_KNOWN, SOT, TRANSCRIBE, Class
+from voxmill.models.data.targets import IGNORE, INLINE_TOKENS, TASKS, Task
+from voxmill.models.inference.decode import Scored, ctc_beam, ctc_greedy, rescored, sequence_scores, transducer_greedy
+from voxmill.models.inference.per_task import own_tokens, silenced, with_marks
+from voxmill.models.network.budget import Budget
+from voxmill.models.network.conformer import MIN_FRAMES
+from voxmill.models.network.model import Conditions, Encoded
+from voxmill.models.network.smoe import BANDWIDTHS
+from voxmill.models.network.vision import Frames
+
+_MARKS = frozenset(mark for marks in INLINE_TOKENS.values() for mark in marks)
+Audio = NDArray[np.float32]
+"""16 kHz mono samples in [-1, 1], shape (num_samples,)."""
+
+
+class ListenConfig(Settings):
+    method: Literal["greedy", "beam", "rescore", "attention", "transducer"] = "rescore"
+    """CTC's best path, CTC's prefix beam, that judged by the decoders, the decoder alone, or the transducer."""
+    beam: int = Field(default=10, ge=1)
+    ctc: float = 0.3
+    """Share of CTC in `rescore`."""
+    backward: float = 0.3
+    """Of the decoders' share, that of the one which reads from the end."""
+    chunk: int | None = None
+    """Encoder frames (40 ms) of a chunk; None: full context."""
+    tasks: tuple[Task, ...] | None = None
+    """What is asked for; None: all that the model has learnt. Tokens of other tasks are never said, whatever the method."""
+    apart: bool = True
+    """With task vectors and a method of CTC: every task with its own vector alone, its tokens set among words that were found without
+    it (`per_task.py`), so that no task changes what another one says; an encoder pass for each, unless vectors come after the encoder.
+    Else the vectors of all that is asked for are added up, in one pass, as TokenVerse++ has it."""
+    translate_to: str | None = None
+    """Say it in this language instead."""
+    max_tokens: int = 400
+    max_events: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the model says of one utterance."""
+
+    text: str
+    marked: str
+    """The text with its inline tokens (`[SCD]`, `[NE]`, …), where the model has them."""
+    labels: dict[Class, tuple[str, ...]]
+    """A task that was not asked for is not there; empty: there is none."""
+    score: float
+
+
+class Listener:
+    def __init__(self, bundle: Bundle, config: ListenConfig | None = None, budget: Budget | None = None) -> None:
+        """Raises BudgetError, UnknownTokenError; ValueError where the model has no head for the method."""
+        self.bundle, self.config, self.budget = bundle, config or ListenConfig(), budget
+        self.model, self.tokens = bundle.model.eval(), bundle.tokens
+        if budget is not None:
+            bundle.warn_outside(budget.within(bundle.model.config.cut(budget).emoe.full))  # type: ignore[union-attr]
+        if self.config.method == "transducer" and bundle.model.transducer is None:
+            raise ValueError("this model has no transducer: choose another method")
+        target = self.config.translate_to
+        self.task = self.tokens[TRANSCRIBE] if target is None else self.tokens.translate_to(target)
+        asked = self.config.tasks or bundle.tasks
+        self.tasks: frozenset[Task] = frozenset(task for task in bundle.tasks if task in asked)
+        self._apart = self._heard_apart()
+        self._first: frozenset[Task] = self.tasks & {"asr"} if self._apart else self.tasks
+        heard = self._first | ({"asr"} if target else set())  # a translation is words
+        self._silent = [token for task in TASKS if task not in heard for token in own_tokens(task, self.tokens)]
+
+    def _heard_apart(self) -> tuple[Task, ...]:
+        """The tasks that are heard by themselves, after the words. Tokens inside the text need a text."""
+        by_ctc = self.config.method in ("greedy", "beam", "rescore") and self.config.translate_to is None
+        if self.model.config.tasks is None or not (self.config.apart and by_ctc and self.bundle.targets.style == "activated"):
+            return ()
+        placed = self.tasks - {"asr"} if "asr" in self.tasks else self.tasks - set(INLINE_TOKENS)
+        return tuple(sorted(placed))
+
+    @torch.no_grad()
+    def __call__(
+        self, waves: Sequence[Audio], bandwidths: Sequence[Bandwidth] | None = None, frames: Frames | None = None
+    ) -> list[Heard]:
+        """One result per utterance, in order. One shorter than a frame of the encoder says nothing.
+
+        `bandwidths` are measured ones, wide where nothing is said; `frames` embeddings of what was to be seen.
+        """
+        if not waves:
+            return []
+        device = self.model.ctc.weight.device
+        features = [fbank(torch.from_numpy(wave), self.model.config.fbank) for wave in waves]
+        feature_BTM = torch.nn.utils.rnn.pad_sequence(features, batch_first=True).to(device)
+        length_B = torch.tensor([len(one) for one in features], device=device)
+        conditions = self._conditions(bandwidths or ["wide"] * len(waves), frames and frames.to(device), device)
+        encoded = self.model.encode(feature_BTM, length_B, conditions)
+        ctc_BTV = self.model.ctc_of(encoded)
+        alone = {task: self._alone(task, feature_BTM, length_B, encoded, conditions) for task in self._apart}
+        heard = []
+        for row, length in enumerate(length_B.tolist()):
+            if length < MIN_FRAMES:
+                heard.append(Heard("", "", {}, 0.0))
+                continue
+            num_frames = int(encoded.length_B[row])
+            marks_TV = {task: ctc[row, :num_frames] for task, ctc in alone.items()}
+            ctc_TV = ctc_BTV[row, :num_frames]
+            heard.append(self._one(_row(encoded, row, num_frames), ctc_TV, marks_TV, _of_row(conditions, row)))
+        return heard
+
+    def _alone(self, task: Task, feature_BTM: Tensor, length_B: Tensor, words: Encoded, conditions: Conditions) -> Tensor:
+        """What CTC says with that task active, and the words where they are asked for; shape (B, T, V)."""
+        assert self.model.config.tasks is not None
+        with_task_BK = self.model.config.tasks.active([self._first | {task}] * len(length_B)).to(length_B.device)
+        late = self.model.tasks_late
+        if self.model.tasks_early is None and late is not None and late.mode == "sum":
+            assert conditions.active_BK is not None
+            added_BTD = late(words.frame_BTD, with_task_BK & ~conditions.active_BK)
+            return self.model.ctc_of(words._replace(frame_BTD=added_BTD))
+        return self.model.ctc_of(self.model.encode(feature_BTM, length_B, replace(conditions, active_BK=with_task_BK)))
+
+    def _conditions(self, bandwidths: Sequence[Bandwidth], frames: Frames | None, device: torch.device) -> Conditions:
+        config, batch = self.model.config, len(bandwidths)
+        active_BK = config.tasks.active([self._first] * batch).to(device) if config.tasks else None
+        translates = int(self.config.translate_to is not None)
+        return Conditions(
+            budget=self.budget, chunk=self.config.chunk, active_BK=active_BK, frames=frames,
+            bandwidth_B=torch.tensor([BANDWIDTHS.index(one) for one in bandwidths], device=device),
+            translates_B=torch.full((batch,), translates, dtype=torch.long, device=device),
+        )  # fmt: skip
+
+    def _one(self, encoded: Encoded, ctc_TV: Tensor, marks_TV: Mapping[Task, Tensor], conditions: Conditions) -> Heard:
+        labels: dict[Class, tuple[str, ...]] = {}
+        prompt = [self.tokens[SOT]]
+        if self.bundle.targets.style == "prompt":
+            for kind in CLASSES:
+                said = self._class(kind, prompt, encoded, conditions) if kind in self.tasks else [self.tokens[NOT_KNOWN]]
+                prompt += said
+                if kind in self.tasks:
+                    labels[kind] = tuple(self.tokens.name(t)[2:-2] for t in said if t != self.tokens[NONE])
+        prompt.append(self.task)
+        best = (
+            self._search(encoded, ctc_TV, conditions, prompt)
+            if "asr" in self.tasks or self.model.config.tasks
+            else Scored((), 0.0)
+        )
+        all_said = with_marks(best.tokens, marks_TV, self.tokens, self.config.beam) if marks_TV else best.tokens
+        if self.bundle.targets.style == "activated":
+            labels = self._leading(all_said)
+        inline = [t for t in all_said if self.tokens.is_subword(t) or self.tokens.name(t) in _MARKS]
+        return Heard(self.tokens.decode(all_said), self._marked(inline), labels, best.score)
+
+    def _class(self, kind: Class, prompt: list[int], encoded: Encoded, conditions: Conditions) -> list[int]:
+        """The tokens that the decoder says for a class; of sound events as many as it says before the task."""
+        allowed = [self.tokens.of_class(kind, name) for name in getattr(self.tokens.config, kind)]
+        said: list[int] = []
+        for _ in range(self.config.max_events if kind == "sound_events" else 1):
+            offered = [*(t for t in allowed if t not in said), self.task if said else self.tokens[NONE]]
+            logits_V = self.model.decode(_tensor([prompt + said], encoded), encoded, conditions)[0, -1]
+            token = offered[int(logits_V[offered].argmax())]
+            if token == self.task:
+                break
+            said.append(token)
+            if token == self.tokens[NONE]:
+                break
+        return said
+
+    def _search(self, encoded: Encoded, ctc_TV: Tensor, conditions: Conditions, prompt: list[int]) -> Scored:
+        method = self.config.method
+        if method == "attention" or self.config.translate_to is not None:  # CTC speaks the language of the sound only
+            return self._attention(encoded, conditions, prompt)
+        if method == "transducer":
+            assert self.model.transducer is not None
+            said: Scored = transducer_greedy(self.model.transducer, encoded.frame_BTD[0], silent=self._silent)
+            return said
+        ctc_TV = silenced(ctc_TV, self._silent)
+        if method == "greedy":
+            return ctc_greedy(ctc_TV)
+        found = ctc_beam(ctc_TV, self.config.beam)
+        return found[0] if method == "beam" else self._rescore(found, encoded, conditions, prompt)[0]
+
+    def _attention(self, encoded: Encoded, conditions: Conditions, prompt: list[int]) -> Scored:
+        """The decoder's likeliest token, again and again."""
+        said, score, end = list(prompt), 0.0, self.tokens[EOT]
+        while len(said) - len(prompt) < self.config.max_tokens:
+            log_V = self.model.decode(_tensor([said], encoded), encoded, conditions)[0, -1].float().log_softmax(dim=-1)
+            log_V = silenced(log_V, self._silent)
+            token = int(log_V.argmax())
+            score += float(log_V[token])
+            if token == end:
+                break
+            said.append(token)
+        return Scored(tuple(said[len(prompt) :]), score)
+
+    def _rescore(self, found: list[Scored], encoded: Encoded, conditions: Conditions, prompt: list[int]) -> list[Scored]:
+        scores = [self._decoder_scores(found, encoded, conditions, prompt, backwards=False)]
+        if self.model.backward_decoder is not None and self.config.backward:
+            scores.append(self._decoder_scores(found, encoded, conditions, prompt, backwards=True))
+        backward = self.config.backward if len(scores) == 2 else 0.0
+        return rescored(found, scores[0], scores[-1], self.config.ctc, backward)
+
+    def _decoder_scores(
+        self, found: list[Scored], encoded: Encoded, conditions: Conditions, prompt: list[int], *, backwards: bool
+    ) -> list[float]:
+        texts = [list(one.tokens[::-1] if backwards else one.tokens) for one in found]
+        longest = max(map(len, texts))
+        read = [[*prompt, *text, *[0] * (longest - len(text))] for text in texts]
+        ignored = [IGNORE] * (len(prompt) - 1)
+        said = [[*ignored, *text, self.tokens[EOT], *[IGNORE] * (longest - len(text))] for text in texts]
+        many = _repeated(encoded, len(found))
+        repeated = Conditions(budget=conditions.budget, translates_B=conditions.translates_B.expand(len(found)))  # type: ignore[union-attr]
+        logits_NUV = self.model.decode(_tensor(read, encoded), many, repeated, backwards=backwards)
+        return sequence_scores(logits_NUV, _tensor(said, encoded))
+
+    def _leading(self, said: Sequence[int]) -> dict[Class, tuple[str, ...]]:
+        """Labels among what an activated model said; a task that was asked for and said nothing is there, and empty."""
+        names = [self.tokens.name(t)[2:-2] for t in said if not self.tokens.is_subword(t)]
+        return {
+            kind: tuple(name for name in names if name in getattr(self.tokens.config, kind))
+            for kind in CLASSES
+            if kind in self.tasks
+        }
+
+    def _marked(self, said: Sequence[int]) -> str:
+        parts, run = [], list[int]()
+        for token in said:
+            if self.tokens.is_subword(token):
+                run.append(token)
+                continue
+            parts += [self.tokens.decode(run), self.tokens.name(token)]
+            run = []
+        return " ".join(part for part in (*parts, self.tokens.decode(run)) if part)
+
+
+def _row(encoded: Encoded, row: int, num_frames: int) -> Encoded:
+    one, real_S = slice(row, row + 1), encoded.real_BS[row]
+    return Encoded(
+        encoded.frame_BTD[one, :num_frames],
+        encoded.length_B[one],
+        encoded.memory_BSD[one][:, real_S],
+        encoded.real_BS[one][:, real_S],
+    )
+
+
+def _of_row(conditions: Conditions, row: int) -> Conditions:
+    one = slice(row, row + 1)
+    assert conditions.translates_B is not None
+    return Conditions(budget=conditions.budget, translates_B=conditions.translates_B[one])
+
+
+def _repeated(encoded: Encoded, times: int) -> Encoded:
+    return Encoded(*(field.expand(times, *field.shape[1:]) for field in encoded))
+
+
+def _tensor(rows: list[list[int]], encoded: Encoded) -> Tensor:
+    return torch.tensor(rows, dtype=torch.long, device=encoded.memory_BSD.device)

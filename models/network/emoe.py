@@ -1,0 +1,212 @@
+"""Elastic mixture of experts (eMoE) in the place of a feed-forward layer, all of it in this file.
+
+    y = shared(x) + sum of weight_i * expert_i(x) over the top-k experts of the router
+
+The budget of a call says how many experts exist, how many a frame may ask, and how wide they are. Training draws a budget for
+every step, so each prefix of experts learns to work without the rest, and a device takes the prefix that fits it.
+
+Shape suffixes: B utterances, T positions, N = B * T tokens, D model width, E experts of the budget, K chosen experts,
+P = N * K places, in the order of the experts they go to, G places kept for each expert.
+
+After TouchASP (elastic prefixes, shared experts), DeepSeekMoE (shared experts, fine-grained experts, balance loss), WeNet's
+U2++ MoE (weights renormalised after top-k), DeepSeek-V3 (balancing by a bias on the choice instead of a loss).
+"""
+
+# mypy: allow-subclassing-any, allow-untyped-decorators
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import Any, Literal, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from voxmill.manifests.config_base import Settings
+from voxmill.models.network.budget import Budget, copy_leading
+from voxmill.models.network.feed_forward import FeedForward, Load, Route
+from voxmill.models.network.grouped_mlp import in_turn
+from voxmill.models.network.smoe import GuidedExperts
+
+_MOST_PADDING = 1.5
+"""On a GPU experts compute side by side as long as the largest group is at most this many times the mean."""
+
+
+class MoEConfig(Settings):
+    """A mixture of experts in place of a feed-forward layer."""
+
+    experts: int = Field(default=15, ge=1)
+    """Routed experts."""
+    shared: int = Field(default=1, ge=0)
+    """Experts that every frame passes, as one feed-forward layer of that many times the width."""
+    top_k: int = Field(default=3, ge=1)
+    """Experts that a frame or token asks."""
+    width: int = Field(default=512, ge=1)
+    """Hidden units of an expert. A quarter of a dense layer's: one shared and three routed ones then compute as much."""
+    renormalise: bool = True
+    """The weights of the chosen experts sum to 1, whatever the budget."""
+    balance: Literal["loss", "bias", "none"] = "loss"
+    """How experts are kept in use: a loss, a bias on the choice that training moves (`Router.adjust`), or not at all."""
+    dropout: float = 0.1
+    """Share of values that training sets to 0, against learning by heart."""
+
+    @property
+    def full(self) -> Budget:
+        return Budget(self.experts, min(self.top_k, self.experts), self.width)
+
+
+class Choice(NamedTuple):
+    """Where each token goes."""
+
+    weight_NK: Tensor
+    expert_NK: Tensor
+    probability_NE: Tensor
+
+
+class Router(nn.Module):
+    """A linear gate. Only the experts of the budget take part in its softmax, so a prefix is a router of its own."""
+
+    def __init__(self, dim: int, config: MoEConfig) -> None:
+        super().__init__()
+        self.renormalise = config.renormalise
+        self.gate = nn.Linear(dim, config.experts, bias=False)
+        nn.init.normal_(self.gate.weight, std=0.006)  # DeepSeekMoE's: nearly even at the start
+        self.register_buffer("bias_E", torch.zeros(config.experts))
+
+    def forward(self, x_ND: Tensor, budget: Budget) -> Choice:
+        logits_EN = (self.gate.weight[: budget.experts] @ x_ND.t()).float()
+        probability_EN = logits_EN.softmax(dim=0)  # tokens side by side: rows of 15 numbers are slow to go through on a CPU
+        expert_KN = (probability_EN + self.bias_E[: budget.experts, None]).topk(budget.top_k, dim=0).indices
+        chosen_KN = (logits_EN if self.renormalise else probability_EN).gather(0, expert_KN)
+        weight_KN = chosen_KN.softmax(dim=0) if self.renormalise else chosen_KN  # the bias decides who, never how much
+        return Choice(weight_KN.t().to(x_ND.dtype), expert_KN.t(), probability_EN.t())
+
+    @torch.no_grad()
+    def adjust(self, share_E: Tensor, rate: float = 1e-3) -> None:
+        """Makes experts that were chosen less than the mean a little easier to choose, and the others harder."""
+        self.bias_E[: len(share_E)] += rate * (share_E.mean() - share_E).sign()
+
+
+class Experts(nn.ModuleList):
+    """The routed experts. Separate modules, so that one outside the budget has no gradient at all, not one of zeros."""
+
+    def forward(self, x_ND: Tensor, choice: Choice, budget: Budget) -> Tensor:
+        if torch.jit.is_tracing():  # sizes that depend on the data would be frozen into the trace
+            return self.one_by_one(x_ND, choice, budget)
+        sizes = choice.expert_NK.flatten().bincount(minlength=budget.experts).tolist()
+        even = 0 < max(sizes) * budget.experts <= _MOST_PADDING * sum(sizes)
+        return (self.side_by_side if x_ND.is_cuda and even else self.in_turn)(x_ND, choice, budget, sizes)
+
+    def in_turn(self, x_ND: Tensor, choice: Choice, budget: Budget, sizes: list[int]) -> Tensor:
+        """Choices are sorted by expert, and each expert computes its own: no more work than there is."""
+        order_P = choice.expert_NK.flatten().argsort(stable=True)
+        parts = [expert.part(budget.width) for expert in list(self)[: budget.experts]]
+        dropout: nn.Dropout = self[0].dropout
+        return in_turn(x_ND, order_P, choice.weight_NK.contiguous(), sizes, parts, dropout.p if dropout.training else 0.0)
+
+    def side_by_side(self, x_ND: Tensor, choice: Choice, budget: Budget, sizes: list[int]) -> Tensor:
+        """All experts in one product of matrices, each with room for the largest group: few launches, which is what a GPU waits for."""
+        room, expert_P = max(sizes), choice.expert_NK.flatten()
+        order_P = expert_P.argsort(stable=True)
+        first_E = torch.tensor([0, *accumulate(sizes[:-1])], device=x_ND.device)
+        rank_P = torch.arange(len(order_P), device=x_ND.device) - first_E.repeat_interleave(
+            torch.tensor(sizes, device=x_ND.device), output_size=len(order_P)
+        )
+        place_P = torch.empty_like(order_P).scatter_(0, order_P, rank_P) + expert_P * room  # where in (E, G) each choice goes
+        if torch.is_autocast_enabled(x_ND.device.type):
+            x_ND = x_ND.to(torch.get_autocast_dtype(x_ND.device.type))  # half as much to move
+        x_EGD = _Spread.apply(x_ND, place_P, budget.experts * room).unflatten(0, (budget.experts, room))
+        up_EFD, up_EF, down_EDF, down_ED = self._stacked(budget)
+        hidden_EGF = functional.silu(torch.baddbmm(up_EF[:, None], x_EGD, up_EFD.mT))
+        out_EGD = torch.baddbmm(down_ED[:, None], self[0].dropout(hidden_EGF), down_EDF.mT)
+        out_NKD = out_EGD.flatten(0, 1).index_select(0, place_P).view(*choice.expert_NK.shape, -1)
+        return (choice.weight_NK[..., None].to(out_NKD.dtype) * out_NKD).sum(dim=1)
+
+    def _stacked(self, budget: Budget) -> tuple[Tensor, ...]:
+        """Weights and biases of the budget's experts in one tensor each."""
+        chosen, width = list(self)[: budget.experts], budget.width
+        return (
+            torch.stack([expert.up.weight for expert in chosen])[:, :width],
+            torch.stack([expert.up.bias for expert in chosen])[:, :width],
+            torch.stack([expert.down.weight for expert in chosen])[..., :width],
+            torch.stack([expert.down.bias for expert in chosen]),
+        )
+
+    def one_by_one(self, x_ND: Tensor, choice: Choice, budget: Budget) -> Tensor:
+        """The same, as one would say it: each expert finds its tokens. What ONNX export traces, and what tests compare with."""
+        out_ND = torch.zeros_like(x_ND)
+        for e in range(budget.experts):
+            token, slot = torch.where(choice.expert_NK == e)
+            out_ND = out_ND.index_add(0, token, choice.weight_NK[token, slot, None] * self[e](x_ND[token], width=budget.width))
+        return out_ND
+
+
+class _Spread(torch.autograd.Function):
+    """Copies each token to its places; the gradient is a sum in a fixed order, which `index_select`'s is not on a GPU."""
+
+    @staticmethod
+    def forward(ctx: Any, x_ND: Tensor, place_P: Tensor, num_places: int) -> Tensor:
+        ctx.save_for_backward(place_P)
+        ctx.num_tokens = len(x_ND)
+        top_k = len(place_P) // len(x_ND)
+        return x_ND.new_zeros(num_places, x_ND.shape[1]).index_copy_(0, place_P, x_ND.repeat_interleave(top_k, dim=0))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        (place_P,) = ctx.saved_tensors
+        return grads[0].index_select(0, place_P).unflatten(0, (ctx.num_tokens, -1)).sum(dim=1), None, None
+
+
+class ElasticMoE(nn.Module):
+    """Shared and routed experts under a budget. `guides`: the shared expert is one for each guide id (S-MoE inside eMoE)."""
+
+    def __init__(self, dim: int, config: MoEConfig, guides: int = 0) -> None:
+        super().__init__()
+        if guides and not config.shared:
+            raise ValueError("guided experts inside an elastic layer stand in for its shared expert: set `shared` to 1 or more")
+        self.dim, self.config, self.guides = dim, config, guides
+        hidden = config.shared * config.width
+        self.shared: nn.Module | None = None
+        if config.shared:
+            self.shared = (
+                GuidedExperts(guides, dim, hidden, config.dropout) if guides else FeedForward(dim, hidden, config.dropout)
+            )
+        self.router = Router(dim, config)
+        self.experts = Experts(FeedForward(dim, config.width, config.dropout) for _ in range(config.experts))
+
+    def forward(self, x_BTD: Tensor, route: Route | None = None) -> Tensor:
+        """Raises BudgetError where the budget is larger than the layer."""
+        route = route or Route()
+        budget = (route.budget or self.config.full).within(self.config.full)
+        x_ND = x_BTD.flatten(0, 1)
+        choice = self.router(x_ND, budget)
+        out_BTD = self.experts(x_ND, choice, budget).view_as(x_BTD)
+        if self.shared is not None:
+            out_BTD = out_BTD + self.shared(x_BTD, route, self.config.shared * budget.width)
+        if route.loads is not None:
+            route.loads.append(self._load(choice, route.real_BT))
+        return out_BTD
+
+    def extract(self, budget: Budget) -> ElasticMoE:
+        """A standalone smaller layer that computes exactly `self(x, budget)`. Raises BudgetError."""
+        small = ElasticMoE(self.dim, cut(self.config, budget), self.guides)
+        copy_leading(small, self)
+        small.to(self.router.gate.weight.device).train(self.training)
+        return small
+
+    def _load(self, choice: Choice, real_BT: Tensor | None) -> Load:
+        """Over real tokens; f_i * P_i as in DeepSeekMoE, equation 12. Weights instead of a selection: a GPU need not wait."""
+        probability_NE, top_k = choice.probability_NE, choice.expert_NK.shape[1]
+        real_N = torch.ones_like(probability_NE[:, 0]) if real_BT is None else real_BT.flatten().to(probability_NE.dtype)
+        num_real, num_experts = real_N.sum().clamp_min(1), probability_NE.shape[1]
+        chosen_E = real_N.new_zeros(num_experts).scatter_add_(0, choice.expert_NK.flatten(), real_N.repeat_interleave(top_k))
+        share_E = chosen_E / (num_real * top_k)
+        mean_E = (real_N[:, None] * probability_NE).sum(dim=0) / num_real
+        return Load(self, share_E, num_experts * (share_E * mean_E).sum())
+
+
+def cut(config: MoEConfig, budget: Budget) -> MoEConfig:
+    """The config of the smaller layer."""
+    budget = budget.within(config.full)
+    return config.model_copy(update={"experts": budget.experts, "top_k": budget.top_k, "width": budget.width})

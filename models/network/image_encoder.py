@@ -1,0 +1,204 @@
+"""What turns a video frame into an embedding: a seam, a small encoder of our own, and CLIP.
+
+An image encoder is not part of the model: it is never trained with it, so a frame's embedding can be made once and kept.
+Shape suffixes: F frames, H height, W width, C width of an embedding.
+"""
+
+# mypy: allow-subclassing-any, allow-untyped-decorators
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from voxmill.manifests.config_base import Settings
+from voxmill.manifests.errors import UserError
+from voxmill.sharding.reader import StoredSample
+
+Image = NDArray[np.uint8]
+"""RGB, shape (height, width, 3)."""
+
+_SMALL = "small_image_encoder.safetensors"
+
+
+class ImagesConfig(Settings):
+    """Which image encoder looks at the video frames of a sample."""
+
+    kind: Literal["clip", "small"] = "clip"
+    """`clip`: a CLIP of the hub or a folder; `small`: the small encoder that the experiments train."""
+    model: str
+    """CLIP: a local folder or a hub id. Small: the folder that `SmallImageEncoder.save` wrote."""
+    revision: str | None = None
+    """Of a hub id; needed there, so that the weights stay the same."""
+    frames: int = Field(default=8, ge=1)
+    """Frames of a sample at most, spread evenly over those that it has."""
+
+    def load(self) -> ImageEncoder:
+        """Raises ValueError, or what transformers raises, where there are no such weights."""
+        return SmallImageEncoder.load(self.model) if self.kind == "small" else ClipImages(self.model, self.revision)
+
+
+class ImageEncoder(Protocol):
+    """`name` tells which weights: embeddings of different encoders must not be mixed."""
+
+    dim: int
+
+    @property
+    def name(self) -> str: ...
+
+    def embed(self, images: Sequence[Image]) -> Tensor:
+        """One embedding for each image, in order, shape (F, C)."""
+        ...
+
+
+class SmallImageEncoder(nn.Module):
+    """Four strided convolutions and a mean, for images of any size. For tests and small experiments, where it is trained first."""
+
+    def __init__(self, dim: int = 64, seed: int = 0) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.dim = dim
+        widths = (3, 16, 32, 64, dim)
+        self.layers = nn.ModuleList(
+            nn.Conv2d(before, after, kernel_size=3, stride=2, padding=1) for before, after in pairwise(widths)
+        )
+
+    @property
+    def name(self) -> str:
+        """Tells the weights: another training is another encoder."""
+        blob = b"".join(tensor.detach().cpu().numpy().tobytes() for tensor in self.state_dict().values())
+        return f"small-{self.dim}-{hashlib.sha256(blob).hexdigest()[:12]}"
+
+    def save(self, folder: str | Path) -> None:
+        from safetensors.torch import save_file
+
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, Path(folder) / _SMALL)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> SmallImageEncoder:
+        """Raises ValueError where the folder holds other weights than one of these has, or none."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        path = Path(folder) / _SMALL
+        try:
+            tensors = load_file(path)
+            encoder = cls(len(tensors["layers.3.bias"]))
+            encoder.load_state_dict(tensors)
+        except (OSError, KeyError, RuntimeError, SafetensorError) as error:
+            raise ValueError(f"{path} holds no weights of a small image encoder: {error}") from error
+        ready: SmallImageEncoder = encoder.eval()
+        return ready
+
+    def forward(self, image_F3HW: Tensor) -> Tensor:
+        """Of float images in [0, 1]; shape (F, C)."""
+        for layer in self.layers:
+            image_F3HW = functional.gelu(layer(image_F3HW))
+        return image_F3HW.mean(dim=(2, 3))
+
+    @torch.no_grad()
+    def embed(self, images: Sequence[Image]) -> Tensor:
+        if not images:
+            return torch.zeros(0, self.dim)
+        embedded: Tensor = torch.cat([self(as_tensor(image)[None]) for image in images])
+        return embedded
+
+
+class ClipImages:
+    """CLIP's image tower through transformers, from a local folder or a hub id. Only safetensors are loaded."""
+
+    def __init__(self, model: str, revision: str | None = None, device: torch.device | str = "cpu", batch: int = 32) -> None:
+        """A hub id needs a revision, so that the weights are always the same ones. Raises ValueError without."""
+        if revision is None and not Path(model).is_dir():
+            raise ValueError(f"{model} is no local folder: a model of a hub needs a revision, to stay the same")
+        from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
+
+        self.name, self.device, self.batch = f"{model}@{revision or 'local'}", device, batch
+        self._processor: Any = CLIPImageProcessor.from_pretrained(model, revision=revision)
+        self._tower: Any = CLIPVisionModelWithProjection.from_pretrained(model, revision=revision, use_safetensors=True)
+        self._tower.to(device).eval()
+        self.dim: int = self._tower.config.projection_dim
+
+    @torch.no_grad()
+    def embed(self, images: Sequence[Image]) -> Tensor:
+        parts = [torch.zeros(0, self.dim)]
+        for start in range(0, len(images), self.batch):
+            pixels = self._processor(images=list(images[start : start + self.batch]), return_tensors="pt")["pixel_values"]
+            parts.append(self._tower(pixel_values=pixels.to(self.device)).image_embeds.float().cpu())
+        return torch.cat(parts)
+
+
+class Looking:
+    """Embeddings of the frames that a stored sample carries, each made once. The encoder is loaded when the first one is needed."""
+
+    def __init__(self, config: ImagesConfig, encoder: ImageEncoder | None = None, name: str | None = None) -> None:
+        """`name`: of the encoder that it has to be, where a model was trained on its embeddings."""
+        self.config, self.name = config, name
+        self._encoder = encoder
+        self._known: dict[bytes, Tensor] = {}
+
+    def __call__(self, sample: StoredSample) -> Tensor | None:
+        """Shape (F, C); None where nobody looked or there is no video.
+
+        Raises ValueError on bytes that are no JPEG, UserError where the encoder is another one.
+        """
+        if sample.document.get("pictures") is None:
+            return None
+        if self._encoder is None:
+            self._encoder = self.config.load()
+            if self.name and self._encoder.name != self.name:
+                raise UserError(f"{self.config.model} is {self._encoder.name}, and the model was trained on {self.name}")
+        blobs = [sample.pictures[index] for index in spread_over(len(sample.pictures), self.config.frames)]
+        keys = [hashlib.sha256(blob).digest() for blob in blobs]
+        fresh = {key: blob for key, blob in zip(keys, blobs, strict=True) if key not in self._known}
+        if len(self._known) > MOST_KNOWN:
+            self._known.clear()
+            fresh = dict(zip(keys, blobs, strict=True))
+        made_NC = self._encoder.embed([decode_jpeg(blob) for blob in fresh.values()])
+        self._known |= zip(fresh, made_NC, strict=True)
+        return torch.stack([self._known[key] for key in keys]) if keys else made_NC
+
+
+MOST_KNOWN = 200_000
+"""Embeddings that stay in memory (400 MB of CLIP's): a frame is looked at once, not once an epoch."""
+
+
+def decode_jpeg(blob: bytes) -> Image:
+    """Raises ValueError on bytes that are no JPEG."""
+    import av
+    import av.error
+
+    decoder: Any = av.CodecContext.create("mjpeg", "r")
+    try:
+        frames = [*decoder.decode(av.Packet(blob)), *decoder.decode(None)]
+    except av.error.FFmpegError as error:
+        raise ValueError(f"no JPEG: {error}") from error
+    if not frames:
+        raise ValueError("no JPEG: nothing in it")
+    image: Image = frames[0].to_ndarray(format="rgb24")
+    return image
+
+
+def as_tensor(image: Image) -> Tensor:
+    """Shape (3, H, W), in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float() / 255
+
+
+def spread_over(count: int, most: int) -> list[int]:
+    """Which of `count` frames to take, at most `most`, evenly.
+
+    >>> spread_over(10, 3), spread_over(2, 8), spread_over(0, 8)
+    ([1, 5, 8], [0, 1], [])
+    """
+    taken = min(count, most)
+    return [int((index + 0.5) * count / taken) for index in range(taken)]

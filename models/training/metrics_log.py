@@ -1,0 +1,153 @@
+"""What a training leaves for people besides its checkpoints: a line of JSON for each step, TensorBoard's events, and a curve.
+
+    log.jsonl   every field of every `Step`; a resumed training goes on in it, without the steps that it repeats
+    events/     the same for `tensorboard --logdir`
+    curve.png   loss of each head, learning rate, load of the experts, drawn at the end
+
+TensorBoard and matplotlib are in the extra `train`; where they are missing, the log still has everything.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from voxmill.models.training.trainer import Step
+
+LOG, EVENTS, CURVE = "log.jsonl", "events", "curve.png"
+SMOOTHED = 0.95
+"""Of the line in the curve, the share that comes from the step before."""
+
+
+class Journal:
+    """A listener for `Trainer.run`. `with Journal(folder, trainer.step) as journal: trainer.run(out, journal)`."""
+
+    def __init__(self, folder: str | Path, start: int = 0) -> None:
+        """`start`: steps done already; what the log says of later ones is forgotten."""
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        kept = [line for line in read_log(self.folder) if line["step"] <= start]
+        self._log = (self.folder / LOG).open("w", encoding="utf-8", buffering=1)
+        for line in kept:
+            self._write(line)
+        self._events = _summary_writer(self.folder / EVENTS, start)
+
+    def __call__(self, step: Step) -> None:
+        line = {name: _finite(value) for name, value in asdict(step).items()}
+        self._write(line)
+        if self._events is not None:
+            for name, value in _scalars(line).items():
+                self._events.add_scalar(name, value, step.step)
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Draws the curve over all steps, those before a resume included."""
+        self._log.close()
+        if self._events is not None:
+            self._events.close()
+        draw_curve(read_log(self.folder), self.folder / CURVE)
+
+    def _write(self, line: dict[str, Any]) -> None:
+        self._log.write(json.dumps(line, sort_keys=True) + "\n")
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """The steps that a training has logged; a line that a crash cut short is left out."""
+    try:
+        text = (folder / LOG).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    return [line for one in text.splitlines() if (line := _parsed(one))]
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN and no infinity: such a loss is null."""
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [math.nan if value is None else value for value in values]
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    try:
+        parsed: dict[str, Any] = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) and "step" in parsed else None
+
+
+def draw_curve(steps: Sequence[dict[str, Any]], path: Path) -> bool:
+    """False where there is nothing to draw, or nothing to draw it with."""
+    try:
+        from matplotlib.figure import Figure  # not pyplot: that keeps figures, and looks for a screen
+    except ImportError:
+        return False
+    if not steps:
+        return False
+    at = [line["step"] for line in steps]
+    figure = Figure(figsize=(10, 7), layout="constrained")
+    heads, rate, spread = figure.subplots(3, 1, sharex=True, height_ratios=[4, 1, 1])
+    losses = _known(line["loss"] for line in steps)
+    heads.plot(at, losses, color="0.8", label="loss")
+    heads.plot(at, smoothed(losses), color="black", label="loss, smoothed")
+    for name in sorted({name for line in steps for name in line["parts"]}):
+        heads.plot(at, smoothed(_known(line["parts"].get(name) for line in steps)), label=name, linewidth=1)
+    heads.set_ylabel("loss of an utterance")
+    heads.legend()
+    rate.plot(at, [line["rate"] for line in steps])
+    rate.set_ylabel("learning rate")
+    spread.plot(at, smoothed(_known(line["load_spread"] for line in steps)))
+    spread.set_ylabel("load spread")
+    spread.set_xlabel("step")
+    figure.savefig(path, dpi=100)
+    return True
+
+
+def smoothed(values: Sequence[float]) -> list[float]:
+    """A running mean that forgets, and begins as a plain mean; numbers that are not finite leave it as it is.
+
+    >>> [round(mean, 3) for mean in smoothed([1.0, 2.0, float("nan"), 1.5])]
+    [1.0, 1.513, 1.513, 1.508]
+    """
+    total = weight = 0.0
+    out = []
+    for value in values:
+        if math.isfinite(value):
+            total, weight = SMOOTHED * total + value, SMOOTHED * weight + 1
+        out.append(total / weight if weight else math.nan)
+    return out
+
+
+def _scalars(line: dict[str, Any]) -> dict[str, float]:
+    """Names as TensorBoard groups them."""
+    values = {f"loss/{name}": part for name, part in line["parts"].items()} | {"loss/all": line["loss"]}
+    values |= {f"train/{name}": line[name] for name in ("rate", "gradient_norm", "utterances")}
+    values = {name: value for name, value in values.items() if value is not None}
+    values["speed/x_real_time"] = line["audio_seconds"] / line["seconds"]
+    values["speed/waiting_share"] = line["waiting"] / line["seconds"]
+    values["data/skipped"] = sum(line["skipped"].values())
+    if line["load_spread"] is not None:
+        values["experts/load_spread"] = line["load_spread"]
+        values["experts/budget"] = int(line["budget"].split(":")[0])
+    return values
+
+
+def _summary_writer(folder: Path, start: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder), purge_step=start + 1 if start else None)

@@ -1,0 +1,170 @@
+"""`voxmill train` without a terminal: what a recipe would do with these shards, and doing it, or going on with it.
+
+The loop itself is `train.Trainer`; this is what stands around it for one process on one device.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from voxmill.manifests.errors import UserError
+from voxmill.manifests.storage import commit_bytes
+from voxmill.manifests.user_input import json_object, new_folder
+from voxmill.models.checkpoint.checkpoint import latest, load
+from voxmill.models.data.loader import Loader
+from voxmill.models.data.sampler import NothingToLearn, Planner
+from voxmill.models.inference.load import choose_device
+from voxmill.models.network.model import SpeechModel
+from voxmill.models.network.size import Size, sizes
+from voxmill.models.training.data_parallel import Team
+from voxmill.models.training.metrics_log import Journal
+from voxmill.models.training.recipe import Recipe, prepare
+from voxmill.models.training.trainer import Step, Trainer
+
+RECIPE = "recipe.json"
+"""In a training's folder: the recipe that it was started with, every default written out."""
+MAY_CHANGE = (("train", "steps"), ("train", "save_every"), ("train", "keep"), ("data", "workers"))
+"""What another value is allowed for when a training goes on: it is then the same training, longer or saved at other times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What training would see and make, found without reading audio or building the tokeniser."""
+
+    samples: int
+    seconds: float
+    batches: int
+    """Of an epoch."""
+    epochs: float
+    """In all steps together."""
+    skipped: dict[str, int]
+    size: Size
+    """Of the whole model; the vocabulary is the recipe's wish."""
+    done: int
+    """Steps that a checkpoint holds already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    folder: str
+    """The last checkpoint."""
+    step: int
+    finished: bool
+    """False where it was stopped before its last step."""
+    skipped: dict[str, int]
+
+
+def change(recipe: Recipe, *, where: str | None = None, steps: int | None = None) -> Recipe:
+    """The recipe with what the command line says instead."""
+    plan = recipe.data.plan.model_copy(update={} if where is None else {"where": where})
+    train = recipe.train if steps is None else recipe.train.model_validate(recipe.train.model_dump() | {"steps": steps})
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"plan": plan}), "train": train})
+
+
+def survey(shards: str, out: str, recipe: Recipe) -> Survey:
+    """Raises NothingToLearn, ConditionError."""
+    batches = list(Planner(shards, recipe.data.plan).epoch(0))
+    places = [place for planned in batches for place in planned.places]
+    skipped = Counter[str]()
+    for planned in batches:
+        skipped.update(planned.skipped)
+    if not places:
+        condition = f" where {recipe.data.plan.where}" if recipe.data.plan.where else ""
+        raise NothingToLearn(f"no sample of split {recipe.data.plan.split!r} in {shards}{condition}; left out: {dict(skipped)}")
+    tokens = recipe.tokens.num_subwords + len(list(recipe.tokens.task_tokens()))
+    with torch.device("meta"):
+        model = SpeechModel(recipe.model.model_copy(update={"vocabulary": tokens}))
+    checkpoint = latest(out)
+    seconds = sum(place.seconds for place in places)
+    epochs = recipe.train.steps * recipe.train.accumulate / len(batches)
+    done = int(checkpoint.rsplit("-", 1)[1]) if checkpoint else 0
+    return Survey(len(places), seconds, len(batches), epochs, dict(skipped), sizes(model), done)
+
+
+def open_trainer(shards: str, out: str, recipe: Recipe, device: str = "auto", team: Team | None = None) -> Trainer:
+    """A trainer before its first step, or after the last one that `out` has a checkpoint of; on several ranks there has to be one.
+
+    Raises UserError where `out` holds a training with another recipe; CheckpointError, NothingToLearn, ConditionError.
+    """
+    place = choose_device(device)
+    new_folder(out)
+    _same_training(Path(out) / RECIPE, recipe)
+    checkpoint = latest(out)
+    if checkpoint is None:
+        trainer = prepare(shards, recipe, place)
+    else:
+        bundle = load(checkpoint)
+        team = team or Team()
+        loader = Loader(
+            shards, bundle.tokens, bundle.model.config.fbank, recipe.data,
+            rank=team.rank, world=team.world, round=recipe.train.accumulate,
+        )  # fmt: skip
+        trainer = Trainer.resumed(checkpoint, loader, recipe.train, place, team)
+    commit_bytes(Path(out) / RECIPE, (json.dumps(_plain(recipe), indent=1) + "\n").encode(), replace=True)
+    return trainer
+
+
+def train(
+    shards: str, out: str, recipe: Recipe, device: str = "auto", listeners: Sequence[Callable[[Step], None]] = ()
+) -> Trained:
+    """Trains to the end, or until the first Ctrl-C: then the step is finished and saved. A second one ends at once."""
+    trainer = open_trainer(shards, out, recipe, device)
+    with stop_on_interrupt() as stopped, Journal(out, trainer.step) as journal:
+        told: list[Callable[[Step], None]] = [journal, *listeners]
+
+        def tell(step: Step) -> None:
+            for listener in told:
+                listener(step)
+
+        finished = trainer.run(out, tell, stopped)
+    return Trained(latest(out) or out, trainer.step, finished, dict(trainer.loader.skipped))
+
+
+@contextmanager
+def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
+    """A question whether anybody has asked to stop (SIGINT, SIGTERM). Asking twice interrupts as usual."""
+    asked: list[int] = []
+
+    def ask(number: int, _: Any) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _same_training(path: Path, recipe: Recipe) -> None:
+    try:
+        before = json_object(path.read_bytes(), str(path), "restore it, or take another --out")
+    except FileNotFoundError:
+        return
+    old, new = (_flat(one) for one in (before, _plain(recipe)))
+    differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key) and key not in MAY_CHANGE)
+    if differing:
+        names = ", ".join(f"{'.'.join(key)} ({old.get(key)} before, {new.get(key)} now)" for key in differing[:3])
+        raise UserError(f"{path.parent} holds a training with another recipe: {names}; take another --out, or the same recipe")
+
+
+def _plain(recipe: Recipe) -> dict[str, Any]:
+    plain: dict[str, Any] = recipe.model_dump(mode="json")
+    return plain
+
+
+def _flat(tree: Any, key: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    if not isinstance(tree, dict):
+        return {key: tree}
+    return {place: value for name, branch in tree.items() for place, value in _flat(branch, (*key, name)).items()}

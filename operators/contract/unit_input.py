@@ -1,0 +1,66 @@
+"""What an operator is given: one unit, with the records of the stages that it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from voxmill.manifests.duplicate_records import Duplicate
+from voxmill.manifests.records import Consensus, Hypothesis, Item, Labels, Opinion, Part, Recording, Segment
+from voxmill.manifests.redaction_records import Redaction
+
+
+@dataclass(frozen=True, slots=True)
+class UnitInput:
+    """One unit. Only the fields that a stage `reads` are filled; the order is the unit's order, always."""
+
+    unit: str
+    items: tuple[Item, ...] = ()
+    recordings: tuple[Recording, ...] = ()
+    """The recordings of the unit's parts, with `audio` as a URI that can be opened."""
+    parts: tuple[Part, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    """Segments that are not rejected."""
+    hypotheses: tuple[Hypothesis, ...] = ()
+    consensus: tuple[Consensus, ...] = ()
+    opinions: tuple[Opinion, ...] = ()
+    labels: tuple[Labels, ...] = ()
+    duplicates: tuple[Duplicate, ...] = ()
+    """Stretches of these recordings that are elsewhere too."""
+    redactions: tuple[Redaction, ...] = ()
+
+    def recording(self, recording_id: str) -> Recording:
+        return next(r for r in self.recordings if r.id == recording_id)
+
+    def members(self) -> tuple[str, ...]:
+        """What this unit is made of, for the stage that sees it: segments, else parts, else recordings, else items."""
+        if self.segments:
+            return tuple(s.id for s in self.segments)
+        if self.parts:
+            return tuple(p.recording_id for p in self.parts)
+        return tuple(r.item_id for r in self.recordings) or tuple(i.id for i in self.items)
+
+    def without(self, keys: Collection[str]) -> UnitInput:
+        """This unit without the named members (used to step around a poisoned one)."""
+        return replace(
+            self,
+            items=tuple(i for i in self.items if i.id not in keys),
+            recordings=tuple(r for r in self.recordings if r.item_id not in keys),
+            parts=tuple(p for p in self.parts if p.recording_id not in keys),
+            segments=tuple(s for s in self.segments if s.id not in keys),
+            hypotheses=tuple(h for h in self.hypotheses if h.segment_id not in keys),
+            consensus=tuple(c for c in self.consensus if c.segment_id not in keys),
+            opinions=tuple(o for o in self.opinions if o.segment_id not in keys),
+            labels=tuple(x for x in self.labels if x.segment_id not in keys),
+        )
+
+    def only(self, key: str) -> UnitInput:
+        """This unit reduced to one of its members."""
+        return self.without(set(self.members()) - {key})
+
+
+class Operator(Protocol):
+    """One unit in, its records out. State that is costly to build is built in `__init__`, once per worker."""
+
+    def __call__(self, work: UnitInput, /) -> Sequence[Any]: ...

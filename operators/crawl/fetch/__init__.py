@@ -1,0 +1,1 @@
+"""Getting bytes: every request goes through `fetcher.Fetcher`, whatever asks for it."""

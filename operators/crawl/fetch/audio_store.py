@@ -1,0 +1,102 @@
+"""The fetched originals, named by their content: `<audio_dir>/ab/<sha256><suffix>`, on a disk or in an object store."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from voxmill.manifests.storage import NondeterministicError, commit_bytes, commit_file, locate
+
+_SIGNATURES = (
+    (0, b"RIFF", ".wav"),
+    (0, b"RF64", ".wav"),
+    (0, b"fLaC", ".flac"),
+    (0, b"OggS", ".ogg"),
+    (0, b"ID3", ".mp3"),
+    (4, b"ftyp", ".mp4"),
+    (0, b"\x1a\x45\xdf\xa3", ".mkv"),
+    (0, b"FORM", ".aiff"),
+    (0, b"caff", ".caf"),
+    (0, b"#!AMR", ".amr"),
+    (0, b".snd", ".au"),
+    (0, b"\x30\x26\xb2\x75", ".asf"),
+    (0, b"FLV", ".flv"),
+)
+"""Offset, bytes, suffix."""
+
+
+class Store:
+    """Content-addressed files under `root`, each committed whole or not at all."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root.rstrip("/")
+
+    @property
+    def scratch(self) -> Path:
+        """Where unfinished transfers wait: beside the store where that is a local disk, so that finishing is a rename."""
+        fs, path = locate(self.root)
+        if isinstance(fs, LocalFileSystem):
+            return Path(path) / ".parts"
+        return Path(tempfile.gettempdir()) / "voxmill-parts"
+
+    def put(self, file: BinaryIO, sha256: str, hint: str | None = None) -> str:
+        """Commits a file; returns its name under the root. The suffix follows the bytes, so equal bytes get one name.
+
+        `hint` is the suffix where the bytes say nothing: see `raw.py`.
+        """
+        file.seek(0)
+        suffix = suffix_of(file.read(512))
+        name = f"{sha256[:2]}/{sha256}{f'.{hint}' if hint and suffix == '.bin' else suffix}"
+        if not self.has(name):
+            self._folder(name)
+            # Renamed, not linked: a part file that shared its bytes with a committed one could still be written to.
+            commit_file(file, self.uri(name), replace=True)
+        return name
+
+    def write_once(self, name: str, content: dict[str, Any]) -> None:
+        """A JSON file that keeps what was written to it first."""
+        with contextlib.suppress(NondeterministicError):
+            commit_bytes(self.uri(name), json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False).encode())
+
+    def read(self, name: str) -> dict[str, Any] | None:
+        with contextlib.suppress(FileNotFoundError):
+            with fsspec.open(self.uri(name), "rb") as file:
+                content: dict[str, Any] = json.loads(file.read())
+                return content
+        return None
+
+    def has(self, name: str) -> bool:
+        fs, path = locate(self.uri(name))
+        return bool(fs.exists(path))
+
+    def uri(self, name: str) -> str:
+        return f"{self.root}/{name}"
+
+    def _folder(self, name: str) -> None:
+        fs, path = locate(self.uri(name))
+        if isinstance(fs, LocalFileSystem):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+
+
+def suffix_of(head: bytes) -> str:
+    """A suffix for people and players, from the content alone; what decodes a file never looks at it.
+
+    >>> suffix_of(b"fLaC\\x00"), suffix_of(b"\\xff\\xfb\\x90\\x00"), suffix_of(b"hello")
+    ('.flac', '.mp3', '.bin')
+    """
+    for offset, signature, suffix in _SIGNATURES:
+        if head[offset : offset + len(signature)] == signature:
+            return ".webm" if suffix == ".mkv" and b"webm" in head[:64] else suffix
+    if len(head) > 188 and head[0] == head[188] == 0x47:
+        return ".ts"
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
+        return ".aac"
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:
+        return ".mp3"
+    return ".bin"

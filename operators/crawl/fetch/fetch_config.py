@@ -1,0 +1,77 @@
+"""How anything is fetched, and in whose name."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from voxmill import __version__
+from voxmill.manifests.errors import UserError
+from voxmill.operators.crawl.fetch.address import check_entry
+from voxmill.operators.crawl.policy.denylist import read_entries
+from voxmill.operators.crawl.policy.host_limit import GateSettings
+
+_CONTACT = re.compile(r"(https?://[^\s/@]+\.[^\s/@]+(/\S*)?|[^\s@()<>]+@[^\s@()<>]+\.[^\s@()<>]+)")
+
+
+class NoContact(UserError):
+    """The web is to be asked, and nobody has said by whom."""
+
+    def __init__(self, asked: str) -> None:
+        super().__init__(
+            f"{asked}: `crawl.contact` is missing, a web page or an e-mail address that site owners can write to; "
+            "set it in the config, or by --contact"
+        )
+        self.asked = asked
+
+    def __reduce__(self) -> tuple[type[NoContact], tuple[str]]:
+        return NoContact, (self.asked,)
+
+
+def _contact(text: str) -> str:
+    text = text.strip()
+    if not text.isascii() or not _CONTACT.fullmatch(text):
+        raise ValueError("say who crawls: `crawl.contact` is a web page or an e-mail address that site owners can write to")
+    return text
+
+
+class FetchSettings(GateSettings):
+    """How anything is fetched."""
+
+    contact: Annotated[str, AfterValidator(_contact)] | None = None
+    """Who runs this crawl, as a URL or an e-mail address: part of the user agent. Needed before anything is asked of the web; files
+    and buckets of your own need none."""
+    timeout: float = Field(default=30.0, gt=0)
+    """Seconds for a connection, for the headers of an answer, and for each pause between its bytes."""
+    min_bytes_per_second: float = Field(default=256.0, ge=0)
+    """A body that stays slower than this (bytes/s) over `timeout` seconds is given up: it would hold its host for days."""
+    retries: int = Field(default=3, ge=0)
+    """Further attempts after a connection fault, a broken body, or HTTP 408, 429, 500, 502, 503, 504."""
+    backoff: float = Field(default=1.0, ge=0)
+    """Seconds before the first further attempt; doubled before each next one."""
+    allow_private: tuple[Annotated[str, AfterValidator(check_entry)], ...] = ()
+    """Hosts, `host:port` pairs, addresses or CIDR blocks that may be private: your own servers."""
+    ca_file: str | None = None
+    """More certificate authorities to trust (PEM), for your own servers."""
+    deny: tuple[str, ...] = ()
+    """Hosts, URLs, URL globs and `sha256:<hex>` contents that are never fetched or kept."""
+    deny_files: tuple[str, ...] = ()
+    """Files of such entries, one a line; what follows a `#` is a comment."""
+    max_page_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
+    """Largest page, feed, playlist or list file that is read for its links (bytes)."""
+
+    list_seconds: float = Field(default=600.0, gt=0)
+    """Listing one address of a source takes so long at most, what it leads to and waiting for hosts included (s)."""
+    read_seconds: float = Field(default=10.0, gt=0)
+    """Reading a page takes so much of a processor's time at most (s); a feed, whose reader is slow but steady, six times as much."""
+
+    @property
+    def denied(self) -> tuple[str, ...]:
+        """All entries, those of the files included. Raises OSError where a file cannot be read: nothing may run without it."""
+        return self.deny + tuple(entry for path in self.deny_files for entry in read_entries(path))
+
+    @property
+    def user_agent(self) -> str:
+        return f"Voxmill/{__version__}" + (f" (+{self.contact})" if self.contact else "")

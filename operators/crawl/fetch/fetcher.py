@@ -1,0 +1,314 @@
+"""The one way to a network: every byte that the crawl takes from one passes `Fetcher.open`.
+
+For each request, and again for each redirect: is the address one that may be asked for (scheme, deny-list), does its site
+allow it (robots.txt, tdmrep.json), is it our turn (the gate), is the address public (the transport), and then: did the
+host answer, refuse us, or reserve its content.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from urllib.parse import urldefrag, urljoin, urlsplit
+
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
+
+from voxmill.manifests.public_form import public_text
+from voxmill.operators.crawl.facts.crawl_errors import (
+    Blocked,
+    BrokenBody,
+    BudgetSpent,
+    CrawlError,
+    Denied,
+    HttpError,
+    Limit,
+    NetworkError,
+    NotFound,
+    OptedOut,
+    Redirects,
+    Unsupported,
+)
+from voxmill.operators.crawl.fetch.address import AddressPolicy, Resolve, resolve_by_system
+from voxmill.operators.crawl.fetch.fetch_config import FetchSettings, NoContact
+from voxmill.operators.crawl.fetch.http_transport import Transport
+from voxmill.operators.crawl.fetch.response import Reply
+from voxmill.operators.crawl.policy.bot_challenge import PEEK, challenge
+from voxmill.operators.crawl.policy.denylist import DenyList
+from voxmill.operators.crawl.policy.host_limit import Go, HostGate, Refused
+from voxmill.operators.crawl.policy.opt_out import header_opt_out
+from voxmill.operators.crawl.policy.permission import Permission, Permissions, origin_of
+
+MAX_REDIRECTS = 10
+_ESCAPE = re.compile(r"%[0-9a-fA-F]{2}")
+_RETRIED = (408, 429, 500, 502, 503, 504)
+
+
+class Fetcher:
+    """Fetches politely or not at all. Without a gate there is no fetcher."""
+
+    def __init__(
+        self,
+        settings: FetchSettings,
+        gate: HostGate,
+        *,
+        resolve: Resolve = resolve_by_system,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.settings = settings
+        self.gate = gate
+        self.deadline: float | None = None
+        """Of `time.monotonic`: what is not here by then raises Limit. Set while a source is listed."""
+        self._sleep = sleep
+        self._deny = DenyList(settings.denied)
+        self._transport = Transport(AddressPolicy(settings.allow_private), settings.timeout, resolve, settings.ca_file)
+        self._permissions = Permissions(gate, self._peek)
+
+    @contextmanager
+    def open(
+        self, url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> Iterator[Reply]:
+        """The answer at the end of the redirects, its status below 400, its body still to be read.
+
+        Raises a CrawlError that names why there is none.
+        """
+        reply = self._follow(url, method, headers or {}, body, guarded=True, max_redirects=MAX_REDIRECTS)
+        try:
+            if reserved := header_opt_out(reply.headers.getlist("x-robots-tag"), reply.headers.get("tdm-reservation")):
+                raise OptedOut(f"{reply.url}: {reserved}")
+            yield reply
+        finally:
+            reply.close()
+
+    def read(
+        self, url: str, skip: Callable[[Reply, bytes], bool] = lambda reply, head: False, *, partly: bool = False
+    ) -> Reply:
+        """The whole of a small document: a page, a feed, a playlist. Its bytes are `reply.content`.
+
+        Where `skip(reply, first bytes)` says that this is no such document, the rest stays unread. `partly`: where the body broke
+        off at every attempt, what came of it is given, and `reply.cut` says so.
+        """
+        for attempt in range(self.settings.retries + 1):
+            try:
+                with self.open(url) as reply:
+                    try:
+                        reply.read(self.settings.max_page_bytes, skip)
+                    except BrokenBody as error:
+                        if not partly or attempt < self.settings.retries or not reply.content:
+                            raise
+                        reply.cut = error.detail
+            except BrokenBody:
+                if attempt == self.settings.retries:
+                    raise
+                self.pause(attempt)
+            else:
+                self.stop_at_bot_page(reply, reply.content)
+                return reply
+        raise AssertionError("unreachable")
+
+    def stop_at_bot_page(self, reply: Reply, body: bytes) -> None:
+        """Raises Blocked, and tells the gate, where a page that came with status 200 wants proof of being human."""
+        if found := challenge(reply.status, reply.headers, body):
+            self.refused_as_robot(reply.url, found, reply.status)
+
+    def refused_as_robot(self, url: str, found: str, status: int = 200) -> None:
+        """Some reader of a page found that it is a challenge. Raises Blocked."""
+        found = public_text(found)  # the gate's notes are kept in the run
+        refusal = self.gate.report(host_of(url), status, bot_page=found)
+        raise Blocked(refusal.detail if refusal else f"a page for humans only ({found})")
+
+    def pause(self, attempt: int) -> None:
+        """Before another attempt: exponential, never more than a minute."""
+        self._wait(min(60.0, self.settings.backoff * 2.0**attempt))
+
+    def _wait(self, seconds: float) -> None:
+        """Raises Limit, at once, where the wait would be too long."""
+        if self.deadline is not None and time.monotonic() + seconds > self.deadline:
+            raise Limit("listing the source takes too long")
+        self._sleep(seconds)
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def _peek(self, url: str, limit: int, max_redirects: int) -> tuple[int, bytes]:
+        """Status and body of a site's own rules: asked for without asking those rules.
+
+        Raises NetworkError, PrivateAddress, Blocked, BudgetSpent, Redirects, Denied.
+        """
+        try:
+            reply = self._follow(url, "GET", {}, None, guarded=False, max_redirects=max_redirects)
+        except HttpError as error:
+            return error.status, b""
+        except NotFound:
+            return 404, b""
+        try:
+            return reply.status, reply.peek(limit)
+        finally:
+            reply.close()
+
+    def _follow(
+        self, url: str, method: str, headers: Mapping[str, str], body: bytes | None, *, guarded: bool, max_redirects: int
+    ) -> Reply:
+        seen: list[str] = []
+        while True:
+            url = self._admit(url)
+            if url in seen:
+                raise Redirects(f"{url} leads back to itself")
+            if len(seen) > max_redirects:
+                raise Redirects(f"more than {max_redirects} redirects, the last to {url}")
+            seen.append(url)
+            permission = self._permissions.check(url) if guarded else Permission()
+            reply = self._attempts(url, method, headers, body, permission, guarded=guarded)
+            location = reply.location
+            if location is None:
+                return reply
+            reply.close()
+            if not location:
+                raise Redirects(f"{url}: HTTP {reply.status} without an address")
+            try:
+                url = urldefrag(urljoin(url, location))[0]
+            except ValueError as error:  # `http://[::1/`: the standard library refuses to read it
+                raise Redirects(f"{url} leads to what is no address: {error}") from error
+            if reply.status == 303 or (reply.status in (301, 302) and method == "POST"):
+                method, body = "GET", None
+
+    def _admit(self, url: str) -> str:
+        """The address in normal form. Raises Unsupported, Denied."""
+        try:
+            parsed = parse_url(url.strip())
+        except (LocationParseError, UnicodeError) as error:
+            raise Unsupported(f"no valid address: {error}") from error
+        if parsed.scheme not in ("http", "https") or not parsed.host:
+            raise Unsupported(f"only http and https: {url[:200]}")
+        if parsed.auth:
+            raise Unsupported("an address with a user name or password")
+        if entry := self._deny.address(parsed.url):
+            raise Denied(f"{parsed.url} is denied by {entry!r}")
+        plain = parsed._replace(path=parsed.path or "/", fragment=None).url
+        # urllib3 does this too, unless yt-dlp is imported, which patches it: an address must not depend on that.
+        return _ESCAPE.sub(lambda escape: escape[0].upper(), plain)
+
+    def _attempts(
+        self,
+        url: str,
+        method: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        permission: Permission,
+        *,
+        guarded: bool,
+    ) -> Reply:
+        """One hop: ask until the host answers something that another attempt would not change."""
+        for attempt in range(self.settings.retries + 1):
+            last = attempt == self.settings.retries or method not in ("GET", "HEAD")
+            lease = self._turn(url, permission.crawl_delay)
+            try:
+                response = self._transport.send(method, url, self._headers(headers), body)
+            except CrawlError as error:
+                self.gate.release(host_of(url), lease, 0)
+                if last or not isinstance(error, NetworkError):
+                    raise
+                self.pause(attempt)
+                continue
+            reply = Reply(url, response, permission.evidence, self.settings, self._releaser(url, lease), self.deadline)
+            try:
+                if self._answered(reply, response, guarded=guarded, last=last):
+                    return reply
+            except BaseException:
+                reply.close()
+                raise
+            reply.close()
+            if _retry_after(response) is None:
+                self.pause(attempt)
+        raise AssertionError("unreachable")
+
+    def _answered(self, reply: Reply, response: BaseHTTPResponse, *, guarded: bool, last: bool) -> bool:
+        """True: an answer to use. False: worth another attempt. Raises what the status means.
+
+        A refusal to show robots.txt is no refusal to show the rest (a bucket says 403 to what it does not have),
+        so it does not count for the breaker; a bot page always does.
+        """
+        status = reply.status
+        page = _error_page(reply) if status >= 400 else b""
+        found = challenge(status, reply.headers, page)
+        counted = status if guarded or status != 403 else 404
+        refusal = self.gate.report(host_of(reply.url), counted, retry_after=_retry_after(response), bot_page=found)
+        if refusal and (status >= 400 or found):
+            raise _as_error(refusal)
+        if status < 400 or status == 416:
+            return True
+        if status in _RETRIED and not last:
+            return False
+        if status in (404, 410):
+            raise NotFound(f"HTTP {status} at {reply.url}")
+        raise HttpError(f"HTTP {status} at {reply.url}", status)
+
+    def _turn(self, url: str, crawl_delay: float) -> str:
+        """Waits for the gate. Raises Blocked, BudgetSpent; NoContact, for nobody asks without a name."""
+        if self.settings.contact is None:
+            raise NoContact(url)
+        host = host_of(url)
+        while True:
+            answer = self.gate.acquire(host, crawl_delay)
+            if isinstance(answer, Go):
+                return answer.lease
+            if isinstance(answer, Refused):
+                raise _as_error(answer)
+            self._wait(answer.seconds)
+
+    def _releaser(self, url: str, lease: str) -> Callable[[int], None]:
+        host = host_of(url)
+        return lambda num_bytes: self.gate.release(host, lease, num_bytes)
+
+    def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Ours come last: nobody speaks under another name. No compression: a length then means what it says."""
+        asked = {name: value for name, value in headers.items() if name.lower() not in ("user-agent", "accept-encoding")}
+        return {"Accept": "*/*", **asked, "Accept-Encoding": "identity", "User-Agent": self.settings.user_agent}
+
+
+def host_of(url: str) -> str:
+    """The host a gate counts: with its port where that is not the scheme's own.
+
+    >>> host_of("https://A.org:443/x"), host_of("http://127.0.0.1:8000/")
+    ('a.org', '127.0.0.1:8000')
+    """
+    return urlsplit(origin_of(url)).netloc
+
+
+def _error_page(reply: Reply) -> bytes:
+    try:
+        return reply.peek(PEEK)
+    except BrokenBody:
+        return b""
+
+
+def _retry_after(response: BaseHTTPResponse) -> float | None:
+    """Seconds that a host asks us to wait; None where it does not say, or names a moment that is past.
+
+    A date is one of the host's clock: it is held against the host's own `Date`, and against ours only where there is none.
+    """
+    asked = response.headers.get("retry-after", "").strip()
+    if not asked:
+        return None
+    if asked.isascii() and asked.isdigit():
+        return float(asked[:12])
+    until, now = (_date(text) for text in (asked, response.headers.get("date", "")))
+    if until is None:
+        return None
+    pause = until - (time.time() if now is None else now)
+    return pause if pause > 0 else None
+
+
+def _date(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _as_error(refusal: Refused) -> CrawlError:
+    return BudgetSpent(refusal.detail) if refusal.reason == "crawl.budget" else Blocked(refusal.detail)

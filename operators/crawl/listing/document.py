@@ -1,0 +1,42 @@
+"""What a document that lists media says, however it is written: the answer of the reader (`sandboxed_reader.py`)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from voxmill.manifests.records import Licence, Rejection
+from voxmill.operators.crawl.facts.candidate import Found
+from voxmill.operators.crawl.listing.url_list import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    found: tuple[Found, ...] = ()
+    """Its entries, in its order; one that leads to no media is there with its rejection."""
+    rows: tuple[Row, ...] = ()
+    """Addresses that have yet to be looked at: lines of a list, feeds that it names."""
+    next_url: str | None = None
+    """The next part of a paged feed (RFC 5005)."""
+    cut: str | None = None
+    """How one sees that a part of it is missing."""
+
+
+def packed(document: Document) -> dict[str, Any]:
+    """As JSON can hold it; `unpacked` is the inverse."""
+    return asdict(document)
+
+
+def unpacked(fields: dict[str, Any]) -> Document:
+    return Document(
+        found=tuple(map(_found, fields["found"])),
+        rows=tuple(Row(**row) for row in fields["rows"]),
+        next_url=fields["next_url"],
+        cut=fields["cut"],
+    )
+
+
+def _found(fields: dict[str, Any]) -> Found:
+    rejection = fields["rejection"]
+    parts = {"licence": Licence(**fields["licence"]), "rejection": Rejection(**rejection) if rejection else None}
+    return Found(**{**fields, **parts})

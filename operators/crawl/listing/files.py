@@ -1,0 +1,106 @@
+"""Files on this machine or in a store that fsspec opens: folders, single files, lists and manifests in them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from typing import Any
+
+import fsspec
+from fsspec.core import url_to_fs
+
+from voxmill.operators.crawl.facts.candidate import Found, file_path, file_uri
+from voxmill.operators.crawl.facts.crawl_errors import Unreadable
+from voxmill.operators.crawl.facts.media_types import MEDIA, name_suffix
+
+STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory")
+"""fsspec protocols that may be read. They carry the user's own credentials to the user's own buckets; what comes from the
+open web is fetched by `Fetcher` alone, so `http`, `ftp` and the rest of fsspec are not among them."""
+
+
+def is_web(address: str) -> bool:
+    return address.lower().startswith(("http://", "https://"))
+
+
+def is_file(address: str) -> bool:
+    """A local path, a `file:` URI, or a URL of a store; no fsspec chain (`memory://x::https://…`), which could lead anywhere."""
+    scheme, mark, rest = address.partition("://")
+    return not mark or scheme.lower() == "file" or (scheme.lower() in STORES and "::" not in rest)
+
+
+def is_local(address: str) -> bool:
+    return "://" not in address or address.lower().startswith("file:")
+
+
+def is_folder(address: str) -> bool:
+    if is_local(address):
+        return os.path.isdir(file_path(address))
+    fs, path = _store(address)
+    return bool(fs.isdir(path))
+
+
+def read_file(address: str) -> bytes:
+    """Raises Unreadable."""
+    try:
+        if is_local(address):
+            with open(file_path(address), "rb") as file:
+                return file.read()
+        with fsspec.open(address, "rb") as remote:
+            content: bytes = remote.read()
+            return content
+    except (OSError, ValueError) as error:
+        raise Unreadable(f"{address}: {error}") from error
+
+
+def walk(address: str, glob: str | None) -> Iterator[Found]:
+    """The files of a folder and the folders in it, in the order of their names' bytes.
+
+    `glob` is matched against the path inside the folder and against the bare name; without one, media files are taken.
+    Links to folders are not followed: they could lead out of it, or round in circles.
+
+    Raises Unreadable.
+    """
+    if is_local(address):
+        yield from _walk_disk(file_path(address), glob)
+        return
+    try:
+        fs, path = _store(address)
+        names = sorted(fs.find(path))
+    except (OSError, ValueError, ImportError) as error:
+        raise Unreadable(f"{address}: {error}") from error
+    for name in names:
+        inside = name[len(path) :].strip("/")
+        if _wanted(inside or name.rsplit("/", 1)[-1], glob):
+            yield Found(fs.unstrip_protocol(name), "file", page_url=address, host=address.split("/")[2])
+
+
+def glance(folder: str, glob: str | None) -> Iterator[str]:
+    """The files that `walk` would give of a folder on a disk, in no order: the first comes at once, however many there are."""
+    for inside, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(inside, name)
+            if _wanted(os.path.relpath(path, folder), glob) and os.path.isfile(path):
+                yield path
+
+
+def _walk_disk(root: str, glob: str | None) -> Iterator[Found]:
+    if not os.path.isdir(root):
+        raise Unreadable(f"{root!r} is no folder")
+    paths = []
+    for folder, _, names in os.walk(root):
+        paths += [os.path.join(folder, name) for name in names]
+    for path in sorted(paths, key=os.fsencode):
+        if _wanted(os.path.relpath(path, root), glob) and os.path.isfile(path):
+            yield Found(file_uri(path), "file", page_url=file_uri(root))
+
+
+def _wanted(inside: str, glob: str | None) -> bool:
+    if glob is None:
+        return name_suffix(inside) in MEDIA
+    return fnmatch(inside, glob) or fnmatch(inside.rsplit("/", 1)[-1], glob.removeprefix("**/"))
+
+
+def _store(address: str) -> tuple[Any, str]:
+    fs, path = url_to_fs(address)
+    return fs, str(path)

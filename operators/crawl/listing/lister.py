@@ -1,0 +1,309 @@
+"""The sources in the config, and `List`, which expands each of them into items to fetch, in an order that never varies."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from voxmill.manifests.config_base import Settings
+from voxmill.manifests.ids import digest
+from voxmill.manifests.reasons import reject
+from voxmill.manifests.records import Item
+from voxmill.operators.crawl.crawl import CrawlConfig
+from voxmill.operators.crawl.facts.candidate import Found, absolute, file_path, file_uri
+from voxmill.operators.crawl.facts.crawl_errors import CrawlError, Limit, TooLong, Unreadable, Unsupported
+from voxmill.operators.crawl.facts.gzip_body import gunzip
+from voxmill.operators.crawl.facts.licence import UNKNOWN, normalise, of_config
+from voxmill.operators.crawl.facts.media_types import Kind, is_hls, is_media, is_xml_list, kind_by_content, kind_by_name, suffix
+from voxmill.operators.crawl.fetch.fetch_config import NoContact
+from voxmill.operators.crawl.fetch.fetcher import Fetcher
+from voxmill.operators.crawl.fetch.response import Reply
+from voxmill.operators.crawl.listing import files
+from voxmill.operators.crawl.listing.document import Document
+from voxmill.operators.crawl.listing.read_document import Given
+from voxmill.operators.crawl.listing.sandboxed_reader import Reader
+from voxmill.operators.crawl.listing.url_list import Row, read_list
+from voxmill.operators.crawl.listing.voxmill_manifest import read_manifest
+from voxmill.operators.crawl.policy.host_limit import HostGate
+
+MAX_FEED_PAGES = 100
+MAX_DEPTH = 3
+"""Lists in lists: a page that names an outline of feeds."""
+
+
+def _licence(text: str) -> str:
+    name = normalise(text) or "-".join(text.lower().split())
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", name):
+        raise ValueError(
+            f"{text!r} is no licence: an SPDX identifier (cc-by-4.0), public-domain, proprietary, or a name like them"
+        )
+    return text
+
+
+class SourceConfig(Settings):
+    """Where audio comes from. Whoever lists a source says by it that the crawl may ask there."""
+
+    name: str = Field(min_length=1)
+    """Unique in a run; part of every record."""
+    url: str | None = None
+    """A web address, an fsspec URL (s3://, gs://, file://), or a local path."""
+    urls: tuple[str, ...] = ()
+    """More addresses of the same source, each as `url` would be."""
+    path: str | None = None
+    """A local file or folder."""
+    kind: Literal["auto"] | Kind = "auto"
+    """What the address leads to; `auto` tells by suffix and content."""
+    language: str | None = None
+    """BCP 47 hint for the recognisers. Stronger than what the source says. Of several sound tracks, the one in it is heard."""
+    domain: str | None = None
+    """Kind of speech: `podcast`, `audiobook`, `broadcast`, … Free text, a column of the statistics."""
+    channels: Literal["choose", "mix", "split"] = "choose"
+    """What several channels become: `choose` leaves out what is dead, noise, or cancels the others, `mix` is their mean. `split` keeps
+    channels that hold different speech apart: one after the other, each as long as the file."""
+    licence: Annotated[str, AfterValidator(_licence)] | None = None
+    """Stated here, it is stronger than what the source says; you answer for it."""
+    glob: str | None = None
+    """Which files of a folder (`*.wav`); null: those with a media suffix."""
+    limit: int | None = Field(default=None, ge=1)
+    """Take so many items at most, the first ones."""
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> SourceConfig:
+        if not any(address.strip() for address in self.addresses):
+            raise ValueError(f"source `{self.name}` needs `url`, `urls` or `path`")
+        return self
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return tuple(filter(None, (self.url, *self.urls, self.path)))
+
+    @property
+    def is_web(self) -> bool:
+        """Whether an address of it is asked of the web. What a list of yours names may be so all the same."""
+        return any(files.is_web(address.strip()) for address in self.addresses)
+
+
+class List:
+    """Lists one source: `List(config, gate)(source)`. What cannot be read is an item with its rejection."""
+
+    def __init__(self, config: CrawlConfig, gate: HostGate, fetcher: Fetcher | None = None) -> None:
+        self._config = config
+        self._fetcher = fetcher or Fetcher(config, gate)
+        self._reader = Reader(self._fetcher, config.read_seconds)
+
+    def __call__(self, source: SourceConfig) -> list[Item]:
+        """The items in the source's order. An address that comes again is a line of its own, with `list.duplicate`.
+
+        Raises NoContact before anything is fetched in nobody's name.
+        """
+        items: dict[str, Item] = {}
+        taken = 0
+        for found in self._source(source):
+            if found.seconds and found.seconds > self._config.max_seconds and found.rejection is None:
+                found = replace(found, rejection=TooLong(f"{found.seconds:.0f} s as stated").rejection())
+            if found.kind in ("http", "hls") and found.rejection is None and self._config.contact is None:
+                raise NoContact(f"source `{source.name}` names web addresses ({found.url})")
+            item = found.item(source)
+            if item.id in items:
+                again = digest(["again", item.id, str(len(items))])
+                item = replace(item, id=again, rejection=item.rejection or reject("list.duplicate", item.id))
+            items[item.id] = item
+            taken += item.rejection is None or item.rejection.reason not in _NO_MEDIA
+            if source.limit and taken >= source.limit:
+                break
+        return list(items.values())
+
+    def close(self) -> None:
+        self._reader.close()
+
+    def _source(self, source: SourceConfig) -> Iterator[Found]:
+        for address in source.addresses:
+            kind = None if source.kind == "auto" else source.kind
+            with self._limited():
+                yield from self._or_rejection(self._expand(address.strip(), kind, source, 0), address)
+
+    @contextmanager
+    def _limited(self) -> Iterator[None]:
+        """Gives what is listed within it `list_seconds`; a limit that holds already holds on."""
+        before = self._fetcher.deadline
+        if before is None:
+            self._fetcher.deadline = time.monotonic() + self._config.list_seconds
+        try:
+            yield
+        finally:
+            self._fetcher.deadline = before
+
+    def _or_rejection(self, found: Iterator[Found], address: str) -> Iterator[Found]:
+        """What was found, and what stopped the search, if something did."""
+        url = address if "://" in address else file_uri(address)
+        empty = True
+        try:
+            for one in found:
+                empty = False
+                yield one
+            if empty:
+                raise Unreadable(f"no media at {address}")
+        except CrawlError as error:
+            yield Found(url, "http" if files.is_web(url) else "file", rejection=error.rejection())
+
+    def _expand(self, address: str, kind: Kind | None, source: SourceConfig, depth: int) -> Iterator[Found]:
+        if depth > MAX_DEPTH:
+            raise Limit(f"lists in lists, more than {MAX_DEPTH} deep: {address}")
+        if files.is_web(address):
+            yield from self._web(address, kind, source, depth)
+        elif files.is_file(address):
+            yield from self._file(address, kind, source, depth)
+        else:
+            raise Unsupported(f"no way to open {address}")
+
+    def _file(self, address: str, kind: Kind | None, source: SourceConfig, depth: int) -> Iterator[Found]:
+        local = files.is_local(address)
+        if local:
+            address = os.path.expanduser(file_path(address))
+        if kind == "files" or (kind is None and files.is_folder(address)):
+            yield from files.walk(address, source.glob)
+            return
+        kind = kind or kind_by_name(file_uri(address) if local else address) or "media"
+        uri = file_uri(address) if local else address
+        if kind == "manifest":
+            yield from read_manifest(address)
+        elif kind in ("list", "feed"):
+            body, cut = gunzip(files.read_file(address), sys.maxsize)
+            if kind == "list" and not is_xml_list(body):
+                yield from self._rows(read_list(body, address), uri, source, depth, trusted=True)
+            else:
+                yield from self._read(
+                    Given("xml_list" if kind == "list" else "feed", uri, uri, body), cut, source, depth, trusted=True
+                )
+        elif kind in ("page", "playlist"):
+            raise Unsupported(f"a {kind} is read from the web only: {address}")
+        elif local and not os.path.exists(address):
+            raise Unreadable(f"no such file: {address}")
+        else:
+            yield Found(uri, "file", host=None if local else address.split("/")[2])
+
+    def _web(self, url: str, kind: Kind | None, source: SourceConfig, depth: int) -> Iterator[Found]:
+        if kind in (None, "media", "playlist") and is_hls(url):
+            yield Found(url, "hls")
+        elif kind == "media" or (kind is None and is_media(url)):
+            yield Found(url)
+        elif kind in ("files", "manifest") or (kind is None and kind_by_name(url) == "manifest"):
+            raise Unsupported(f"{kind or 'manifest'} is not read over HTTP, only from disks and stores: {url}")
+        elif kind == "playlist":
+            yield from self._read(Given("playlist", url, url, limit=source.limit), None, source, depth)
+        else:
+            reply = self._fetcher.read(url, skip=lambda reply, head: _kind(kind, url, reply, head) == "media", partly=True)
+            yield from self._document(reply, url, kind, source, depth)
+
+    def _document(self, reply: Reply, url: str, asked: Kind | None, source: SourceConfig, depth: int) -> Iterator[Found]:
+        kind = _kind(asked, url, reply, reply.content)
+        if kind in ("media", "playlist"):
+            yield Found(url, "hls" if kind == "playlist" else "http")
+            return
+        body, cut = gunzip(reply.content, self._config.max_page_bytes)
+        cut = reply.cut or cut
+        if kind != "list" or is_xml_list(body):
+            form: Literal["feed", "page", "xml_list"] = "xml_list" if kind == "list" else "feed" if kind == "feed" else "page"
+            headers = tuple(reply.headers.items())
+            given = Given(form, url, reply.url, body, reply.status, headers, source.limit)
+            yield from self._read(given, cut, source, depth)
+            return
+        if cut:
+            body = body[: body.rfind(b"\n") + 1]  # the last line may be half an address
+        rows = read_list(body, url if suffix(url) else f"{url}.{_FORMATS.get(reply.content_type, 'txt')}")
+        yield from self._whole(self._rows(rows, reply.url, source, depth), cut, reply.url)
+
+    def _read(
+        self, given: Given, cut: str | None, source: SourceConfig, depth: int, *, trusted: bool = False
+    ) -> Iterator[Found]:
+        """What a document lists; of a feed all its pages."""
+        asked = {given.final_url}
+        while True:
+            try:
+                document = self._reader(given)
+            except Unreadable as error:
+                if cut is None:
+                    raise
+                document, cut = Document(), f"{cut}; {error.detail}"
+            yield from self._whole(iter(document.found), cut or document.cut, given.final_url)
+            yield from self._rows(iter(document.rows), given.final_url, source, depth, trusted=trusted)
+            if document.next_url is None or not files.is_web(document.next_url) or document.next_url in asked:
+                return
+            if len(asked) >= MAX_FEED_PAGES:
+                raise Limit(f"a feed of more than {MAX_FEED_PAGES} pages: {document.next_url}")
+            asked.add(document.next_url)
+            reply = self._fetcher.read(document.next_url, partly=True)
+            body, cut = gunzip(reply.content, self._config.max_page_bytes)
+            cut, headers = reply.cut or cut, tuple(reply.headers.items())
+            given = replace(given, url=document.next_url, final_url=reply.url, body=body, headers=headers)
+
+    def _whole(self, found: Iterator[Found], cut: str | None, url: str) -> Iterator[Found]:
+        """What a document lists, and a row that says so where a part of it is missing."""
+        yield from found
+        if cut:
+            yield Found(f"{url}#cut", page_url=url, rejection=reject("list.truncated", cut))
+
+    def _rows(
+        self, rows: Iterator[Row], base: str, source: SourceConfig, depth: int, *, trusted: bool = False
+    ) -> Iterator[Found]:
+        """The lines of a list. One from the web names web addresses only: it must not point into this machine.
+
+        Each line of a list of your own may take as long as a source; those of a stranger's share one limit.
+        """
+        for number, row in enumerate(rows, 1):
+            if not row.url:
+                said = reject("list.unreadable", row.broken or "a line without an address")
+                yield Found(f"{base}#{number}", "http", base, row.title, rejection=said)
+                continue
+            whole = "://" in row.url or (os.path.isabs(row.url) and not files.is_web(base))
+            url = row.url if whole else absolute(base, row.url)
+            if not files.is_web(url) and not (trusted and files.is_file(url)):
+                yield Found(url, "http", base, row.title, rejection=Unsupported(f"a list names {url}").rejection())
+                continue
+            kind = row.kind or kind_by_name(url) or "media"
+            if kind in ("list", "files", "manifest") and row.kind is None:
+                kind = "media"  # lists do not nest, unless one says so
+            if trusted and depth == 0:
+                self._fetcher.deadline = time.monotonic() + self._config.list_seconds
+            nested = self._or_rejection(self._expand(url, kind, source, depth + 1), url)
+            for found in islice(nested, source.limit):
+                yield _told(found, row, base)
+
+
+_NO_MEDIA = ("list.no_media", "list.duplicate", "list.truncated")
+"""Lines of the books that take no place under a source's `limit`."""
+
+
+_FORMATS = {
+    "text/csv": "csv",
+    "text/tab-separated-values": "tsv",
+    "application/jsonl": "jsonl",
+    "application/x-ndjson": "jsonl",
+}
+
+
+def _kind(asked: Kind | None, url: str, reply: Reply, head: bytes) -> Kind:
+    head = gunzip(head, 1 << 20)[0]
+    return asked or kind_by_content(reply.content_type, head) or kind_by_name(url) or kind_by_name(reply.url) or "media"
+
+
+def _told(found: Found, row: Row, base: str) -> Found:
+    """What a list says of its line, where the thing itself says nothing (a licence: where the list says one)."""
+    return replace(
+        found,
+        page_url=found.page_url or base,
+        title=found.title or row.title,
+        author=found.author or row.author,
+        language=row.language or found.language,
+        domain=row.domain or found.domain,
+        licence=replace(of_config(row.licence), source="feed") if row.licence else found.licence or UNKNOWN,
+    )

@@ -1,0 +1,255 @@
+"""Whose turn it is: one gate for a whole run, asked before every request, so that politeness adds up across workers.
+
+Per host it keeps the rate, the requests in flight, Retry-After and a circuit breaker; over all hosts, the byte budget.
+`HostState` is the state machine, pure but for the `now` it is given; `LocalGate` guards one for each host with a lock.
+In a cluster one actor holds the `LocalGate` and every worker a handle with the same methods.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Protocol, TypeAlias
+
+from pydantic import Field
+
+from voxmill.manifests.config_base import Settings
+
+
+class GateSettings(Settings):
+    """How a host is treated. All durations in seconds."""
+
+    requests_per_second: float = Field(default=1.0, gt=0)
+    """Requests a second to one host, over all workers together. robots.txt's Crawl-delay can only lower it."""
+    max_in_flight: int = Field(default=2, ge=1)
+    """Requests of one host that may run at once."""
+    lease_seconds: float = Field(default=600.0, gt=0)
+    """After so many seconds a request counts as lost and its place is given away: a dead worker holds no host for ever."""
+    breaker_refusals: int = Field(default=2, ge=1)
+    """403 or 429 this many times in a row opens the host's breaker."""
+    breaker_bot_pages: int = Field(default=1, ge=1)
+    """So many pages in a row that ask for proof of being human open it too."""
+    breaker_seconds: float = Field(default=86_400.0, gt=0)
+    """How long a breaker stays open (s). After it one refusal is enough to open it again."""
+    cooloff_seconds: float = Field(default=30.0, ge=0)
+    """Pause of a host (s) after a 429 that names no Retry-After."""
+    max_retry_after: float = Field(default=600.0, ge=0)
+    """A host that asks for a longer pause (s), by Retry-After or Crawl-delay, is left alone: its items end as `crawl.blocked` and can be retried later."""
+    byte_budget: int | None = Field(default=None, ge=1)
+    """Bytes that the whole run may take from networks; null: no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """A turn: one request may start now. The lease must be given back with `release`."""
+
+    lease: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Ask again after `seconds`."""
+
+    seconds: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """No turn will come. `reason` is `crawl.blocked` or `crawl.budget`."""
+
+    reason: str
+    detail: str
+
+
+Answer: TypeAlias = Go | Wait | Refused
+
+
+class HostGate(Protocol):
+    """What a fetcher needs of a gate. `host` is a host name, with its port where that is not the scheme's own."""
+
+    def acquire(self, host: str, min_interval: float = 0.0) -> Answer:
+        """`min_interval`: seconds between requests that robots.txt asks for."""
+        ...
+
+    def report(
+        self, host: str, status: int, *, retry_after: float | None = None, bot_page: str | None = None
+    ) -> Refused | None:
+        """What the host answered. Returns the refusal if its breaker is open now."""
+        ...
+
+    def release(self, host: str, lease: str, num_bytes: int) -> None:
+        """The request is over and `num_bytes` came of it."""
+        ...
+
+    def recall(self, origin: str, name: str) -> str | None:
+        """A fact about an origin that some worker learned (its robots.txt, say) and that has not expired."""
+        ...
+
+    def remember(self, origin: str, name: str, value: str, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class HostState:
+    """One host. Times are seconds since the epoch; every method returns the next state and changes nothing."""
+
+    next_at: float = 0.0
+    """When the rate allows the next request."""
+    hold_until: float = 0.0
+    """What Retry-After asked for."""
+    refusals: int = 0
+    """403 and 429 in a row."""
+    bot_pages: int = 0
+    opened_at: float | None = None
+    opened_by: str = ""
+    leases: Mapping[str, float] = field(default_factory=dict)
+    """Lease to its expiry."""
+    num_requests: int = 0
+    num_bytes: int = 0
+
+    def refusal(self, now: float, rules: GateSettings) -> Refused | None:
+        if self.opened_at is not None and now < self.opened_at + rules.breaker_seconds:
+            return Refused("crawl.blocked", self.opened_by)
+        if self.hold_until - now > rules.max_retry_after:
+            return Refused("crawl.blocked", f"the host asks for a pause of {self.hold_until - now:.0f} s")
+        return None
+
+    def acquire(self, now: float, rules: GateSettings, min_interval: float = 0.0) -> tuple[HostState, Answer]:
+        if refusal := self.refusal(now, rules):
+            return self, refusal
+        state = self
+        if self.opened_at is not None:  # half-open: one request may try, one more refusal closes the door again
+            state = replace(
+                self,
+                opened_at=None,
+                refusals=rules.breaker_refusals - 1,
+                bot_pages=rules.breaker_bot_pages - 1,
+            )
+        if state.hold_until > now:
+            return state, Wait(state.hold_until - now, "retry_after")
+        if state.next_at - now > rules.max_retry_after:
+            return state, Refused("crawl.blocked", f"robots.txt asks for {min_interval:.0f} s between requests")
+        if state.next_at > now:
+            return state, Wait(state.next_at - now, "rate")
+        leases = {lease: expiry for lease, expiry in state.leases.items() if expiry > now}
+        interval = max(1.0 / rules.requests_per_second, min_interval)
+        if len(leases) >= rules.max_in_flight:
+            return replace(state, leases=leases), Wait(min(interval, min(leases.values()) - now), "in_flight")
+        lease = str(state.num_requests)
+        leases[lease] = now + rules.lease_seconds
+        state = replace(state, leases=leases, next_at=now + interval, num_requests=state.num_requests + 1)
+        return state, Go(lease)
+
+    def report(
+        self, now: float, rules: GateSettings, status: int, retry_after: float | None, bot_page: str | None
+    ) -> HostState:
+        refused = status in (403, 429)
+        state = replace(
+            self,
+            refusals=self.refusals + 1 if refused else 0 if status < 400 and not bot_page else self.refusals,
+            bot_pages=self.bot_pages + bool(bot_page),
+        )
+        pause = retry_after if retry_after is not None else rules.cooloff_seconds if status == 429 else 0.0
+        if pause > 0 and status >= 400:
+            state = replace(state, hold_until=max(state.hold_until, now + pause))
+        if state.bot_pages >= rules.breaker_bot_pages:
+            return replace(state, opened_at=now, opened_by=f"a page for humans only ({bot_page or 'seen before'})")
+        if state.refusals >= rules.breaker_refusals:
+            return replace(state, opened_at=now, opened_by=f"HTTP {status}, {state.refusals} refusals in a row")
+        return state
+
+    def restored(self, now: float, back: float, rules: GateSettings) -> HostState:
+        """As it was saved, its times `back` by so much. Without the leases: whoever held one belonged to a process that is gone.
+
+        The rate asks for no longer a pause than it may after one request, whatever clock wrote it.
+        """
+        pause = max(1.0 / rules.requests_per_second, rules.max_retry_after)
+        opened_at = None if self.opened_at is None else min(now, self.opened_at - back)
+        return replace(
+            self,
+            next_at=min(self.next_at - back, now + pause),
+            hold_until=self.hold_until - back,
+            opened_at=opened_at,
+            leases={},
+        )
+
+    def release(self, lease: str, num_bytes: int) -> HostState:
+        leases = {name: expiry for name, expiry in self.leases.items() if name != lease}
+        return replace(self, leases=leases, num_bytes=self.num_bytes + num_bytes)
+
+
+def steady_clock() -> Callable[[], float]:
+    """Seconds since the epoch as the machine has them now, and from then on counted: nobody who sets its clock moves this one."""
+    begun, since = time.time(), time.monotonic()
+    return lambda: begun + (time.monotonic() - since)
+
+
+class LocalGate:
+    """The gate of one process, for its threads.
+
+    It refuses to be pickled: a copy would spend the whole rate again. `state()` is what a run persists.
+    """
+
+    def __init__(
+        self, rules: GateSettings, state: Mapping[str, Any] | None = None, clock: Callable[[], float] | None = None
+    ) -> None:
+        self.rules = rules
+        self._clock = clock or steady_clock()
+        self._lock = threading.Lock()
+        saved, now = state or {}, self._clock()
+        # What was saved by a clock ahead of ours: no time has passed since, as far as anybody can tell, and all waits are kept.
+        back = max(0.0, saved.get("saved_at", now) - now)
+        self._hosts = {host: HostState(**fields).restored(now, back, rules) for host, fields in saved.get("hosts", {}).items()}
+        self._notes: dict[str, tuple[str, float]] = {key: (n[0], n[1] - back) for key, n in saved.get("notes", {}).items()}
+        self._num_bytes = sum(host.num_bytes for host in self._hosts.values())
+        self._changed_at = now
+
+    def acquire(self, host: str, min_interval: float = 0.0) -> Answer:
+        with self._lock:
+            if self.rules.byte_budget is not None and self._num_bytes >= self.rules.byte_budget:
+                return Refused("crawl.budget", f"{self._num_bytes} of {self.rules.byte_budget} bytes")
+            now = self._clock()
+            state, answer = self._host(host).acquire(now, self.rules, min_interval)
+            self._hosts[host], self._changed_at = state, now
+            return answer
+
+    def report(
+        self, host: str, status: int, *, retry_after: float | None = None, bot_page: str | None = None
+    ) -> Refused | None:
+        with self._lock:
+            now = self._clock()
+            state = self._host(host).report(now, self.rules, status, retry_after, bot_page)
+            self._hosts[host], self._changed_at = state, now
+            return state.refusal(now, self.rules)
+
+    def release(self, host: str, lease: str, num_bytes: int) -> None:
+        with self._lock:
+            self._hosts[host] = self._host(host).release(lease, num_bytes)
+            self._num_bytes += num_bytes
+
+    def recall(self, origin: str, name: str) -> str | None:
+        with self._lock:
+            value, expiry = self._notes.get(f"{name} {origin}", ("", 0.0))
+            return value if expiry > self._clock() else None
+
+    def remember(self, origin: str, name: str, value: str, seconds: float) -> None:
+        with self._lock:
+            self._changed_at = self._clock()
+            self._notes[f"{name} {origin}"] = (value, self._changed_at + seconds)
+
+    def state(self) -> dict[str, Any]:
+        """Everything, as JSON types. `LocalGate(rules, gate.state())` goes on where this one stopped."""
+        with self._lock:
+            hosts = {host: asdict(state) for host, state in sorted(self._hosts.items())}
+            now = self._clock()
+            notes = {key: list(note) for key, note in sorted(self._notes.items()) if note[1] > now}
+            # The moment of saving is that of the last change: what has not changed is the same text.
+            return {"hosts": hosts, "notes": notes, "saved_at": self._changed_at}
+
+    def _host(self, host: str) -> HostState:
+        return self._hosts.get(host, HostState())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a LocalGate stays in its process; hand a worker something that asks this one")

@@ -1,0 +1,51 @@
+"""Samples that are no numbers: what float PCM may hold, and what a decoder may make of damage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from av.audio.frame import AudioFrame
+
+from voxmill.operators.decode.lost_audio import Lost
+
+FLOATS: dict[str, np.dtype[Any]] = {
+    "flt": np.dtype("f4"), "fltp": np.dtype("f4"), "dbl": np.dtype("f8"), "dblp": np.dtype("f8")
+}  # fmt: skip
+
+LARGEST = float(1 << 17)
+"""Nothing that a sound card or a program writes as full scale is larger: 1, or 32768."""
+
+SMALLEST = 1e-20
+"""Anything nearer to zero is zero: numbers that a processor is slow with, and nobody hears."""
+
+
+def readable(frame: AudioFrame) -> bool:
+    """Whether its samples may be asked for: PyAV counts planes up to a null pointer, and from eight planes on there is none."""
+    return not frame.format.is_planar or len(frame.layout.channels) < 8
+
+
+def sound(frame: AudioFrame, lost: Lost) -> AudioFrame:
+    """The frame; where it holds what is no number, the same with silence there, and with full scale for what is infinite."""
+    kind = FLOATS.get(frame.format.name)
+    if kind is None or not readable(frame):
+        return frame
+    planes = [np.frombuffer(memoryview(plane), kind)[: frame.samples * _width(frame)] for plane in frame.planes]
+    with np.errstate(over="ignore", invalid="ignore"):
+        quiet = all(plane.dot(plane) <= LARGEST**2 for plane in planes)  # quick, and false where any is NaN
+    if quiet:
+        return frame
+    if all(bool((np.abs(plane) <= LARGEST).all()) for plane in planes):
+        return frame
+    values = frame.to_ndarray()
+    odd = ~(np.abs(values) <= LARGEST)
+    lost.odd += int(odd.sum())
+    values = np.where(odd, np.sign(np.nan_to_num(values)), values)
+    values[np.abs(values) < SMALLEST] = 0
+    clean = AudioFrame.from_ndarray(np.ascontiguousarray(values.astype(kind)), frame.format.name, frame.layout.name)
+    clean.sample_rate = frame.sample_rate
+    return clean
+
+
+def _width(frame: AudioFrame) -> int:
+    return 1 if frame.format.is_planar else len(frame.layout.channels)

@@ -1,0 +1,120 @@
+"""How loud speech is, and how much louder it has to be heard.
+
+Recognisers and detectors have learnt speech at the levels at which people record it: at -50 dB they hear nothing where a person
+hears every word. Within `tolerance_db` of `target_db` a recording stays bit by bit as it was decoded.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from voxmill.manifests.config_base import Settings
+
+
+class LevelConfig(Settings):
+    """How loud recordings are heard: very soft and very loud speech is brought to one level before any model hears it."""
+
+    target_db: float = Field(default=-26.0, le=-6.0)
+    """Speech that is too soft or too loud is brought to this level (dB, 0 is full scale; mean power between 250 Hz and
+    4 kHz while somebody speaks)."""
+    tolerance_db: float = Field(default=12.0, ge=0.0)
+    """Speech within so many dB of it stays as it is: recordings of every ordinary level are heard and packed bit by bit as decoded."""
+    most_db: float = Field(default=80.0, ge=0.0)
+    """The most by which a recording is made louder (dB); 0: none is."""
+
+
+class Levels:
+    """The levels of a channel's frames, by steps."""
+
+    STEP, FLOOR, BINS = 2.0, -120.0, 64
+    """dB a step, dB of the first step, and how many."""
+
+    SILENT = -105.0
+    """Frames below this are digital silence. The noise of 16 bits lies above; it is as steady as other noise."""
+
+    CLICKS = 32
+    """So many of the loudest frames (2 s) may be clicks, or one frame in 200, and the next one counts as the loudest."""
+
+    def __init__(self) -> None:
+        self.frames = np.zeros(self.BINS, np.int64)
+        self.power = np.zeros(self.BINS)
+
+    def add(self, power: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Mean squares of frames; returns the step of each."""
+        level = 10 * np.log10(np.maximum(power, 1e-12))
+        bins = np.clip((level - self.FLOOR) / self.STEP, 0, self.BINS - 1).astype(np.int64)
+        self.frames += np.bincount(bins, minlength=self.BINS)
+        self.power += np.bincount(bins, power, self.BINS)
+        return bins
+
+    @classmethod
+    def bin(cls, level: float) -> int:
+        return int(min(max((level - cls.FLOOR) / cls.STEP, 0), cls.BINS - 1))
+
+    @property
+    def _top(self) -> int:
+        """The step of the loudest frames that are no clicks."""
+        audible = int(self.frames[self.bin(self.SILENT) :].sum())
+        louder = self.frames[::-1].cumsum()[::-1]
+        reached = np.flatnonzero(louder > min(max(self.CLICKS, audible // 200), audible // 4))
+        return int(reached[-1]) if len(reached) else 0
+
+    @property
+    def loud(self) -> float:
+        """Level of the loudest frames (dB)."""
+        return self.FLOOR + self.STEP * (self._top + 0.5)
+
+    @property
+    def contrast(self) -> float:
+        """How far the loud frames stand above the quiet fifth (dB); 0 where all is silence."""
+        if self._top < self.bin(self.SILENT):
+            return 0.0
+        quiet = int((self.frames.cumsum() >= 0.2 * self.frames.sum()).argmax())
+        return self.STEP * (self._top - quiet)
+
+    @property
+    def active(self) -> float | None:
+        """Mean power while somebody speaks (dB): of the frames that are no more than 15 dB below it. None: all is silence."""
+        top = self._top
+        frames, power = self.frames.copy(), self.power.copy()
+        if top + 1 < self.BINS and frames[top]:  # a click is as loud as the loudest speech
+            power[top] += frames[top + 1 :].sum() * power[top] / frames[top]
+            frames[top] += frames[top + 1 :].sum()
+            frames[top + 1 :], power[top + 1 :] = 0, 0.0
+        gate = self.bin(self.SILENT)
+        while frames[gate:].any():
+            mean = 10 * np.log10(power[gate:].sum() / frames[gate:].sum())
+            higher = self.bin(mean - 15)
+            if higher <= gate:
+                return float(mean)
+            gate = higher
+        return None
+
+
+def gain_db(active: float | None, peak: float, lively: bool, config: LevelConfig) -> float | None:
+    """How much louder a recording is to be heard, in whole dB; None: as it is.
+
+    `peak` is the largest sample there is. What would go over full scale is made louder by less, as long as the level allows;
+    single peaks beyond that are bent. What does not come and go is no speech, and nothing is made of it.
+
+    >>> config = LevelConfig()
+    >>> gain_db(-60, 0.01, True, config), gain_db(-26, 0.5, True, config), gain_db(-60, 0.01, False, config)
+    (34.0, None, None)
+    >>> gain_db(-60, 0.9, True, config), gain_db(-10, 1.5, True, config), gain_db(None, 0.0, False, config)
+    (22.0, -16.0, None)
+    """
+    if active is None or not peak:
+        return None
+    wanted = min(config.target_db - active, config.most_db)
+    if abs(wanted) <= config.tolerance_db:
+        wanted = 0.0
+    if wanted > 0 and not lively:
+        wanted = 0.0
+    over = 20 * np.log10(peak) + wanted
+    if over > 0:
+        least = min(wanted, config.target_db - config.tolerance_db - active)
+        wanted = max(wanted - over, least)
+    found = float(np.floor(wanted) if wanted < 0 else np.rint(wanted))
+    return found or None

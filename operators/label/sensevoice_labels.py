@@ -1,0 +1,73 @@
+"""SenseVoice's rich tokens: the language, emotion and sound event that it writes before its text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import Field
+
+from voxmill.manifests.records import NO_SPEECH, SAMPLE_RATE, LabelTask, Mark
+from voxmill.operators.contract.adapters import Answer, Scene
+from voxmill.operators.label.labeller_config import LabellerName, ModelSettings
+from voxmill.operators.vendors.funasr_model import auto_model
+from voxmill.operators.vendors.sensevoice_tags import untag
+from voxmill.operators.weights.registry import identity, resolve
+
+SHORTEST = SAMPLE_RATE // 10
+"""Below this there is nothing to tell (samples)."""
+
+RICH = {"language": 0, "emotion": 1, "sound_events": 2}
+"""Which of the frames before the audio's own speaks of which task."""
+
+
+class SenseVoiceTagsConfig(ModelSettings):
+    """Language, emotion and sound events, from SenseVoice's tags."""
+
+    hears = True
+    events = True
+    kind: Literal["sensevoice"] = "sensevoice"
+    name: LabellerName = "sensevoice_tags"
+    model: str = "SenseVoiceSmall"
+    min_confidence: float = Field(default=0.5, ge=0.0, le=1.0)
+    """Below this it is not sure."""
+
+    def tasks(self) -> tuple[LabelTask, ...]:
+        return ("language", "emotion", "sound_events")
+
+
+class SenseVoiceTags:
+    """A tag that says `unknown` is not sure. `Speech` is no event of its own: with it alone, there is none."""
+
+    def __init__(self, config: SenseVoiceTagsConfig) -> None:
+        self._auto: Any = auto_model(resolve(config.model), config.device, config.threads)
+        self.model = identity(config.model)
+        self._least = config.min_confidence
+        self._sure: list[list[float]] = []
+        self._auto.model.ctc.ctc_lo.register_forward_hook(self._listen)
+
+    def label(self, scene: Scene) -> list[list[Answer]]:
+        return [list(self._answers(scene.wave(utterance.segment))) for utterance in scene.utterances]
+
+    def _listen(self, layer: Any, inputs: tuple[Any, ...], logits: Any) -> None:
+        """FunASR keeps probabilities to itself: those of the rich frames are in the CTC logits (batch, frames, vocabulary)."""
+        best = logits.softmax(-1).max(-1).values
+        self._sure.append(best[0, : len(RICH)].tolist())
+
+    def _answers(self, wave: Any) -> Iterator[Answer]:
+        self._sure.clear()
+        raw = self._auto.generate([wave], batch_size=1, language="auto", use_itn=False) if len(wave) >= SHORTEST else []
+        if not raw or not self._sure:
+            yield from (Answer(task, None) for task in ("language", "emotion", "sound_events"))
+            return
+        tagged, sure = untag(str(raw[0].get("text", ""))), self._sure[0]
+        language = NO_SPEECH if tagged.silent else tagged.language
+        yield self._answer("language", language, sure[RICH["language"]])
+        yield self._answer("emotion", None if tagged.silent else tagged.emotion, sure[RICH["emotion"]])
+        heard = self._answer("sound_events", tagged.event, sure[RICH["sound_events"]])
+        yield Answer("sound_events", (), heard.confidence) if heard.marks and tagged.event == "speech" else heard
+
+    def _answer(self, task: LabelTask, value: str | None, sure: float) -> Answer:
+        if value is None or sure < self._least:
+            return Answer(task, None)
+        return Answer(task, (Mark(value, confidence=sure),), sure)

@@ -1,0 +1,1 @@
+"""The stage `select`: which segments are kept, at which tier, and what calibration says their labels are worth."""

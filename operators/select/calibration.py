@@ -1,0 +1,178 @@
+"""What agreement and confidence are worth: the share of a label's words that is expected to be wrong, from calibrated curves.
+
+A `Calibration` is fitted on a small labelled sample (`voxmill calibrate`) and is data from then on: applying it needs no library.
+Agreement, confidence and length are weighed into one score (a logistic regression), and a curve that only falls (isotonic) says what
+error a score stands for. All of it is there again for resampled recordings, which carries how much the sample leaves open.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+
+from voxmill.manifests.config_base import Settings
+from voxmill.manifests.errors import UserError
+from voxmill.manifests.user_input import text
+
+Floats = NDArray[np.float64]
+
+LEVEL = 0.95
+"""How often the true error of a group of labels is to lie within its interval."""
+SLIP = 0.05
+"""Doubt (1 - agreement, 1 - confidence) below which less of it says little: one word in twenty is the finest that a sentence shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What is known of one label before anybody has heard it."""
+
+    agreement: float | None
+    confidence: float | None
+    units: int
+    """Words (or characters) of the label."""
+
+
+class Weights(Settings):
+    """A logistic regression of a word being right. A term whose sign is unknown is left out of the sample too."""
+
+    intercept: float
+    agreement: float = 0.0
+    confidence: float = 0.0
+    length: float = 0.0
+
+    def score(self, terms: Floats) -> Floats:
+        """Log-odds of a word being right, of rows of `features`."""
+        found: Floats = self.intercept + terms @ np.array([self.agreement, self.confidence, self.length])
+        return found
+
+
+def features(signs: Signs) -> tuple[float, float, float]:
+    """The terms of `Weights`: agreement and confidence on a logarithmic scale of doubt, and log length. 0 for what is unknown.
+
+    Errors fall with the order of magnitude of a doubt: from 0.9 to 0.95 as from 0.8 to 0.9. Confidence counts as far as the engines
+    agree, for loops are confident.
+    """
+    agreement = min(signs.agreement, 1.0) if signs.agreement is not None else 0.0
+    sure = max(0.0, -math.log(1.0 - min(signs.confidence, 1.0) + SLIP)) if signs.confidence is not None else 0.0
+    return -math.log(1.0 - agreement + SLIP), agreement * sure, math.log1p(signs.units)
+
+
+class Line(Settings):
+    """Expected error against the score of one regression. Between its places it is linear, beyond them constant."""
+
+    weights: Weights
+    scores: tuple[float, ...] = Field(min_length=1)
+    """Rising."""
+    errors: tuple[float, ...]
+    """Word errors per word of the label; falling."""
+    lengths: tuple[float, ...] = (1.0,)
+    """At each place (or everywhere): true words per word of the label. Engines that talk to themselves say more than there is."""
+
+    def counts(self, terms: Floats, units: Floats) -> tuple[Floats, Floats]:
+        """Wrong words and true words to expect of labels, from their features (n, 3) and lengths (n)."""
+        scores = self.weights.score(terms)
+        return self._along(self.errors, scores) * units, self._along(self.lengths, scores) * units
+
+    def _along(self, values: tuple[float, ...], scores: Floats) -> Floats:
+        found: Floats = np.interp(scores, self.scores, values if len(values) > 1 else values * len(self.scores))
+        return found
+
+
+class Curve(Line):
+    """A line for one language, how sure it is, and what it was made from."""
+
+    language: str | None
+    """None: every language that has no curve of its own."""
+    resampled: tuple[Line, ...] = ()
+    """What comes out when the sample's recordings are drawn again, the regression included. The n-th draw is the same everywhere."""
+    dispersion: tuple[float, ...] = (1.0,)
+    """At each place (or everywhere): variance of a recording's errors over their expectation. What one recording says goes wrong
+    together."""
+    segments: int
+    words: int
+    recordings: int
+    speakers: int | None = None
+    conditions: int | None = None
+
+    def variance(self, terms: Floats, units: Floats) -> float:
+        """Of the number of errors, where their expectation is known."""
+        return float(self._along(self.dispersion, self.weights.score(terms)) @ self.counts(terms, units)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Errors per true word, and the interval within which the true rate lies in `LEVEL` of all cases."""
+
+    expected: float
+    low: float
+    high: float
+
+
+class Calibration(Settings):
+    """Curves, and what is to be said of them."""
+
+    version: int = 2
+    unit: str = "word"
+    curves: tuple[Curve, ...] = Field(min_length=1)
+    """For labels with an agreement and a confidence."""
+    plain: tuple[Curve, ...] = Field(min_length=1)
+    """For labels whose engine gives no confidence."""
+    warnings: tuple[str, ...] = ()
+
+    def expected(self, signs: Signs, language: str | None) -> float | None:
+        """Expected errors per true word; None where the engines cannot be compared."""
+        if signs.agreement is None:
+            return None
+        wrong, true = self.curve(signs, language).counts(np.array([features(signs)]), np.ones(1))
+        return float(wrong[0] / true[0])
+
+    def curve(self, signs: Signs, language: str | None) -> Curve:
+        curves = self.curves if signs.confidence is not None else self.plain
+        own = [curve for curve in curves if curve.language == language]
+        rest = [curve for curve in curves if curve.language is None]
+        return (own or rest or list(curves))[0]
+
+    def estimate(self, labels: Sequence[tuple[Signs, str | None]]) -> Estimate | None:
+        """The error rate of labels (with their languages) taken together; None where none can be compared.
+
+        Two things are in the interval: what the sample leaves open (the rates of its resamples), and what chance does to these very
+        labels. Both are relative errors, so that a rate is never below zero.
+        """
+        groups: dict[int, tuple[Curve, list[Signs]]] = {}
+        for signs, language in labels:
+            if signs.agreement is not None:
+                curve = self.curve(signs, language)
+                groups.setdefault(id(curve), (curve, []))[1].append(signs)
+        if not groups:
+            return None
+        wrong = true = chance = 0.0
+        drawn = np.zeros((2, min(len(curve.resampled) for curve, _ in groups.values())))
+        for curve, members in groups.values():
+            terms, units = np.array([features(one) for one in members]), np.array([max(one.units, 1) for one in members], float)
+            here = curve.counts(terms, units)
+            wrong, true, chance = wrong + here[0].sum(), true + here[1].sum(), chance + curve.variance(terms, units)
+            for n in range(drawn.shape[1]):
+                drawn[:, n] += [part.sum() for part in curve.resampled[n].counts(terms, units)]
+        if wrong == 0.0:
+            return Estimate(0.0, 0.0, 0.0)  # fitted curves never say so: see `LEAST` in calibration_fit.py
+        open_ = float(np.var(np.log(drawn[0] / drawn[1]), ddof=1)) if drawn.shape[1] > 1 else 0.0
+        factor = math.exp(NormalDist().inv_cdf((1 + LEVEL) / 2) * math.sqrt(open_ + math.log1p(chance / wrong**2)))
+        return Estimate(wrong / true, wrong / true / factor, wrong / true * factor)
+
+
+def load_calibration(path: str) -> Calibration:
+    """Raises UserError, naming the file and the fix."""
+    try:
+        return Calibration.model_validate_json(
+            text(path, "calibration", "make one with `voxmill calibrate RUN --reference labelled.jsonl`")
+        )
+    except ValidationError as error:
+        raise UserError(
+            f"{path} is no calibration ({error.errors()[0]['msg']}): make it again with `voxmill calibrate`"
+        ) from None

@@ -1,0 +1,52 @@
+"""What every recogniser can be told, whichever it is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from voxmill.manifests.config_base import Settings
+from voxmill.operators.contract.languages import primary
+
+EngineName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+ComputeType = Literal["auto", "int8", "int8_float16", "float16", "bfloat16", "float32"]
+
+
+class EngineSettings(Settings):
+    """The common part of each engine's settings. An engine is one entry of `transcribe:` in a run's config."""
+
+    kind: str
+    """Which recogniser this is; it decides what else can be set."""
+    name: EngineName
+    """How hypotheses, statistics and rules name this engine; unique in a run."""
+    model: str
+    """A name of `voxmill models list`, `name@commit`, or a folder."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where the model runs: `cpu`, or `cuda` for an NVIDIA GPU."""
+    compute_type: ComputeType = "auto"
+    """Arithmetic; `auto` takes the engine's fastest safe one for the device."""
+    threads: int = Field(default=1, ge=1)
+    """CPU threads of one worker. Several workers of one thread do more than one worker of several."""
+    gpus: float | None = Field(default=None, ge=0)
+    """Share of a GPU that one worker holds; null = one whole GPU on `cuda`, none on `cpu`."""
+    languages: tuple[str, ...] = ()
+    """Languages (`en`, `zh`, …) this engine may hear; empty = all it knows. One language = that one is assumed, not detected."""
+    skip_other_languages: bool = False
+    """Leave out recordings whose stated language is not among `languages`; else they are transcribed all the same."""
+
+    @model_validator(mode="after")
+    def _gpu_where_cuda(self) -> EngineSettings:
+        if self.device == "cuda" and self.gpus == 0:
+            raise ValueError("device: cuda needs gpus above 0 (several engines can share one: 0.25)")
+        if self.device == "cpu" and self.gpus:
+            raise ValueError("gpus is set, but device is cpu")
+        return self
+
+    @property
+    def gpu_share(self) -> float:
+        return self.gpus if self.gpus is not None else float(self.device == "cuda")
+
+    def hears(self, language: str | None) -> bool:
+        """Whether a recording said to be in `language` is for this engine."""
+        return not (self.skip_other_languages and self.languages and language) or primary(language) in self.languages

@@ -1,6 +1,0 @@
-"""What a command line asks for becomes a config: a file of the user's, a shipped recipe, or none but folders and addresses."""
-
-from voxmill.pipeline.asked.config import Asked, ask
-from voxmill.pipeline.asked.kept import CONFIG
-
-__all__ = ["CONFIG", "Asked", "ask"]

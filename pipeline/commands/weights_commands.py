@@ -1,0 +1,70 @@
+"""What engines and labellers need to be here: `voxmill models` gets it, `voxmill doctor` says what is missing."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from voxmill.pipeline.commands import complete, options
+from voxmill.pipeline.terminal.output import console
+
+
+def list_() -> None:
+    """Which weights voxmill knows, and which are here."""
+    from voxmill.operators.weights import registry as weights
+    from voxmill.pipeline.preflight.models import size
+    from voxmill.pipeline.terminal.table import Column, print_table, prose
+
+    rows = []
+    for row in weights.status():
+        here = f"yes, {(row.num_bytes or 0) / 1e6:.0f} MB" if row.ready else f"no, {size(row.megabytes)}"
+        rows.append((row.name, row.engine, here, row.licence, row.about, row.source))
+    print_table(console(), ("name", "engine", "here", Column("licence", spare=3), prose("what", 1), prose("source", 2)), rows)
+
+
+def fetch(
+    names: Annotated[list[str], typer.Argument(help="Names from `voxmill models list`.", autocompletion=complete.weights)],
+) -> None:
+    """Fetch weights into the cache and verify them. Example: `voxmill models fetch whisper-base moonshine-tiny-en`"""
+    from voxmill.operators.weights import registry as weights
+    from voxmill.pipeline.terminal.display import Display
+
+    out = console()
+    weights.known(names)
+    for name in names:
+        with Display() as display:
+            display.phase(f"fetching {name}")
+            folder = weights.fetch(name)
+        problems = weights.verify(name)
+        out.print(f"{name}: {folder}" + "".join(f"\n  {p}" for p in problems), soft_wrap=True)
+
+
+def verify(names: Annotated[list[str], typer.Argument(help="Names or directories.", autocompletion=complete.weights)]) -> None:
+    """Compare weights with their known hashes. Exits with 1 where they differ."""
+    from voxmill.operators.weights import registry as weights
+
+    out, bad = console(), False
+    weights.known(names)
+    for name in names:
+        problems = weights.verify(name)
+        bad |= any(not p.startswith("unpinned") for p in problems)
+        out.print(f"{name}: {'; '.join(problems) or 'every byte is what it should be'}", soft_wrap=True)
+    sys.exit(1 if bad else 0)
+
+
+def doctor(
+    config: Annotated[str | None, typer.Option("--config", "-c", help="Check what this config needs.")] = None,
+    change: options.Set = None,
+) -> None:
+    """What is installed, which weights are here, what is missing, and how to get it.
+
+    Example:
+
+        voxmill doctor -c demo
+    """
+    from voxmill.pipeline.config import load_config
+    from voxmill.pipeline.reports.doctor import examine
+
+    sys.exit(0 if examine(load_config(config, change or ()) if config else None, console()) else 1)

@@ -1,0 +1,97 @@
+"""Taking a unit apart: which of its members fail alone, and which kill their worker.
+
+What must outlive a worker is in the ledger: that an attempt at a member began, and that one ended well. An error is not noted: it
+comes again with the same text, unless its cause was mended, and then it should not.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from voxmill.pipeline.execution.infra_errors import StageError
+from voxmill.pipeline.stage import Stage
+from voxmill.pipeline.state.ledger import Ledger
+
+MAX_ATTEMPTS = 2
+"""Attempts at a unit (then at each member alone) before it is suspected (then quarantined)."""
+
+MAX_DEADLY = 6
+"""Members of one unit that may kill their worker before its other members are given up untried: each costs two workers."""
+
+
+@dataclass(slots=True)
+class Apart:
+    """How the members of one unit fared alone."""
+
+    bad: dict[str, str] = field(default_factory=dict)
+    """Members that killed their worker, raised, or were given up, with why: the detail of their rejection."""
+    errors: dict[str, Exception] = field(default_factory=dict)
+    """What was raised, by member."""
+    worked: str | None = None
+    """A member that was tried just now and worked."""
+
+    @property
+    def alike(self) -> bool:
+        """Whether several errors are of one type and nothing worked: then it is hardly the members that are at fault."""
+        return self.worked is None and len(self.errors) > 1 and len({type(e) for e in self.errors.values()}) == 1
+
+
+def isolate(
+    ledger: Ledger,
+    stage: Stage,
+    unit: str,
+    members: Sequence[str],
+    attempt: Callable[[str], object],
+    kin: Callable[[str], str] = str,
+) -> Apart:
+    """Tries each member alone; what comes of it is thrown away.
+
+    A member is bad when it raises, or when two attempts at it alone began and none ended. After one of the second kind the
+    members of the same `kin` that come after it are bad untried, after `MAX_DEADLY` of them all that come after.
+    Errors that stop a run pass, and leave no mark.
+    """
+    apart, deadly = Apart(), dict[str, str]()
+    for key in members:
+        repeat = f"reproduce: voxmill replay RUN --stage {stage.name} --unit {unit} --only {key}"
+        if ledger.ended(stage, unit, key):
+            continue
+        if ledger.strikes(stage, unit, key) >= MAX_ATTEMPTS:
+            apart.bad[key] = f"the worker died on this {MAX_ATTEMPTS} times; {repeat}"
+            deadly[kin(key)] = key
+        elif kin(key) in deadly:
+            apart.bad[key] = f"not tried: the worker died on {deadly[kin(key)]}, which comes before it; {repeat}"
+        elif len(deadly) >= MAX_DEADLY:
+            apart.bad[key] = f"not tried: the worker died on {len(deadly)} others of unit {unit}; {repeat}"
+        else:
+            ledger.begin(stage, unit, key)
+            try:
+                attempt(key)
+            except (KeyboardInterrupt, SystemExit, StageError):
+                ledger.withdraw(stage, unit, key)
+                raise
+            except Exception as error:  # noqa: BLE001 - an operator's error becomes an outcome
+                ledger.withdraw(stage, unit, key)
+                apart.errors[key] = error
+                apart.bad[key] = f"{describe(error, ledger.run.root)}; {repeat}"
+            else:
+                ledger.end(stage, unit, key)
+                apart.worked = key
+    return apart
+
+
+def describe(error: BaseException, root: str) -> str:
+    """An error as a line that is the same for every copy of a run: without the run's place and addresses in memory."""
+    text = f"{type(error).__name__}: {error}"
+    for place in (os.path.abspath(root), root.rstrip("/")):
+        text = re.sub(rf"(?<![\w./-]){re.escape(place)}(?![\w.-])", "RUN", text)
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    text = re.sub(r"\b0x[0-9a-f]{6,}\b", "0x…", " ".join(text.split()))
+    return f"{text[:_LONGEST]} ({os.path.basename(frame.filename)}:{frame.lineno} {frame.name})"
+
+
+_LONGEST = 240
+"""Characters of an error's text: the way to repeat it must still fit into the detail."""

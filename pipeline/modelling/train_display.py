@@ -1,0 +1,209 @@
+"""What training, evaluation and the rest of the model's commands show on a terminal. The figures come from elsewhere."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Literal
+
+from rich.console import Console, RenderableType
+
+from voxmill.manifests.errors import UserError
+from voxmill.manifests.records import SAMPLE_RATE
+from voxmill.operators.contract.meter import METER
+from voxmill.pipeline.terminal.display import Display, clock
+from voxmill.pipeline.terminal.output import amount, print_json
+from voxmill.pipeline.terminal.output import console as standard
+from voxmill.pipeline.terminal.table import number, print_table, table_of
+
+SMOOTHED = 0.9
+"""Of a figure on the display, the share that comes from the step before: single steps jump."""
+
+
+Step = Any
+"""`models.train.Step`; no name of that folder is imported here."""
+
+
+class TrainingDisplay(Display):
+    """A listener for training: one table that is refreshed, or, where output is no terminal, a line now and then."""
+
+    def __init__(self, steps: int, console: Console | None = None, *, quiet: bool = False) -> None:
+        super().__init__(console, quiet=quiet)
+        self._steps = steps
+        self._figures: dict[str, float] = {}
+        self._sums: dict[str, tuple[float, float]] = {}
+        self._last: Step = None
+        self._not_finite = 0
+        self._begin = time.monotonic()
+        self._first = 0
+
+    def __call__(self, step: Step) -> None:
+        if self._last is None:
+            self._begin, self._first = time.monotonic() - step.seconds, step.step - 1
+        self._last = step
+        heads = {f"loss {name}": part for name, part in step.parts.items()}
+        for name, value in {"loss": step.loss, **heads, "audio": step.audio_seconds, "seconds": step.seconds}.items():
+            if not math.isfinite(value):
+                continue
+            total, weight = self._sums.get(name, (0.0, 0.0))
+            self._sums[name] = total, weight = SMOOTHED * total + value, SMOOTHED * weight + 1
+            self._figures[name] = total / weight
+        self._not_finite += not step.updated
+        self._figures["waiting"] = self._figures.get("waiting", 0.0) + step.waiting
+        self.tell("step", lambda: (f"{name} {value}" for name, value in self._cells()), at_once=step.step == self._steps)
+
+    def _cells(self) -> list[tuple[str, str]]:
+        step, figures = self._last, self._figures
+        if step is None:
+            return [("step", f"–/{self._steps}")]
+        elapsed = max(time.monotonic() - self._begin, 1e-9)
+        left = (self._steps - step.step) * elapsed / max(1, step.step - self._first)
+        cells = [("step", f"{step.step}/{self._steps}")]
+        cells += [(name, f"{value:.2f}") for name, value in figures.items() if name.startswith("loss")]
+        cells += [
+            ("x real time", f"{figures['audio'] / figures['seconds']:.1f}"),
+            ("budget", step.budget or "whole"),
+            ("load spread", "–" if step.load_spread is None else f"{step.load_spread:.2f}"),
+            ("rate", f"{step.rate:.1e}"),
+            ("waiting for data", f"{figures['waiting'] / elapsed:.0%}"),
+            ("left out", str(sum(step.skipped.values()))),
+            ("ETA", clock(left) if step.step < self._steps else "done"),
+        ]
+        if self._not_finite:
+            cells.append(("steps without an update (gradient not finite)", str(self._not_finite)))
+        return cells
+
+    def table(self) -> RenderableType | None:
+        return table_of((" ", "  "), self._cells(), self._console.width) if self._last is not None else None
+
+
+def print_survey(survey: Any, shards: str, out: str, steps: int, console: Console) -> None:
+    """Of `training.Survey`."""
+    left_out = f", {sum(survey.skipped.values())} left out ({counted(survey.skipped)})" if survey.skipped else ""
+    console.print(f"{shards}: {amount(survey.samples, 'sample')}, {survey.seconds / 3600:.3f} h{left_out}", soft_wrap=True)
+    console.print(f"{amount(survey.batches, 'batch')} an epoch, {survey.epochs:.1f} epochs in all", soft_wrap=True)
+    console.print(f"model: {survey.size.stored:,} parameters, {survey.size.active:,} of them active", soft_wrap=True)
+    if survey.done >= steps:
+        said = (
+            f"{out} has a checkpoint of step {survey.done}, and {amount(steps, 'step')} were asked for: nothing is left to do"
+        )
+        console.print(f"{said}; --steps with a larger number goes on", soft_wrap=True)
+    elif survey.done:
+        console.print(f"{out} has a checkpoint of step {survey.done}: training goes on from there", soft_wrap=True)
+
+
+def print_trained(trained: Any, out: str, console: Console, *, quiet: bool) -> bool:
+    """Of `training.Trained`. Returns whether it was finished."""
+    if not trained.finished:
+        console.print(
+            f"stopped after step {trained.step}, saved in {trained.folder}; the same command continues", style="yellow"
+        )
+    elif not quiet:
+        left_out = f"; left out: {counted(trained.skipped)}" if trained.skipped else ""
+        console.print(f"{trained.folder}, {out}/log.jsonl, {out}/curve.png{left_out}", soft_wrap=True)
+        console.print(f"next: voxmill transcribe FILE --model {out}", soft_wrap=True)
+    return bool(trained.finished)
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+
+
+class Counting(Display):
+    """How many of `total` are done, and how long the rest will take. Tell it how many more are."""
+
+    def __init__(self, total: int, what: str, *, quiet: bool) -> None:
+        super().__init__(quiet=quiet)
+        self._total, self._what, self._done = total, what, 0
+        self._begin = time.monotonic()
+
+    def __call__(self, more: int) -> None:
+        self._done += more
+
+    def now(self) -> Sequence[str]:
+        elapsed = time.monotonic() - self._begin
+        eta = clock(elapsed / self._done * (self._total - self._done)) if self._done else "–"
+        return (f"{self._what} {self._done}/{self._total} · {clock(elapsed)} · ETA {eta}",)
+
+
+class Listening(Display):
+    """Which of several files is being heard, and how much audio was read of it."""
+
+    def __init__(self, files: Sequence[str], *, quiet: bool) -> None:
+        super().__init__(quiet=quiet)
+        self._files, self._at = files, 0
+        self._begin, self._from = time.monotonic(), METER.samples
+
+    def next(self) -> None:
+        self._at += 1
+        self._begin, self._from = time.monotonic(), METER.samples
+
+    def now(self) -> Sequence[str]:
+        if self._at >= len(self._files):
+            return ()
+        read = (METER.samples - self._from) / SAMPLE_RATE
+        elapsed = clock(time.monotonic() - self._begin)
+        return (f"{self._at + 1}/{len(self._files)} · {self._files[self._at]} · {read:.0f} s of audio read · {elapsed}",)
+
+
+def print_trials(trials: Sequence[Any], split: str, *, as_json: bool) -> None:
+    """Of `trial.Trial`, one for each budget."""
+    if as_json:
+        print_json({"split": split, "budgets": [asdict(trial) for trial in trials]})
+        return
+    console = standard()
+    first = trials[0]
+    left_out = f", left out: {counted(first.skipped)}" if first.skipped else ""
+    console.print(f"split {split}: {first.utterances} utterances, {first.audio_seconds / 60:.1f} min{left_out}", soft_wrap=True)
+    columns = [_column(trial) for trial in trials]
+    names = list(dict.fromkeys(name for column in columns for name in column))
+    lines = [[name, *(column.get(name, "–") for column in columns)] for name in names]
+    print_table(console, ("budget", *(number(t.budget) for t in trials)), lines)
+    if split == "train":
+        console.print("these are samples of the training split: figures of what a model has seen", style="yellow")
+
+
+def _column(trial: Any) -> dict[str, str]:
+    """What a budget costs, then what it gets right."""
+    cells = {"parameters": f"{trial.stored:,}", "active": f"{trial.active:,}", "real-time factor": f"{trial.rtf:.3f}"}
+    figures, languages = trial.figures, trial.figures["by_language"]
+    groups = [("", figures["text"], ("wer", "cer"))]
+    groups += [(f"  {name} ", one, ("wer", "cer")) for name, one in languages.items() if len(languages) > 1]
+    groups += [(f"{kind} ", one, ("accuracy", "macro_f1")) for kind, one in figures["choices"].items()]
+    groups += [("events ", figures["events"], ("f1", "macro_f1"))] if figures["events"] else []
+    groups += [(f"into {name} ", one, ("bleu", "chrf")) for name, one in figures["translations"].items()]
+    return cells | {f"{group}{_NAMES[key]}": _figure(one[key]) for group, one, keys in groups for key in keys}
+
+
+_NAMES = {
+    "wer": "WER %", "cer": "CER %", "accuracy": "accuracy %", "f1": "F1 %", "macro_f1": "macro F1 %", "bleu": "BLEU", "chrf": "chrF",
+}  # fmt: skip
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
+
+
+def export_format(name: str) -> Literal["safetensors", "onnx"]:
+    if name == "onnx":
+        return "onnx"
+    if name == "safetensors":
+        return "safetensors"
+    raise UserError(f"--format is `safetensors` or `onnx`, not `{name}`")
+
+
+def print_delivered(delivered: Any, *, as_json: bool) -> None:
+    """Of `delivery.Delivered`."""
+    if as_json:
+        print_json(asdict(delivered))
+        return
+    console, size = standard(), delivered.size
+    console.print(
+        f"{delivered.folder}: budget {delivered.budget or 'whole'}, {size.stored:,} parameters, {size.active:,} active",
+        soft_wrap=True,
+    )
+    for name, num_bytes in delivered.files.items():
+        console.print(f"  {name}  {num_bytes / 1e6:.2f} MB", soft_wrap=True)
+    console.print(f"largest difference to the model, in {delivered.compared_in}: {delivered.difference:.1e}", soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Kept segments to shards: the plan, the packer, and what could not be packed."""

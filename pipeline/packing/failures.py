@@ -1,0 +1,55 @@
+"""Samples that could not be packed: what decodes or writes them died or failed on each of them alone.
+
+Such a sample has its outcome in the ledger, under its own key and beside the packer's marks; the plan leaves it out, while its place
+still counts where parts are cut. So a shard is cut once, whatever happens to it, and the books stay balanced: what was selected is
+packed or here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import pyarrow as pa
+
+from voxmill.manifests.ids import digest
+from voxmill.manifests.parquet import records_bytes
+from voxmill.manifests.reasons import reject
+from voxmill.manifests.records import Selection
+from voxmill.manifests.storage import commit_bytes
+from voxmill.operators.contract.unit_input import Operator
+from voxmill.pipeline.stage import Resources, Stage
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.run_dir import Run
+from voxmill.sharding.sample import PACKER, Entry
+
+
+def upstream_of(stages: Mapping[str, Stage]) -> str:
+    """What packing reads, as one fingerprint."""
+    return " ".join(stages[name].fingerprint for name in ("select", "frames", "label") if name in stages)
+
+
+def pack_stage(upstream: str) -> Stage:
+    """Packing in the ledger: one fragment for each sample that failed, and none for the others, which are in the shards."""
+    return Stage("pack", _no_operator, Selection, (), digest([PACKER, upstream])[:16], Resources())
+
+
+def put_aside(ledger: Ledger, stage: Stage, entry: Entry, detail: str) -> None:
+    outcome = Selection(entry.key, "rejected", entry.split, 0.0, reject("pack.failed", detail))  # type: ignore[arg-type]
+    commit_bytes(ledger.fragment(stage, entry.key), records_bytes([outcome], Selection))
+
+
+def put_aside_in(run: Run, stages: Mapping[str, Stage]) -> set[str]:
+    """Keys of the samples that could not be packed."""
+    return Ledger(run).done(pack_stage(upstream_of(stages)))
+
+
+def unpacked_tables(run: Run, stages: Mapping[str, Stage]) -> Iterator[pa.Table]:
+    """One row per sample that could not be packed, with why."""
+    ledger, stage = Ledger(run), pack_stage(upstream_of(stages))
+    for key in sorted(ledger.done(stage)):
+        for row in ledger.read(stage, key):
+            yield pa.table({"segment_id": [key], "reason": [row.rejection.reason], "detail": [row.rejection.detail]})
+
+
+def _no_operator() -> Operator:
+    raise AssertionError("the packer writes these fragments")

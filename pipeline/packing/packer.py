@@ -1,0 +1,290 @@
+"""Kept segments to shards: the plan comes from the ledger, each shard is a unit of work on any executor."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+
+from voxmill.manifests.ids import segment_id
+from voxmill.manifests.parquet import read_records, records_bytes
+from voxmill.manifests.records import Consensus, Hypothesis, Labels, Pictures, Recording, Segment, Selection, Unit
+from voxmill.manifests.redaction_records import Redaction
+from voxmill.manifests.schema import to_table
+from voxmill.manifests.storage import commit_bytes, locate
+from voxmill.manifests.tombstones import Ghost
+from voxmill.operators.contract.adapters import Audio
+from voxmill.operators.decode.audio import Reader
+from voxmill.operators.decode.playback import Listening
+from voxmill.pipeline.config import PackConfig
+from voxmill.pipeline.execution.activity import Reporter
+from voxmill.pipeline.execution.bisect import MAX_ATTEMPTS, describe, isolate
+from voxmill.pipeline.execution.executor import Job
+from voxmill.pipeline.execution.infra_errors import StageError, blamed, machine_fault
+from voxmill.pipeline.execution.worker import openable
+from voxmill.pipeline.packing.failures import pack_stage, put_aside, put_aside_in, unpacked_tables, upstream_of
+from voxmill.pipeline.packing.partition import by_bucket
+from voxmill.pipeline.stage import Done, Resources, Stage
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.listing import Listing
+from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.tombstone_store import read_tombstones
+from voxmill.sharding.layout import ShardPlan, plan_shards
+from voxmill.sharding.redacted import redacted, silenced
+from voxmill.sharding.sample import Entry, Sample
+from voxmill.sharding.shard_files import remove_shard
+from voxmill.sharding.sidecar import Member, committed, read_members
+from voxmill.sharding.writer import pack_shard, up_to_date
+
+
+def plan(
+    run: Run, stages: Mapping[str, Stage], config: PackConfig, buckets: int, *, revoked_too: bool = False
+) -> Iterator[ShardPlan]:
+    """The shards that the run's selections make, bucket after bucket; with `revoked_too`, as they were before anything was revoked.
+
+    A plan holds the places of its samples, so plans are best used up one at a time.
+    """
+    entries = chain(entries_of(run, stages, partial=revoked_too), ghosts_of(run, stages))
+    revoked = set() if revoked_too else {ghost.recording_id for ghost in read_tombstones(run).ghosts}
+    upstream, picture_bytes = upstream_of(stages), int(config.picture_kb * 1e3) if "frames" in stages else 0
+    aside = put_aside_in(run, stages)
+    for pile in by_bucket(entries, buckets):
+        shards = plan_shards(
+            pile, buckets, int(config.shard_mb * 1e6), upstream=upstream, revoked=revoked, picture_bytes=picture_bytes
+        )
+        for shard in shards:
+            if kept := tuple(entry for entry in shard.entries if entry.key not in aside):
+                yield replace(shard, entries=kept)
+
+
+def entries_of(run: Run, stages: Mapping[str, Stage], *, partial: bool = False) -> Iterator[Entry]:
+    """Every selected segment's place; with `partial`, of the units that are selected so far."""
+    ledger = Ledger(run)
+    for unit in Listing(run).units():
+        if not partial or ledger.is_done(stages["select"], unit.id):
+            yield from _entries(ledger, stages, unit)
+
+
+def ghosts_of(run: Run, stages: Mapping[str, Stage]) -> list[Entry]:
+    """The places of revoked samples: they still count where parts are cut, and are not packed."""
+    ghosts: dict[str, list[Ghost]] = {}
+    for ghost in read_tombstones(run).ghosts:
+        ghosts.setdefault(ghost.recording_id, []).append(ghost)
+    entries, ledger = list[Entry](), Ledger(run)
+    for unit in Listing(run).units() if ghosts else ():
+        for order, part in enumerate(unit.parts):
+            mine = [g for g in ghosts.get(part.recording_id, ()) if part.start <= g.start < part.end]
+            if mine:
+                recordings = {r.id: r for r in ledger.read(stages["recordings"], unit.id)}
+                licence = recordings[part.recording_id].licence.name
+                for g in mine:
+                    key = segment_id(g.recording_id, g.start, g.start + g.num_samples)
+                    entries.append(
+                        Entry(
+                            key, g.recording_id, g.start, g.num_samples, g.split, licence, unit.position, order, unit.generation
+                        )
+                    )
+    return entries
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """What is to be packed: the shards that the run wants, and the job that makes those that are not there."""
+
+    shards: tuple[ShardPlan, ...]
+    """Without their entries, in name order."""
+    job: Job
+
+
+def packing(
+    run: Run, stages: Mapping[str, Stage], plans: Iterable[ShardPlan], resources: Resources, session: str = ""
+) -> Packing:
+    """One key per shard that is not committed with these contents. Its entries travel through the run, not through Ray.
+
+    `session` is this start of the run, which workers name themselves by.
+    """
+    shards, pending = list[ShardPlan](), set[str]()
+    for shard in plans:
+        shards.append(replace(shard, entries=()))
+        if up_to_date(shard, run.shards_dir) is None:
+            pending.add(shard.name)
+            commit_bytes(_plan_uri(run, shard.name), records_bytes(shard.entries, Entry), replace=True)
+    shards.sort(key=lambda shard: shard.name)
+    headers = {shard.name: shard for shard in shards if shard.name in pending}
+    make = partial(Packer, run.root, dict(stages), headers, session or uuid.uuid4().hex)
+    return Packing(tuple(shards), Job("pack", make, tuple(headers), resources))
+
+
+class Packer:
+    """Writes one shard: reads the fragments of the units that it draws from, one unit at a time.
+
+    A sample that fails or kills its packer is put aside (see `unpacked.py`), and the shard is written without it.
+    """
+
+    def __init__(self, root: str, stages: dict[str, Stage], headers: Mapping[str, ShardPlan], session: str = "") -> None:
+        self._run, self._stages, self._headers = Run(root), stages, headers
+        self._ledger, self._stage = Ledger(self._run, session), pack_stage(upstream_of(stages))
+        self._units = {unit.position: unit for unit in Listing(self._run).units()}
+        self._reporter = Reporter(session)
+        self._reader: Reader | None = None
+        self._silenced: dict[str, set[tuple[int, int]]] = {}
+        self._origins: dict[str, list[int]] = {}
+        for unit in self._units.values():
+            for part in unit.parts:
+                self._origins.setdefault(part.recording_id, []).append(part.start)
+
+    def __call__(self, name: str) -> Done:
+        """Raises StageError where the machine fails, or every sample in the same way."""
+        wall, cpu = time.monotonic(), time.process_time()
+        shard = replace(self._headers[name], entries=tuple(read_records(_plan_uri(self._run, name), Entry)))
+        seconds = sum(e.num_samples for e in shard.entries) / 16000
+        with blamed(f"stage pack stopped at shard {name}"), self._reporter.doing("pack", seconds):
+            kept = self._pack_what_can_be(shard)
+        seconds = sum(e.num_samples for e in kept.entries) / 16000
+        rejected = len(shard.entries) - len(kept.entries)
+        return Done("pack", name, len(kept.entries), rejected, seconds, time.monotonic() - wall, time.process_time() - cpu)
+
+    def replay(self, key: str) -> list[Entry]:
+        """Packs one sample alone and throws the shard away; empty where it is not selected."""
+        found = [entry for entry in entries_of(self._run, self._stages) if entry.key == key]
+        for entry in found:
+            self._try(ShardPlan(entry.split, entry.licence, 0, 0, entry.generation, 1, (entry,)))
+        return found
+
+    def _pack_what_can_be(self, shard: ShardPlan) -> ShardPlan:
+        ledger, stage, name = self._ledger, self._stage, shard.name
+        if ledger.strikes(stage, name) >= MAX_ATTEMPTS:
+            shard = self._without_the_bad(shard)
+        ledger.begin(stage, name)
+        try:
+            try:
+                self._pack(shard, self._run.shards_dir)
+            except Exception as error:
+                if machine_fault(error):
+                    raise
+                shard = self._without_the_bad(shard)
+                self._pack(shard, self._run.shards_dir)
+        finally:
+            ledger.withdraw(stage, name)  # only a death leaves its mark
+        return shard
+
+    def _without_the_bad(self, shard: ShardPlan) -> ShardPlan:
+        """The shard without the samples that fail alone; their outcomes are committed before the shard is."""
+        entries = {entry.key: entry for entry in shard.entries}
+        apart = isolate(
+            self._ledger,
+            self._stage,
+            shard.name,
+            tuple(entries),
+            lambda key: self._try(replace(shard, entries=(entries[key],))),
+            kin=lambda key: entries[key].recording_id,  # what kills a decoder does so to every span after it
+        )
+        self._reader = None
+        if apart.alike:
+            error = next(iter(apart.errors.values()))
+            raise StageError(
+                f"stage pack fails on all {len(apart.errors)} samples of {shard.name}: {describe(error, self._run.root)}"
+            )
+        for key, detail in apart.bad.items():
+            put_aside(self._ledger, self._stage, entries[key], detail)
+        return replace(shard, entries=tuple(e for e in shard.entries if e.key not in apart.bad))
+
+    def _try(self, shard: ShardPlan) -> None:
+        with TemporaryDirectory(prefix="voxmill-pack-") as folder, blamed(f"stage pack stopped at {shard.entries[0].key}"):
+            self._reader = None
+            self._pack(shard, folder)
+
+    def _pack(self, shard: ShardPlan, folder: str) -> None:
+        if shard.entries:
+            pack_shard(shard, self._samples(shard.entries), self._read, folder, self._read_pictures)
+        else:
+            remove_shard(folder, shard.name)  # nothing of it is left
+
+    def _read(self, recording: Recording, start: int, num_samples: int) -> Audio:
+        """The samples of a span as every stage heard them: decoded from the start of the part that holds it, in one pass."""
+        origin = max(o for o in self._origins[recording.id] if o <= start)
+        how = Listening.to(recording)
+        if self._reader is None or (self._reader.source, self._reader.origin) != (how, origin):
+            self._reader = Reader(how, origin)
+        return silenced(self._reader.read(start, num_samples), start, sorted(self._silenced.get(recording.id, ())))
+
+    def _read_pictures(self, pictures: Pictures) -> list[bytes]:
+        fs, path = locate(self._run.uri(str(pictures.file)))
+        return [fs.cat_file(path, start=one.offset, end=one.offset + one.num_bytes) for one in pictures.pictures]
+
+    def _samples(self, entries: Sequence[Entry]) -> Iterator[Sample]:
+        """The samples of the entries, in their order: one unit's fragments in memory at a time."""
+        loaded, samples = -1, dict[str, Sample]()
+        for entry in entries:
+            if entry.unit != loaded:
+                loaded, samples = entry.unit, self._load(self._units[entry.unit])
+            yield samples[entry.key]
+
+    def _load(self, unit: Unit) -> dict[str, Sample]:
+        rows: dict[type, list[Any]] = {}
+        for stage in self._stages.values():
+            if stage.writes in (Segment, Hypothesis, Consensus, Labels, Pictures, Redaction, Selection):
+                rows.setdefault(stage.writes, []).extend(self._ledger.read(stage, unit.id))
+        recordings = {r.id: openable(self._run, r) for r in self._ledger.read(self._stages["recordings"], unit.id)}
+        order = {part.recording_id: i for i, part in enumerate(unit.parts)}
+        segments = {s.id: s for s in rows[Segment]}
+        consensus = {c.segment_id: c for c in rows[Consensus]}
+        labels = {x.segment_id: x for x in rows.get(Labels, ())}
+        pictures = {x.segment_id: x for x in rows.get(Pictures, ())}
+        hidden = {x.segment_id: x for x in rows.get(Redaction, ())}
+        for one in hidden.values():  # known before any sound is read, for packing asks for its samples first
+            stretches = [(int(m.start), int(m.end)) for m in one.masked if m.start is not None and m.end is not None]
+            if stretches and one.segment_id in segments:
+                self._silenced.setdefault(segments[one.segment_id].recording_id, set()).update(stretches)
+        heard: dict[str, list[Hypothesis]] = {}
+        for hypothesis in rows[Hypothesis]:
+            heard.setdefault(hypothesis.segment_id, []).append(hypothesis)
+        samples = {}
+        for selection in rows[Selection]:
+            if selection.rejection is None:
+                key = selection.segment_id
+                segment = segments[key]
+                sample = Sample(
+                    recordings[segment.recording_id], segment, tuple(heard[key]), consensus[key], labels.get(key), selection,
+                    unit.position, order[segment.recording_id], unit.generation, pictures.get(key),
+                )  # fmt: skip
+                samples[key] = redacted(sample, hidden[key]) if key in hidden else sample
+        return samples
+
+
+def _entries(ledger: Ledger, stages: Mapping[str, Stage], unit: Unit) -> list[Entry]:
+    segments = {s.id: s for s in ledger.read(stages["segment"], unit.id)}
+    recordings = {r.id: r for r in ledger.read(stages["recordings"], unit.id)}
+    order = {part.recording_id: i for i, part in enumerate(unit.parts)}
+    kept = [s for s in ledger.read(stages["select"], unit.id) if s.rejection is None]
+    rows = [(s, segments[s.segment_id]) for s in kept]
+    return [
+        Entry(
+            segment.id, segment.recording_id, segment.start, segment.num_samples, selection.split,
+            recordings[segment.recording_id].licence.name, unit.position, order[segment.recording_id], unit.generation,
+        )
+        for selection, segment in rows
+    ]  # fmt: skip
+
+
+def packed_tables(run: Run, stages: Mapping[str, Stage]) -> dict[str, Iterator[pa.Table]]:
+    """What became of the selected samples: the tables `samples` and `unpacked`."""
+    return {"samples": _sample_tables(run), "unpacked": unpacked_tables(run, stages)}
+
+
+def _sample_tables(run: Run) -> Iterator[pa.Table]:
+    """One table per committed shard: a row per sample, with its shard and its place in the tar."""
+    for shard in sorted(committed(run.shards_dir), key=lambda s: s.name):
+        table = to_table(read_members(run.shards_dir, shard), Member)
+        yield table.add_column(0, "shard", pa.array([shard.name] * len(table), pa.string())).replace_schema_metadata(None)
+
+
+def _plan_uri(run: Run, shard: str) -> str:
+    return run.uri("ledger", "pack", f"{shard}.parquet")

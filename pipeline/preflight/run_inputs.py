@@ -1,0 +1,88 @@
+"""What a run reads beside its sources (deny-lists, a calibration, other runs, evaluation sets), looked at before anything is written.
+
+A command that fails afterwards has left a config in run.json that cannot be carried out, and `voxmill verify` would blame the run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from voxmill.operators.decode.audio import read
+from voxmill.operators.decode.container import Undecodable
+from voxmill.operators.dedup.evaluation_sets import Clip, NoEvaluationSet, clips
+from voxmill.operators.dedup.fingerprint import Chromaprint, DuplicatesConfig
+from voxmill.operators.dedup.minhash import TextIndex
+from voxmill.operators.select.calibration import load_calibration
+from voxmill.pipeline.build import as_written, build
+from voxmill.pipeline.config import RunConfig
+from voxmill.pipeline.execution.host_limit_server import no_gate
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.listing import Listing
+from voxmill.pipeline.state.run_dir import Run, RunError
+
+HEARD = ("segment", "transcribe")
+"""Kinds of stages that listen."""
+
+
+def check_inputs(config: RunConfig, run: Run) -> None:
+    """Raises UserError, RunError, ImportError; writes nothing."""
+    _ = config.crawl.denied
+    if config.select.calibration:
+        load_calibration(config.select.calibration)
+    if config.duplicates and not _settled(config, run):
+        _check_duplicates(config.duplicates, run)
+    build(config, run, no_gate())  # asks for all weights
+
+
+def check_heard(run: Run, config: RunConfig) -> None:
+    """That under this config all has been heard already, so that what is to come loads no engine and asks no network. Raises RunError."""
+    _, old = as_written(run)
+    ledger, listing = Ledger(run), Listing(run)
+    units = {unit.id for unit in listing.units()}
+    if not units or not all(listing.has_units(g) for g in range(listing.num_generations())):
+        raise RunError(f"{run.root} has not been crawled to its end: finish it with `voxmill run`, then ask again")
+    for name, stage in build(config, run, no_gate()).items():
+        if stage.kind not in HEARD:
+            continue
+        if old[name].fingerprint != stage.fingerprint:
+            raise RunError(
+                f"{name} of {run.root} was made with other weights or by another version: `voxmill run` would redo it"
+            )
+        if missing := units - ledger.done(stage):
+            raise RunError(
+                f"{run.root}: {name} lacks {len(missing)} of {len(units)} units: finish the run with `voxmill run`, then ask again"
+            )
+
+
+def _settled(config: RunConfig, run: Run) -> bool:
+    """Whether this very config was carried out to its end: what it was compared with may have gone since."""
+    if not run.exists() or run.load().get("config") != config.model_dump(mode="json"):
+        return False
+    _, stages = as_written(run)
+    return {unit.id for unit in Listing(run).units()} <= Ledger(run).done(stages["duplicates"])
+
+
+def _check_duplicates(settings: DuplicatesConfig, run: Run) -> None:
+    acoustic = "acoustic" in settings.by
+    _ = (Chromaprint() if acoustic else None, TextIndex() if "text" in settings.by else None)  # their packages are here
+    for root in settings.against:
+        if Run(root).absolute() == run.absolute():
+            raise RunError(f"{root} is the run itself: it is held against itself anyway; name another run")
+        _, stages = as_written(Run(root))
+        if acoustic and "fingerprint" not in stages:
+            raise RunError(f"{root} has no fingerprints: give it `duplicates: {{by: [acoustic]}}` and run it again")
+    for source in settings.evaluation:
+        for clip in clips(source):
+            if acoustic and clip.audio and clip.offset is None:
+                _check_audio(source, clip)
+
+
+def _check_audio(source: str, clip: Clip) -> None:
+    """By decoding its beginning: what is not there, or no audio at all, is found here."""
+    path = Path(str(clip.audio))
+    if not path.is_file():
+        raise NoEvaluationSet(f"{source}: no audio at {path}: mend the path, or leave it out where there is a text")
+    try:
+        read(str(path), 0, 16000)
+    except Undecodable as error:
+        raise NoEvaluationSet(f"{source}: {path} cannot be decoded ({error}): take it out of the set") from error

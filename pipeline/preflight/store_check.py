@@ -1,0 +1,97 @@
+"""Whether a run can be written where it is to lie. What is tried is undone: nothing is left behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+
+from voxmill.manifests.storage import locate
+from voxmill.operators.crawl.facts.candidate import file_path
+from voxmill.pipeline.preflight.findings import Finding, error, warning
+from voxmill.pipeline.preflight.places import in_time
+from voxmill.pipeline.state.driver_lease import Lease
+from voxmill.pipeline.state.run_dir import Run, RunError
+
+NEEDED_MB, WISE_MB = 50, 2000
+"""Free disk without which nothing can be done, and below which a run will soon be full."""
+
+
+READ_ONLY = ("http", "https", "data", "git", "github", "zip", "tar", "libarchive", "reference")
+"""Protocols of fsspec under which no run can lie."""
+
+
+def unwritable(run: Run) -> Iterator[Finding]:
+    """A folder that cannot be made or written, a bucket that refuses; a run that another driver holds."""
+    findings = list(_local(run) if run.is_local else _bucket(run))
+    yield from findings
+    if not any(one.level == "error" for one in findings):
+        try:
+            Lease(run).refuse()
+        except RunError as cause:
+            said, _, fix = str(cause).partition(": ")
+            yield error(run.root, said.removeprefix(f"{run.root} "), fix, world=True)
+        except OSError as cause:
+            named = cause.errno in (errno.ENAMETOOLONG, errno.ELOOP)
+            yield error(
+                f"--out {run.root}", f"cannot be read ({cause})", "check the place and its permissions", world=not named
+            )
+
+
+def _local(run: Run) -> Iterator[Finding]:
+    thing, place = f"--out {run.root}", Path(os.path.abspath(os.path.expanduser(file_path(run.root))))
+    above = next((p for p in (place, *place.parents) if os.path.lexists(p)), Path("/"))
+    if not above.exists():
+        yield error(thing, f"cannot be made: {above} is a link that leads nowhere", "mend the link, or give another place")
+        return
+    if not above.is_dir():
+        cause = "is a file" if above == place else f"cannot be made: {above} is a file"
+        yield error(thing, cause, "a run is a folder: give another place")
+        return
+    try:
+        with tempfile.TemporaryFile(dir=above) as probe:
+            probe.write(b"?")
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as cause:
+        yield error(
+            thing, f"cannot be written ({_words(cause)} in {above})", "give another place, or mend its permissions", world=True
+        )
+        return
+    free = shutil.disk_usage(above).free / 1e6
+    if free < NEEDED_MB:
+        yield error(thing, f"has no room: {free:.0f} MB are free", "make room, or give another place", world=True)
+    elif free < WISE_MB:
+        yield warning(thing, f"has little room: {free:.0f} MB are free", "`voxmill plan` says what a run will need")
+
+
+def _bucket(run: Run) -> Iterator[Finding]:
+    scheme = run.root.partition("://")[0].lower()
+    if scheme not in fsspec.available_protocols() or scheme in READ_ONLY:
+        cause = "is read only" if scheme in READ_ONLY else f"names a store that nobody knows here (`{scheme}`)"
+        yield error(f"--out {run.root}", cause, "a folder, or a bucket prefix: s3://…, gs://…, az://…")
+        return
+
+    def write() -> bool:
+        fs, path = locate(run.uri(f".voxmill-probe-{secrets.token_hex(8)}"))
+        fs.pipe_file(path, b"?")
+        fs.rm_file(path)
+        return True
+
+    if (answer := in_time(write)) is not True:
+        yield error(
+            f"--out {run.root}",
+            f"cannot be written ({answer})",
+            "check the bucket's name, the credentials and the network",
+            world=True,
+        )
+
+
+def _words(cause: OSError) -> str:
+    return "no permission" if isinstance(cause, PermissionError) else (cause.strerror or type(cause).__name__).lower()

@@ -1,0 +1,1 @@
+"""Changing a finished run without running any engine again: `voxmill duplicates` and `voxmill revote`."""

@@ -1,0 +1,62 @@
+"""`voxmill duplicates`: a finished run held against itself, other runs and evaluation sets, without any engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from voxmill.manifests.catalog import open_catalog
+from voxmill.operators.dedup.fingerprint import DuplicatesConfig
+from voxmill.pipeline.config import RunConfig, parse_config
+from voxmill.pipeline.execution.executor import Executor
+from voxmill.pipeline.execution.host_limit_server import no_gate
+from voxmill.pipeline.preflight.run_inputs import check_heard
+from voxmill.pipeline.runner import run_line
+from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.terminal.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """One line of the answer: what is there already, where, by what, and how much of it."""
+
+    reason: str
+    of: str
+    """Empty: this run."""
+    by: str
+    recordings: int
+    stretches: int
+    seconds: float
+    example: str
+    """Recording and partner of the best match."""
+
+
+def with_duplicates(
+    run: Run, by: Sequence[str], against: Sequence[str], evaluation: Sequence[str]
+) -> RunConfig:  # fmt: skip
+    """The run's config, which from now on compares in this way as well. Raises ConfigError."""
+    state = run.written()
+    where = run.uri("run.json")
+    old = parse_config(state["config"], where)
+    now: dict[str, Any] = (old.duplicates or DuplicatesConfig()).model_dump(mode="json")
+    now["by"] = list(by) or now["by"]
+    now["against"] = list(dict.fromkeys([*now["against"], *against]))
+    now["evaluation"] = list(dict.fromkeys([*now["evaluation"], *evaluation]))
+    return parse_config({**state["config"], "duplicates": now}, where)
+
+
+def settle(run: Run, config: RunConfig, executor: Executor, progress: Progress) -> list[Overlap]:
+    """Brings the run up to that config: only fingerprints, verdicts, selection and packing are new. Raises RunError."""
+    check_heard(run, config)
+    run_line(config, run, executor, no_gate(), progress)
+    return overlaps(run)
+
+
+def overlaps(run: Run) -> list[Overlap]:
+    """What the run's verdicts say, the most audio first."""
+    rows = open_catalog(run.root).execute(
+        'SELECT reason, "of", "by", count(DISTINCT recording_id), count(*), sum(num_samples) / 16000, '
+        "arg_max(recording_id[:12] || ' ~ ' || partner, score) FROM duplicates GROUP BY ALL ORDER BY 6 DESC, 1, 2, 3"
+    )
+    return [Overlap(*row) for row in rows.fetchall()]

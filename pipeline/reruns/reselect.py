@@ -1,0 +1,80 @@
+"""`voxmill revote`: other texts, tiers and shards from what the engines have already heard. No engine runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from voxmill.manifests.overrides import override
+from voxmill.pipeline.build import as_written, build
+from voxmill.pipeline.config import RunConfig, parse_config
+from voxmill.pipeline.execution.executor import Executor
+from voxmill.pipeline.execution.host_limit_server import no_gate
+from voxmill.pipeline.preflight.run_inputs import check_heard
+from voxmill.pipeline.runner import run_line
+from voxmill.pipeline.stage import Stage
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.listing import Listing
+from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.terminal.progress import Progress
+
+PARTS = ("reconcile", "select")
+"""Parts of the config that a revote may change: all else would need the audio again."""
+
+
+@dataclass
+class Revoted:
+    """What a revote changed."""
+
+    segments: int = 0
+    texts: int = 0
+    """Segments whose label is another."""
+    tiers: int = 0
+    """Segments whose tier is another."""
+    before: Counter[str] = field(default_factory=Counter)
+    """Segments by tier."""
+    after: Counter[str] = field(default_factory=Counter)
+
+
+def changed(state: Mapping[str, Any], changes: Sequence[str], where: str) -> RunConfig:
+    """The config of `run.json` with `changes` (`reconcile.vote.alpha=0.5`; values are YAML). Raises ConfigError, UserError."""
+    return parse_config(override(state["config"], changes, RunConfig, PARTS), where)
+
+
+def revote(run: Run, changes: Sequence[str], executor: Executor, progress: Progress) -> Revoted:
+    """Reconciles, selects and packs again under changed rules; the run's config is then the changed one.
+
+    Raises ConfigError, UserError; RunError where an engine would have to run, because the run is not finished or its engines are
+    others now.
+    """
+    state = run.written()
+    config = changed(state, changes, run.uri("run.json"))
+    _, old = as_written(run)
+    new = build(config, run, no_gate())
+    check_heard(run, config)
+    units = [unit.id for unit in Listing(run).units()]
+    run_line(config, run, executor, no_gate(), progress)
+    return _compare(Ledger(run), old, new, units)
+
+
+def _compare(ledger: Ledger, old: Mapping[str, Stage], new: Mapping[str, Stage], units: Sequence[str]) -> Revoted:
+    """One unit's rows in memory at a time."""
+    found = Revoted()
+    done = ledger.done(old["reconcile"]) & ledger.done(old["select"])
+    for unit in units:
+        texts: dict[str, str] = {row.segment_id: row.text for row in _rows(ledger, old["reconcile"], unit, done)}
+        tiers: dict[str, str] = {row.segment_id: row.tier for row in _rows(ledger, old["select"], unit, done)}
+        found.before.update(tiers.values())
+        for consensus in _rows(ledger, new["reconcile"], unit):
+            found.segments += 1
+            found.texts += texts.get(consensus.segment_id, "") != consensus.text
+        for selection in _rows(ledger, new["select"], unit):
+            found.after[selection.tier] += 1
+            found.tiers += tiers.get(selection.segment_id) != selection.tier
+    return found
+
+
+def _rows(ledger: Ledger, stage: Stage, unit: str, done: set[str] | None = None) -> list[Any]:
+    return ledger.read(stage, unit) if done is None or unit in done else []

@@ -1,0 +1,155 @@
+"""The config of one command: from `--config`, from sources on the command line, or from what an earlier command left in the run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from voxmill.manifests import user_input as given
+from voxmill.manifests.errors import UserError
+from voxmill.manifests.overrides import override
+from voxmill.operators.crawl.listing.lister import SourceConfig
+from voxmill.operators.reconcile.choose import ANY
+from voxmill.operators.reconcile.reconcile import ReconcileConfig
+from voxmill.pipeline.config import RunConfig, parse_config, read_config, recipe_of
+from voxmill.pipeline.preflight.places import there
+from voxmill.pipeline.preflight.unusable_sources import PLACEHOLDER
+from voxmill.pipeline.resolve.cli_sources import add
+from voxmill.pipeline.resolve.config_file import fresh, rewritten
+from voxmill.pipeline.resolve.engine_choice import RECIPES, choose, detector
+from voxmill.pipeline.resolve.saved_config import CONFIG, read
+from voxmill.pipeline.state.run_dir import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A config, and what there is to say of it."""
+
+    config: RunConfig
+    recipe: str | None = None
+    """The shipped recipe that it is, unchanged."""
+    said: tuple[str, ...] = ()
+    """What was chosen for the user, and why."""
+    text: str | None = None
+    """What `RUN/config.yaml` is to hold; None: it stays as it is."""
+
+
+def ask(
+    inputs: Sequence[str],
+    config: str | None,
+    root: str | None,
+    *,
+    changes: Sequence[str] = (),
+    language: str | None = None,
+    licence: str | None = None,
+    contact: str | None = None,
+) -> Asked:
+    """Nothing is written here. Raises UserError, ConfigError, NoEngine."""
+    kept = Run(root).uri(CONFIG) if root else None
+    own = kept if kept and there(kept) is True else None
+    facts = {key: value for key, value in (("language", language), ("licence", licence)) if value}
+    if config is not None and own is not None and _same(config, own):
+        config = None
+    if facts and not inputs:
+        raise UserError(
+            f"--{next(iter(facts))} is said of sources on the command line; of those in a config: --set sources.NAME.{next(iter(facts))}=…"
+        )
+    _check(facts)
+    if config is not None and not inputs:
+        return Asked(parse_config(_changed(read_config(config), changes, contact), config), recipe_of(config))
+    if config is not None and own is not None:
+        raise UserError(f"{root} has a config of its own, {own}: leave --config out, or give another --out")
+    if own is not None:
+        return _continued(own, str(root), inputs, changes, facts, contact)
+    if not inputs:
+        raise UserError(_nothing(root))
+    if config is not None:
+        return _with_config(config, root, inputs, changes, facts, contact)
+    if root and there(Run(root).uri("run.json")) is True:
+        raise UserError(f"{root} was made with a config: give it as --config, and these sources are added to its own")
+    return _new(root, inputs, changes, facts, contact)
+
+
+def _check(facts: dict[str, str]) -> None:
+    for key, value in facts.items():
+        try:
+            SourceConfig.model_validate({"name": "one", "path": ".", key: value})
+        except ValidationError as error:
+            raise UserError(f"--{key}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
+
+
+def _new(root: str | None, inputs: Sequence[str], changes: Sequence[str], facts: dict[str, str], contact: str | None) -> Asked:
+    chosen = choose(facts.get("language"))
+    data: dict[str, Any] = {"sources": add((), inputs, facts), "transcribe": chosen.transcribe}
+    if recipe := RECIPES.get(chosen.code or ""):
+        data = read_config(recipe) | data
+        data.pop("crawl", None)
+    elif chosen.code:
+        data["select"] = {"languages": [chosen.code]}
+    if segment := detector():
+        data["segment"] = segment
+    if (first := chosen.transcribe[0]["name"]) != "whisperx":
+        data["reconcile"] = {"prefer": {key: list(names) for key, names in ReconcileConfig().prefer.items()} | {ANY: [first]}}
+    data["executor"] = {"kind": "local"}
+    parsed = parse_config(data := _changed(data, changes, contact), "the command line")
+    return Asked(parsed, None, (*chosen.said, *_where(root, parsed)), fresh(parsed, root, chosen.said))
+
+
+def _with_config(
+    config: str, root: str | None, inputs: Sequence[str], changes: Sequence[str], facts: dict[str, str], contact: str | None
+) -> Asked:
+    """A recipe's sources are placeholders, or a demonstration's; a file's are the user's, and stay."""
+    data = read_config(config)
+    listed = data.get("sources")
+    theirs = listed if isinstance(listed, list) and not recipe_of(config) else []
+    data = _changed(data | {"sources": add(theirs, inputs, facts)}, changes, contact)
+    parsed = parse_config(data, config)
+    said = (f"the config {config}, with {'these sources' if recipe_of(config) else 'its sources and these'}",)
+    return Asked(parsed, None, (*said, *_where(root, parsed)), fresh(parsed, root, said))
+
+
+def _continued(
+    own: str, root: str, inputs: Sequence[str], changes: Sequence[str], facts: dict[str, str], contact: str | None
+) -> Asked:
+    """What the user has made of the run's config since stays; what is new is added to it."""
+    (before, open_secrets), text = read(root), given.text(own, "config file", "mend it")
+    listed = before.get("sources")
+    if inputs and not isinstance(listed, list):
+        raise UserError(f"{own}: `sources` is no list: mend it, or give another --out")
+    more_sources = {"sources": add(listed, inputs, facts)} if inputs and isinstance(listed, list) else {}
+    data = _changed(before | more_sources, changes, contact)
+    parsed = parse_config(data, own)
+    more = len(data["sources"]) - len(before["sources"])
+    said = (f"{own} is this run's config" + (f"; {more} source{'s are' if more > 1 else ' is'} added to it" if more else ""),)
+    return Asked(parsed, None, said, rewritten(text, data, parsed) if data != before or open_secrets else None)
+
+
+def _changed(data: dict[str, Any], changes: Sequence[str], contact: str | None) -> dict[str, Any]:
+    """With `--contact`, or VOXMILL_CONTACT, where the config states no contact but a placeholder."""
+    crawl = data.get("crawl")
+    if contact and isinstance(crawl, dict | None) and (crawl or {}).get("contact") in (None, PLACEHOLDER):
+        data = data | {"crawl": {**(crawl or {}), "contact": contact}}
+    return override(data, changes, RunConfig)
+
+
+def _where(root: str | None, config: RunConfig) -> tuple[str, ...]:
+    if root is None:
+        return ()
+    return (f"this config is written to {Run(root).uri(CONFIG)}: edit it, and `voxmill run -o {root}` goes on with it",)
+
+
+def _nothing(root: str | None) -> str:
+    if root and there(Run(root).uri("run.json")) is True:
+        return f"{root} was made with a config: give it as --config, and the run goes on"
+    return "nothing to hear: name folders, files or addresses (`voxmill run FOLDER -o RUN`), or give a --config"
+
+
+def _same(config: str, own: str) -> bool:
+    if "://" in own:
+        return config == own
+    return os.path.exists(config) and Path(config).resolve() == Path(own).resolve()

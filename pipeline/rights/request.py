@@ -1,0 +1,282 @@
+"""From what somebody asks to have revoked to a tombstone, and from the tombstones to a run without it.
+
+A request names addresses, hosts, ids or hashes. What they lead to is closed over content: the same bytes from another address,
+the same samples in another wrapping, every line of the listing that led there. The tombstone of all that is committed first;
+everything after it follows from the tombstones alone, so a revocation that was killed is continued by any later one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from voxmill.manifests.ids import archive_key, digest
+from voxmill.manifests.public_form import public_address
+from voxmill.manifests.records import Item, Provenance, Recording
+from voxmill.manifests.tombstones import Ghost, Tombstone, Tombstones, is_scrubbed, mark
+from voxmill.operators.crawl.crawl import CrawlConfig
+from voxmill.operators.crawl.policy.denylist import DenyList
+from voxmill.pipeline.packing.packer import entries_of
+from voxmill.pipeline.rights.scrub import Scrub
+from voxmill.pipeline.stage import Stage
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.listing import ITEMS, Listing
+from voxmill.pipeline.state.run_dir import Run, RunError, names_in, read_bytes
+from voxmill.pipeline.state.tombstone_store import FOLDER, commit_stone, read_tombstones, stones_of
+from voxmill.sharding.shard_files import remove_shard
+from voxmill.sharding.sidecar import Member, ShardError, committed, read_members
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be revoked. `urls` may be the addresses of recordings, of the pages or feeds that led to them, or local paths.
+
+    With its secrets or without them an address means the same: everything whose address differs in nothing else.
+    """
+
+    urls: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    """Of recordings, of listed items, or of segments: a segment stands for its recording."""
+    hashes: tuple[str, ...] = ()
+    """sha256 of original files, of decoded samples, or of FLAC files in shards; `sha256:` may stand before them."""
+    reason: str = ""
+
+    def values(self) -> list[tuple[str, str]]:
+        """(kind of mark, value) of everything asked for. Raises RunError on what cannot be one."""
+        plain = [("hash", h.removeprefix("sha256:").lower()) for h in (*self.ids, *self.hashes)]
+        for _, value in plain:
+            if not re.fullmatch(r"[0-9a-f]{64}|[0-9a-f]{24}(-\d{10}-\d{10})?", value):
+                raise RunError(f'`{value}` is no id and no sha256: `voxmill stats RUN --sql "FROM recordings"` shows ids')
+        found = [("url", _address(u)) for u in self.urls] + [("host", _host(h)) for h in self.hosts]
+        for asked, (kind, value) in zip((*self.urls, *self.hosts), found, strict=True):
+            if not value:
+                raise RunError(f"`{asked}` names no {'host' if kind == 'host' else 'address'}: write it as in example.org")
+        found += [(kind, value.partition("-")[0]) for kind, value in plain]
+        if not found:
+            raise RunError("nothing to revoke: give --url, --host, --id or --hash")
+        return list(dict.fromkeys(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a request leads to."""
+
+    items: tuple[Item, ...]
+    recordings: tuple[Recording, ...]
+    """With the rejected ones, in listing order."""
+
+    @property
+    def kept(self) -> list[Recording]:
+        return [r for r in self.recordings if r.rejection is None]
+
+
+def find(run: Run, stages: Mapping[str, Stage], values: Iterable[tuple[str, str]]) -> Found:
+    """Everything in the run that the values lead to, closed over equal bytes and equal samples."""
+    items, recordings = _items(run), _outcomes(run, stages)
+    wanted = set(values)
+    hashes = {value for kind, value in wanted if kind == "hash"} | _packed(run, {v for k, v in wanted if k == "hash"})
+    named = {i.id for i in items if i.id in hashes or _is_from(i.provenance, wanted)}
+    while True:
+        mine = [r for r in recordings if _is_one(r, hashes, named) or _is_from(r.provenance, wanted)]
+        grown = hashes | {r.id for r in mine} | {r.pcm_sha256 for r in mine if r.pcm_sha256}
+        listed = named | {r.item_id for r in mine}
+        if grown == hashes and listed == named:
+            return Found(tuple(i for i in items if i.id in named), tuple(mine))
+        hashes, named = grown, listed
+
+
+def unknown(run: Run, stages: Mapping[str, Stage], request: Request) -> list[str]:
+    """What is asked for and leads to nothing in the run, nor to anything that was revoked of it; in the words of whoever asked."""
+    stones, items, recordings = read_tombstones(run), _items(run), _outcomes(run, stages)
+    known = {
+        name for origin in (*(i.provenance for i in items), *(r.provenance for r in recordings)) for name in _origins(origin)
+    }
+    hashes = {i.id for i in items} | {key for r in recordings for key in (r.id, r.id[:24], r.item_id, r.pcm_sha256) if key}
+    missing = [(kind, value) for kind, value in request.values() if (kind, value) not in known and not stones.has(kind, value)]
+    missing = [(kind, value) for kind, value in missing if kind != "hash" or value not in hashes]
+    packed = {m.audio_sha256 for m in _members(run)} if any(kind == "hash" for kind, _ in missing) else set()
+    return [f"{kind} {value}" for kind, value in missing if value not in packed]
+
+
+def bury(run: Run, stages: Mapping[str, Stage], request: Request, *, write: bool = True) -> tuple[Tombstone | None, Found]:
+    """The tombstone of a request, committed, and what it covers; None where older ones cover it all.
+
+    What is not in the run is refused from now on all the same.
+    """
+    values = request.values()
+    found = find(run, stages, values)
+    old = stones_of(run)
+    salt = old[0].salt if old else _salt(run)
+    marks = {mark(salt, kind, value) for kind, value in values} | _marks(run, salt, found)
+    if marks <= {m for stone in old for m in stone.marks}:
+        return None, found
+    scrub = Scrub(run, Tombstones(old), salt, int(run.load()["buckets"]))
+    kept = {r.id for r in found.kept}
+    entries = [e for e in entries_of(run, stages, partial=True) if e.recording_id in kept] if kept else []
+    stone = Tombstone(
+        salt,
+        request.reason,
+        tuple(sorted(f"{kind}:{mark(salt, kind, value)}" for kind, value in values)),
+        tuple(sorted(marks)),
+        len(found.recordings),
+        sum(r.num_samples for r in found.kept),
+        tuple(Ghost(scrub.pseudonym(e.recording_id), e.start, e.num_samples, e.split) for e in entries),
+    )
+    if write:
+        commit_stone(run, stone)
+    return stone, found
+
+
+def apply(run: Run) -> int:
+    """Takes whatever the tombstones refuse out of the ledger, the folders and the shards. Returns how many files that changed.
+
+    A shard that held something of it is gone until it is packed again.
+    """
+    stones = stones_of(run)
+    if not stones:
+        return 0
+    changed = Scrub(run, Tombstones(stones), stones[0].salt, int(run.load()["buckets"]))()
+    return changed + _drop_shards(run, Tombstones(stones))
+
+
+def unsettled(run: Run) -> bool:
+    """Whether a revocation began and did not come to its report."""
+    names = names_in(run.uri(FOLDER))
+    return any(n.endswith(".parquet") and f"{n[:-8]}.report.json" not in names for n in names)
+
+
+def refuse_copies(run: Run, stages: Mapping[str, Stage]) -> int:
+    """What was fetched since and is a copy of something revoked (the same samples in another wrapping) goes as well."""
+    stones = read_tombstones(run)
+    if not stones:
+        return 0
+    copies = [r for r in _outcomes(run, stages) if not is_scrubbed(r) and (stones.hash(r.id) or stones.hash(r.pcm_sha256))]
+    if copies:
+        bury(run, stages, Request(ids=tuple(r.id for r in copies if r.audio), reason="a copy of what was revoked"))
+        apply(run)
+    return len(copies)
+
+
+def denied(run: Run, config: CrawlConfig) -> Request:
+    """What the run holds of the config's deny-list."""
+    if not config.denied:
+        return Request()
+    deny = DenyList(config.denied)
+    live = [r for r in Listing(run).recordings() if r.rejection is None and not is_scrubbed(r)]
+    mine = [r for r in live if deny.content(r.id) or any(map(deny.address, _addresses(r.provenance)))]
+    return Request(ids=tuple(r.id for r in mine), reason="on the deny-list")
+
+
+def check_denied(run: Run, config: CrawlConfig) -> None:
+    """Raises RunError where the run holds what its deny-list has come to name: nothing of it is heard or packed again."""
+    if found := denied(run, config).ids:
+        raise RunError(
+            f"{len(found)} recordings of {run.root} are on the deny-list now: take them out with `voxmill revoke {run.root} --denied`, "
+            "or take their entries off `crawl.deny`"
+        )
+
+
+def _is_one(recording: Recording, hashes: set[str], items: set[str]) -> bool:
+    keys = {recording.id, recording.id[:24], recording.pcm_sha256}
+    return bool(keys & hashes) or recording.item_id in items
+
+
+def _is_from(origin: Provenance, wanted: set[tuple[str, str]]) -> bool:
+    return any(name in wanted for name in _origins(origin))
+
+
+def _origins(origin: Provenance) -> Iterator[tuple[str, str]]:
+    """(kind, value) of everything by which an origin can be asked for."""
+    for url in _addresses(origin):
+        yield "url", _key(url)
+        labels = _host(url).split(".")
+        yield from (("host", ".".join(labels[n:])) for n in range(len(labels)))
+
+
+def _address(url: str) -> str:
+    """The key of an address; a local path is one as well."""
+    return _key(url if "://" in url else Path(url).absolute().as_uri())
+
+
+def _key(url: str) -> str:
+    """Of an address as the books have it: without its secrets."""
+    return archive_key(public_address(url))
+
+
+def _addresses(origin: Provenance) -> list[str]:
+    return [url for url in (origin.url, origin.final_url, origin.page_url) if url]
+
+
+def _host(text: str) -> str:
+    """
+    >>> _host("https://Example.org:80/x"), _host("Example.org."), _host("/home/me/a.wav")
+    ('example.org', 'example.org', '')
+    """
+    try:
+        host = urlsplit(text if "://" in text or text.startswith("/") else f"//{text}").hostname or ""
+    except ValueError:
+        host = ""
+    return host.lower().rstrip(".")
+
+
+def _items(run: Run) -> list[Item]:
+    ledger = Ledger(run)
+    return [item for group in sorted(ledger.done(ITEMS)) for item in ledger.read(ITEMS, group)]
+
+
+def _outcomes(run: Run, stages: Mapping[str, Stage]) -> list[Recording]:
+    """What every listed item came to as far as it is known: fetched, decoded, or settled."""
+    ledger, found = Ledger(run), dict[str, Recording]()
+    for stage in (stages["crawl"], stages["decode"]):
+        for group in sorted(ledger.done(stage)):
+            found.update((r.item_id, r) for r in ledger.read(stage, group))
+    found.update((r.item_id, r) for r in Listing(run).recordings())
+    return list(found.values())
+
+
+def _packed(run: Run, hashes: set[str]) -> set[str]:
+    """Recordings of packed samples whose FLAC has one of these hashes."""
+    return {m.recording_id for m in _members(run) if m.audio_sha256 in hashes} if hashes else set()
+
+
+def _members(run: Run) -> Iterator[Member]:
+    for shard in committed(run.shards_dir):
+        try:
+            yield from read_members(run.shards_dir, shard)
+        except ShardError:  # damaged: it is packed again, and says nothing now
+            continue
+
+
+def _marks(run: Run, salt: str, found: Found) -> set[str]:
+    """Everything by which what was found could come back or be recognised."""
+    ids = {r.id for r in found.recordings if r.audio or r.rejection is None}
+    hashes = ids | {i[:24] for i in ids} | {r.pcm_sha256 for r in found.recordings if r.pcm_sha256}
+    hashes |= {i.id for i in found.items} | {r.item_id for r in found.recordings}
+    hashes |= {m.audio_sha256 for m in _members(run) if m.recording_id in ids} if ids else set()
+    origins = [i.provenance for i in found.items] + [r.provenance for r in found.recordings]
+    urls = {_key(u) for o in origins for u in (o.url, o.final_url) if u}
+    return {mark(salt, "hash", h) for h in hashes} | {mark(salt, "url", u) for u in urls}
+
+
+def _salt(run: Run) -> str:
+    """Of the run, and the same in every copy of it: tombstones made twice are the same bytes."""
+    generations = sorted(n for n in names_in(run.uri("ledger", "generations")) if n.endswith(".json"))
+    first = read_bytes(run.uri("ledger", "generations", generations[0])) if generations else b""
+    return digest(["salt", str(run.load()["buckets"]), first])
+
+
+def _drop_shards(run: Run, stones: Tombstones) -> int:
+    """Removes the shards that hold something revoked, or cannot tell: their commit first. They are made again."""
+    dropped = 0
+    for shard in list(committed(run.shards_dir)):
+        try:
+            bad = any(stones.hash(m.recording_id) for m in read_members(run.shards_dir, shard))
+        except ShardError:
+            bad = True
+        if bad:
+            dropped += len(remove_shard(run.shards_dir, shard.name))
+    return dropped

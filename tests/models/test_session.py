@@ -1,0 +1,166 @@
+"""A training as the command runs it: surveyed, logged, stopped, gone on with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from voxmill.manifests.errors import UserError
+from voxmill.models.checkpoint.checkpoint import latest, load
+from voxmill.models.data.sampler import NothingToLearn
+from voxmill.models.inference.load import choose_device
+from voxmill.models.training.metrics_log import CURVE, EVENTS, LOG, Journal, draw_curve, read_log
+from voxmill.models.training.recipe import Recipe, load_recipe, recipe_names
+from voxmill.models.training.session import change, open_trainer, survey, train
+from voxmill.models.training.trainer import Step
+
+TINY = """
+tokens: {num_subwords: 280}
+model:
+  fbank: {num_mels: 20}
+  encoder: {layers: 1, dim: 16, heads: 2, hidden: 32, kernel: 5}
+  decoder: {layers: 1, backward_layers: 0, heads: 2, hidden: 32}
+  emoe: {experts: 4, top_k: 2, width: 8, schedule: {experts: [2, 4], top_k: [2], width: [8]}}
+data: {plan: {batch_seconds: 8}}
+train: {steps: 4, rate: {peak: 3.0e-3, warmup: 2}, save_every: 2}
+normaliser_batches: 2
+"""
+PNG = b"\x89PNG"
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    return load_recipe(str(tmp_path / "tiny.yaml"))
+
+
+def without_times(line: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in line.items() if name not in ("seconds", "waiting")}
+
+
+def step(number: int, **changes: Any) -> Step:
+    values: dict[str, Any] = {
+        "step": number, "loss": 10.0 / number, "parts": {"ctc": 1.0}, "rate": 1e-3, "gradient_norm": 1.0, "updated": True,
+        "budget": "3:2:8", "utterances": 4, "audio_seconds": 8.0, "load_spread": 0.1, "seconds": 0.5, "waiting": 0.1,
+        "skipped": {"audio": 1},
+    }  # fmt: skip
+    return Step(**values | changes)
+
+
+def test_a_survey_says_what_would_be_learnt_without_learning(shards: Path, tmp_path: Path, recipe: Recipe) -> None:
+    found = survey(str(shards), str(tmp_path / "out"), recipe)
+    assert (found.samples, found.done, found.skipped) == (40, 0, {})
+    assert found.seconds == pytest.approx(10 * (1 + 1.5 + 2 + 2.5))
+    assert found.epochs == 4 / found.batches
+    assert 0 < found.size.active < found.size.stored
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_condition_that_nothing_meets_is_an_error_that_says_so(shards: Path, tmp_path: Path, recipe: Recipe) -> None:
+    changed = change(recipe, where="language = 'en'")
+    with pytest.raises(NothingToLearn, match=r"no sample of split 'train' in .* where language = 'en'"):
+        survey(str(shards), str(tmp_path), changed)
+    with pytest.raises(UserError, match="no column 'colour'"):
+        survey(str(shards), str(tmp_path), change(recipe, where="colour = 'red'"))
+
+
+def test_a_stopped_training_goes_on_to_the_same_end(shards: Path, tmp_path: Path, recipe: Recipe) -> None:
+    undisturbed, stopped = str(tmp_path / "a"), str(tmp_path / "b")
+    assert train(str(shards), undisturbed, recipe).finished
+
+    def interrupt(done: Step) -> None:
+        if done.step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    first = train(str(shards), stopped, recipe, listeners=[interrupt])
+    assert (first.finished, first.step, first.folder) == (False, 3, f"{stopped}/step-00000003")
+    second = train(str(shards), stopped, recipe)
+    assert (second.finished, second.step) == (True, 4)
+    logs = [[without_times(line) for line in read_log(Path(folder))] for folder in (undisturbed, stopped)]
+    assert logs[0] == logs[1]
+    ends = [load(str(latest(folder))).model.state_dict() for folder in (undisturbed, stopped)]
+    assert all(bool((ends[0][name] == ends[1][name]).all()) for name in ends[0])
+    assert (tmp_path / "b" / CURVE).read_bytes().startswith(PNG)
+    assert list((tmp_path / "b" / EVENTS).iterdir())
+
+
+def test_another_recipe_does_not_go_on_in_the_same_folder(shards: Path, tmp_path: Path, recipe: Recipe) -> None:
+    out = str(tmp_path / "out")
+    open_trainer(str(shards), out, recipe)
+    with pytest.raises(UserError, match=r"another recipe: data\.plan\.where \(None before, tier = 'high' now\)"):
+        open_trainer(str(shards), out, change(recipe, where="tier = 'high'"))
+    assert open_trainer(str(shards), out, change(recipe, steps=9)).config.steps == 9
+
+
+def test_only_what_was_labelled_is_taught(shards: Path, tmp_path: Path, recipe: Recipe) -> None:
+    done = train(str(shards), str(tmp_path / "out"), change(recipe, steps=1))
+    assert load(done.folder).taught == ("asr", "language", "gender", "sound_events")
+
+
+def test_the_log_forgets_steps_that_are_done_again(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        for number in (1, 2, 3):
+            journal(step(number))
+    (tmp_path / LOG).open("a").write('{"step": 4, "parts": {}')  # a crash in the middle of a line
+    with Journal(tmp_path, 2) as journal:
+        journal(step(3, loss=float("nan"), gradient_norm=float("inf"), updated=False, load_spread=None, budget=None))
+    found = read_log(tmp_path)
+    assert [line["step"] for line in found] == [1, 2, 3]
+    assert (found[2]["loss"], found[2]["gradient_norm"]) == (None, None)  # as JSON has no other word for it
+    assert (tmp_path / CURVE).read_bytes().startswith(PNG)
+
+
+def test_without_a_step_there_is_no_curve(tmp_path: Path) -> None:
+    assert not draw_curve([], tmp_path / CURVE)
+    assert not (tmp_path / CURVE).exists()
+
+
+def test_the_shipped_recipes_are_recipes() -> None:
+    assert recipe_names() == ["compact", "dense", "taste"]
+    for name in recipe_names():
+        emoe = load_recipe(name).model.emoe
+        assert emoe is None if name == "dense" else emoe and (emoe.experts, emoe.shared, emoe.top_k) == (15, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model: {encoder: {layer: 3}}", "unknown key `model.encoder.layer`; did you mean `layers`?"),
+        ("model: {emoe: {expert: 3}}", "unknown key `model.emoe.expert`; did you mean `experts`?"),
+        ("train: {steps: 0}", "`train.steps`: Input should be greater than or equal to 1"),
+        ("data: {example: {targets: {style: activated}}}", "switch model.tasks on"),
+        ("- a", "holds a list, no mapping"),
+        ("a: [", "is not valid YAML"),
+    ],
+)
+def test_a_wrong_recipe_is_an_error_that_names_the_key(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(UserError) as error:
+        load_recipe(str(tmp_path / "mine.yaml"))
+    assert message in str(error.value)
+
+
+def test_a_recipe_that_is_not_there_names_those_that_are() -> None:
+    with pytest.raises(UserError, match="compact, dense, taste"):
+        load_recipe("nowhere")
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    with pytest.raises(UserError, match="device tpu9 cannot be used"):
+        choose_device("tpu9")
+    assert choose_device("cpu").type == "cpu"
+
+
+def test_a_log_is_json_to_any_reader(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal(step(1, loss=float("inf")))
+
+    def refuse(name: str) -> Any:
+        raise AssertionError(name)
+
+    assert json.loads((tmp_path / LOG).read_text(), parse_constant=refuse)["loss"] is None

@@ -1,0 +1,66 @@
+"""Whose fault an error is."""
+
+from __future__ import annotations
+
+import errno
+
+import av.error
+import pytest
+
+from voxmill.operators.weights.registry import WeightsMissing
+from voxmill.pipeline.execution.infra_errors import machine_fault
+
+
+class Endpoint(Exception):
+    """As botocore has it: none of the standard library's."""
+
+    __module__ = "botocore.exceptions"
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        PermissionError(errno.EACCES, "Permission denied"),
+        PermissionError("Access Denied"),
+        ConnectionResetError("peer"),
+        TimeoutError("the read operation timed out"),
+        Endpoint("Could not connect to the endpoint URL"),
+        ImportError("libcudart.so.12: cannot open shared object file"),
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+        RuntimeError("CUDA failed with error out of memory"),
+        RuntimeError("cuBLAS failed with status CUBLAS_STATUS_NOT_SUPPORTED"),
+        WeightsMissing("whisper-base", "not here", "voxmill models fetch whisper-base"),
+        caused(RuntimeError("cannot store"), OSError(errno.EROFS, "Read-only file system")),
+    ],
+)
+def test_faults_of_the_machine(error: Exception) -> None:
+    assert machine_fault(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("CUDA is a word of this transcript"),
+        RuntimeError("the tensor has no elements"),
+        FileNotFoundError(errno.ENOENT, "No such file or directory"),
+        IsADirectoryError(errno.EISDIR, "Is a directory"),
+        OSError("cannot identify image file"),
+        av.error.OSError(errno.EIO, "Input/output error"),
+        av.error.InvalidDataError(1094995529, "Invalid data found when processing input"),
+        MemoryError(),
+    ],
+)
+def test_faults_of_the_data_or_of_the_code(error: Exception) -> None:
+    assert machine_fault(error) is None
+
+
+def test_a_host_of_the_web_that_hangs_up_is_no_fault_of_the_machine() -> None:
+    assert machine_fault(ConnectionResetError("peer"), web=True) is None
+    assert machine_fault(OSError(errno.ENOSPC, "full"), web=True)
+    assert machine_fault(Endpoint("the run's bucket"), web=True)

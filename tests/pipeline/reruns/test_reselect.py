@@ -1,0 +1,124 @@
+"""Other rules on what the engines have heard: texts, tiers and shards follow, and no engine runs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from speech.packaged import TWO_CITIES
+from voxmill.manifests.errors import UserError
+from voxmill.pipeline.build import build
+from voxmill.pipeline.cli import app
+from voxmill.pipeline.config import parse_config
+from voxmill.pipeline.execution.host_limit_server import no_gate, open_gate
+from voxmill.pipeline.execution.local_executor import LocalExecutor
+from voxmill.pipeline.reports.verify_run import verify
+from voxmill.pipeline.reruns.reselect import Revoted, changed, revote
+from voxmill.pipeline.runner import run_line
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.run_dir import Run, RunError
+from voxmill.pipeline.terminal.progress import Progress
+
+SETTINGS: dict[str, Any] = {
+    "sources": [{"name": "two-cities", "path": str(TWO_CITIES.path), "language": "en", "licence": "cc0-1.0"}],
+    "crawl": {"contact": "tests@example.org"},
+    "transcribe": [
+        {"kind": "moonshine", "name": "moonshine", "model": "moonshine-tiny-en"},
+        {"kind": "pocketsphinx", "name": "sphinx"},
+    ],
+    "reconcile": {"prefer": {"*": ["moonshine"]}},
+    "select": {"high": 0.1, "weak": 0.1, "unlabelled": 0.0},
+    "pack": {"buckets": 1, "shard_mb": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run, config = Run(str(tmp_path_factory.mktemp("revote") / "run")), parse_config(SETTINGS)
+    with open_gate("machine", run, config.crawl) as gate:
+        run_line(config, run, LocalExecutor(in_process=True), gate, Progress(quiet=True))
+    return Path(run.root)
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Run:
+    shutil.copytree(finished, tmp_path / "run")
+    return Run(str(tmp_path / "run"))
+
+
+def again(run: Run, *changes: str) -> Revoted:
+    return revote(run, changes, LocalExecutor(in_process=True), Progress(quiet=True))
+
+
+def heard(run: Run) -> dict[str, float]:
+    """Every hypothesis of the ledger and when it was written."""
+    return {str(path): path.stat().st_mtime for path in Path(run.root, "ledger").glob("transcribe-*/**/*")}
+
+
+def shards(run: Run) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in Path(run.root, "shards").iterdir() if path.is_file()}
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("line")
+def test_another_preference_changes_texts_and_shards_without_an_engine(run: Run) -> None:
+    before, packed = heard(run), shards(run)
+    found = again(run, "reconcile.prefer={'*': [sphinx]}")
+    assert heard(run) == before
+    assert 0 < found.texts <= found.segments == sum(found.before.values()) == sum(found.after.values())
+    assert shards(run) != packed
+    config = parse_config(run.load()["config"])
+    assert config.reconcile.prefer == {"*": ("sphinx",)}
+    assert not verify(run, build(config, run, no_gate())).problems
+    assert again(run, "reconcile.prefer={'*': [moonshine]}").texts == found.texts
+    assert shards(run) == packed
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("line")
+def test_another_threshold_changes_tiers_only(run: Run) -> None:
+    found = again(run, "select.high=1.0", "select.weak=1.0")
+    assert found.texts == 0
+    assert found.tiers == found.before["high"] - found.after["high"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("line")
+def test_the_command_says_it_for_machines(run: Run) -> None:
+    said = CliRunner().invoke(app, ["revote", run.root, "--set", "select.high=1.0", "--quiet", "--json"])
+    found = json.loads(said.stdout.splitlines()[-1])
+    assert (said.exit_code, found["texts"]) == (0, 0)
+    assert sum(found["before"].values()) == sum(found["after"].values()) == found["segments"]
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("line")
+def test_what_an_engine_has_not_heard_cannot_be_voted_on(run: Run) -> None:
+    config = parse_config(run.load()["config"])
+    stage = build(config, run, no_gate())["transcribe:sphinx"]
+    ledger = Ledger(run)
+    for unit in ledger.done(stage):
+        Path(ledger.fragment(stage, unit)).unlink()
+    with pytest.raises(RunError, match="transcribe:sphinx lacks 1 of 1 units: finish the run"):
+        again(run, "select.high=0.5")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("transcribe.0.model=x", "with a KEY under reconcile or select"),
+        ("select.high", "write KEY=VALUE"),
+        ("select.hihg=0.5", "did you mean `high`"),
+        ("select.high.low=1", "`high` holds a value"),
+        ("select.high=0.2", "thresholds must fall|thresholds"),
+    ],
+)
+def test_a_wrong_change_is_refused_with_the_fix(change: str, said: str) -> None:
+    state = {"config": parse_config(SETTINGS | {"select": {}}).model_dump(mode="json")}
+    with pytest.raises(UserError, match=said):
+        changed(state, [change], "run.json")

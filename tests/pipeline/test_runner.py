@@ -1,0 +1,204 @@
+"""The whole line on a real recording with real engines, and what `voxmill verify` says when something is taken away."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from speech.packaged import TWO_CITIES
+from voxmill.manifests.records import Segment
+from voxmill.pipeline.build import build
+from voxmill.pipeline.cli import app
+from voxmill.pipeline.commands.exit_codes import USER_ERRORS
+from voxmill.pipeline.config import RunConfig, dump_config, parse_config
+from voxmill.pipeline.execution.host_limit_server import open_gate
+from voxmill.pipeline.execution.local_executor import LocalExecutor
+from voxmill.pipeline.reports.verify_run import verify
+from voxmill.pipeline.runner import run_line
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.listing import Listing
+from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.terminal.progress import Progress
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("line")]
+
+
+def config(**changes: Any) -> RunConfig:
+    settings: dict[str, Any] = {
+        "sources": [{"name": "two-cities", "path": str(TWO_CITIES.path), "language": "en", "licence": "cc0-1.0"}],
+        "crawl": {"contact": "tests@example.org"},
+        "units": {"seconds": 25},
+        "transcribe": [{"kind": "moonshine", "name": "moonshine", "model": "moonshine-tiny-en"}],
+        "select": {"single_high": 0.6, "single_weak": 0.4, "single_unlabelled": 0.2},
+        "pack": {"buckets": 1, "shard_mb": 1},
+    }
+    return parse_config(settings | changes)
+
+
+def go(root: Path, settings: RunConfig) -> Run:
+    run = Run(str(root))
+    with open_gate("machine", run, settings.crawl) as gate:
+        run_line(settings, run, LocalExecutor(in_process=True), gate, Progress(quiet=True))
+    return run
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("line") / "run"
+    go(root, config())
+    return root
+
+
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Run:
+    shutil.copytree(finished, tmp_path / "run")
+    return Run(str(tmp_path / "run"))
+
+
+def problems(run: Run) -> list[str]:
+    settings = parse_config(run.load()["config"])
+    return verify(run, build(settings, run, None)).problems  # type: ignore[arg-type]
+
+
+def everything(root: Path) -> dict[str, bytes]:
+    """All files but what is measured, and the marks of attempts, which name their session."""
+    differ = ("costs-", "hosts", ".cost.", ".try-")
+    files = [p for p in root.rglob("*") if p.is_file() and not any(part in p.name for part in differ)]
+    return {str(p.relative_to(root)): p.read_bytes() for p in files}
+
+
+def test_a_finished_run_holds(finished: Path) -> None:
+    assert problems(Run(str(finished))) == []
+    rows = json.loads(
+        CliRunner().invoke(app, ["stats", str(finished), "--json", "--sql", "SELECT count(*) AS n FROM samples"]).output
+    )
+    assert rows[0]["n"] > 0
+
+
+def test_the_same_command_again_changes_nothing(copied: Run) -> None:
+    before = everything(Path(copied.root))
+    go(Path(copied.root), config())
+    assert everything(Path(copied.root)) == before
+
+
+def test_two_runs_of_one_config_are_equal(finished: Path, tmp_path: Path) -> None:
+    go(tmp_path / "other", config())
+    first, second = everything(finished), everything(tmp_path / "other")
+    assert {k: v for k, v in first.items() if k != "run.json"} == {k: v for k, v in second.items() if k != "run.json"}
+
+
+def test_a_lost_shard_is_named_and_made_again(copied: Run) -> None:
+    (tar,) = Path(copied.root, "shards").glob("*.tar")
+    body = tar.read_bytes()
+    tar.unlink()
+    assert any("missing" in p and tar.name in p for p in problems(copied))
+    go(Path(copied.root), config())
+    assert tar.read_bytes() == body
+    assert problems(copied) == []
+
+
+def test_a_lost_fragment_is_named_and_made_again(copied: Run) -> None:
+    fragment = next(Path(copied.root, "ledger", "transcribe-moonshine").rglob("*.parquet"))
+    body = fragment.read_bytes()
+    fragment.unlink()
+    assert any(fragment.stem in p for p in problems(copied))
+    go(Path(copied.root), config())
+    assert fragment.read_bytes() == body
+
+
+def test_a_licence_stated_later_needs_no_recogniser(copied: Run) -> None:
+    before = {p.name for p in Path(copied.root, "ledger", "transcribe-moonshine").rglob("*.try-*")}
+    source = {"name": "two-cities", "path": str(TWO_CITIES.path), "language": "en", "licence": "cc-by-4.0"}
+    go(Path(copied.root), config(sources=[source]))
+    assert {p.name.split("-")[1] for p in Path(copied.root, "shards").glob("*.tar")} == {"cc"}
+    assert all("cc-by-4_0" in p.name for p in Path(copied.root, "shards").glob("*.tar"))
+    assert {p.name for p in Path(copied.root, "ledger", "transcribe-moonshine").rglob("*.try-*")} == before
+    assert problems(copied) == []
+
+
+def test_a_failed_fetch_can_be_retried(tmp_path: Path) -> None:
+    missing = tmp_path / "later.wav"
+    settings = config(sources=[{"name": "later", "path": str(missing), "language": "en", "licence": "cc0-1.0"}])
+    run = go(tmp_path / "run", settings)
+    assert [r.rejection and r.rejection.reason for r in Listing(run).recordings()] == ["list.unreadable"]
+    shutil.copy(TWO_CITIES.path, missing)
+    go(tmp_path / "run", settings)
+    assert len(Listing(run).recordings()) == 1
+    with open_gate("machine", run, settings.crawl) as gate:
+        run_line(settings, run, LocalExecutor(in_process=True), gate, Progress(quiet=True), retry=["list.unreadable"])
+    assert [r.rejection is None for r in Listing(run).recordings()] == [False, True]
+    assert problems(run) == []
+
+
+def test_an_engine_gets_a_fingerprint_of_its_own(finished: Path) -> None:
+    run = Run(str(finished))
+    other = config(transcribe=[{"kind": "moonshine", "name": "moonshine", "model": "moonshine-tiny-en", "languages": ["en"]}])
+    old, new = build(config(), run, None), build(other, run, None)  # type: ignore[arg-type]
+    changed = {name for name in old if old[name].fingerprint != new[name].fingerprint}
+    assert changed == {"transcribe:moonshine", "reconcile", "select"}
+
+
+def test_segments_tile_every_unit(finished: Path) -> None:
+    run = Run(str(finished))
+    stages = build(config(), run, None)  # type: ignore[arg-type]
+    for unit in Listing(run).units():
+        segments: list[Segment] = Ledger(run).read(stages["segment"], unit.id)
+        assert sum(s.num_samples for s in segments) == unit.num_samples
+
+
+def test_user_errors_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(USER_ERRORS, match="no run at"):
+        Run(str(tmp_path)).load()
+
+
+def test_the_notebook_runs_on_any_run(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXMILL_RUN", str(finished))
+    notebook = json.loads((Path(__file__).parents[2] / "notebooks" / "explore.ipynb").read_text(encoding="utf-8"))
+    scope: dict[str, Any] = {}
+    for cell in notebook["cells"]:
+        assert not cell.get("outputs"), "outputs are not committed"
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), scope)  # noqa: S102 - our own notebook
+    assert "sample" in scope
+
+
+@pytest.mark.parametrize("executor", ["local", pytest.param("ray", marks=pytest.mark.ray)])
+def test_ctrl_c_stops_cleanly_and_the_same_command_continues(executor: str, finished: Path, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(dump_config(config()))
+    command = [
+        str(Path(sys.executable).with_name("voxmill")),
+        "run",
+        "-c",
+        str(path),
+        "-o",
+        str(tmp_path / "run"),
+        "--executor",
+        executor,
+    ]
+    heeding = ["env", "--default-signal=INT"]  # a shell's background jobs ignore it, and so would ours
+    process = subprocess.Popen(
+        [*heeding, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("run/ledger/transcribe-moonshine/*/*.try-1")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole foreground group
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, output
+    assert "the same command continues" in output
+    assert "Traceback" not in output
+    assert not (tmp_path / "run" / "lease.json").exists()
+    assert subprocess.run([*command, "--quiet"], check=False, capture_output=True).returncode == 0
+    for shard in (finished / "shards").glob("*.tar"):
+        assert (tmp_path / "run" / "shards" / shard.name).read_bytes() == shard.read_bytes()
