@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from voxmill.operators.decode.audio import read
 
 from .conftest import Encode
-from .test_lost import riff
+from .test_lost_audio import riff
 from .test_probe import probe, reason
 
 RATE = 16_000
