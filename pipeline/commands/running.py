@@ -15,7 +15,7 @@ from voxmill.pipeline.commands import options
 from voxmill.pipeline.terminal.output import amount, console, print_json
 
 if TYPE_CHECKING:
-    from voxmill.pipeline.asked import Asked
+    from voxmill.pipeline.resolve import Asked
     from voxmill.pipeline.state.run_dir import Run
 
 
@@ -237,7 +237,7 @@ def _ask(
     licence: str | None,
     contact: str | None,
 ) -> Asked:
-    from voxmill.pipeline.asked import ask
+    from voxmill.pipeline.resolve import ask
 
     return ask(inputs or (), config, root, changes=change or (), language=language, licence=licence, contact=contact)
 

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from voxmill.manifests.errors import UserError
-from voxmill.pipeline.asked import Asked, ask
 from voxmill.pipeline.config import ConfigError, parse_config
+from voxmill.pipeline.resolve import Asked, ask
 from voxmill.pipeline.resolve.cli_sources import add
 from voxmill.pipeline.resolve.config_file import rewritten
 from voxmill.pipeline.resolve.engine_choice import NoEngine, choose
