@@ -112,9 +112,9 @@ def test_the_help_of_config_init_names_every_recipe() -> None:
 
 def test_a_process_ends_with_its_code_after_all_that_was_registered() -> None:
     program = (
-        "import atexit, sys, threading, time; from voxmill.pipeline.cli import entry;"
+        "import atexit, sys, threading; from voxmill.pipeline.cli import entry;"
         "atexit.register(print, 'last');"
-        "threading.Thread(target=lambda: (time.sleep(0.2), print('a thread'))).start();"
+        "threading.Thread(target=lambda: (threading.main_thread().join(), print('a thread'))).start();"
         "sys.argv = ['voxmill', *sys.argv[1:]]; entry()"
     )
     for words, code in ((["--version"], 0), (["nothing-like-this"], 2)):
