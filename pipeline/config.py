@@ -16,8 +16,8 @@ from voxmill.manifests.config_base import Settings
 from voxmill.manifests.errors import UserError, explain, nearest
 from voxmill.manifests.overrides import override
 from voxmill.manifests.user_input import yaml_mapping
-from voxmill.operators.crawl.crawl import CrawlConfig
-from voxmill.operators.crawl.listing.lister import SourceConfig
+from voxmill.operators.crawl.facts.source_config import SourceConfig
+from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig
 from voxmill.operators.decode.probe import DecodeConfig
 from voxmill.operators.dedup.fingerprint import DuplicatesConfig
 from voxmill.operators.frames.frames import FramesConfig

@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from voxmill import __version__
 from voxmill.manifests.records import Item
-from voxmill.operators.crawl.listing.lister import List, SourceConfig
+from voxmill.operators.crawl.facts.source_config import SourceConfig
+from voxmill.operators.crawl.listing.lister import List
 from voxmill.operators.crawl.policy.host_limit import HostGate
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import RunConfig

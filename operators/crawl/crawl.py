@@ -7,44 +7,27 @@ import stat
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import fsspec
-from pydantic import Field
 
 from voxmill.manifests.public_form import public_address, public_recording, public_text, secrets_of
 from voxmill.manifests.records import SAMPLE_RATE, Item, Licence, Recording
 from voxmill.manifests.tombstones import REVOKED, Tombstones
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.crawl.facts import licence
-from voxmill.operators.crawl.facts.candidate import file_path
 from voxmill.operators.crawl.facts.crawl_errors import CrawlError, Denied, NotFound, Revoked, TooLarge, Unsupported
 from voxmill.operators.crawl.facts.media_types import suffix
 from voxmill.operators.crawl.facts.private_addresses import Private
+from voxmill.operators.crawl.facts.urls import file_path, is_local
 from voxmill.operators.crawl.fetch.audio_store import Store
+from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig
 from voxmill.operators.crawl.fetch.download import RESUMABLE, Facts, discard, download, part_file, sha256_of
-from voxmill.operators.crawl.fetch.fetch_config import FetchSettings
 from voxmill.operators.crawl.fetch.fetcher import Fetcher
 from voxmill.operators.crawl.fetch.hls_download import clear_parts, fetch_stream
-from voxmill.operators.crawl.listing.files import is_local
 from voxmill.operators.crawl.policy.denylist import DenyList
 from voxmill.operators.crawl.policy.host_limit import HostGate
 from voxmill.operators.decode.telephony_formats import raw_suffix
-
-
-class CrawlConfig(FetchSettings):
-    """What is fetched and kept."""
-
-    obey_robots: Literal[True] = True
-    """robots.txt is obeyed. Written here to be seen; it cannot be switched off."""
-    obey_opt_outs: Literal[True] = True
-    """X-Robots-Tag, TDMRep and robots meta tags are obeyed; neither can this."""
-    max_bytes: int = Field(default=2 * 1024**3, ge=1)
-    """Largest file that is fetched (bytes)."""
-    max_seconds: float = Field(default=43_200.0, gt=0)
-    """Longest recording (s), where a feed, an extractor or a playlist says how long it is."""
-    copy_local: bool = False
-    """Copy local files into the run; else they are used where they are, and must stay there."""
 
 
 class Crawl:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from voxmill.operators.crawl.listing import files
+from voxmill.operators.crawl.facts.urls import is_web
 from voxmill.pipeline.config import RECIPES, RunConfig, recipe_names
 from voxmill.pipeline.preflight.findings import Finding, error, warning
 from voxmill.pipeline.preflight.packages import installed
@@ -64,7 +64,7 @@ def nobody_answers(config: RunConfig, recipe: str | None = None, fetched: Collec
         return
     asked = {name for place in silent for name in hosts[place]} - set(fetched)
     answering = {name for place, names in hosts_of(config).items() if place not in silent for name in names}
-    mixed = {source.name for source in config.sources if not all(files.is_web(a.strip()) for a in source.addresses)}
+    mixed = {source.name for source in config.sources if not all(is_web(a.strip()) for a in source.addresses)}
     where = ", ".join(f"{host}:{port} ({cause})" for (host, port), cause in silent.items())
     if asked - answering - mixed != {source.name for source in config.sources}:
         yield warning(

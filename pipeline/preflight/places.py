@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.public_form import public_address, public_text
 from voxmill.manifests.storage import locate
-from voxmill.operators.crawl.facts.candidate import file_path
 from voxmill.operators.crawl.facts.crawl_errors import CrawlError
 from voxmill.operators.crawl.facts.media_types import kind_by_name
+from voxmill.operators.crawl.facts.source_config import SourceConfig
+from voxmill.operators.crawl.facts.urls import STORES, file_path, is_file, is_local, is_web
 from voxmill.operators.crawl.listing import files
-from voxmill.operators.crawl.listing.lister import SourceConfig
 from voxmill.operators.crawl.listing.url_list import read_list
 from voxmill.operators.crawl.listing.voxmill_manifest import read_manifest
 from voxmill.operators.crawl.policy.denylist import read_entries
@@ -79,7 +79,7 @@ def is_placeholder(address: str) -> bool:
     """What a recipe names in place of the user's own, or any address of a host that is there for examples (RFC 2606)."""
     host = ""
     with suppress(ValueError):
-        host = (urlsplit(address).hostname or "") if files.is_web(address) else ""
+        host = (urlsplit(address).hostname or "") if is_web(address) else ""
     return address in PLACEHOLDER or any(
         host == f"example.{end}" or host.endswith(f".example.{end}") for end in ("org", "com", "net")
     )
@@ -90,15 +90,15 @@ def _of_source(source: SourceConfig, contact: str | None) -> Iterator[Finding]:
     for address in (one.strip() for one in source.addresses):
         if is_placeholder(address):
             yield warning(f"{thing} {public_address(address)}", "is a recipe's placeholder", PUT_YOURS)
-        elif files.is_web(address):
+        elif is_web(address):
             continue
-        elif not files.is_file(address):
+        elif not is_file(address):
             yield warning(
                 f"{thing} {public_address(address)}",
                 "cannot be opened",
-                f"http, https, a local path, or one of {', '.join(files.STORES)}",
+                f"http, https, a local path, or one of {', '.join(STORES)}",
             )
-        elif files.is_local(address):
+        elif is_local(address):
             yield from _local(thing, source, address, contact)
         elif opens(address) and (answer := there(address)) is not True:
             cause = "does not exist" if answer is False else f"cannot be read ({answer})"
@@ -144,7 +144,7 @@ def _lists(config: RunConfig, listed: Collection[str]) -> Iterator[Finding]:
     """Lists that name nothing: rows of the books as well, whatever is in the other sources."""
     for source in config.sources:
         for address in source.addresses if source.name not in listed else ():
-            path = os.path.expanduser(file_path(address.strip())) if files.is_local(address) else ""
+            path = os.path.expanduser(file_path(address.strip())) if is_local(address) else ""
             if os.path.isfile(path) and os.access(path, os.R_OK) and (wrong := _no_list(source, path)):
                 fix = "one address or path a line, or a column `url`"
                 yield warning(f"source {source.name}: {path}", f"is no list that can be read ({wrong})", fix)
@@ -168,9 +168,9 @@ def _first_web(source: SourceConfig, path: str) -> str | None:
     kind = kind_by_name(path) if source.kind == "auto" else source.kind
     try:
         if kind == "list":
-            return next((row.url for row in read_list(files.read_file(path), path) if files.is_web(row.url)), None)
+            return next((row.url for row in read_list(files.read_file(path), path) if is_web(row.url)), None)
         if kind == "manifest":
-            return next((found.url for found in read_manifest(path) if files.is_web(found.url)), None)
+            return next((found.url for found in read_manifest(path) if is_web(found.url)), None)
     except CrawlError:  # listing it says what is wrong with it
         return None
     return f"of {os.path.basename(path)}" if kind in ("feed", "page", "playlist") else None
@@ -205,7 +205,7 @@ def _files(config: RunConfig) -> Iterator[Finding]:
 
 def there(uri: str) -> bool | str:
     """Whether a place exists; in words what stops the question, if something does."""
-    if files.is_local(uri):
+    if is_local(uri):
         return os.path.exists(os.path.expanduser(file_path(uri)))
 
     def ask() -> bool:
@@ -236,7 +236,7 @@ def hosts_of(config: RunConfig) -> dict[tuple[str, int], list[str]]:
     found: dict[tuple[str, int], list[str]] = {}
     for source in config.sources:
         for address in map(str.strip, source.addresses):
-            if files.is_web(address):
+            if is_web(address):
                 with suppress(ValueError):
                     parts = urlsplit(address)
                     if parts.hostname:

@@ -13,7 +13,7 @@ from pathlib import Path
 import fsspec
 
 from voxmill.manifests.storage import locate
-from voxmill.operators.crawl.facts.candidate import file_path
+from voxmill.operators.crawl.facts.urls import file_path
 from voxmill.pipeline.preflight.findings import Finding, error, warning
 from voxmill.pipeline.preflight.places import in_time
 from voxmill.pipeline.state.driver_lease import Lease

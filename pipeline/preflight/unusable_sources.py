@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from itertools import islice
 
 from voxmill.operators.contract.languages import primary
-from voxmill.operators.crawl.facts.candidate import file_path
 from voxmill.operators.crawl.facts.licence import normalise, of_config
 from voxmill.operators.crawl.facts.media_types import kind_by_name
+from voxmill.operators.crawl.facts.source_config import SourceConfig
+from voxmill.operators.crawl.facts.urls import file_path, is_local, is_web
 from voxmill.operators.crawl.listing import files
-from voxmill.operators.crawl.listing.lister import SourceConfig
 from voxmill.operators.select.policy import licensed
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.preflight.findings import Finding, warning
@@ -68,13 +68,13 @@ def _who_could_say(source: SourceConfig) -> str | None:
 
 def _kind(address: str) -> str | None:
     """None for a web address that only asking tells."""
-    if files.is_web(address):
+    if is_web(address):
         return kind_by_name(address)
-    return "files" if files.is_local(address) and os.path.isdir(_path(address)) else kind_by_name(address) or "media"
+    return "files" if is_local(address) and os.path.isdir(_path(address)) else kind_by_name(address) or "media"
 
 
 def _how_much(source: SourceConfig) -> str:
-    folders = [_path(a) for a in source.addresses if files.is_local(a) and os.path.isdir(_path(a))]
+    folders = [_path(a) for a in source.addresses if is_local(a) and os.path.isdir(_path(a))]
     if len(folders) != len(source.addresses):
         return "all of it"
     count = sum(1 for _ in islice((file for folder in folders for file in files.glance(folder, source.glob)), MANY))

@@ -11,7 +11,8 @@ from rich.console import Console
 
 from voxmill.manifests.catalog import open_catalog
 from voxmill.manifests.records import Item
-from voxmill.operators.crawl.listing.lister import List, SourceConfig
+from voxmill.operators.crawl.facts.source_config import SourceConfig
+from voxmill.operators.crawl.listing.lister import List
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.execution.host_limit_server import open_gate
 from voxmill.pipeline.execution.local_executor import LocalExecutor

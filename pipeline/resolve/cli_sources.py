@@ -11,9 +11,8 @@ from urllib.parse import urlsplit
 
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.public_form import public_address
-from voxmill.operators.crawl.facts.candidate import file_path, file_uri
 from voxmill.operators.crawl.facts.media_types import kind_by_name, name_suffix
-from voxmill.operators.crawl.listing import files
+from voxmill.operators.crawl.facts.urls import STORES, file_path, file_uri, is_file, is_local, is_web
 from voxmill.pipeline.config import recipe_names
 
 LONGEST = 40
@@ -51,18 +50,18 @@ def add(sources: Sequence[dict[str, Any]], inputs: Sequence[str], facts: dict[st
 def _place(given: str) -> str:
     """An input as a config names it: an address as it is, a path in full. Raises UserError."""
     text = given.strip()
-    if files.is_web(text):
+    if is_web(text):
         try:
             if urlsplit(text).hostname:
                 return text
         except ValueError:
             pass
         raise UserError(f"{public_address(text)} is no web address: it names no host")
-    if not files.is_file(text):
+    if not is_file(text):
         raise UserError(
-            f"{public_address(text)} cannot be opened: give a local path, http(s)://, or one of {', '.join(files.STORES)}"
+            f"{public_address(text)} cannot be opened: give a local path, http(s)://, or one of {', '.join(STORES)}"
         )
-    if not files.is_local(text):
+    if not is_local(text):
         return text
     path = os.path.abspath(os.path.expanduser(file_path(text)))
     if not os.path.exists(path):
@@ -95,21 +94,21 @@ def _addresses(source: dict[str, Any]) -> Iterator[str]:
 
 
 def _known(address: str) -> str:
-    return os.path.abspath(os.path.expanduser(file_path(address))) if files.is_local(address) else address.strip()
+    return os.path.abspath(os.path.expanduser(file_path(address))) if is_local(address) else address.strip()
 
 
 def _grouped(places: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
     """(place, others of the same source): media files of one folder together, all else by itself, in the order given."""
     groups: dict[str, list[str]] = {}
     for place in places:
-        alone = not files.is_local(place) or os.path.isdir(place) or kind_by_name(place) not in (None, "media")
+        alone = not is_local(place) or os.path.isdir(place) or kind_by_name(place) not in (None, "media")
         groups.setdefault(place if alone else f"files of {os.path.dirname(place)}", []).append(place)
     for first, *rest in groups.values():
         yield first, rest
 
 
 def _keys(place: str, rest: Sequence[str]) -> dict[str, Any]:
-    if not files.is_local(place):
+    if not is_local(place):
         return {"url": place}
     return {"urls": [_written(one) for one in (place, *rest)]} if rest else {"path": _written(place)}
 
@@ -121,7 +120,7 @@ def _written(path: str) -> str:
 
 
 def _name(place: str, rest: Sequence[str]) -> str:
-    if not files.is_local(place):
+    if not is_local(place):
         parts = urlsplit(public_address(place))
         stem = parts.path.rstrip("/").rpartition("/")[2].rpartition(".")[0] or parts.path.strip("/").rpartition("/")[2]
         return slug(" ".join(filter(None, (parts.hostname or "", stem))))

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from voxmill.manifests import user_input as given
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.overrides import override
-from voxmill.operators.crawl.listing.lister import SourceConfig
+from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.operators.reconcile.choose import ANY
 from voxmill.operators.reconcile.reconcile import ReconcileConfig
 from voxmill.pipeline.config import RunConfig, parse_config, read_config, recipe_of

@@ -17,7 +17,7 @@ from voxmill.manifests.ids import archive_key, digest
 from voxmill.manifests.public_form import public_address
 from voxmill.manifests.records import Item, Provenance, Recording
 from voxmill.manifests.tombstones import Ghost, Tombstone, Tombstones, is_scrubbed, mark
-from voxmill.operators.crawl.crawl import CrawlConfig
+from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig
 from voxmill.operators.crawl.policy.denylist import DenyList
 from voxmill.pipeline.packing.packer import entries_of
 from voxmill.pipeline.rights.scrub import Scrub

@@ -25,7 +25,7 @@ from voxmill.manifests.storage import commit_bytes, remove
 from voxmill.manifests.tombstones import refused
 from voxmill.manifests.user_input import json_object
 from voxmill.operators.contract.unit_input import Operator
-from voxmill.operators.crawl.listing.lister import SourceConfig
+from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.pipeline.stage import Resources, Stage
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.run_dir import Run, exists, names_in, read_bytes

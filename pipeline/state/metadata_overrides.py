@@ -16,7 +16,7 @@ from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.records import Licence, Recording
 from voxmill.manifests.storage import commit_bytes
 from voxmill.operators.crawl.facts.licence import of_config
-from voxmill.operators.crawl.listing.lister import SourceConfig
+from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import RECORDINGS, Listing

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import re
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
+from typing import Literal
+from urllib.parse import urlsplit
 
 from voxmill.manifests.ids import digest, item_id
 from voxmill.manifests.records import Item, Licence, Provenance, Rejection
 from voxmill.operators.crawl.facts.licence import UNKNOWN, of_config
-
-if TYPE_CHECKING:
-    from voxmill.operators.crawl.listing.lister import SourceConfig
+from voxmill.operators.crawl.facts.source_config import SourceConfig
+from voxmill.operators.crawl.facts.urls import sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,55 +54,12 @@ class Found:
         )
 
 
-def absolute(base: str, address: str) -> str:
-    """What a link on the page `base` leads to. One that cannot be read stays as it is, and is refused when it is fetched.
-
-    >>> absolute("http://a.net/x/", "../b.mp3"), absolute("http://a.net/x/", "http://[broken/b.mp3")
-    ('http://a.net/b.mp3', 'http://[broken/b.mp3')
-    """
-    try:
-        return urljoin(base, address)
-    except ValueError:
-        return address
-
-
-def sound(url: str) -> str:
-    """An address that a record can hold: bytes that are no UTF-8 are percent-encoded as they came.
-
-    >>> sound("http://a.net/caf\\udce9.mp3"), sound("http://a.net/é.mp3")
-    ('http://a.net/caf%E9.mp3', 'http://a.net/é.mp3')
-    """
-    return _SURROGATE.sub(lambda match: quote(_bytes(match[0])), url)
-
-
-def _bytes(surrogate: str) -> bytes:
-    """What a decoder escaped; what was never a byte is the sign for it."""
-    return bytes([ord(surrogate) - 0xDC00]) if "\udc80" <= surrogate <= "\udcff" else "\ufffd".encode()
-
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
 def _host(url: str) -> str:
     """Empty where the address has none that could be read."""
     try:
         return urlsplit(url).netloc.rpartition("@")[2].lower()
     except ValueError:
         return ""
-
-
-def file_uri(path: str | os.PathLike[str]) -> str:
-    """A `file:` URI of any path, its bytes percent-encoded: names need not be UTF-8, records must be."""
-    return Path(os.path.abspath(path)).as_uri()
-
-
-def file_path(uri: str) -> str:
-    """The inverse of `file_uri`, and what it is given if that is no `file:` URI.
-
-    >>> file_path("file:///a%20b%FF.wav").encode("utf-8", "surrogateescape")
-    b'/a b\\xff.wav'
-    """
-    return os.fsdecode(unquote_to_bytes(urlsplit(uri).path)) if uri.lower().startswith("file:") else uri
 
 
 def _key(url: str) -> str:

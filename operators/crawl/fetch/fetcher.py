@@ -34,7 +34,7 @@ from voxmill.operators.crawl.facts.crawl_errors import (
     Unsupported,
 )
 from voxmill.operators.crawl.fetch.address import AddressPolicy, Resolve, resolve_by_system
-from voxmill.operators.crawl.fetch.fetch_config import FetchSettings, NoContact
+from voxmill.operators.crawl.fetch.crawl_config import FetchSettings, NoContact
 from voxmill.operators.crawl.fetch.http_transport import Transport
 from voxmill.operators.crawl.fetch.response import Reply
 from voxmill.operators.crawl.policy.bot_challenge import PEEK, challenge

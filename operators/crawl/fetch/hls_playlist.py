@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qs, urlsplit
 
-from voxmill.operators.crawl.facts.candidate import absolute
 from voxmill.operators.crawl.facts.crawl_errors import Unreadable
+from voxmill.operators.crawl.facts.urls import absolute
 
 _NAME = re.compile(r"\s*([A-Z0-9-]+)=")
 _QUOTED = re.compile(r'"([^"]*)"\s*')

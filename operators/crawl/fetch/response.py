@@ -11,7 +11,7 @@ from urllib3.exceptions import HTTPError
 
 from voxmill.operators.contract.meter import METER
 from voxmill.operators.crawl.facts.crawl_errors import BrokenBody, Limit, TooLarge
-from voxmill.operators.crawl.fetch.fetch_config import FetchSettings
+from voxmill.operators.crawl.fetch.crawl_config import FetchSettings
 
 _BLOCK = 64 * 1024
 _HEAD = 4096

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from voxmill.manifests.records import Licence, Rejection
 from voxmill.operators.crawl.facts.candidate import Found
 from voxmill.operators.crawl.listing.url_list import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A document to read."""
+
+    kind: Literal["feed", "page", "playlist", "xml_list"]
+    url: str
+    """The address that was asked for."""
+    final_url: str
+    """The one that answered."""
+    body: bytes = b""
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+    limit: int | None = None
+    """No more entries than this are needed."""
 
 
 @dataclass(frozen=True, slots=True)

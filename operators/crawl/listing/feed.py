@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import Any
 
 from voxmill.manifests.reasons import reject
-from voxmill.operators.crawl.facts.candidate import Found, absolute
+from voxmill.operators.crawl.facts.candidate import Found
 from voxmill.operators.crawl.facts.crawl_errors import Limit, Unreadable
 from voxmill.operators.crawl.facts.licence import of_feed
 from voxmill.operators.crawl.facts.media_types import decoded, is_hls, is_media, unmarked
+from voxmill.operators.crawl.facts.urls import absolute
 from voxmill.operators.crawl.listing.document import Document
 from voxmill.operators.crawl.listing.enclosure import Offer, best
 from voxmill.operators.crawl.listing.html_tags import DEEP, Tags, depth

@@ -10,27 +10,10 @@ from typing import Any
 import fsspec
 from fsspec.core import url_to_fs
 
-from voxmill.operators.crawl.facts.candidate import Found, file_path, file_uri
+from voxmill.operators.crawl.facts.candidate import Found
 from voxmill.operators.crawl.facts.crawl_errors import Unreadable
 from voxmill.operators.crawl.facts.media_types import MEDIA, name_suffix
-
-STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory")
-"""fsspec protocols that may be read. They carry the user's own credentials to the user's own buckets; what comes from the
-open web is fetched by `Fetcher` alone, so `http`, `ftp` and the rest of fsspec are not among them."""
-
-
-def is_web(address: str) -> bool:
-    return address.lower().startswith(("http://", "https://"))
-
-
-def is_file(address: str) -> bool:
-    """A local path, a `file:` URI, or a URL of a store; no fsspec chain (`memory://x::https://…`), which could lead anywhere."""
-    scheme, mark, rest = address.partition("://")
-    return not mark or scheme.lower() == "file" or (scheme.lower() in STORES and "::" not in rest)
-
-
-def is_local(address: str) -> bool:
-    return "://" not in address or address.lower().startswith("file:")
+from voxmill.operators.crawl.facts.urls import file_path, file_uri, is_local
 
 
 def is_folder(address: str) -> bool:

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from voxmill.manifests.reasons import reject
-from voxmill.operators.crawl.facts.candidate import Found, absolute
+from voxmill.operators.crawl.facts.candidate import Found
 from voxmill.operators.crawl.facts.crawl_errors import Unreadable
 from voxmill.operators.crawl.facts.media_types import is_hls, is_media
+from voxmill.operators.crawl.facts.urls import absolute
 from voxmill.operators.crawl.listing.document import Document
 from voxmill.operators.crawl.listing.enclosure import Offer, best
 

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field, model_validator
-
-from voxmill.manifests.config_base import Settings
 from voxmill.manifests.ids import digest
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item
-from voxmill.operators.crawl.crawl import CrawlConfig
-from voxmill.operators.crawl.facts.candidate import Found, absolute, file_path, file_uri
+from voxmill.operators.crawl.facts.candidate import Found
 from voxmill.operators.crawl.facts.crawl_errors import CrawlError, Limit, TooLong, Unreadable, Unsupported
 from voxmill.operators.crawl.facts.gzip_body import gunzip
-from voxmill.operators.crawl.facts.licence import UNKNOWN, normalise, of_config
+from voxmill.operators.crawl.facts.licence import UNKNOWN, of_config
 from voxmill.operators.crawl.facts.media_types import Kind, is_hls, is_media, is_xml_list, kind_by_content, kind_by_name, suffix
-from voxmill.operators.crawl.fetch.fetch_config import NoContact
+from voxmill.operators.crawl.facts.source_config import SourceConfig
+from voxmill.operators.crawl.facts.urls import absolute, file_path, file_uri, is_file, is_local, is_web
+from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig, NoContact
 from voxmill.operators.crawl.fetch.fetcher import Fetcher
 from voxmill.operators.crawl.fetch.response import Reply
 from voxmill.operators.crawl.listing import files
-from voxmill.operators.crawl.listing.document import Document
-from voxmill.operators.crawl.listing.read_document import Given
+from voxmill.operators.crawl.listing.document import Document, Given
 from voxmill.operators.crawl.listing.sandboxed_reader import Reader
 from voxmill.operators.crawl.listing.url_list import Row, read_list
 from voxmill.operators.crawl.listing.voxmill_manifest import read_manifest
@@ -38,58 +34,6 @@ from voxmill.operators.crawl.policy.host_limit import HostGate
 MAX_FEED_PAGES = 100
 MAX_DEPTH = 3
 """Lists in lists: a page that names an outline of feeds."""
-
-
-def _licence(text: str) -> str:
-    name = normalise(text) or "-".join(text.lower().split())
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", name):
-        raise ValueError(
-            f"{text!r} is no licence: an SPDX identifier (cc-by-4.0), public-domain, proprietary, or a name like them"
-        )
-    return text
-
-
-class SourceConfig(Settings):
-    """Where audio comes from. Whoever lists a source says by it that the crawl may ask there."""
-
-    name: str = Field(min_length=1)
-    """Unique in a run; part of every record."""
-    url: str | None = None
-    """A web address, an fsspec URL (s3://, gs://, file://), or a local path."""
-    urls: tuple[str, ...] = ()
-    """More addresses of the same source, each as `url` would be."""
-    path: str | None = None
-    """A local file or folder."""
-    kind: Literal["auto"] | Kind = "auto"
-    """What the address leads to; `auto` tells by suffix and content."""
-    language: str | None = None
-    """BCP 47 hint for the recognisers. Stronger than what the source says. Of several sound tracks, the one in it is heard."""
-    domain: str | None = None
-    """Kind of speech: `podcast`, `audiobook`, `broadcast`, … Free text, a column of the statistics."""
-    channels: Literal["choose", "mix", "split"] = "choose"
-    """What several channels become: `choose` leaves out what is dead, noise, or cancels the others, `mix` is their mean. `split` keeps
-    channels that hold different speech apart: one after the other, each as long as the file."""
-    licence: Annotated[str, AfterValidator(_licence)] | None = None
-    """Stated here, it is stronger than what the source says; you answer for it."""
-    glob: str | None = None
-    """Which files of a folder (`*.wav`); null: those with a media suffix."""
-    limit: int | None = Field(default=None, ge=1)
-    """Take so many items at most, the first ones."""
-
-    @model_validator(mode="after")
-    def _somewhere(self) -> SourceConfig:
-        if not any(address.strip() for address in self.addresses):
-            raise ValueError(f"source `{self.name}` needs `url`, `urls` or `path`")
-        return self
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        return tuple(filter(None, (self.url, *self.urls, self.path)))
-
-    @property
-    def is_web(self) -> bool:
-        """Whether an address of it is asked of the web. What a list of yours names may be so all the same."""
-        return any(files.is_web(address.strip()) for address in self.addresses)
 
 
 class List:
@@ -153,20 +97,20 @@ class List:
             if empty:
                 raise Unreadable(f"no media at {address}")
         except CrawlError as error:
-            yield Found(url, "http" if files.is_web(url) else "file", rejection=error.rejection())
+            yield Found(url, "http" if is_web(url) else "file", rejection=error.rejection())
 
     def _expand(self, address: str, kind: Kind | None, source: SourceConfig, depth: int) -> Iterator[Found]:
         if depth > MAX_DEPTH:
             raise Limit(f"lists in lists, more than {MAX_DEPTH} deep: {address}")
-        if files.is_web(address):
+        if is_web(address):
             yield from self._web(address, kind, source, depth)
-        elif files.is_file(address):
+        elif is_file(address):
             yield from self._file(address, kind, source, depth)
         else:
             raise Unsupported(f"no way to open {address}")
 
     def _file(self, address: str, kind: Kind | None, source: SourceConfig, depth: int) -> Iterator[Found]:
-        local = files.is_local(address)
+        local = is_local(address)
         if local:
             address = os.path.expanduser(file_path(address))
         if kind == "files" or (kind is None and files.is_folder(address)):
@@ -236,7 +180,7 @@ class List:
                 document, cut = Document(), f"{cut}; {error.detail}"
             yield from self._whole(iter(document.found), cut or document.cut, given.final_url)
             yield from self._rows(iter(document.rows), given.final_url, source, depth, trusted=trusted)
-            if document.next_url is None or not files.is_web(document.next_url) or document.next_url in asked:
+            if document.next_url is None or not is_web(document.next_url) or document.next_url in asked:
                 return
             if len(asked) >= MAX_FEED_PAGES:
                 raise Limit(f"a feed of more than {MAX_FEED_PAGES} pages: {document.next_url}")
@@ -264,9 +208,9 @@ class List:
                 said = reject("list.unreadable", row.broken or "a line without an address")
                 yield Found(f"{base}#{number}", "http", base, row.title, rejection=said)
                 continue
-            whole = "://" in row.url or (os.path.isabs(row.url) and not files.is_web(base))
+            whole = "://" in row.url or (os.path.isabs(row.url) and not is_web(base))
             url = row.url if whole else absolute(base, row.url)
-            if not files.is_web(url) and not (trusted and files.is_file(url)):
+            if not is_web(url) and not (trusted and is_file(url)):
                 yield Found(url, "http", base, row.title, rejection=Unsupported(f"a list names {url}").rejection())
                 continue
             kind = row.kind or kind_by_name(url) or "media"

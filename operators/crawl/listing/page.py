@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from voxmill.operators.crawl.facts.candidate import absolute
 from voxmill.operators.crawl.facts.media_types import decoded, is_hls, is_media
+from voxmill.operators.crawl.facts.urls import absolute
 from voxmill.operators.crawl.listing.html_tags import shallow
 
 

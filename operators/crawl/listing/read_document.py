@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from urllib3 import HTTPHeaderDict
@@ -10,28 +10,12 @@ from urllib3 import HTTPHeaderDict
 from voxmill.operators.crawl.facts.candidate import Found
 from voxmill.operators.crawl.facts.crawl_errors import CrawlError, OptedOut, Unreadable
 from voxmill.operators.crawl.facts.media_types import is_hls
-from voxmill.operators.crawl.fetch.extract import Extractor
-from voxmill.operators.crawl.listing.document import Document
+from voxmill.operators.crawl.listing.document import Document, Given
+from voxmill.operators.crawl.listing.extract import Extractor
 from voxmill.operators.crawl.listing.feed import read_feed
 from voxmill.operators.crawl.listing.remote_fetcher import Remote, RemoteReply
 from voxmill.operators.crawl.listing.url_list import Row
 from voxmill.operators.crawl.listing.xml_list import read_xml_list
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """A document to read."""
-
-    kind: Literal["feed", "page", "playlist", "xml_list"]
-    url: str
-    """The address that was asked for."""
-    final_url: str
-    """The one that answered."""
-    body: bytes = b""
-    status: int = 200
-    headers: tuple[tuple[str, str], ...] = ()
-    limit: int | None = None
-    """No more entries than this are needed."""
 
 
 def read_document(given: Given, remote: Remote) -> Document:

@@ -6,47 +6,19 @@ It has no way to a network but through its parent, and little memory. Messages a
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import resource
 import sys
-from typing import IO, Any
 
-from voxmill.operators.crawl.facts.crawl_errors import CrawlError, HttpError
-from voxmill.operators.crawl.listing.document import packed
-from voxmill.operators.crawl.listing.read_document import Given, read_document
+from voxmill.operators.crawl.facts.crawl_errors import CrawlError
+from voxmill.operators.crawl.listing.document import Given, packed
+from voxmill.operators.crawl.listing.read_document import read_document
+from voxmill.operators.crawl.listing.reader_messages import error_fields, receive, send
 from voxmill.operators.crawl.listing.remote_fetcher import Remote
 
 MEMORY = 4 * 1024**3
 """Bytes of address space."""
-
-
-def send(stream: IO[bytes], message: dict[str, Any], body: bytes = b"") -> None:
-    stream.write(json.dumps({**message, "bytes": len(body)}).encode() + b"\n")
-    stream.write(body)
-    stream.flush()
-
-
-def receive(stream: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:
-    """None where the other side is gone."""
-    line = stream.readline()
-    if not line.endswith(b"\n"):
-        return None
-    message: dict[str, Any] = json.loads(line)
-    body = stream.read(message["bytes"])
-    return (message, body) if len(body) == message["bytes"] else None
-
-
-def error_fields(error: CrawlError) -> dict[str, Any]:
-    return {"error": type(error).__name__, "detail": error.detail, "status": getattr(error, "status", 0)}
-
-
-def error_of(fields: dict[str, Any]) -> CrawlError:
-    from voxmill.operators.crawl.facts import crawl_errors as errors
-
-    kind: type[CrawlError] = getattr(errors, fields["error"])
-    return kind(fields["detail"], fields["status"]) if issubclass(kind, HttpError) else kind(fields["detail"])
 
 
 def main() -> None:

@@ -76,7 +76,7 @@ class Remote:
         self.ask({"ask": "robot", "url": url, "found": found, "status": status})
 
     def ask(self, message: dict[str, Any], body: bytes = b"") -> tuple[dict[str, Any], bytes]:
-        from voxmill.operators.crawl.listing.reader_process import error_of, receive, send
+        from voxmill.operators.crawl.listing.reader_messages import error_of, receive, send
 
         send(self._target, message, body)
         answer = receive(self._source)

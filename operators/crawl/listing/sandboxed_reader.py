@@ -23,9 +23,8 @@ from typing import Any
 from voxmill.operators.crawl.facts.crawl_errors import CrawlError, Limit, Unreadable
 from voxmill.operators.crawl.fetch.fetcher import Fetcher
 from voxmill.operators.crawl.fetch.response import Reply
-from voxmill.operators.crawl.listing.document import Document, unpacked
-from voxmill.operators.crawl.listing.read_document import Given
-from voxmill.operators.crawl.listing.reader_process import error_fields, error_of, receive, send
+from voxmill.operators.crawl.listing.document import Document, Given, unpacked
+from voxmill.operators.crawl.listing.reader_messages import error_fields, error_of, receive, send
 
 
 class Reader:

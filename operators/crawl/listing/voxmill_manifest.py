@@ -11,9 +11,9 @@ from fsspec.core import url_to_fs
 from voxmill.manifests.parquet import read_records
 from voxmill.manifests.records import Recording
 from voxmill.manifests.schema import SchemaError
-from voxmill.operators.crawl.facts.candidate import Found, file_path, file_uri
+from voxmill.operators.crawl.facts.candidate import Found
 from voxmill.operators.crawl.facts.crawl_errors import Unreadable
-from voxmill.operators.crawl.listing.files import is_local
+from voxmill.operators.crawl.facts.urls import file_path, file_uri, is_local
 
 
 def read_manifest(address: str) -> Iterator[Found]:

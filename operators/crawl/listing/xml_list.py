@@ -11,9 +11,9 @@ from contextlib import suppress
 from typing import cast
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 
-from voxmill.operators.crawl.facts.candidate import absolute
 from voxmill.operators.crawl.facts.crawl_errors import Unreadable
 from voxmill.operators.crawl.facts.media_types import decoded, is_media
+from voxmill.operators.crawl.facts.urls import absolute
 from voxmill.operators.crawl.listing.document import Document
 from voxmill.operators.crawl.listing.url_list import Row
 

@@ -20,8 +20,10 @@ from benchmarks.runs import SPHINX, VOXMILL, verified, write
 from benchmarks.wild import documents
 from benchmarks.wild.documents import Made, made
 from benchmarks.wild.result import Result
-from voxmill.operators.crawl.crawl import Crawl, CrawlConfig
-from voxmill.operators.crawl.listing.lister import List, SourceConfig
+from voxmill.operators.crawl.crawl import Crawl
+from voxmill.operators.crawl.facts.source_config import SourceConfig
+from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig
+from voxmill.operators.crawl.listing.lister import List
 from voxmill.operators.crawl.policy.host_limit import LocalGate
 from voxmill.pipeline.state.listing import Listing
 from voxmill.pipeline.state.run_dir import Run

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from voxmill.operators.crawl.crawl import CrawlConfig
+from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig
 from voxmill.operators.crawl.fetch.fetcher import Fetcher
 from voxmill.operators.crawl.policy.host_limit import LocalGate
 from website import Website

@@ -21,9 +21,11 @@ from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.reasons import REASONS, reject
 from voxmill.manifests.records import Item, Licence, Provenance, Recording
 from voxmill.operators.contract.unit_input import UnitInput
-from voxmill.operators.crawl.crawl import Crawl, CrawlConfig
+from voxmill.operators.crawl.crawl import Crawl
+from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.operators.crawl.fetch.audio_store import suffix_of
-from voxmill.operators.crawl.listing.lister import List, SourceConfig
+from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig
+from voxmill.operators.crawl.listing.lister import List
 from voxmill.operators.crawl.policy.host_limit import Answer as GateAnswer
 from voxmill.operators.crawl.policy.host_limit import LocalGate, Refused
 from website import Answer, Website, html, in_turn, redirect, typed

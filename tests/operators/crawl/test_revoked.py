@@ -10,8 +10,8 @@ from factory import item, provenance
 from voxmill.manifests.records import Recording
 from voxmill.manifests.tombstones import Tombstone, Tombstones, mark, scrubbed_item
 from voxmill.operators.contract.unit_input import UnitInput
-from voxmill.operators.crawl.crawl import Crawl, CrawlConfig
-from voxmill.operators.crawl.fetch.fetch_config import FetchSettings
+from voxmill.operators.crawl.crawl import Crawl
+from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig, FetchSettings
 from voxmill.pipeline.execution.host_limit_server import no_gate
 
 

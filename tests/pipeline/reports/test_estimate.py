@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from voxmill.manifests.records import Item
-from voxmill.operators.crawl.listing.lister import SourceConfig
+from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.pipeline.config import RunConfig, parse_config
 from voxmill.pipeline.reports import estimate as plan
 from voxmill.pipeline.state.listing import Listing

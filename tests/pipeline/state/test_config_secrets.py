@@ -17,8 +17,9 @@ from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item, Recording
 from voxmill.manifests.storage import commit_bytes
 from voxmill.operators.contract.unit_input import Operator, UnitInput
-from voxmill.operators.crawl.crawl import Crawl, CrawlConfig
-from voxmill.operators.crawl.listing.lister import SourceConfig
+from voxmill.operators.crawl.crawl import Crawl
+from voxmill.operators.crawl.facts.source_config import SourceConfig
+from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig
 from voxmill.operators.crawl.policy.host_limit import LocalGate
 from voxmill.pipeline.config import RECIPES, load_config
 from voxmill.pipeline.stage import Resources, Stage

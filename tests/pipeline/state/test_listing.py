@@ -15,7 +15,7 @@ from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item, Recording
 from voxmill.manifests.storage import commit_bytes
 from voxmill.operators.contract.unit_input import Operator
-from voxmill.operators.crawl.listing.lister import SourceConfig
+from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.pipeline.stage import Resources, Stage
 from voxmill.pipeline.state import metadata_overrides as amend
 from voxmill.pipeline.state.ledger import Ledger

@@ -11,7 +11,6 @@ import pytest
 from pydantic import ValidationError
 
 from voxmill import __version__
-from voxmill.operators.crawl.crawl import CrawlConfig
 from voxmill.operators.crawl.facts.crawl_errors import (
     Blocked,
     BudgetSpent,
@@ -27,7 +26,7 @@ from voxmill.operators.crawl.facts.crawl_errors import (
     TooLarge,
     Unsupported,
 )
-from voxmill.operators.crawl.fetch.fetch_config import FetchSettings, NoContact
+from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig, FetchSettings, NoContact
 from voxmill.operators.crawl.fetch.fetcher import Fetcher
 from voxmill.operators.crawl.policy.host_limit import LocalGate
 from website import Answer, Website, html, in_turn, redirect, typed

@@ -359,7 +359,8 @@ def test_what_is_not_heard_of_a_stream_is_in_the_books(site: Website, make_confi
     from demo.encode import encode_hls
     from voxmill.operators.contract.unit_input import UnitInput
     from voxmill.operators.crawl.crawl import Crawl
-    from voxmill.operators.crawl.listing.lister import List, SourceConfig
+    from voxmill.operators.crawl.facts.source_config import SourceConfig
+    from voxmill.operators.crawl.listing.lister import List
     from voxmill.operators.crawl.policy.host_limit import LocalGate
     from voxmill.operators.decode.probe import Decode, DecodeConfig
 

@@ -15,10 +15,10 @@ from voxmill.manifests.ids import item_id
 from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item, Licence, Provenance, Recording
-from voxmill.operators.crawl.crawl import CrawlConfig
-from voxmill.operators.crawl.facts.candidate import file_path
-from voxmill.operators.crawl.fetch.fetch_config import NoContact
-from voxmill.operators.crawl.listing.lister import List, SourceConfig
+from voxmill.operators.crawl.facts.source_config import SourceConfig
+from voxmill.operators.crawl.facts.urls import file_path
+from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig, NoContact
+from voxmill.operators.crawl.listing.lister import List
 from voxmill.operators.crawl.policy.host_limit import LocalGate
 from website import Website, html, redirect, typed
 

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from voxmill.manifests.records import Item
-from voxmill.operators.crawl.crawl import CrawlConfig
 from voxmill.operators.crawl.facts.crawl_errors import Limit, Unreadable
+from voxmill.operators.crawl.facts.source_config import SourceConfig
+from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig
 from voxmill.operators.crawl.fetch.fetcher import Fetcher
-from voxmill.operators.crawl.listing.lister import List, SourceConfig
+from voxmill.operators.crawl.listing.document import Given
+from voxmill.operators.crawl.listing.lister import List
 from voxmill.operators.crawl.listing.page import media_links, parse, parse_to_end
-from voxmill.operators.crawl.listing.read_document import Given
 from voxmill.operators.crawl.listing.sandboxed_reader import Reader
 from voxmill.operators.crawl.policy.host_limit import LocalGate
 from website import Answer, Website, html, typed

@@ -17,7 +17,7 @@ from voxmill.operators.crawl.fetch.response import Reply
 from voxmill.operators.crawl.listing.remote_fetcher import Remote, RemoteReply
 
 if TYPE_CHECKING:
-    from voxmill.operators.crawl.fetch.ytdlp import FetchedYoutubeDL
+    from voxmill.operators.crawl.listing.ytdlp import FetchedYoutubeDL
 
 _BOT = re.compile(r"not a bot|captcha|unusual traffic|HTTP Error 429|too many requests|rate.?limit", re.IGNORECASE)
 _CLOSED = re.compile(
@@ -65,7 +65,7 @@ class Extractor:
         """A fresh yt-dlp; what it raises ends as a CrawlError."""
         from yt_dlp.utils import YoutubeDLError
 
-        from voxmill.operators.crawl.fetch.ytdlp import FetchedYoutubeDL
+        from voxmill.operators.crawl.listing.ytdlp import FetchedYoutubeDL
 
         with FetchedYoutubeDL(self._fetcher, **options) as ydl:
             try:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from voxmill.operators.crawl.facts.crawl_errors import Blocked, CrawlError, NotFound, Unreadable, Unsupported
-from voxmill.operators.crawl.fetch.extract import Extractor
 from voxmill.operators.crawl.fetch.fetcher import Fetcher
+from voxmill.operators.crawl.listing.extract import Extractor
 from website import Website, html, typed
 
 pytest.importorskip("yt_dlp")
@@ -104,7 +104,7 @@ def test_what_yt_dlp_says(fetcher: Fetcher, said: str, error: type[CrawlError]) 
     ],
 )
 def test_what_is_found_and_not_taken(info: dict[str, object], rejected: bool) -> None:
-    from voxmill.operators.crawl.fetch.extract import _found
+    from voxmill.operators.crawl.listing.extract import _found
 
     found = _found({"url": "http://a.example/x.mp3", "webpage_url": "http://a.example/p", **info}, "http://a.example/p")
     assert (found.rejection is not None) == rejected

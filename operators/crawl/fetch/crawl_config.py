@@ -1,9 +1,9 @@
-"""How anything is fetched, and in whose name."""
+"""Settings of the crawl: how requests are made, in whose name, and what is fetched and kept."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -75,3 +75,18 @@ class FetchSettings(GateSettings):
     @property
     def user_agent(self) -> str:
         return f"Voxmill/{__version__}" + (f" (+{self.contact})" if self.contact else "")
+
+
+class CrawlConfig(FetchSettings):
+    """What is fetched and kept."""
+
+    obey_robots: Literal[True] = True
+    """robots.txt is obeyed. Written here to be seen; it cannot be switched off."""
+    obey_opt_outs: Literal[True] = True
+    """X-Robots-Tag, TDMRep and robots meta tags are obeyed; neither can this."""
+    max_bytes: int = Field(default=2 * 1024**3, ge=1)
+    """Largest file that is fetched (bytes)."""
+    max_seconds: float = Field(default=43_200.0, gt=0)
+    """Longest recording (s), where a feed, an extractor or a playlist says how long it is."""
+    copy_local: bool = False
+    """Copy local files into the run; else they are used where they are, and must stay there."""

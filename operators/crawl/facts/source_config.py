@@ -1,0 +1,65 @@
+"""`SourceConfig`: one entry of `sources` in the config, a place that audio comes from."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from voxmill.manifests.config_base import Settings
+from voxmill.operators.crawl.facts.licence import normalise
+from voxmill.operators.crawl.facts.media_types import Kind
+from voxmill.operators.crawl.facts.urls import is_web
+
+
+def _licence(text: str) -> str:
+    name = normalise(text) or "-".join(text.lower().split())
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", name):
+        raise ValueError(
+            f"{text!r} is no licence: an SPDX identifier (cc-by-4.0), public-domain, proprietary, or a name like them"
+        )
+    return text
+
+
+class SourceConfig(Settings):
+    """Where audio comes from. Whoever lists a source says by it that the crawl may ask there."""
+
+    name: str = Field(min_length=1)
+    """Unique in a run; part of every record."""
+    url: str | None = None
+    """A web address, an fsspec URL (s3://, gs://, file://), or a local path."""
+    urls: tuple[str, ...] = ()
+    """More addresses of the same source, each as `url` would be."""
+    path: str | None = None
+    """A local file or folder."""
+    kind: Literal["auto"] | Kind = "auto"
+    """What the address leads to; `auto` tells by suffix and content."""
+    language: str | None = None
+    """BCP 47 hint for the recognisers. Stronger than what the source says. Of several sound tracks, the one in it is heard."""
+    domain: str | None = None
+    """Kind of speech: `podcast`, `audiobook`, `broadcast`, … Free text, a column of the statistics."""
+    channels: Literal["choose", "mix", "split"] = "choose"
+    """What several channels become: `choose` leaves out what is dead, noise, or cancels the others, `mix` is their mean. `split` keeps
+    channels that hold different speech apart: one after the other, each as long as the file."""
+    licence: Annotated[str, AfterValidator(_licence)] | None = None
+    """Stated here, it is stronger than what the source says; you answer for it."""
+    glob: str | None = None
+    """Which files of a folder (`*.wav`); null: those with a media suffix."""
+    limit: int | None = Field(default=None, ge=1)
+    """Take so many items at most, the first ones."""
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> SourceConfig:
+        if not any(address.strip() for address in self.addresses):
+            raise ValueError(f"source `{self.name}` needs `url`, `urls` or `path`")
+        return self
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return tuple(filter(None, (self.url, *self.urls, self.path)))
+
+    @property
+    def is_web(self) -> bool:
+        """Whether an address of it is asked of the web. What a list of yours names may be so all the same."""
+        return any(is_web(address.strip()) for address in self.addresses)
