@@ -102,16 +102,16 @@ def transcribe(
         from voxmill.models.inference.load import choose_device, open_bundle, open_listener
         from voxmill.pipeline.modelling import train_display as learning
         from voxmill.pipeline.modelling import transcribing
-        from voxmill.pipeline.modelling.audio_inputs import Hearing
+        from voxmill.pipeline.modelling.audio_inputs import AudioLoader
 
         bundle = open_bundle(model, budget, choose_device(device))
         wanted = tuple(part.strip() for part in tasks.split(",")) if tasks else None
         listener = open_listener(bundle, method=decode, chunk=chunk, tasks=wanted, translate_to=to)
-        hearing = Hearing()
+        hearing = AudioLoader()
     failed = 0
-    with learning.Listening(files, quiet=as_json) as heard:
+    with learning.TranscribeDisplay(files, quiet=as_json) as heard:
         for outcome in transcribing.transcribe(files, listener, hearing):
-            transcribing.print_outcome(outcome, heard.results(), as_json=as_json)
+            transcribing.print_transcribed(outcome, heard.results(), as_json=as_json)
             failed += outcome.error is not None
             heard.next()
     sys.exit(1 if failed else 0)
@@ -150,7 +150,7 @@ def evaluate(
         bundle = open_bundle(model, device=choose_device(device))
         wanted = budgets_of(bundle, budgets)
     trials = []
-    with learning.Counting(len(samples) * len(wanted), "heard", quiet=as_json) as count:
+    with learning.CountDisplay(len(samples) * len(wanted), "heard", quiet=as_json) as count:
         for budget in wanted:
             part = bundle.extract(budget) if budget else bundle
             trials.append(try_model(part, str(budget or "whole"), samples, {"method": decode, "chunk": chunk}, count))
