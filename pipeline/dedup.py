@@ -19,9 +19,9 @@ from voxmill.manifests.records import SAMPLE_RATE, Consensus, Part, Recording, S
 from voxmill.manifests.storage import commit_bytes
 from voxmill.operators.decode.audio import read
 from voxmill.operators.dedup.acoustic import HOP, REACH, AcousticIndex, Match
-from voxmill.operators.dedup.evaluation_sets import Clip, clips
+from voxmill.operators.dedup.evaluation_sets import EvaluationClip, clips
 from voxmill.operators.dedup.fingerprint import Chromaprint, DuplicatesConfig, pcm
-from voxmill.operators.dedup.minhash import Said, TextIndex, said, shared
+from voxmill.operators.dedup.minhash import PartShingles, TextIndex, part_shingles, shared
 from voxmill.operators.reconcile.normalise import Normaliser
 from voxmill.operators.reconcile.tokenize import units as units_of
 from voxmill.pipeline.build import as_written
@@ -48,7 +48,7 @@ class Heard:
     part: Part
     segments: tuple[Segment, ...]
     """Those with an agreed text, in order of time."""
-    said: Said
+    shingles: PartShingles
     sounds: tuple[Any, ...]
     """Fingerprint values by speed; empty where there are none."""
 
@@ -107,7 +107,7 @@ class Settle:
 
     def _reading(self, one: Heard) -> list[Duplicate]:
         """By text: the whole part where most of it is in the partner, else the segments that are."""
-        mine = one.said.unique
+        mine = one.shingles.unique
         if self._texts is None or len(mine) < self._config.min_shingles:
             return []
         for key, score in self._texts.find(mine, self._config.min_shared):
@@ -122,7 +122,7 @@ class Settle:
 
     def _contaminated(self, one: Heard) -> list[Duplicate]:
         found = self._sounding(one, self._eval_sounds, CONTAMINATED)
-        mine = one.said.unique
+        mine = one.shingles.unique
         hit = sorted({clip for shingle in mine for clip in self._eval_of.get(shingle, ())})
         for clip in hit:
             partner, theirs = self._eval_texts[clip]
@@ -133,8 +133,8 @@ class Settle:
     def _remember(self, one: Heard, partner: Partner) -> None:
         if one.sounds:
             self._sounds.add(partner, one.sounds[0])
-        if self._texts is not None and len(one.said.unique) >= self._config.min_shingles:
-            self._texts.add((partner, one.part.start), one.said.unique)
+        if self._texts is not None and len(one.shingles.unique) >= self._config.min_shingles:
+            self._texts.add((partner, one.part.start), one.shingles.unique)
 
     def _heard(self, ledger: Ledger, stages: Mapping[str, Stage], unit: Unit) -> Iterator[Heard]:
         segments = [s for s in ledger.read(stages["segment"], unit.id) if s.rejection is None]
@@ -146,7 +146,7 @@ class Settle:
             mine = tuple(s for s in segments if s.recording_id == part.recording_id and consensus[s.id].rejection is None)
             texts = [units_of(next(iter(consensus[s.id].normalised), "")) for s in mine]
             values = tuple(map(self._chromaprint.values, sounds[part.recording_id].values)) if self._chromaprint else ()
-            yield Heard(part, mine, said(texts, self._config.shingle), values)
+            yield Heard(part, mine, part_shingles(texts, self._config.shingle), values)
 
     def _recordings(self, unit: Unit) -> dict[str, Recording]:
         return {r.id: r for r in self._ledger.read(self._stages["recordings"], unit.id)}
@@ -178,7 +178,7 @@ class Settle:
                 if len(samples) >= self._config.min_seconds * SAMPLE_RATE:
                     self._eval_sounds.add(partner, self._chromaprint.values(self._chromaprint([pcm(samples)])))
             if clip.text:
-                shingles = said([normalise(clip.text, clip.language).units], self._config.shingle).unique
+                shingles = part_shingles([normalise(clip.text, clip.language).units], self._config.shingle).unique
                 if shingles:
                     for shingle in shingles:
                         self._eval_of.setdefault(shingle, []).append(len(self._eval_texts))
@@ -204,7 +204,7 @@ def _rows_of_segments(
 ) -> list[Duplicate]:
     """One row for each segment with enough of the partner's shingles."""
     counts: dict[int, int] = {}
-    for shingle, number in zip(one.said.shingles, one.said.segments, strict=True):
+    for shingle, number in zip(one.shingles.shingles, one.shingles.segments, strict=True):
         counts[number] = counts.get(number, 0) + (shingle in theirs)
     rows = []
     for number, count in sorted(counts.items()):
@@ -214,7 +214,7 @@ def _rows_of_segments(
     return rows
 
 
-def _samples(clip: Clip) -> Any:
+def _samples(clip: EvaluationClip) -> Any:
     if clip.offset is None:
         return read(str(clip.audio))
     import soundfile

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from voxmill import __version__
 from voxmill.manifests.records import Item
 from voxmill.operators.crawl.facts.source_config import SourceConfig
-from voxmill.operators.crawl.listing.lister import List
+from voxmill.operators.crawl.listing.lister import Lister
 from voxmill.operators.crawl.policy.host_limit import HostGate
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import RunConfig
@@ -60,7 +60,7 @@ def run_line(
 ) -> None:
     """Brings a run up to its config. Raises RunError, StageError; what was committed stays.
 
-    `retry` names reasons whose items are fetched once more. `expand` lists a source in another way than `operators.crawl.sources.List` does (a sample, say).
+    `retry` names reasons whose items are fetched once more. `expand` lists a source in another way than `operators.crawl.sources.Lister` does (a sample, say).
     `text` is the config as its user may edit it, kept beside run.json.
     """
     check_inputs(config, run)
@@ -75,7 +75,7 @@ def run_line(
             )
         listing = Listing(run)
         progress.phase(f"listing {amount(len(config.sources), 'source')}")
-        stones, lists = read_tombstones(run), expand or List(config.crawl, gate)
+        stones, lists = read_tombstones(run), expand or Lister(config.crawl, gate)
 
         def refused(source: SourceConfig) -> list[Item]:
             return stones.refuse(lists(source))

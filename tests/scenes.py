@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxmill.manifests.records import Consensus, Hypothesis, Licence, Part, Provenance, Recording, Segment
-from voxmill.operators.contract.adapters import Scene, Utterance
+from voxmill.operators.contract.adapters import LabelInput, Scene
 
 RATE = 16_000
 
@@ -22,7 +22,7 @@ def heard(spans: Sequence[tuple[float, float]], audio: NDArray[np.float32], kind
     segments = [Segment(f"s{i}", "r", int(a * RATE), int((b - a) * RATE), kind=kind) for i, (a, b) in enumerate(spans)]  # type: ignore[arg-type]
     part = Part("r", 0, len(audio))
     start = segments[0].start
-    return Scene(recording(len(audio)), part, tuple(map(Utterance, segments)), audio[start:], start)
+    return Scene(recording(len(audio)), part, tuple(map(LabelInput, segments)), audio[start:], start)
 
 
 def read(texts: Sequence[str], language: str = "en", stated: str | None = None, hypotheses: Sequence[Hypothesis] = ()) -> Scene:
@@ -33,7 +33,7 @@ def read(texts: Sequence[str], language: str = "en", stated: str | None = None, 
         said = Consensus(
             segment.id, text, "only_engine", language, 0.9, None, None, "word", ("e",), (text,), "1", (), 0, 0.9, 9.0, 1.0, 1
         )
-        utterances.append(Utterance(segment, said, tuple(h for h in hypotheses if h.segment_id == segment.id)))
+        utterances.append(LabelInput(segment, said, tuple(h for h in hypotheses if h.segment_id == segment.id)))
     total = RATE * len(texts)
     return Scene(recording(total, stated), Part("r", 0, total), tuple(utterances))
 

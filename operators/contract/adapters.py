@@ -24,7 +24,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class AudioClip:
     """The audio of one recording's part, and the spans in it to transcribe (sorted, disjoint)."""
 
     audio: Audio
@@ -60,7 +60,7 @@ class Transcriber(Protocol):
 
     model: str
 
-    def transcribe(self, clips: Sequence[Clip]) -> list[list[Transcript]]:
+    def transcribe(self, clips: Sequence[AudioClip]) -> list[list[Transcript]]:
         """One list per clip, one transcript per span, in order. Batches and windows stay inside this call."""
         ...
 
@@ -77,7 +77,7 @@ class SpeechDetector(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Utterance:
+class LabelInput:
     """One segment as a labeller sees it, with what earlier stages said of it, where the labeller reads them."""
 
     segment: Segment
@@ -96,7 +96,7 @@ class Scene:
 
     recording: Recording
     part: Part
-    utterances: tuple[Utterance, ...]
+    utterances: tuple[LabelInput, ...]
     audio: Audio | None = None
     """None for labellers that do not listen."""
     start: int = 0
@@ -109,7 +109,7 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class LabelAnswer:
     """What a labeller says to one question about one segment."""
 
     task: LabelTask
@@ -127,6 +127,6 @@ class Labeller(Protocol):
 
     model: str
 
-    def label(self, scene: Scene) -> Sequence[Sequence[Answer]]:
+    def label(self, scene: Scene) -> Sequence[Sequence[LabelAnswer]]:
         """One list per utterance, in order. A question that does not apply to an utterance has no answer there."""
         ...

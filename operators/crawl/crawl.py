@@ -16,13 +16,13 @@ from voxmill.manifests.records import SAMPLE_RATE, Item, Licence, Recording
 from voxmill.manifests.tombstones import REVOKED, Tombstones
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.crawl.facts import licence
-from voxmill.operators.crawl.facts.crawl_errors import CrawlError, Denied, NotFound, Revoked, TooLarge, Unsupported
+from voxmill.operators.crawl.facts.crawl_errors import CrawlError, Denylisted, NotFound, Tombstoned, TooLarge, Unsupported
 from voxmill.operators.crawl.facts.media_types import suffix
-from voxmill.operators.crawl.facts.private_addresses import Private
+from voxmill.operators.crawl.facts.private_addresses import PrivateAddresses
 from voxmill.operators.crawl.facts.urls import file_path, is_local
-from voxmill.operators.crawl.fetch.audio_store import Store
+from voxmill.operators.crawl.fetch.audio_store import AudioStore
 from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig
-from voxmill.operators.crawl.fetch.download import RESUMABLE, Facts, discard, download, part_file, sha256_of
+from voxmill.operators.crawl.fetch.download import RESUMABLE, ResponseFacts, discard, download, part_file, sha256_of
 from voxmill.operators.crawl.fetch.fetcher import Fetcher
 from voxmill.operators.crawl.fetch.hls_download import clear_parts, fetch_stream
 from voxmill.operators.crawl.policy.denylist import DenyList
@@ -42,7 +42,7 @@ class Crawl:
         audio_dir: str,
         gate: HostGate,
         revoked: Tombstones | None = None,
-        private: Private | None = None,
+        private: PrivateAddresses | None = None,
     ) -> None:
         self.config = config
         self.audio_dir = audio_dir
@@ -50,7 +50,7 @@ class Crawl:
         self.revoked = revoked or Tombstones()
         self.private = private
         self._deny = DenyList(config.denied)
-        self._store = Store(audio_dir)
+        self._store = AudioStore(audio_dir)
         self._fetcher: Fetcher | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -70,18 +70,18 @@ class Crawl:
             return Recording(item.id, item.id, item.provenance, item.licence, rejection=item.rejection)
         try:
             if item.provenance.url.startswith(REVOKED) or self.revoked.item(item):
-                raise Revoked
+                raise Tombstoned
             if entry := self._deny.address(item.provenance.url):
-                raise Denied(f"denied by {entry!r}")
+                raise Denylisted(f"denied by {entry!r}")
             receipt = self._store.read(_receipt(item))
             if receipt is None or not self._store.has(receipt["name"]):
                 receipt = self._fetched(item)
                 if receipt["name"]:  # a file that stays in its place may change there: no receipt
                     self._store.write_once(_receipt(item), receipt)
             if self.revoked.hash(receipt["sha256"]):
-                raise Revoked
+                raise Tombstoned
             if self._deny.content(receipt["sha256"]):
-                raise Denied(f"content sha256:{receipt['sha256']}")
+                raise Denylisted(f"content sha256:{receipt['sha256']}")
             return self._recording(item, receipt)
         except CrawlError as error:
             return Recording(item.id, item.id, item.provenance, item.licence, rejection=error.rejection())
@@ -135,7 +135,7 @@ class Crawl:
                     return {"sha256": sha256, "num_bytes": size, "name": None, "audio": os.path.abspath(address), "facts": {}}
                 with part_file(self._store.scratch, item.id) as copy:
                     sha256 = _copy(file, copy)
-                    receipt = self._kept(item, copy, sha256, size, Facts(public_address(item.provenance.url), status=0))
+                    receipt = self._kept(item, copy, sha256, size, ResponseFacts(public_address(item.provenance.url), status=0))
                 discard(Path(copy.name))
                 return receipt
         except FileNotFoundError as error:
@@ -143,12 +143,14 @@ class Crawl:
         except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
             raise Unsupported(str(error)) from error
 
-    def _kept(self, item: Item, file: BinaryIO, sha256: str, num_bytes: int, facts: Facts, **evidence: Any) -> dict[str, Any]:
+    def _kept(
+        self, item: Item, file: BinaryIO, sha256: str, num_bytes: int, facts: ResponseFacts, **evidence: Any
+    ) -> dict[str, Any]:
         """Commits the bytes unless they are denied, and beside them, once, the evidence of the fetch."""
         if self.revoked.hash(sha256):
-            raise Revoked
+            raise Tombstoned
         if self._deny.content(sha256):
-            raise Denied(f"content sha256:{sha256}")
+            raise Denylisted(f"content sha256:{sha256}")
         name = self._store.put(file, sha256, raw_suffix(f".{suffix(item.provenance.url)}", facts.content_type))
         known = secrets_of(item.provenance.url)
         facts = replace(facts, permission=facts.permission and public_text(facts.permission, known))

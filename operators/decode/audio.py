@@ -6,7 +6,7 @@ start a second early. One exception: the noise that AAC substitutes for noise is
 long the file.
 
 What is read is an address, and then it is heard as it is: the stream that libavformat calls best, the mean of its channels; or a
-`Listening`, which says how else.
+`Playback`, which says how else.
 """
 
 from __future__ import annotations
@@ -19,40 +19,40 @@ import numpy as np
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.operators.contract.adapters import Audio
 from voxmill.operators.contract.meter import METER
-from voxmill.operators.decode.audio_stream import Media, open_media
+from voxmill.operators.decode.audio_stream import MediaFile, open_media
 from voxmill.operators.decode.dc_offset import begin_for, steady
 from voxmill.operators.decode.packets import frames
-from voxmill.operators.decode.playback import Listening, amplified
+from voxmill.operators.decode.playback import Playback, amplified
 from voxmill.operators.decode.resample import resample
 
 BLOCK = 10 * SAMPLE_RATE
 """Samples in a block: ten seconds, 640 kB."""
 
 
-def stream(source: str | Listening, start: int = 0, num_samples: int | None = None, block: int = BLOCK) -> Iterator[Audio]:
+def stream(source: str | Playback, start: int = 0, num_samples: int | None = None, block: int = BLOCK) -> Iterator[Audio]:
     """Blocks of exactly `block` samples (the last may be shorter) of `[start, start + num_samples)`; None = to the end.
 
     Ends early where the recording does. An address is a local path or any fsspec URL.
     Raises Undecodable; errors of the storage pass.
     """
-    how = source if isinstance(source, Listening) else Listening(source)
+    how = source if isinstance(source, Playback) else Playback(source)
     yield from _reblock(chain.from_iterable(_piece(*piece) for piece in how.pieces(start, num_samples)), block)
 
 
-def read(source: str | Listening, start: int = 0, num_samples: int | None = None) -> Audio:
+def read(source: str | Playback, start: int = 0, num_samples: int | None = None) -> Audio:
     """`stream` as one array, shape (≤ num_samples,)."""
     parts = list(stream(source, start, num_samples))
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
-class Reader:
+class AudioReader:
     """Spans of one stretch of a recording, in one pass where they come in order of time.
 
     What `read` returns is what a decoder that began at `origin` hears there, whichever spans were read before: so it is the same
     for every choice of spans, and costs one decode of the stretch instead of one start per span. Going back begins anew.
     """
 
-    def __init__(self, source: str | Listening, origin: int = 0) -> None:
+    def __init__(self, source: str | Playback, origin: int = 0) -> None:
         self.source, self.origin = source, origin
         self._held: Audio
         self._begin()
@@ -78,12 +78,12 @@ class Reader:
         self._held = np.zeros(0, np.float32)
 
 
-def _piece(how: Listening, start: int, num_samples: int | None) -> Iterator[Audio]:
+def _piece(how: Playback, start: int, num_samples: int | None) -> Iterator[Audio]:
     with open_media(how.uri, how.track) as media:
         yield from _take(_heard(media, how, start), num_samples)
 
 
-def _heard(media: Media, how: Listening, start: int) -> Iterator[Audio]:
+def _heard(media: MediaFile, how: Playback, start: int) -> Iterator[Audio]:
     begin = start if how.dc is None else begin_for(start)
     arrays = resample(frames(media, begin), begin, how.channels)
     if how.dc is not None:

@@ -12,10 +12,10 @@ from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-from voxmill.operators.decode.byte_source import Source
+from voxmill.operators.decode.byte_source import ByteSource
 from voxmill.operators.decode.chained_files import links
 from voxmill.operators.decode.container import OpenFile, Undecodable, only, open_bytes, opened
-from voxmill.operators.decode.lost_audio import Lost, claimed
+from voxmill.operators.decode.lost_audio import LostAudio, claimed
 from voxmill.operators.decode.tracks import Track, alike, tracks_of
 
 _libraries = av.library_versions
@@ -31,7 +31,7 @@ Choose = Callable[[Sequence[Track]], int]
 
 
 @dataclass(slots=True)
-class Link(OpenFile):
+class OpenStretch(OpenFile):
     """A stretch of a file that is open, and the one audio stream of it that is used."""
 
     stream: AudioStream
@@ -44,7 +44,7 @@ class Link(OpenFile):
 
 
 @dataclass(slots=True)
-class Media:
+class MediaFile:
     """An open file: one stretch after the other, of which the first with sound in it is open from the beginning."""
 
     raw: IO[bytes]
@@ -57,9 +57,9 @@ class Media:
     """Names it where the first stretch has several."""
     tracks: tuple[Track, ...] = ()
     """All streams of sound of the first stretch, in its order."""
-    link: Link = field(init=False)
+    link: OpenStretch = field(init=False)
     """The stretch that is being read. Its codec is asked for rates and names after it was closed, too."""
-    lost: Lost = field(default_factory=Lost)
+    lost: LostAudio = field(default_factory=LostAudio)
     closed_bytes: int = 0
     """Of stretches that could not be opened."""
     _begun: tuple[int, int] = (0, 0)
@@ -83,7 +83,7 @@ class Media:
     def container_name(self) -> str:
         return self.link.container_name
 
-    def links(self) -> Iterator[Link]:
+    def links(self) -> Iterator[OpenStretch]:
         """All stretches that hold sound, each open until the next one is asked for. To be asked once."""
         yield self.link
         while self.stretches:
@@ -121,17 +121,17 @@ class Media:
                 raise
             self.link = self._link(begin, end, far=True)
 
-    def _link(self, begin: int, end: int, far: bool = False) -> Link:
+    def _link(self, begin: int, end: int, far: bool = False) -> OpenStretch:
         self._stack.close()
         self._late = False
-        source = Source(self.raw, begin, end)
+        source = ByteSource(self.raw, begin, end)
         container, _ = self._stack.enter_context(opened(source, self.uri, far))
         self._late = container.format.name in LATE
         with source:
             number = self._number(tracks_of(container))
             chosen = container.streams.audio[number - 1] if number else None
             stream = only(container, AudioStream, Undecodable, "decode.not_audio", chosen)
-        link = Link(container, source, stream, None)
+        link = OpenStretch(container, source, stream, None)
         link.claimed = claimed(container, stream, link.container_name, source)
         return link
 
@@ -150,14 +150,14 @@ class Media:
 
 
 @contextmanager
-def open_media(uri: str, track: int | None = None, choose: Choose | None = None) -> Iterator[Media]:
+def open_media(uri: str, track: int | None = None, choose: Choose | None = None) -> Iterator[MediaFile]:
     """The sound stream of that number, counted from 1, or the one that `choose` names; else what libavformat calls best.
 
     Raises Undecodable; errors of the storage (OSError and the file system's own) pass.
     """
     with open_bytes(uri) as raw:
         size = raw.seek(0, 2)
-        media = Media(raw, uri, size, links(raw, size), track, choose)
+        media = MediaFile(raw, uri, size, links(raw, size), track, choose)
         try:
             media.open_first()
             yield media

@@ -36,7 +36,7 @@ class Undecodable(Exception):
         self.reason, self.detail = reason, detail
 
 
-class Source:
+class ByteSource:
     """`[begin, end)` of a file, as a file of its own."""
 
     def __init__(self, raw: IO[bytes], begin: int, end: int) -> None:
@@ -76,7 +76,7 @@ class Source:
         self._raw.seek(self._begin + place)
         return self._raw.read(max(0, min(size, self.num_bytes - place)))
 
-    def __enter__(self) -> Source:
+    def __enter__(self) -> ByteSource:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

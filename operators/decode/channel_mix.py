@@ -66,7 +66,7 @@ LEAST_OFFSET = 5e-5
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ChannelMix:
     weights: tuple[float, ...] | None
     """None: the mean."""
     like: int
@@ -77,7 +77,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class MixLevels:
     """What the chosen channels sound like."""
 
     dc: float | None
@@ -86,7 +86,7 @@ class Heard:
     contrast: float
 
 
-class Channels:
+class ChannelStats:
     """What is measured of a stretch with one layout. Blocks have shape (channels, samples) and may be of any size."""
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -174,14 +174,14 @@ class Channels:
         parts = [repr(weights), repr(apart), *(hasher.hexdigest() for hasher in self._hashers)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
-    def histogram(self, choice: Choice) -> Histogram:
+    def histogram(self, choice: ChannelMix) -> Histogram:
         return self.spectra[min(choice.like, len(self.spectra) - 1)].histogram
 
-    def heard(self, choice: Choice) -> Heard:
+    def heard(self, choice: ChannelMix) -> MixLevels:
         if choice.apart and choice.weights:
-            alone = [self.heard(Choice(self._one(c).weights, c, None)) for c, weight in enumerate(choice.weights) if weight]
+            alone = [self.heard(ChannelMix(self._one(c).weights, c, None)) for c, weight in enumerate(choice.weights) if weight]
             loud = [weight for weight in choice.weights if weight]
-            return Heard(
+            return MixLevels(
                 next((one.dc for one in alone if one.dc is not None), None),
                 max((one.active for one in alone if one.active is not None), default=None),
                 max(one.peak * weight for one, weight in zip(alone, loud, strict=True)),
@@ -198,14 +198,14 @@ class Channels:
         offset = float(weights @ self.offsets) / max(1, self.num_cells)
         dc = round(float(np.copysign(wander, offset)), 5) if wander > max(OFFSET * speech, LEAST_OFFSET) else None
         peak = float(np.abs(weights) @ (self.peak if dc is None or not self.num_cells else self.steady_peak))
-        return Heard(dc, active, peak, like.contrast)
+        return MixLevels(dc, active, peak, like.contrast)
 
-    def choose(self, *, split: bool = False) -> Choice:
+    def choose(self, *, split: bool = False) -> ChannelMix:
         """`split`: channels that hold different speech are to be kept apart."""
         n = self.count
-        mean = Choice(None, n, None)
+        mean = ChannelMix(None, n, None)
         if n == 1:
-            return Choice(None, 0, None)
+            return ChannelMix(None, 0, None)
         contrast = [min(one.contrast, ENOUGH) for one in self.levels]
         lively = [c for c in range(n) if contrast[c] >= LIVELY and self.names[c] != "LFE"]
         if not lively:
@@ -215,7 +215,7 @@ class Channels:
         kept = [c for c in kept if contrast[c] >= contrast[best] - WORSE or self._in_turns(best, c)]
         if split and len(different := self._different(kept)) > 1:
             turns = self._in_turns(0, 1) if n == 2 else None
-            return Choice(self._even(different), different[0], turns, len(different))
+            return ChannelMix(self._even(different), different[0], turns, len(different))
         if n > 2 and (centre := self._centre(kept)) is not None:
             return self._one(centre)
         if len(kept) == 1:
@@ -225,7 +225,7 @@ class Channels:
         incoherent = sum(self.cross[c, c] for c in kept)
         if self.cross[np.ix_(kept, kept)].sum() < incoherent / 2:
             return self._one(best)
-        return mean if len(kept) == n else Choice(tuple(1 / len(kept) if c in kept else 0.0 for c in range(n)), best, None)
+        return mean if len(kept) == n else ChannelMix(tuple(1 / len(kept) if c in kept else 0.0 for c in range(n)), best, None)
 
     def _centre(self, kept: Sequence[int]) -> int | None:
         """Where a film has its dialogue, if it has any there."""
@@ -233,22 +233,22 @@ class Channels:
         loudest = max(self.levels[c].loud for c in kept)
         return centre if centre in kept and self.levels[centre].loud >= loudest - CENTRE else None
 
-    def _one(self, channel: int) -> Choice:
-        return Choice(tuple(float(c == channel) for c in range(self.count)), channel, None)
+    def _one(self, channel: int) -> ChannelMix:
+        return ChannelMix(tuple(float(c == channel) for c in range(self.count)), channel, None)
 
-    def _two(self, best: int) -> Choice:
+    def _two(self, best: int) -> ChannelMix:
         """Both channels are worth hearing."""
         alike = self.cross[0, 1] / np.sqrt(self.cross[0, 0] * self.cross[1, 1])
         if alike < ANTIPHASE:
-            return Choice((0.5, -0.5), best, None)
+            return ChannelMix((0.5, -0.5), best, None)
         if self.cancelled > 0.05 * self.loud:  # here they cancel, there they do not
             return self._one(best)
         if not self._in_turns(0, 1):
-            return Choice(None, 2, False)
+            return ChannelMix(None, 2, False)
         weights = self._even([0, 1])
         if weights == (1.0, 1.0):
-            return Choice(None, 2, True)
-        return Choice((round(weights[0] / sum(weights), 4), round(weights[1] / sum(weights), 4)), best, True)
+            return ChannelMix(None, 2, True)
+        return ChannelMix((round(weights[0] / sum(weights), 4), round(weights[1] / sum(weights), 4)), best, True)
 
     def _even(self, channels: Sequence[int]) -> tuple[float, ...]:
         """Weights with which all of them are as loud as the loudest; what differs by no more than 6 dB stays as it is."""

@@ -21,7 +21,7 @@ from av.container import InputContainer
 from av.stream import Discard
 from av.video.stream import VideoStream
 
-from voxmill.operators.decode.byte_source import Broken, Source, Undecodable
+from voxmill.operators.decode.byte_source import Broken, ByteSource, Undecodable
 from voxmill.operators.decode.telephony_formats import OPTIONS, RAW, raw_suffix
 
 __all__ = ["OpenFile", "Undecodable", "only", "open_bytes", "open_container", "opened"]
@@ -53,7 +53,7 @@ class OpenFile:
     """A container that is being read."""
 
     container: InputContainer
-    source: Source
+    source: ByteSource
 
     @property
     def container_name(self) -> str:
@@ -70,17 +70,17 @@ def open_bytes(uri: str) -> IO[bytes]:
 
 
 @contextmanager
-def open_container(uri: str) -> Iterator[tuple[InputContainer, Source]]:
+def open_container(uri: str) -> Iterator[tuple[InputContainer, ByteSource]]:
     """The file with all its streams, and what libavformat reads it through.
 
     Raises Undecodable where it is no media at all; errors of the storage (OSError and the file system's own) pass.
     """
-    with open_bytes(uri) as raw, opened(Source(raw, 0, raw.seek(0, 2)), uri) as both:
+    with open_bytes(uri) as raw, opened(ByteSource(raw, 0, raw.seek(0, 2)), uri) as both:
         yield both
 
 
 @contextmanager
-def opened(source: Source, uri: str = "", far: bool = False) -> Iterator[tuple[InputContainer, Source]]:
+def opened(source: ByteSource, uri: str = "", far: bool = False) -> Iterator[tuple[InputContainer, ByteSource]]:
     """The same, for a stretch of a file. Of `uri` only the suffix counts, and only where the content says nothing.
 
     `far` looks for streams as far as `FAR` bytes into it: some containers do not list what begins later.

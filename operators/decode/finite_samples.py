@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from av.audio.frame import AudioFrame
 
-from voxmill.operators.decode.lost_audio import Lost
+from voxmill.operators.decode.lost_audio import LostAudio
 
 FLOATS: dict[str, np.dtype[Any]] = {
     "flt": np.dtype("f4"), "fltp": np.dtype("f4"), "dbl": np.dtype("f8"), "dblp": np.dtype("f8")
@@ -25,7 +25,7 @@ def readable(frame: AudioFrame) -> bool:
     return not frame.format.is_planar or len(frame.layout.channels) < 8
 
 
-def sound(frame: AudioFrame, lost: Lost) -> AudioFrame:
+def sound(frame: AudioFrame, lost: LostAudio) -> AudioFrame:
     """The frame; where it holds what is no number, the same with silence there, and with full scale for what is infinite."""
     kind = FLOATS.get(frame.format.name)
     if kind is None or not readable(frame):

@@ -16,7 +16,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 from voxmill.manifests.records import SAMPLE_RATE
-from voxmill.operators.decode.byte_source import Source
+from voxmill.operators.decode.byte_source import ByteSource
 
 MOST = 48 * 3600.0
 """Seconds that a header may claim."""
@@ -39,7 +39,7 @@ WHOLE = frozenset({"matroska", "asf", "flv", "avi", "rm"})
 
 
 @dataclass(slots=True)
-class Lost:
+class LostAudio:
     """Seconds that a file holds and that were not decoded, by why."""
 
     failures: int = 0
@@ -90,7 +90,7 @@ class Lost:
         return "; ".join(said) or None
 
 
-def claimed(container: InputContainer, stream: AudioStream, name: str, source: Source) -> float | None:
+def claimed(container: InputContainer, stream: AudioStream, name: str, source: ByteSource) -> float | None:
     """Seconds of sound that the header or index promises; None where it promises nothing that can be believed."""
     if _complete(source) or (name == "mp3" and not _counted(source)):
         return None
@@ -120,7 +120,7 @@ def _unknown(num_bytes: int) -> bool:
     return any(-65536 <= num_bytes - (1 << bits) <= 0 for bits in (31, 32, 63, 64))
 
 
-def _complete(source: Source) -> bool:
+def _complete(source: ByteSource) -> bool:
     """Whether a file of chunks has all the bytes that it says it has as a whole: then what a chunk says beyond is a lie."""
     head = source.look(0, 24)
     if head[:4] in (b"RIFF", b"FORM", b"RIFX"):
@@ -135,7 +135,7 @@ def _complete(source: Source) -> bool:
 _BITS = re.compile(r"pcm_(?:[suf](\d+)|mulaw|alaw)")
 
 
-def _told(source: Source, name: str) -> int | None:
+def _told(source: ByteSource, name: str) -> int | None:
     """Bytes of samples that the header of a file of chunks promises: libavformat speaks of no more than there are."""
     if name == "wav":
         place, width, order = 12, 4, "little" if source.look(0, 4) != b"RIFX" else "big"
@@ -157,7 +157,7 @@ def _told(source: Source, name: str) -> int | None:
     return None
 
 
-def _counted(source: Source) -> bool:
+def _counted(source: ByteSource) -> bool:
     """Whether an MP3 says how many frames it has, and is no longer than it says; else its length is guessed from bit rates."""
     head = source.look(0, 10)
     tag = sum((byte & 0x7F) << 7 * (3 - place) for place, byte in enumerate(head[6:10])) + 10 if head[:3] == b"ID3" else 0

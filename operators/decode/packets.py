@@ -23,11 +23,11 @@ from av.audio.stream import AudioStream
 from av.packet import Packet
 
 from voxmill.manifests.records import SAMPLE_RATE
-from voxmill.operators.decode.audio_stream import Link, Media
+from voxmill.operators.decode.audio_stream import MediaFile, OpenStretch
 from voxmill.operators.decode.byte_source import Broken
 from voxmill.operators.decode.container import Undecodable
 from voxmill.operators.decode.finite_samples import readable, sound
-from voxmill.operators.decode.lost_audio import HOLE, LEAST, Lost
+from voxmill.operators.decode.lost_audio import HOLE, LEAST, LostAudio
 
 PREROLL = 1.0
 """Seconds decoded and dropped before the wanted start: a codec's state (bit reservoir, overlap, predictor) settles in them."""
@@ -59,7 +59,7 @@ HOLES = {"matroska": (0.5, 600.0), "mp4": (0.5, 600.0), "mpegts": (0.5, 120.0)}
 which may be far ahead; and a stamp that is damaged may be hours ahead."""
 
 
-class Place(NamedTuple):
+class FramePosition(NamedTuple):
     """Where a frame begins."""
 
     base: int
@@ -68,7 +68,7 @@ class Place(NamedTuple):
     """Counted from there, at the frame's own rate."""
 
 
-def frames(media: Media, start: int = 0) -> Iterator[tuple[Place, AudioFrame]]:
+def frames(media: MediaFile, start: int = 0) -> Iterator[tuple[FramePosition, AudioFrame]]:
     """The frames, from at least `PREROLL` before `start` (in samples at 16 kHz), or from the file's first sample, on.
 
     Where a stretch of the file cannot be read further, its audio ends. What is not decoded is counted in `media.lost`, which is
@@ -80,7 +80,7 @@ def frames(media: Media, start: int = 0) -> Iterator[tuple[Place, AudioFrame]]:
         position, packets = 0, link.container.demux(link.stream)
         if alone and before > HEAD and link.container_name in SEEKABLE and link.codec.name.startswith("pcm_"):
             position, packets = _seek(link, before)
-        timeline = _Timeline(link, media.lost, before, Place(base, position))
+        timeline = _Timeline(link, media.lost, before, FramePosition(base, position))
         yield from timeline.frames(packets)
         base = timeline.end
     if media.closed_bytes:
@@ -96,7 +96,7 @@ def length(position: int, rate: int) -> int:
 class _Timeline:
     """Walks the packets of a stretch and keeps the count. Frames that end before `before` (seconds) are not yielded."""
 
-    def __init__(self, link: Link, lost: Lost, before: float, place: Place) -> None:
+    def __init__(self, link: OpenStretch, lost: LostAudio, before: float, place: FramePosition) -> None:
         self.link, self.books, self.before = link, lost, before
         self.base, self.position = place
         self.shape: tuple[int, str, str] | None = None
@@ -119,7 +119,7 @@ class _Timeline:
         """Where the next run begins."""
         return self.base + (length(self.position, self.shape[0]) if self.shape else 0)
 
-    def frames(self, packets: Iterator[Packet[AudioStream]]) -> Iterator[tuple[Place, AudioFrame]]:
+    def frames(self, packets: Iterator[Packet[AudioStream]]) -> Iterator[tuple[FramePosition, AudioFrame]]:
         early = self._time(0) <= self.before
         for packet in self._until_broken(packets):
             promised = packet_samples(packet, self.link.stream) if packet else None
@@ -150,7 +150,7 @@ class _Timeline:
                 self.position += frame.samples
                 if not early or self._time(0) > self.before:
                     early = False
-                    yield Place(self.base, self.position - frame.samples), frame
+                    yield FramePosition(self.base, self.position - frame.samples), frame
             self.begun, self.warming, self.lost, self.broken = True, False, 0, 0
         self._finish()
 
@@ -295,7 +295,7 @@ def _kind(codec: str, packet: Packet[AudioStream] | None) -> bytes:
     return bytes((head[1] & 0x1E, head[2] & 0x0C, head[3] & 0xC0 == 0xC0))
 
 
-def _seek(media: Link, before: float) -> tuple[int, Iterator[Packet[AudioStream]]]:
+def _seek(media: OpenStretch, before: float) -> tuple[int, Iterator[Packet[AudioStream]]]:
     """The last packet that starts before `before` seconds: its place in samples, and the packets from it on.
 
     Where the file does not obey, the place is 0 and the packets are all of them.

@@ -18,7 +18,7 @@ KNEE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
+class Playback:
     """All but the address may be None: then it is as it was before anything was chosen (the best stream, the mean, as loud as it is)."""
 
     uri: str
@@ -30,17 +30,17 @@ class Listening:
     """Samples of each channel, where they are kept apart and follow one another."""
 
     @classmethod
-    def to(cls, recording: Recording) -> Listening:
+    def of(cls, recording: Recording) -> Playback:
         """Raises ValueError where nothing was fetched."""
         if recording.audio is None:
             raise ValueError(f"recording {recording.id} has no audio")
         each = recording.num_samples // recording.apart if recording.apart else None
         return cls(recording.audio, recording.track, recording.channels, recording.dc, recording.gain_db, each)
 
-    def pieces(self, start: int, num_samples: int | None) -> Iterator[tuple[Listening, int, int | None]]:
+    def pieces(self, start: int, num_samples: int | None) -> Iterator[tuple[Playback, int, int | None]]:
         """What has to be read for `[start, start + num_samples)`: how, from where, and how much; None = to the end.
 
-        >>> both = Listening("a.wav", channels=(1.0, 0.0, 0.5), each=10)
+        >>> both = Playback("a.wav", channels=(1.0, 0.0, 0.5), each=10)
         >>> [(how.channels, start, length) for how, start, length in both.pieces(8, 5)]
         [((1.0, 0.0, 0.0), 8, 2), ((0.0, 0.0, 0.5), 0, 3)]
         """

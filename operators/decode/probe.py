@@ -16,9 +16,9 @@ from voxmill.manifests.config_base import Settings
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import SAMPLE_RATE, Recording, Rejection
 from voxmill.operators.contract.unit_input import UnitInput
-from voxmill.operators.decode.audio_stream import Media, open_media
+from voxmill.operators.decode.audio_stream import MediaFile, open_media
 from voxmill.operators.decode.bandwidth import BandwidthConfig, bandwidth, cutoff_hz
-from voxmill.operators.decode.channel_mix import LIVELY, Channels, Choice
+from voxmill.operators.decode.channel_mix import LIVELY, ChannelMix, ChannelStats
 from voxmill.operators.decode.container import Undecodable
 from voxmill.operators.decode.loudness import LevelConfig, gain_db
 from voxmill.operators.decode.packets import frames
@@ -64,7 +64,7 @@ class Decode:
         except Undecodable as error:
             return replace(recording, rejection=reject(error.reason, error.detail))
 
-    def _measure(self, recording: Recording, media: Media) -> Recording:
+    def _measure(self, recording: Recording, media: MediaFile) -> Recording:
         measured = _Measured()
         rejection = self._too_much(measured, media) or self._too_little(measured, media)
         if recording.lost_samples:
@@ -96,7 +96,7 @@ class Decode:
         wanted = self._channels.get(found.provenance.source)
         choice = main.choose(split=wanted == "split")
         if wanted == "mix":
-            choice = Choice(None, main.count, choice.turns)
+            choice = ChannelMix(None, main.count, choice.turns)
         cutoff = cutoff_hz(main.histogram(choice), self.config.bandwidth)
         heard = main.heard(choice)
         times = choice.apart or 1
@@ -115,7 +115,7 @@ class Decode:
             gain_db=gain_db(heard.active, heard.peak, heard.contrast >= LIVELY, self.config.level),
         )
 
-    def _too_much(self, measured: _Measured, media: Media) -> Rejection | None:
+    def _too_much(self, measured: _Measured, media: MediaFile) -> Rejection | None:
         """Runs through the audio to its end, or until it is clear that there is too much of it."""
         config = self.config
         allowed = max(config.expansion_grace, config.max_expansion * media.num_bytes)
@@ -128,7 +128,7 @@ class Decode:
                 return reject("decode.bomb", f"more than {allowed:g} s in {media.num_bytes} bytes")
         return None
 
-    def _too_little(self, measured: _Measured, media: Media) -> Rejection | None:
+    def _too_little(self, measured: _Measured, media: MediaFile) -> Rejection | None:
         seconds = measured.num_samples / SAMPLE_RATE
         if seconds >= self.config.min_seconds and seconds > 0:
             return None
@@ -142,15 +142,15 @@ class _Measured:
 
     def __init__(self) -> None:
         self.num_samples = 0
-        self.layouts: dict[int, Channels] = {}
+        self.layouts: dict[int, ChannelStats] = {}
 
     def add(self, names: tuple[str, ...], block: NDArray[np.float32]) -> None:
         self.num_samples += len(block)
         if len(names) not in self.layouts:
-            self.layouts[len(names)] = Channels(names)
+            self.layouts[len(names)] = ChannelStats(names)
         self.layouts[len(names)].add(np.ascontiguousarray(block.T))
 
-    def digest(self, main: Channels, choice: Choice) -> str:
+    def digest(self, main: ChannelStats, choice: ChannelMix) -> str:
         heard = choice.weights, choice.apart
         if len(self.layouts) == 1:
             return main.digest(*heard)

@@ -1,6 +1,6 @@
 """Decoded frames of any rate, format and layout to 16 kHz mono float32, by one libswresample chain.
 
-Mono is the weighted sum that the recording's `Listening` says, and the mean of all channels where it says nothing or where the
+Mono is the weighted sum that the recording's `Playback` says, and the mean of all channels where it says nothing or where the
 stream has another number of channels for a while, whatever the layout claims (libswresample's own rule weighs by position, leaves
 the sum of two channels at +3 dB for float input and at 0 dB for integers, and refuses layouts that it does not know).
 """
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.operators.contract.adapters import Audio
 from voxmill.operators.decode.container import Undecodable
-from voxmill.operators.decode.packets import Place, length
+from voxmill.operators.decode.packets import FramePosition, length
 
 MOST_WAITING = 1 << 21
 """Samples of all channels that may wait for the chain to run."""
@@ -30,7 +30,7 @@ MOST_APART = 16
 
 
 def resample(
-    frames: Iterable[tuple[Place, AudioFrame]], start: int = 0, weights: Sequence[float] | None = None
+    frames: Iterable[tuple[FramePosition, AudioFrame]], start: int = 0, weights: Sequence[float] | None = None
 ) -> Iterator[Audio]:
     """Arrays of at most a second, from sample `start` (at 16 kHz) of the timeline on.
 
@@ -42,7 +42,7 @@ def resample(
         yield audio[:, 0]
 
 
-def apart(frames: Iterable[tuple[Place, AudioFrame]]) -> Iterator[tuple[tuple[str, ...], NDArray[np.float32]]]:
+def apart(frames: Iterable[tuple[FramePosition, AudioFrame]]) -> Iterator[tuple[tuple[str, ...], NDArray[np.float32]]]:
     """The names of the channels, and all of them side by side, shape (samples, channels), each as `resample` gives it alone.
 
     Of more than `MOST_APART` channels the mean, with one empty name.
@@ -51,7 +51,7 @@ def apart(frames: Iterable[tuple[Place, AudioFrame]]) -> Iterator[tuple[tuple[st
 
 
 def _resample(
-    frames: Iterable[tuple[Place, AudioFrame]], start: int, mix: Callable[[int], str]
+    frames: Iterable[tuple[FramePosition, AudioFrame]], start: int, mix: Callable[[int], str]
 ) -> Iterator[tuple[tuple[str, ...], NDArray[np.float32]]]:
     """`mix`: what `pan` is to make of so many channels."""
     chain: _Chain | None = None

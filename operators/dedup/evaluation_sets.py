@@ -22,7 +22,7 @@ class NoEvaluationSet(UserError, ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class EvaluationClip:
     name: str
     audio: str | None
     """Path; None where only the text is known."""
@@ -33,7 +33,7 @@ class Clip:
     size: int = 0
 
 
-def clips(source: str) -> Iterator[Clip]:
+def clips(source: str) -> Iterator[EvaluationClip]:
     """In the order of the set. Raises NoEvaluationSet."""
     path = Path(source)
     if path.is_dir():
@@ -59,27 +59,27 @@ def sets_digest(sources: Iterable[str]) -> str:
     return digest(parts) if parts else ""
 
 
-def _manifest(path: Path) -> Iterator[Clip]:
+def _manifest(path: Path) -> Iterator[EvaluationClip]:
     for where, row in json_lines(path, "evaluation set", WANTED, NoEvaluationSet):
         audio = next((row[key] for key in AUDIO_KEYS if isinstance(row.get(key), str)), None)
         words = next((row[key] for key in TEXT_KEYS if isinstance(row.get(key), str)), None)
         language = next((row[key] for key in ("lang", "language") if isinstance(row.get(key), str)), None)
         if audio or words:
             name = str(row.get("id") or audio or where.rpartition(" ")[2])
-            yield Clip(name, str(path.parent / audio) if audio else None, words, language)
+            yield EvaluationClip(name, str(path.parent / audio) if audio else None, words, language)
 
 
-def _folder(path: Path) -> Iterator[Clip]:
+def _folder(path: Path) -> Iterator[EvaluationClip]:
     for audio in sorted(p for p in path.rglob("*") if p.suffix.lower() in AUDIO):
         words = audio.with_suffix(".txt")
-        yield Clip(
+        yield EvaluationClip(
             str(audio.relative_to(path)),
             str(audio),
             text(words, "transcript", "write it as UTF-8", NoEvaluationSet) if words.exists() else None,
         )
 
 
-def _shards(path: Path) -> Iterator[Clip]:
+def _shards(path: Path) -> Iterator[EvaluationClip]:
     """From the Parquet sidecars: text, and where in the tar the FLAC lies."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -94,4 +94,4 @@ def _shards(path: Path) -> Iterator[Clip]:
             ) from None
         for row in rows:
             key, words, language, *place = (row[name] for name in COLUMNS)
-            yield Clip(key, str(tar), words, language, *place)
+            yield EvaluationClip(key, str(tar), words, language, *place)

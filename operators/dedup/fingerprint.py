@@ -20,7 +20,7 @@ from voxmill.manifests.tombstones import is_scrubbed
 from voxmill.operators.contract.adapters import Audio
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.decode.audio import stream
-from voxmill.operators.decode.playback import Listening
+from voxmill.operators.decode.playback import Playback
 
 
 class FingerprintMissing(Unavailable, ImportError):
@@ -66,11 +66,11 @@ class TakeFingerprints:
             recording = work.recording(part.recording_id)
             values: tuple[str, ...] = ()
             if not is_scrubbed(recording) and recording.audio and part.num_samples >= self.config.min_seconds * SAMPLE_RATE:
-                values = self._values(Listening.to(recording), part)
+                values = self._values(Playback.of(recording), part)
             found.append(Fingerprint(part.recording_id, part.start, part.num_samples, values))
         return found
 
-    def _values(self, how: Listening, part: Part) -> tuple[str, ...]:
+    def _values(self, how: Playback, part: Part) -> tuple[str, ...]:
         blocks = [pcm(block) for block in stream(how, part.start, part.num_samples)]
         return tuple(self._listen(blocks, speed) for speed in self.config.speeds)
 

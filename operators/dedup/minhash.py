@@ -13,7 +13,7 @@ import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class PartShingles:
     """The shingles of a part, and which of its segments each begins in."""
 
     shingles: tuple[int, ...]
@@ -24,16 +24,16 @@ class Said:
         return frozenset(self.shingles)
 
 
-def said(texts: Sequence[Sequence[str]], size: int) -> Said:
+def part_shingles(texts: Sequence[Sequence[str]], size: int) -> PartShingles:
     """Of the units of each segment, in order; a shingle may run over the end of a segment, for cuts differ between copies.
 
-    >>> said([["a", "b"], ["c"]], 2).segments
+    >>> part_shingles([["a", "b"], ["c"]], 2).segments
     (0, 0)
     """
     flat = [(unit, number) for number, units in enumerate(texts) for unit in units]
     runs = range(len(flat) - size + 1)
     hashed = (" ".join(unit for unit, _ in flat[at : at + size]) for at in runs)
-    return Said(tuple(map(_hash, hashed)), tuple(flat[at][1] for at in runs))
+    return PartShingles(tuple(map(_hash, hashed)), tuple(flat[at][1] for at in runs))
 
 
 def shared(left: frozenset[int], right: frozenset[int]) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from voxmill.manifests.records import SAMPLE_RATE, LabelTask, Mark
-from voxmill.operators.contract.adapters import Answer, Audio, Scene
+from voxmill.operators.contract.adapters import Audio, LabelAnswer, Scene
 from voxmill.operators.label.labeller_config import LabellerName, ModelSettings
 from voxmill.operators.weights.registry import identity, resolve
 
@@ -69,17 +69,17 @@ class AudioClasses:
         names = (_name(one, shared | config.classes) for one in given)
         self._names = [name if not config.only or name in config.only else "" for name in names]
 
-    def label(self, scene: Scene) -> list[list[Answer]]:
+    def label(self, scene: Scene) -> list[list[LabelAnswer]]:
         return [
             [self._answer(scene.wave(u.segment))] if u.segment.kind == "speech" or self._config.task == "sound_events" else []
             for u in scene.utterances
         ]
 
-    def _answer(self, wave: Audio) -> Answer:
+    def _answer(self, wave: Audio) -> LabelAnswer:
         import torch
 
         if len(wave) < SHORTEST:
-            return Answer(self._config.task, None)
+            return LabelAnswer(self._config.task, None)
         most = round(self._config.max_seconds * SAMPLE_RATE)
         middle = wave[max(0, (len(wave) - most) // 2) :][:most]
         with torch.inference_mode():
@@ -88,20 +88,20 @@ class AudioClasses:
         chances = (logits.sigmoid() if self._several else logits.softmax(-1)).numpy()
         return self._several_of(chances) if self._several else self._one_of(chances)
 
-    def _several_of(self, chances: Any) -> Answer:
+    def _several_of(self, chances: Any) -> LabelAnswer:
         best: dict[str, float] = {}
         for name, chance in zip(self._names, chances.tolist(), strict=True):
             if name and chance >= self._config.min_confidence:
                 best[name] = max(chance, best.get(name, 0.0))
         marks = tuple(Mark(name, confidence=best[name]) for name in sorted(best, key=lambda n: (-best[n], n)))
-        return Answer(self._config.task, marks, marks[0].confidence if marks else None)
+        return LabelAnswer(self._config.task, marks, marks[0].confidence if marks else None)
 
-    def _one_of(self, chances: Any) -> Answer:
+    def _one_of(self, chances: Any) -> LabelAnswer:
         index = int(np.argmax(chances))
         name, chance = self._names[index], float(chances[index])
         if not name or chance < self._config.min_confidence:
-            return Answer(self._config.task, None)
-        return Answer(self._config.task, (Mark(name, confidence=chance),), chance)
+            return LabelAnswer(self._config.task, None)
+        return LabelAnswer(self._config.task, (Mark(name, confidence=chance),), chance)
 
 
 def _name(given: str, names: dict[str, str]) -> str:

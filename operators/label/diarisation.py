@@ -10,7 +10,7 @@ import os
 from typing import Any, Literal
 
 from voxmill.manifests.records import SAMPLE_RATE, LabelTask, Mark
-from voxmill.operators.contract.adapters import Answer, Scene
+from voxmill.operators.contract.adapters import LabelAnswer, Scene
 from voxmill.operators.label.labeller_config import LabellerName, ModelSettings
 from voxmill.operators.weights.registry import identity, resolve
 
@@ -44,7 +44,7 @@ class Diarisation:
         self._least = round(config.min_turn_seconds * SAMPLE_RATE)
         self.model = identity(config.model)
 
-    def label(self, scene: Scene) -> list[list[Answer]]:
+    def label(self, scene: Scene) -> list[list[LabelAnswer]]:
         import torch
 
         wave = torch.from_numpy(scene.audio)[None]
@@ -60,15 +60,15 @@ class Diarisation:
         ]
 
 
-def within(spans: Spans, start: int, length: int, origin: int, least: int) -> list[Answer]:
+def within(spans: Spans, start: int, length: int, origin: int, least: int) -> list[LabelAnswer]:
     """The answers for one segment, `start` samples into the audio: its share of every turn; speakers named as they appear."""
     inside = [(max(a, start), min(b, start + length), who) for a, b, who in sorted(spans)]
     inside = [(a, b, who) for a, b, who in inside if b - a >= least]
     if not inside:
-        return [Answer("speaker_turns", None), Answer("speaker_change", None)]
+        return [LabelAnswer("speaker_turns", None), LabelAnswer("speaker_change", None)]
     names: dict[str, str] = {}
     for _, _, who in inside:
         names.setdefault(who, chr(ord("A") + len(names) % 26))
     marks = tuple(Mark(names[who], origin + a, origin + b) for a, b, who in inside)
     moments = [now.start for before, now in itertools.pairwise(marks) if now.value != before.value]
-    return [Answer("speaker_turns", marks), Answer("speaker_change", tuple(Mark("change", m, m) for m in moments))]
+    return [LabelAnswer("speaker_turns", marks), LabelAnswer("speaker_change", tuple(Mark("change", m, m) for m in moments))]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from voxmill.manifests.records import SAMPLE_RATE, LabelTask, Mark
-from voxmill.operators.contract.adapters import Answer, Audio, Scene
+from voxmill.operators.contract.adapters import Audio, LabelAnswer, Scene
 from voxmill.operators.label.labeller_config import LabellerName, ModelSettings
 from voxmill.operators.weights.registry import identity, resolve
 
@@ -51,18 +51,18 @@ class Dnsmos:
         self._session = _session(str(resolve(config.model) / FILE), config.device, config.threads)
         self.model = identity(config.model)
 
-    def label(self, scene: Scene) -> list[list[Answer]]:
+    def label(self, scene: Scene) -> list[list[LabelAnswer]]:
         return [[self._answer(scene.wave(utterance.segment))] for utterance in scene.utterances]
 
-    def _answer(self, wave: Audio) -> Answer:
+    def _answer(self, wave: Audio) -> LabelAnswer:
         if not wave.any():
-            return Answer("quality", None)  # digital silence has no quality
+            return LabelAnswer("quality", None)  # digital silence has no quality
         raw = [self._session.run(None, {"input_1": one[None]})[0][0] for one in windows(wave, self._hop)]  # (window, output)
         scores = {
             name: float(np.mean([np.polyval(polynomial, outputs[place]) for outputs in raw]))
             for place, (name, polynomial) in enumerate(POLYNOMIALS.items())
         }
-        return Answer("quality", tuple(Mark(name, score=scores[name]) for name in ("overall", "signal", "background")))
+        return LabelAnswer("quality", tuple(Mark(name, score=scores[name]) for name in ("overall", "signal", "background")))
 
 
 def windows(wave: Audio, hop: int) -> list[NDArray[np.float32]]:

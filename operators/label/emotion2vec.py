@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from voxmill.manifests.records import SAMPLE_RATE, LabelTask, Mark
-from voxmill.operators.contract.adapters import Answer, Scene
+from voxmill.operators.contract.adapters import LabelAnswer, Scene
 from voxmill.operators.label.labeller_config import LabellerName, ModelSettings
 from voxmill.operators.vendors.funasr_model import auto_model
 from voxmill.operators.weights.registry import identity, resolve
@@ -43,17 +43,17 @@ class Emotion2Vec:
         self.model = identity(config.model)
         self._least = config.min_confidence
 
-    def label(self, scene: Scene) -> list[list[Answer]]:
+    def label(self, scene: Scene) -> list[list[LabelAnswer]]:
         return [[self._answer(scene.wave(utterance.segment))] for utterance in scene.utterances]
 
-    def _answer(self, wave: Any) -> Answer:
+    def _answer(self, wave: Any) -> LabelAnswer:
         if len(wave) < SHORTEST:
-            return Answer("emotion", None)
+            return LabelAnswer("emotion", None)
         [raw] = self._auto.generate([wave], batch_size=1, granularity="utterance", extract_embedding=False)
         emotion, sure = likeliest(raw["labels"], raw["scores"])
         if emotion is None or sure < self._least:
-            return Answer("emotion", None)
-        return Answer("emotion", (Mark(emotion, confidence=sure),), sure)
+            return LabelAnswer("emotion", None)
+        return LabelAnswer("emotion", (Mark(emotion, confidence=sure),), sure)
 
 
 def check_layers(config: str) -> None:

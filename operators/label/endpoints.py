@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from voxmill.manifests.records import SAMPLE_RATE, LabelTask, Mark, Word
-from voxmill.operators.contract.adapters import Answer, Scene
+from voxmill.operators.contract.adapters import LabelAnswer, Scene
 from voxmill.operators.label.labeller_config import LabellerName, LabellerSettings
 
 
@@ -35,7 +35,7 @@ class Endpoints:
         self._least = round(config.min_silence_seconds * SAMPLE_RATE)
         self._inner = config.inner
 
-    def label(self, scene: Scene) -> list[list[Answer]]:
+    def label(self, scene: Scene) -> list[list[LabelAnswer]]:
         segments = [utterance.segment for utterance in scene.utterances]
         starts = [segment.start for segment in segments[1:]] + [scene.part.end]
         last = scene.part.end == scene.recording.num_samples
@@ -45,7 +45,7 @@ class Endpoints:
             ended = follows - end >= self._least or (last and place == len(segments) - 1)
             words = next((h.words for h in utterance.hypotheses if h.words and h.rejection is None), ()) if self._inner else ()
             moments = [*pauses(words, self._least), *([end] if ended else [])]
-            answers.append([Answer("endpoint", tuple(Mark("endpoint", moment, moment) for moment in moments))])
+            answers.append([LabelAnswer("endpoint", tuple(Mark("endpoint", moment, moment) for moment in moments))])
         return answers
 
 

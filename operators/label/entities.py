@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from voxmill.manifests.records import LabelTask, Mark
-from voxmill.operators.contract.adapters import Answer, Scene, Utterance
+from voxmill.operators.contract.adapters import LabelAnswer, LabelInput, Scene
 from voxmill.operators.label.labeller_config import LabellerName, LabellerSettings, ModelSettings
 from voxmill.operators.weights.registry import identity, resolve
 
@@ -42,7 +42,7 @@ class SpacyEntities:
         language = str(self._pipeline.lang)
         self._languages: tuple[str, ...] = config.languages or (() if language == "xx" else (language,))
 
-    def label(self, scene: Scene) -> list[list[Answer]]:
+    def label(self, scene: Scene) -> list[list[LabelAnswer]]:
         return [_asked(utterance, self._languages, self._entities) for utterance in scene.utterances]
 
     def _entities(self, text: str) -> list[Entity]:
@@ -82,7 +82,7 @@ class TokenEntities:
         self.model = identity(config.model)
         self._config = config
 
-    def label(self, scene: Scene) -> list[list[Answer]]:
+    def label(self, scene: Scene) -> list[list[LabelAnswer]]:
         return [_asked(utterance, self._config.languages, self._entities) for utterance in scene.utterances]
 
     def _entities(self, text: str) -> Iterable[Entity]:
@@ -91,7 +91,7 @@ class TokenEntities:
                 yield one["start"], text[one["start"] : one["end"]], one["entity_group"], float(one["score"])
 
 
-def _asked(utterance: Utterance, languages: tuple[str, ...], find: Any) -> list[Answer]:
+def _asked(utterance: LabelInput, languages: tuple[str, ...], find: Any) -> list[LabelAnswer]:
     """No answer where there is no text, or in a language that the model does not know."""
     language = utterance.consensus.language if utterance.consensus else None
     if not utterance.text or (languages and language is not None and language not in languages):
@@ -99,4 +99,4 @@ def _asked(utterance: Utterance, languages: tuple[str, ...], find: Any) -> list[
     found = sorted(find(utterance.text))
     marks = tuple(Mark(words, confidence=sure, language=language, kind=kind) for _, words, kind, sure in found if words.strip())
     sure = min((mark.confidence for mark in marks if mark.confidence is not None), default=None)
-    return [Answer("named_entities", marks, sure)]
+    return [LabelAnswer("named_entities", marks, sure)]

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from voxmill.manifests.records import LabelTask, Mark
-from voxmill.operators.contract.adapters import Answer, Scene, Utterance
+from voxmill.operators.contract.adapters import LabelAnswer, LabelInput, Scene
 from voxmill.operators.label.labeller_config import LabellerName, LabellerSettings
 from voxmill.operators.label.language_codes import spoken
 
@@ -35,12 +35,12 @@ class HeardLanguage:
     def __init__(self, config: HeardLanguageConfig) -> None:
         self._config = config
 
-    def label(self, scene: Scene) -> list[list[Answer]]:
+    def label(self, scene: Scene) -> list[list[LabelAnswer]]:
         return [[self._answer(utterance)] for utterance in scene.utterances]
 
-    def _answer(self, utterance: Utterance) -> Answer:
+    def _answer(self, utterance: LabelInput) -> LabelAnswer:
         heard = next((h for h in utterance.hypotheses if h.engine == self._config.engine and h.rejection is None), None)
         if heard is None or heard.language is None or (heard.language_confidence or 0.0) < self._config.min_confidence:
-            return Answer("language", None, model=heard.model if heard else None)
+            return LabelAnswer("language", None, model=heard.model if heard else None)
         sure = heard.language_confidence
-        return Answer("language", (Mark(spoken(heard.language), confidence=sure),), sure, model=heard.model)
+        return LabelAnswer("language", (Mark(spoken(heard.language), confidence=sure),), sure, model=heard.model)

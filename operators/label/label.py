@@ -9,10 +9,10 @@ from typing import Annotated
 from pydantic import Field
 
 from voxmill.manifests.records import Annotation, Consensus, Finding, Hypothesis, Mark, Opinion, Part, Segment
-from voxmill.operators.contract.adapters import Answer, Labeller, Scene, Utterance
+from voxmill.operators.contract.adapters import LabelAnswer, LabelInput, Labeller, Scene
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.decode.audio import read
-from voxmill.operators.decode.playback import Listening
+from voxmill.operators.decode.playback import Playback
 from voxmill.operators.label.audio_classes import AudioClasses, AudioClassesConfig
 from voxmill.operators.label.diarisation import Diarisation, DiarisationConfig
 from voxmill.operators.label.dnsmos import Dnsmos, DnsmosConfig
@@ -104,23 +104,23 @@ class Label:
             segments = self._segments(part, work.segments)
             if not segments:
                 continue
-            utterances = tuple(Utterance(s, consensus.get(s.id), tuple(heard.get(s.id, ()))) for s in segments)
+            utterances = tuple(LabelInput(s, consensus.get(s.id), tuple(heard.get(s.id, ()))) for s in segments)
             recording = work.recording(part.recording_id)
             scene = Scene(recording, part, utterances, start=segments[0].start)
             if self._config.hears:
                 length = max(s.end for s in segments) - scene.start
-                scene = replace(scene, audio=read(Listening.to(recording), scene.start, length))
+                scene = replace(scene, audio=read(Playback.of(recording), scene.start, length))
             yield scene
 
     def _segments(self, part: Part, segments: Sequence[Segment]) -> list[Segment]:
         inside = [s for s in segments if s.recording_id == part.recording_id and part.start <= s.start < part.end]
         return sorted((s for s in inside if self._config.events or s.kind == "speech"), key=lambda s: s.start)
 
-    def _opinion(self, segment: Segment, answers: Sequence[Answer]) -> Opinion:
+    def _opinion(self, segment: Segment, answers: Sequence[LabelAnswer]) -> Opinion:
         findings = tuple(self._finding(answer) for answer in answers if answer.task not in self._config.skip)
         return Opinion(segment.id, self._config.name, findings)
 
-    def _finding(self, answer: Answer) -> Finding:
+    def _finding(self, answer: LabelAnswer) -> Finding:
         if answer.marks is None:
             return Finding(answer.task, None, answer.reason)
         marks = tuple(map(_rounded, answer.marks))

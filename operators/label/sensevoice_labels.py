@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from voxmill.manifests.records import NO_SPEECH, SAMPLE_RATE, LabelTask, Mark
-from voxmill.operators.contract.adapters import Answer, Scene
+from voxmill.operators.contract.adapters import LabelAnswer, Scene
 from voxmill.operators.label.labeller_config import LabellerName, ModelSettings
 from voxmill.operators.vendors.funasr_model import auto_model
 from voxmill.operators.vendors.sensevoice_tags import untag
@@ -46,7 +46,7 @@ class SenseVoiceTags:
         self._sure: list[list[float]] = []
         self._auto.model.ctc.ctc_lo.register_forward_hook(self._listen)
 
-    def label(self, scene: Scene) -> list[list[Answer]]:
+    def label(self, scene: Scene) -> list[list[LabelAnswer]]:
         return [list(self._answers(scene.wave(utterance.segment))) for utterance in scene.utterances]
 
     def _listen(self, layer: Any, inputs: tuple[Any, ...], logits: Any) -> None:
@@ -54,20 +54,20 @@ class SenseVoiceTags:
         best = logits.softmax(-1).max(-1).values
         self._sure.append(best[0, : len(RICH)].tolist())
 
-    def _answers(self, wave: Any) -> Iterator[Answer]:
+    def _answers(self, wave: Any) -> Iterator[LabelAnswer]:
         self._sure.clear()
         raw = self._auto.generate([wave], batch_size=1, language="auto", use_itn=False) if len(wave) >= SHORTEST else []
         if not raw or not self._sure:
-            yield from (Answer(task, None) for task in ("language", "emotion", "sound_events"))
+            yield from (LabelAnswer(task, None) for task in ("language", "emotion", "sound_events"))
             return
         tagged, sure = untag(str(raw[0].get("text", ""))), self._sure[0]
         language = NO_SPEECH if tagged.silent else tagged.language
         yield self._answer("language", language, sure[RICH["language"]])
         yield self._answer("emotion", None if tagged.silent else tagged.emotion, sure[RICH["emotion"]])
         heard = self._answer("sound_events", tagged.event, sure[RICH["sound_events"]])
-        yield Answer("sound_events", (), heard.confidence) if heard.marks and tagged.event == "speech" else heard
+        yield LabelAnswer("sound_events", (), heard.confidence) if heard.marks and tagged.event == "speech" else heard
 
-    def _answer(self, task: LabelTask, value: str | None, sure: float) -> Answer:
+    def _answer(self, task: LabelTask, value: str | None, sure: float) -> LabelAnswer:
         if value is None or sure < self._least:
-            return Answer(task, None)
-        return Answer(task, (Mark(value, confidence=sure),), sure)
+            return LabelAnswer(task, None)
+        return LabelAnswer(task, (Mark(value, confidence=sure),), sure)

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from voxmill.manifests.records import SAMPLE_RATE, LabelTask, Mark
-from voxmill.operators.contract.adapters import Answer, Audio, Scene
+from voxmill.operators.contract.adapters import Audio, LabelAnswer, Scene
 from voxmill.operators.label.labeller_config import LabellerName, ModelSettings
 from voxmill.operators.label.turn_stitching import Turn, changes, stitch, turns
 from voxmill.operators.vendors.pyannote_model import FILE, HOP, WINDOW, load_network
@@ -52,7 +52,7 @@ class SpeakerTurns:
         self._device = config.device
         self._network: Any = load_network(file).to(config.device)
 
-    def label(self, scene: Scene) -> list[list[Answer]]:
+    def label(self, scene: Scene) -> list[list[LabelAnswer]]:
         import torch
 
         threads = torch.get_num_threads()
@@ -63,18 +63,18 @@ class SpeakerTurns:
         finally:
             torch.set_num_threads(threads)
 
-    def _answers(self, wave: Audio, origin: int, torch: Any) -> list[Answer]:
+    def _answers(self, wave: Audio, origin: int, torch: Any) -> list[LabelAnswer]:
         config, frame = self._config, SAMPLE_RATE / HOP
         activity = stitch(self._windows(wave, torch), STEP)[: max(1, len(wave) // HOP)]
         least, gap = (max(1, round(seconds * frame)) for seconds in (config.min_turn_seconds, config.min_gap_seconds))
         found = turns(activity, config.threshold, least, gap)
         if not found:
-            return [Answer("speaker_turns", None), Answer("speaker_change", None)]
+            return [LabelAnswer("speaker_turns", None), LabelAnswer("speaker_change", None)]
         sure = float(np.mean([turn.confidence for turn in found]))
         moments = [origin + at * HOP for at in changes(found)]
         return [
-            Answer("speaker_turns", tuple(_mark(turn, origin, origin + len(wave)) for turn in found), sure),
-            Answer("speaker_change", tuple(Mark("change", moment, moment) for moment in moments), sure),
+            LabelAnswer("speaker_turns", tuple(_mark(turn, origin, origin + len(wave)) for turn in found), sure),
+            LabelAnswer("speaker_change", tuple(Mark("change", moment, moment) for moment in moments), sure),
         ]
 
     def _windows(self, wave: Audio, torch: Any) -> list[Any]:

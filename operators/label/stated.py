@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from voxmill.manifests.records import LabelTask, Mark
-from voxmill.operators.contract.adapters import Answer, Scene
+from voxmill.operators.contract.adapters import LabelAnswer, Scene
 from voxmill.operators.label.labeller_config import LabellerName, LabellerSettings
 from voxmill.operators.label.language_codes import spoken
 
@@ -26,7 +26,7 @@ class StatedLanguage:
     def __init__(self, config: StatedLanguageConfig) -> None:
         pass
 
-    def label(self, scene: Scene) -> list[list[Answer]]:
+    def label(self, scene: Scene) -> list[list[LabelAnswer]]:
         stated = scene.recording.language
-        answer = Answer("language", (Mark(spoken(stated)),) if stated else None)
+        answer = LabelAnswer("language", (Mark(spoken(stated)),) if stated else None)
         return [[answer] for _ in scene.utterances]

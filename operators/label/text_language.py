@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from voxmill.manifests.records import LabelTask, Mark
-from voxmill.operators.contract.adapters import Answer, Scene
+from voxmill.operators.contract.adapters import LabelAnswer, Scene
 from voxmill.operators.label.labeller_config import LabellerName, LabellerSettings
 from voxmill.operators.label.language_codes import spoken
 from voxmill.operators.weights.registry import identity, resolve
@@ -44,17 +44,17 @@ class TextLanguage:
         self._detect = text_detector(config.model)
         self.model = identity(config.model)
 
-    def label(self, scene: Scene) -> list[list[Answer]]:
+    def label(self, scene: Scene) -> list[list[LabelAnswer]]:
         return [[self._answer(utterance.text)] for utterance in scene.utterances]
 
-    def _answer(self, text: str) -> Answer:
+    def _answer(self, text: str) -> LabelAnswer:
         han = sum("\u4e00" <= character <= "\u9fff" for character in text)
         if len(text) + 2 * han < self._config.min_chars:
-            return Answer("language", None)
+            return LabelAnswer("language", None)
         language, sure = self._detect(text)
         if sure < self._config.min_confidence:
-            return Answer("language", None)
-        return Answer("language", (Mark(language, confidence=sure),), sure)
+            return LabelAnswer("language", None)
+        return LabelAnswer("language", (Mark(language, confidence=sure),), sure)
 
 
 def text_detector(model: str) -> Any:

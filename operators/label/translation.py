@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 from pydantic import Field
 
 from voxmill.manifests.records import LabelTask, Mark
-from voxmill.operators.contract.adapters import Answer, Scene, Utterance
+from voxmill.operators.contract.adapters import LabelAnswer, LabelInput, Scene
 from voxmill.operators.label.labeller_config import LabellerName, ModelSettings
 from voxmill.operators.label.text_language import text_detector
 from voxmill.operators.label.translation_checks import GateConfig, refuse
@@ -74,8 +74,8 @@ class Translation:
         self.model = identity(config.model)
         self._config = config
 
-    def label(self, scene: Scene) -> list[list[Answer]]:
-        found: list[list[Answer]] = [[] for _ in scene.utterances]
+    def label(self, scene: Scene) -> list[list[LabelAnswer]]:
+        found: list[list[LabelAnswer]] = [[] for _ in scene.utterances]
         by_language: dict[str, list[int]] = {}
         for place, utterance in enumerate(scene.utterances):
             if (language := self._wanted(utterance)) is not None:
@@ -88,16 +88,16 @@ class Translation:
                     found[place] = [self._answer(text, said, sure)]
         return found
 
-    def _wanted(self, utterance: Utterance) -> str | None:
+    def _wanted(self, utterance: LabelInput) -> str | None:
         language = utterance.consensus.language if utterance.consensus else None
         if not utterance.text or language is None or language == self._config.to:
             return None
         return language if not self._config.languages or language in self._config.languages else None
 
-    def _answer(self, text: str, said: str, sure: float) -> Answer:
+    def _answer(self, text: str, said: str, sure: float) -> LabelAnswer:
         if reason := refuse(text, said, self._config.to, self._detect, self._config.gate):
-            return Answer("translation", None, reason=reason)
-        return Answer("translation", (Mark(said, confidence=sure, language=self._config.to),), sure)
+            return LabelAnswer("translation", None, reason=reason)
+        return LabelAnswer("translation", (Mark(said, confidence=sure, language=self._config.to),), sure)
 
 
 class _Transformers:

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import regex
 
 from voxmill.operators.reconcile import unit_names as measures
-from voxmill.operators.reconcile.figures import Figures, Plain
+from voxmill.operators.reconcile.figures import Plain, SpokenFigures
 from voxmill.operators.reconcile.readings import Piece, readings
 
 MONEY = r"(?:US|A|C|R|HK|NZ)?\$|[€£¥₹₩₽₺₪฿₴₫]"
 _SCALES = ("million", "billion", "trillion", "thousand", "hundred")
 
 
-class Amounts(Figures):
+class Amounts(SpokenFigures):
     """What one language says for dates, times, prices and measures, by CLDR's names and its own in `spoken.yaml`."""
 
     def __init__(self, language: str | None, plain: Plain) -> None:

@@ -41,7 +41,7 @@ class Voting:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class EngineText:
     """One engine's hypothesis and its normalised units."""
 
     hypothesis: Hypothesis
@@ -61,7 +61,7 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class LabelChoice:
     """A label and how it came about. The words of `slots` are in the order of the engines given; `lead` indexes them."""
 
     text: str
@@ -85,7 +85,7 @@ def preference(language: str | None, prefer: Mapping[str, Sequence[str]], engine
     return sorted(range(len(engines)), key=lambda k: (rank.get(engines[k], len(row)), engines[k]))
 
 
-def choose(heard: Sequence[Heard], order: Sequence[int], voting: Voting, vote_in_pairs: bool = False) -> Choice:
+def choose_label(heard: Sequence[EngineText], order: Sequence[int], voting: Voting, vote_in_pairs: bool = False) -> LabelChoice:
     """The label of what one or more engines heard. `order` lists their indices, the most trusted first."""
     confident = all(one.hypothesis.confidence is not None for one in heard)
     if len(heard) > 2 or (len(heard) == 2 and vote_in_pairs and voting.by_confidence and confident):
@@ -95,10 +95,10 @@ def choose(heard: Sequence[Heard], order: Sequence[int], voting: Voting, vote_in
     network = align([heard[k].units for k in order])
     slots = tuple(Slot(_columns(slot, order), slot[0], len(set(slot)) > 1) for slot in network)
     rule = f"prefer:{name}" if len(heard) > 1 else f"only:{name}"
-    return Choice(heard[lead].hypothesis.text.strip(), heard[lead].units, rule, slots, lead)
+    return LabelChoice(heard[lead].hypothesis.text.strip(), heard[lead].units, rule, slots, lead)
 
 
-def _vote(heard: Sequence[Heard], order: Sequence[int], voting: Voting) -> Choice:
+def _vote(heard: Sequence[EngineText], order: Sequence[int], voting: Voting) -> LabelChoice:
     voters = _voters(heard, order, voting.outlier)
     order = [*voters, *(k for k in order if k not in voters)]
     network = align([heard[k].units for k in order])
@@ -112,10 +112,10 @@ def _vote(heard: Sequence[Heard], order: Sequence[int], voting: Voting) -> Choic
     text = _spell(heard, [lead, *(k for k in voters if k != lead)], slots, ballots)
     dropped = sorted(heard[k].hypothesis.engine for k in order if k not in voters)
     rule = f"rover:{voting.method}" + (f" without {', '.join(dropped)}" if dropped else "")
-    return Choice(text, winners, rule, slots, lead, math.fsum(shares) / len(shares) if shares else None)
+    return LabelChoice(text, winners, rule, slots, lead, math.fsum(shares) / len(shares) if shares else None)
 
 
-def _voters(heard: Sequence[Heard], order: Sequence[int], outlier: float) -> list[int]:
+def _voters(heard: Sequence[EngineText], order: Sequence[int], outlier: float) -> list[int]:
     """All engines but outliers; all of them where fewer than two would be left."""
     kept = []
     for k in order:
@@ -133,7 +133,7 @@ def _columns(slot: Sequence[str | None], order: Sequence[int]) -> tuple[str | No
     return tuple(words)
 
 
-def _spell(heard: Sequence[Heard], speakers: Sequence[int], slots: Sequence[Slot], ballots: Sequence[Ballot]) -> str:
+def _spell(heard: Sequence[EngineText], speakers: Sequence[int], slots: Sequence[Slot], ballots: Sequence[Ballot]) -> str:
     """Each winning word in the spelling of the first speaker that said it."""
     spellings = [Spelling.of(one.hypothesis.text, one.units) for one in heard]
     place = [0] * len(heard)

@@ -31,7 +31,7 @@ def table() -> dict[str, dict[str, Any]]:
     return loaded
 
 
-class Figures:
+class SpokenFigures:
     """What one language says for figures. A method named after a kind of expression takes what was found and gives pieces.
 
     `plain` cuts running text; the readings given are cut by it too, so both compare.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RepeatedRun:
     """An n-gram of `size` units said `times` times without a break, from unit `start` on."""
 
     size: int
@@ -16,15 +16,15 @@ class Run:
     start: int
 
 
-def repeated_run(units: Sequence[str], shortest: int = 2, longest: int = 10) -> Run:
+def repeated_run(units: Sequence[str], shortest: int = 2, longest: int = 10) -> RepeatedRun:
     """The longest run of one n-gram, `shortest` <= n <= `longest`; at equal length the shortest n-gram, then the first.
 
     From pairs on by default: single words are repeated for emphasis (对对对), and a true loop of one word is also one of pairs.
 
     >>> repeated_run("thank you thank you thank you bye".split())
-    Run(size=2, times=3, start=0)
+    RepeatedRun(size=2, times=3, start=0)
     """
-    best = Run(0, 1 if units else 0, 0)
+    best = RepeatedRun(0, 1 if units else 0, 0)
     if len(set(units)) == len(units):
         return best
     for size in range(shortest, min(longest, len(units) // 2) + 1):
@@ -32,7 +32,7 @@ def repeated_run(units: Sequence[str], shortest: int = 2, longest: int = 10) -> 
         for i in range(size, len(units)):
             same = same + 1 if units[i] == units[i - size] else 0
             if same // size + 1 > best.times:
-                best = Run(size, same // size + 1, i - same - size + 1)
+                best = RepeatedRun(size, same // size + 1, i - same - size + 1)
     return best
 
 

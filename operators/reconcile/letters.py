@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import regex
 
-from voxmill.operators.reconcile.figures import Figures
+from voxmill.operators.reconcile.figures import SpokenFigures
 from voxmill.operators.reconcile.readings import Piece, Reading, readings
 from voxmill.operators.reconcile.roman import CLASS, value
 from voxmill.operators.reconcile.scripts import lower
 from voxmill.operators.reconcile.tokenize import units
 
 
-class Letters(Figures):
+class Letters(SpokenFigures):
     """Letters may be said one by one, as a word, as a number or as the words that they stand for."""
 
     def _romanth(self, said: str) -> list[Piece]:

@@ -11,7 +11,7 @@ from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import NO_SPEECH, Consensus, Hypothesis, Rejection, Segment
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.reconcile.agreement import agreement
-from voxmill.operators.reconcile.choose import ANY, Choice, Heard, Voting, choose, preference
+from voxmill.operators.reconcile.choose import ANY, EngineText, LabelChoice, Voting, choose_label, preference
 from voxmill.operators.reconcile.hallucination import chars_per_second, compression_ratio, repeated_run
 from voxmill.operators.reconcile.language import spoken_language
 from voxmill.operators.reconcile.normalise import NORMALISER, UNREAD, Normaliser, NormaliserConfig
@@ -75,13 +75,13 @@ class Reconcile:
         hypotheses = [h if h is not None and h.rejection is None else Hypothesis(segment.id, "", "", "") for h in given]
         language, probability = spoken_language(hypotheses, hint)
         normalised = self._normaliser.together([h.text for h in hypotheses], language)
-        heard = [Heard(h, n.units) for h, n in zip(hypotheses, normalised, strict=True)]
+        heard = [EngineText(h, n.units) for h, n in zip(hypotheses, normalised, strict=True)]
         missing = self._missing(given)
         rejection = missing or _silent(self.engines, heard)
-        choice = Choice("", (), "none", (), 0)
+        choice = LabelChoice("", (), "none", (), 0)
         if rejection is None:
             order = preference(language, self.config.prefer, self.engines)
-            choice = choose(heard, order, self._voting, self.config.vote.pairs)
+            choice = choose_label(heard, order, self._voting, self.config.vote.pairs)
         return Consensus(
             segment_id=segment.id,
             text=choice.text,
@@ -122,7 +122,7 @@ class Reconcile:
         return reject("reconcile.no_hypothesis", ", ".join(why)) if why else None
 
 
-def _silent(engines: Sequence[str], heard: Sequence[Heard]) -> Rejection | None:
+def _silent(engines: Sequence[str], heard: Sequence[EngineText]) -> Rejection | None:
     empty = [engine for engine, one in zip(engines, heard, strict=True) if not one.units]
     if len(empty) == len(engines):
         return reject("reconcile.no_text")

@@ -54,7 +54,7 @@ class RecogniserMissing(Unavailable, ImportError):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class PiiSpan:
     """Personal data at `[start, end)` of a text, in characters."""
 
     start: int
@@ -63,7 +63,7 @@ class Finding:
     score: float
 
 
-class Finder:
+class PiiFinder:
     """Loads Presidio once; then `finder(text)`: findings in order, not overlapping. Raises RecogniserMissing."""
 
     def __init__(self, config: RedactConfig) -> None:
@@ -83,13 +83,13 @@ class Finder:
         there = set(self._engine.get_supported_entities(language))
         self._entities = [entity for entity in config.entities if entity in there]
 
-    def __call__(self, text: str) -> list[Finding]:
+    def __call__(self, text: str) -> list[PiiSpan]:
         found = self._engine.analyze(text, self.config.language, entities=self._entities, score_threshold=self.config.min_score)
-        kept: list[Finding] = []
+        kept: list[PiiSpan] = []
         for one in sorted(found, key=lambda f: (-(f.end - f.start), -f.score, f.start, f.entity_type)):
             if all(one.end <= k.start or k.end <= one.start for k in kept):
                 name = NAMES.get(one.entity_type, one.entity_type)
-                kept.append(Finding(one.start, one.end, name, round(float(one.score), 4)))
+                kept.append(PiiSpan(one.start, one.end, name, round(float(one.score), 4)))
         return sorted(kept, key=lambda f: f.start)
 
 

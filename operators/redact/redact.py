@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from voxmill.manifests.records import SAMPLE_RATE, Consensus, Hypothesis, Segment, Word
 from voxmill.manifests.redaction_records import Masked, Redaction
 from voxmill.operators.contract.unit_input import UnitInput
-from voxmill.operators.redact.pii_finder import Finder, Finding, RedactConfig
+from voxmill.operators.redact.pii_finder import PiiFinder, PiiSpan, RedactConfig
 
 
 class Redact:
-    def __init__(self, config: RedactConfig, finder: Finder | None = None) -> None:
+    def __init__(self, config: RedactConfig, finder: PiiFinder | None = None) -> None:
         self.config = config
-        self._find = finder or Finder(config)
+        self._find = finder or PiiFinder(config)
 
     def __call__(self, work: UnitInput) -> list[Redaction]:
         heard: dict[str, list[Hypothesis]] = {}
@@ -44,10 +44,10 @@ class Redact:
         return max(segment.start, span[0] - margin), min(segment.end, span[1] + margin)
 
 
-def mask(text: str, found: Sequence[Finding]) -> tuple[str, list[int]]:
+def mask(text: str, found: Sequence[PiiSpan]) -> tuple[str, list[int]]:
     """The text with `[ENTITY]` for every finding, and where each stands.
 
-    >>> mask("call Ann at 5", [Finding(5, 8, "NAME", 1.0), Finding(12, 13, "NUMBER", 1.0)])
+    >>> mask("call Ann at 5", [PiiSpan(5, 8, "NAME", 1.0), PiiSpan(12, 13, "NUMBER", 1.0)])
     ('call [NAME] at [NUMBER]', [5, 15])
     """
     parts, places, at, length = [], [], 0, 0
@@ -82,7 +82,7 @@ def _placed(text: str, words: Sequence[Word]) -> list[tuple[int, int, Word]]:
     return placed
 
 
-def spoken(finding: Finding, text: str, words: Sequence[tuple[int, int, Word]]) -> tuple[int, int] | None:
+def spoken(finding: PiiSpan, text: str, words: Sequence[tuple[int, int, Word]]) -> tuple[int, int] | None:
     """From the first to the last word that a finding touches, in samples; None where it touches none."""
     mine = [word for first, last, word in words if first < finding.end and finding.start < last]
     if not mine:

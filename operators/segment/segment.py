@@ -14,7 +14,7 @@ from voxmill.manifests.tombstones import is_scrubbed, revoked_tile
 from voxmill.operators.contract.adapters import Audio, SpeechDetector
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.decode.audio import stream
-from voxmill.operators.decode.playback import Listening
+from voxmill.operators.decode.playback import Playback
 from voxmill.operators.segment.spans import SpanConfig, Stretch, spans_from_probs, tile
 
 DIGITS = 4
@@ -66,9 +66,9 @@ class FindSpeech:
     def _of(self, part: Part, recording: Recording) -> Iterable[Segment]:
         if is_scrubbed(recording):  # revoked since: its length stays in the books
             return [revoked_tile(part.recording_id, part.start, part.num_samples)]
-        return self._segments(part, Listening.to(recording))
+        return self._segments(part, Playback.of(recording))
 
-    def _segments(self, part: Part, how: Listening) -> Iterator[Segment]:
+    def _segments(self, part: Part, how: Playback) -> Iterator[Segment]:
         hop, total = self.detector.hop, part.num_samples
         counted = _Counted(stream(how, part.start, total))
         probs = self.detector.probabilities(counted)

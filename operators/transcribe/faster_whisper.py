@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from voxmill.manifests.records import SAMPLE_RATE
-from voxmill.operators.contract.adapters import Audio, Clip, Span, TimedWord, Transcript
+from voxmill.operators.contract.adapters import Audio, AudioClip, Span, TimedWord, Transcript
 from voxmill.operators.contract.languages import primary
 from voxmill.operators.transcribe.engine_config import EngineName, EngineSettings
-from voxmill.operators.transcribe.stitch import Heard, share
+from voxmill.operators.transcribe.stitch import WindowTranscript, share
 from voxmill.operators.transcribe.windows import Window, cut, pack, sharing
 from voxmill.operators.weights.registry import identity, resolve
 
@@ -93,7 +93,7 @@ class FasterWhisper:
 
         return WhisperModel
 
-    def transcribe(self, clips: Sequence[Clip]) -> list[list[Transcript]]:
+    def transcribe(self, clips: Sequence[AudioClip]) -> list[list[Transcript]]:
         """One list per clip, one transcript per span, in order."""
         plans = [self._windows(clip) for clip in clips]
         heard = self._transcripts(clips, plans)
@@ -112,7 +112,7 @@ class FasterWhisper:
             for clip, transcripts in zip(clips, heard, strict=True)
         ]
 
-    def _transcripts(self, clips: Sequence[Clip], plans: Iterable[Sequence[Window]]) -> list[list[Transcript]]:
+    def _transcripts(self, clips: Sequence[AudioClip], plans: Iterable[Sequence[Window]]) -> list[list[Transcript]]:
         plans = list(plans)
         jobs = [(clip, window) for clip, plan in zip(clips, plans, strict=True) for window in plan]
         size = self._config.batch_size
@@ -122,25 +122,25 @@ class FasterWhisper:
             for clip, plan in zip(clips, plans, strict=True)
         ]
 
-    def _windows(self, clip: Clip) -> list[Window]:
+    def _windows(self, clip: AudioClip) -> list[Window]:
         pieces = cut(clip.audio, clip.spans, INPUT_SECONDS * SAMPLE_RATE)
         if not self._config.packed:
             return [Window((piece,)) for piece in pieces]
         limits = self._config.window_seconds, self._config.max_pause_seconds
         return pack(pieces, *(int(seconds * SAMPLE_RATE) for seconds in limits))
 
-    def _hear(self, batch: Sequence[tuple[Clip, Window]]) -> list[Heard]:
+    def _hear(self, batch: Sequence[tuple[AudioClip, Window]]) -> list[WindowTranscript]:
         """One batch of windows, each decoded in its own language."""
         features = self._features([clip.audio[window.start : window.end] for clip, window in batch])
         languages = self._languages(features, [clip.language for clip, _ in batch])
-        heard: dict[int, Heard] = {}
+        heard: dict[int, WindowTranscript] = {}
         for language in dict.fromkeys(language for language, _ in languages):
             rows = [row for row, (its, _) in enumerate(languages) if its == language]
             chosen = features if len(rows) == len(batch) else features[rows]
             decoded = self._decode(chosen, [batch[row][1] for row in rows], language)
             for row, segments in zip(rows, decoded, strict=True):
                 words = tuple(_timed(word) for segment in segments for word in segment["words"])
-                heard[row] = Heard(words, *languages[row], no_speech=float(segments[0]["no_speech_prob"]))
+                heard[row] = WindowTranscript(words, *languages[row], no_speech=float(segments[0]["no_speech_prob"]))
         return [heard[row] for row in range(len(batch))]
 
     def _features(self, windows: Sequence[Audio]) -> Features:
@@ -205,7 +205,7 @@ class FasterWhisper:
             hotwords=None,
         )
 
-    def _align(self, clip: Clip, span: Span, transcript: Transcript) -> Transcript:
+    def _align(self, clip: AudioClip, span: Span, transcript: Transcript) -> Transcript:
         """Words have the times that cross-attention gives them."""
         return transcript
 

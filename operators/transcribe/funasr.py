@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from voxmill.manifests.records import SAMPLE_RATE
-from voxmill.operators.contract.adapters import Clip, Span, Transcript
+from voxmill.operators.contract.adapters import AudioClip, Span, Transcript
 from voxmill.operators.transcribe.engine_config import EngineSettings
 from voxmill.operators.vendors.funasr_model import auto_model
 from voxmill.operators.weights.registry import identity, resolve
@@ -30,7 +30,7 @@ class FunAsr:
         self._batch = int(batch_seconds * SAMPLE_RATE)
 
     def transcribe(
-        self, clips: Sequence[Clip], read: Callable[[Sequence[Raw], Sequence[Span]], list[Transcript]], **options: Any
+        self, clips: Sequence[AudioClip], read: Callable[[Sequence[Raw], Sequence[Span]], list[Transcript]], **options: Any
     ) -> list[list[Transcript]]:
         """One list per clip, one transcript per span, in order. `read` makes transcripts of the raw results of one batch."""
         jobs = [(clip, span) for clip in clips for span in clip.spans]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from voxmill.manifests.records import SAMPLE_RATE
-from voxmill.operators.contract.adapters import Audio, Clip, Transcript
+from voxmill.operators.contract.adapters import Audio, AudioClip, Transcript
 from voxmill.operators.transcribe.engine_config import EngineName, EngineSettings
 from voxmill.operators.transcribe.stitch import confidence
 from voxmill.operators.transcribe.windows import cut
@@ -65,11 +65,11 @@ class Moonshine:
         self._empty = {node.name: self._tensor(np.zeros((0, node.shape[1], 1, node.shape[3]), np.float32)) for node in past}
         self._outputs = [node.name for node in self._decoder.get_outputs()]
 
-    def transcribe(self, clips: Sequence[Clip]) -> list[list[Transcript]]:
+    def transcribe(self, clips: Sequence[AudioClip]) -> list[list[Transcript]]:
         """One list per clip, one transcript per span, in order."""
         return [self._clip(clip) for clip in clips]
 
-    def _clip(self, clip: Clip) -> list[Transcript]:
+    def _clip(self, clip: AudioClip) -> list[Transcript]:
         texts: list[list[str]] = [[] for _ in clip.spans]
         chances: list[list[float]] = [[] for _ in clip.spans]
         for piece in cut(clip.audio, clip.spans, int(self._config.max_seconds * SAMPLE_RATE)):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from voxmill.operators.contract.adapters import Clip, Span, Transcript
+from voxmill.operators.contract.adapters import AudioClip, Span, Transcript
 from voxmill.operators.transcribe.engine_config import EngineName, EngineSettings
 from voxmill.operators.transcribe.funasr import FunAsr, Raw
 from voxmill.operators.vendors.funasr_text import joined, timed
@@ -37,7 +37,7 @@ class Paraformer:
         self._confidences: list[float | None] = []
         self._funasr.network.decoder.register_forward_hook(self._listen)
 
-    def transcribe(self, clips: Sequence[Clip]) -> list[list[Transcript]]:
+    def transcribe(self, clips: Sequence[AudioClip]) -> list[list[Transcript]]:
         """One list per clip, one transcript per span, in order."""
         return self._funasr.transcribe(clips, self._read)
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from voxmill.manifests.records import SAMPLE_RATE
-from voxmill.operators.contract.adapters import Audio, Clip, Span, TimedWord, Transcript
+from voxmill.operators.contract.adapters import Audio, AudioClip, Span, TimedWord, Transcript
 from voxmill.operators.transcribe.engine_config import EngineName, EngineSettings
 from voxmill.operators.weights.registry import identity, resolve
 
@@ -45,7 +45,7 @@ class PocketSphinx:
             loglevel="FATAL",
         )
 
-    def transcribe(self, clips: Sequence[Clip]) -> list[list[Transcript]]:
+    def transcribe(self, clips: Sequence[AudioClip]) -> list[list[Transcript]]:
         """One list per clip, one transcript per span, in order."""
         return [[self._span(clip.audio, span) for span in clip.spans] for clip in clips]
 

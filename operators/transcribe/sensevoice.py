@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from voxmill.operators.contract.adapters import Clip, Span, Transcript
+from voxmill.operators.contract.adapters import AudioClip, Span, Transcript
 from voxmill.operators.transcribe.engine_config import EngineName, EngineSettings
 from voxmill.operators.transcribe.funasr import FunAsr, Raw
 from voxmill.operators.vendors.funasr_text import timed
@@ -47,7 +47,7 @@ class SenseVoice:
         self._funasr.network.encoder.register_forward_hook(self._listen_encoder)
         self._funasr.network.ctc.ctc_lo.register_forward_hook(self._listen_ctc)
 
-    def transcribe(self, clips: Sequence[Clip]) -> list[list[Transcript]]:
+    def transcribe(self, clips: Sequence[AudioClip]) -> list[list[Transcript]]:
         """One list per clip, one transcript per span, in order."""
         return self._funasr.transcribe(clips, self._read, **self._options)
 

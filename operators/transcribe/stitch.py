@@ -11,7 +11,7 @@ from voxmill.operators.transcribe.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class WindowTranscript:
     """What an engine heard in one window. Times are relative to the clip; words keep the space that stood before them."""
 
     words: tuple[TimedWord, ...]
@@ -20,13 +20,13 @@ class Heard:
     no_speech: float | None = None
 
 
-def share(spans: Sequence[Span], heard: Iterable[tuple[Window, Heard]], longest_word: int) -> list[Transcript]:
+def share(spans: Sequence[Span], heard: Iterable[tuple[Window, WindowTranscript]], longest_word: int) -> list[Transcript]:
     """One transcript per span. A span that was cut has the words of all its pieces, and the language of its first.
 
     A word that seems longer than `longest_word` samples is placed by its last part: it has swallowed the pause before it.
     """
     words: list[list[TimedWord]] = [[] for _ in spans]
-    origin: list[Heard | None] = [None] * len(spans)
+    origin: list[WindowTranscript | None] = [None] * len(spans)
     for window, found in heard:
         for piece in window.pieces:
             origin[piece.owner] = origin[piece.owner] or found
@@ -45,8 +45,8 @@ def confidence(probabilities: Iterable[float | None]) -> float | None:
     return exp(sum(logs) / len(logs)) if logs else None
 
 
-def _transcript(span: Span, words: Sequence[TimedWord], heard: Heard | None) -> Transcript:
-    heard = heard or Heard(())
+def _transcript(span: Span, words: Sequence[TimedWord], heard: WindowTranscript | None) -> Transcript:
+    heard = heard or WindowTranscript(())
     return Transcript(
         text="".join(word.text for word in words).strip(),
         words=tuple(_inside(span, word) for word in words if word.text.strip()),

@@ -10,10 +10,10 @@ from pydantic import Field
 
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Hypothesis, Part, Segment, Word
-from voxmill.operators.contract.adapters import Clip, Span, Transcriber, Transcript
+from voxmill.operators.contract.adapters import AudioClip, Span, Transcriber, Transcript
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.decode.audio import read
-from voxmill.operators.decode.playback import Listening
+from voxmill.operators.decode.playback import Playback
 from voxmill.operators.transcribe.faster_whisper import FasterWhisper, FasterWhisperConfig
 from voxmill.operators.transcribe.moonshine import Moonshine, MoonshineConfig
 from voxmill.operators.transcribe.paraformer import Paraformer, ParaformerConfig
@@ -67,7 +67,7 @@ class Transcribe:
             if not self._config.hears(languages[part.recording_id]):
                 heard |= {segment.id: self._skipped(segment, languages[part.recording_id]) for segment in segments}
             elif segments:
-                jobs.append(_Job.of(segments, Listening.to(work.recording(part.recording_id)), languages[part.recording_id]))
+                jobs.append(_Job.of(segments, Playback.of(work.recording(part.recording_id)), languages[part.recording_id]))
         for job, transcripts in zip(jobs, self._engine.transcribe([job.clip for job in jobs]), strict=True):
             for segment, transcript in zip(job.segments, transcripts, strict=True):
                 heard[segment.id] = self._hypothesis(segment, transcript, job.start)
@@ -103,13 +103,13 @@ class _Job:
 
     segments: Sequence[Segment]
     start: int
-    clip: Clip
+    clip: AudioClip
 
     @classmethod
-    def of(cls, segments: Sequence[Segment], how: Listening, language: str | None) -> _Job:
+    def of(cls, segments: Sequence[Segment], how: Playback, language: str | None) -> _Job:
         start, end = segments[0].start, max(segment.end for segment in segments)
         spans = tuple(Span(segment.start - start, segment.end - start) for segment in segments)
-        return cls(segments, start, Clip(read(how, start, end - start), spans, language))
+        return cls(segments, start, AudioClip(read(how, start, end - start), spans, language))
 
 
 def _within(part: Part, segments: Sequence[Segment]) -> list[Segment]:

@@ -10,7 +10,7 @@ import os
 import warnings
 from typing import Any, Literal
 
-from voxmill.operators.contract.adapters import Clip, Span, Transcript
+from voxmill.operators.contract.adapters import AudioClip, Span, Transcript
 from voxmill.operators.transcribe.alignment import Aligner
 from voxmill.operators.transcribe.engine_config import EngineName
 from voxmill.operators.transcribe.faster_whisper import FasterWhisper, WhisperSettings
@@ -40,6 +40,6 @@ class WhisperX(FasterWhisper):
 
         return WhisperModel
 
-    def _align(self, clip: Clip, span: Span, transcript: Transcript) -> Transcript:
+    def _align(self, clip: AudioClip, span: Span, transcript: Transcript) -> Transcript:
         aligner = self._aligners.get(transcript.language or "")
         return aligner(clip.audio, span, transcript) if aligner else transcript

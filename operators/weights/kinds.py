@@ -36,7 +36,7 @@ class UnknownWeights(WeightsMissing):
     exit_code = 2
 
 
-class Entry(Settings):
+class WeightsEntry(Settings):
     """What every kind of weights says of itself."""
 
     about: str
@@ -57,7 +57,7 @@ class PackageFile(Settings):
     sha256: str
 
 
-class PackageWeights(Entry):
+class PackageWeights(WeightsEntry):
     """Files that travel inside Python distributions, found through their metadata: no package is ever imported."""
 
     kind: Literal["package"]
@@ -129,7 +129,7 @@ class PackageWeights(Entry):
         return path
 
 
-class HubWeights(Entry):
+class HubWeights(WeightsEntry):
     """A repository of the Hugging Face hub. Its library's cache is atomic, shared by processes, and keyed by commit."""
 
     kind: Literal["hub"]
@@ -188,7 +188,7 @@ class HubWeights(Entry):
         return Path(path)
 
 
-class FolderWeights(Entry):
+class FolderWeights(WeightsEntry):
     """A folder of yours, kept under a name."""
 
     kind: Literal["file"]

@@ -14,9 +14,9 @@ from voxmill.manifests.reasons import REASONS
 from voxmill.manifests.records import SAMPLE_RATE, Bandwidth, Licence, Part, Provenance, Recording, Segment
 from voxmill.operators.contract.adapters import Audio
 from voxmill.operators.contract.unit_input import UnitInput
-from voxmill.operators.decode.audio import Reader
+from voxmill.operators.decode.audio import AudioReader
 from voxmill.operators.decode.container import open_bytes
-from voxmill.operators.decode.playback import Listening
+from voxmill.operators.decode.playback import Playback
 from voxmill.operators.decode.probe import Decode, DecodeConfig
 from voxmill.operators.segment.segment import FindSpeech, SegmentConfig
 
@@ -86,7 +86,7 @@ class AudioLoader:
 
     def clips(self, sound: AudioFile) -> Iterator[AudioSegment]:
         """In order of time; memory holds one at a time. Raises WeightsMissing where a long file needs a detector that is not here."""
-        reader = Reader(Listening.to(sound.recording))
+        reader = AudioReader(Playback.of(sound.recording))
         if sound.seconds <= self.config.whole_seconds:
             yield AudioSegment(0, reader.read(0, sound.num_samples), sound.bandwidth)
             return

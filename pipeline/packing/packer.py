@@ -21,8 +21,8 @@ from voxmill.manifests.schema import to_table
 from voxmill.manifests.storage import commit_bytes, locate
 from voxmill.manifests.tombstones import Ghost
 from voxmill.operators.contract.adapters import Audio
-from voxmill.operators.decode.audio import Reader
-from voxmill.operators.decode.playback import Listening
+from voxmill.operators.decode.audio import AudioReader
+from voxmill.operators.decode.playback import Playback
 from voxmill.pipeline.config import PackConfig
 from voxmill.pipeline.execution.activity import Reporter
 from voxmill.pipeline.execution.bisect import MAX_ATTEMPTS, describe, isolate
@@ -133,7 +133,7 @@ class Packer:
         self._ledger, self._stage = Ledger(self._run, session), pack_stage(upstream_of(stages))
         self._units = {unit.position: unit for unit in Listing(self._run).units()}
         self._reporter = Reporter(session)
-        self._reader: Reader | None = None
+        self._reader: AudioReader | None = None
         self._silenced: dict[str, set[tuple[int, int]]] = {}
         self._origins: dict[str, list[int]] = {}
         for unit in self._units.values():
@@ -210,9 +210,9 @@ class Packer:
     def _read(self, recording: Recording, start: int, num_samples: int) -> Audio:
         """The samples of a span as every stage heard them: decoded from the start of the part that holds it, in one pass."""
         origin = max(o for o in self._origins[recording.id] if o <= start)
-        how = Listening.to(recording)
+        how = Playback.of(recording)
         if self._reader is None or (self._reader.source, self._reader.origin) != (how, origin):
-            self._reader = Reader(how, origin)
+            self._reader = AudioReader(how, origin)
         return silenced(self._reader.read(start, num_samples), start, sorted(self._silenced.get(recording.id, ())))
 
     def _read_pictures(self, pictures: Pictures) -> list[bytes]:

@@ -18,7 +18,7 @@ from voxmill.manifests.storage import locate
 from voxmill.operators.crawl.facts.crawl_errors import CrawlError
 from voxmill.operators.crawl.facts.media_types import kind_by_name
 from voxmill.operators.crawl.facts.source_config import SourceConfig
-from voxmill.operators.crawl.facts.urls import STORES, file_path, is_file, is_local, is_web
+from voxmill.operators.crawl.facts.urls import STORES, file_path, is_local, is_openable, is_web
 from voxmill.operators.crawl.listing import files
 from voxmill.operators.crawl.listing.url_list import read_list
 from voxmill.operators.crawl.listing.voxmill_manifest import read_manifest
@@ -92,7 +92,7 @@ def _of_source(source: SourceConfig, contact: str | None) -> Iterator[Issue]:
             yield warning(f"{thing} {public_address(address)}", "is a recipe's placeholder", PUT_YOURS)
         elif is_web(address):
             continue
-        elif not is_file(address):
+        elif not is_openable(address):
             yield warning(
                 f"{thing} {public_address(address)}",
                 "cannot be opened",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from voxmill.operators.decode.audio import read
 from voxmill.operators.decode.container import Undecodable
-from voxmill.operators.dedup.evaluation_sets import Clip, NoEvaluationSet, clips
+from voxmill.operators.dedup.evaluation_sets import EvaluationClip, NoEvaluationSet, clips
 from voxmill.operators.dedup.fingerprint import Chromaprint, DuplicatesConfig
 from voxmill.operators.dedup.minhash import TextIndex
 from voxmill.operators.select.calibration import load_calibration
@@ -77,7 +77,7 @@ def _check_duplicates(settings: DuplicatesConfig, run: Run) -> None:
                 _check_audio(source, clip)
 
 
-def _check_audio(source: str, clip: Clip) -> None:
+def _check_audio(source: str, clip: EvaluationClip) -> None:
     """By decoding its beginning: what is not there, or no audio at all, is found here."""
     path = Path(str(clip.audio))
     if not path.is_file():

@@ -12,7 +12,7 @@ from rich.console import Console
 from voxmill.manifests.catalog import open_catalog
 from voxmill.manifests.records import Item
 from voxmill.operators.crawl.facts.source_config import SourceConfig
-from voxmill.operators.crawl.listing.lister import List
+from voxmill.operators.crawl.listing.lister import Lister
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.execution.host_limit_server import open_gate
 from voxmill.pipeline.execution.local_executor import LocalExecutor
@@ -47,7 +47,7 @@ def predict(config: RunConfig, sample: int, root: str | None, out: Console) -> N
         run = kept or Run(folder)
         total = 0
         with open_gate("machine", run, config.crawl) as gate:
-            expand = List(config.crawl, gate)
+            expand = Lister(config.crawl, gate)
             listed = {s.name: [i for i in expand(s) if i.rejection is None] for s in config.sources}
             total = sum(map(len, listed.values()))
             chosen = _spread([i for items in listed.values() for i in items], sample)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.public_form import public_address
 from voxmill.operators.crawl.facts.media_types import kind_by_name, name_suffix
-from voxmill.operators.crawl.facts.urls import STORES, file_path, file_uri, is_file, is_local, is_web
+from voxmill.operators.crawl.facts.urls import STORES, file_path, file_uri, is_local, is_openable, is_web
 from voxmill.pipeline.config import recipe_names
 
 LONGEST = 40
@@ -57,7 +57,7 @@ def _place(given: str) -> str:
         except ValueError:
             pass
         raise UserError(f"{public_address(text)} is no web address: it names no host")
-    if not is_file(text):
+    if not is_openable(text):
         raise UserError(
             f"{public_address(text)} cannot be opened: give a local path, http(s)://, or one of {', '.join(STORES)}"
         )

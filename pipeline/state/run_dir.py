@@ -13,7 +13,7 @@ from voxmill.manifests.errors import UserError
 from voxmill.manifests.schema import SCHEMA_VERSION, check_version
 from voxmill.manifests.storage import commit_bytes, locate
 from voxmill.manifests.user_input import json_object
-from voxmill.operators.crawl.facts.private_addresses import FOLDER, Private
+from voxmill.operators.crawl.facts.private_addresses import FOLDER, PrivateAddresses
 from voxmill.pipeline.state.config_secrets import apart, together
 
 
@@ -43,9 +43,9 @@ class Run:
         return self.uri("shards")
 
     @property
-    def private(self) -> Private:
+    def private(self) -> PrivateAddresses:
         """What is needed to fetch again and may not be handed on."""
-        return Private(self.uri(FOLDER))
+        return PrivateAddresses(self.uri(FOLDER))
 
     @property
     def is_local(self) -> bool:

@@ -35,7 +35,7 @@ from benchmarks.words import Edits, edits, english
 from speech.joined import joined
 from speech.packaged import TWO_CITIES, TWO_CITIES_SAID
 from speech.waves import RATE, read_wave
-from voxmill.operators.contract.adapters import Audio, Clip, Span, SpeechDetector, Transcriber
+from voxmill.operators.contract.adapters import Audio, AudioClip, Span, SpeechDetector, Transcriber
 from voxmill.operators.transcribe.moonshine import MoonshineConfig
 from voxmill.operators.transcribe.paraformer import ParaformerConfig
 from voxmill.operators.transcribe.pocketsphinx import PocketSphinxConfig
@@ -52,7 +52,7 @@ WER_LIMITS = {"whisperx": 0.05, "moonshine": 0.15}
 class Speech:
     """Audio whose spans are known to say `words`."""
 
-    clips: list[Clip]
+    clips: list[AudioClip]
     words: list[list[str]]
 
     @property
@@ -94,9 +94,9 @@ class Outcome:
 def speech(full: bool) -> Speech:
     """A reading of 44 s; in the full form also four minutes of prompts joined with pauses."""
     spans = tuple(Span(round(start * RATE), round(end * RATE)) for start, end, _ in TWO_CITIES_SAID)
-    clips, words = [Clip(_float(TWO_CITIES.samples()), spans)], [[words for _, _, words in TWO_CITIES_SAID]]
+    clips, words = [AudioClip(_float(TWO_CITIES.samples()), spans)], [[words for _, _, words in TWO_CITIES_SAID]]
     for recording in joined("en", 4, 60.0) if full else ():
-        clips.append(Clip(_float(read_wave(recording.path)), tuple(Span(start, end) for start, end, _ in recording.said)))
+        clips.append(AudioClip(_float(read_wave(recording.path)), tuple(Span(start, end) for start, end, _ in recording.said)))
         words.append([prompt.text for _, _, prompt in recording.said])
     return Speech(clips, words)
 
@@ -190,8 +190,8 @@ def main() -> None:
     finish("check-engines", figures, targets, full)
 
 
-def _alone(engine: Transcriber, clips: Sequence[Clip]) -> list[list[str]]:
-    return [[engine.transcribe([Clip(clip.audio, (span,))])[0][0].text for span in clip.spans] for clip in clips]
+def _alone(engine: Transcriber, clips: Sequence[AudioClip]) -> list[list[str]]:
+    return [[engine.transcribe([AudioClip(clip.audio, (span,))])[0][0].text for span in clip.spans] for clip in clips]
 
 
 def _is_matched(texts: Sequence[str], references: Sequence[str]) -> bool:

@@ -15,7 +15,7 @@ from voxmill.manifests.ids import segment_id
 from voxmill.manifests.records import Segment
 from voxmill.operators.dedup.acoustic import AcousticIndex, Values, aligned, living
 from voxmill.operators.dedup.evaluation_sets import NoEvaluationSet, clips, sets_digest
-from voxmill.operators.dedup.minhash import TextIndex, said, shared
+from voxmill.operators.dedup.minhash import TextIndex, part_shingles, shared
 from voxmill.operators.select.select import copy_of
 
 
@@ -67,8 +67,8 @@ def words(seed: int, count: int = 60) -> list[str]:
 
 
 def test_a_copy_cut_at_other_places_reads_the_same() -> None:
-    one = said([words(1)[:20], words(1)[20:]], 4)
-    other = said([words(1)[:35], words(1)[35:]], 4)
+    one = part_shingles([words(1)[:20], words(1)[20:]], 4)
+    other = part_shingles([words(1)[:35], words(1)[35:]], 4)
     assert one.unique == other.unique
     assert one.segments != other.segments
 
@@ -76,12 +76,12 @@ def test_a_copy_cut_at_other_places_reads_the_same() -> None:
 def test_the_partner_is_found_by_what_is_shared() -> None:
     index = TextIndex()
     for seed in range(30):
-        index.add(seed, said([words(seed)], 4).unique)
-    half = said([words(9)[:30] + words(99)[:20]], 4).unique
+        index.add(seed, part_shingles([words(seed)], 4).unique)
+    half = part_shingles([words(9)[:30] + words(99)[:20]], 4).unique
     ((key, score),) = index.find(half, 0.4)
     assert key == 9
-    assert score == shared(half, said([words(9)], 4).unique)
-    assert index.find(said([words(1234)], 4).unique, 0.1) == []
+    assert score == shared(half, part_shingles([words(9)], 4).unique)
+    assert index.find(part_shingles([words(1234)], 4).unique, 0.1) == []
 
 
 def test_the_first_stretch_that_covers_half_decides() -> None:

@@ -13,7 +13,7 @@ from samples import sample
 from voxmill.manifests.records import SAMPLE_RATE, Consensus, Hypothesis, Word
 from voxmill.manifests.redaction_records import Masked, Redaction
 from voxmill.operators.contract.unit_input import UnitInput
-from voxmill.operators.redact.pii_finder import Finder, Finding, RedactConfig
+from voxmill.operators.redact.pii_finder import PiiFinder, PiiSpan, RedactConfig
 from voxmill.operators.redact.redact import Redact, mask, timed_words
 from voxmill.operators.select.select import Select, SelectConfig
 from voxmill.sharding.redacted import redacted, silenced
@@ -22,8 +22,8 @@ from voxmill.sharding.sample import document_bytes
 TEXT = "please ask Ann Lee about it"
 
 
-def names(text: str) -> list[Finding]:
-    return [Finding(m.start(), m.end(), "NAME", 0.9) for m in re.finditer("Ann Lee", text)]
+def names(text: str) -> list[PiiSpan]:
+    return [PiiSpan(m.start(), m.end(), "NAME", 0.9) for m in re.finditer("Ann Lee", text)]
 
 
 def work(words: tuple[Word, ...] | None, text: str = TEXT) -> UnitInput:
@@ -74,7 +74,7 @@ def test_words_of_another_text_are_no_times() -> None:
 
 
 def test_masks_stand_where_they_are_said_to() -> None:
-    found = [Finding(0, 3, "NAME", 1.0), Finding(8, 11, "NUMBER", 1.0)]
+    found = [PiiSpan(0, 3, "NAME", 1.0), PiiSpan(8, 11, "NUMBER", 1.0)]
     text, places = mask("Ann and 123 x", found)
     assert text == "[NAME] and [NUMBER] x"
     assert [text[at:].split("]")[0] for at in places] == ["[NAME", "[NUMBER"]
@@ -117,9 +117,9 @@ def test_presidio_knows_what_is_written_and_what_is_said(text: str, masked: str)
 _made: list[Any] = []
 
 
-def _finder() -> Finder:
+def _finder() -> PiiFinder:
     if not _made:
-        _made.append(Finder(RedactConfig()))
+        _made.append(PiiFinder(RedactConfig()))
     return _made[0]  # type: ignore[no-any-return]
 
 

@@ -10,11 +10,11 @@ from voxmill.manifests.ids import digest, item_id
 from voxmill.manifests.records import Item, Licence, Provenance, Rejection
 from voxmill.operators.crawl.facts.licence import UNKNOWN, of_config
 from voxmill.operators.crawl.facts.source_config import SourceConfig
-from voxmill.operators.crawl.facts.urls import sound
+from voxmill.operators.crawl.facts.urls import storable_url
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Candidate:
     """An address of audio and what the place that led to it says of it."""
 
     url: str
@@ -33,11 +33,11 @@ class Found:
 
     def item(self, source: SourceConfig) -> Item:
         """What the config states of the source is stronger than what the source says of itself."""
-        url = sound(self.url)
+        url = storable_url(self.url)
         provenance = Provenance(
             source=source.name,
             url=url,
-            page_url=sound(self.page_url) if self.page_url else self.page_url,
+            page_url=storable_url(self.page_url) if self.page_url else self.page_url,
             host=self.host or (_host(url) if self.kind in ("http", "hls") else "local"),
             title=_text(self.title),
             author=_text(self.author),

@@ -41,11 +41,11 @@ class OptedOut(CrawlError):
     reason = "crawl.opt_out"
 
 
-class Denied(CrawlError):
+class Denylisted(CrawlError):
     reason = "crawl.denied"
 
 
-class Revoked(CrawlError):
+class Tombstoned(CrawlError):
     reason = "crawl.revoked"
 
 

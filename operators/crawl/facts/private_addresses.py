@@ -28,7 +28,7 @@ FOLDER = "private"
 
 
 @dataclass(frozen=True, slots=True)
-class Private:
+class PrivateAddresses:
     """What is kept under `root`. Reading needs no file to be there: a run without secrets has none."""
 
     root: str

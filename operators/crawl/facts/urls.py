@@ -16,7 +16,7 @@ def is_web(address: str) -> bool:
     return address.lower().startswith(("http://", "https://"))
 
 
-def is_file(address: str) -> bool:
+def is_openable(address: str) -> bool:
     """A local path, a `file:` URI, or a URL of a store; no fsspec chain (`memory://x::https://…`), which could lead anywhere."""
     scheme, mark, rest = address.partition("://")
     return not mark or scheme.lower() == "file" or (scheme.lower() in STORES and "::" not in rest)
@@ -38,10 +38,10 @@ def absolute(base: str, address: str) -> str:
         return address
 
 
-def sound(url: str) -> str:
+def storable_url(url: str) -> str:
     """An address that a record can hold: bytes that are no UTF-8 are percent-encoded as they came.
 
-    >>> sound("http://a.net/caf\\udce9.mp3"), sound("http://a.net/é.mp3")
+    >>> storable_url("http://a.net/caf\\udce9.mp3"), storable_url("http://a.net/é.mp3")
     ('http://a.net/caf%E9.mp3', 'http://a.net/é.mp3')
     """
     return _SURROGATE.sub(lambda match: quote(_bytes(match[0])), url)

@@ -31,7 +31,7 @@ _SIGNATURES = (
 """Offset, bytes, suffix."""
 
 
-class Store:
+class AudioStore:
     """Content-addressed files under `root`, each committed whole or not at all."""
 
     def __init__(self, root: str) -> None:
@@ -48,7 +48,7 @@ class Store:
     def put(self, file: BinaryIO, sha256: str, hint: str | None = None) -> str:
         """Commits a file; returns its name under the root. The suffix follows the bytes, so equal bytes get one name.
 
-        `hint` is the suffix where the bytes say nothing: see `raw.py`.
+        `hint` is the suffix where the bytes say nothing: see `decode/telephony_formats.py`.
         """
         file.seek(0)
         suffix = suffix_of(file.read(512))

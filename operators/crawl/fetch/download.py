@@ -42,7 +42,7 @@ _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ResponseFacts:
     """What the host said of the bytes, as it may be handed on. The same for a resumed transfer and an undisturbed one."""
 
     final_url: str
@@ -57,7 +57,7 @@ class Facts:
     """All of them but cookies and tokens: evidence, not part of a record."""
 
     @classmethod
-    def of(cls, reply: Reply) -> Facts:
+    def of(cls, reply: Reply) -> ResponseFacts:
         get = reply.headers.get
         link = get("link")
         return cls(
@@ -81,7 +81,7 @@ class Facts:
 class Download:
     sha256: str
     num_bytes: int
-    facts: Facts
+    facts: ResponseFacts
     resumed_at: int = 0
     """Bytes that an earlier attempt had left."""
 
@@ -158,7 +158,7 @@ def _attempt(fetcher: Fetcher, url: str, part: BinaryIO, limit: int) -> Download
             raise BrokenBody(f"{reply.url} answers {reply.status} to a range that it offered")
         if not (noted and reply.status == 206):
             part.truncate(0)
-            size, noted = 0, Facts.of(reply)
+            size, noted = 0, ResponseFacts.of(reply)
             if "content-encoding" in reply.headers or "bytes" not in reply.headers.get("accept-ranges", "bytes"):
                 _notes(path).unlink(missing_ok=True)
             else:
@@ -208,10 +208,10 @@ def _notes(path: Path) -> Path:
     return path.with_name(path.name + ".json")
 
 
-def _read_notes(path: Path, url: str) -> Facts | None:
+def _read_notes(path: Path, url: str) -> ResponseFacts | None:
     try:
         noted = json.loads(_notes(path).read_text())
     except (OSError, ValueError):
         return None
-    known = {f.name for f in fields(Facts)}
-    return Facts(**{k: v for k, v in noted.items() if k in known}) if noted.get("of") == digest([url]) else None
+    known = {f.name for f in fields(ResponseFacts)}
+    return ResponseFacts(**{k: v for k, v in noted.items() if k in known}) if noted.get("of") == digest([url]) else None

@@ -24,7 +24,7 @@ from voxmill.operators.crawl.facts.crawl_errors import (
     BrokenBody,
     BudgetSpent,
     CrawlError,
-    Denied,
+    Denylisted,
     HttpError,
     Limit,
     NetworkError,
@@ -137,7 +137,7 @@ class Fetcher:
     def _peek(self, url: str, limit: int, max_redirects: int) -> tuple[int, bytes]:
         """Status and body of a site's own rules: asked for without asking those rules.
 
-        Raises NetworkError, PrivateAddress, Blocked, BudgetSpent, Redirects, Denied.
+        Raises NetworkError, PrivateAddress, Blocked, BudgetSpent, Redirects, Denylisted.
         """
         try:
             reply = self._follow(url, "GET", {}, None, guarded=False, max_redirects=max_redirects)
@@ -177,7 +177,7 @@ class Fetcher:
                 method, body = "GET", None
 
     def _admit(self, url: str) -> str:
-        """The address in normal form. Raises Unsupported, Denied."""
+        """The address in normal form. Raises Unsupported, Denylisted."""
         try:
             parsed = parse_url(url.strip())
         except (LocationParseError, UnicodeError) as error:
@@ -187,7 +187,7 @@ class Fetcher:
         if parsed.auth:
             raise Unsupported("an address with a user name or password")
         if entry := self._deny.address(parsed.url):
-            raise Denied(f"{parsed.url} is denied by {entry!r}")
+            raise Denylisted(f"{parsed.url} is denied by {entry!r}")
         plain = parsed._replace(path=parsed.path or "/", fragment=None).url
         # urllib3 does this too, unless yt-dlp is imported, which patches it: an address must not depend on that.
         return _ESCAPE.sub(lambda escape: escape[0].upper(), plain)

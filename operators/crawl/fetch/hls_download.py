@@ -16,16 +16,24 @@ from pathlib import Path
 from typing import BinaryIO
 
 from voxmill.operators.crawl.facts.crawl_errors import BrokenBody, NotFound, TooLarge, TooLong, Unreadable, Unsupported
-from voxmill.operators.crawl.fetch.download import Facts, content_range, sha256_of
+from voxmill.operators.crawl.fetch.download import ResponseFacts, content_range, sha256_of
 from voxmill.operators.crawl.fetch.fetcher import Fetcher
-from voxmill.operators.crawl.fetch.hls_playlist import Init, Playlist, Range, Segment, choose, parts, read_playlist
+from voxmill.operators.crawl.fetch.hls_playlist import (
+    ByteRange,
+    InitSection,
+    MediaSegment,
+    Playlist,
+    choose,
+    parts,
+    read_playlist,
+)
 from voxmill.operators.crawl.fetch.response import Reply
 
 MAX_PARTS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class LostPart:
     """A stretch of the stream that could not be had."""
 
     at: float
@@ -41,13 +49,13 @@ class Stream:
     sha256: str
     num_bytes: int
     num_parts: int
-    facts: Facts
+    facts: ResponseFacts
     """Of the playlist that was asked for."""
     seconds: float = 0.0
     """What the playlist says of its length, what was lost included."""
     least_seconds: float = 0.0
     """The same, as far as it is no rounding."""
-    lost: tuple[Lost, ...] = ()
+    lost: tuple[LostPart, ...] = ()
 
 
 def fetch_stream(
@@ -73,7 +81,7 @@ def fetch_stream(
             raise NotFound(said) if first and first.why != GAP else Unsupported(said)
         sha256 = sha256_of(file.file)
         stated = round(media.seconds, 3), round(media.least_seconds, 3)
-        return Stream(sha256, file.num_bytes, len(media.segments), Facts.of(asked), *stated, tuple(file.lost))
+        return Stream(sha256, file.num_bytes, len(media.segments), ResponseFacts.of(asked), *stated, tuple(file.lost))
 
 
 GAP = "marked as a gap"
@@ -117,10 +125,10 @@ class _Target:
         self.notes = path.with_name(f"{path.name}.plan")
         self.done = 0
         self.num_bytes = 0
-        self.lost: list[Lost] = []
+        self.lost: list[LostPart] = []
         self.last: int | None = None
         """Which part was written last: its head is the one that holds."""
-        self.missing: Init | None = None
+        self.missing: InitSection | None = None
         """A head that is not there: its parts need not be asked for."""
 
     def __enter__(self) -> _Target:
@@ -131,7 +139,7 @@ class _Target:
         self.path.touch()
         if noted.get("plan") == self.plan and self.path.stat().st_size >= noted["size"]:
             self.done, self.num_bytes, self.last = noted["done"], noted["size"], noted["last"]
-            self.lost = [Lost(*fields) for fields in noted["lost"]]
+            self.lost = [LostPart(*fields) for fields in noted["lost"]]
         self.file: BinaryIO = self.path.open("r+b")
         self.back()
         return self
@@ -144,7 +152,7 @@ class _Target:
         self.file.truncate(self.num_bytes)
         self.file.seek(self.num_bytes)
 
-    def lose(self, lost: Lost) -> None:
+    def lose(self, lost: LostPart) -> None:
         """Stretches that touch and are missing for the same reason are one."""
         last = self.lost[-1] if self.lost else None
         if last and last.why == lost.why and abs(last.at + last.seconds - lost.at) < 0.01:
@@ -163,21 +171,21 @@ class _Target:
         fresh.replace(self.notes)
 
 
-def _fetch_parts(fetcher: Fetcher, plan: list[Segment], target: _Target, max_bytes: int) -> None:
+def _fetch_parts(fetcher: Fetcher, plan: list[MediaSegment], target: _Target, max_bytes: int) -> None:
     at = sum(part.seconds for part in plan[: target.done])
     for number, part in enumerate(plan[target.done :], target.done):
         head = plan[target.last].init if target.last is not None else None
         why = GAP if part.gap else _append(fetcher, part, head, target, max_bytes)
         if why:
             target.back()
-            target.lose(Lost(at, part.seconds, why))
+            target.lose(LostPart(at, part.seconds, why))
         else:
             target.last = number
         at += part.seconds
         target.note()
 
 
-def _append(fetcher: Fetcher, part: Segment, head: Init | None, target: _Target, max_bytes: int) -> str | None:
+def _append(fetcher: Fetcher, part: MediaSegment, head: InitSection | None, target: _Target, max_bytes: int) -> str | None:
     """Writes a part, before it its head where another one holds. Returns why it cannot be had, None if it is there."""
     what = "its head is"
     try:
@@ -194,7 +202,7 @@ def _append(fetcher: Fetcher, part: Segment, head: Init | None, target: _Target,
     return None
 
 
-def _copy(fetcher: Fetcher, url: str, span: Range | None, target: _Target, max_bytes: int) -> None:
+def _copy(fetcher: Fetcher, url: str, span: ByteRange | None, target: _Target, max_bytes: int) -> None:
     """Raises NotFound where there is nothing that could be a part."""
     headers = {"Range": f"bytes={span.start}-{span.end - 1}"} if span else {}
     start = target.file.tell()
@@ -214,7 +222,7 @@ def _copy(fetcher: Fetcher, url: str, span: Range | None, target: _Target, max_b
             fetcher.pause(attempt)
 
 
-def _wanted(fetcher: Fetcher, reply: Reply, span: Range | None, room: int) -> Iterator[bytes]:
+def _wanted(fetcher: Fetcher, reply: Reply, span: ByteRange | None, room: int) -> Iterator[bytes]:
     """The bytes of the answer that are of the part: a server may know no ranges, and send the whole."""
     if reply.status == 416 or (span and reply.status == 206 and content_range(reply)[0] != span.start):
         raise NotFound(f"HTTP {reply.status}, no such bytes, at {reply.url}")

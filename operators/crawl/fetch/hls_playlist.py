@@ -22,7 +22,7 @@ _VARIABLE = re.compile(r"\{\$([a-zA-Z0-9_-]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class ByteRange:
     """Bytes `start` to `end` (excluded) of a resource."""
 
     start: int
@@ -30,20 +30,20 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
-class Init:
+class InitSection:
     """What EXT-X-MAP names: the head that the parts after it need."""
 
     url: str
-    range: Range | None = None
+    range: ByteRange | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class MediaSegment:
     url: str
     seconds: float
     """As EXTINF says."""
-    range: Range | None = None
-    init: Init | None = None
+    range: ByteRange | None = None
+    init: InitSection | None = None
     gap: bool = False
     """The publisher says that it is not there (EXT-X-GAP)."""
 
@@ -85,7 +85,7 @@ class Rendition:
 class Playlist:
     variants: tuple[Variant, ...] = ()
     renditions: tuple[Rendition, ...] = ()
-    segments: tuple[Segment, ...] = ()
+    segments: tuple[MediaSegment, ...] = ()
     ended: bool = False
     """Nothing will be added to it (EXT-X-ENDLIST)."""
     encryption: str | None = None
@@ -144,11 +144,11 @@ class _Reading:
         self.variables: dict[str, str] = {}
         self.variants: list[Variant] = []
         self.renditions: list[Rendition] = []
-        self.segments: list[Segment] = []
+        self.segments: list[MediaSegment] = []
         self.encryption: str | None = None
-        self.init: Init | None = None
+        self.init: InitSection | None = None
         self.variant: Variant | None = None
-        self.part = Segment("", 0.0)
+        self.part = MediaSegment("", 0.0)
         self.span: str | None = None
         self.ended = False
 
@@ -180,7 +180,7 @@ class _Reading:
         elif name == "#EXT-X-MAP":
             said = self._attributes(value)
             span = _range(said["BYTERANGE"], 0) if "BYTERANGE" in said else None
-            self.init = Init(absolute(self.url, said.get("URI", "")), span)
+            self.init = InitSection(absolute(self.url, said.get("URI", "")), span)
         elif name == "#EXT-X-DEFINE":
             self._define(attributes(value))
         elif name == "#EXT-X-STREAM-INF":
@@ -231,7 +231,7 @@ class _Reading:
         after = before.range.end if before and before.range and before.url == address else 0
         span = _range(self.span, after) if self.span is not None else None
         self.segments.append(replace(self.part, url=address, range=span, init=self.init))
-        self.part, self.span = Segment("", 0.0), None
+        self.part, self.span = MediaSegment("", 0.0), None
 
     def _attributes(self, value: str) -> dict[str, str]:
         return {name: self._filled(said) for name, said in attributes(value).items()}
@@ -272,12 +272,12 @@ def _cheapest(variants: tuple[Variant, ...] | list[Variant]) -> Variant:
     return max(small, key=lambda v: v.bandwidth) if small else min(variants, key=lambda v: (v.height or 0, v.bandwidth))
 
 
-def parts(segments: tuple[Segment, ...]) -> Iterator[Segment]:
+def parts(segments: tuple[MediaSegment, ...]) -> Iterator[MediaSegment]:
     """The segments, those that follow each other in one file as one: what is asked for at once."""
-    last: Segment | None = None
+    last: MediaSegment | None = None
     for segment in segments:
         if last and last.range and segment.range and _follows(last, segment):
-            joined = Range(last.range.start, segment.range.end)
+            joined = ByteRange(last.range.start, segment.range.end)
             last = replace(last, seconds=last.seconds + segment.seconds, range=joined)
         else:
             if last:
@@ -287,7 +287,7 @@ def parts(segments: tuple[Segment, ...]) -> Iterator[Segment]:
         yield last
 
 
-def _follows(one: Segment, other: Segment) -> bool:
+def _follows(one: MediaSegment, other: MediaSegment) -> bool:
     assert one.range
     assert other.range
     same = (one.url, one.init, one.gap) == (other.url, other.init, other.gap)
@@ -322,9 +322,9 @@ def _seconds(text: str) -> float:
     return 0.0 if math.isnan(value) else max(0.0, value)
 
 
-def _range(text: str, after: int) -> Range:
+def _range(text: str, after: int) -> ByteRange:
     match = re.fullmatch(r"\s*([0-9]{1,18})(?:@([0-9]{1,18}))?\s*", text)
     if not match:
         raise Unreadable(f"no byte range: {text[:100]}")
     start = int(match[2]) if match[2] else after
-    return Range(start, start + int(match[1]))
+    return ByteRange(start, start + int(match[1]))

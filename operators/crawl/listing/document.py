@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from voxmill.manifests.records import Licence, Rejection
-from voxmill.operators.crawl.facts.candidate import Found
+from voxmill.operators.crawl.facts.candidate import Candidate
 from voxmill.operators.crawl.listing.url_list import Row
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class RawDocument:
     """A document to read."""
 
     kind: Literal["feed", "page", "playlist", "xml_list"]
@@ -27,8 +27,8 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
-    found: tuple[Found, ...] = ()
+class ParsedDocument:
+    found: tuple[Candidate, ...] = ()
     """Its entries, in its order; one that leads to no media is there with its rejection."""
     rows: tuple[Row, ...] = ()
     """Addresses that have yet to be looked at: lines of a list, feeds that it names."""
@@ -38,13 +38,13 @@ class Document:
     """How one sees that a part of it is missing."""
 
 
-def packed(document: Document) -> dict[str, Any]:
+def packed(document: ParsedDocument) -> dict[str, Any]:
     """As JSON can hold it; `unpacked` is the inverse."""
     return asdict(document)
 
 
-def unpacked(fields: dict[str, Any]) -> Document:
-    return Document(
+def unpacked(fields: dict[str, Any]) -> ParsedDocument:
+    return ParsedDocument(
         found=tuple(map(_found, fields["found"])),
         rows=tuple(Row(**row) for row in fields["rows"]),
         next_url=fields["next_url"],
@@ -52,7 +52,7 @@ def unpacked(fields: dict[str, Any]) -> Document:
     )
 
 
-def _found(fields: dict[str, Any]) -> Found:
+def _found(fields: dict[str, Any]) -> Candidate:
     rejection = fields["rejection"]
     parts = {"licence": Licence(**fields["licence"]), "rejection": Rejection(**rejection) if rejection else None}
-    return Found(**{**fields, **parts})
+    return Candidate(**{**fields, **parts})

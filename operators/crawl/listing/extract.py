@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from voxmill.manifests.public_form import public_text
 from voxmill.manifests.records import Licence
-from voxmill.operators.crawl.facts.candidate import Found
+from voxmill.operators.crawl.facts.candidate import Candidate
 from voxmill.operators.crawl.facts.crawl_errors import CrawlError, HttpError, NetworkError, Unreadable, Unsupported
 from voxmill.operators.crawl.facts.licence import choose
 from voxmill.operators.crawl.fetch.fetcher import Fetcher
@@ -42,7 +42,7 @@ class Extractor:
 
         return any(ie.suitable(url) and ie.IE_NAME != "generic" and ie.working() for ie in gen_extractor_classes())
 
-    def entries(self, url: str, page: Reply | RemoteReply | None = None, limit: int | None = None) -> list[Found]:
+    def entries(self, url: str, page: Reply | RemoteReply | None = None, limit: int | None = None) -> list[Candidate]:
         """The media of a page or playlist. What is protected, live or for adults only is found with its rejection.
 
         Raises a CrawlError where there is nothing, or no way to it.
@@ -99,8 +99,8 @@ def _flat(info: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any] | None]:
         yield from _flat(entry)
 
 
-def _unread(address: str, page: str, said: str) -> Found:
-    return Found(address, page_url=page, rejection=Unreadable(_plain(said)).rejection())
+def _unread(address: str, page: str, said: str) -> Candidate:
+    return Candidate(address, page_url=page, rejection=Unreadable(_plain(said)).rejection())
 
 
 def _plain(said: str) -> str:
@@ -109,10 +109,10 @@ def _plain(said: str) -> str:
     return public_text(text)[:300]  # first, lest an address lose the end by which its secrets are known
 
 
-def _found(info: Mapping[str, Any], page: str) -> Found:
+def _found(info: Mapping[str, Any], page: str) -> Candidate:
     address, reason = info.get("url") or "", _closed(info)
     stated = choose([(info["license"], "license field")] if info.get("license") else [], "page", info.get("uploader"))
-    return Found(
+    return Candidate(
         url=address if reason is None else info.get("webpage_url") or address or page,
         kind="hls" if "m3u8" in str(info.get("protocol")) else "http",
         page_url=info.get("webpage_url") or page,

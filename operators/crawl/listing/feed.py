@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from voxmill.manifests.reasons import reject
-from voxmill.operators.crawl.facts.candidate import Found
+from voxmill.operators.crawl.facts.candidate import Candidate
 from voxmill.operators.crawl.facts.crawl_errors import Limit, Unreadable
 from voxmill.operators.crawl.facts.licence import of_feed
 from voxmill.operators.crawl.facts.media_types import decoded, is_hls, is_media, unmarked
 from voxmill.operators.crawl.facts.urls import absolute
-from voxmill.operators.crawl.listing.document import Document
+from voxmill.operators.crawl.listing.document import ParsedDocument
 from voxmill.operators.crawl.listing.enclosure import Offer, best
 from voxmill.operators.crawl.listing.html_tags import DEEP, Tags, depth
 from voxmill.operators.crawl.listing.json_feed import read_json_feed
@@ -23,8 +23,8 @@ from voxmill.operators.crawl.listing.json_feed import read_json_feed
 _ROOT = re.compile(r"<(?:([\w.-]+):)?(rss|feed|rdf)[\s>]", re.IGNORECASE)
 
 
-def read_feed(body: bytes, url: str, content_type: str = "") -> Document:
-    """One `Found` per entry, in the feed's order; one that encloses nothing is there with `list.no_media`. Raises Unreadable."""
+def read_feed(body: bytes, url: str, content_type: str = "") -> ParsedDocument:
+    """One `Candidate` per entry, in the feed's order; one that encloses nothing is there with `list.no_media`. Raises Unreadable."""
     if unmarked(body).startswith(b"{"):
         return read_json_feed(body, url)
     import feedparser
@@ -51,7 +51,7 @@ def read_feed(body: bytes, url: str, content_type: str = "") -> Document:
         if in_last and entries and entries[-1].rejection:
             entries.pop()  # what is left of the entry that the cut went through: the cut is said once
     following = next((link.get("href") for link in channel.get("links", []) if link.get("rel") == "next"), None)
-    return Document(tuple(entries), next_url=absolute(base, following) if following else None, cut=cut)
+    return ParsedDocument(tuple(entries), next_url=absolute(base, following) if following else None, cut=cut)
 
 
 def _teach(feedparser: Any) -> None:
@@ -70,8 +70,8 @@ def _teach(feedparser: Any) -> None:
     handler._end_podcast_alternateenclosure = handler._end_podcast_source = lambda self: None
 
 
-def _episode(entry: Mapping[str, Any], channel: Mapping[str, Any], url: str, base: str, number: int) -> Found:
-    found = Found(
+def _episode(entry: Mapping[str, Any], channel: Mapping[str, Any], url: str, base: str, number: int) -> Candidate:
+    found = Candidate(
         url=f"{url}#{number}",
         page_url=url,
         title=_text(entry.get("title")),

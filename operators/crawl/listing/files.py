@@ -10,7 +10,7 @@ from typing import Any
 import fsspec
 from fsspec.core import url_to_fs
 
-from voxmill.operators.crawl.facts.candidate import Found
+from voxmill.operators.crawl.facts.candidate import Candidate
 from voxmill.operators.crawl.facts.crawl_errors import Unreadable
 from voxmill.operators.crawl.facts.media_types import MEDIA, name_suffix
 from voxmill.operators.crawl.facts.urls import file_path, file_uri, is_local
@@ -36,7 +36,7 @@ def read_file(address: str) -> bytes:
         raise Unreadable(f"{address}: {error}") from error
 
 
-def walk(address: str, glob: str | None) -> Iterator[Found]:
+def walk(address: str, glob: str | None) -> Iterator[Candidate]:
     """The files of a folder and the folders in it, in the order of their names' bytes.
 
     `glob` is matched against the path inside the folder and against the bare name; without one, media files are taken.
@@ -55,7 +55,7 @@ def walk(address: str, glob: str | None) -> Iterator[Found]:
     for name in names:
         inside = name[len(path) :].strip("/")
         if _wanted(inside or name.rsplit("/", 1)[-1], glob):
-            yield Found(fs.unstrip_protocol(name), "file", page_url=address, host=address.split("/")[2])
+            yield Candidate(fs.unstrip_protocol(name), "file", page_url=address, host=address.split("/")[2])
 
 
 def glance(folder: str, glob: str | None) -> Iterator[str]:
@@ -67,7 +67,7 @@ def glance(folder: str, glob: str | None) -> Iterator[str]:
                 yield path
 
 
-def _walk_disk(root: str, glob: str | None) -> Iterator[Found]:
+def _walk_disk(root: str, glob: str | None) -> Iterator[Candidate]:
     if not os.path.isdir(root):
         raise Unreadable(f"{root!r} is no folder")
     paths = []
@@ -75,7 +75,7 @@ def _walk_disk(root: str, glob: str | None) -> Iterator[Found]:
         paths += [os.path.join(folder, name) for name in names]
     for path in sorted(paths, key=os.fsencode):
         if _wanted(os.path.relpath(path, root), glob) and os.path.isfile(path):
-            yield Found(file_uri(path), "file", page_url=file_uri(root))
+            yield Candidate(file_uri(path), "file", page_url=file_uri(root))
 
 
 def _wanted(inside: str, glob: str | None) -> bool:

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from voxmill.manifests.reasons import reject
-from voxmill.operators.crawl.facts.candidate import Found
+from voxmill.operators.crawl.facts.candidate import Candidate
 from voxmill.operators.crawl.facts.crawl_errors import Unreadable
 from voxmill.operators.crawl.facts.media_types import is_hls, is_media
 from voxmill.operators.crawl.facts.urls import absolute
-from voxmill.operators.crawl.listing.document import Document
+from voxmill.operators.crawl.listing.document import ParsedDocument
 from voxmill.operators.crawl.listing.enclosure import Offer, best
 
 _ITEMS = re.compile(r'"items"\s*:\s*\[')
@@ -20,7 +20,7 @@ _BETWEEN = re.compile(r"[\s,]*")
 _DECODE = json.JSONDecoder().raw_decode
 
 
-def read_json_feed(body: bytes, url: str) -> Document:
+def read_json_feed(body: bytes, url: str) -> ParsedDocument:
     """Raises Unreadable."""
     text = body.decode(json.detect_encoding(body), "replace").lstrip("\ufeff")
     try:
@@ -34,7 +34,7 @@ def read_json_feed(body: bytes, url: str) -> Document:
         raise Unreadable(f"no feed at {url}: {cut or 'no list `items`'}")
     found = [_episode(item, feed, url, number) for number, item in enumerate(items, 1)]
     following = feed.get("next_url")
-    return Document(
+    return ParsedDocument(
         tuple(found), next_url=absolute(url, following) if isinstance(following, str) and following else None, cut=cut
     )
 
@@ -64,7 +64,7 @@ def _whole(text: str, at: int) -> Iterator[Any]:
         yield item
 
 
-def _episode(item: Any, feed: Mapping[str, Any], url: str, number: int) -> Found:
+def _episode(item: Any, feed: Mapping[str, Any], url: str, number: int) -> Candidate:
     item = item if isinstance(item, dict) else {}
     page = _text(item, "url")
     attachments = [one for one in _list(item, "attachments") if isinstance(one, dict)]
@@ -78,7 +78,7 @@ def _episode(item: Any, feed: Mapping[str, Any], url: str, number: int) -> Found
         if isinstance(a, dict)
     ]
     address = absolute(url, chosen.address.strip()) if chosen else f"{url}#{number}"
-    return Found(
+    return Candidate(
         url=address,
         kind="hls" if chosen and is_hls(address) else "http",
         page_url=url,

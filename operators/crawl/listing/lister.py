@@ -1,4 +1,4 @@
-"""The sources in the config, and `List`, which expands each of them into items to fetch, in an order that never varies."""
+"""The sources in the config, and `Lister`, which expands each of them into items to fetch, in an order that never varies."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from typing import Literal
 from voxmill.manifests.ids import digest
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item
-from voxmill.operators.crawl.facts.candidate import Found
+from voxmill.operators.crawl.facts.candidate import Candidate
 from voxmill.operators.crawl.facts.crawl_errors import CrawlError, Limit, TooLong, Unreadable, Unsupported
 from voxmill.operators.crawl.facts.gzip_body import gunzip
 from voxmill.operators.crawl.facts.licence import UNKNOWN, of_config
 from voxmill.operators.crawl.facts.media_types import Kind, is_hls, is_media, is_xml_list, kind_by_content, kind_by_name, suffix
 from voxmill.operators.crawl.facts.source_config import SourceConfig
-from voxmill.operators.crawl.facts.urls import absolute, file_path, file_uri, is_file, is_local, is_web
+from voxmill.operators.crawl.facts.urls import absolute, file_path, file_uri, is_local, is_openable, is_web
 from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig, NoContact
 from voxmill.operators.crawl.fetch.fetcher import Fetcher
 from voxmill.operators.crawl.fetch.response import Reply
 from voxmill.operators.crawl.listing import files
-from voxmill.operators.crawl.listing.document import Document, Given
-from voxmill.operators.crawl.listing.sandboxed_reader import Reader
+from voxmill.operators.crawl.listing.document import ParsedDocument, RawDocument
+from voxmill.operators.crawl.listing.sandboxed_reader import SandboxedReader
 from voxmill.operators.crawl.listing.url_list import Row, read_list
 from voxmill.operators.crawl.listing.voxmill_manifest import read_manifest
 from voxmill.operators.crawl.policy.host_limit import HostGate
@@ -36,13 +36,13 @@ MAX_DEPTH = 3
 """Lists in lists: a page that names an outline of feeds."""
 
 
-class List:
-    """Lists one source: `List(config, gate)(source)`. What cannot be read is an item with its rejection."""
+class Lister:
+    """Lists one source: `Lister(config, gate)(source)`. What cannot be read is an item with its rejection."""
 
     def __init__(self, config: CrawlConfig, gate: HostGate, fetcher: Fetcher | None = None) -> None:
         self._config = config
         self._fetcher = fetcher or Fetcher(config, gate)
-        self._reader = Reader(self._fetcher, config.read_seconds)
+        self._reader = SandboxedReader(self._fetcher, config.read_seconds)
 
     def __call__(self, source: SourceConfig) -> list[Item]:
         """The items in the source's order. An address that comes again is a line of its own, with `list.duplicate`.
@@ -69,7 +69,7 @@ class List:
     def close(self) -> None:
         self._reader.close()
 
-    def _source(self, source: SourceConfig) -> Iterator[Found]:
+    def _source(self, source: SourceConfig) -> Iterator[Candidate]:
         for address in source.addresses:
             kind = None if source.kind == "auto" else source.kind
             with self._limited():
@@ -86,7 +86,7 @@ class List:
         finally:
             self._fetcher.deadline = before
 
-    def _or_rejection(self, found: Iterator[Found], address: str) -> Iterator[Found]:
+    def _or_rejection(self, found: Iterator[Candidate], address: str) -> Iterator[Candidate]:
         """What was found, and what stopped the search, if something did."""
         url = address if "://" in address else file_uri(address)
         empty = True
@@ -97,19 +97,19 @@ class List:
             if empty:
                 raise Unreadable(f"no media at {address}")
         except CrawlError as error:
-            yield Found(url, "http" if is_web(url) else "file", rejection=error.rejection())
+            yield Candidate(url, "http" if is_web(url) else "file", rejection=error.rejection())
 
-    def _expand(self, address: str, kind: Kind | None, source: SourceConfig, depth: int) -> Iterator[Found]:
+    def _expand(self, address: str, kind: Kind | None, source: SourceConfig, depth: int) -> Iterator[Candidate]:
         if depth > MAX_DEPTH:
             raise Limit(f"lists in lists, more than {MAX_DEPTH} deep: {address}")
         if is_web(address):
             yield from self._web(address, kind, source, depth)
-        elif is_file(address):
+        elif is_openable(address):
             yield from self._file(address, kind, source, depth)
         else:
             raise Unsupported(f"no way to open {address}")
 
-    def _file(self, address: str, kind: Kind | None, source: SourceConfig, depth: int) -> Iterator[Found]:
+    def _file(self, address: str, kind: Kind | None, source: SourceConfig, depth: int) -> Iterator[Candidate]:
         local = is_local(address)
         if local:
             address = os.path.expanduser(file_path(address))
@@ -126,39 +126,39 @@ class List:
                 yield from self._rows(read_list(body, address), uri, source, depth, trusted=True)
             else:
                 yield from self._read(
-                    Given("xml_list" if kind == "list" else "feed", uri, uri, body), cut, source, depth, trusted=True
+                    RawDocument("xml_list" if kind == "list" else "feed", uri, uri, body), cut, source, depth, trusted=True
                 )
         elif kind in ("page", "playlist"):
             raise Unsupported(f"a {kind} is read from the web only: {address}")
         elif local and not os.path.exists(address):
             raise Unreadable(f"no such file: {address}")
         else:
-            yield Found(uri, "file", host=None if local else address.split("/")[2])
+            yield Candidate(uri, "file", host=None if local else address.split("/")[2])
 
-    def _web(self, url: str, kind: Kind | None, source: SourceConfig, depth: int) -> Iterator[Found]:
+    def _web(self, url: str, kind: Kind | None, source: SourceConfig, depth: int) -> Iterator[Candidate]:
         if kind in (None, "media", "playlist") and is_hls(url):
-            yield Found(url, "hls")
+            yield Candidate(url, "hls")
         elif kind == "media" or (kind is None and is_media(url)):
-            yield Found(url)
+            yield Candidate(url)
         elif kind in ("files", "manifest") or (kind is None and kind_by_name(url) == "manifest"):
             raise Unsupported(f"{kind or 'manifest'} is not read over HTTP, only from disks and stores: {url}")
         elif kind == "playlist":
-            yield from self._read(Given("playlist", url, url, limit=source.limit), None, source, depth)
+            yield from self._read(RawDocument("playlist", url, url, limit=source.limit), None, source, depth)
         else:
             reply = self._fetcher.read(url, skip=lambda reply, head: _kind(kind, url, reply, head) == "media", partly=True)
             yield from self._document(reply, url, kind, source, depth)
 
-    def _document(self, reply: Reply, url: str, asked: Kind | None, source: SourceConfig, depth: int) -> Iterator[Found]:
+    def _document(self, reply: Reply, url: str, asked: Kind | None, source: SourceConfig, depth: int) -> Iterator[Candidate]:
         kind = _kind(asked, url, reply, reply.content)
         if kind in ("media", "playlist"):
-            yield Found(url, "hls" if kind == "playlist" else "http")
+            yield Candidate(url, "hls" if kind == "playlist" else "http")
             return
         body, cut = gunzip(reply.content, self._config.max_page_bytes)
         cut = reply.cut or cut
         if kind != "list" or is_xml_list(body):
             form: Literal["feed", "page", "xml_list"] = "xml_list" if kind == "list" else "feed" if kind == "feed" else "page"
             headers = tuple(reply.headers.items())
-            given = Given(form, url, reply.url, body, reply.status, headers, source.limit)
+            given = RawDocument(form, url, reply.url, body, reply.status, headers, source.limit)
             yield from self._read(given, cut, source, depth)
             return
         if cut:
@@ -167,8 +167,8 @@ class List:
         yield from self._whole(self._rows(rows, reply.url, source, depth), cut, reply.url)
 
     def _read(
-        self, given: Given, cut: str | None, source: SourceConfig, depth: int, *, trusted: bool = False
-    ) -> Iterator[Found]:
+        self, given: RawDocument, cut: str | None, source: SourceConfig, depth: int, *, trusted: bool = False
+    ) -> Iterator[Candidate]:
         """What a document lists; of a feed all its pages."""
         asked = {given.final_url}
         while True:
@@ -177,7 +177,7 @@ class List:
             except Unreadable as error:
                 if cut is None:
                     raise
-                document, cut = Document(), f"{cut}; {error.detail}"
+                document, cut = ParsedDocument(), f"{cut}; {error.detail}"
             yield from self._whole(iter(document.found), cut or document.cut, given.final_url)
             yield from self._rows(iter(document.rows), given.final_url, source, depth, trusted=trusted)
             if document.next_url is None or not is_web(document.next_url) or document.next_url in asked:
@@ -190,15 +190,15 @@ class List:
             cut, headers = reply.cut or cut, tuple(reply.headers.items())
             given = replace(given, url=document.next_url, final_url=reply.url, body=body, headers=headers)
 
-    def _whole(self, found: Iterator[Found], cut: str | None, url: str) -> Iterator[Found]:
+    def _whole(self, found: Iterator[Candidate], cut: str | None, url: str) -> Iterator[Candidate]:
         """What a document lists, and a row that says so where a part of it is missing."""
         yield from found
         if cut:
-            yield Found(f"{url}#cut", page_url=url, rejection=reject("list.truncated", cut))
+            yield Candidate(f"{url}#cut", page_url=url, rejection=reject("list.truncated", cut))
 
     def _rows(
         self, rows: Iterator[Row], base: str, source: SourceConfig, depth: int, *, trusted: bool = False
-    ) -> Iterator[Found]:
+    ) -> Iterator[Candidate]:
         """The lines of a list. One from the web names web addresses only: it must not point into this machine.
 
         Each line of a list of your own may take as long as a source; those of a stranger's share one limit.
@@ -206,12 +206,12 @@ class List:
         for number, row in enumerate(rows, 1):
             if not row.url:
                 said = reject("list.unreadable", row.broken or "a line without an address")
-                yield Found(f"{base}#{number}", "http", base, row.title, rejection=said)
+                yield Candidate(f"{base}#{number}", "http", base, row.title, rejection=said)
                 continue
             whole = "://" in row.url or (os.path.isabs(row.url) and not is_web(base))
             url = row.url if whole else absolute(base, row.url)
-            if not is_web(url) and not (trusted and is_file(url)):
-                yield Found(url, "http", base, row.title, rejection=Unsupported(f"a list names {url}").rejection())
+            if not is_web(url) and not (trusted and is_openable(url)):
+                yield Candidate(url, "http", base, row.title, rejection=Unsupported(f"a list names {url}").rejection())
                 continue
             kind = row.kind or kind_by_name(url) or "media"
             if kind in ("list", "files", "manifest") and row.kind is None:
@@ -240,7 +240,7 @@ def _kind(asked: Kind | None, url: str, reply: Reply, head: bytes) -> Kind:
     return asked or kind_by_content(reply.content_type, head) or kind_by_name(url) or kind_by_name(reply.url) or "media"
 
 
-def _told(found: Found, row: Row, base: str) -> Found:
+def _told(found: Candidate, row: Row, base: str) -> Candidate:
     """What a list says of its line, where the thing itself says nothing (a licence: where the list says one)."""
     return replace(
         found,

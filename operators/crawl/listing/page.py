@@ -14,7 +14,7 @@ from voxmill.operators.crawl.listing.html_tags import shallow
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class MediaLink:
     """An address of media, absolute, and its title if the page gives one."""
 
     url: str
@@ -63,14 +63,14 @@ def language_of(tree: LexborHTMLParser) -> str | None:
     return ((node.attributes.get("lang") or "").strip() or None) if node else None
 
 
-def media_links(tree: LexborHTMLParser, url: str) -> list[Link]:
+def media_links(tree: LexborHTMLParser, url: str) -> list[MediaLink]:
     """`<audio>` and `<video>` (of several sources the first), enclosures, Open Graph audio, and links to media files."""
     base = _base(tree, url)
-    found: dict[str, Link] = {}
+    found: dict[str, MediaLink] = {}
     for address, title in _addresses(tree):
         target = absolute(base, address.strip()).partition("#")[0]
         if target.startswith(("http://", "https://")):
-            found.setdefault(target, Link(target, title))
+            found.setdefault(target, MediaLink(target, title))
     return list(found.values())
 
 

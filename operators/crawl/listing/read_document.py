@@ -7,10 +7,10 @@ from typing import Literal
 
 from urllib3 import HTTPHeaderDict
 
-from voxmill.operators.crawl.facts.candidate import Found
+from voxmill.operators.crawl.facts.candidate import Candidate
 from voxmill.operators.crawl.facts.crawl_errors import CrawlError, OptedOut, Unreadable
 from voxmill.operators.crawl.facts.media_types import is_hls
-from voxmill.operators.crawl.listing.document import Document, Given
+from voxmill.operators.crawl.listing.document import ParsedDocument, RawDocument
 from voxmill.operators.crawl.listing.extract import Extractor
 from voxmill.operators.crawl.listing.feed import read_feed
 from voxmill.operators.crawl.listing.remote_fetcher import Remote, RemoteReply
@@ -18,18 +18,18 @@ from voxmill.operators.crawl.listing.url_list import Row
 from voxmill.operators.crawl.listing.xml_list import read_xml_list
 
 
-def read_document(given: Given, remote: Remote) -> Document:
+def read_document(given: RawDocument, remote: Remote) -> ParsedDocument:
     """Raises a CrawlError; and whatever a parser raises."""
     if given.kind == "feed":
         return read_feed(given.body, given.final_url, dict(given.headers).get("content-type", ""))
     if given.kind == "xml_list":
         return read_xml_list(given.body, given.final_url)
     if given.kind == "playlist":
-        return Document(tuple(_extractor(remote).entries(given.url, limit=given.limit)))
+        return ParsedDocument(tuple(_extractor(remote).entries(given.url, limit=given.limit)))
     return _page(given, remote)
 
 
-def _page(given: Given, remote: Remote) -> Document:
+def _page(given: RawDocument, remote: Remote) -> ParsedDocument:
     """The media of the page itself; else the feed that it announces; else what an extractor of its site finds on it."""
     from voxmill.operators.crawl.facts.licence import of_page
     from voxmill.operators.crawl.listing import page
@@ -59,15 +59,15 @@ def _page(given: Given, remote: Remote) -> Document:
                 )
                 for one in entries
             ]
-            return Document(tuple(found), cut=_ends_in(cut))
+            return ParsedDocument(tuple(found), cut=_ends_in(cut))
     if not links and feed:
-        return Document(rows=(Row(feed, "feed"),), cut=_ends_in(cut))
+        return ParsedDocument(rows=(Row(feed, "feed"),), cut=_ends_in(cut))
     kinds: list[Literal["hls", "http"]] = ["hls" if is_hls(link.url) else "http" for link in links]
     media = (
-        Found(link.url, kind, given.final_url, link.title or title, licence.attribution, None, licence, language)
+        Candidate(link.url, kind, given.final_url, link.title or title, licence.attribution, None, licence, language)
         for link, kind in zip(links, kinds, strict=True)
     )
-    return Document(tuple(media), cut=_ends_in(cut))
+    return ParsedDocument(tuple(media), cut=_ends_in(cut))
 
 
 def _ends_in(cut: str | None) -> str | None:

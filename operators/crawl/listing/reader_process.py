@@ -12,7 +12,7 @@ import resource
 import sys
 
 from voxmill.operators.crawl.facts.crawl_errors import CrawlError
-from voxmill.operators.crawl.listing.document import Given, packed
+from voxmill.operators.crawl.listing.document import RawDocument, packed
 from voxmill.operators.crawl.listing.read_document import read_document
 from voxmill.operators.crawl.listing.reader_messages import error_fields, receive, send
 from voxmill.operators.crawl.listing.remote_fetcher import Remote
@@ -29,7 +29,7 @@ def main() -> None:
     while request := receive(sys.stdin.buffer):
         message, body = request
         _limit(resource.RLIMIT_CPU, math.ceil(_used() + message["seconds"]))
-        given = Given(**{**message["given"], "body": body})
+        given = RawDocument(**{**message["given"], "body": body})
         try:
             send(answers, {"document": packed(read_document(given, Remote(sys.stdin.buffer, answers, message["settings"])))})
         except CrawlError as error:

@@ -23,19 +23,19 @@ from typing import Any
 from voxmill.operators.crawl.facts.crawl_errors import CrawlError, Limit, Unreadable
 from voxmill.operators.crawl.fetch.fetcher import Fetcher
 from voxmill.operators.crawl.fetch.response import Reply
-from voxmill.operators.crawl.listing.document import Document, Given, unpacked
+from voxmill.operators.crawl.listing.document import ParsedDocument, RawDocument, unpacked
 from voxmill.operators.crawl.listing.reader_messages import error_fields, error_of, receive, send
 
 
-class Reader:
-    """`Reader(fetcher, seconds)(given)`. What the document leads its reader to is asked for by `fetcher`."""
+class SandboxedReader:
+    """`SandboxedReader(fetcher, seconds)(given)`. What the document leads its reader to is asked for by `fetcher`."""
 
     def __init__(self, fetcher: Fetcher, seconds: float) -> None:
         self._fetcher = fetcher
         self._seconds = seconds
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __call__(self, given: Given) -> Document:
+    def __call__(self, given: RawDocument) -> ParsedDocument:
         """Raises a CrawlError: Limit where it took too long, Unreadable where nothing could be made of it."""
         process = self._process or self._start()
         settings = {"retries": self._fetcher.settings.retries, "max_page_bytes": self._fetcher.settings.max_page_bytes}

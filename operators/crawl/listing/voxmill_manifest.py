@@ -11,13 +11,13 @@ from fsspec.core import url_to_fs
 from voxmill.manifests.parquet import read_records
 from voxmill.manifests.records import Recording
 from voxmill.manifests.schema import SchemaError
-from voxmill.operators.crawl.facts.candidate import Found
+from voxmill.operators.crawl.facts.candidate import Candidate
 from voxmill.operators.crawl.facts.crawl_errors import Unreadable
 from voxmill.operators.crawl.facts.urls import file_path, file_uri, is_local
 
 
-def read_manifest(address: str) -> Iterator[Found]:
-    """One `Found` per recording that was not rejected; `page_url` keeps the address that it once came from.
+def read_manifest(address: str) -> Iterator[Candidate]:
+    """One `Candidate` per recording that was not rejected; `page_url` keeps the address that it once came from.
 
     Raises Unreadable.
     """
@@ -34,9 +34,9 @@ def read_manifest(address: str) -> Iterator[Found]:
             yield _found(recording, root)
 
 
-def _found(recording: Recording, root: str) -> Found:
+def _found(recording: Recording, root: str) -> Candidate:
     came = recording.provenance
-    found = Found(
+    found = Candidate(
         url=came.url,
         page_url=came.page_url,
         title=came.title,

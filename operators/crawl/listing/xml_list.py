@@ -14,20 +14,20 @@ from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 from voxmill.operators.crawl.facts.crawl_errors import Unreadable
 from voxmill.operators.crawl.facts.media_types import decoded, is_media
 from voxmill.operators.crawl.facts.urls import absolute
-from voxmill.operators.crawl.listing.document import Document
+from voxmill.operators.crawl.listing.document import ParsedDocument
 from voxmill.operators.crawl.listing.url_list import Row
 
 _BARE = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9a-fA-F]{1,6});)")
 _DECLARED = re.compile(r"^\s*<\?xml[^>]*\?>")
 
 
-def read_xml_list(body: bytes, url: str) -> Document:
+def read_xml_list(body: bytes, url: str) -> ParsedDocument:
     """Raises Unreadable."""
     text = decoded(body)
     if re.search(r"<!(?:DOCTYPE|ENTITY)[^>]*\[", text[:65536], re.IGNORECASE):
         raise Unreadable(f"a list that declares entities at {url}")  # nobody needs them, and a few make gigabytes
     if re.match(r"\s*<asx\b", text, re.IGNORECASE):
-        return Document(rows=tuple(_asx(text, url)))
+        return ParsedDocument(rows=tuple(_asx(text, url)))
     text = _BARE.sub("&amp;", _DECLARED.sub("", text))  # addresses are full of ampersands that nobody escaped
     rows: list[Row] = []
     error = None
@@ -45,7 +45,7 @@ def read_xml_list(body: bytes, url: str) -> Document:
                 rows.append(row)
     if not rows and error:
         raise Unreadable(f"no list at {url}: {error}")
-    return Document(rows=tuple(rows), cut=f"cut off or broken: {error}, after {len(rows)} entries" if error else None)
+    return ParsedDocument(rows=tuple(rows), cut=f"cut off or broken: {error}, after {len(rows)} entries" if error else None)
 
 
 def _rows(parser: XMLPullParser[Element], base: list[str]) -> Iterator[Row]:

@@ -18,7 +18,7 @@ from unittest import mock
 
 from benchmarks.arms.clock import Clock, Tree, end_with_parent
 from voxmill.manifests.ids import segment_id
-from voxmill.operators.contract.adapters import Clip, Span, Transcriber
+from voxmill.operators.contract.adapters import AudioClip, Span, Transcriber
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.transcribe.moonshine import MoonshineConfig
 from voxmill.operators.transcribe.whisperx import WhisperXConfig
@@ -80,7 +80,7 @@ class Loop:
             texts.append(said)
         return Packing(costs[0], costs[1], texts[0], texts[1])
 
-    def _clips(self, unit: UnitInput) -> list[tuple[list[str], Clip]]:
+    def _clips(self, unit: UnitInput) -> list[tuple[list[str], AudioClip]]:
         """Decode and VAD of each part: ids of its segments, and the clip that holds them."""
         from voxmill.operators.decode.audio import read
         from voxmill.operators.segment.spans import spans_from_probs
@@ -95,7 +95,7 @@ class Loop:
             ids = [segment_id(part.recording_id, part.start + s.start, part.start + s.end) for s in spans]
             begin, end = (spans[0].start, spans[-1].end) if spans else (0, 0)
             cut = tuple(Span(s.start - begin, s.end - begin) for s in spans)
-            clips.append((ids, Clip(audio[begin:end], cut, recording.language)))
+            clips.append((ids, AudioClip(audio[begin:end], cut, recording.language)))
         return clips
 
 

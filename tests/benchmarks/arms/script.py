@@ -75,12 +75,12 @@ def _transcribe(path: Path) -> tuple[str, str]:
     import numpy as np
 
     from speech.waves import RATE, decode
-    from voxmill.operators.contract.adapters import Clip, Span
+    from voxmill.operators.contract.adapters import AudioClip, Span
 
     audio = decode(path).astype(np.float32) / np.float32(32768)
     segments = _whisper.transcribe(audio, batch_size=BATCH)["segments"]
     second = []
     for segment in segments:
         span = Span(int(segment["start"] * RATE), min(int(segment["end"] * RATE), len(audio)))
-        second += _moonshine.transcribe([Clip(audio, (span,), "en")])[0]
+        second += _moonshine.transcribe([AudioClip(audio, (span,), "en")])[0]
     return " ".join(segment["text"].strip() for segment in segments), " ".join(heard.text for heard in second)

@@ -24,7 +24,7 @@ from speech.packaged import BECKETT, ENDGAME, TWO_CITIES
 from voxmill.manifests.records import Licence, Part, Provenance, Recording
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.decode.audio import read
-from voxmill.operators.decode.playback import Listening
+from voxmill.operators.decode.playback import Playback
 from voxmill.operators.decode.probe import Decode, DecodeConfig, Mix
 from voxmill.operators.segment.segment import FindSpeech, SegmentConfig
 from voxmill.operators.transcribe.moonshine import MoonshineConfig
@@ -145,7 +145,7 @@ def run(folder: Path, full: bool) -> Result:
 
 def _elsewhere(recording: Recording, exact: bool) -> list[str]:
     """What is heard from the middle must be what is heard from the beginning."""
-    how, size = Listening.to(recording), recording.num_samples
+    how, size = Playback.of(recording), recording.num_samples
     whole = read(how)
     cuts = [0, 1, size // 3, size // 2 + 12_345, size]
     parts = np.concatenate([read(how, begin, end - begin) for begin, end in pairwise(cuts)])

@@ -23,7 +23,7 @@ from benchmarks.wild.result import Result
 from voxmill.operators.crawl.crawl import Crawl
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig
-from voxmill.operators.crawl.listing.lister import List
+from voxmill.operators.crawl.listing.lister import Lister
 from voxmill.operators.crawl.policy.host_limit import LocalGate
 from voxmill.pipeline.state.listing import Listing
 from voxmill.pipeline.state.run_dir import Run
@@ -114,7 +114,7 @@ def _listed(cases: Sequence[Made]) -> tuple[list[str], list[tuple[str, float]]]:
     with Website({f"/{case.name}": case.answer for case in cases}) as site:
         site.routes |= {f"/{quote(case.name)}": case.answer for case in cases}
         config = CrawlConfig.model_validate(CRAWL)
-        lists = List(config, LocalGate(config))
+        lists = Lister(config, LocalGate(config))
         for case in cases:
             began = time.monotonic()
             items = lists(SourceConfig(name="s", url=f"{site.url}/{quote(case.name)}"))
@@ -243,7 +243,7 @@ def _streamed(count: int) -> tuple[Counter[str], list[str]]:
             broken = random.choice(("master.m3u8", "media.m3u8", "media.m3u8"))
             for kind in random.choices((_flip, _cut, _splice, _drop), k=random.choice((1, 1, 2))):
                 current[broken] = kind(current[broken], random) or b"\0"
-            (item,) = List(config, LocalGate(config))(SourceConfig(name="s", url=f"{site.url}/{number}/master.m3u8"))
+            (item,) = Lister(config, LocalGate(config))(SourceConfig(name="s", url=f"{site.url}/{number}/master.m3u8"))
             began = time.monotonic()
             try:
                 got = crawl.fetch(item)

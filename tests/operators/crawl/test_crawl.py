@@ -25,7 +25,7 @@ from voxmill.operators.crawl.crawl import Crawl
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.operators.crawl.fetch.audio_store import suffix_of
 from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig
-from voxmill.operators.crawl.listing.lister import List
+from voxmill.operators.crawl.listing.lister import Lister
 from voxmill.operators.crawl.policy.host_limit import Answer as GateAnswer
 from voxmill.operators.crawl.policy.host_limit import LocalGate, Refused
 from website import Answer, Website, html, in_turn, redirect, typed
@@ -267,7 +267,7 @@ def test_names_that_no_record_can_hold_are_copied(tmp_path: Path, crawl: Run, au
     folder.mkdir()
     Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_bytes(SONG)
     config = CrawlConfig(contact="me@here.example")
-    (listed,) = List(config, LocalGate(config))(SourceConfig(name="src", path=str(folder)))
+    (listed,) = Lister(config, LocalGate(config))(SourceConfig(name="src", path=str(folder)))
     (got,) = crawl(listed)
     assert (outcome(got), got.audio) == ("kept", f"audio/{SHA256[:2]}/{SHA256}.mp3")
     assert records_bytes([got], Recording)
@@ -310,7 +310,7 @@ def test_a_bucket_on_both_sides(bucket: str, crawl: Run) -> None:
     config = CrawlConfig(contact="me@here.example")
     with fsspec.open(f"{bucket}/in/a#1.mp3", "wb") as file:
         file.write(SONG)
-    items = List(config, LocalGate(config))(SourceConfig(name="src", url=f"{bucket}/in"))
+    items = Lister(config, LocalGate(config))(SourceConfig(name="src", url=f"{bucket}/in"))
     (got,) = crawl(*items, audio_dir=f"{bucket}/run/audio")
     assert (outcome(got), got.id, got.audio) == ("kept", SHA256, f"audio/{SHA256[:2]}/{SHA256}.mp3")
     with fsspec.open(f"{bucket}/run/{got.audio}", "rb") as file:

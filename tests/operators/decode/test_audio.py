@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from voxmill.operators.decode.audio import Reader, read, stream
+from voxmill.operators.decode.audio import AudioReader, read, stream
 from voxmill.operators.decode.audio_stream import open_media
 from voxmill.operators.decode.container import Undecodable
 
@@ -110,7 +110,7 @@ def test_a_reader_hears_the_same_whatever_it_read_before(encode: Encode, long_sp
     @settings(max_examples=15, deadline=None)
     @given(st.lists(st.tuples(st.integers(0, origin + 9), st.integers(0, 99_999)), max_size=6), st.booleans())
     def check(spans: list[tuple[int, int]], ordered: bool) -> None:
-        reader = Reader(path, origin)
+        reader = AudioReader(path, origin)
         for start, length in sorted(spans) if ordered else spans:
             np.testing.assert_array_equal(reader.read(origin + start, length), whole[start : start + length])
 

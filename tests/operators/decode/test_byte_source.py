@@ -8,12 +8,12 @@ import os
 
 import pytest
 
-from voxmill.operators.decode.byte_source import Broken, Source
+from voxmill.operators.decode.byte_source import Broken, ByteSource
 from voxmill.operators.decode.container import Undecodable, opened
 
 
-def source(content: bytes = b"0123456789", begin: int = 2, end: int = 8) -> Source:
-    return Source(io.BytesIO(content), begin, end)
+def source(content: bytes = b"0123456789", begin: int = 2, end: int = 8) -> ByteSource:
+    return ByteSource(io.BytesIO(content), begin, end)
 
 
 def test_is_a_stretch_of_a_file() -> None:
@@ -37,7 +37,7 @@ def test_reading_beyond_the_end_gives_nothing() -> None:
 
 
 def test_a_demuxer_that_goes_round_in_a_circle_comes_to_an_end() -> None:
-    file = Source(io.BytesIO(bytes(1 << 20)), 0, 1 << 20)
+    file = ByteSource(io.BytesIO(bytes(1 << 20)), 0, 1 << 20)
     rounds = 0
     while file.seek(0) == 0 and file.read():
         rounds += 1
@@ -63,7 +63,7 @@ class Failing(io.BytesIO):
 def test_errors_of_the_storage_come_up_as_they_are(error: BaseException, good: int, capfd: pytest.CaptureFixture[str]) -> None:
     content = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\1\0\1\0\x80>\0\0\0}\0\0\2\0\x10\0data\xff\xff\xff\xff" + bytes(1 << 20)
     raw = Failing(content, good, error)
-    with pytest.raises(type(error)), opened(Source(raw, 0, len(content))) as (container, file), file:
+    with pytest.raises(type(error)), opened(ByteSource(raw, 0, len(content))) as (container, file), file:
         for _ in container.demux():
             pass
     assert capfd.readouterr().err == ""

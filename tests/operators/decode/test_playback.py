@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from voxmill.manifests.records import Licence, Provenance, Recording
 from voxmill.operators.contract.unit_input import UnitInput
-from voxmill.operators.decode.audio import Reader, read
-from voxmill.operators.decode.playback import Listening
+from voxmill.operators.decode.audio import AudioReader, read
+from voxmill.operators.decode.playback import Playback
 from voxmill.operators.decode.probe import Decode, DecodeConfig, Mix
 from voxmill.operators.decode.tracks import Track, choose
 from voxmill.pipeline.state.units import UnitConfig, form_units
@@ -77,7 +77,7 @@ MADE: dict[str, Channels] = {
 def test_speech_is_heard_and_what_spoils_it_is_not(name: str, tmp_path: Path, speech: Wave, noise: Wave, hum: Wave) -> None:
     path = saved(tmp_path, np.stack(MADE[name](speech, noise, hum), axis=1))
     recording = decoded(path)
-    assert likeness(read(Listening.to(recording)), speech) > 0.999
+    assert likeness(read(Playback.of(recording)), speech) > 0.999
     assert likeness(read(str(path)), speech) < 0.98 or name in ("left is dead", "right hisses", "antiphase, one weaker")
     assert recording.channels is not None
 
@@ -88,7 +88,7 @@ def test_a_good_recording_is_left_as_it_is(tmp_path: Path, speech: Wave, noise: 
         path = saved(tmp_path, np.stack(channels, axis=1))
         recording = decoded(path)
         assert (recording.channels, recording.dc, recording.gain_db) == (None, None, None)
-        np.testing.assert_array_equal(read(Listening.to(recording)), read(str(path)))
+        np.testing.assert_array_equal(read(Playback.of(recording)), read(str(path)))
 
 
 def test_one_channel_is_known_as_what_it_is_alone(tmp_path: Path, speech: Wave, noise: Wave) -> None:
@@ -111,7 +111,7 @@ def test_two_talkers_are_both_heard(softer: float, tmp_path: Path, speech: Wave)
     left, right = speech * (turn == 0), np.roll(speech, len(speech) // 2) * (turn == 1)
     recording = decoded(saved(tmp_path, np.stack([left, softer * right], axis=1)))
     assert recording.turns is True
-    assert likeness(read(Listening.to(recording)), left + right) > 0.98
+    assert likeness(read(Playback.of(recording)), left + right) > 0.98
 
 
 def test_two_talkers_may_be_kept_apart(tmp_path: Path, speech: Wave, noise: Wave) -> None:
@@ -119,7 +119,7 @@ def test_two_talkers_may_be_kept_apart(tmp_path: Path, speech: Wave, noise: Wave
     left, right = speech * (turn == 0), 0.03 * np.roll(speech, len(speech) // 2) * (turn == 1)
     recording = decoded(saved(tmp_path, np.stack([left, 0.1 * noise, right], axis=1)), channels="split")
     assert (recording.apart, recording.num_samples) == (2, 2 * len(speech))
-    how = Listening.to(recording)
+    how = Playback.of(recording)
     whole = read(how)
     first, second = whole[: len(speech)], whole[len(speech) :]
     assert likeness(first, left) > 0.99
@@ -127,7 +127,7 @@ def test_two_talkers_may_be_kept_apart(tmp_path: Path, speech: Wave, noise: Wave
     assert 0.5 < np.linalg.norm(first) / np.linalg.norm(second) < 2
     cut = len(speech) - 1000
     np.testing.assert_array_equal(read(how, cut, 5000), whole[cut : cut + 5000])
-    np.testing.assert_array_equal(Reader(how, RATE).read(len(speech) + 77, 999), second[77:1076])
+    np.testing.assert_array_equal(AudioReader(how, RATE).read(len(speech) + 77, 999), second[77:1076])
     alike = decoded(saved(tmp_path, np.stack([speech, speech], axis=1)), channels="split")
     assert (alike.apart, alike.num_samples) == (None, len(speech))
     units = form_units([recording], UnitConfig(seconds=30))
@@ -139,7 +139,7 @@ def test_two_talkers_may_be_kept_apart(tmp_path: Path, speech: Wave, noise: Wave
 @pytest.mark.parametrize("lowered", [20, 40, 50, 60])
 def test_soft_speech_is_heard_at_a_usual_level(lowered: int, tmp_path: Path, speech: Wave) -> None:
     recording = decoded(saved(tmp_path, speech * 10 ** (-lowered / 20), subtype="PCM_24"))
-    heard = read(Listening.to(recording))
+    heard = read(Playback.of(recording))
     assert recording.gain_db is not None
     assert likeness(heard, speech) > 0.999
     assert 0.015 < float(np.sqrt(np.mean(heard**2))) < 0.2
@@ -154,7 +154,7 @@ def test_only_what_speaks_is_made_louder(tmp_path: Path, noise: Wave, hum: Wave)
 def test_clicks_do_not_keep_speech_soft_and_nothing_reaches_full_scale(tmp_path: Path, speech: Wave) -> None:
     clicks = np.where(np.arange(len(speech)) % 50_000 == 7, 0.9, 0)
     recording = decoded(saved(tmp_path, 0.003 * speech + clicks))
-    heard = read(Listening.to(recording))
+    heard = read(Playback.of(recording))
     assert recording.gain_db
     assert recording.gain_db > 25
     assert abs(heard).max() < 1
@@ -162,7 +162,7 @@ def test_clicks_do_not_keep_speech_soft_and_nothing_reaches_full_scale(tmp_path:
 
 def test_more_than_full_scale_is_brought_back(tmp_path: Path, speech: Wave) -> None:
     recording = decoded(saved(tmp_path, speech * 12, subtype="FLOAT"))
-    heard = read(Listening.to(recording))
+    heard = read(Playback.of(recording))
     assert abs(heard).max() < 1
     assert likeness(heard, speech) > 0.999
 
@@ -182,7 +182,7 @@ def _drift(size: int, name: str) -> Wave:
 @pytest.mark.parametrize("name", ["constant", "small", "large", "drifts", "jumps"])
 def test_an_offset_is_taken_off(name: str, tmp_path: Path, speech: Wave) -> None:
     recording = decoded(saved(tmp_path, speech + _drift(len(speech), name)))
-    heard = read(Listening.to(recording))
+    heard = read(Playback.of(recording))
     assert recording.dc is not None
     if name in ("constant", "small", "large"):
         assert recording.dc == pytest.approx(_drift(1, name)[0], abs=0.002)
@@ -199,13 +199,13 @@ def test_the_same_is_heard_wherever_reading_begins(codec: str, name: str, near: 
     path = encode(name, np.stack([soft, -soft], axis=1), codec, rate=44_100)
     recording = decoded(path)
     assert (recording.channels, recording.dc is None, recording.gain_db is None) == ((0.5, -0.5), False, False)
-    how = Listening.to(recording)
+    how = Playback.of(recording)
     whole = read(how)
     assert len(whole) == recording.num_samples
     cuts = [0, 1, 3199, 3200, 3201, 16_000 * 12 + 5, 16_000 * 33 + 1601, len(whole) - 10, len(whole) + 5]
     joined = np.concatenate([read(how, start, end - start) for start, end in pairwise(cuts)])
     np.testing.assert_allclose(joined, whole, rtol=0, atol=near)
-    late = Reader(how, 16_000 * 12)
+    late = AudioReader(how, 16_000 * 12)
     np.testing.assert_allclose(late.read(16_000 * 20, 5000), whole[16_000 * 20 :][:5000], rtol=0, atol=near)
 
 
@@ -213,7 +213,7 @@ def test_what_is_not_said_is_as_it_was(tmp_path: Path, speech: Wave) -> None:
     """Recordings of older runs have none of these fields: they are heard as they were then."""
     path = saved(tmp_path, np.stack([0.01 * speech + 0.1, 0 * speech], axis=1))
     old = Recording("r", "i", Provenance("here", str(path)), Licence(), audio=str(path))
-    np.testing.assert_array_equal(read(Listening.to(old)), read(str(path)))
+    np.testing.assert_array_equal(read(Playback.of(old)), read(str(path)))
     assert float(read(str(path)).mean()) == pytest.approx(0.05, abs=1e-3)
 
 
@@ -245,7 +245,7 @@ def film(path: Path, tracks: list[tuple[Wave, str, Disposition | None]]) -> Path
 def spoken(path: Path, language: str | None, speech: Wave) -> tuple[bool, Recording]:
     """Whether the speech is what is heard (and not the tone)."""
     recording = decoded(path, language)
-    heard = read(Listening.to(recording))
+    heard = read(Playback.of(recording))
     spectrum = np.abs(np.fft.rfft(heard[RATE : 9 * RATE])) ** 2
     return bool(np.sort(spectrum)[-20:].sum() < 0.5 * spectrum.sum()), recording
 

@@ -22,7 +22,7 @@ from voxmill.manifests.records import (
     Segment,
     Word,
 )
-from voxmill.operators.contract.adapters import Answer, Scene
+from voxmill.operators.contract.adapters import LabelAnswer, Scene
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.label.endpoints import Endpoints, EndpointsConfig
 from voxmill.operators.label.heard_language import HeardLanguage, HeardLanguageConfig
@@ -38,14 +38,17 @@ class Loudness:
     model = "loudness@1"
     heard: ClassVar[list[int]] = []
 
-    def label(self, scene: Scene) -> list[list[Answer]]:
+    def label(self, scene: Scene) -> list[list[LabelAnswer]]:
         self.heard.append(0 if scene.audio is None else len(scene.audio))
         answers = []
         for utterance in scene.utterances:
             loudest = float(np.abs(scene.wave(utterance.segment)).max())
             sure = utterance.segment.num_samples >= RATE
             answers.append(
-                [Answer("quality", (Mark("peak", score=loudest),) if sure else None), Answer("gender", (Mark("male"),))]
+                [
+                    LabelAnswer("quality", (Mark("peak", score=loudest),) if sure else None),
+                    LabelAnswer("gender", (Mark("male"),)),
+                ]
             )
         return answers
 

@@ -9,7 +9,7 @@ import pytest
 
 import tiny_labellers as tiny
 from scenes import read
-from voxmill.operators.contract.adapters import Answer
+from voxmill.operators.contract.adapters import LabelAnswer
 from voxmill.operators.label.entities import SpacyEntitiesConfig, TokenEntitiesConfig
 from voxmill.operators.label.label import load
 from voxmill.operators.label.text_language import TextLanguageConfig
@@ -21,7 +21,7 @@ pytest.importorskip("transformers")
 ANYTHING = GateConfig(length_ratio=(0, 1e9), max_compression=1e9, max_repeats=10**6, min_language=1.0)
 
 
-def values(answers: Sequence[Sequence[Answer]]) -> list[list[str] | None]:
+def values(answers: Sequence[Sequence[LabelAnswer]]) -> list[list[str] | None]:
     return [None if not a or a[0].marks is None else [m.value for m in a[0].marks] for a in answers]
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxmill.operators.reconcile.hallucination import Run, chars_per_second, compression_ratio, repeated_run
+from voxmill.operators.reconcile.hallucination import RepeatedRun, chars_per_second, compression_ratio, repeated_run
 
 
 def brute_force(units: list[str], shortest: int, longest: int) -> int:
@@ -31,14 +31,14 @@ def test_the_longest_run_is_found(units: list[str], shortest: int) -> None:
 @pytest.mark.parametrize(
     ("text", "run"),
     [
-        ("", Run(0, 0, 0)),
-        ("one two three", Run(0, 1, 0)),
-        ("no no no", Run(0, 1, 0)),
-        ("no no no no", Run(2, 2, 0)),
-        ("so thank you for that thank you for that thank you for that bye", Run(4, 3, 1)),
+        ("", RepeatedRun(0, 0, 0)),
+        ("one two three", RepeatedRun(0, 1, 0)),
+        ("no no no", RepeatedRun(0, 1, 0)),
+        ("no no no no", RepeatedRun(2, 2, 0)),
+        ("so thank you for that thank you for that thank you for that bye", RepeatedRun(4, 3, 1)),
     ],
 )
-def test_runs(text: str, run: Run) -> None:
+def test_runs(text: str, run: RepeatedRun) -> None:
     assert repeated_run(text.split()) == run
 
 

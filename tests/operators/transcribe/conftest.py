@@ -7,14 +7,14 @@ import pytest
 
 from speech.packaged import TWO_CITIES, TWO_CITIES_SAID
 from speech.waves import RATE
-from voxmill.operators.contract.adapters import Audio, Clip, Span
+from voxmill.operators.contract.adapters import Audio, AudioClip, Span
 
 
 @pytest.fixture(scope="session")
-def reading() -> Clip:
+def reading() -> AudioClip:
     """44 seconds of Dickens, a span for each phrase that is read without a pause."""
     spans = tuple(Span(round(start * RATE), round(end * RATE)) for start, end, _ in TWO_CITIES_SAID)
-    return Clip((TWO_CITIES.samples() / 32768).astype(np.float32), spans)
+    return AudioClip((TWO_CITIES.samples() / 32768).astype(np.float32), spans)
 
 
 @pytest.fixture(scope="session")

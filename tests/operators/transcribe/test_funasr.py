@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import tiny_funasr
 from speech.waves import RATE
-from voxmill.operators.contract.adapters import Audio, Clip, Span, Transcriber
+from voxmill.operators.contract.adapters import Audio, AudioClip, Span, Transcriber
 from voxmill.operators.transcribe.funasr import SHORTEST, batches
 from voxmill.operators.transcribe.paraformer import Paraformer, ParaformerConfig
 from voxmill.operators.transcribe.sensevoice import SenseVoice, SenseVoiceConfig
@@ -42,18 +42,18 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Transcriber]:
 
 
 @pytest.fixture
-def odd(reading: Clip) -> Clip:
+def odd(reading: AudioClip) -> AudioClip:
     """Spans from nothing to 20 s, not in order of length."""
     edges = ((16000, 96000), (96000, 96010), (96010, 96810), (100000, 420000), (420000, 440000))
-    return Clip(reading.audio, tuple(Span(*edge) for edge in edges))
+    return AudioClip(reading.audio, tuple(Span(*edge) for edge in edges))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_result_per_span_in_order_with_times_inside_it(
-    engines: dict[str, Transcriber], kind: str, odd: Clip, hiss: Audio
+    engines: dict[str, Transcriber], kind: str, odd: AudioClip, hiss: Audio
 ) -> None:
-    clips = [odd, Clip(hiss, (Span(0, 100),)), Clip(hiss, ()), Clip(hiss, (Span(0, len(hiss)),))]
+    clips = [odd, AudioClip(hiss, (Span(0, 100),)), AudioClip(hiss, ()), AudioClip(hiss, (Span(0, len(hiss)),))]
     found = engines[kind].transcribe(clips)
     assert [len(transcripts) for transcripts in found] == [5, 1, 0, 1]
     assert [found[0][1].text, found[1][0].text] == ["", ""]
@@ -69,7 +69,7 @@ def test_one_result_per_span_in_order_with_times_inside_it(
 
 
 @pytest.mark.slow
-def test_sensevoice_says_its_tags_and_they_stay_out_of_the_text(engines: dict[str, Transcriber], odd: Clip) -> None:
+def test_sensevoice_says_its_tags_and_they_stay_out_of_the_text(engines: dict[str, Transcriber], odd: AudioClip) -> None:
     for transcript in engines["sensevoice"].transcribe([odd])[0]:
         assert "<|" not in transcript.text
         assert transcript.language in {"zh", None}
@@ -94,6 +94,6 @@ def test_a_model_file_that_is_a_program_is_not_run(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_writing_a_tiny_model_twice_gives_the_same_one(tmp_path: Path, hiss: Audio) -> None:
-    clip = Clip(np.concatenate([hiss, hiss]), (Span(0, 2 * len(hiss)),))
+    clip = AudioClip(np.concatenate([hiss, hiss]), (Span(0, 2 * len(hiss)),))
     a, b = (SenseVoice(SenseVoiceConfig(model=str(tiny_funasr.write_sensevoice(tmp_path / name)))) for name in "ab")
     assert a.transcribe([clip]) == b.transcribe([clip])

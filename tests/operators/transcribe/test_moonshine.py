@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.words import Edits, edits, english
 from speech.waves import RATE
-from voxmill.operators.contract.adapters import Audio, Clip, Span
+from voxmill.operators.contract.adapters import Audio, AudioClip, Span
 from voxmill.operators.transcribe.moonshine import Moonshine, MoonshineConfig
 from voxmill.operators.weights.registry import resolve
 
@@ -21,7 +21,7 @@ def moonshine() -> Moonshine:
     return Moonshine(MoonshineConfig())
 
 
-def test_it_hears_the_reading(moonshine: Moonshine, reading: Clip, spoken: tuple[str, ...]) -> None:
+def test_it_hears_the_reading(moonshine: Moonshine, reading: AudioClip, spoken: tuple[str, ...]) -> None:
     (transcripts,) = moonshine.transcribe([reading])
     pairs = zip(spoken, (t.text for t in transcripts), strict=True)
     assert sum((edits(english(a), english(b)) for a, b in pairs), Edits()).rate <= 0.25
@@ -30,13 +30,13 @@ def test_it_hears_the_reading(moonshine: Moonshine, reading: Clip, spoken: tuple
     assert moonshine.transcribe([reading]) == [transcripts]
 
 
-def test_a_span_does_not_depend_on_its_neighbours(moonshine: Moonshine, reading: Clip) -> None:
+def test_a_span_does_not_depend_on_its_neighbours(moonshine: Moonshine, reading: AudioClip) -> None:
     whole = moonshine.transcribe([reading])[0]
     for i in (0, 7):
         assert moonshine.transcribe([replace(reading, spans=reading.spans[i : i + 1])]) == [[whole[i]]]
 
 
-def test_the_tokens_are_those_of_the_publishers_own_loop(moonshine: Moonshine, reading: Clip) -> None:
+def test_the_tokens_are_those_of_the_publishers_own_loop(moonshine: Moonshine, reading: AudioClip) -> None:
     """Oracle: the reference decoder in useful-moonshine-onnx, on the same graphs."""
     reference = pytest.importorskip("moonshine_onnx").MoonshineOnnxModel(
         models_dir=str(resolve("moonshine-tiny-en")), model_name="moonshine/tiny", model_format="ort"
@@ -54,12 +54,12 @@ def test_a_loop_is_stopped_by_the_length_of_the_audio(hiss: Audio) -> None:
     assert len(tokens) == len(chances) <= 1 + 9
 
 
-def test_a_long_span_is_heard_to_its_end(moonshine: Moonshine, reading: Clip, spoken: tuple[str, ...]) -> None:
+def test_a_long_span_is_heard_to_its_end(moonshine: Moonshine, reading: AudioClip, spoken: tuple[str, ...]) -> None:
     whole = Span(reading.spans[0].start, reading.spans[-1].end)
-    ((transcript,),) = moonshine.transcribe([Clip(reading.audio, (whole,))])
+    ((transcript,),) = moonshine.transcribe([AudioClip(reading.audio, (whole,))])
     assert edits(english(" ".join(spoken)), english(transcript.text)).rate <= 0.25
 
 
 def test_very_short_audio_is_one_result(moonshine: Moonshine, hiss: Audio) -> None:
-    clip = Clip(hiss, (Span(0, 1), Span(1, 400), Span(400, RATE)))
-    assert [len(found) for found in moonshine.transcribe([clip, Clip(hiss, ())])] == [3, 0]
+    clip = AudioClip(hiss, (Span(0, 1), Span(1, 400), Span(400, RATE)))
+    assert [len(found) for found in moonshine.transcribe([clip, AudioClip(hiss, ())])] == [3, 0]

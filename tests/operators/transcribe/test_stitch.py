@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxmill.operators.contract.adapters import Span, TimedWord
-from voxmill.operators.transcribe.stitch import Heard, confidence, share
+from voxmill.operators.transcribe.stitch import WindowTranscript, confidence, share
 from voxmill.operators.transcribe.windows import Piece, Window
 
 SPANS = (Span(0, 100), Span(150, 250), Span(300, 400))
@@ -17,7 +17,9 @@ def word(text: str, start: int, end: int, probability: float | None = None) -> T
 
 
 def test_words_come_back_to_their_spans() -> None:
-    heard = Heard((word(" Good", 10, 40, 0.5), word(" day.", 40, 90, 0.125), word(" Bye", 310, 390, 1.0)), "en", 0.9, 0.1)
+    heard = WindowTranscript(
+        (word(" Good", 10, 40, 0.5), word(" day.", 40, 90, 0.125), word(" Bye", 310, 390, 1.0)), "en", 0.9, 0.1
+    )
     first, second, third = share(SPANS, [(WINDOW, heard)], longest_word=1000)
     assert (first.text, second.text, third.text) == ("Good day.", "", "Bye")
     assert (first.confidence, second.confidence, third.confidence) == (0.25, None, 1.0)
@@ -28,7 +30,7 @@ def test_words_come_back_to_their_spans() -> None:
 
 def test_a_word_that_swallowed_the_pause_before_it_belongs_to_what_follows() -> None:
     """Cross-attention gives the pause to the next word: it seems to begin where the last one ended."""
-    heard = Heard((word(" one", 60, 80), word(" two", 80, 170)))
+    heard = WindowTranscript((word(" one", 60, 80), word(" two", 80, 170)))
     first, second, _ = share(SPANS, [(WINDOW, heard)], longest_word=40)
     assert (first.text, second.text) == ("one", "two")
     assert second.words == (word("two", 150, 170),)
@@ -37,7 +39,7 @@ def test_a_word_that_swallowed_the_pause_before_it_belongs_to_what_follows() -> 
 
 def test_a_span_that_was_cut_has_the_words_of_its_pieces() -> None:
     halves = (Window((Piece(0, 50, 0),)), Window((Piece(50, 100, 0),)))
-    heard = (Heard((word(" so", 10, 20),), "en", 0.8, 0.3), Heard((word(" on", 60, 70),), "fr", 0.4, 0.9))
+    heard = (WindowTranscript((word(" so", 10, 20),), "en", 0.8, 0.3), WindowTranscript((word(" on", 60, 70),), "fr", 0.4, 0.9))
     (transcript,) = share(SPANS[:1], zip(halves, heard, strict=True), longest_word=1000)
     assert (transcript.text, transcript.language, transcript.language_confidence) == ("so on", "en", 0.8)
 
@@ -45,7 +47,7 @@ def test_a_span_that_was_cut_has_the_words_of_its_pieces() -> None:
 @given(st.lists(st.tuples(st.text("ab字 ", min_size=1, max_size=3), st.integers(0, 400), st.integers(0, 120)), max_size=12))
 def test_no_word_is_lost_doubled_or_outside_its_span(words: list[tuple[str, int, int]]) -> None:
     timed = sorted((word(text, start, start + length) for text, start, length in words), key=lambda w: (w.end, w.start))
-    shared = share(SPANS, [(WINDOW, Heard(tuple(timed)))], longest_word=50)
+    shared = share(SPANS, [(WINDOW, WindowTranscript(tuple(timed)))], longest_word=50)
     placed = sorted(w.text for transcript in shared for w in transcript.words or ())
     assert placed == sorted(w.text.strip() for w in timed if w.text.strip())
     for span, transcript in zip(SPANS, shared, strict=True):

@@ -12,7 +12,7 @@ import pytest
 import factory
 from speech.waves import write_wave
 from voxmill.manifests.records import Part, Recording, Segment, Word
-from voxmill.operators.contract.adapters import Audio, Clip, TimedWord, Transcript
+from voxmill.operators.contract.adapters import Audio, AudioClip, TimedWord, Transcript
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.transcribe.moonshine import MoonshineConfig
 from voxmill.operators.transcribe.transcribe import Transcribe
@@ -26,9 +26,9 @@ class LevelReader:
     model = "levels@1"
 
     def __init__(self) -> None:
-        self.clips: list[Clip] = []
+        self.clips: list[AudioClip] = []
 
-    def transcribe(self, clips: Sequence[Clip]) -> list[list[Transcript]]:
+    def transcribe(self, clips: Sequence[AudioClip]) -> list[list[Transcript]]:
         self.clips += clips
         return [[self._span(clip.audio[s.start : s.end], s.start, s.end) for s in clip.spans] for clip in clips]
 
@@ -97,7 +97,7 @@ def test_a_language_the_engine_is_kept_from_is_an_outcome(levels: Recording) -> 
 
 def test_what_an_engine_raises_is_raised(levels: Recording) -> None:
     class Broken(LevelReader):
-        def transcribe(self, clips: Sequence[Clip]) -> list[list[Transcript]]:
+        def transcribe(self, clips: Sequence[AudioClip]) -> list[list[Transcript]]:
             raise RuntimeError("no more memory")
 
     with pytest.raises(RuntimeError, match="memory"):
@@ -106,7 +106,7 @@ def test_what_an_engine_raises_is_raised(levels: Recording) -> None:
 
 def test_an_engine_that_loses_a_span_is_a_bug_found_at_once(levels: Recording) -> None:
     class Forgetful(LevelReader):
-        def transcribe(self, clips: Sequence[Clip]) -> list[list[Transcript]]:
+        def transcribe(self, clips: Sequence[AudioClip]) -> list[list[Transcript]]:
             return [found[1:] for found in super().transcribe(clips)]
 
     with pytest.raises(ValueError, match="zip"):

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.words import Edits, edits, english
 from speech.waves import RATE
-from voxmill.operators.contract.adapters import Audio, Clip, Span, Transcript
+from voxmill.operators.contract.adapters import Audio, AudioClip, Span, Transcript
 from voxmill.operators.transcribe.faster_whisper import FasterWhisper, FasterWhisperConfig
 from voxmill.operators.transcribe.whisperx import WhisperX, WhisperXConfig
 
@@ -23,7 +23,7 @@ def whisper() -> WhisperX:
 
 
 @pytest.fixture(scope="module")
-def heard(whisper: WhisperX, reading: Clip) -> list[Transcript]:
+def heard(whisper: WhisperX, reading: AudioClip) -> list[Transcript]:
     return whisper.transcribe([reading])[0]
 
 
@@ -31,7 +31,9 @@ def errors(spoken: tuple[str, ...], heard: list[str]) -> float:
     return sum((edits(english(a), english(b)) for a, b in zip(spoken, heard, strict=True)), Edits()).rate
 
 
-def test_packed_windows_give_every_span_its_own_words(heard: list[Transcript], reading: Clip, spoken: tuple[str, ...]) -> None:
+def test_packed_windows_give_every_span_its_own_words(
+    heard: list[Transcript], reading: AudioClip, spoken: tuple[str, ...]
+) -> None:
     assert errors(spoken, [t.text for t in heard]) <= 0.1
     for span, transcript in zip(reading.spans, heard, strict=True):
         assert transcript.words
@@ -42,11 +44,13 @@ def test_packed_windows_give_every_span_its_own_words(heard: list[Transcript], r
         assert 0.5 < (transcript.confidence or 0) <= 1
 
 
-def test_faster_whisper_alone_hears_the_same(heard: list[Transcript], reading: Clip) -> None:
+def test_faster_whisper_alone_hears_the_same(heard: list[Transcript], reading: AudioClip) -> None:
     assert FasterWhisper(FasterWhisperConfig(batch_size=2)).transcribe([reading])[0] == heard
 
 
-def test_the_text_is_that_of_the_library_on_the_same_windows(whisper: WhisperX, heard: list[Transcript], reading: Clip) -> None:
+def test_the_text_is_that_of_the_library_on_the_same_windows(
+    whisper: WhisperX, heard: list[Transcript], reading: AudioClip
+) -> None:
     """Oracle: faster-whisper's own `transcribe`, which this adapter takes apart to get at languages and spans."""
     windows = whisper._windows(reading)
     assert len(windows) == 2
@@ -65,7 +69,7 @@ def test_the_text_is_that_of_the_library_on_the_same_windows(whisper: WhisperX, 
 
 
 def test_twice_is_the_same_and_the_encoder_runs_once_a_batch(
-    whisper: WhisperX, heard: list[Transcript], reading: Clip, monkeypatch: pytest.MonkeyPatch
+    whisper: WhisperX, heard: list[Transcript], reading: AudioClip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches: list[int] = []
     model = whisper._whisper._whisper
@@ -80,14 +84,14 @@ def test_twice_is_the_same_and_the_encoder_runs_once_a_batch(
     assert batches == [2]
 
 
-def test_a_stated_language_is_followed_and_doubted(whisper: WhisperX, reading: Clip) -> None:
+def test_a_stated_language_is_followed_and_doubted(whisper: WhisperX, reading: AudioClip) -> None:
     clip = replace(reading, spans=reading.spans[:2], language="fr-CA")
     (transcripts,) = whisper.transcribe([clip])
     assert {t.language for t in transcripts} == {"fr"}
     assert all((t.language_confidence or 0) < 0.1 for t in transcripts)
 
 
-def test_windows_of_one_batch_may_differ_in_language(whisper: WhisperX, reading: Clip) -> None:
+def test_windows_of_one_batch_may_differ_in_language(whisper: WhisperX, reading: AudioClip) -> None:
     short = replace(reading, spans=reading.spans[:2])
     english_one, french = whisper.transcribe([short, replace(short, language="fr")])
     assert {t.language for t in english_one} == {"en"}
@@ -95,12 +99,12 @@ def test_windows_of_one_batch_may_differ_in_language(whisper: WhisperX, reading:
 
 
 def test_nothing_to_hear_is_still_one_result_per_span(whisper: WhisperX, hiss: Audio) -> None:
-    clip = Clip(hiss, (Span(0, 5), Span(5, 160), Span(160, len(hiss))))
-    assert [len(transcripts) for transcripts in whisper.transcribe([clip, Clip(hiss, ()), clip])] == [3, 0, 3]
+    clip = AudioClip(hiss, (Span(0, 5), Span(5, 160), Span(160, len(hiss))))
+    assert [len(transcripts) for transcripts in whisper.transcribe([clip, AudioClip(hiss, ()), clip])] == [3, 0, 3]
     assert whisper.transcribe([]) == []
 
 
-def test_one_window_per_span_hears_the_same(reading: Clip, spoken: tuple[str, ...]) -> None:
+def test_one_window_per_span_hears_the_same(reading: AudioClip, spoken: tuple[str, ...]) -> None:
     single = WhisperX(WhisperXConfig(packed=False, languages=("en",), beam_size=1))
     (transcripts,) = single.transcribe([reading])
     assert (
@@ -108,9 +112,11 @@ def test_one_window_per_span_hears_the_same(reading: Clip, spoken: tuple[str, ..
     )  # int8 sums differ between CPUs, and with them a word here and there
 
 
-def test_a_span_longer_than_the_model_is_heard_to_its_end(whisper: WhisperX, reading: Clip, spoken: tuple[str, ...]) -> None:
+def test_a_span_longer_than_the_model_is_heard_to_its_end(
+    whisper: WhisperX, reading: AudioClip, spoken: tuple[str, ...]
+) -> None:
     whole = Span(reading.spans[0].start, reading.spans[-1].end)
-    ((transcript,),) = whisper.transcribe([Clip(reading.audio, (whole,))])
+    ((transcript,),) = whisper.transcribe([AudioClip(reading.audio, (whole,))])
     assert errors((" ".join(spoken),), [transcript.text]) <= 0.1
 
 
@@ -120,5 +126,5 @@ def test_a_language_the_weights_do_not_know_is_refused() -> None:
 
 
 def test_silence_of_zeros(whisper: WhisperX) -> None:
-    ((transcript,),) = whisper.transcribe([Clip(np.zeros(RATE, np.float32), (Span(0, RATE),))])
+    ((transcript,),) = whisper.transcribe([AudioClip(np.zeros(RATE, np.float32), (Span(0, RATE),))])
     assert transcript.no_speech is not None

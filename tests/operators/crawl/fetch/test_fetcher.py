@@ -15,7 +15,7 @@ from voxmill.operators.crawl.facts.crawl_errors import (
     Blocked,
     BudgetSpent,
     CrawlError,
-    Denied,
+    Denylisted,
     Disallowed,
     HttpError,
     NetworkError,
@@ -365,9 +365,9 @@ def test_opt_outs_of_a_site(site: Website, fetcher: Fetcher) -> None:
 def test_the_deny_list_holds_for_redirects_too(site: Website, make_fetcher: Make) -> None:
     site.routes |= {"/a": redirect("/private/x"), "/private/x": SONG}
     fetcher = make_fetcher(deny=(f"{site.url}/private/*",))
-    with pytest.raises(Denied):
+    with pytest.raises(Denylisted):
         fetcher.read(f"{site.url}/a")
-    with pytest.raises(Denied):
+    with pytest.raises(Denylisted):
         make_fetcher(deny=("127.0.0.1",)).read(f"{site.url}/a")
     assert site.paths() == ["/a"]
 

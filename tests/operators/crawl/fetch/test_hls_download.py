@@ -22,7 +22,7 @@ from voxmill.operators.crawl.facts.crawl_errors import (
     Unsupported,
 )
 from voxmill.operators.crawl.fetch.fetcher import Fetcher
-from voxmill.operators.crawl.fetch.hls_download import GAP, Lost, Stream, clear_parts, fetch_stream
+from voxmill.operators.crawl.fetch.hls_download import GAP, LostPart, Stream, clear_parts, fetch_stream
 from voxmill.operators.crawl.fetch.hls_playlist import choose, read_playlist
 from website import Answer, Asked, Website, in_turn, typed
 
@@ -150,7 +150,7 @@ def test_a_part_that_is_missing_is_not_the_loss_of_the_others(stream: Website, f
     del stream.routes["/radio/high/1.ts"]
     body, got = fetched(fetcher, f"{stream.url}/radio/all.m3u8", tmp_path)
     assert body == PARTS[0] + PARTS[2]
-    assert (got.seconds, got.lost) == (12.0, (Lost(4.0, 4.0, "it is not there (HTTP 404)"),))
+    assert (got.seconds, got.lost) == (12.0, (LostPart(4.0, 4.0, "it is not there (HTTP 404)"),))
     del stream.routes["/radio/high/list.m3u8"]
     with pytest.raises(NotFound):
         join(fetcher, f"{stream.url}/radio/all.m3u8", tmp_path)
@@ -176,7 +176,7 @@ def test_a_gap_is_not_asked_for(stream: Website, fetcher: Fetcher, tmp_path: Pat
     body, got = fetched(fetcher, f"{stream.url}/radio/high/gap.m3u8", tmp_path)
     assert body == PARTS[0] + PARTS[2]
     assert "/radio/high/1.ts" not in stream.paths()
-    assert got.lost == (Lost(4.0, 6.5, GAP), Lost(10.5, 4.0, "it is not there (a web page)"))
+    assert got.lost == (LostPart(4.0, 6.5, GAP), LostPart(10.5, 4.0, "it is not there (a web page)"))
     assert got.seconds == 18.5
 
 
@@ -214,7 +214,7 @@ def test_a_new_head_after_a_discontinuity(stream: Website, make_fetcher: Make, t
     (tmp_path / "2").mkdir()
     stream.routes["/h/b.mp4"] = Answer(b"", 404)
     body, got = fetched(make_fetcher(), f"{stream.url}/h/list.m3u8", tmp_path / "2")
-    assert (body, got.lost) == (b"[A]a0a1a0", (Lost(4.0, 3.0, "its head is not there (HTTP 404)"),))
+    assert (body, got.lost) == (b"[A]a0a1a0", (LostPart(4.0, 3.0, "its head is not there (HTTP 404)"),))
 
 
 def ranged(whole: bytes, *, honest: bool = True) -> Callable[[Asked], Answer]:
@@ -360,7 +360,7 @@ def test_what_is_not_heard_of_a_stream_is_in_the_books(site: Website, make_confi
     from voxmill.operators.contract.unit_input import UnitInput
     from voxmill.operators.crawl.crawl import Crawl
     from voxmill.operators.crawl.facts.source_config import SourceConfig
-    from voxmill.operators.crawl.listing.lister import List
+    from voxmill.operators.crawl.listing.lister import Lister
     from voxmill.operators.crawl.policy.host_limit import LocalGate
     from voxmill.operators.decode.probe import Decode, DecodeConfig
 
@@ -373,7 +373,7 @@ def test_what_is_not_heard_of_a_stream_is_in_the_books(site: Website, make_confi
     site.routes[f"/{names[-2]}"] = Answer(b"\0" * 5000)
     site.routes["/show.m3u8"] = typed(text.replace("#EXTINF", "#EXT-X-GAP\n#EXTINF", 1), "text/plain")
     config = make_config()
-    (item,) = List(config, LocalGate(config))(SourceConfig(name="s", url=f"{site.url}/show.m3u8"))
+    (item,) = Lister(config, LocalGate(config))(SourceConfig(name="s", url=f"{site.url}/show.m3u8"))
     crawled = Crawl(config, str(tmp_path / "audio"), LocalGate(config)).fetch(item)
     assert crawled.rejection is None
     crawled = replace(crawled, audio=str(tmp_path / (crawled.audio or "")))

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from voxmill.operators.crawl.facts.crawl_errors import CrawlError, Limit, Unreadable
-from voxmill.operators.crawl.listing.document import Document, packed, unpacked
+from voxmill.operators.crawl.listing.document import ParsedDocument, packed, unpacked
 from voxmill.operators.crawl.listing.feed import read_feed
 
 URL = "http://a.example/dir/feed.xml"
@@ -20,7 +20,7 @@ def rss(*items: str) -> bytes:
     return RSS.format("".join(f"<item><title>e</title>{item}</item>" for item in items)).encode()
 
 
-def heard(document: Document) -> list[str | None]:
+def heard(document: ParsedDocument) -> list[str | None]:
     """By entry: its address, or None where it is only a row."""
     return [None if found.rejection else found.url.removeprefix("http://a.example") for found in document.found]
 

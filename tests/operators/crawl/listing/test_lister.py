@@ -18,7 +18,7 @@ from voxmill.manifests.records import Item, Licence, Provenance, Recording
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.operators.crawl.facts.urls import file_path
 from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig, NoContact
-from voxmill.operators.crawl.listing.lister import List
+from voxmill.operators.crawl.listing.lister import Lister
 from voxmill.operators.crawl.policy.host_limit import LocalGate
 from website import Website, html, redirect, typed
 
@@ -47,7 +47,7 @@ def listed(make_config: MakeConfig) -> Listed:
     def run(url: str | None = None, *, crawl: dict[str, object] | None = None, **fields: object) -> list[Item]:
         config = make_config(**(crawl or {}))
         source = SourceConfig(name="src", url=url, **fields)  # type: ignore[arg-type]
-        return List(config, LocalGate(config))(source)
+        return Lister(config, LocalGate(config))(source)
 
     return run
 
@@ -373,7 +373,7 @@ def test_a_list_of_yours_names_no_web_address_for_nobody(tmp_path: Path) -> None
     (tmp_path / "urls.txt").write_text("here.wav\n")
     config = CrawlConfig()
     source = SourceConfig(name="mine", path=str(tmp_path / "urls.txt"))
-    assert len(urls(List(config, LocalGate(config))(source))) == 1
+    assert len(urls(Lister(config, LocalGate(config))(source))) == 1
     (tmp_path / "urls.txt").write_text("here.wav\nhttps://radio.test/a.mp3\n")
     with pytest.raises(NoContact, match=r"`mine` names web addresses .*crawl\.contact"):
-        List(config, LocalGate(config))(source)
+        Lister(config, LocalGate(config))(source)

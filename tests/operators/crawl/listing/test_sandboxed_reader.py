@@ -12,10 +12,10 @@ from voxmill.operators.crawl.facts.crawl_errors import Limit, Unreadable
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig
 from voxmill.operators.crawl.fetch.fetcher import Fetcher
-from voxmill.operators.crawl.listing.document import Given
-from voxmill.operators.crawl.listing.lister import List
+from voxmill.operators.crawl.listing.document import RawDocument
+from voxmill.operators.crawl.listing.lister import Lister
 from voxmill.operators.crawl.listing.page import media_links, parse, parse_to_end
-from voxmill.operators.crawl.listing.sandboxed_reader import Reader
+from voxmill.operators.crawl.listing.sandboxed_reader import SandboxedReader
 from voxmill.operators.crawl.policy.host_limit import LocalGate
 from website import Answer, Website, html, typed
 
@@ -24,19 +24,19 @@ RSS = '<rss version="2.0"><channel><title>t</title>{}</channel></rss>'
 
 
 @pytest.fixture
-def reader(fetcher: Fetcher) -> Iterator[Reader]:
-    made = Reader(fetcher, 5)
+def reader(fetcher: Fetcher) -> Iterator[SandboxedReader]:
+    made = SandboxedReader(fetcher, 5)
     yield made
     made.close()
 
 
 @pytest.fixture
 def listed(make_config: Callable[..., CrawlConfig]) -> Iterator[Callable[..., list[str]]]:
-    lists: dict[str, List] = {}
+    lists: dict[str, Lister] = {}
 
     def run(url: str, crawl: dict[str, object] | None = None, **fields: object) -> list[str]:
         config = make_config(**(crawl or {}))
-        one = lists.setdefault(repr(crawl), List(config, LocalGate(config)))
+        one = lists.setdefault(repr(crawl), Lister(config, LocalGate(config)))
         return [said(item) for item in one(SourceConfig(name="src", url=url, **fields))]  # type: ignore[arg-type]
 
     yield run
@@ -48,9 +48,9 @@ def said(item: Item) -> str:
     return item.rejection.reason if item.rejection else "/" + item.provenance.url.split("/", 3)[3]
 
 
-def page(reader: Reader, body: str) -> list[str]:
+def page(reader: SandboxedReader, body: str) -> list[str]:
     url = "http://a.example/p"
-    document = reader(Given("page", url, url, f"<!doctype html><html><body>{body}".encode()))
+    document = reader(RawDocument("page", url, url, f"<!doctype html><html><body>{body}".encode()))
     return [found.url.removeprefix(url[:-2]) for found in document.found]
 
 
@@ -83,14 +83,14 @@ def test_where_a_page_ends(text: str, cut: str | None) -> None:
 
 def test_a_document_that_keeps_its_reader_busy(fetcher: Fetcher) -> None:
     """A hundred thousand attributes on one tag: the limit ends the process, and the next document gets another."""
-    reader = Reader(fetcher, 1)
+    reader = SandboxedReader(fetcher, 1)
     with pytest.raises(Limit, match="more than 1 s"):
         page(reader, f"<p {' '.join(f'a{n}' for n in range(200_000))}><audio src=x.mp3>")
     assert page(reader, "<audio src=x.mp3>") == ["/x.mp3"]
     reader.close()
 
 
-def test_a_reader_that_dies(reader: Reader) -> None:
+def test_a_reader_that_dies(reader: SandboxedReader) -> None:
     assert page(reader, "<audio src=x.mp3>") == ["/x.mp3"]
     assert reader._process
     reader._process.kill()
@@ -99,7 +99,7 @@ def test_a_reader_that_dies(reader: Reader) -> None:
     assert page(reader, "<audio src=z.mp3>") == ["/z.mp3"]
 
 
-def test_what_yt_dlp_asks_for_goes_through_the_fetcher(site: Website, fetcher: Fetcher, reader: Reader) -> None:
+def test_what_yt_dlp_asks_for_goes_through_the_fetcher(site: Website, fetcher: Fetcher, reader: SandboxedReader) -> None:
     pytest.importorskip("yt_dlp")
     site.routes |= {
         "/p": html('<script type="application/ld+json">{"@context": "https://schema.org", "@type": "VideoObject", "name": "n",'
@@ -108,7 +108,7 @@ def test_what_yt_dlp_asks_for_goes_through_the_fetcher(site: Website, fetcher: F
         "/list": typed(f"<rss version='2.0'><channel><item><link>{site.url}/p</link></item><item><link>{site.url}/gone</link>"
                        "</item></channel></rss>", "text/xml"),
     }  # fmt: skip
-    document = reader(Given("playlist", f"{site.url}/list", f"{site.url}/list"))
+    document = reader(RawDocument("playlist", f"{site.url}/list", f"{site.url}/list"))
     assert [(found.url.removeprefix(site.url), bool(found.rejection)) for found in document.found] == [
         ("/m.mp4", False),
         ("/list#2", True),
