@@ -9,6 +9,7 @@ from torch import Tensor
 
 from voxmill.models.common.features import FbankConfig
 from voxmill.models.common.seeds import seeded
+from voxmill.models.common.video_frames import VideoFrames
 from voxmill.models.network.budget import BudgetSchedule
 from voxmill.models.network.conformer import EncoderConfig
 from voxmill.models.network.decoder import DecoderConfig
@@ -17,7 +18,7 @@ from voxmill.models.network.layers import ElasticConfig, GuidedConfig
 from voxmill.models.network.model import Conditions, ModelConfig, SpeechModel
 from voxmill.models.network.task_vectors import TaskVectorsConfig
 from voxmill.models.network.transducer import TransducerConfig
-from voxmill.models.network.vision import Frames, VisionConfig
+from voxmill.models.network.vision import VisionConfig
 
 VOCABULARY, MELS, DIM = 23, 20, 16
 SWITCHES: dict[str, Any] = {
@@ -65,8 +66,8 @@ def tokens(batch: int, length: int = 6) -> Tensor:
     return torch.randint(1, VOCABULARY, (batch, length), generator=seeded("tokens", batch, length))
 
 
-def frames(*numbers: int) -> Frames:
-    return Frames(torch.randn(len(numbers), 3, 6, generator=seeded("frames")), torch.tensor(numbers))
+def frames(*numbers: int) -> VideoFrames:
+    return VideoFrames(torch.randn(len(numbers), 3, 6, generator=seeded("frames")), torch.tensor(numbers))
 
 
 def conditions(batch: int, *on: str, neutral: bool = False, **changes: Any) -> Conditions:

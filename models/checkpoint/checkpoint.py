@@ -28,15 +28,16 @@ from voxmill.models.checkpoint.manifest import (
     TOKENS,
     TRAINING,
     CheckpointError,
-    Document,
-    LoaderDocument,
+    CheckpointManifest,
+    LoaderState,
     damaged,
     first_line,
-    read_document,
+    read_manifest,
     seal,
-)  # fmt: skip
-from voxmill.models.common.tokens import Tokens
-from voxmill.models.data.targets import TargetsConfig, Task
+)
+from voxmill.models.common.tasks import Task
+from voxmill.models.common.tokenizer import Tokenizer
+from voxmill.models.data.targets import TargetsConfig
 from voxmill.models.network.budget import Budget, BudgetError
 from voxmill.models.network.model import ModelConfig, SpeechModel
 
@@ -46,7 +47,7 @@ class Bundle:
     """A model with all that it takes to use it."""
 
     model: SpeechModel
-    tokens: Tokens
+    tokens: Tokenizer
     targets: TargetsConfig
     step: int = 0
     trained: tuple[Budget, ...] = ()
@@ -108,7 +109,7 @@ def save(folder: str, bundle: Bundle, training: TrainingState | None = None) -> 
 
 def load(folder: str, device: torch.device | str = "cpu") -> Bundle:
     """The model in evaluation mode, on a device. Raises CheckpointError."""
-    document = read_document(folder)
+    document = read_manifest(folder)
     config, tokens = document.model, _tokens(folder, document)
     try:
         full = config.emoe.full if config.emoe else None
@@ -127,11 +128,11 @@ def load(folder: str, device: torch.device | str = "cpu") -> Bundle:
 
 def load_training(folder: str) -> TrainingState:
     """Raises CheckpointError where the checkpoint was saved without it."""
-    document = read_document(folder)
+    document = read_manifest(folder)
     if document.training is None:
         raise CheckpointError(f"{folder} holds a model and no training state: training cannot go on from it")
     try:
-        LoaderDocument.model_validate(document.training.get("loader"))
+        LoaderState.model_validate(document.training.get("loader"))
     except ValidationError as error:
         raise damaged(folder, COMMIT, f"training.loader: {first_line(error)}") from error
     tensors, of_model = _read_tensors(folder, TRAINING, document), _read_tensors(folder, MODEL, document)
@@ -173,7 +174,7 @@ def step_folder(folder: str, step: int) -> str:
     return f"{folder}/step-{step:08d}"
 
 
-def _read_tensors(folder: str, name: str, document: Document) -> dict[str, Tensor]:
+def _read_tensors(folder: str, name: str, document: CheckpointManifest) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load as from_bytes
 
@@ -184,10 +185,10 @@ def _read_tensors(folder: str, name: str, document: Document) -> dict[str, Tenso
     return tensors
 
 
-def _tokens(folder: str, document: Document) -> Tokens:
+def _tokens(folder: str, document: CheckpointManifest) -> Tokenizer:
     blob = _read(folder, TOKENS, document)
     try:
-        tokens = Tokens(blob, document.tokens.config)
+        tokens = Tokenizer(blob, document.tokens.config)
     except (RuntimeError, ValueError) as error:
         raise damaged(folder, TOKENS, first_line(error)) from error
     if tokens.digest != document.tokens.digest:
@@ -208,7 +209,7 @@ def _empty_model(folder: str, config: ModelConfig, num_tensors: int) -> SpeechMo
         raise damaged(folder, COMMIT, f"describes no model that can be built: {first_line(error)}") from error
 
 
-def _read(folder: str, name: str, document: Document) -> bytes:
+def _read(folder: str, name: str, document: CheckpointManifest) -> bytes:
     fs, path = locate(f"{folder}/{name}")
     try:
         blob: bytes = fs.cat_file(path)

@@ -12,8 +12,9 @@ from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 from voxmill.manifests.config_base import Settings
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.storage import locate
-from voxmill.models.common.tokens import TokensConfig
-from voxmill.models.data.targets import TargetsConfig, Task
+from voxmill.models.common.tasks import Task
+from voxmill.models.common.tokenizer import TokenizerConfig
+from voxmill.models.data.targets import TargetsConfig
 from voxmill.models.network.model import ModelConfig
 
 FORMAT = 2
@@ -21,19 +22,19 @@ FORMAT = 2
 MODEL, TOKENS, TRAINING, COMMIT = "model.safetensors", "tokens.model", "training.safetensors", "checkpoint.json"
 
 
-class TokensDocument(Settings):
-    config: TokensConfig
+class TokenizerEntry(Settings):
+    config: TokenizerConfig
     digest: str
 
 
-class Document(Settings):
+class CheckpointManifest(Settings):
     """`checkpoint.json`."""
 
     format: PositiveInt
     step: NonNegativeInt
     model: ModelConfig
     targets: TargetsConfig
-    tokens: TokensDocument
+    tokens: TokenizerEntry
     trained: tuple[str, ...]
     taught: tuple[Task, ...] = ()
     training: dict[str, Any] | None
@@ -42,7 +43,7 @@ class Document(Settings):
     """Digest of all the rest of this document."""
 
 
-class LoaderDocument(Settings):
+class LoaderState(Settings):
     epoch: NonNegativeInt
     index: NonNegativeInt
     skipped: dict[str, NonNegativeInt] = Field(default_factory=dict)
@@ -52,7 +53,7 @@ class CheckpointError(UserError):
     """A folder that is no checkpoint of ours, or no longer; the message names the file and what is wrong with it."""
 
 
-def read_document(folder: str) -> Document:
+def read_manifest(folder: str) -> CheckpointManifest:
     fs, path = locate(f"{folder}/{COMMIT}")
     try:
         plain = json.loads(fs.cat_file(path))
@@ -68,7 +69,7 @@ def read_document(folder: str) -> Document:
     if version > 1 and plain.get("seal") != seal(plain):
         raise damaged(folder, COMMIT, "was changed after it was written: it differs from its own digest")
     try:
-        return Document.model_validate(plain)
+        return CheckpointManifest.model_validate(plain)
     except ValidationError as error:
         raise damaged(folder, COMMIT, first_line(error)) from error
 

@@ -25,6 +25,10 @@ _FLOOR = torch.finfo(torch.float32).eps
 _PREEMPHASIS = 0.97
 
 
+MIN_FRAMES = 7
+"""Feature frames that one frame of the encoder looks at; fewer give none."""
+
+
 class FbankConfig(Settings):
     """What a frame of features is. A model remembers it: other features are another language to it."""
 
@@ -110,3 +114,8 @@ def statistics(features: Iterable[Tensor]) -> Statistics:
         raise ValueError("no frame to take statistics of: every utterance is shorter than one window")
     mean_M = total_M / count
     return Statistics(mean_M.float(), (square_M / count - mean_M.square()).clamp_min(1e-8).sqrt().float())
+
+
+def num_subsampled(length: int) -> int:
+    """Positions left after two convolutions of 3 at stride 2, in time and in frequency."""
+    return ((length - 1) // 2 - 1) // 2 if length >= MIN_FRAMES else 0

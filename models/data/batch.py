@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from voxmill.manifests.records import Bandwidth
+from voxmill.models.common.guides import BANDWIDTHS
 from voxmill.models.common.seeds import Generator
-from voxmill.models.common.tokens import BLANK, EOT, Tokens
-from voxmill.models.data.targets import IGNORE, Target, Task
-from voxmill.models.network.model import Conditions, ModelConfig
-from voxmill.models.network.smoe import BANDWIDTHS
-from voxmill.models.network.vision import Frames
+from voxmill.models.common.tasks import IGNORE, Task
+from voxmill.models.common.tokenizer import BLANK, EOT, Tokenizer
+from voxmill.models.common.video_frames import VideoFrames, pad_video_frames
+from voxmill.models.data.targets import Target
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +53,7 @@ class Batch:
     bandwidth_B: Tensor
     translates_B: Tensor
     active: tuple[frozenset[Task], ...]
-    frames: Frames | None = None
+    frames: VideoFrames | None = None
     skipped: Mapping[str, int] = field(default_factory=dict)
     """Samples that were to be in this batch and are not, by reason."""
 
@@ -61,24 +61,15 @@ class Batch:
         return len(self.keys)
 
     def to(self, device: torch.device | str) -> Batch:
-        names = (name for name in self.__dataclass_fields__ if isinstance(getattr(self, name), (Tensor, Frames)))
+        names = (name for name in self.__dataclass_fields__ if isinstance(getattr(self, name), (Tensor, VideoFrames)))
         return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
     def blinded(self, probability: float, generator: Generator) -> Batch:
         """Some utterances lose their video frames."""
         return replace(self, frames=self.frames and self.frames.withheld(probability, generator))
 
-    def conditions(self, config: ModelConfig, **more: object) -> Conditions:
-        """What this batch says to the switches of a model; budget, chunk and loads come from the caller."""
-        active_BK = config.tasks.active(self.active).to(self.length_B.device) if config.tasks else None
-        known = Conditions(
-            bandwidth_B=self.bandwidth_B, translates_B=self.translates_B, active_BK=active_BK,
-            frames=self.frames if config.vision else None,
-        )  # fmt: skip
-        return replace(known, **more)  # type: ignore[arg-type]
 
-
-def collate(examples: Sequence[Example], tokens: Tokens, skipped: Mapping[str, int] | None = None) -> Batch:
+def collate(examples: Sequence[Example], tokens: Tokenizer, skipped: Mapping[str, int] | None = None) -> Batch:
     """Pads to the longest. No examples give a batch of none."""
     both = [[e.target.decoder(tokens[EOT], backwards=backwards) for e in examples] for backwards in (False, True)]
     (read, said), (read_backward, said_backward) = (list(zip(*one, strict=True)) or [(), ()] for one in both)
@@ -97,7 +88,7 @@ def collate(examples: Sequence[Example], tokens: Tokens, skipped: Mapping[str, i
         bandwidth_B=torch.tensor([BANDWIDTHS.index(e.bandwidth) for e in examples], dtype=torch.long),
         translates_B=torch.tensor([e.target.translates for e in examples], dtype=torch.long),
         active=tuple(e.target.active for e in examples),
-        frames=pad_frames([e.frame_FC for e in examples]),
+        frames=pad_video_frames([e.frame_FC for e in examples]),
         skipped=dict(skipped or {}),
     )
 
@@ -114,12 +105,3 @@ def _pad_features(rows: Sequence[Tensor]) -> Tensor:
     if not rows:
         return torch.zeros(0, 0, 0)
     return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
-
-
-def pad_frames(rows: Sequence[Tensor | None]) -> Frames | None:
-    """None where no utterance has any: the model then takes its audio path, to the bit."""
-    seen = [row for row in rows if row is not None and len(row)]
-    if not seen:
-        return None
-    filled = [row if row is not None else seen[0].new_zeros(0, seen[0].shape[1]) for row in rows]
-    return Frames(torch.nn.utils.rnn.pad_sequence(filled, batch_first=True), torch.tensor([len(row) for row in filled]))

@@ -14,15 +14,14 @@ from torch import Tensor
 
 from voxmill.manifests.config_base import Settings
 from voxmill.manifests.records import Bandwidth
-from voxmill.models.common.features import FbankConfig, fbank
+from voxmill.models.common.features import FbankConfig, fbank, num_subsampled
+from voxmill.models.common.image_encoder import FrameEmbedder, ImageEncoderConfig
 from voxmill.models.common.seeds import Generator, seeded
-from voxmill.models.common.tokens import Tokens, UnknownTokenError
+from voxmill.models.common.tokenizer import Tokenizer, UnknownTokenError
 from voxmill.models.data.augment import AugmentConfig, augment_wave, spec_augment
 from voxmill.models.data.batch import Example
-from voxmill.models.data.sampler import Place
+from voxmill.models.data.sampler import PlannedSample
 from voxmill.models.data.targets import Target, TargetsConfig, make_target, read_utterance
-from voxmill.models.network.conformer import num_subsampled
-from voxmill.models.network.image_encoder import ImagesConfig, Looking
 from voxmill.sharding.reader import SampleReader, StoredSample
 from voxmill.sharding.sidecar import ShardError
 
@@ -48,7 +47,7 @@ class ExampleConfig(Settings):
     targets: TargetsConfig = TargetsConfig()
     augment: AugmentConfig | None = AugmentConfig()
     """Speed, noise, telephone and masks in training. Null: sounds as they are, for evaluation."""
-    images: ImagesConfig | None = None
+    images: ImageEncoderConfig | None = None
     """What looks at the video frames of the shards; needed with `model.vision`. Null: they are not read."""
     tier_weights: dict[str, float] = {}
     """Loss weight by tier, instead of the weight that the shard suggests."""
@@ -62,7 +61,7 @@ class FramesOf(Protocol):
     def __call__(self, sample: StoredSample) -> Tensor | None: ...
 
 
-class Unusable(Exception):
+class UnusableSample(Exception):
     """A sample that is left out; `reason` is one of REASONS."""
 
     def __init__(self, reason: str) -> None:
@@ -74,7 +73,7 @@ class ExampleReader:
     def __init__(
         self,
         root: str,
-        tokens: Tokens,
+        tokens: Tokenizer,
         fbank_config: FbankConfig,
         config: ExampleConfig,
         noises: Sequence[Tensor] = (),
@@ -83,10 +82,10 @@ class ExampleReader:
         """`noises`: recordings of noise at 16 kHz; without any, noise is made."""
         self.tokens, self.fbank, self.config = tokens, fbank_config, config
         self.noises = noises
-        self.frames_of = frames_of or (Looking(config.images) if config.images else None)
+        self.frames_of = frames_of or (FrameEmbedder(config.images) if config.images else None)
         self._samples = SampleReader(root, pictures=self.frames_of is not None)
 
-    def __call__(self, place: Place, epoch: int) -> Example:
+    def __call__(self, place: PlannedSample, epoch: int) -> Example:
         """The same bytes for the same place and epoch. Raises Unusable."""
         sample = self._read(place.key)
         generator = seeded(self.config.seed, "example", epoch, place.key)
@@ -98,9 +97,9 @@ class ExampleReader:
         feature_TM = fbank(wave_S, self.fbank, generator if augment is not None else None)
         frames = num_subsampled(len(feature_TM))
         if not frames:
-            raise Unusable("too_short")
+            raise UnusableSample("too_short")
         if target.ctc is not None and len(target.ctc) > frames:
-            raise Unusable("text_too_long")
+            raise UnusableSample("text_too_long")
         if augment is not None and augment.spec is not None:
             feature_TM = spec_augment(feature_TM, augment.spec, generator)
         weight = self.config.tier_weights.get(place.tier, place.weight)
@@ -111,26 +110,26 @@ class ExampleReader:
         try:
             return self.frames_of(sample) if self.frames_of else None
         except ValueError:
-            raise Unusable("picture") from None
+            raise UnusableSample("picture") from None
 
     def _read(self, key: str) -> StoredSample:
         try:
             return self._samples[key]
         except (ShardError, KeyError):
-            raise Unusable("damaged") from None
+            raise UnusableSample("damaged") from None
         except json.JSONDecodeError:
-            raise Unusable("document") from None
+            raise UnusableSample("document") from None
         except ValueError:
-            raise Unusable("audio") from None
+            raise UnusableSample("audio") from None
 
     def _label(self, document: dict[str, Any], generator: Generator) -> tuple[Target, Bandwidth]:
         try:
             target = make_target(read_utterance(document), self.tokens, self.config.targets, generator)
             bandwidth: Bandwidth = document["recording"]["bandwidth"] or "wide"
         except UnknownTokenError:
-            raise Unusable("unknown_token") from None
+            raise UnusableSample("unknown_token") from None
         except (KeyError, TypeError, AttributeError):
-            raise Unusable("document") from None
+            raise UnusableSample("document") from None
         if not target.teaches:
-            raise Unusable("no_label")
+            raise UnusableSample("no_label")
         return target, bandwidth

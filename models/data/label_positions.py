@@ -13,7 +13,7 @@ from voxmill.manifests.records import Annotation, Mark, Word
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedToken:
     """A token and the character of the text that it stands before; at one place, lower ranks come first."""
 
     offset: int
@@ -48,7 +48,7 @@ def timed_spans(text: str, words: Sequence[Word] | None) -> list[TimedSpan] | No
 
 def place_moments(
     label: Annotation, text: str, spans: Sequence[TimedSpan] | None, token: str, rank: int
-) -> list[Placed] | None:
+) -> list[PlacedToken] | None:
     """A token after the last word whose middle is before each mark's start; None where it cannot be told.
 
     A mark that ends rather than starts somewhere (an endpoint with `end` only) counts at its end.
@@ -61,22 +61,22 @@ def place_moments(
         if spans is None or moment is None:
             return None
         before = [span.end for span in spans if (span.begin + span.finish) / 2 < moment]
-        placed.append(Placed(_after_punctuation(text, before[-1]) if before else 0, rank, token))
+        placed.append(PlacedToken(_after_punctuation(text, before[-1]) if before else 0, rank, token))
     return placed
 
 
 def place_entities(
     label: Annotation, text: str, spans: Sequence[TimedSpan] | None, opening: str, closing: str
-) -> list[Placed] | None:
+) -> list[PlacedToken] | None:
     """An opening token (before the space that leads to it) and a closing one around each entity: by its time, else where its value is found in the text."""
-    placed: list[Placed] = []
+    placed: list[PlacedToken] = []
     at = 0
     for mark in label.marks:
         found = _by_time(mark, spans) or _by_words(mark, text, at)
         if found is None or found[0] < at:
             return None  # not there, or overlapping the one before
         start, at = found
-        placed += [Placed(len(text[:start].rstrip()), 3, opening), Placed(at, 0, closing)]
+        placed += [PlacedToken(len(text[:start].rstrip()), 3, opening), PlacedToken(at, 0, closing)]
     return placed
 
 
@@ -98,7 +98,7 @@ def _by_words(mark: Mark, text: str, at: int) -> tuple[int, int] | None:
     return None if start < 0 else (start, start + len(mark.value))
 
 
-def cut(text: str, placed: Iterable[Placed]) -> list[tuple[str, str]]:
+def cut(text: str, placed: Iterable[PlacedToken]) -> list[tuple[str, str]]:
     """(stretch of text, token after it), in order; the last stretch has the token ''. The stretches make up the text.
 
     >>> cut("hello hi", [Placed(5, 1, "[SCD]")])

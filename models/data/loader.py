@@ -19,16 +19,16 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from voxmill.manifests.config_base import Settings
 from voxmill.models.common.features import FbankConfig
-from voxmill.models.common.tokens import Tokens
+from voxmill.models.common.tokenizer import Tokenizer
 from voxmill.models.data.batch import Batch, collate
-from voxmill.models.data.examples import ExampleConfig, ExampleReader, FramesOf, Unusable
-from voxmill.models.data.sampler import PlanConfig, Planned, Planner
+from voxmill.models.data.examples import ExampleConfig, ExampleReader, FramesOf, UnusableSample
+from voxmill.models.data.sampler import BucketingSampler, PlannedBatch, SamplerConfig
 
 
 class DataConfig(Settings):
     """What is read from the shards, in which order, and what becomes of it."""
 
-    plan: PlanConfig = PlanConfig()
+    plan: SamplerConfig = SamplerConfig()
     example: ExampleConfig = ExampleConfig()
     workers: int = 0
     """Loader processes; 0: in the training process. The batches are the same."""
@@ -48,7 +48,7 @@ class Loader:
     def __init__(
         self,
         root: str,
-        tokens: Tokens,
+        tokens: Tokenizer,
         fbank_config: FbankConfig,
         config: DataConfig,
         *,
@@ -63,7 +63,7 @@ class Loader:
         Raises NothingToLearn where there is no shard, ConditionError where `where` cannot be read.
         """
         self.config, self.rank, self.world, self.round = config, rank, world, round or world
-        self._planner = Planner(root, config.plan)
+        self._planner = BucketingSampler(root, config.plan)
         self._reader = ExampleReader(root, tokens, fbank_config, config.example, noises, frames_of)
         self.position = Position()
         self.skipped: Counter[str] = Counter()
@@ -101,7 +101,9 @@ def _leave_interrupts(_: int) -> None:
 class _Rounds(IterableDataset):
     """What one loader process loads: (position after this round, batch). `start` None: one epoch and no more."""
 
-    def __init__(self, planner: Planner, reader: ExampleReader, share: tuple[int, int, int], start: Position | None) -> None:
+    def __init__(
+        self, planner: BucketingSampler, reader: ExampleReader, share: tuple[int, int, int], start: Position | None
+    ) -> None:
         self.planner, self.reader, self.start = planner, reader, start
         self.rank, self.world, self.round = share
 
@@ -118,12 +120,12 @@ class _Rounds(IterableDataset):
                     yield Position(planned.epoch, planned.index + self.round - place), self._load(planned)
                 own += 1
 
-    def _load(self, planned: Planned) -> Batch:
+    def _load(self, planned: PlannedBatch) -> Batch:
         skipped = Counter(planned.skipped)
         examples = []
         for place in planned.places:
             try:
                 examples.append(self.reader(place, planned.epoch))
-            except Unusable as error:
+            except UnusableSample as error:
                 skipped[error.reason] += 1
         return collate(examples, self.reader.tokens, skipped)

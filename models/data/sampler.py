@@ -23,7 +23,7 @@ from voxmill.manifests.records import SAMPLE_RATE, Split
 from voxmill.manifests.schema import to_table
 from voxmill.models.common.seeds import Generator, seeded, shuffled
 from voxmill.models.data.sql_filter import ConditionError, condition
-from voxmill.models.data.training_denylist import Denied
+from voxmill.models.data.training_denylist import TrainingDenylist
 from voxmill.sharding.index import shards_of
 from voxmill.sharding.sidecar import Member, ShardError, ShardSummary, read_members
 
@@ -34,7 +34,7 @@ class NothingToLearn(UserError, ValueError):
     """Shards without a sample that could be used."""
 
 
-class PlanConfig(Settings):
+class SamplerConfig(Settings):
     """Which samples are read, in which order, in which batches."""
 
     split: Split = "train"
@@ -61,12 +61,12 @@ class PlanConfig(Settings):
     """Mix shards and samples in every epoch; off: as they lie."""
 
 
-def plan_of(**asked: Any) -> PlanConfig:
+def sampler_config(**asked: Any) -> SamplerConfig:
     """From what a command line says. Raises UserError."""
     try:
-        return PlanConfig.model_validate(asked)
+        return SamplerConfig.model_validate(asked)
     except ValidationError as error:
-        raise UserError(explain(error, PlanConfig, "command line")) from None
+        raise UserError(explain(error, SamplerConfig, "command line")) from None
 
 
 def _condition(where: str) -> Any:
@@ -81,7 +81,7 @@ def _condition(where: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PlannedSample:
     """One sample to be loaded."""
 
     key: str
@@ -95,24 +95,24 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedBatch:
     """One batch to be loaded: the `index`-th of its epoch. `skipped` counts what planning left out before it, by reason."""
 
     epoch: int
     index: int
-    places: tuple[Place, ...]
+    places: tuple[PlannedSample, ...]
     skipped: Mapping[str, int]
 
 
-class Planner:
-    def __init__(self, root: str, config: PlanConfig) -> None:
+class BucketingSampler:
+    def __init__(self, root: str, config: SamplerConfig) -> None:
         """Raises NoShards where there is no shard of the split, ConditionError where `where` cannot be read."""
         self.root, self.config = root, config
         self.shards = shards_of(root, config.split)
-        self._denied = Denied(config.deny)
+        self._denied = TrainingDenylist(config.deny)
         self._filter: Any = _condition(config.where) if config.where else None
 
-    def stream(self, epoch: int = 0, index: int = 0) -> Iterator[Planned]:
+    def stream(self, epoch: int = 0, index: int = 0) -> Iterator[PlannedBatch]:
         """Batches without end from a place on, epoch after epoch. An index past the end of its epoch counts on in the next.
 
         Raises NothingToLearn where a whole epoch holds no batch: nothing would ever come.
@@ -128,7 +128,7 @@ class Planner:
                 raise NothingToLearn(f"no sample of split {self.config.split!r} in {self.root}{where} can be used")
             epoch, index = epoch + 1, max(0, index - count)
 
-    def epoch(self, epoch: int) -> Iterator[Planned]:
+    def epoch(self, epoch: int) -> Iterator[PlannedBatch]:
         """The batches of one epoch, in order; the last is empty where samples were left out after all others."""
         order = self._order("shards", len(self.shards), epoch)
         index, skipped = 0, Counter[str]()
@@ -138,14 +138,14 @@ class Planner:
             places = [places[i] for i in self._order("samples", len(places), epoch, start)]
             batches = list(cut_batches(places, self.config))
             for position in self._order("batches", len(batches), epoch, start):
-                yield Planned(epoch, index, batches[position], dict(skipped))
+                yield PlannedBatch(epoch, index, batches[position], dict(skipped))
                 skipped.clear()
                 index += 1
         if skipped:
-            yield Planned(epoch, index, (), dict(skipped))
+            yield PlannedBatch(epoch, index, (), dict(skipped))
 
-    def _places(self, shards: Iterable[ShardSummary]) -> tuple[list[Place], Counter[str]]:
-        places: list[Place] = []
+    def _places(self, shards: Iterable[ShardSummary]) -> tuple[list[PlannedSample], Counter[str]]:
+        places: list[PlannedSample] = []
         skipped: Counter[str] = Counter()
         for shard in shards:
             try:
@@ -159,13 +159,13 @@ class Planner:
             table = _members(rows)
             table = table.filter(self._filter) if self._filter is not None else table
             for row in table.select(_COLUMNS).to_pylist():
-                place = Place(**row)
+                place = PlannedSample(**row)
                 reason = self._unfit(place)
                 skipped.update([reason] if reason else ())
                 places += [] if reason else [place]
         return places, skipped
 
-    def _unfit(self, place: Place) -> str | None:
+    def _unfit(self, place: PlannedSample) -> str | None:
         if place.seconds < self.config.min_seconds:
             return "too_short"
         return "too_long" if place.seconds > self.config.max_seconds else None
@@ -177,9 +177,9 @@ class Planner:
         return seeded(self.config.seed, "plan", what, *when)
 
 
-def cut_batches(places: Iterable[Place], config: PlanConfig) -> Iterator[tuple[Place, ...]]:
+def cut_batches(places: Iterable[PlannedSample], config: SamplerConfig) -> Iterator[tuple[PlannedSample, ...]]:
     """Samples of one bucket together, in their order; a batch ends where one more would make it too large."""
-    buckets: dict[int, list[Place]] = {}
+    buckets: dict[int, list[PlannedSample]] = {}
     for place in places:
         bucket = buckets.setdefault(int(math.log(max(place.num_samples, 1), config.bucket_ratio)), [])
         longest = max([place, *bucket], key=lambda p: p.num_samples).seconds

@@ -22,7 +22,8 @@ from voxmill.manifests.config_base import Settings
 from voxmill.manifests.records import Annotation, Labels, Mark, Word
 from voxmill.manifests.schema import from_plain
 from voxmill.models.common.seeds import Generator, choice, uniform
-from voxmill.models.common.tokens import (
+from voxmill.models.common.tasks import IGNORE, INLINE_TOKENS, Task
+from voxmill.models.common.tokenizer import (
     CLASSES,
     ENDPOINT,
     ENTITY,
@@ -33,20 +34,9 @@ from voxmill.models.common.tokens import (
     SPEAKER_CHANGE,
     TRANSCRIBE,
     Class,
-    Tokens,
-)  # fmt: skip
-from voxmill.models.data.label_positions import Placed, cut, place_entities, place_moments, timed_spans
-
-IGNORE = -1
-"""In a target: nothing is learnt here."""
-
-Task = Literal["asr", "language", "gender", "age", "emotion", "sound_events", "speaker_change", "named_entities", "endpoint"]
-INLINE_TOKENS: dict[Task, tuple[str, ...]] = {
-    "speaker_change": (SPEAKER_CHANGE,), "named_entities": (ENTITY, ENTITY_END), "endpoint": (ENDPOINT,),
-}  # fmt: skip
-"""The tasks whose tokens stand inside the text."""
-TASKS: tuple[Task, ...] = ("asr", *CLASSES, *INLINE_TOKENS)
-"""Everything that can be asked of a model; all but `asr` are named as the fields of `Labels`."""
+    Tokenizer,
+)
+from voxmill.models.data.label_positions import PlacedToken, cut, place_entities, place_moments, timed_spans
 
 
 class TargetsConfig(Settings):
@@ -63,7 +53,7 @@ class TargetsConfig(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class Utterance:
+class LabelledUtterance:
     """What is known of a sample, as its shard says."""
 
     text: str | None
@@ -100,7 +90,7 @@ class Target:
         return [*self.prompt, *text], [*said, *text, end]
 
 
-def read_utterance(document: Mapping[str, Any]) -> Utterance:
+def read_utterance(document: Mapping[str, Any]) -> LabelledUtterance:
     """From a shard's JSON. Raises KeyError where it is not one of ours."""
     text, key = document["text"], document["key"]
     labels = from_plain(document["labels"], Labels) if document["labels"] else Labels(key)
@@ -109,15 +99,15 @@ def read_utterance(document: Mapping[str, Any]) -> Utterance:
         labels = replace(labels, language=stated)
     agreeing = (h["words"] for h in document["hypotheses"] if h["text"] == text and h["words"])
     words = next(agreeing, None)
-    return Utterance(text, labels, tuple(from_plain(word, Word) for word in words) if words else None)
+    return LabelledUtterance(text, labels, tuple(from_plain(word, Word) for word in words) if words else None)
 
 
-def make_target(utterance: Utterance, tokens: Tokens, config: TargetsConfig, generator: Generator) -> Target:
+def make_target(utterance: LabelledUtterance, tokens: Tokenizer, config: TargetsConfig, generator: Generator) -> Target:
     """One of the things this utterance can teach; the generator chooses. Raises UnknownTokenError."""
     return (_activated if config.style == "activated" else _prompted)(utterance, tokens, config, generator)
 
 
-def _prompted(utterance: Utterance, tokens: Tokens, config: TargetsConfig, generator: Generator) -> Target:
+def _prompted(utterance: LabelledUtterance, tokens: Tokenizer, config: TargetsConfig, generator: Generator) -> Target:
     prompt, learnt = [tokens[SOT]], [False]
     active: set[Task] = set()
     for kind in CLASSES:
@@ -135,7 +125,7 @@ def _prompted(utterance: Utterance, tokens: Tokens, config: TargetsConfig, gener
     return Target(tuple(prompt), tuple(learnt), said_text, spoken, frozenset(active), translates)
 
 
-def _activated(utterance: Utterance, tokens: Tokens, config: TargetsConfig, generator: Generator) -> Target:
+def _activated(utterance: LabelledUtterance, tokens: Tokenizer, config: TargetsConfig, generator: Generator) -> Target:
     inline = _placed(utterance)
     known: list[Task] = [t for t in config.tasks if t in inline or (t in CLASSES and _label(utterance, t) is not None)]
     if utterance.text is not None and "asr" in config.tasks:
@@ -159,7 +149,9 @@ def _activated(utterance: Utterance, tokens: Tokens, config: TargetsConfig, gene
     return Target((tokens[SOT], task), (False, False), (*leading, *said), ctc, frozenset(known), translates)
 
 
-def _task(utterance: Utterance, tokens: Tokens, config: TargetsConfig, generator: Generator) -> tuple[int, str | None, bool]:
+def _task(
+    utterance: LabelledUtterance, tokens: Tokenizer, config: TargetsConfig, generator: Generator
+) -> tuple[int, str | None, bool]:
     """(task token, text to say, whether that is a translation)."""
     offers = utterance.labels.translation.marks if utterance.labels.translation else ()
     if offers and uniform(generator) < config.translate:
@@ -168,24 +160,24 @@ def _task(utterance: Utterance, tokens: Tokens, config: TargetsConfig, generator
     return tokens[TRANSCRIBE], utterance.text, False
 
 
-def _label(utterance: Utterance, kind: Class) -> Annotation | None:
+def _label(utterance: LabelledUtterance, kind: Class) -> Annotation | None:
     label: Annotation | None = getattr(utterance.labels, kind)
     return label
 
 
-def _values(label: Annotation, kind: Class, tokens: Tokens) -> list[int]:
+def _values(label: Annotation, kind: Class, tokens: Tokenizer) -> list[int]:
     """The tokens of a label's marks; of an exclusive class only the first."""
     marks = label.marks if kind == "sound_events" else label.marks[:1]
     return [tokens.of_class(kind, mark.value) for mark in marks]
 
 
-def _placed(utterance: Utterance) -> dict[Task, list[Placed]]:
+def _placed(utterance: LabelledUtterance) -> dict[Task, list[PlacedToken]]:
     """The inline labels that are there and whose places in the text can be told."""
     if utterance.text is None:
         return {}
     text, labels = utterance.text, utterance.labels
     spans = timed_spans(text, utterance.words)
-    found: dict[Task, list[Placed] | None] = {}
+    found: dict[Task, list[PlacedToken] | None] = {}
     if labels.speaker_change is not None:
         found["speaker_change"] = place_moments(labels.speaker_change, text, spans, SPEAKER_CHANGE, 2)
     if labels.named_entities is not None:
@@ -195,7 +187,7 @@ def _placed(utterance: Utterance) -> dict[Task, list[Placed]]:
     return {task: placed for task, placed in found.items() if placed is not None}
 
 
-def _encode_inline(text: str, placed: list[Placed], tokens: Tokens) -> list[int]:
+def _encode_inline(text: str, placed: list[PlacedToken], tokens: Tokenizer) -> list[int]:
     ids: list[int] = []
     start = True
     for stretch, token in cut(text, placed):

@@ -23,7 +23,7 @@ class DenyListError(UserError, ValueError):
     """A deny-list that cannot be read: nothing may be learnt without it."""
 
 
-class Denied:
+class TrainingDenylist:
     """`row in denied`. Raises DenyListError where a list is not there or has a line that cannot be held against a shard."""
 
     def __init__(self, sources: Sequence[str]) -> None:

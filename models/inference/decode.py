@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from voxmill.models.common.tokens import BLANK
-from voxmill.models.data.targets import IGNORE
+from voxmill.models.common.tasks import IGNORE
+from voxmill.models.common.tokenizer import BLANK
 from voxmill.models.network.transducer import Transducer
 
 _HOPELESS = 50.0

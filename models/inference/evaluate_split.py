@@ -13,15 +13,15 @@ import numpy as np
 
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.models.checkpoint.checkpoint import Bundle
-from voxmill.models.common.tokens import CLASSES
-from voxmill.models.data.batch import pad_frames
-from voxmill.models.data.sampler import NothingToLearn, Place, PlanConfig, Planner
-from voxmill.models.data.targets import Utterance, read_utterance
-from voxmill.models.inference.load import open_listener
-from voxmill.models.inference.metrics import Answer, figures
-from voxmill.models.inference.recognizer import Heard, Listener
-from voxmill.models.network.image_encoder import Looking
-from voxmill.models.network.size import sizes
+from voxmill.models.common.image_encoder import FrameEmbedder
+from voxmill.models.common.tokenizer import CLASSES
+from voxmill.models.common.video_frames import pad_video_frames
+from voxmill.models.data.sampler import BucketingSampler, NothingToLearn, PlannedSample, SamplerConfig
+from voxmill.models.data.targets import LabelledUtterance, read_utterance
+from voxmill.models.inference.load import open_recognizer
+from voxmill.models.inference.metrics import UtteranceResult, compute_metrics
+from voxmill.models.inference.recognizer import Recognition, Recognizer
+from voxmill.models.network.size import model_size
 from voxmill.sharding.index import NoShards, read_index
 from voxmill.sharding.reader import SampleReader, StoredSample
 from voxmill.sharding.sidecar import ShardError
@@ -31,7 +31,7 @@ SPLITS = ("test", "dev", "train")
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class BudgetResult:
     """One budget's figures, all of them plain values for JSON."""
 
     budget: str
@@ -46,19 +46,19 @@ class Trial:
     """`evaluate.Figures`."""
 
 
-class Shards:
+class EvaluationSamples:
     """The samples to be tried on, in the order of their batches."""
 
-    def __init__(self, root: str, plan: PlanConfig, limit: int | None = None) -> None:
+    def __init__(self, root: str, plan: SamplerConfig, limit: int | None = None) -> None:
         """Raises NothingToLearn, ConditionError."""
         self.root, self._reader = root, SampleReader(root)
         self.skipped: Counter[str] = Counter()
-        planner = Planner(root, plan.model_copy(update={"shuffle": False}))
+        planner = BucketingSampler(root, plan.model_copy(update={"shuffle": False}))
         places = []
         for planned in planner.epoch(0):
             self.skipped.update(planned.skipped)
             places += [planned.places]
-        self.batches: list[tuple[Place, ...]] = list(_limited(places, limit))
+        self.batches: list[tuple[PlannedSample, ...]] = list(_limited(places, limit))
         if not self.batches:
             condition = f" where {plan.where}" if plan.where else ""
             raise NothingToLearn(f"no sample of split {plan.split!r} in {root}{condition}")
@@ -66,7 +66,7 @@ class Shards:
     def __len__(self) -> int:
         return sum(map(len, self.batches))
 
-    def read(self, batch: Sequence[Place], skipped: Counter[str]) -> list[tuple[StoredSample, Utterance]]:
+    def read(self, batch: Sequence[PlannedSample], skipped: Counter[str]) -> list[tuple[StoredSample, LabelledUtterance]]:
         """What can be read of a batch; the rest is counted, by the reasons of `examples`."""
         found = []
         for place in batch:
@@ -78,13 +78,17 @@ class Shards:
         return found
 
 
-def try_model(bundle: Bundle, budget: str, shards: Shards, asked: dict[str, Any], on_batch: Callable[[int], None]) -> Trial:
+def evaluate_model(
+    bundle: Bundle, budget: str, shards: EvaluationSamples, asked: dict[str, Any], on_batch: Callable[[int], None]
+) -> BudgetResult:
     """`asked`: fields of ListenConfig; `on_batch` is told how many samples were heard since it was last called."""
-    listener = open_listener(bundle, looks=True, **asked)
+    listener = open_recognizer(bundle, looks=True, **asked)
     listener([np.zeros(SAMPLE_RATE, np.float32)], ["wide"])  # the first call sets things up
-    look = eyes_of(bundle)
-    translators = {to: open_listener(bundle, looks=True, **asked, translate_to=to) for to in bundle.tokens.config.translate_to}
-    skipped, answers = Counter(shards.skipped), list[Answer]()
+    look = frame_embedder(bundle)
+    translators = {
+        to: open_recognizer(bundle, looks=True, **asked, translate_to=to) for to in bundle.tokens.config.translate_to
+    }
+    skipped, answers = Counter(shards.skipped), list[UtteranceResult]()
     busy = heard_seconds = 0.0
     for batch in shards.batches:
         samples = shards.read(batch, skipped)
@@ -92,25 +96,29 @@ def try_model(bundle: Bundle, budget: str, shards: Shards, asked: dict[str, Any]
         heard = _hear(listener, samples, look)
         busy += time.perf_counter() - start
         heard_seconds += sum(len(sample.audio) for sample, _ in samples) / SAMPLE_RATE
-        answers += [answer(*sample, one, translators, look) for sample, one in zip(samples, heard, strict=True)]
+        answers += [utterance_result(*sample, one, translators, look) for sample, one in zip(samples, heard, strict=True)]
         on_batch(len(batch))
-    size = sizes(bundle.model)
+    size = model_size(bundle.model)
     rtf = busy / heard_seconds if heard_seconds else 0.0
-    return Trial(
+    return BudgetResult(
         budget, size.stored, size.active, len(answers), round(heard_seconds, 1), round(rtf, 4), dict(skipped),
-        asdict(figures(answers)),
+        asdict(compute_metrics(answers)),
     )  # fmt: skip
 
 
-def eyes_of(bundle: Bundle) -> Looking | None:
+def frame_embedder(bundle: Bundle) -> FrameEmbedder | None:
     """What looks at the video frames of samples, where the model was trained to see them."""
     vision = bundle.model.config.vision
-    return Looking(vision.images, name=vision.encoder) if vision and vision.images else None
+    return FrameEmbedder(vision.images, name=vision.encoder) if vision and vision.images else None
 
 
-def answer(
-    sample: StoredSample, utterance: Utterance, heard: Heard, translators: dict[str, Listener], look: Looking | None = None
-) -> Answer:
+def utterance_result(
+    sample: StoredSample,
+    utterance: LabelledUtterance,
+    heard: Recognition,
+    translators: dict[str, Recognizer],
+    look: FrameEmbedder | None = None,
+) -> UtteranceResult:
     """What is true of a sample beside what was said; what it has translations of is heard again for each."""
     labels = {kind: label for kind in CLASSES if (label := getattr(utterance.labels, kind)) is not None}
     offers = utterance.labels.translation.marks if utterance.labels.translation else ()
@@ -119,7 +127,7 @@ def answer(
         for mark in offers
         if mark.language in translators
     }
-    return Answer(
+    return UtteranceResult(
         language=sample.document["language"] or "unknown",
         text=utterance.text,
         said=heard.text,
@@ -138,10 +146,12 @@ def first_split(root: str) -> str:
     raise NoShards(root, "holds no committed shard: its run kept nothing")
 
 
-def _hear(listener: Listener, samples: Sequence[tuple[StoredSample, Utterance]], look: Looking | None) -> list[Heard]:
+def _hear(
+    listener: Recognizer, samples: Sequence[tuple[StoredSample, LabelledUtterance]], look: FrameEmbedder | None
+) -> list[Recognition]:
     bandwidths = [(sample.document.get("recording") or {}).get("bandwidth") or "wide" for sample, _ in samples]
-    frames = pad_frames([look(sample) for sample, _ in samples]) if look else None
-    heard: list[Heard] = listener([sample.audio for sample, _ in samples], bandwidths, frames)
+    frames = pad_video_frames([look(sample) for sample, _ in samples]) if look else None
+    heard: list[Recognition] = listener([sample.audio for sample, _ in samples], bandwidths, frames)
     return heard
 
 
@@ -151,7 +161,7 @@ def _value(name: str, kind: str) -> str:
     return low.split("-")[0] if kind == "language" else low
 
 
-def _limited(batches: Sequence[tuple[Place, ...]], limit: int | None) -> Iterator[tuple[Place, ...]]:
+def _limited(batches: Sequence[tuple[PlannedSample, ...]], limit: int | None) -> Iterator[tuple[PlannedSample, ...]]:
     left = sum(map(len, batches)) if limit is None else limit
     for batch in batches:
         kept = tuple(islice(batch, max(0, left)))

@@ -25,7 +25,7 @@ from voxmill.models.inference.load import parse_budget
 from voxmill.models.inference.onnx import DECODER, ENCODER, example_inputs, export_onnx, largest_difference
 from voxmill.models.network.budget import Budget
 from voxmill.models.network.model import Conditions, SpeechModel
-from voxmill.models.network.size import Size, sizes
+from voxmill.models.network.size import ModelSize, model_size
 
 Format = Literal["safetensors", "onnx"]
 TOLERANCE = 1e-3
@@ -34,20 +34,20 @@ META = "model.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
+class ExportReport:
     folder: str
     files: dict[str, int]
     """Bytes of each."""
     budget: str | None
-    size: Size
+    size: ModelSize
     difference: float
     """The largest, over all outputs of encoder and decoder, to the model under this budget."""
     compared_in: str
 
 
-def deliver(bundle: Bundle, budget: str | None, form: Format, out: str) -> Delivered:
+def export_model(bundle: Bundle, budget: str | None, form: Format, out: str) -> ExportReport:
     """Raises BudgetError, and UserError where `out` is there already or where what was written does not compute the same."""
-    folder = new_place(out)
+    folder = new_output_folder(out)
     wanted = parse_budget(bundle, budget) if budget is not None else None
     small = bundle.extract(wanted) if wanted else bundle
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -65,10 +65,10 @@ def deliver(bundle: Bundle, budget: str | None, form: Format, out: str) -> Deliv
             folder.rmdir()
         shutil.move(place, folder)
     files = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
-    return Delivered(out, files, str(wanted) if wanted else None, sizes(small.model), difference, by)
+    return ExportReport(out, files, str(wanted) if wanted else None, model_size(small.model), difference, by)
 
 
-def new_place(out: str) -> Path:
+def new_output_folder(out: str) -> Path:
     """Raises UserError where something is there already."""
     folder = Path(out)
     new_folder(folder)

@@ -12,10 +12,10 @@ from voxmill.manifests.errors import UserError, explain
 from voxmill.manifests.storage import locate
 from voxmill.models.checkpoint.checkpoint import Bundle, latest, load
 from voxmill.models.checkpoint.manifest import COMMIT, CheckpointError
-from voxmill.models.inference.recognizer import ListenConfig, Listener
+from voxmill.models.inference.recognizer import Recognizer, RecognizerConfig
 from voxmill.models.network.budget import Budget, BudgetError
 
-SHORT = {"lid": "language", "events": "sound_events"}
+TASK_ALIASES = {"lid": "language", "events": "sound_events"}
 """Other names that people use for a task."""
 
 
@@ -38,35 +38,23 @@ def open_bundle(folder: str, budget: str | None = None, device: torch.device | s
     return bundle if budget is None else bundle.extract(parse_budget(bundle, budget))
 
 
-def open_listener(bundle: Bundle, *, looks: bool = False, **asked: Any) -> Listener:
+def open_recognizer(bundle: Bundle, *, looks: bool = False, **asked: Any) -> Recognizer:
     """`asked`: fields of ListenConfig as a person gave them; `looks`: it will be given video frames. Raises UserError, UnknownTokenError."""
     if bundle.model.config.vision is not None and not looks:
         warnings.warn("this model can look at video frames; here it only listens", stacklevel=2)
     if asked.get("tasks"):
-        asked["tasks"] = tuple(SHORT.get(task, task) for task in asked["tasks"])
+        asked["tasks"] = tuple(TASK_ALIASES.get(task, task) for task in asked["tasks"])
         if unknown := sorted(set(asked["tasks"]) - set(bundle.tasks)):
             raise UserError(f"this model has not learnt {', '.join(unknown)}; its tasks: {', '.join(bundle.tasks)}")
     try:
-        return Listener(
-            bundle, ListenConfig.model_validate({name: value for name, value in asked.items() if value is not None})
+        return Recognizer(
+            bundle, RecognizerConfig.model_validate({name: value for name, value in asked.items() if value is not None})
         )
     except ValidationError as error:
-        said = explain(error, ListenConfig, "command line")
+        said = explain(error, RecognizerConfig, "command line")
         raise UserError(said.replace("`method`", "`decode`").replace("`translate_to`", "`to`")) from None
     except ValueError as error:
         raise UserError(str(error)) from error
-
-
-def choose_device(name: str) -> torch.device:
-    """`auto` is the first GPU where there is one. Raises UserError."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device {name} cannot be used: {str(error).splitlines()[0]}; try --device auto") from error
-    return device
 
 
 def parse_budget(bundle: Bundle, text: str) -> Budget:

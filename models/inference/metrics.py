@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from voxmill.models.common.tokens import CLASSES, Class
+from voxmill.models.common.tokenizer import CLASSES, Class
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
+class TextMetrics:
     """Errors in percent of what the references hold, spaces aside; None where they hold nothing."""
 
     wer: float | None
@@ -27,7 +27,7 @@ class Texts:
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class ClassMetrics:
     """Of a class that has one value: percent right, and the mean F1 (percent) of the classes that occur in the references."""
 
     accuracy: float
@@ -36,7 +36,7 @@ class Choices:
 
 
 @dataclass(frozen=True, slots=True)
-class Events:
+class EventMetrics:
     """F1 in percent over all (utterance, event), and its mean over the events that occur in the references."""
 
     f1: float
@@ -45,7 +45,7 @@ class Events:
 
 
 @dataclass(frozen=True, slots=True)
-class Translations:
+class TranslationMetrics:
     """Of a whole corpus into one language, 0 to 100."""
 
     bleu: float
@@ -54,7 +54,7 @@ class Translations:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class UtteranceResult:
     """One utterance: what is known of it, and what a model said. None and absent: nobody labelled it, so it does not count."""
 
     language: str
@@ -67,44 +67,44 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    text: Texts
-    by_language: dict[str, Texts]
-    choices: dict[str, Choices]
+class Metrics:
+    text: TextMetrics
+    by_language: dict[str, TextMetrics]
+    choices: dict[str, ClassMetrics]
     """Language, gender, age, emotion; those that any utterance is labelled for."""
-    events: Events | None
-    translations: dict[str, Translations]
+    events: EventMetrics | None
+    translations: dict[str, TranslationMetrics]
     """By target language."""
 
 
-def figures(answers: Iterable[Answer]) -> Figures:
+def compute_metrics(answers: Iterable[UtteranceResult]) -> Metrics:
     """Everything that these answers can tell."""
     answers = list(answers)
     pairs: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for answer in answers:
         if answer.text is not None:
             pairs[answer.language].append((answer.text, answer.said))
-    choices: dict[str, Choices] = {}
+    choices: dict[str, ClassMetrics] = {}
     for kind in CLASSES:
         judged = [a for a in answers if kind in a.labels and kind in a.said_labels and kind != "sound_events"]
         if judged:
-            choices[kind] = choice_figures(
+            choices[kind] = class_metrics(
                 *zip(*((_one(a.labels[kind]), _one(a.said_labels[kind])) for a in judged), strict=True)
             )
     heard = [a for a in answers if "sound_events" in a.labels and "sound_events" in a.said_labels]
     targets = sorted({target for answer in answers for target in answer.translations})
-    return Figures(
-        text=text_figures([pair for one in pairs.values() for pair in one]),
-        by_language={language: text_figures(one) for language, one in sorted(pairs.items())},
+    return Metrics(
+        text=text_metrics([pair for one in pairs.values() for pair in one]),
+        by_language={language: text_metrics(one) for language, one in sorted(pairs.items())},
         choices=choices,
-        events=event_figures([(set(a.labels["sound_events"]), set(a.said_labels["sound_events"])) for a in heard]),
+        events=event_metrics([(set(a.labels["sound_events"]), set(a.said_labels["sound_events"])) for a in heard]),
         translations={
-            to: translation_figures([a.translations[to] for a in answers if to in a.translations], to) for to in targets
+            to: translation_metrics([a.translations[to] for a in answers if to in a.translations], to) for to in targets
         },
     )
 
 
-def text_figures(pairs: Sequence[tuple[str, str]]) -> Texts:
+def text_metrics(pairs: Sequence[tuple[str, str]]) -> TextMetrics:
     """Of (reference, hypothesis). An empty reference counts what was said there as insertions.
 
     >>> text_figures([("The cat sat.", "the cat sat"), ("on a mat", "a hat")])
@@ -112,16 +112,16 @@ def text_figures(pairs: Sequence[tuple[str, str]]) -> Texts:
     """
     import jiwer
 
-    references, hypotheses = ([comparable(one[side]) for one in pairs] for side in (0, 1))
+    references, hypotheses = ([normalise(one[side]) for one in pairs] for side in (0, 1))
     words = sum(len(text.split()) for text in references)
     if not words:
-        return Texts(None, None, len(pairs), 0)
+        return TextMetrics(None, None, len(pairs), 0)
     by_word = jiwer.process_words(references, hypotheses)
     by_character = jiwer.process_characters(*([text.replace(" ", "") for text in side] for side in (references, hypotheses)))
-    return Texts(_percent(by_word.wer), _percent(by_character.cer), len(pairs), words)
+    return TextMetrics(_percent(by_word.wer), _percent(by_character.cer), len(pairs), words)
 
 
-def comparable(text: str) -> str:
+def normalise(text: str) -> str:
     """A text as it is compared: without case, spelling variants of a character, and punctuation; scripts without spaces by character.
 
     >>> comparable("Don’t  stop—me, 谢谢 ＯＫ!")
@@ -139,7 +139,7 @@ def comparable(text: str) -> str:
     return " ".join("".join(out).split())
 
 
-def choice_figures(references: Sequence[str], hypotheses: Sequence[str]) -> Choices:
+def class_metrics(references: Sequence[str], hypotheses: Sequence[str]) -> ClassMetrics:
     """Of one value for each utterance.
 
     >>> choice_figures(["en", "en", "zh", "zh"], ["en", "zh", "zh", "zh"])
@@ -148,10 +148,10 @@ def choice_figures(references: Sequence[str], hypotheses: Sequence[str]) -> Choi
     from sklearn.metrics import accuracy_score, f1_score
 
     macro = f1_score(references, hypotheses, labels=sorted(set(references)), average="macro", zero_division=0)
-    return Choices(_percent(accuracy_score(references, hypotheses)), _percent(macro), len(references))
+    return ClassMetrics(_percent(accuracy_score(references, hypotheses)), _percent(macro), len(references))
 
 
-def event_figures(pairs: Sequence[tuple[AbstractSet[str], AbstractSet[str]]]) -> Events | None:
+def event_metrics(pairs: Sequence[tuple[AbstractSet[str], AbstractSet[str]]]) -> EventMetrics | None:
     """Of any number of events for each utterance: (reference, hypothesis). None without an utterance; nothing heard where nothing
     was to be heard is right, and has no share in an F1: without any event, right or wrong, it is 100.
 
@@ -166,21 +166,23 @@ def event_figures(pairs: Sequence[tuple[AbstractSet[str], AbstractSet[str]]]) ->
     names = sorted({name for pair in pairs for side in pair for name in side})
     known = [index for index, name in enumerate(names) if any(name in reference for reference, _ in pairs)]
     if not names:
-        return Events(100.0, 100.0, len(pairs))
+        return EventMetrics(100.0, 100.0, len(pairs))
     table = MultiLabelBinarizer(classes=names)
     references, hypotheses = (table.fit_transform([pair[side] for pair in pairs]) for side in (0, 1))
     macro = f1_score(references, hypotheses, labels=known, average="macro", zero_division=0) if known else 0.0
-    return Events(_percent(f1_score(references, hypotheses, average="micro", zero_division=0)), _percent(macro), len(pairs))
+    return EventMetrics(
+        _percent(f1_score(references, hypotheses, average="micro", zero_division=0)), _percent(macro), len(pairs)
+    )
 
 
-def translation_figures(pairs: Sequence[tuple[str, str]], language: str) -> Translations:
+def translation_metrics(pairs: Sequence[tuple[str, str]], language: str) -> TranslationMetrics:
     """Of (reference, hypothesis), as sacrebleu counts a corpus by default, in the tokenisation that suits the language."""
     import sacrebleu
 
     references, hypotheses = ([one[side] for one in pairs] for side in (0, 1))
     bleu = sacrebleu.corpus_bleu(hypotheses, [references], tokenize=_BLEU_TOKENS.get(language, "13a"))
     chrf = sacrebleu.corpus_chrf(hypotheses, [references])
-    return Translations(round(bleu.score, 2), round(chrf.score, 2), len(pairs))
+    return TranslationMetrics(round(bleu.score, 2), round(chrf.score, 2), len(pairs))
 
 
 _BLEU_TOKENS = {"zh": "zh", "yue": "zh", "ja": "char", "ko": "char", "th": "char"}

@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from voxmill.models.network.model import Conditions, Encoded, SpeechModel
-from voxmill.models.network.smoe import BANDWIDTHS, TASKS
+from voxmill.models.common.guides import BANDWIDTHS, PROMPT_TASKS
+from voxmill.models.network.model import Conditions, EncoderOutput, SpeechModel
 
 ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
 _OPSET = 17
@@ -50,7 +50,7 @@ class _DecoderGraph(nn.Module):
 
     def forward(self, *given: Tensor) -> Tensor:
         named = dict(zip(self.inputs, given, strict=True))
-        encoded = Encoded(
+        encoded = EncoderOutput(
             named["memory"], named["real"], named["memory"], named["real"]
         )  # a decoder looks at the last two only
         return self.model.decode(named["token"], encoded, Conditions(translates_B=named.get("translates")))
@@ -69,7 +69,7 @@ def example_inputs(model: SpeechModel, batch: int = 2, frames: int = 80, tokens:
         encoder["active"] = torch.ones(batch, len(config.tasks.tasks), dtype=torch.bool)
     decoder = {"token": torch.randint(1, config.vocabulary, (batch, tokens), generator=generator)}
     if config.smoe and config.smoe.decoder:
-        decoder["translates"] = torch.arange(batch) % len(TASKS)
+        decoder["translates"] = torch.arange(batch) % len(PROMPT_TASKS)
     return {ENCODER: encoder, DECODER: decoder}
 
 

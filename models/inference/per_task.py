@@ -13,15 +13,15 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from voxmill.models.common.tokens import CLASSES, ENDPOINT, ENTITY, ENTITY_END, SPEAKER_CHANGE, Tokens, class_token
-from voxmill.models.data.targets import INLINE_TOKENS, Task
+from voxmill.models.common.tasks import INLINE_TOKENS, Task
+from voxmill.models.common.tokenizer import CLASSES, ENDPOINT, ENTITY, ENTITY_END, SPEAKER_CHANGE, Tokenizer, class_token
 from voxmill.models.inference.decode import ctc_insert
 
 _RANKS = {ENTITY_END: 0, ENDPOINT: 1, SPEAKER_CHANGE: 2, ENTITY: 3}
 """Of tokens between the same two words, lower ones stand first, as in targets; classes stand before all."""
 
 
-def own_tokens(task: Task, tokens: Tokens) -> list[int]:
+def own_tokens(task: Task, tokens: Tokenizer) -> list[int]:
     """The ids that belong to a task alone: those of `asr` are the subwords."""
     if task == "asr":
         return [token for token in range(len(tokens)) if tokens.is_subword(token)]
@@ -36,7 +36,7 @@ def silenced(log_TV: Tensor, ids: list[int]) -> Tensor:
     return log_TV.index_fill(-1, torch.tensor(ids, dtype=torch.long, device=log_TV.device), -torch.inf)
 
 
-def with_marks(said: tuple[int, ...], log_TV: Mapping[Task, Tensor], tokens: Tokens, beam: int) -> tuple[int, ...]:
+def with_marks(said: tuple[int, ...], log_TV: Mapping[Task, Tensor], tokens: Tokenizer, beam: int) -> tuple[int, ...]:
     """The words, and among them what each task says; `log_TV` is what CTC hears with that task's vector alone."""
     between: list[list[tuple[int, int]]] = [[] for _ in range(len(said) + 1)]
     for task, log in log_TV.items():

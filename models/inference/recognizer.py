@@ -21,23 +21,22 @@ from torch import Tensor
 from voxmill.manifests.config_base import Settings
 from voxmill.manifests.records import Bandwidth
 from voxmill.models.checkpoint.checkpoint import Bundle
-from voxmill.models.common.features import fbank
-from voxmill.models.common.tokens import CLASSES, EOT, NONE, NOT_KNOWN, SOT, TRANSCRIBE, Class
-from voxmill.models.data.targets import IGNORE, INLINE_TOKENS, TASKS, Task
+from voxmill.models.common.features import MIN_FRAMES, fbank
+from voxmill.models.common.guides import BANDWIDTHS
+from voxmill.models.common.tasks import IGNORE, INLINE_TOKENS, TASKS, Task
+from voxmill.models.common.tokenizer import CLASSES, EOT, NONE, NOT_KNOWN, SOT, TRANSCRIBE, Class
+from voxmill.models.common.video_frames import VideoFrames
 from voxmill.models.inference.decode import Scored, ctc_beam, ctc_greedy, rescored, sequence_scores, transducer_greedy
 from voxmill.models.inference.per_task import own_tokens, silenced, with_marks
 from voxmill.models.network.budget import Budget
-from voxmill.models.network.conformer import MIN_FRAMES
-from voxmill.models.network.model import Conditions, Encoded
-from voxmill.models.network.smoe import BANDWIDTHS
-from voxmill.models.network.vision import Frames
+from voxmill.models.network.model import Conditions, EncoderOutput
 
 _MARKS = frozenset(mark for marks in INLINE_TOKENS.values() for mark in marks)
 Audio = NDArray[np.float32]
 """16 kHz mono samples in [-1, 1], shape (num_samples,)."""
 
 
-class ListenConfig(Settings):
+class RecognizerConfig(Settings):
     method: Literal["greedy", "beam", "rescore", "attention", "transducer"] = "rescore"
     """CTC's best path, CTC's prefix beam, that judged by the decoders, the decoder alone, or the transducer."""
     beam: int = Field(default=10, ge=1)
@@ -60,7 +59,7 @@ class ListenConfig(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Recognition:
     """What the model says of one utterance."""
 
     text: str
@@ -71,10 +70,10 @@ class Heard:
     score: float
 
 
-class Listener:
-    def __init__(self, bundle: Bundle, config: ListenConfig | None = None, budget: Budget | None = None) -> None:
+class Recognizer:
+    def __init__(self, bundle: Bundle, config: RecognizerConfig | None = None, budget: Budget | None = None) -> None:
         """Raises BudgetError, UnknownTokenError; ValueError where the model has no head for the method."""
-        self.bundle, self.config, self.budget = bundle, config or ListenConfig(), budget
+        self.bundle, self.config, self.budget = bundle, config or RecognizerConfig(), budget
         self.model, self.tokens = bundle.model.eval(), bundle.tokens
         if budget is not None:
             bundle.warn_outside(budget.within(bundle.model.config.cut(budget).emoe.full))  # type: ignore[union-attr]
@@ -99,8 +98,8 @@ class Listener:
 
     @torch.no_grad()
     def __call__(
-        self, waves: Sequence[Audio], bandwidths: Sequence[Bandwidth] | None = None, frames: Frames | None = None
-    ) -> list[Heard]:
+        self, waves: Sequence[Audio], bandwidths: Sequence[Bandwidth] | None = None, frames: VideoFrames | None = None
+    ) -> list[Recognition]:
         """One result per utterance, in order. One shorter than a frame of the encoder says nothing.
 
         `bandwidths` are measured ones, wide where nothing is said; `frames` embeddings of what was to be seen.
@@ -118,7 +117,7 @@ class Listener:
         heard = []
         for row, length in enumerate(length_B.tolist()):
             if length < MIN_FRAMES:
-                heard.append(Heard("", "", {}, 0.0))
+                heard.append(Recognition("", "", {}, 0.0))
                 continue
             num_frames = int(encoded.length_B[row])
             marks_TV = {task: ctc[row, :num_frames] for task, ctc in alone.items()}
@@ -126,7 +125,7 @@ class Listener:
             heard.append(self._one(_row(encoded, row, num_frames), ctc_TV, marks_TV, _of_row(conditions, row)))
         return heard
 
-    def _alone(self, task: Task, feature_BTM: Tensor, length_B: Tensor, words: Encoded, conditions: Conditions) -> Tensor:
+    def _alone(self, task: Task, feature_BTM: Tensor, length_B: Tensor, words: EncoderOutput, conditions: Conditions) -> Tensor:
         """What CTC says with that task active, and the words where they are asked for; shape (B, T, V)."""
         assert self.model.config.tasks is not None
         with_task_BK = self.model.config.tasks.active([self._first | {task}] * len(length_B)).to(length_B.device)
@@ -137,7 +136,7 @@ class Listener:
             return self.model.ctc_of(words._replace(frame_BTD=added_BTD))
         return self.model.ctc_of(self.model.encode(feature_BTM, length_B, replace(conditions, active_BK=with_task_BK)))
 
-    def _conditions(self, bandwidths: Sequence[Bandwidth], frames: Frames | None, device: torch.device) -> Conditions:
+    def _conditions(self, bandwidths: Sequence[Bandwidth], frames: VideoFrames | None, device: torch.device) -> Conditions:
         config, batch = self.model.config, len(bandwidths)
         active_BK = config.tasks.active([self._first] * batch).to(device) if config.tasks else None
         translates = int(self.config.translate_to is not None)
@@ -147,7 +146,9 @@ class Listener:
             translates_B=torch.full((batch,), translates, dtype=torch.long, device=device),
         )  # fmt: skip
 
-    def _one(self, encoded: Encoded, ctc_TV: Tensor, marks_TV: Mapping[Task, Tensor], conditions: Conditions) -> Heard:
+    def _one(
+        self, encoded: EncoderOutput, ctc_TV: Tensor, marks_TV: Mapping[Task, Tensor], conditions: Conditions
+    ) -> Recognition:
         labels: dict[Class, tuple[str, ...]] = {}
         prompt = [self.tokens[SOT]]
         if self.bundle.targets.style == "prompt":
@@ -166,9 +167,9 @@ class Listener:
         if self.bundle.targets.style == "activated":
             labels = self._leading(all_said)
         inline = [t for t in all_said if self.tokens.is_subword(t) or self.tokens.name(t) in _MARKS]
-        return Heard(self.tokens.decode(all_said), self._marked(inline), labels, best.score)
+        return Recognition(self.tokens.decode(all_said), self._marked(inline), labels, best.score)
 
-    def _class(self, kind: Class, prompt: list[int], encoded: Encoded, conditions: Conditions) -> list[int]:
+    def _class(self, kind: Class, prompt: list[int], encoded: EncoderOutput, conditions: Conditions) -> list[int]:
         """The tokens that the decoder says for a class; of sound events as many as it says before the task."""
         allowed = [self.tokens.of_class(kind, name) for name in getattr(self.tokens.config, kind)]
         said: list[int] = []
@@ -183,7 +184,7 @@ class Listener:
                 break
         return said
 
-    def _search(self, encoded: Encoded, ctc_TV: Tensor, conditions: Conditions, prompt: list[int]) -> Scored:
+    def _search(self, encoded: EncoderOutput, ctc_TV: Tensor, conditions: Conditions, prompt: list[int]) -> Scored:
         method = self.config.method
         if method == "attention" or self.config.translate_to is not None:  # CTC speaks the language of the sound only
             return self._attention(encoded, conditions, prompt)
@@ -197,7 +198,7 @@ class Listener:
         found = ctc_beam(ctc_TV, self.config.beam)
         return found[0] if method == "beam" else self._rescore(found, encoded, conditions, prompt)[0]
 
-    def _attention(self, encoded: Encoded, conditions: Conditions, prompt: list[int]) -> Scored:
+    def _attention(self, encoded: EncoderOutput, conditions: Conditions, prompt: list[int]) -> Scored:
         """The decoder's likeliest token, again and again."""
         said, score, end = list(prompt), 0.0, self.tokens[EOT]
         while len(said) - len(prompt) < self.config.max_tokens:
@@ -210,7 +211,7 @@ class Listener:
             said.append(token)
         return Scored(tuple(said[len(prompt) :]), score)
 
-    def _rescore(self, found: list[Scored], encoded: Encoded, conditions: Conditions, prompt: list[int]) -> list[Scored]:
+    def _rescore(self, found: list[Scored], encoded: EncoderOutput, conditions: Conditions, prompt: list[int]) -> list[Scored]:
         scores = [self._decoder_scores(found, encoded, conditions, prompt, backwards=False)]
         if self.model.backward_decoder is not None and self.config.backward:
             scores.append(self._decoder_scores(found, encoded, conditions, prompt, backwards=True))
@@ -218,7 +219,7 @@ class Listener:
         return rescored(found, scores[0], scores[-1], self.config.ctc, backward)
 
     def _decoder_scores(
-        self, found: list[Scored], encoded: Encoded, conditions: Conditions, prompt: list[int], *, backwards: bool
+        self, found: list[Scored], encoded: EncoderOutput, conditions: Conditions, prompt: list[int], *, backwards: bool
     ) -> list[float]:
         texts = [list(one.tokens[::-1] if backwards else one.tokens) for one in found]
         longest = max(map(len, texts))
@@ -250,9 +251,9 @@ class Listener:
         return " ".join(part for part in (*parts, self.tokens.decode(run)) if part)
 
 
-def _row(encoded: Encoded, row: int, num_frames: int) -> Encoded:
+def _row(encoded: EncoderOutput, row: int, num_frames: int) -> EncoderOutput:
     one, real_S = slice(row, row + 1), encoded.real_BS[row]
-    return Encoded(
+    return EncoderOutput(
         encoded.frame_BTD[one, :num_frames],
         encoded.length_B[one],
         encoded.memory_BSD[one][:, real_S],
@@ -266,9 +267,9 @@ def _of_row(conditions: Conditions, row: int) -> Conditions:
     return Conditions(budget=conditions.budget, translates_B=conditions.translates_B[one])
 
 
-def _repeated(encoded: Encoded, times: int) -> Encoded:
-    return Encoded(*(field.expand(times, *field.shape[1:]) for field in encoded))
+def _repeated(encoded: EncoderOutput, times: int) -> EncoderOutput:
+    return EncoderOutput(*(field.expand(times, *field.shape[1:]) for field in encoded))
 
 
-def _tensor(rows: list[list[int]], encoded: Encoded) -> Tensor:
+def _tensor(rows: list[list[int]], encoded: EncoderOutput) -> Tensor:
     return torch.tensor(rows, dtype=torch.long, device=encoded.memory_BSD.device)

@@ -14,11 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from voxmill.manifests.config_base import Settings
+from voxmill.models.common.features import MIN_FRAMES, num_subsampled
 from voxmill.models.network.attention import Attention, Rotation, encoder_mask, real_mask, rotation
-from voxmill.models.network.feed_forward import Route
-
-MIN_FRAMES = 7
-"""Feature frames that one frame of the encoder looks at; fewer give none."""
+from voxmill.models.network.route import Route
 
 
 class EncoderConfig(Settings):
@@ -40,7 +38,7 @@ class EncoderConfig(Settings):
     """Share of values that training sets to 0, against learning by heart."""
 
 
-class Prefix(NamedTuple):
+class PrefixTokens(NamedTuple):
     """Tokens before the sound: video frames, a guide. They are seen by attention and experts, not by the convolution."""
 
     token_BPD: Tensor
@@ -66,11 +64,6 @@ class Subsampling(nn.Module):
         normal_BTM = functional.pad((features_BTM - self.mean_M) / self.std_M, (0, 0, 0, missing))
         maps = functional.relu(self.second(functional.relu(self.first(normal_BTM[:, None]))))
         return self.out(maps.transpose(1, 2).flatten(2)), subsampled(length_B)
-
-
-def num_subsampled(length: int) -> int:
-    """Positions left after two convolutions of 3 at stride 2, in time and in frequency."""
-    return ((length - 1) // 2 - 1) // 2 if length >= MIN_FRAMES else 0
 
 
 def subsampled(length_B: Tensor) -> Tensor:
@@ -129,7 +122,7 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(layers)
 
     def forward(
-        self, x_BTD: Tensor, length_B: Tensor, route: Route, chunk: int | None = None, prefix: Prefix | None = None
+        self, x_BTD: Tensor, length_B: Tensor, route: Route, chunk: int | None = None, prefix: PrefixTokens | None = None
     ) -> Tensor:
         """Shape (B, P + T, D). `route.real_BT` is filled in here."""
         real_BT = real_mask(length_B, x_BTD.shape[1])

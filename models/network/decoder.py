@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from voxmill.manifests.config_base import Settings
 from voxmill.models.network.attention import Attention, Rotation, past_mask, rotation
-from voxmill.models.network.feed_forward import Route
+from voxmill.models.network.route import Route
 
 
 class DecoderConfig(Settings):

@@ -25,8 +25,9 @@ from torch.nn import functional
 
 from voxmill.manifests.config_base import Settings
 from voxmill.models.network.budget import Budget, copy_leading
-from voxmill.models.network.feed_forward import FeedForward, Load, Route
+from voxmill.models.network.feed_forward import FeedForward
 from voxmill.models.network.grouped_mlp import in_turn
+from voxmill.models.network.route import ExpertLoad, Route
 from voxmill.models.network.smoe import GuidedExperts
 
 _MOST_PADDING = 1.5
@@ -56,7 +57,7 @@ class MoEConfig(Settings):
         return Budget(self.experts, min(self.top_k, self.experts), self.width)
 
 
-class Choice(NamedTuple):
+class RouterOutput(NamedTuple):
     """Where each token goes."""
 
     weight_NK: Tensor
@@ -74,13 +75,13 @@ class Router(nn.Module):
         nn.init.normal_(self.gate.weight, std=0.006)  # DeepSeekMoE's: nearly even at the start
         self.register_buffer("bias_E", torch.zeros(config.experts))
 
-    def forward(self, x_ND: Tensor, budget: Budget) -> Choice:
+    def forward(self, x_ND: Tensor, budget: Budget) -> RouterOutput:
         logits_EN = (self.gate.weight[: budget.experts] @ x_ND.t()).float()
         probability_EN = logits_EN.softmax(dim=0)  # tokens side by side: rows of 15 numbers are slow to go through on a CPU
         expert_KN = (probability_EN + self.bias_E[: budget.experts, None]).topk(budget.top_k, dim=0).indices
         chosen_KN = (logits_EN if self.renormalise else probability_EN).gather(0, expert_KN)
         weight_KN = chosen_KN.softmax(dim=0) if self.renormalise else chosen_KN  # the bias decides who, never how much
-        return Choice(weight_KN.t().to(x_ND.dtype), expert_KN.t(), probability_EN.t())
+        return RouterOutput(weight_KN.t().to(x_ND.dtype), expert_KN.t(), probability_EN.t())
 
     @torch.no_grad()
     def adjust(self, share_E: Tensor, rate: float = 1e-3) -> None:
@@ -91,21 +92,21 @@ class Router(nn.Module):
 class Experts(nn.ModuleList):
     """The routed experts. Separate modules, so that one outside the budget has no gradient at all, not one of zeros."""
 
-    def forward(self, x_ND: Tensor, choice: Choice, budget: Budget) -> Tensor:
+    def forward(self, x_ND: Tensor, choice: RouterOutput, budget: Budget) -> Tensor:
         if torch.jit.is_tracing():  # sizes that depend on the data would be frozen into the trace
             return self.one_by_one(x_ND, choice, budget)
         sizes = choice.expert_NK.flatten().bincount(minlength=budget.experts).tolist()
         even = 0 < max(sizes) * budget.experts <= _MOST_PADDING * sum(sizes)
         return (self.side_by_side if x_ND.is_cuda and even else self.in_turn)(x_ND, choice, budget, sizes)
 
-    def in_turn(self, x_ND: Tensor, choice: Choice, budget: Budget, sizes: list[int]) -> Tensor:
+    def in_turn(self, x_ND: Tensor, choice: RouterOutput, budget: Budget, sizes: list[int]) -> Tensor:
         """Choices are sorted by expert, and each expert computes its own: no more work than there is."""
         order_P = choice.expert_NK.flatten().argsort(stable=True)
         parts = [expert.part(budget.width) for expert in list(self)[: budget.experts]]
         dropout: nn.Dropout = self[0].dropout
         return in_turn(x_ND, order_P, choice.weight_NK.contiguous(), sizes, parts, dropout.p if dropout.training else 0.0)
 
-    def side_by_side(self, x_ND: Tensor, choice: Choice, budget: Budget, sizes: list[int]) -> Tensor:
+    def side_by_side(self, x_ND: Tensor, choice: RouterOutput, budget: Budget, sizes: list[int]) -> Tensor:
         """All experts in one product of matrices, each with room for the largest group: few launches, which is what a GPU waits for."""
         room, expert_P = max(sizes), choice.expert_NK.flatten()
         order_P = expert_P.argsort(stable=True)
@@ -133,7 +134,7 @@ class Experts(nn.ModuleList):
             torch.stack([expert.down.bias for expert in chosen]),
         )
 
-    def one_by_one(self, x_ND: Tensor, choice: Choice, budget: Budget) -> Tensor:
+    def one_by_one(self, x_ND: Tensor, choice: RouterOutput, budget: Budget) -> Tensor:
         """The same, as one would say it: each expert finds its tokens. What ONNX export traces, and what tests compare with."""
         out_ND = torch.zeros_like(x_ND)
         for e in range(budget.experts):
@@ -195,7 +196,7 @@ class ElasticMoE(nn.Module):
         small.to(self.router.gate.weight.device).train(self.training)
         return small
 
-    def _load(self, choice: Choice, real_BT: Tensor | None) -> Load:
+    def _load(self, choice: RouterOutput, real_BT: Tensor | None) -> ExpertLoad:
         """Over real tokens; f_i * P_i as in DeepSeekMoE, equation 12. Weights instead of a selection: a GPU need not wait."""
         probability_NE, top_k = choice.probability_NE, choice.expert_NK.shape[1]
         real_N = torch.ones_like(probability_NE[:, 0]) if real_BT is None else real_BT.flatten().to(probability_NE.dtype)
@@ -203,7 +204,8 @@ class ElasticMoE(nn.Module):
         chosen_E = real_N.new_zeros(num_experts).scatter_add_(0, choice.expert_NK.flatten(), real_N.repeat_interleave(top_k))
         share_E = chosen_E / (num_real * top_k)
         mean_E = (real_N[:, None] * probability_NE).sum(dim=0) / num_real
-        return Load(self, share_E, num_experts * (share_E * mean_E).sum())
+        balance = num_experts * (share_E * mean_E).sum() if self.config.balance == "loss" else None
+        return ExpertLoad(self, share_E, balance)
 
 
 def cut(config: MoEConfig, budget: Budget) -> MoEConfig:

@@ -6,43 +6,10 @@ Shape suffixes: B utterances, T positions, D model width, F hidden width, E expe
 # mypy: allow-subclassing-any
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voxmill.models.network.budget import Budget
-
-if TYPE_CHECKING:
-    from voxmill.models.network.emoe import ElasticMoE
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Load:
-    """How one layer spread the frames of one call over its experts."""
-
-    layer: ElasticMoE
-    share_E: Tensor
-    """Of all choices, by expert: sums to 1. No gradient."""
-    balance: Tensor
-    """DeepSeekMoE's balance loss without its weight: 1 where all experts are chosen alike, more where not. Has a gradient."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Route:
-    """What decides how a feed-forward layer computes, besides its input. A plain one looks at none of it."""
-
-    budget: Budget | None = None
-    """None: everything."""
-    guide_B: Tensor | None = None
-    """Which guided expert each utterance takes."""
-    seen_B: Tensor | None = None
-    """Which utterances come with video frames; None: none of them."""
-    real_BT: Tensor | None = None
-    """False on padding. Only for counting: padding is computed like everything else."""
-    loads: list[Load] | None = None
-    """Where a layer with experts reports its load, if somebody wants to know."""
+from voxmill.models.network.route import Route
 
 
 class FeedForward(nn.Module):

@@ -9,12 +9,13 @@ from __future__ import annotations
 from torch import nn
 
 from voxmill.manifests.config_base import Settings
+from voxmill.models.common.guides import BANDWIDTHS, PROMPT_TASKS
 from voxmill.models.network.budget import Budget, BudgetSchedule
 from voxmill.models.network.conformer import ConformerLayer, EncoderConfig
 from voxmill.models.network.decoder import DecoderConfig
 from voxmill.models.network.emoe import ElasticMoE, MoEConfig, cut
 from voxmill.models.network.feed_forward import FeedForward
-from voxmill.models.network.smoe import BANDWIDTHS, TASKS, GuidedExperts
+from voxmill.models.network.smoe import GuidedExperts
 from voxmill.models.network.vision import VisionConfig, VisualExperts
 
 
@@ -70,7 +71,7 @@ def encoder_layers(
 def decoder_layers(
     dim: int, config: DecoderConfig, depth: int, emoe: ElasticConfig | None, smoe: GuidedConfig | None
 ) -> list[nn.Module]:
-    guides = len(TASKS) if smoe and smoe.decoder else 0
+    guides = len(PROMPT_TASKS) if smoe and smoe.decoder else 0
     elastic = emoe if emoe and emoe.decoder else None
     return [feed_forward(dim, config.hidden, config.dropout, guides, elastic) for _ in range(depth)]
 

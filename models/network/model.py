@@ -25,16 +25,17 @@ from torch import Tensor, nn
 
 from voxmill.manifests.config_base import Settings
 from voxmill.models.common.features import FbankConfig
+from voxmill.models.common.guides import BANDWIDTHS
+from voxmill.models.common.video_frames import VideoFrames
 from voxmill.models.network.attention import real_mask
 from voxmill.models.network.budget import Budget, BudgetError, copy_leading
-from voxmill.models.network.conformer import Encoder, EncoderConfig, Prefix, Subsampling
+from voxmill.models.network.conformer import Encoder, EncoderConfig, PrefixTokens, Subsampling
 from voxmill.models.network.decoder import Decoder, DecoderConfig
-from voxmill.models.network.feed_forward import Load, Route
 from voxmill.models.network.layers import ElasticConfig, GuidedConfig, decoder_layers, encoder_layers
-from voxmill.models.network.smoe import BANDWIDTHS
+from voxmill.models.network.route import ExpertLoad, Route
 from voxmill.models.network.task_vectors import TaskVectors, TaskVectorsConfig
 from voxmill.models.network.transducer import Transducer, TransducerConfig
-from voxmill.models.network.vision import Frames, MixedAfterwards, VisionConfig, VisualTokens
+from voxmill.models.network.vision import PostEncoderExperts, VisionConfig, VisualTokens
 
 
 class ModelConfig(Settings):
@@ -82,12 +83,12 @@ class Conditions:
     """1 where the prompt asks for a translation; needed with smoe in the decoder."""
     active_BK: Tensor | None = None
     """Which tasks are switched on; needed with tasks."""
-    frames: Frames | None = None
-    loads: list[Load] | None = None
+    frames: VideoFrames | None = None
+    loads: list[ExpertLoad] | None = None
     """Where layers with experts report their loads."""
 
 
-class Encoded(NamedTuple):
+class EncoderOutput(NamedTuple):
     frame_BTD: Tensor
     length_B: Tensor
     """Real frames of each utterance; 0 where it was shorter than `conformer.MIN_FRAMES`."""
@@ -96,7 +97,7 @@ class Encoded(NamedTuple):
     real_BS: Tensor
 
 
-class Outputs(NamedTuple):
+class ModelOutputs(NamedTuple):
     ctc_BTV: Tensor
     """Log probabilities."""
     length_B: Tensor
@@ -106,7 +107,7 @@ class Outputs(NamedTuple):
     """Of the decoder that says the text from its end."""
     joint_BTWV: Tensor | None
     """Logits of the transducer."""
-    encoded: Encoded
+    encoded: EncoderOutput
 
 
 class SpeechModel(nn.Module):
@@ -126,7 +127,7 @@ class SpeechModel(nn.Module):
         self.guide = nn.Embedding(len(BANDWIDTHS), dim) if config.smoe and config.smoe.guide_token else None
         self.vision = VisualTokens(config.vision, dim) if config.vision else None
         after = config.vision is not None and config.vision.where == "post_encoder"
-        self.afterwards = MixedAfterwards(config.vision, dim, encoder.hidden, encoder.dropout) if after else None  # type: ignore[arg-type]
+        self.afterwards = PostEncoderExperts(config.vision, dim, encoder.hidden, encoder.dropout) if after else None  # type: ignore[arg-type]
         where = config.tasks.where if config.tasks else "none"
         self.tasks_early = TaskVectors(config.tasks, dim) if config.tasks and where in ("frontend", "both") else None
         self.tasks_late = TaskVectors(config.tasks, dim) if config.tasks and where in ("encoder", "both") else None
@@ -140,7 +141,7 @@ class SpeechModel(nn.Module):
         conditions: Conditions,
         backward_BU: Tensor | None = None,
         joint_BU: Tensor | None = None,
-    ) -> Outputs:
+    ) -> ModelOutputs:
         """Training's call: what every head says of the sound. The decoders read `token` and `backward`, the transducer `joint`."""
         encoded = self.encode(feature_BTM, length_B, conditions)
         forwards = self.decode(token_BU, encoded, conditions)
@@ -149,14 +150,14 @@ class SpeechModel(nn.Module):
             backwards = self.decode(backward_BU, encoded, conditions, backwards=True)
         if joint_BU is not None and self.transducer is not None:
             joint = self.transducer(encoded.frame_BTD, joint_BU)
-        return Outputs(self.ctc_of(encoded), encoded.length_B, forwards, backwards, joint, encoded)
+        return ModelOutputs(self.ctc_of(encoded), encoded.length_B, forwards, backwards, joint, encoded)
 
-    def ctc_of(self, encoded: Encoded) -> Tensor:
+    def ctc_of(self, encoded: EncoderOutput) -> Tensor:
         """Log probabilities of every token in every frame, shape (B, T, V)."""
         log_BTV: Tensor = self.ctc(encoded.frame_BTD).float().log_softmax(dim=-1)
         return log_BTV
 
-    def encode(self, feature_BTM: Tensor, length_B: Tensor, conditions: Conditions | None = None) -> Encoded:
+    def encode(self, feature_BTM: Tensor, length_B: Tensor, conditions: Conditions | None = None) -> EncoderOutput:
         """Raises BudgetError, or ValueError where a switch that is on misses its condition."""
         conditions = conditions or Conditions()
         x_BTD, frames_B = self.frontend(feature_BTM, length_B)
@@ -171,11 +172,13 @@ class SpeechModel(nn.Module):
         if self.afterwards is not None and conditions.frames is not None:
             return self._seen_afterwards(sound_BTD, real_BT, frames_B, conditions.frames, route)
         if prefix is None or self.config.vision is None or not self.config.vision.in_memory or num_prefix == num_guides:
-            return Encoded(sound_BTD, frames_B, sound_BTD, real_BT)
+            return EncoderOutput(sound_BTD, frames_B, sound_BTD, real_BT)
         seen_BFD, seen_BF = x_BSD[:, num_guides:num_prefix], prefix.real_BP[:, num_guides:]
-        return Encoded(sound_BTD, frames_B, torch.cat([seen_BFD, sound_BTD], 1), torch.cat([seen_BF, real_BT], 1))
+        return EncoderOutput(sound_BTD, frames_B, torch.cat([seen_BFD, sound_BTD], 1), torch.cat([seen_BF, real_BT], 1))
 
-    def _seen_afterwards(self, sound_BTD: Tensor, real_BT: Tensor, frames_B: Tensor, frames: Frames, route: Route) -> Encoded:
+    def _seen_afterwards(
+        self, sound_BTD: Tensor, real_BT: Tensor, frames_B: Tensor, frames: VideoFrames, route: Route
+    ) -> EncoderOutput:
         """What the decoder looks at gets the visual tokens; what CTC reads stays as the encoder left it."""
         assert self.vision is not None
         assert self.afterwards is not None
@@ -183,10 +186,10 @@ class SpeechModel(nn.Module):
         real_BS = torch.cat([seen.real_BP, real_BT], dim=1)
         x_BSD = torch.cat([seen.token_BPD.to(sound_BTD.dtype), sound_BTD], dim=1)
         mixed_BSD = self.afterwards(x_BSD, Route(None, None, route.seen_B, real_BS, route.loads))
-        return Encoded(sound_BTD, frames_B, mixed_BSD, real_BS)
+        return EncoderOutput(sound_BTD, frames_B, mixed_BSD, real_BS)
 
     def decode(
-        self, token_BU: Tensor, encoded: Encoded, conditions: Conditions | None = None, *, backwards: bool = False
+        self, token_BU: Tensor, encoded: EncoderOutput, conditions: Conditions | None = None, *, backwards: bool = False
     ) -> Tensor:
         """Logits of the next token after each, shape (B, U, V)."""
         conditions = conditions or Conditions()
@@ -217,14 +220,14 @@ class SpeechModel(nn.Module):
         out_BTD: Tensor = vectors(x_BTD, conditions.active_BK)
         return out_BTD
 
-    def _prefix(self, frames_B: Tensor, conditions: Conditions) -> tuple[Prefix | None, int]:
+    def _prefix(self, frames_B: Tensor, conditions: Conditions) -> tuple[PrefixTokens | None, int]:
         """The tokens before the sound: the guide, then what was seen; and how many of them are the guide."""
         parts = []
         if self.guide is not None:
             if conditions.bandwidth_B is None:
                 raise ValueError("this model reads a guide token: say which bandwidth each utterance has")
             ones_B1 = torch.ones_like(frames_B)[:, None]
-            parts.append(Prefix(self.guide(conditions.bandwidth_B)[:, None], ones_B1.bool(), 0 * ones_B1))
+            parts.append(PrefixTokens(self.guide(conditions.bandwidth_B)[:, None], ones_B1.bool(), 0 * ones_B1))
         num_guides = len(parts)
         if conditions.frames is not None:
             if self.vision is None:
@@ -233,4 +236,4 @@ class SpeechModel(nn.Module):
                 parts.append(self.vision(conditions.frames, frames_B))
         if not parts:
             return None, 0
-        return Prefix(*(torch.cat(field, dim=1) for field in zip(*parts, strict=True))), num_guides
+        return PrefixTokens(*(torch.cat(field, dim=1) for field in zip(*parts, strict=True))), num_guides

@@ -12,7 +12,7 @@ from voxmill.models.network.vision import VisualExperts
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class ModelSize:
     stored: int
     """Parameters."""
     active: int
@@ -20,9 +20,9 @@ class Size:
     ones, of guided experts the guide's, none of those for video."""
 
 
-def sizes(model: nn.Module) -> Size:
+def model_size(model: nn.Module) -> ModelSize:
     stored = _count(model)
-    return Size(stored, stored - sum(map(_idle, model.modules())))
+    return ModelSize(stored, stored - sum(map(_idle, model.modules())))
 
 
 def _idle(layer: nn.Module) -> int:

@@ -12,13 +12,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from voxmill.manifests.records import Bandwidth
-from voxmill.models.network.feed_forward import FeedForward, Route
-
-BANDWIDTHS: tuple[Bandwidth, ...] = ("narrow", "wide")
-"""Guide ids of the encoder: the position in this tuple."""
-TASKS = ("transcribe", "translate")
-"""Guide ids of the decoder."""
+from voxmill.models.network.feed_forward import FeedForward
+from voxmill.models.network.route import Route
 
 
 class GuidedExperts(nn.Module):

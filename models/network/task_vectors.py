@@ -16,7 +16,7 @@ from pydantic import model_validator
 from torch import Tensor, nn
 
 from voxmill.manifests.config_base import Settings
-from voxmill.models.data.targets import Task
+from voxmill.models.common.tasks import Task
 
 
 class TaskVectorsConfig(Settings):

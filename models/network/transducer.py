@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from voxmill.manifests.config_base import Settings
-from voxmill.models.common.tokens import BLANK
+from voxmill.models.common.tokenizer import BLANK
 
 
 class TransducerConfig(Settings):

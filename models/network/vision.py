@@ -9,8 +9,6 @@ Shape suffixes: B utterances, F video frames, C width of an image embedding, T s
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -18,11 +16,12 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from voxmill.manifests.config_base import Settings
-from voxmill.models.common.seeds import Generator
-from voxmill.models.network.conformer import Prefix
+from voxmill.models.common.image_encoder import ImageEncoderConfig
+from voxmill.models.common.video_frames import VideoFrames
+from voxmill.models.network.conformer import PrefixTokens
 from voxmill.models.network.emoe import ElasticMoE, MoEConfig
-from voxmill.models.network.feed_forward import FeedForward, Route
-from voxmill.models.network.image_encoder import ImagesConfig
+from voxmill.models.network.feed_forward import FeedForward
+from voxmill.models.network.route import Route
 
 
 class VisionConfig(Settings):
@@ -32,7 +31,7 @@ class VisionConfig(Settings):
     """Width of the image encoder's embeddings: 512 for CLIP ViT-B/32."""
     encoder: str = ""
     """Name of the encoder whose embeddings it was trained on. Filled in where training starts, as `images` is."""
-    images: ImagesConfig | None = None
+    images: ImageEncoderConfig | None = None
     """Where that encoder came from."""
     frames: int = Field(default=8, ge=1)
     """Frames of an utterance at most, spread evenly over it."""
@@ -61,24 +60,6 @@ class VisionConfig(Settings):
         return self.where == "all" or (self.where == "last_half" and layer >= layers // 2)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Frames:
-    """Image embeddings of a batch."""
-
-    embedding_BFC: Tensor
-    number_B: Tensor
-    """How many of them are real; 0 for an utterance without video."""
-
-    def to(self, device: torch.device | str) -> Frames:
-        return Frames(self.embedding_BFC.to(device), self.number_B.to(device))
-
-    def withheld(self, probability: float, generator: Generator) -> Frames | None:
-        """Some utterances lose their frames; None where nobody has any left."""
-        kept_B = torch.rand(len(self.number_B), generator=generator) >= probability
-        number_B = self.number_B * kept_B.to(self.number_B.device)
-        return Frames(self.embedding_BFC, number_B) if bool(number_B.any()) else None
-
-
 class VisualTokens(nn.Module):
     """A light projection of image embeddings into the space of the sound, with frame position and modality."""
 
@@ -90,7 +71,7 @@ class VisualTokens(nn.Module):
         self.modality_D = nn.Parameter(torch.zeros(dim))
         nn.init.normal_(self.place.weight, std=0.02)
 
-    def forward(self, frames: Frames, length_B: Tensor) -> Prefix:
+    def forward(self, frames: VideoFrames, length_B: Tensor) -> PrefixTokens:
         """`length`: frames of sound, over which the images are spread. Raises ValueError on more frames than there are places."""
         count, places = frames.embedding_BFC.shape[1], self.place.num_embeddings
         if count > places:
@@ -102,7 +83,7 @@ class VisualTokens(nn.Module):
         token_BFD = self.project(self.norm(frames.embedding_BFC)) + self.place(index_F) + self.modality_D
         real_BF = index_F[None] < frames.number_B[:, None]
         moment_BF = (index_F[None] + 0.5) / frames.number_B.clamp_min(1)[:, None] * length_B[:, None]
-        return Prefix(token_BFD, real_BF, moment_BF)
+        return PrefixTokens(token_BFD, real_BF, moment_BF)
 
 
 class VisualExperts(nn.Module):
@@ -136,7 +117,7 @@ class VisualExperts(nn.Module):
             self.moe.experts[index] = copy.deepcopy(dense)
 
 
-class MixedAfterwards(nn.Module):
+class PostEncoderExperts(nn.Module):
     """`post_encoder`: experts over visual tokens and sound together. A fresh one changes nothing."""
 
     def __init__(self, config: VisionConfig, dim: int, hidden: int, dropout: float) -> None:
@@ -161,20 +142,5 @@ def _experts(config: VisionConfig, dim: int, hidden: int, dropout: float) -> Ela
     return ElasticMoE(dim, moe)
 
 
-def train_only(model: nn.Module, chosen: Callable[[str], bool]) -> int:
-    """Freezes every parameter but the chosen names'. Returns how many stay trainable.
-
-    EVA's first phase is `train_only(model, of_vision)`: projection, gates and experts learn, the audio model does not move.
-    Its second phase is `train_only(model, everything)`, at a lower rate; the image encoder is outside the model and never moves.
-    """
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(chosen(name))
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
-
-
-def of_vision(name: str) -> bool:
+def is_vision_parameter(name: str) -> bool:
     return name.startswith(("vision.", "afterwards.")) or ".moe." in name
-
-
-def everything(name: str) -> bool:
-    return True

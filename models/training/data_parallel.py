@@ -18,14 +18,14 @@ _BUCKET = 1 << 23
 """Numbers that travel together (32 MiB): many small messages cost more than one copy."""
 
 
-class Team:
+class RankGroup:
     """`rank` of `world`. Every method but `share` is a meeting: all ranks have to call it, in the same order."""
 
     def __init__(self, rank: int = 0, world: int = 1, device: torch.device | str = "cpu") -> None:
         self.rank, self.world, self.device = rank, world, torch.device(device)
 
     @classmethod
-    def joined(cls, device: torch.device | str = "cpu") -> Team:
+    def joined(cls, device: torch.device | str = "cpu") -> RankGroup:
         """The ranks of the process group that this process is in."""
         return cls(distributed.get_rank(), distributed.get_world_size(), device)
 

@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from voxmill.manifests.config_base import Settings
-from voxmill.models.common.tokens import BLANK
+from voxmill.models.common.tasks import IGNORE
+from voxmill.models.common.tokenizer import BLANK
 from voxmill.models.data.batch import Batch
-from voxmill.models.data.targets import IGNORE
-from voxmill.models.network.feed_forward import Load
-from voxmill.models.network.model import ModelConfig, Outputs
+from voxmill.models.network.model import ModelConfig, ModelOutputs
+from voxmill.models.network.route import ExpertLoad
 from voxmill.models.network.transducer import transducer_loss
 
 
@@ -57,7 +57,7 @@ def heads_of(config: ModelConfig, balanced: bool) -> tuple[str, ...]:
     return tuple(name for name, there in has.items() if there)
 
 
-def speech_loss(outputs: Outputs, batch: Batch, loads: Sequence[Load], config: LossConfig) -> Losses:
+def speech_loss(outputs: ModelOutputs, batch: Batch, loads: Sequence[ExpertLoad], config: LossConfig) -> Losses:
     decoders = 1.0 - config.ctc
     backward = config.backward if outputs.backward_BUV is not None else 0.0
     said = attention_loss(outputs.forward_BUV, batch.said_BU, config.smoothing)
@@ -73,7 +73,7 @@ def speech_loss(outputs: Outputs, batch: Batch, loads: Sequence[Load], config: L
         weighted["transducer"] = (config.transducer, joint)
     sums = {name: (batch.weight_B * loss_B).sum() for name, (_, loss_B) in weighted.items()}
     total = torch.stack([weight * sums[name] for name, (weight, _) in weighted.items()]).sum()
-    if balance := [load.balance for load in loads if load.layer.config.balance == "loss"]:
+    if balance := [load.balance for load in loads if load.balance is not None]:
         sums["balance"] = len(batch) * torch.stack(balance).mean()
         total = total + config.balance * sums["balance"]
     return Losses(total, len(batch), {name: one.detach() for name, one in sums.items()})

@@ -24,7 +24,7 @@ SMOOTHED = 0.95
 """Of the line in the curve, the share that comes from the step before."""
 
 
-class Journal:
+class MetricsLog:
     """A listener for `Trainer.run`. `with Journal(folder, trainer.step) as journal: trainer.run(out, journal)`."""
 
     def __init__(self, folder: str | Path, start: int = 0) -> None:
@@ -44,7 +44,7 @@ class Journal:
             for name, value in _scalars(line).items():
                 self._events.add_scalar(name, value, step.step)
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> MetricsLog:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -20,10 +20,10 @@ from pydantic import Field
 from voxmill.manifests.config_base import Settings
 from voxmill.manifests.errors import Unavailable, UserError
 from voxmill.models.checkpoint.checkpoint import latest, step_folder
-from voxmill.models.training.data_parallel import Team
-from voxmill.models.training.metrics_log import Journal
+from voxmill.models.training.data_parallel import RankGroup
+from voxmill.models.training.metrics_log import MetricsLog
 from voxmill.models.training.recipe import Recipe
-from voxmill.models.training.session import Trained, open_trainer, stop_on_interrupt
+from voxmill.models.training.session import TrainingResult, open_trainer, stop_on_interrupt
 from voxmill.models.training.trainer import Step
 
 _POLL_S = 0.2
@@ -42,7 +42,7 @@ class WorkersConfig(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class WorkerJob:
     """What every worker is told."""
 
     shards: str
@@ -60,7 +60,7 @@ def train(
     address: str | None = None,
     device: str = "auto",
     listeners: Sequence[Callable[[Step], None]] = (),
-) -> Trained:
+) -> TrainingResult:
     """As `training.train`, on several workers. `address`: a Ray cluster; None starts Ray on this machine.
 
     What can be wrong with shards, recipe or checkpoint is found here, before a worker starts; the checkpoint of step 0, from which
@@ -73,11 +73,11 @@ def train(
     trainer = open_trainer(shards, out, recipe, "cpu")
     if trainer.step == 0:
         trainer.save(step_folder(out, 0))
-    order = Order(shards, out, recipe.model_dump(mode="json"), cuda=_room(config, address, device))
-    with stop_on_interrupt() as stopped, Journal(out, trainer.step) as journal:
+    order = WorkerJob(shards, out, recipe.model_dump(mode="json"), cuda=_room(config, address, device))
+    with stop_on_interrupt() as stopped, MetricsLog(out, trainer.step) as journal:
         last = _follow(order, config, [journal, *listeners], stopped, trainer.step)
     place = latest(out) or out
-    return Trained(
+    return TrainingResult(
         place, int(place.rsplit("-", 1)[1]), place == step_folder(out, recipe.train.steps), last.skipped if last else {}
     )
 
@@ -119,7 +119,7 @@ def _room(config: WorkersConfig, address: str | None, device: str) -> bool:
 
 
 def _follow(
-    order: Order, config: WorkersConfig, listeners: Sequence[Callable[[Step], None]], stopped: Callable[[], bool], done: int
+    order: WorkerJob, config: WorkersConfig, listeners: Sequence[Callable[[Step], None]], stopped: Callable[[], bool], done: int
 ) -> Step | None:
     """Starts the workers and passes on what they do, until they are through. Returns the last step."""
     import ray
@@ -154,7 +154,7 @@ def _follow(
     return last
 
 
-def _trainer(order: Order, config: WorkersConfig, board: Any) -> Any:
+def _trainer(order: WorkerJob, config: WorkersConfig, board: Any) -> Any:
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
@@ -179,7 +179,7 @@ def _work(told: dict[str, Any]) -> None:
 
     order, board = told["order"], told["board"]
     device = torch.device("cuda", torch.cuda.current_device()) if order.cuda else torch.device("cpu")
-    team = Team.joined(device)
+    team = RankGroup.joined(device)
     trainer = open_trainer(order.shards, order.out, Recipe.model_validate(order.recipe), str(device), team)
     team.wait()  # nobody looks for the last checkpoint while another writes the next
     stop = False

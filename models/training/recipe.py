@@ -15,9 +15,9 @@ from voxmill.manifests.overrides import override
 from voxmill.manifests.user_input import yaml_mapping
 from voxmill.models.checkpoint.checkpoint import Bundle, load
 from voxmill.models.common.features import statistics
-from voxmill.models.common.tokens import Tokens, TokensConfig
+from voxmill.models.common.tokenizer import Tokenizer, TokenizerConfig
 from voxmill.models.data.loader import DataConfig, Loader
-from voxmill.models.data.sampler import NothingToLearn, PlanConfig, Planner
+from voxmill.models.data.sampler import BucketingSampler, NothingToLearn, SamplerConfig
 from voxmill.models.network.layers import upcycle
 from voxmill.models.network.model import ModelConfig, SpeechModel
 from voxmill.models.network.vision import VisionConfig
@@ -29,7 +29,7 @@ from voxmill.sharding.sidecar import ShardError, read_members
 class Recipe(Settings):
     """One tree. `model.vocabulary` is the tokeniser's, and the targets follow `model.tasks`: neither is to be written twice."""
 
-    tokens: TokensConfig = TokensConfig()
+    tokens: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
@@ -93,7 +93,7 @@ def prepare(shards: str, recipe: Recipe, device: torch.device | str = "cpu") -> 
     """
     earlier = load(recipe.begin_with) if recipe.begin_with else None
     try:
-        tokens = earlier.tokens if earlier else Tokens.train(transcripts(shards, recipe.data.plan), recipe.tokens)
+        tokens = earlier.tokens if earlier else Tokenizer.train(transcripts(shards, recipe.data.plan), recipe.tokens)
     except ValueError as error:
         raise NothingToLearn(f"{shards}: {error}") from error
     config = recipe.model.model_copy(update={"vocabulary": len(tokens), "vision": _with_encoder(recipe)})
@@ -131,9 +131,9 @@ def _with_encoder(recipe: Recipe) -> VisionConfig | None:
     return vision.model_copy(update={"encoder": encoder.name, "images": images})
 
 
-def transcripts(shards: str, plan: PlanConfig) -> Iterator[str]:
+def transcripts(shards: str, plan: SamplerConfig) -> Iterator[str]:
     """The texts of a split, from the sidecars; those of damaged shards are missing."""
-    wanted = {place.key for planned in Planner(shards, plan).epoch(0) for place in planned.places}
+    wanted = {place.key for planned in BucketingSampler(shards, plan).epoch(0) for place in planned.places}
     for shard in read_index(shards):
         if shard.split == plan.split:
             try:

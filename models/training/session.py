@@ -20,13 +20,13 @@ from voxmill.manifests.errors import UserError
 from voxmill.manifests.storage import commit_bytes
 from voxmill.manifests.user_input import json_object, new_folder
 from voxmill.models.checkpoint.checkpoint import latest, load
+from voxmill.models.common.device import choose_device
 from voxmill.models.data.loader import Loader
-from voxmill.models.data.sampler import NothingToLearn, Planner
-from voxmill.models.inference.load import choose_device
+from voxmill.models.data.sampler import BucketingSampler, NothingToLearn
 from voxmill.models.network.model import SpeechModel
-from voxmill.models.network.size import Size, sizes
-from voxmill.models.training.data_parallel import Team
-from voxmill.models.training.metrics_log import Journal
+from voxmill.models.network.size import ModelSize, model_size
+from voxmill.models.training.data_parallel import RankGroup
+from voxmill.models.training.metrics_log import MetricsLog
 from voxmill.models.training.recipe import Recipe, prepare
 from voxmill.models.training.trainer import Step, Trainer
 
@@ -37,7 +37,7 @@ MAY_CHANGE = (("train", "steps"), ("train", "save_every"), ("train", "keep"), ("
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class TrainingEstimate:
     """What training would see and make, found without reading audio or building the tokeniser."""
 
     samples: int
@@ -47,14 +47,14 @@ class Survey:
     epochs: float
     """In all steps together."""
     skipped: dict[str, int]
-    size: Size
+    size: ModelSize
     """Of the whole model; the vocabulary is the recipe's wish."""
     done: int
     """Steps that a checkpoint holds already."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainingResult:
     folder: str
     """The last checkpoint."""
     step: int
@@ -63,16 +63,16 @@ class Trained:
     skipped: dict[str, int]
 
 
-def change(recipe: Recipe, *, where: str | None = None, steps: int | None = None) -> Recipe:
+def with_overrides(recipe: Recipe, *, where: str | None = None, steps: int | None = None) -> Recipe:
     """The recipe with what the command line says instead."""
     plan = recipe.data.plan.model_copy(update={} if where is None else {"where": where})
     train = recipe.train if steps is None else recipe.train.model_validate(recipe.train.model_dump() | {"steps": steps})
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"plan": plan}), "train": train})
 
 
-def survey(shards: str, out: str, recipe: Recipe) -> Survey:
+def estimate(shards: str, out: str, recipe: Recipe) -> TrainingEstimate:
     """Raises NothingToLearn, ConditionError."""
-    batches = list(Planner(shards, recipe.data.plan).epoch(0))
+    batches = list(BucketingSampler(shards, recipe.data.plan).epoch(0))
     places = [place for planned in batches for place in planned.places]
     skipped = Counter[str]()
     for planned in batches:
@@ -87,10 +87,10 @@ def survey(shards: str, out: str, recipe: Recipe) -> Survey:
     seconds = sum(place.seconds for place in places)
     epochs = recipe.train.steps * recipe.train.accumulate / len(batches)
     done = int(checkpoint.rsplit("-", 1)[1]) if checkpoint else 0
-    return Survey(len(places), seconds, len(batches), epochs, dict(skipped), sizes(model), done)
+    return TrainingEstimate(len(places), seconds, len(batches), epochs, dict(skipped), model_size(model), done)
 
 
-def open_trainer(shards: str, out: str, recipe: Recipe, device: str = "auto", team: Team | None = None) -> Trainer:
+def open_trainer(shards: str, out: str, recipe: Recipe, device: str = "auto", team: RankGroup | None = None) -> Trainer:
     """A trainer before its first step, or after the last one that `out` has a checkpoint of; on several ranks there has to be one.
 
     Raises UserError where `out` holds a training with another recipe; CheckpointError, NothingToLearn, ConditionError.
@@ -103,7 +103,7 @@ def open_trainer(shards: str, out: str, recipe: Recipe, device: str = "auto", te
         trainer = prepare(shards, recipe, place)
     else:
         bundle = load(checkpoint)
-        team = team or Team()
+        team = team or RankGroup()
         loader = Loader(
             shards, bundle.tokens, bundle.model.config.fbank, recipe.data,
             rank=team.rank, world=team.world, round=recipe.train.accumulate,
@@ -115,10 +115,10 @@ def open_trainer(shards: str, out: str, recipe: Recipe, device: str = "auto", te
 
 def train(
     shards: str, out: str, recipe: Recipe, device: str = "auto", listeners: Sequence[Callable[[Step], None]] = ()
-) -> Trained:
+) -> TrainingResult:
     """Trains to the end, or until the first Ctrl-C: then the step is finished and saved. A second one ends at once."""
     trainer = open_trainer(shards, out, recipe, device)
-    with stop_on_interrupt() as stopped, Journal(out, trainer.step) as journal:
+    with stop_on_interrupt() as stopped, MetricsLog(out, trainer.step) as journal:
         told: list[Callable[[Step], None]] = [journal, *listeners]
 
         def tell(step: Step) -> None:
@@ -126,7 +126,7 @@ def train(
                 listener(step)
 
         finished = trainer.run(out, tell, stopped)
-    return Trained(latest(out) or out, trainer.step, finished, dict(trainer.loader.skipped))
+    return TrainingResult(latest(out) or out, trainer.step, finished, dict(trainer.loader.skipped))
 
 
 @contextmanager

@@ -22,19 +22,20 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from voxmill.manifests.config_base import Settings
 from voxmill.models.checkpoint.checkpoint import Bundle, TrainingState, load, load_training, prune, save, step_folder
+from voxmill.models.common.features import num_subsampled
 from voxmill.models.common.seeds import Generator, integer, seeded
-from voxmill.models.common.tokens import Tokens
+from voxmill.models.common.tasks import TASKS, Task
+from voxmill.models.common.tokenizer import Tokenizer
 from voxmill.models.data.batch import Batch
 from voxmill.models.data.examples import REASONS
 from voxmill.models.data.loader import Loader
-from voxmill.models.data.targets import TASKS, Task
 from voxmill.models.network.attention import sample_chunk
 from voxmill.models.network.budget import Budget
-from voxmill.models.network.conformer import num_subsampled
 from voxmill.models.network.emoe import ElasticMoE
-from voxmill.models.network.feed_forward import Load
-from voxmill.models.network.vision import of_vision
-from voxmill.models.training.data_parallel import Team
+from voxmill.models.network.route import ExpertLoad
+from voxmill.models.network.vision import is_vision_parameter
+from voxmill.models.training.data_parallel import RankGroup
+from voxmill.models.training.forward import conditions_of, forward
 from voxmill.models.training.loss import LossConfig, Losses, heads_of, speech_loss
 from voxmill.models.training.schedule import RateConfig, learning_rate
 
@@ -103,10 +104,12 @@ class Step:
 class Trainer:
     """Holds what changes while training: model, optimiser, running mean, number of the step, place in the data."""
 
-    def __init__(self, model: Any, tokens: Tokens, loader: Loader, config: TrainConfig, team: Team | None = None) -> None:
+    def __init__(
+        self, model: Any, tokens: Tokenizer, loader: Loader, config: TrainConfig, team: RankGroup | None = None
+    ) -> None:
         """The loader is this rank's (`Loader.shared`). Raises ValueError where a rank would have nothing to do."""
         self.model, self.tokens, self.loader, self.config = model.train(), tokens, loader, config
-        self.team = team or Team()
+        self.team = team or RankGroup()
         if config.accumulate < self.team.world:
             raise ValueError(
                 f"{self.team.world} workers share the batches of a step, and there are only {config.accumulate}: "
@@ -158,7 +161,7 @@ class Trainer:
 
         budgets = self._draw_budgets(seeded(self.config.seed, "step", self.step))
         (utterances,) = map(int, self.team.sums([sum(map(len, batches.values()))]))
-        done, loads = defaultdict[str, float](float), list[Load]()
+        done, loads = defaultdict[str, float](float), list[ExpertLoad]()
         self.optimizer.zero_grad(set_to_none=True)  # None, not zero: AdamW then leaves experts outside the budget as they are
         for (turn, batch), budget in product(batches.items(), budgets):
             if len(batch):
@@ -212,7 +215,7 @@ class Trainer:
 
     @classmethod
     def resumed(
-        cls, folder: str, loader: Loader, config: TrainConfig, device: torch.device | str = "cpu", team: Team | None = None
+        cls, folder: str, loader: Loader, config: TrainConfig, device: torch.device | str = "cpu", team: RankGroup | None = None
     ) -> Trainer:
         """Goes on from a checkpoint: the next step is the one that would have come next. Raises CheckpointError."""
         bundle, state = load(folder, device), load_training(folder)
@@ -238,7 +241,7 @@ class Trainer:
         """What learns in this step; the rest has no gradient, and AdamW passes it by."""
         if self.config.eyes_first:
             for name, parameter in self.learnt:
-                parameter.requires_grad_(self.step >= self.config.eyes_first or of_vision(name))
+                parameter.requires_grad_(self.step >= self.config.eyes_first or is_vision_parameter(name))
 
     def _draw_budgets(self, generator: Generator) -> tuple[Budget | None, ...]:
         emoe = self.model.config.emoe
@@ -248,19 +251,17 @@ class Trainer:
         self.visited.update(budgets)
         return budgets
 
-    def _losses(self, batch: Batch, budget: Budget | None, generator: Generator, loads: list[Load]) -> Losses:
+    def _losses(self, batch: Batch, budget: Budget | None, generator: Generator, loads: list[ExpertLoad]) -> Losses:
         chunk = None
         if self.config.dynamic_chunk:
             chunk = sample_chunk(num_subsampled(int(batch.length_B.max())), generator)
         if batch.frames is not None and self.model.config.vision:
             batch = batch.blinded(self.model.config.vision.drop, generator)
         batch = batch.to(self.device)
-        own: list[Load] = []
-        conditions = batch.conditions(self.model.config, budget=budget, chunk=chunk, loads=own)
+        own: list[ExpertLoad] = []
+        conditions = conditions_of(batch, self.model.config, budget, chunk, own)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
-            outputs = self.model(
-                batch.feature_BTM, batch.length_B, batch.read_BU, conditions, batch.read_backward_BU, batch.spoken_BU
-            )
+            outputs = forward(self.model, batch, conditions)
         loads += own
         return speech_loss(outputs, batch, own, self.config.loss)
 
@@ -288,7 +289,7 @@ class Trainer:
 _ADAM = ("step", "exp_avg", "exp_avg_sq")
 
 
-def shares(layers: Sequence[ElasticMoE], loads: Sequence[Load], team: Team) -> dict[ElasticMoE, Tensor]:
+def shares(layers: Sequence[ElasticMoE], loads: Sequence[ExpertLoad], team: RankGroup) -> dict[ElasticMoE, Tensor]:
     """Mean share of each expert over a step's calls, on all ranks, for each layer that was called."""
     if not layers:
         return {}

@@ -52,12 +52,14 @@ def train(
     from voxmill.models.training.recipe import load_recipe
     from voxmill.pipeline.modelling import train_display as learning
 
-    recipe = distributed.for_workers(training.change(load_recipe(config, change or ()), where=where, steps=steps), workers)
+    recipe = distributed.for_workers(
+        training.with_overrides(load_recipe(config, change or ()), where=where, steps=steps), workers
+    )
     said = console(stderr=True)
     if dry_run or not quiet:
         with working("reading the shards", quiet=quiet):
-            survey = training.survey(shards, out, recipe)
-        learning.print_survey(survey, shards, out, recipe.train.steps, said)
+            estimate = training.estimate(shards, out, recipe)
+        learning.print_estimate(estimate, shards, out, recipe.train.steps, said)
     if dry_run:
         return
     with learning.TrainingDisplay(recipe.train.steps, said, quiet=quiet) as display:
@@ -99,19 +101,20 @@ def transcribe(
         voxmill transcribe *.wav --model runs/one-model --budget 6 --decode greedy --json
     """
     with working("loading the model", quiet=as_json):
-        from voxmill.models.inference.load import choose_device, open_bundle, open_listener
+        from voxmill.models.common.device import choose_device
+        from voxmill.models.inference.load import open_bundle, open_recognizer
         from voxmill.pipeline.modelling import train_display as learning
         from voxmill.pipeline.modelling import transcribing
-        from voxmill.pipeline.modelling.audio_inputs import AudioLoader
+        from voxmill.pipeline.modelling.audio_inputs import Hearing
 
         bundle = open_bundle(model, budget, choose_device(device))
         wanted = tuple(part.strip() for part in tasks.split(",")) if tasks else None
-        listener = open_listener(bundle, method=decode, chunk=chunk, tasks=wanted, translate_to=to)
-        hearing = AudioLoader()
+        listener = open_recognizer(bundle, method=decode, chunk=chunk, tasks=wanted, translate_to=to)
+        hearing = Hearing()
     failed = 0
-    with learning.TranscribeDisplay(files, quiet=as_json) as heard:
+    with learning.Listening(files, quiet=as_json) as heard:
         for outcome in transcribing.transcribe(files, listener, hearing):
-            transcribing.print_transcribed(outcome, heard.results(), as_json=as_json)
+            transcribing.print_outcome(outcome, heard.results(), as_json=as_json)
             failed += outcome.error is not None
             heard.next()
     sys.exit(1 if failed else 0)
@@ -140,20 +143,21 @@ def evaluate(
         voxmill evaluate --model runs/one-model --shards runs/one/shards --where "language='en'" --budgets 6,15 --json
     """
     with working("loading the model", quiet=as_json):
-        from voxmill.models.data.sampler import plan_of
-        from voxmill.models.inference.evaluate_split import Shards, first_split, try_model
-        from voxmill.models.inference.load import budgets_of, choose_device, open_bundle
+        from voxmill.models.common.device import choose_device
+        from voxmill.models.data.sampler import sampler_config
+        from voxmill.models.inference.evaluate_split import EvaluationSamples, evaluate_model, first_split
+        from voxmill.models.inference.load import budgets_of, open_bundle
         from voxmill.pipeline.modelling import train_display as learning
 
-        plan = plan_of(split=split or first_split(shards), where=where, batch_seconds=60.0)
-        samples = Shards(shards, plan, limit)
+        plan = sampler_config(split=split or first_split(shards), where=where, batch_seconds=60.0)
+        samples = EvaluationSamples(shards, plan, limit)
         bundle = open_bundle(model, device=choose_device(device))
         wanted = budgets_of(bundle, budgets)
     trials = []
-    with learning.CountDisplay(len(samples) * len(wanted), "heard", quiet=as_json) as count:
+    with learning.Counting(len(samples) * len(wanted), "heard", quiet=as_json) as count:
         for budget in wanted:
             part = bundle.extract(budget) if budget else bundle
-            trials.append(try_model(part, str(budget or "whole"), samples, {"method": decode, "chunk": chunk}, count))
+            trials.append(evaluate_model(part, str(budget or "whole"), samples, {"method": decode, "chunk": chunk}, count))
     learning.print_trials(trials, plan.split, as_json=as_json)
 
 
@@ -178,11 +182,11 @@ def export(
 
     chosen = learning.export_format(form)
     with working("loading the model, exporting and comparing", quiet=as_json):
-        from voxmill.models.inference.export import deliver, new_place
+        from voxmill.models.inference.export import export_model, new_output_folder
         from voxmill.models.inference.load import open_bundle
 
-        new_place(out)
-        delivered = deliver(open_bundle(model), budget, chosen, out)
+        new_output_folder(out)
+        delivered = export_model(open_bundle(model), budget, chosen, out)
     learning.print_delivered(delivered, as_json=as_json)
 
 

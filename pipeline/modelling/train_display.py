@@ -79,19 +79,19 @@ class TrainingDisplay(Display):
         return table_of((" ", "  "), self._cells(), self._console.width) if self._last is not None else None
 
 
-def print_survey(survey: Any, shards: str, out: str, steps: int, console: Console) -> None:
+def print_estimate(estimate: Any, shards: str, out: str, steps: int, console: Console) -> None:
     """Of `training.Survey`."""
-    left_out = f", {sum(survey.skipped.values())} left out ({counted(survey.skipped)})" if survey.skipped else ""
-    console.print(f"{shards}: {amount(survey.samples, 'sample')}, {survey.seconds / 3600:.3f} h{left_out}", soft_wrap=True)
-    console.print(f"{amount(survey.batches, 'batch')} an epoch, {survey.epochs:.1f} epochs in all", soft_wrap=True)
-    console.print(f"model: {survey.size.stored:,} parameters, {survey.size.active:,} of them active", soft_wrap=True)
-    if survey.done >= steps:
+    left_out = f", {sum(estimate.skipped.values())} left out ({counted(estimate.skipped)})" if estimate.skipped else ""
+    console.print(f"{shards}: {amount(estimate.samples, 'sample')}, {estimate.seconds / 3600:.3f} h{left_out}", soft_wrap=True)
+    console.print(f"{amount(estimate.batches, 'batch')} an epoch, {estimate.epochs:.1f} epochs in all", soft_wrap=True)
+    console.print(f"model: {estimate.size.stored:,} parameters, {estimate.size.active:,} of them active", soft_wrap=True)
+    if estimate.done >= steps:
         said = (
-            f"{out} has a checkpoint of step {survey.done}, and {amount(steps, 'step')} were asked for: nothing is left to do"
+            f"{out} has a checkpoint of step {estimate.done}, and {amount(steps, 'step')} were asked for: nothing is left to do"
         )
         console.print(f"{said}; --steps with a larger number goes on", soft_wrap=True)
-    elif survey.done:
-        console.print(f"{out} has a checkpoint of step {survey.done}: training goes on from there", soft_wrap=True)
+    elif estimate.done:
+        console.print(f"{out} has a checkpoint of step {estimate.done}: training goes on from there", soft_wrap=True)
 
 
 def print_trained(trained: Any, out: str, console: Console, *, quiet: bool) -> bool:
@@ -111,7 +111,7 @@ def counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
 
 
-class CountDisplay(Display):
+class Counting(Display):
     """How many of `total` are done, and how long the rest will take. Tell it how many more are."""
 
     def __init__(self, total: int, what: str, *, quiet: bool) -> None:
@@ -128,7 +128,7 @@ class CountDisplay(Display):
         return (f"{self._what} {self._done}/{self._total} · {clock(elapsed)} · ETA {eta}",)
 
 
-class TranscribeDisplay(Display):
+class Listening(Display):
     """Which of several files is being heard, and how much audio was read of it."""
 
     def __init__(self, files: Sequence[str], *, quiet: bool) -> None:

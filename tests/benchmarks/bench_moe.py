@@ -26,8 +26,9 @@ from torch import Tensor, nn
 
 from benchmarks.report import Target, finish, full_form, heading, table
 from samples import read_audio, recording, sample
-from voxmill.models.network.emoe import Choice, ElasticMoE, Experts, MoEConfig
-from voxmill.models.network.feed_forward import FeedForward, Route
+from voxmill.models.network.emoe import ElasticMoE, Experts, MoEConfig, RouterOutput
+from voxmill.models.network.feed_forward import FeedForward
+from voxmill.models.network.route import Route
 from voxmill.models.training.recipe import Recipe, load_recipe, prepare
 from voxmill.sharding.layout import plan_shards
 from voxmill.sharding.writer import pack_shard
@@ -41,7 +42,7 @@ ARMS = ("dense", "experts", "plain loop")
 class PlainExperts(Experts):
     """Each expert finds its tokens: the loop that one would write first."""
 
-    def forward(self, x_ND: Tensor, choice: Choice, budget: Any) -> Tensor:
+    def forward(self, x_ND: Tensor, choice: RouterOutput, budget: Any) -> Tensor:
         return self.one_by_one(x_ND, choice, budget)
 
 

@@ -32,9 +32,9 @@ from networks import SWITCHES, conditions, features, model
 from networks import tokens as some_tokens
 from voxmill.models.checkpoint.checkpoint import Bundle, TrainingState, load, load_training, save
 from voxmill.models.checkpoint.manifest import COMMIT, MODEL, TOKENS, TRAINING, CheckpointError, seal
-from voxmill.models.common.tokens import Tokens, TokensConfig
+from voxmill.models.common.tokenizer import Tokenizer, TokenizerConfig
 from voxmill.models.data.targets import TargetsConfig
-from voxmill.models.inference.export import TOLERANCE, deliver
+from voxmill.models.inference.export import TOLERANCE, export_model
 from voxmill.models.network.budget import Budget
 
 SOURCE = Path(__file__).resolve().parents[2] / "models"
@@ -51,7 +51,7 @@ RIGHT = {("training", "None")}
 """These few: a checkpoint without training state is a good one, and says so itself."""
 
 
-def bundle(tokens: Tokens, *on: str) -> Bundle:
+def bundle(tokens: Tokenizer, *on: str) -> Bundle:
     budgets = (Budget(1, 1, 4), Budget(3, 2, 8), Budget(5, 2, 8)) if "emoe" in on else ()
     targets = TargetsConfig(style="activated") if "tasks" in on else TargetsConfig()
     return Bundle(model(*on, vocabulary=len(tokens)), tokens, targets, 7, budgets)
@@ -127,7 +127,7 @@ def tampering(full: bool) -> Iterator[tuple[str, Tamper]]:
     yield "wrong shapes", document("model", "encoder", "layers", to=1)
     yield "wrong shapes", document("model", "emoe", "experts", to=4)
     yield "wrong shapes", tensors(TRAINING, lambda held: held.update({"optimizer.exp_avg.ctc.bias": torch.zeros(3)}))
-    other = Tokens.train(["quite other words"], TokensConfig(num_subwords=280))
+    other = Tokenizer.train(["quite other words"], TokenizerConfig(num_subwords=280))
     yield "wrong tokeniser", replaced(TOKENS, other.subwords)
     yield "wrong tokeniser", replaced(TOKENS, b"no model at all")
     yield "wrong tokeniser", document("tokens", "digest", to="0" * 64)
@@ -270,7 +270,7 @@ def check_source() -> list[str]:
 
 
 @torch.no_grad()
-def check_round_trips(home: Path, tokens: Tokens) -> tuple[int, list[str], float]:
+def check_round_trips(home: Path, tokens: Tokenizer) -> tuple[int, list[str], float]:
     """(round trips made, those that changed a bit, largest difference of an ONNX graph)."""
     made, changed, largest = 0, list[str](), 0.0
     for on in ((), *((name,) for name in SWITCHES), tuple(SWITCHES)):
@@ -284,11 +284,11 @@ def check_round_trips(home: Path, tokens: Tokens) -> tuple[int, list[str], float
         for budget in whole.trained:
             small = whole.extract(budget)
             folder = f"{home}/{name}-{budget}".replace(":", "_")
-            delivered = deliver(again, str(budget), "safetensors", folder)
+            delivered = export_model(again, str(budget), "safetensors", folder)
             equal = [delivered.difference == 0.0, state_of(load(folder)) == state_of(small)]
             made, changed = made + 1, changed + ([] if all(equal) else [f"{name} {budget}"])
         under = str(whole.trained[1]) if whole.trained else None
-        largest = max(largest, deliver(again, under, "onnx", f"{home}/{name}-onnx").difference)
+        largest = max(largest, export_model(again, under, "onnx", f"{home}/{name}-onnx").difference)
     return made, changed, largest
 
 
@@ -306,7 +306,7 @@ def main() -> None:
     full = full_form(sys.argv)
     torch.set_num_threads(1)
     heading("check-checkpoint", full, "small models with every switch, and folders made bad", ["torch", "safetensors", "onnx"])
-    tokens = Tokens.train(TEXTS, TokensConfig(num_subwords=290))
+    tokens = Tokenizer.train(TEXTS, TokenizerConfig(num_subwords=290))
     with tempfile.TemporaryDirectory() as temp:
         home = Path(temp)
         good = home / "good"

@@ -28,7 +28,7 @@ from voxmill.models.network.decoder import DecoderConfig
 from voxmill.models.network.emoe import ElasticMoE
 from voxmill.models.network.feed_forward import FeedForward
 from voxmill.models.network.layers import ElasticConfig, upcycle
-from voxmill.models.network.model import Outputs, SpeechModel
+from voxmill.models.network.model import ModelOutputs, SpeechModel
 
 SETS = [on for size in range(5) for on in combinations(SWITCHES, size)]
 LENGTHS = (61, 40)
@@ -39,16 +39,18 @@ LARGE: dict[str, Any] = {
 }
 
 
-def outputs(net: SpeechModel, on: Sequence[str], *, extra: int = 0, **given: Any) -> Outputs:
+def outputs(net: SpeechModel, on: Sequence[str], *, extra: int = 0, **given: Any) -> ModelOutputs:
     """Of two utterances; `extra` frames and tokens of rubbish stand behind the real ones."""
     feature_BTM, length_B = features(*LENGTHS)
     rubbish = 7.0 * torch.ones(2, extra, MELS)
     token_BU = torch.cat([tokens(2), tokens(2, extra)], dim=1)
-    said: Outputs = net(torch.cat([feature_BTM, rubbish], dim=1), length_B, token_BU, conditions(2, *on, **given), token_BU)
+    said: ModelOutputs = net(
+        torch.cat([feature_BTM, rubbish], dim=1), length_B, token_BU, conditions(2, *on, **given), token_BU
+    )
     return said
 
 
-def difference(one: Outputs, other: Outputs) -> float:
+def difference(one: ModelOutputs, other: ModelOutputs) -> float:
     """The largest, over what is real in `other`."""
     largest = 0.0
     for row, length in enumerate(other.length_B.tolist()):
@@ -97,7 +99,7 @@ def check_gradients() -> int:
     return wrong
 
 
-def heads(said: Outputs) -> list[Any]:
+def heads(said: ModelOutputs) -> list[Any]:
     assert said.backward_BUV is not None
     return [said.ctc_BTV.square().mean(), said.forward_BUV.square().mean(), said.backward_BUV.square().mean()]
 

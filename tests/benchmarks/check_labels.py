@@ -32,9 +32,9 @@ from voxmill.manifests.catalog import open_catalog
 from voxmill.manifests.records import Annotation, Labels, Mark
 from voxmill.manifests.schema import from_plain
 from voxmill.models.common.features import FbankConfig
-from voxmill.models.common.tokens import CLASSES, NONE, NOT_KNOWN, Tokens
+from voxmill.models.common.tokenizer import CLASSES, NONE, NOT_KNOWN, Tokenizer
 from voxmill.models.data.examples import ExampleConfig, ExampleReader
-from voxmill.models.data.sampler import Place
+from voxmill.models.data.sampler import PlannedSample
 from voxmill.models.data.targets import TargetsConfig
 from voxmill.sharding.index import write_index
 from voxmill.sharding.layout import plan_shards
@@ -84,10 +84,10 @@ def in_run(root: Path) -> tuple[dict[str, Any], list[str]]:
         for key in events
         if (d := documents.get(key)) is None or (d["tier"], d["text"], d["language"]) != ("event", "", "nospeech")
     ]
-    tokens = Tokens.train([one["text"] or "-" for one in documents.values()])
+    tokens = Tokenizer.train([one["text"] or "-" for one in documents.values()])
     reader = ExampleReader(shards, tokens, FbankConfig(num_mels=20), ExampleConfig(augment=None))
     for key in events:
-        target = reader(Place(key, RATE, 1.0, "event"), 0).target
+        target = reader(PlannedSample(key, RATE, 1.0, "event"), 0).target
         if (tokens.name(target.prompt[1]), target.learnt[1], target.text, target.ctc) != ("<|nospeech|>", True, (), ()):
             problems.append(f"{key}: loader")
     return {"events": len(events), "lost": lost[0], "wrong": len(wrong), "samples": len(rows), "states": counts}, problems
@@ -116,13 +116,13 @@ def at_the_loss(work: Path) -> tuple[int, list[str]]:
     for plan in plan_shards((s.entry for _, s in made), 1, 10_000_000):
         pack_shard(plan, [s for _, s in made], read_audio, str(root))
     write_index(str(root))
-    tokens = Tokens.train(["谢谢 thank you"])
+    tokens = Tokenizer.train(["谢谢 thank you"])
     reader = ExampleReader(
         str(root), tokens, FbankConfig(num_mels=20), ExampleConfig(augment=None, targets=TargetsConfig(tasks=("asr", *CLASSES)))
     )
     problems = []
     for states, one in made:
-        target = reader(Place(one.key, one.segment.num_samples, 1.0, "high"), 0).target
+        target = reader(PlannedSample(one.key, one.segment.num_samples, 1.0, "high"), 0).target
         for task, place in zip(CLASSES, range(1, len(CLASSES) + 1), strict=True):
             wanted = {
                 "null": (tokens[NOT_KNOWN], False),

@@ -32,12 +32,12 @@ from samples import sample
 from voxmill.manifests.errors import UserError
 from voxmill.models.checkpoint.checkpoint import Bundle, load
 from voxmill.models.common.features import FbankConfig
-from voxmill.models.common.tokens import TokensConfig, UnknownTokenError
+from voxmill.models.common.tokenizer import TokenizerConfig, UnknownTokenError
 from voxmill.models.data.loader import DataConfig
-from voxmill.models.data.sampler import NothingToLearn, PlanConfig
-from voxmill.models.inference.evaluate_split import Shards, try_model
-from voxmill.models.inference.load import open_listener
-from voxmill.models.inference.recognizer import ListenConfig, Listener
+from voxmill.models.data.sampler import NothingToLearn, SamplerConfig
+from voxmill.models.inference.evaluate_split import EvaluationSamples, evaluate_model
+from voxmill.models.inference.load import open_recognizer
+from voxmill.models.inference.recognizer import Recognizer, RecognizerConfig
 from voxmill.models.network.conformer import EncoderConfig
 from voxmill.models.network.decoder import DecoderConfig
 from voxmill.models.network.model import ModelConfig
@@ -46,7 +46,7 @@ from voxmill.models.training import session as training
 from voxmill.models.training.recipe import Recipe, prepare
 from voxmill.models.training.schedule import RateConfig
 from voxmill.models.training.trainer import Step, TrainConfig
-from voxmill.pipeline.modelling.audio_inputs import AudioLoader
+from voxmill.pipeline.modelling.audio_inputs import Hearing
 from voxmill.pipeline.modelling.transcribing import transcribe
 
 STEPS, SAVE_EVERY, KILLED_AT = 12, 3, 6
@@ -63,9 +63,9 @@ def recipe(steps: int = STEPS) -> Recipe:
         emoe=SWITCHES["emoe"].model_copy(update={"balance": "bias"}),
     )
     return Recipe(
-        tokens=TokensConfig(num_subwords=280),
+        tokens=TokenizerConfig(num_subwords=280),
         model=model,
-        data=DataConfig(plan=PlanConfig(batch_seconds=8.0)),
+        data=DataConfig(plan=SamplerConfig(batch_seconds=8.0)),
         train=TrainConfig(steps=steps, accumulate=3, save_every=SAVE_EVERY, rate=RateConfig(peak=3e-3, warmup=2)),
     )
 
@@ -90,7 +90,7 @@ class Curve:
         return max(float((mine[name] - theirs[name]).abs().max()) for name in mine)
 
 
-def curve(train: Callable[..., training.Trained], shards: Path, out: Path, **how: Any) -> Curve:
+def curve(train: Callable[..., training.TrainingResult], shards: Path, out: Path, **how: Any) -> Curve:
     steps: list[Step] = []
     trained = train(str(shards), str(out), recipe(), device="cpu", listeners=[steps.append], **how)
     return Curve(steps, trained.folder)
@@ -127,7 +127,7 @@ def evaluated_on(case: Case, root: Path, bundle: Bundle) -> tuple[dict[str, int]
     shards = pack(case.samples, root)
     expected = {reason: n for reason, n in case.spoil(shards).items() if reason not in ("no_label", "unknown_token")}
     there = sum(expected.values())
-    trial = try_model(bundle, "all", Shards(str(shards), PlanConfig()), {"method": "greedy"}, lambda _: None)
+    trial = evaluate_model(bundle, "all", EvaluationSamples(str(shards), SamplerConfig()), {"method": "greedy"}, lambda _: None)
     return expected, trial.skipped, trial.utterances == len(case.samples) - there
 
 
@@ -153,13 +153,13 @@ def refusals(root: Path, bundle: Bundle) -> Iterator[tuple[str, str]]:
             UserError,
         ),
     )
-    yield "translation into an unknown language", said(lambda: open_listener(bundle, translate_to="tlh"), UnknownTokenError)
-    yield "a task that was not trained", said(lambda: open_listener(bundle, tasks=("nonsense",)), UserError)
+    yield "translation into an unknown language", said(lambda: open_recognizer(bundle, translate_to="tlh"), UnknownTokenError)
+    yield "a task that was not trained", said(lambda: open_recognizer(bundle, tasks=("nonsense",)), UserError)
 
 
 def heard_in(root: Path, bundle: Bundle) -> Iterator[tuple[str, str, bool]]:
     """Odd sounds and files: (name, what became of it, whether that is what should)."""
-    listen = Listener(bundle, ListenConfig(method="greedy"))
+    listen = Recognizer(bundle, RecognizerConfig(method="greedy"))
     for name, seconds, speaks in (("no sample at all", 0.0, False), ("0.05 s", 0.05, False), ("60 s", 60.0, True)):
         noise = np.random.default_rng(0).standard_normal(int(16_000 * seconds)).astype(np.float32) * 0.1
         short, normal = listen([noise, np.zeros(16_000, np.float32)])
@@ -168,7 +168,7 @@ def heard_in(root: Path, bundle: Bundle) -> Iterator[tuple[str, str, bool]]:
     files = {"empty.wav": b"", "text.wav": b"this is no audio at all", "cut.wav": b"RIFF\x24\x00\x00\x00WAVEfmt "}
     for name, blob in files.items():
         (root / name).write_bytes(blob)
-    for file in transcribe([str(root / name) for name in (*files, "missing.wav")], listen, AudioLoader()):
+    for file in transcribe([str(root / name) for name in (*files, "missing.wav")], listen, Hearing()):
         yield Path(file.file).name, file.error or "heard", file.error is not None
 
 

@@ -45,13 +45,13 @@ from benchmarks.experiments.voices import ACCENTS, Room, draw_voice
 from benchmarks.report import Target, heading, table
 from voxmill.manifests.records import Annotation, Bandwidth, Labels, Mark
 from voxmill.models.checkpoint.checkpoint import Bundle
-from voxmill.models.common.tokens import SOT, TRANSCRIBE, Tokens
-from voxmill.models.data.targets import TargetsConfig, Utterance
+from voxmill.models.common.guides import BANDWIDTHS
+from voxmill.models.common.tokenizer import SOT, TRANSCRIBE, Tokenizer
+from voxmill.models.data.targets import LabelledUtterance, TargetsConfig
 from voxmill.models.network.conformer import EncoderConfig
 from voxmill.models.network.decoder import DecoderConfig
 from voxmill.models.network.layers import GuidedConfig, upcycle
 from voxmill.models.network.model import ModelConfig, SpeechModel
-from voxmill.models.network.smoe import BANDWIDTHS
 from voxmill.models.training.loss import LossConfig
 from voxmill.models.training.schedule import RateConfig
 
@@ -138,7 +138,7 @@ def lessons(spoken: Sequence[Spoken], arm: Arm) -> list[Lesson]:
     for one in spoken:
         spanish = Annotation((Mark(one.labels["spanish"], language="es"),), "grammar")
         bandwidth: Bandwidth = "narrow" if one.room.narrow else "wide"
-        truth = Lesson(one.key, Utterance(one.text, Labels(one.key, translation=spanish)), bandwidth)
+        truth = Lesson(one.key, LabelledUtterance(one.text, Labels(one.key, translation=spanish)), bandwidth)
         coin = random.Random(f"guide {one.key}")
         chance: Bandwidth = coin.choice(("narrow", "wide"))
         task: TaskName = coin.choice(("transcribe", "translate"))
@@ -177,7 +177,7 @@ def job(course: Course, arm: Arm, seed: int, after: str) -> Job:
 
 def heard(bundle: Bundle, speech: Corpus, test: Sequence[Lesson]) -> tuple[dict[TaskName, dict[str, str]], dict[str, str]]:
     """(what the decoder says when asked for each task, what CTC says) by key."""
-    tokens: Tokens = bundle.tokens
+    tokens: Tokenizer = bundle.tokens
     prompts: dict[TaskName, int] = {"transcribe": tokens[TRANSCRIBE], "translate": tokens.translate_to("es")}
     by_task = all(one.task_guide is None for one in test)
     said: dict[TaskName, dict[str, str]] = {task: {} for task in TASKS}

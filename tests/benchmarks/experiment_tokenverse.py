@@ -46,7 +46,8 @@ from benchmarks.experiments.trainings import Figures, Job, Start, Trainings
 from benchmarks.experiments.verdict import beats, cell, judged
 from benchmarks.report import Target, heading, table
 from voxmill.models.checkpoint.checkpoint import Bundle
-from voxmill.models.data.targets import TargetsConfig, Task
+from voxmill.models.common.tasks import Task
+from voxmill.models.data.targets import TargetsConfig
 from voxmill.models.network.model import ModelConfig, SpeechModel
 from voxmill.models.network.task_vectors import TaskVectorsConfig
 from voxmill.models.training.loss import LossConfig

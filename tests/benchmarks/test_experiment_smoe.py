@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import experiment_smoe as smoe
 from benchmarks.experiments.translation import ADJECTIVES, NOUNS, NUMBERS, counted, pairs, several, thing
-from voxmill.models.network.smoe import BANDWIDTHS
+from voxmill.models.common.guides import BANDWIDTHS
 from voxmill.operators.decode.bandwidth import BandwidthConfig, Spectrum, bandwidth, cutoff_hz
 
 FORMS = (smoe.REDUCED, smoe.FULL)

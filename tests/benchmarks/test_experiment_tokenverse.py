@@ -17,11 +17,11 @@ from benchmarks.experiments.dialogue import HIGH, HIGH_PITCH, ROWS, SENTENCES, M
 from benchmarks.experiments.marked import Said, f1, figures, read
 from voxmill.models.checkpoint.checkpoint import Bundle
 from voxmill.models.common.seeds import seeded
-from voxmill.models.common.tokens import Tokens, TokensConfig
+from voxmill.models.common.tokenizer import Tokenizer, TokenizerConfig
 from voxmill.models.data.targets import TargetsConfig, make_target
 from voxmill.models.network.model import SpeechModel
 
-TOKENS = Tokens.train(["hello there hi"], TokensConfig(num_subwords=300, language=("en", "es", "fr")))
+TOKENS = Tokenizer.train(["hello there hi"], TokenizerConfig(num_subwords=300, language=("en", "es", "fr")))
 TRAIN = {material.name: [one for one in exchanges(material, 240, 40) if one.split == "train"] for material in (ROWS, SENTENCES)}
 of_each = pytest.mark.parametrize(
     ("material", "train"), [(ROWS, TRAIN["rows"]), (SENTENCES, TRAIN["dialogue"])], ids=["rows", "sentences"]

@@ -7,12 +7,13 @@ import torch
 from benchmarks.experiments.saying import decoder_ids
 from networks import MELS, model
 from voxmill.models.common.seeds import seeded
-from voxmill.models.common.tokens import BLANK, EOT, SOT, TRANSCRIBE, Tokens, TokensConfig
+from voxmill.models.common.tokenizer import BLANK, EOT, SOT, TRANSCRIBE, Tokenizer, TokenizerConfig
 from voxmill.models.data.batch import Example, collate
 from voxmill.models.data.targets import Target
 from voxmill.models.network.model import SpeechModel
+from voxmill.models.training.forward import conditions_of
 
-TOKENS = Tokens.train(["hello there hi"], TokensConfig(num_subwords=280))
+TOKENS = Tokenizer.train(["hello there hi"], TokenizerConfig(num_subwords=280))
 PROMPT = (TOKENS[SOT], TOKENS[TRANSCRIBE])
 
 
@@ -39,6 +40,6 @@ def test_an_utterance_is_said_the_same_alone_and_in_company() -> None:
 def _said(net: SpeechModel, examples: list[Example]) -> dict[str, tuple[int, ...]]:
     batch = collate(examples, TOKENS)
     with torch.no_grad():
-        found = net.encode(batch.feature_BTM, batch.length_B, batch.conditions(net.config))
+        found = net.encode(batch.feature_BTM, batch.length_B, conditions_of(batch, net.config))
     said: dict[str, tuple[int, ...]] = decoder_ids(net, TOKENS, batch, found, PROMPT, most=12)
     return said

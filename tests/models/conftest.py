@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from samples import read_audio, several
-from voxmill.models.common.tokens import Tokens, TokensConfig
+from voxmill.models.common.tokenizer import Tokenizer, TokenizerConfig
 from voxmill.sharding.layout import plan_shards
 from voxmill.sharding.sample import Sample
 from voxmill.sharding.writer import pack_shard
@@ -44,5 +44,5 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tokens() -> Tokens:
-    return Tokens.train(["谢谢 thank you"], TokensConfig(num_subwords=280))
+def tokens() -> Tokenizer:
+    return Tokenizer.train(["谢谢 thank you"], TokenizerConfig(num_subwords=280))

@@ -16,7 +16,7 @@ from networks import SWITCHES, conditions, features, model
 from networks import tokens as some_tokens
 from voxmill.models.checkpoint.checkpoint import Bundle, TrainingState, latest, load, load_training, prune, save, step_folder
 from voxmill.models.checkpoint.manifest import COMMIT, MODEL, TOKENS, CheckpointError, seal
-from voxmill.models.common.tokens import Tokens, TokensConfig
+from voxmill.models.common.tokenizer import Tokenizer, TokenizerConfig
 from voxmill.models.data.targets import TargetsConfig
 from voxmill.models.network.budget import Budget
 
@@ -24,7 +24,7 @@ BUDGETS = (Budget(1, 1, 4), Budget(3, 2, 8), Budget(5, 2, 8))
 
 
 @pytest.fixture
-def bundle(tokens: Tokens) -> Bundle:
+def bundle(tokens: Tokenizer) -> Bundle:
     return Bundle(model(*SWITCHES, vocabulary=len(tokens)), tokens, TargetsConfig(style="activated"), 7, BUDGETS)
 
 
@@ -118,8 +118,8 @@ def test_numbers_that_are_none_are_refused(folder: Path) -> None:
     refused(folder, "ctc.weight holds NaN or infinite numbers")
 
 
-def test_another_tokeniser_is_refused(folder: Path, tokens: Tokens) -> None:
-    (folder / TOKENS).write_bytes(Tokens.train(["other words"], TokensConfig(num_subwords=280)).subwords)
+def test_another_tokeniser_is_refused(folder: Path, tokens: Tokenizer) -> None:
+    (folder / TOKENS).write_bytes(Tokenizer.train(["other words"], TokenizerConfig(num_subwords=280)).subwords)
     forge(folder)
     refused(folder, "is another tokeniser than the model was trained with")
     (folder / TOKENS).write_bytes(b"no model at all")

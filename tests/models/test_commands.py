@@ -18,15 +18,15 @@ from networks import SWITCHES, model
 from voxmill.manifests.errors import UserError
 from voxmill.models.checkpoint.checkpoint import Bundle, load
 from voxmill.models.checkpoint.manifest import CheckpointError
-from voxmill.models.common.tokens import Tokens
-from voxmill.models.data.sampler import NothingToLearn, PlanConfig
+from voxmill.models.common.tokenizer import Tokenizer
+from voxmill.models.data.sampler import NothingToLearn, SamplerConfig
 from voxmill.models.data.targets import TargetsConfig
 from voxmill.models.inference import export as delivery
-from voxmill.models.inference.evaluate_split import Shards, first_split, try_model
-from voxmill.models.inference.export import deliver
-from voxmill.models.inference.load import budgets_of, checkpoint_of, open_bundle, open_listener, parse_budget
+from voxmill.models.inference.evaluate_split import EvaluationSamples, evaluate_model, first_split
+from voxmill.models.inference.export import export_model
+from voxmill.models.inference.load import budgets_of, checkpoint_of, open_bundle, open_recognizer, parse_budget
 from voxmill.models.network.budget import Budget, BudgetError
-from voxmill.models.network.size import sizes
+from voxmill.models.network.size import model_size
 from voxmill.pipeline.cli import app
 from voxmill.sharding.index import NoShards
 
@@ -120,28 +120,28 @@ def test_an_export_that_is_another_model_is_refused_and_leaves_nothing(
     for difference in (2e-3, float("nan")):
         monkeypatch.setattr(delivery, "largest_difference", lambda *_, value=difference: value)
         with pytest.raises(UserError, match="not exported: the largest difference"):
-            deliver(bundle, None, "onnx", str(tmp_path / "bad"))
+            export_model(bundle, None, "onnx", str(tmp_path / "bad"))
         assert list(tmp_path.iterdir()) == []
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").touch()
     with pytest.raises(UserError, match="not empty"):
-        deliver(bundle, None, "safetensors", str(tmp_path / "full"))
+        export_model(bundle, None, "safetensors", str(tmp_path / "full"))
 
 
 def test_damaged_shards_are_counted_and_the_rest_is_judged(trained: str, shards: Path, tmp_path: Path) -> None:
     shutil.copytree(shards, tmp_path / "shards")
     tar = min((tmp_path / "shards").glob("*.tar"))
     tar.write_bytes(bytes(len(tar.read_bytes())))
-    samples = Shards(str(tmp_path / "shards"), PlanConfig(where="seconds < 1.2", batch_seconds=10.0))
+    samples = EvaluationSamples(str(tmp_path / "shards"), SamplerConfig(where="seconds < 1.2", batch_seconds=10.0))
     asked: dict[str, Any] = {"method": "greedy"}
-    trial = try_model(open_bundle(trained), "whole", samples, asked, lambda _: None)
+    trial = evaluate_model(open_bundle(trained), "whole", samples, asked, lambda _: None)
     assert trial.skipped["damaged"] >= 1
     assert trial.utterances + trial.skipped["damaged"] == len(samples) == 10
 
 
 def test_evaluation_without_samples_is_an_error(shards: Path, tmp_path: Path) -> None:
     with pytest.raises(NothingToLearn, match="where tier = 'weak'"):
-        Shards(str(shards), PlanConfig(where="tier = 'weak'"))
+        EvaluationSamples(str(shards), SamplerConfig(where="tier = 'weak'"))
     with pytest.raises(NoShards, match="holds no"):
         first_split(str(tmp_path))
 
@@ -152,23 +152,23 @@ def test_a_folder_is_a_checkpoint_or_a_training(trained: str, tmp_path: Path) ->
         checkpoint_of(str(tmp_path))
 
 
-def test_what_is_asked_of_a_model_has_to_be_there(trained: str, tokens: Tokens) -> None:
+def test_what_is_asked_of_a_model_has_to_be_there(trained: str, tokens: Tokenizer) -> None:
     bundle = open_bundle(trained)
     with pytest.raises(UserError, match="has not learnt age; its tasks: asr, language, gender, sound_events"):
-        open_listener(bundle, tasks=("lid", "age"))
+        open_recognizer(bundle, tasks=("lid", "age"))
     with pytest.raises(UserError, match="`decode`: Input should be"):
-        open_listener(bundle, method="guess")
+        open_recognizer(bundle, method="guess")
     with pytest.raises(UserError, match="no transducer"):
-        open_listener(bundle, method="transducer")
+        open_recognizer(bundle, method="transducer")
     with pytest.raises(UserError, match="no translation token"):
-        open_listener(bundle, translate_to="tlh")
+        open_recognizer(bundle, translate_to="tlh")
     with pytest.raises(BudgetError, match="larger than the model"):
         parse_budget(bundle, "9")
     dense = Bundle(model(vocabulary=len(tokens)), tokens, TargetsConfig())
     with pytest.raises(BudgetError, match="one size"):
         parse_budget(dense, "2")
     with pytest.warns(UserWarning, match="here it only listens"):
-        open_listener(Bundle(model("vision", vocabulary=len(tokens)), tokens, TargetsConfig()))
+        open_recognizer(Bundle(model("vision", vocabulary=len(tokens)), tokens, TargetsConfig()))
     assert budgets_of(dense, "all") == budgets_of(dense, None) == [None]
     assert budgets_of(bundle, "2, 4:1") == [Budget(2, 2, 8), Budget(4, 1, 8)]
     assert budgets_of(bundle, "all") == list(bundle.trained)
@@ -178,13 +178,13 @@ def test_active_parameters_are_those_that_one_frame_meets() -> None:
     expert = (16 * 8 + 8) + (8 * 16 + 16)
     dense, elastic = model(), model("emoe")
     # two feed-forward layers in each of 2 encoder layers, one in each of 2 + 1 decoder layers; 5 experts of which 2 are asked
-    assert sizes(elastic).stored - sizes(elastic).active == (2 * 2 + 2 + 1) * 3 * expert
-    assert sizes(dense).stored == sizes(dense).active == sum(p.numel() for p in dense.parameters())
+    assert model_size(elastic).stored - model_size(elastic).active == (2 * 2 + 2 + 1) * 3 * expert
+    assert model_size(dense).stored == model_size(dense).active == sum(p.numel() for p in dense.parameters())
     guided = model("smoe")
-    assert sizes(guided).active == sizes(dense).active  # one of two experts, each as large as the dense layer
+    assert model_size(guided).active == model_size(dense).active  # one of two experts, each as large as the dense layer
     seeing = model("vision")
     vision = sum(p.numel() for name, p in seeing.named_parameters() if ".moe." in name)
-    assert sizes(seeing).stored - sizes(seeing).active == vision
-    assert sizes(model(*SWITCHES)).active < sizes(model(*SWITCHES)).stored
+    assert model_size(seeing).stored - model_size(seeing).active == vision
+    assert model_size(model(*SWITCHES)).active < model_size(model(*SWITCHES)).stored
     with torch.device("meta"):
-        assert sizes(type(elastic)(elastic.config)) == sizes(elastic)
+        assert model_size(type(elastic)(elastic.config)) == model_size(elastic)

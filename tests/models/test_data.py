@@ -15,23 +15,24 @@ from networks import config as model_config
 from samples import recording, sample, several
 from voxmill.manifests.records import Annotation, Mark
 from voxmill.models.common.features import FbankConfig
-from voxmill.models.common.tokens import Tokens
+from voxmill.models.common.tokenizer import Tokenizer
 from voxmill.models.data.augment import AugmentConfig
 from voxmill.models.data.batch import Batch
 from voxmill.models.data.examples import ExampleConfig
 from voxmill.models.data.loader import DataConfig, Loader, Position
-from voxmill.models.data.sampler import PlanConfig
+from voxmill.models.data.sampler import SamplerConfig
 from voxmill.models.data.targets import TargetsConfig
+from voxmill.models.training.forward import conditions_of
 from voxmill.sharding.reader import StoredSample
 from voxmill.sharding.sample import Sample
 from voxmill.sharding.sidecar import committed
 
 Pack = Callable[[Sequence[Sample], Path], Path]
 FBANK = FbankConfig(num_mels=20)
-PLAN = PlanConfig(batch_seconds=8.0, window=2)
+PLAN = SamplerConfig(batch_seconds=8.0, window=2)
 
 
-def loader(root: Path, tokens: Tokens, *, rank: int = 0, world: int = 1, workers: int = 0, **example: Any) -> Loader:
+def loader(root: Path, tokens: Tokenizer, *, rank: int = 0, world: int = 1, workers: int = 0, **example: Any) -> Loader:
     config = DataConfig(plan=PLAN, example=ExampleConfig(**example), workers=workers)
     return Loader(str(root), tokens, FBANK, config, rank=rank, world=world)
 
@@ -46,7 +47,7 @@ def all_same(ones: list[Batch], others: list[Batch]) -> bool:
     return len(ones) == len(others) and all(map(same, ones, others))
 
 
-def test_batches_hold_what_the_shards_say(shards: Path, tokens: Tokens) -> None:
+def test_batches_hold_what_the_shards_say(shards: Path, tokens: Tokenizer) -> None:
     batches = list(loader(shards, tokens, augment=None).once())
     assert sorted(key for batch in batches for key in batch.keys) == sorted(s.key for s in several(recordings=10))
     batch = batches[0]
@@ -57,7 +58,7 @@ def test_batches_hold_what_the_shards_say(shards: Path, tokens: Tokens) -> None:
 
 
 @pytest.mark.parametrize("stop", [1, 7, 20])
-def test_going_on_is_exact_in_the_middle_of_an_epoch_and_after(shards: Path, tokens: Tokens, stop: int) -> None:
+def test_going_on_is_exact_in_the_middle_of_an_epoch_and_after(shards: Path, tokens: Tokenizer, stop: int) -> None:
     undisturbed = list(islice(loader(shards, tokens), 30))
     first = loader(shards, tokens)
     head = list(islice(first, stop))
@@ -66,7 +67,7 @@ def test_going_on_is_exact_in_the_middle_of_an_epoch_and_after(shards: Path, tok
     assert all_same(head + list(islice(second, 30 - stop)), undisturbed)
 
 
-def test_ranks_share_the_stream_and_go_on_as_any_number_of_them(shards: Path, tokens: Tokens) -> None:
+def test_ranks_share_the_stream_and_go_on_as_any_number_of_them(shards: Path, tokens: Tokenizer) -> None:
     alone = list(islice(loader(shards, tokens), 36))
     ranks = [loader(shards, tokens, rank=rank, world=3) for rank in range(3)]
     shared = [list(islice(one, 8)) for one in ranks]
@@ -79,13 +80,13 @@ def test_ranks_share_the_stream_and_go_on_as_any_number_of_them(shards: Path, to
         assert all_same([rest[i % 2][i // 2] for i in range(12)], alone[24:])
 
 
-def test_loader_processes_change_nothing(shards: Path, tokens: Tokens) -> None:
+def test_loader_processes_change_nothing(shards: Path, tokens: Tokenizer) -> None:
     one, two = loader(shards, tokens), loader(shards, tokens, workers=2)
     assert all_same(list(islice(two, 7)), list(islice(one, 7)))
     assert two.position == one.position == Position(0, 7)
 
 
-def test_an_epoch_is_augmented_in_a_way_of_its_own(shards: Path, tokens: Tokens) -> None:
+def test_an_epoch_is_augmented_in_a_way_of_its_own(shards: Path, tokens: Tokenizer) -> None:
     stream = iter(loader(shards, tokens))
     seen: dict[str, list[int]] = {}
     num_batches = len(list(loader(shards, tokens).once()))
@@ -95,7 +96,7 @@ def test_an_epoch_is_augmented_in_a_way_of_its_own(shards: Path, tokens: Tokens)
     assert any(first != second for first, second in seen.values())  # another speed
 
 
-def broken(root: Path, tokens: Tokens, **example: Any) -> Counter[str]:
+def broken(root: Path, tokens: Tokenizer, **example: Any) -> Counter[str]:
     one = loader(root, tokens, **example)
     return skipped_in(list(one.once()))
 
@@ -104,7 +105,7 @@ def skipped_in(batches: list[Batch]) -> Counter[str]:
     return sum((Counter(batch.skipped) for batch in batches), Counter())
 
 
-def test_a_flipped_bit_costs_one_sample(shards: Path, tokens: Tokens, tmp_path: Path) -> None:
+def test_a_flipped_bit_costs_one_sample(shards: Path, tokens: Tokenizer, tmp_path: Path) -> None:
     root = Path(shutil.copytree(shards, tmp_path / "shards"))
     tar = root / next(committed(str(root))).tar
     blob = bytearray(tar.read_bytes())
@@ -113,21 +114,21 @@ def test_a_flipped_bit_costs_one_sample(shards: Path, tokens: Tokens, tmp_path: 
     assert broken(root, tokens) == {"damaged": 1}
 
 
-def test_a_missing_tar_costs_its_samples(shards: Path, tokens: Tokens, tmp_path: Path) -> None:
+def test_a_missing_tar_costs_its_samples(shards: Path, tokens: Tokenizer, tmp_path: Path) -> None:
     root = Path(shutil.copytree(shards, tmp_path / "shards"))
     shard = next(committed(str(root)))
     (root / shard.tar).unlink()
     assert broken(root, tokens) == {"damaged": shard.num_shard_samples}
 
 
-def test_a_missing_sidecar_costs_its_samples_and_no_others(shards: Path, tokens: Tokens, tmp_path: Path) -> None:
+def test_a_missing_sidecar_costs_its_samples_and_no_others(shards: Path, tokens: Tokenizer, tmp_path: Path) -> None:
     root = Path(shutil.copytree(shards, tmp_path / "shards"))
     shard = next(committed(str(root)))
     (root / shard.parquet).unlink()
     assert broken(root, tokens) == {"shard": shard.num_shard_samples}
 
 
-def test_a_step_has_the_same_batches_on_ranks_that_share_it_unequally(shards: Path, tokens: Tokens) -> None:
+def test_a_step_has_the_same_batches_on_ranks_that_share_it_unequally(shards: Path, tokens: Tokenizer) -> None:
     alone = list(islice(loader(shards, tokens), 12))
     config = DataConfig(plan=PLAN)
     ranks = [Loader(str(shards), tokens, FBANK, config, rank=rank, world=2, round=3) for rank in range(2)]
@@ -138,7 +139,7 @@ def test_a_step_has_the_same_batches_on_ranks_that_share_it_unequally(shards: Pa
     assert all_same(list(islice(going_on, 2)), [alone[7], alone[10]])
 
 
-def test_odd_samples_are_counted_outcomes(tokens: Tokens, pack: Pack, tmp_path: Path) -> None:
+def test_odd_samples_are_counted_outcomes(tokens: Tokenizer, pack: Pack, tmp_path: Path) -> None:
     rec = recording("odd", seconds=70)
     good = sample(rec, 0, 1)
     nothing = sample(rec, 2, 1, tier="unlabelled", weight=0.0)
@@ -157,14 +158,14 @@ def test_odd_samples_are_counted_outcomes(tokens: Tokens, pack: Pack, tmp_path: 
     assert skipped_in(batches) == {"no_label": 1, "unknown_token": 1, "too_short": 1, "too_long": 1, "text_too_long": 1}
 
 
-def test_empty_text_is_a_label(tokens: Tokens, pack: Pack, tmp_path: Path) -> None:
+def test_empty_text_is_a_label(tokens: Tokenizer, pack: Pack, tmp_path: Path) -> None:
     one = sample(recording("silence"), 0, 1)
     silent = replace(one, consensus=replace(one.consensus, text=""), hypotheses=())
     (batch,) = loader(pack([silent], tmp_path / "shards"), tokens).once()
     assert batch.num_spoken_B.tolist() == [0]
 
 
-def test_tiers_weigh_as_the_shards_or_the_config_say(tokens: Tokens, pack: Pack, tmp_path: Path) -> None:
+def test_tiers_weigh_as_the_shards_or_the_config_say(tokens: Tokenizer, pack: Pack, tmp_path: Path) -> None:
     rec = recording("tiers")
     root = pack([sample(rec, 0, 1), sample(rec, 2, 1, tier="weak", weight=0.5)], tmp_path / "shards")
     (batch,) = loader(root, tokens).once()
@@ -173,13 +174,13 @@ def test_tiers_weigh_as_the_shards_or_the_config_say(tokens: Tokens, pack: Pack,
     assert sorted(batch.weight_B.tolist()) == [0.25, 1.0]
 
 
-def test_a_telephone_changes_the_guide(shards: Path, tokens: Tokens) -> None:
+def test_a_telephone_changes_the_guide(shards: Path, tokens: Tokenizer) -> None:
     on = AugmentConfig(telephone=1.0)
     assert {b for batch in loader(shards, tokens, augment=on).once() for b in batch.bandwidth_B.tolist()} == {0}
     assert {b for batch in loader(shards, tokens, augment=None).once() for b in batch.bandwidth_B.tolist()} == {1}
 
 
-def test_active_tasks_reach_the_model(tokens: Tokens, pack: Pack, tmp_path: Path) -> None:
+def test_active_tasks_reach_the_model(tokens: Tokenizer, pack: Pack, tmp_path: Path) -> None:
     rec = recording("tasks")
     half, full = sample(rec, 0, 1), sample(rec, 2, 1)
     assert full.labels is not None
@@ -187,11 +188,11 @@ def test_active_tasks_reach_the_model(tokens: Tokens, pack: Pack, tmp_path: Path
     root = pack([half, full], tmp_path / "shards")
     style = TargetsConfig(style="activated", tasks=("asr", "language", "endpoint"), deactivate=0)
     (batch,) = loader(root, tokens, targets=style, augment=None).once()
-    active = dict(zip(batch.keys, batch.conditions(model_config("tasks")).active_BK.tolist(), strict=True))  # type: ignore[union-attr]
+    active = dict(zip(batch.keys, conditions_of(batch, model_config("tasks")).active_BK.tolist(), strict=True))  # type: ignore[union-attr]
     assert active == {half.key: [True, True, False], full.key: [True, True, True]}
 
 
-def test_frames_come_from_whoever_has_them(shards: Path, tokens: Tokens) -> None:
+def test_frames_come_from_whoever_has_them(shards: Path, tokens: Tokenizer) -> None:
     def frames_of(sample: StoredSample) -> torch.Tensor | None:
         return torch.ones(2, 6) if sample.document["segment"]["start"] == 4000 else None
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxmill.models.common.seeds import seeded
-from voxmill.models.data.targets import IGNORE
+from voxmill.models.common.tasks import IGNORE
 from voxmill.models.inference.decode import (
     Scored,
     ctc_beam,

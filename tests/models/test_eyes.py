@@ -19,17 +19,18 @@ from voxmill.manifests.errors import UserError
 from voxmill.manifests.records import Picture, Pictures
 from voxmill.models.checkpoint.checkpoint import load
 from voxmill.models.common.features import FbankConfig
-from voxmill.models.common.tokens import TokensConfig
+from voxmill.models.common.image_encoder import FrameEmbedder, ImageEncoderConfig, SmallImageEncoder, decode_jpeg
+from voxmill.models.common.tokenizer import TokenizerConfig
+from voxmill.models.common.video_frames import VideoFrames
 from voxmill.models.data.examples import ExampleConfig
 from voxmill.models.data.loader import DataConfig
-from voxmill.models.data.sampler import PlanConfig
-from voxmill.models.inference.evaluate_split import Shards, try_model
-from voxmill.models.inference.recognizer import Heard, Listener
-from voxmill.models.network.feed_forward import Load
-from voxmill.models.network.image_encoder import ImagesConfig, Looking, SmallImageEncoder, decode_jpeg
+from voxmill.models.data.sampler import SamplerConfig
+from voxmill.models.inference.evaluate_split import EvaluationSamples, evaluate_model
+from voxmill.models.inference.recognizer import Recognition, Recognizer
 from voxmill.models.network.layers import upcycle
 from voxmill.models.network.model import Conditions, ModelConfig
-from voxmill.models.network.vision import Frames, VisionConfig, of_vision
+from voxmill.models.network.route import ExpertLoad
+from voxmill.models.network.vision import VisionConfig, is_vision_parameter
 from voxmill.models.training.recipe import Recipe, prepare
 from voxmill.models.training.schedule import learning_rate
 from voxmill.models.training.trainer import TrainConfig, Trainer
@@ -75,11 +76,11 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def recipe(encoder: Path, **changes: object) -> Recipe:
     networks = model("vision").config
     parts: dict[str, object] = {
-        "tokens": TokensConfig(num_subwords=280),
+        "tokens": TokenizerConfig(num_subwords=280),
         "model": networks.model_copy(update={"fbank": FbankConfig(num_mels=20), "transducer": None}),
         "data": DataConfig(
-            plan=PlanConfig(batch_seconds=8.0, window=2),
-            example=ExampleConfig(augment=None, images=ImagesConfig(kind="small", model=str(encoder), frames=2)),
+            plan=SamplerConfig(batch_seconds=8.0, window=2),
+            example=ExampleConfig(augment=None, images=ImageEncoderConfig(kind="small", model=str(encoder), frames=2)),
         ),
         "train": TrainConfig(steps=4, dynamic_chunk=False, eyes_first=2, save_every=100),
     }
@@ -104,7 +105,7 @@ def test_every_frame_is_looked_at_once(shards: Path) -> None:
             return torch.tensor([[float(image.mean())] for image in images]).reshape(-1, 1)
 
     counting = Counting()
-    look = Looking(ImagesConfig(model="not loaded", frames=2), counting)
+    look = FrameEmbedder(ImageEncoderConfig(model="not loaded", frames=2), counting)
     stored: list[StoredSample] = list(read_run(str(shards)))
     first = [look(sample) for sample in stored]
     calls = counting.calls
@@ -128,7 +129,7 @@ def test_training_from_shards_with_frames_in_two_phases(shards: Path, encoder: P
 
     def moved() -> set[bool]:
         """Whether what vision brought has moved, and whether anything else has."""
-        return {of_vision(n) for n, p in trainer.model.named_parameters() if not torch.equal(p, before[n])}
+        return {is_vision_parameter(n) for n, p in trainer.model.named_parameters() if not torch.equal(p, before[n])}
 
     trainer.advance()
     trainer.advance()
@@ -151,18 +152,20 @@ def test_evaluation_looks_at_the_frames_of_the_shards(
     bundle = load(str(tmp_path / "model"))
     given: list[tuple[int, ...]] = []
 
-    def listen(self: Listener, waves: Sequence[object], bandwidths: object, frames: Frames | None = None) -> list[Heard]:
+    def listen(
+        self: Recognizer, waves: Sequence[object], bandwidths: object, frames: VideoFrames | None = None
+    ) -> list[Recognition]:
         given.append(() if frames is None else tuple(frames.number_B.tolist()))
-        return [Heard("", "", {}, 0.0) for _ in waves]
+        return [Recognition("", "", {}, 0.0) for _ in waves]
 
-    monkeypatch.setattr(Listener, "__call__", listen)
-    samples = Shards(str(shards), PlanConfig(batch_seconds=8.0))
-    trial = try_model(bundle, "whole", samples, {}, lambda _: None)
+    monkeypatch.setattr(Recognizer, "__call__", listen)
+    samples = EvaluationSamples(str(shards), SamplerConfig(batch_seconds=8.0))
+    trial = evaluate_model(bundle, "whole", samples, {}, lambda _: None)
     assert trial.utterances == 40
     assert sum(map(sum, given)) == 2 * 20  # two frames each, of half of the samples
     SmallImageEncoder(dim=6, seed=9).save(encoder)
     with pytest.raises(UserError, match="the model was trained on"):
-        try_model(bundle, "whole", samples, {}, lambda _: None)
+        evaluate_model(bundle, "whole", samples, {}, lambda _: None)
     SmallImageEncoder(dim=6).save(encoder)
 
 
@@ -196,7 +199,7 @@ POST = VisionConfig(dim=6, frames=3, experts=3, where="post_encoder")
 
 def test_after_the_encoder_the_decoder_sees_and_ctc_does_not() -> None:
     net, dense = model(vision=POST), model(seed=1)
-    assert not [name for name in upcycle(net, dense) if not of_vision(name)]
+    assert not [name for name in upcycle(net, dense) if not is_vision_parameter(name)]
     feature_BTM, length_B = features(60, 41)
     alone = net(feature_BTM, length_B, some_tokens(2), Conditions())
     wanted = dense(feature_BTM, length_B, some_tokens(2), Conditions())
@@ -210,7 +213,7 @@ def test_after_the_encoder_the_decoder_sees_and_ctc_does_not() -> None:
 
 def test_after_the_encoder_experts_learn_and_report_their_load() -> None:
     net = model(vision=POST)
-    loads: list[Load] = []
+    loads: list[ExpertLoad] = []
     feature_BTM, length_B = features(60, 41)
     given = conditions(2, frames=frames(0, 3), loads=loads)
     net(feature_BTM, length_B, some_tokens(2), given).forward_BUV.square().mean().backward()

@@ -8,11 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxmill.models.network.image_encoder import (
-    ClipImages,
+from voxmill.models.common.image_encoder import (
+    ClipImageEncoder,
     Image,
     ImageEncoder,
-    ImagesConfig,
+    ImageEncoderConfig,
     SmallImageEncoder,
     as_tensor,
     spread_over,
@@ -40,7 +40,7 @@ def test_the_small_encoder_gives_one_embedding_per_image() -> None:
 def test_the_small_encoder_comes_back_from_its_folder(tmp_path: Path) -> None:
     encoder = SmallImageEncoder(dim=8, seed=3)
     encoder.save(tmp_path)
-    again = ImagesConfig(kind="small", model=str(tmp_path)).load()
+    again = ImageEncoderConfig(kind="small", model=str(tmp_path)).load()
     assert again.name == encoder.name
     assert torch.equal(again.embed(images()), encoder.embed(images()))
     (tmp_path / "small_image_encoder.safetensors").write_bytes(b"something else")
@@ -73,18 +73,18 @@ def test_clip_loads_from_a_local_folder(tmp_path: Path) -> None:
     )  # fmt: skip
     transformers.CLIPVisionModelWithProjection(config).save_pretrained(tmp_path, safe_serialization=True)
     transformers.CLIPImageProcessor(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}).save_pretrained(tmp_path)
-    encoder = ImagesConfig(model=str(tmp_path)).load()
+    encoder = ImageEncoderConfig(model=str(tmp_path)).load()
     assert encoder.dim == 12
     check(encoder)
-    before = ClipImages(str(tmp_path), batch=2).embed(images())
+    before = ClipImageEncoder(str(tmp_path), batch=2).embed(images())
     torch.testing.assert_close(before, encoder.embed(images()), atol=1e-5, rtol=1e-4)
     pickled = {name: torch.zeros(1) for name in ("a", "b")}
     (tmp_path / "model.safetensors").unlink()
     torch.save(pickled, tmp_path / "pytorch_model.bin")
     with pytest.raises(OSError, match="safetensors"):
-        ClipImages(str(tmp_path))
+        ClipImageEncoder(str(tmp_path))
 
 
 def test_a_hub_id_needs_a_revision() -> None:
     with pytest.raises(ValueError, match="needs a revision"):
-        ClipImages("openai/clip-vit-base-patch32")
+        ClipImageEncoder("openai/clip-vit-base-patch32")

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxmill.manifests.records import Annotation, Mark, Word
-from voxmill.models.data.label_positions import Placed, TimedSpan, cut, place_entities, place_moments, timed_spans
+from voxmill.models.data.label_positions import PlacedToken, TimedSpan, cut, place_entities, place_moments, timed_spans
 
 TEXT = "Hello, i met john smith."
 WORDS = [Word(w, 100 * i, 100 * i + 80) for i, w in enumerate(["Hello,", "i", "met", "john", "smith."])]
@@ -14,7 +14,7 @@ def marked(*marks: Mark) -> Annotation:
     return Annotation(marks, "somebody")
 
 
-def shown(placed: list[Placed] | None, text: str = TEXT) -> str:
+def shown(placed: list[PlacedToken] | None, text: str = TEXT) -> str:
     assert placed is not None
     return "".join(stretch + token for stretch, token in cut(text, placed))
 
@@ -54,6 +54,6 @@ def test_an_entity_that_is_not_there_or_overlaps_leaves_all_unplaced() -> None:
 
 @given(st.text(max_size=30), st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3)), max_size=6))
 def test_cutting_loses_nothing(text: str, places: list[tuple[int, int]]) -> None:
-    pieces = cut(text, [Placed(min(offset, len(text)), rank, "*") for offset, rank in places])
+    pieces = cut(text, [PlacedToken(min(offset, len(text)), rank, "*") for offset, rank in places])
     assert "".join(stretch for stretch, _ in pieces) == text
     assert [token for _, token in pieces] == ["*"] * len(places) + [""]

@@ -9,20 +9,22 @@ import torch
 from networks import MELS, SWITCHES, model
 from voxmill.manifests.records import Annotation, Labels, Mark
 from voxmill.models.common.seeds import seeded
-from voxmill.models.common.tokens import Tokens, TokensConfig
+from voxmill.models.common.tasks import IGNORE
+from voxmill.models.common.tokenizer import Tokenizer, TokenizerConfig
 from voxmill.models.data.batch import Batch, Example, collate
-from voxmill.models.data.targets import IGNORE, TargetsConfig, Utterance, make_target
-from voxmill.models.network.feed_forward import Load
+from voxmill.models.data.targets import LabelledUtterance, TargetsConfig, make_target
 from voxmill.models.network.model import SpeechModel
+from voxmill.models.network.route import ExpertLoad
 from voxmill.models.network.transducer import TransducerConfig
+from voxmill.models.training.forward import conditions_of, forward
 from voxmill.models.training.loss import LossConfig, Losses, attention_loss, ctc_loss, joint_loss, speech_loss
 
-TOKENS = Tokens.train(["hello there hi"], TokensConfig(num_subwords=270))
+TOKENS = Tokenizer.train(["hello there hi"], TokenizerConfig(num_subwords=270))
 STYLE = TargetsConfig(tasks=("asr", "language"), translate=1)
 
 
 def example(key: str, text: str | None, *, frames: int = 60, weight: float = 1.0, **labels: Any) -> Example:
-    target = make_target(Utterance(text, Labels(key, **labels)), TOKENS, STYLE, seeded(key))
+    target = make_target(LabelledUtterance(text, Labels(key, **labels)), TOKENS, STYLE, seeded(key))
     return Example(key, torch.randn(frames, MELS, generator=seeded(key)), "wide", target, weight)
 
 
@@ -31,11 +33,8 @@ def net(*on: str, **changes: Any) -> SpeechModel:
 
 
 def loss_of(model: SpeechModel, batch: Batch, **changes: Any) -> Losses:
-    loads: list[Load] = []
-    outputs = model(
-        batch.feature_BTM, batch.length_B, batch.read_BU, batch.conditions(model.config, loads=loads),
-        batch.read_backward_BU, batch.spoken_BU,
-    )  # fmt: skip
+    loads: list[ExpertLoad] = []
+    outputs = forward(model, batch, conditions_of(batch, model.config, loads=loads))
     return speech_loss(outputs, batch, loads, LossConfig(**changes))
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 from voxmill.models.inference.metrics import (
-    Answer,
-    Choices,
-    Events,
-    Texts,
-    choice_figures,
-    comparable,
-    event_figures,
-    figures,
-    text_figures,
-    translation_figures,
+    ClassMetrics,
+    EventMetrics,
+    TextMetrics,
+    UtteranceResult,
+    class_metrics,
+    compute_metrics,
+    event_metrics,
+    normalise,
+    text_metrics,
+    translation_metrics,
 )
 
 
@@ -32,7 +32,7 @@ from voxmill.models.inference.metrics import (
     ],
 )
 def test_texts_are_made_alike_before_they_are_compared(text: str, alike: str) -> None:
-    assert comparable(text) == alike
+    assert normalise(text) == alike
 
 
 def test_words_and_characters_are_counted_over_the_whole_corpus() -> None:
@@ -41,63 +41,65 @@ def test_words_and_characters_are_counted_over_the_whole_corpus() -> None:
         ("one two", "one two three"),  # one inserted: 1 of 2 words, 5 of 6 characters
         ("", "oh"),  # nothing to be said, and one word was
     ]
-    assert text_figures(pairs) == Texts(wer=round(100 * 4 / 6, 2), cer=round(100 * 9 / 10, 2), utterances=3, words=6)
+    assert text_metrics(pairs) == TextMetrics(wer=round(100 * 4 / 6, 2), cer=round(100 * 9 / 10, 2), utterances=3, words=6)
 
 
 def test_chinese_is_counted_by_character() -> None:
-    assert text_figures([("今天天气很好", "今天天很好吗")]).wer == round(100 * 2 / 6, 2)
+    assert text_metrics([("今天天气很好", "今天天很好吗")]).wer == round(100 * 2 / 6, 2)
 
 
 def test_without_a_word_in_the_references_there_is_no_rate() -> None:
-    assert text_figures([("", "oh"), ("…", "")]) == Texts(None, None, 2, 0)
-    assert text_figures([]) == Texts(None, None, 0, 0)
+    assert text_metrics([("", "oh"), ("…", "")]) == TextMetrics(None, None, 2, 0)
+    assert text_metrics([]) == TextMetrics(None, None, 0, 0)
 
 
 def test_macro_f1_is_the_mean_over_the_classes_of_the_references() -> None:
     # en: precision 2/3, recall 2/2, F1 0.8; zh: nothing right, F1 0; `de` was said and is never true: no class of its own
-    said = choice_figures(["en", "en", "zh", "zh"], ["en", "en", "en", "de"])
-    assert said == Choices(accuracy=50.0, macro_f1=40.0, utterances=4)
+    said = class_metrics(["en", "en", "zh", "zh"], ["en", "en", "en", "de"])
+    assert said == ClassMetrics(accuracy=50.0, macro_f1=40.0, utterances=4)
 
 
 def test_events_are_counted_as_pairs_of_utterance_and_event() -> None:
     # right: bgm, laughter; missed: laughter; said and not there: cough. F1 = 2 * 2 / (2 * 2 + 1 + 1)
     # bgm: 1; laughter: precision 1, recall 1/2, F1 2/3
-    heard = event_figures([({"bgm", "laughter"}, {"bgm", "laughter"}), ({"laughter"}, {"cough"}), (set(), set())])
-    assert heard == Events(f1=66.67, macro_f1=83.33, utterances=3)
+    heard = event_metrics([({"bgm", "laughter"}, {"bgm", "laughter"}), ({"laughter"}, {"cough"}), (set(), set())])
+    assert heard == EventMetrics(f1=66.67, macro_f1=83.33, utterances=3)
 
 
 def test_nothing_to_be_heard_and_nothing_heard_is_right() -> None:
-    assert event_figures([(set(), set())]) == Events(100.0, 100.0, 1)
-    assert event_figures([(set(), {"bgm"})]) == Events(0.0, 0.0, 1)
-    assert event_figures([]) is None
+    assert event_metrics([(set(), set())]) == EventMetrics(100.0, 100.0, 1)
+    assert event_metrics([(set(), {"bgm"})]) == EventMetrics(0.0, 0.0, 1)
+    assert event_metrics([]) is None
 
 
 def test_translations_are_sacrebleus() -> None:
-    right = translation_figures([("The house is small and old.", "The house is small and old.")] * 2, "en")
+    right = translation_metrics([("The house is small and old.", "The house is small and old.")] * 2, "en")
     assert (right.bleu, right.chrf, right.utterances) == (100.0, 100.0, 2)
     # one of ten tokens differs: precisions 9/10, 7/9, 5/8, 4/7, no penalty for brevity; the geometric mean is 70.71
     reference, said = "a b c d e f g h i j", "a b x d e f g h i j"
-    assert translation_figures([(reference, said)], "en").bleu == pytest.approx(
+    assert translation_metrics([(reference, said)], "en").bleu == pytest.approx(
         100 * (9 / 10 * 7 / 9 * 5 / 8 * 4 / 7) ** 0.25, abs=0.01
     )
-    assert translation_figures([("今天天气很好", "今天天气很好")], "zh").bleu == 100.0
+    assert translation_metrics([("今天天气很好", "今天天气很好")], "zh").bleu == 100.0
 
 
 def test_only_what_is_labelled_counts() -> None:
     answers = [
-        Answer("en", "yes", "yes", {"language": ("en",), "gender": ("male",)}, {"language": ("en",), "gender": ("male",)}),
-        Answer("zh", "谢谢", "谢", {"language": ("zh",)}, {"language": ("en",), "gender": ("male",)}),
-        Answer("zh", None, "anything", {"sound_events": ()}, {"language": ("zh",), "sound_events": ("bgm",)}),
-        Answer("en", "no", "no", {"gender": ("female",)}, {}, {"es": ("no", "no")}),  # gender was not asked for
+        UtteranceResult(
+            "en", "yes", "yes", {"language": ("en",), "gender": ("male",)}, {"language": ("en",), "gender": ("male",)}
+        ),
+        UtteranceResult("zh", "谢谢", "谢", {"language": ("zh",)}, {"language": ("en",), "gender": ("male",)}),
+        UtteranceResult("zh", None, "anything", {"sound_events": ()}, {"language": ("zh",), "sound_events": ("bgm",)}),
+        UtteranceResult("en", "no", "no", {"gender": ("female",)}, {}, {"es": ("no", "no")}),  # gender was not asked for
     ]
-    found = figures(answers)
-    assert found.text == Texts(25.0, round(100 / 7, 2), 3, 4)
-    assert found.by_language == {"en": Texts(0.0, 0.0, 2, 2), "zh": Texts(50.0, 50.0, 1, 2)}
-    assert found.choices == {"language": Choices(50.0, 33.33, 2), "gender": Choices(100.0, 100.0, 1)}
-    assert found.events == Events(0.0, 0.0, 1)
+    found = compute_metrics(answers)
+    assert found.text == TextMetrics(25.0, round(100 / 7, 2), 3, 4)
+    assert found.by_language == {"en": TextMetrics(0.0, 0.0, 2, 2), "zh": TextMetrics(50.0, 50.0, 1, 2)}
+    assert found.choices == {"language": ClassMetrics(50.0, 33.33, 2), "gender": ClassMetrics(100.0, 100.0, 1)}
+    assert found.events == EventMetrics(0.0, 0.0, 1)
     assert found.translations["es"].utterances == 1
 
 
 def test_no_answer_is_no_figure() -> None:
-    found = figures([])
+    found = compute_metrics([])
     assert (found.text.wer, found.choices, found.events, found.translations) == (None, {}, None, {})

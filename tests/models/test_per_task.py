@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import torch
 
-from voxmill.models.common.tokens import Tokens
-from voxmill.models.data.targets import TASKS, Task
+from voxmill.models.common.tasks import TASKS, Task
+from voxmill.models.common.tokenizer import Tokenizer
 from voxmill.models.inference.per_task import own_tokens, silenced, with_marks
 
 
-def test_every_task_has_tokens_of_its_own(tokens: Tokens) -> None:
+def test_every_task_has_tokens_of_its_own(tokens: Tokenizer) -> None:
     owned = [token for task in TASKS for token in own_tokens(task, tokens)]
     assert len(owned) == len(set(owned))
     assert own_tokens("named_entities", tokens) == [tokens["[NE]"], tokens["[/NE]"]]
@@ -21,7 +21,7 @@ def test_what_is_silenced_cannot_be_said_and_all_else_as_before() -> None:
     assert silenced(log_TV, []).tolist() == log_TV.tolist()
 
 
-def test_marks_of_several_tasks_stand_in_the_order_of_targets(tokens: Tokens) -> None:
+def test_marks_of_several_tasks_stand_in_the_order_of_targets(tokens: Tokenizer) -> None:
     """Each task hears its own path of frames; the words are the same in all."""
     en, scd, opening, closing = (tokens[name] for name in ("<|en|>", "[SCD]", "[NE]", "[/NE]"))
     first, second = words = tuple(tokens.encode("hi"))[:1] + tuple(tokens.encode("there"))[:1]

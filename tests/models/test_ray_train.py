@@ -10,15 +10,15 @@ import torch
 from networks import SWITCHES
 from voxmill.manifests.errors import UserError
 from voxmill.models.common.features import FbankConfig
-from voxmill.models.common.tokens import TokensConfig
+from voxmill.models.common.tokenizer import TokenizerConfig
 from voxmill.models.data.loader import DataConfig, Loader
-from voxmill.models.data.sampler import PlanConfig
+from voxmill.models.data.sampler import SamplerConfig
 from voxmill.models.network.conformer import EncoderConfig
 from voxmill.models.network.decoder import DecoderConfig
 from voxmill.models.network.model import ModelConfig
 from voxmill.models.training import ray_train as distributed
 from voxmill.models.training import session as training
-from voxmill.models.training.data_parallel import Team
+from voxmill.models.training.data_parallel import RankGroup
 from voxmill.models.training.ray_train import WorkersConfig, for_workers
 from voxmill.models.training.recipe import Recipe, prepare
 from voxmill.models.training.schedule import RateConfig
@@ -27,14 +27,14 @@ from voxmill.models.training.trainer import Step, TrainConfig, Trainer
 
 def recipe(**train: Any) -> Recipe:
     return Recipe(
-        tokens=TokensConfig(num_subwords=280),
+        tokens=TokenizerConfig(num_subwords=280),
         model=ModelConfig(
             fbank=FbankConfig(num_mels=20),
             encoder=EncoderConfig(layers=1, dim=16, heads=2, hidden=32, kernel=5),
             decoder=DecoderConfig(layers=1, backward_layers=0, heads=2, hidden=32),
             emoe=SWITCHES["emoe"],
         ),
-        data=DataConfig(plan=PlanConfig(batch_seconds=8.0)),
+        data=DataConfig(plan=SamplerConfig(batch_seconds=8.0)),
         train=TrainConfig(**{"steps": 4, "accumulate": 3, "rate": RateConfig(peak=3e-3, warmup=2), **train}),
         normaliser_batches=2,
     )
@@ -49,15 +49,15 @@ def test_a_rank_without_a_batch_is_refused(shards: Path) -> None:
     one = prepare(str(shards), recipe(accumulate=1))
     loader = Loader(str(shards), one.tokens, one.model.config.fbank, recipe().data, rank=0, world=2)
     with pytest.raises(ValueError, match=r"set train\.accumulate to 2 or more"):
-        Trainer(one.model, one.tokens, loader, recipe(accumulate=1).train, Team(0, 2))
+        Trainer(one.model, one.tokens, loader, recipe(accumulate=1).train, RankGroup(0, 2))
 
 
 def test_turns_of_a_step_are_shared_out() -> None:
-    assert [list(Team(rank, 3).share(7)) for rank in range(3)] == [[0, 3, 6], [1, 4], [2, 5]]
+    assert [list(RankGroup(rank, 3).share(7)) for rank in range(3)] == [[0, 3, 6], [1, 4], [2, 5]]
 
 
 def test_a_team_of_one_changes_nothing() -> None:
-    alone, p = Team(), torch.nn.Parameter(torch.ones(2))
+    alone, p = RankGroup(), torch.nn.Parameter(torch.ones(2))
     alone.sum_gradients([p])
     alone.wait()
     assert p.grad is None

@@ -10,16 +10,17 @@ import torch
 from networks import frames, model
 from voxmill.models.checkpoint.checkpoint import Bundle
 from voxmill.models.common.seeds import seeded
-from voxmill.models.common.tokens import Tokens, UnknownTokenError
-from voxmill.models.data.targets import TargetsConfig, Task
-from voxmill.models.inference.recognizer import Heard, ListenConfig, Listener
+from voxmill.models.common.tasks import Task
+from voxmill.models.common.tokenizer import Tokenizer, UnknownTokenError
+from voxmill.models.data.targets import TargetsConfig
+from voxmill.models.inference.recognizer import Recognition, Recognizer, RecognizerConfig
 from voxmill.models.network.budget import Budget, BudgetError
 from voxmill.models.network.task_vectors import TaskVectorsConfig
 
 WAVES = [0.1 * torch.randn(n, generator=seeded("wave", n)).numpy() for n in (16_000, 9_000, 300)]
 
 
-def bundle(tokens: Tokens, *on: str, **changes: Any) -> Bundle:
+def bundle(tokens: Tokenizer, *on: str, **changes: Any) -> Bundle:
     net = model(*on, vocabulary=len(tokens), **changes)
     style = TargetsConfig(style="activated", tasks=net.config.tasks.tasks) if net.config.tasks else TargetsConfig()
     return Bundle(net, tokens, style, trained=(Budget(3, 2, 8), Budget(5, 2, 8)))
@@ -27,8 +28,8 @@ def bundle(tokens: Tokens, *on: str, **changes: Any) -> Bundle:
 
 @pytest.mark.parametrize("method", ["greedy", "beam", "rescore", "attention", "transducer"])
 @pytest.mark.parametrize("on", [(), ("smoe", "tasks")], ids="+".join)
-def test_every_head_says_one_thing_per_utterance(tokens: Tokens, on: tuple[str, ...], method: Any) -> None:
-    listen = Listener(bundle(tokens, *on), ListenConfig(method=method, beam=3, max_tokens=5))
+def test_every_head_says_one_thing_per_utterance(tokens: Tokenizer, on: tuple[str, ...], method: Any) -> None:
+    listen = Recognizer(bundle(tokens, *on), RecognizerConfig(method=method, beam=3, max_tokens=5))
     heard = listen(WAVES, ["wide", "narrow", "wide"])
     assert len(heard) == 3
     assert (heard[2].text, heard[2].labels) == ("", {})
@@ -38,8 +39,8 @@ def test_every_head_says_one_thing_per_utterance(tokens: Tokens, on: tuple[str, 
 
 
 @pytest.mark.parametrize("method", ["greedy", "rescore"])
-def test_an_utterance_is_heard_the_same_alone_and_in_company(tokens: Tokens, method: Any) -> None:
-    listen = Listener(bundle(tokens, "emoe"), ListenConfig(method=method, beam=3))
+def test_an_utterance_is_heard_the_same_alone_and_in_company(tokens: Tokenizer, method: Any) -> None:
+    listen = Recognizer(bundle(tokens, "emoe"), RecognizerConfig(method=method, beam=3))
     together = listen(WAVES)
     for wave, one in zip(WAVES, together, strict=True):
         (alone,) = listen([wave])
@@ -47,54 +48,54 @@ def test_an_utterance_is_heard_the_same_alone_and_in_company(tokens: Tokens, met
         assert alone.score == pytest.approx(one.score, abs=1e-3)
 
 
-def test_a_budget_hears_what_its_extract_hears(tokens: Tokens) -> None:
+def test_a_budget_hears_what_its_extract_hears(tokens: Tokenizer) -> None:
     whole = bundle(tokens, "emoe")
-    budget, config = Budget(3, 2, 8), ListenConfig(method="rescore", beam=3)
-    masked, cut = Listener(whole, config, budget)(WAVES[:1]), Listener(whole.extract(budget), config)(WAVES[:1])
+    budget, config = Budget(3, 2, 8), RecognizerConfig(method="rescore", beam=3)
+    masked, cut = Recognizer(whole, config, budget)(WAVES[:1]), Recognizer(whole.extract(budget), config)(WAVES[:1])
     assert (masked[0].text, masked[0].labels) == (cut[0].text, cut[0].labels)
     assert masked[0].score == pytest.approx(cut[0].score, abs=1e-3)
 
 
-def test_budgets_are_checked(tokens: Tokens) -> None:
+def test_budgets_are_checked(tokens: Tokenizer) -> None:
     with pytest.warns(UserWarning, match="never trained"):
-        Listener(bundle(tokens, "emoe"), budget=Budget(1, 1, 4))
+        Recognizer(bundle(tokens, "emoe"), budget=Budget(1, 1, 4))
     with pytest.raises(BudgetError, match="one size"):
-        Listener(bundle(tokens), budget=Budget(1, 1, 4))
+        Recognizer(bundle(tokens), budget=Budget(1, 1, 4))
 
 
-def test_only_what_is_asked_for_is_said(tokens: Tokens) -> None:
-    config = ListenConfig(method="greedy", tasks=("language", "emotion"))
-    (heard,) = Listener(bundle(tokens), config)(WAVES[:1])
+def test_only_what_is_asked_for_is_said(tokens: Tokenizer) -> None:
+    config = RecognizerConfig(method="greedy", tasks=("language", "emotion"))
+    (heard,) = Recognizer(bundle(tokens), config)(WAVES[:1])
     assert set(heard.labels) == {"language", "emotion"}
     assert heard.text == ""
 
 
-def test_labels_are_of_their_class_and_events_end(tokens: Tokens) -> None:
-    (heard,) = Listener(bundle(tokens, seed=3), ListenConfig(method="greedy", max_events=2))(WAVES[:1])
+def test_labels_are_of_their_class_and_events_end(tokens: Tokenizer) -> None:
+    (heard,) = Recognizer(bundle(tokens, seed=3), RecognizerConfig(method="greedy", max_events=2))(WAVES[:1])
     for kind, names in heard.labels.items():
         assert set(names) <= set(getattr(tokens.config, kind))
     assert len(heard.labels["sound_events"]) <= 2
 
 
-def test_translation_is_the_decoders_and_what_is_missing_is_said_at_once(tokens: Tokens) -> None:
-    config = ListenConfig(translate_to="es", max_tokens=4)
-    (heard,) = Listener(bundle(tokens, "smoe"), config)(WAVES[:1])
+def test_translation_is_the_decoders_and_what_is_missing_is_said_at_once(tokens: Tokenizer) -> None:
+    config = RecognizerConfig(translate_to="es", max_tokens=4)
+    (heard,) = Recognizer(bundle(tokens, "smoe"), config)(WAVES[:1])
     assert np.isfinite(heard.score)
     with pytest.raises(UnknownTokenError, match="no translation token for 'tlh'"):
-        Listener(bundle(tokens), ListenConfig(translate_to="tlh"))
+        Recognizer(bundle(tokens), RecognizerConfig(translate_to="tlh"))
     with pytest.raises(ValueError, match="no transducer"):
-        Listener(bundle(tokens, transducer=None), ListenConfig(method="transducer"))
+        Recognizer(bundle(tokens, transducer=None), RecognizerConfig(method="transducer"))
 
 
-def test_what_is_seen_changes_what_is_heard(tokens: Tokens) -> None:
-    listen = Listener(bundle(tokens, "vision"), ListenConfig(method="rescore", beam=3))
+def test_what_is_seen_changes_what_is_heard(tokens: Tokenizer) -> None:
+    listen = Recognizer(bundle(tokens, "vision"), RecognizerConfig(method="rescore", beam=3))
     blind, seeing = listen(WAVES[:2]), listen(WAVES[:2], frames=frames(0, 3))
     assert blind[0].score == pytest.approx(seeing[0].score, abs=1e-3)
     assert blind[1].score != pytest.approx(seeing[1].score, abs=1e-3)
 
 
-def test_marked_text_shows_inline_tokens(tokens: Tokens) -> None:
-    listen = Listener(bundle(tokens, "tasks"))
+def test_marked_text_shows_inline_tokens(tokens: Tokenizer) -> None:
+    listen = Recognizer(bundle(tokens, "tasks"))
     said = [*tokens.encode("thank you"), tokens["[SCD]"], *tokens.encode(" 谢谢", start=False)]
     assert listen._marked(said) == "thank you [SCD] 谢谢"
     assert listen._leading([tokens.of_class("language", "en"), *said]) == {"language": ("en",)}
@@ -106,7 +107,7 @@ METHODS = ("greedy", "beam", "rescore", "attention", "transducer")
 MARKED: tuple[Task, ...] = ("asr", "language", "speaker_change", "endpoint")
 
 
-def loud(tokens: Tokens, where: Any = "both") -> Bundle:
+def loud(tokens: Tokenizer, where: Any = "both") -> Bundle:
     """Says words here and there and marks everywhere, and its vectors are so large that each of them changes what all heads say."""
     one = bundle(tokens, tasks=TaskVectorsConfig(tasks=MARKED, where=where))
     assert one.model.decoder is not None
@@ -122,27 +123,27 @@ def loud(tokens: Tokens, where: Any = "both") -> Bundle:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("apart", [True, False])
-def test_what_is_off_is_never_said(tokens: Tokens, method: Any, apart: bool) -> None:
+def test_what_is_off_is_never_said(tokens: Tokenizer, method: Any, apart: bool) -> None:
     config = {"method": method, "beam": 3, "max_tokens": 6, "apart": apart}
-    said = [f"{one.marked} {one.labels}" for one in Listener(loud(tokens), ListenConfig(**config))(WAVES[:2])]
+    said = [f"{one.marked} {one.labels}" for one in Recognizer(loud(tokens), RecognizerConfig(**config))(WAVES[:2])]
     assert any("[SCD]" in one or "[ENDP]" in one or "'en'" in one for one in said)
     for off, token in (("speaker_change", "[SCD]"), ("endpoint", "[ENDP]"), ("language", "language")):
         asked = tuple(task for task in MARKED if task != off)
-        for one in Listener(loud(tokens), ListenConfig(**config, tasks=asked))(WAVES[:2]):
+        for one in Recognizer(loud(tokens), RecognizerConfig(**config, tasks=asked))(WAVES[:2]):
             assert token not in f"{one.marked} {one.labels}"
 
 
 @pytest.mark.parametrize("method", ["greedy", "beam", "rescore"])
 @pytest.mark.parametrize("where", ["frontend", "encoder", "both"])
-def test_a_task_that_is_off_takes_nothing_else_away(tokens: Tokens, method: Any, where: Any) -> None:
+def test_a_task_that_is_off_takes_nothing_else_away(tokens: Tokenizer, method: Any, where: Any) -> None:
     one = loud(tokens, where)
 
-    def heard(*asked: Task) -> list[Heard]:
-        config = ListenConfig(method=method, beam=3, tasks=asked)
-        found: list[Heard] = Listener(one, config)(WAVES[:2])
+    def heard(*asked: Task) -> list[Recognition]:
+        config = RecognizerConfig(method=method, beam=3, tasks=asked)
+        found: list[Recognition] = Recognizer(one, config)(WAVES[:2])
         return found
 
-    def marks(one: Heard) -> list[str]:
+    def marks(one: Recognition) -> list[str]:
         return [part for part in re.split(r"(\[.*?\])", one.marked) if part in LOUD]
 
     with_all = heard(*MARKED)
@@ -154,11 +155,11 @@ def test_a_task_that_is_off_takes_nothing_else_away(tokens: Tokens, method: Any,
             assert without.labels == {kind: names for kind, names in on.labels.items() if kind != off}
 
 
-def test_labels_alone_come_without_words(tokens: Tokens) -> None:
-    for heard in Listener(loud(tokens), ListenConfig(method="beam", beam=3, tasks=("language",)))(WAVES[:2]):
+def test_labels_alone_come_without_words(tokens: Tokenizer) -> None:
+    for heard in Recognizer(loud(tokens), RecognizerConfig(method="beam", beam=3, tasks=("language",)))(WAVES[:2]):
         assert (heard.text, heard.marked) == ("", "")
         assert "en" in heard.labels["language"]
 
 
-def test_nothing_to_hear_is_nothing_heard(tokens: Tokens) -> None:
-    assert Listener(bundle(tokens))([]) == []
+def test_nothing_to_hear_is_nothing_heard(tokens: Tokenizer) -> None:
+    assert Recognizer(bundle(tokens))([]) == []

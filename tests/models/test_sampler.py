@@ -11,21 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samples import several
-from voxmill.models.data.sampler import Place, PlanConfig, Planned, Planner, cut_batches
+from voxmill.models.data.sampler import BucketingSampler, PlannedBatch, PlannedSample, SamplerConfig, cut_batches
 from voxmill.models.data.sql_filter import ConditionError
 from voxmill.sharding.sidecar import committed
 
 SMALL: dict[str, Any] = {"batch_seconds": 8.0, "window": 2}
 
 
-def keys(batches: list[Planned]) -> list[str]:
+def keys(batches: list[PlannedBatch]) -> list[str]:
     return [place.key for planned in batches for place in planned.places]
 
 
 @given(st.lists(st.integers(1, 480_000), max_size=60), st.integers(1, 10))
 def test_batches_lose_nothing_and_stay_within_their_bounds(lengths: list[int], size: int) -> None:
-    config = PlanConfig(batch_seconds=20, batch_size=size)
-    places = [Place(str(i), length, 1.0, "high") for i, length in enumerate(lengths)]
+    config = SamplerConfig(batch_seconds=20, batch_size=size)
+    places = [PlannedSample(str(i), length, 1.0, "high") for i, length in enumerate(lengths)]
     batches = list(cut_batches(places, config))
     assert Counter(p.key for batch in batches for p in batch) == Counter(p.key for p in places)
     for batch in batches:
@@ -36,7 +36,7 @@ def test_batches_lose_nothing_and_stay_within_their_bounds(lengths: list[int], s
 
 
 def test_an_epoch_is_every_sample_once_in_an_order_of_its_own(shards: Path) -> None:
-    planner = Planner(str(shards), PlanConfig(**SMALL))
+    planner = BucketingSampler(str(shards), SamplerConfig(**SMALL))
     first, again, second = (list(planner.epoch(epoch)) for epoch in (0, 0, 1))
     assert sorted(keys(first)) == sorted(keys(second)) == sorted(s.key for s in several(recordings=10))
     assert first == again
@@ -45,15 +45,15 @@ def test_an_epoch_is_every_sample_once_in_an_order_of_its_own(shards: Path) -> N
 
 
 def test_another_seed_is_another_order_and_no_shuffle_is_none(shards: Path) -> None:
-    plans = [keys(list(Planner(str(shards), PlanConfig(**SMALL, seed=seed)).epoch(0))) for seed in (0, 1)]
+    plans = [keys(list(BucketingSampler(str(shards), SamplerConfig(**SMALL, seed=seed)).epoch(0))) for seed in (0, 1)]
     assert plans[0] != plans[1]
-    still = Planner(str(shards), PlanConfig(**SMALL, shuffle=False))
+    still = BucketingSampler(str(shards), SamplerConfig(**SMALL, shuffle=False))
     assert keys(list(still.epoch(0))) == keys(list(still.epoch(1)))
 
 
 @pytest.mark.parametrize("skip", [0, 1, 5, 29, 60])
 def test_the_stream_goes_on_from_any_place(shards: Path, skip: int) -> None:
-    planner = Planner(str(shards), PlanConfig(**SMALL))
+    planner = BucketingSampler(str(shards), SamplerConfig(**SMALL))
     whole = list(islice(planner.stream(), 80))
     assert list(islice(planner.stream(0, skip), 80 - skip)) == whole[skip:]
     later = whole[skip]
@@ -61,14 +61,16 @@ def test_the_stream_goes_on_from_any_place(shards: Path, skip: int) -> None:
 
 
 def test_a_condition_chooses_and_bounds_count(shards: Path) -> None:
-    planner = Planner(str(shards), PlanConfig(where="seconds < 2 and tier = 'high' and language = 'zh'", max_seconds=1.2))
+    planner = BucketingSampler(
+        str(shards), SamplerConfig(where="seconds < 2 and tier = 'high' and language = 'zh'", max_seconds=1.2)
+    )
     batches = list(planner.epoch(0))
     assert {place.seconds for planned in batches for place in planned.places} == {1.0}
     assert sum((Counter(planned.skipped) for planned in batches), Counter()) == {"too_long": 10}
 
 
 def test_what_is_left_out_after_the_last_batch_is_counted_too(shards: Path) -> None:
-    (only,) = Planner(str(shards), PlanConfig(max_seconds=0.5)).epoch(0)
+    (only,) = BucketingSampler(str(shards), SamplerConfig(max_seconds=0.5)).epoch(0)
     assert (only.places, only.skipped) == ((), {"too_long": 40})
 
 
@@ -76,15 +78,15 @@ def test_a_damaged_sidecar_costs_its_shard_and_is_counted(shards: Path, tmp_path
     root = Path(shutil.copytree(shards, tmp_path / "shards"))
     broken = next(committed(str(root)))
     (root / broken.parquet).write_bytes(b"rubbish")
-    batches = list(Planner(str(root), PlanConfig()).epoch(0))
+    batches = list(BucketingSampler(str(root), SamplerConfig()).epoch(0))
     assert len(keys(batches)) == 40 - broken.num_shard_samples
     assert sum(planned.skipped.get("shard", 0) for planned in batches) == broken.num_shard_samples
 
 
 def test_nothing_to_plan_is_said_at_once(shards: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds no shards"):
-        Planner(str(tmp_path), PlanConfig())
+        BucketingSampler(str(tmp_path), SamplerConfig())
     with pytest.raises(ValueError, match=r"no sample of split 'train'.*where tier = 'weak'"):
-        next(Planner(str(shards), PlanConfig(where="tier = 'weak'")).stream())
+        next(BucketingSampler(str(shards), SamplerConfig(where="tier = 'weak'")).stream())
     with pytest.raises(ConditionError, match="did you mean 'tier'"):
-        Planner(str(shards), PlanConfig(where="teir = 'weak'"))
+        BucketingSampler(str(shards), SamplerConfig(where="teir = 'weak'"))

@@ -12,11 +12,11 @@ import pytest
 
 from voxmill.manifests.errors import UserError
 from voxmill.models.checkpoint.checkpoint import latest, load
+from voxmill.models.common.device import choose_device
 from voxmill.models.data.sampler import NothingToLearn
-from voxmill.models.inference.load import choose_device
-from voxmill.models.training.metrics_log import CURVE, EVENTS, LOG, Journal, draw_curve, read_log
+from voxmill.models.training.metrics_log import CURVE, EVENTS, LOG, MetricsLog, draw_curve, read_log
 from voxmill.models.training.recipe import Recipe, load_recipe, recipe_names
-from voxmill.models.training.session import change, open_trainer, survey, train
+from voxmill.models.training.session import estimate, open_trainer, train, with_overrides
 from voxmill.models.training.trainer import Step
 
 TINY = """
@@ -53,7 +53,7 @@ def step(number: int, **changes: Any) -> Step:
 
 
 def test_a_survey_says_what_would_be_learnt_without_learning(shards: Path, tmp_path: Path, recipe: Recipe) -> None:
-    found = survey(str(shards), str(tmp_path / "out"), recipe)
+    found = estimate(str(shards), str(tmp_path / "out"), recipe)
     assert (found.samples, found.done, found.skipped) == (40, 0, {})
     assert found.seconds == pytest.approx(10 * (1 + 1.5 + 2 + 2.5))
     assert found.epochs == 4 / found.batches
@@ -62,11 +62,11 @@ def test_a_survey_says_what_would_be_learnt_without_learning(shards: Path, tmp_p
 
 
 def test_a_condition_that_nothing_meets_is_an_error_that_says_so(shards: Path, tmp_path: Path, recipe: Recipe) -> None:
-    changed = change(recipe, where="language = 'en'")
+    changed = with_overrides(recipe, where="language = 'en'")
     with pytest.raises(NothingToLearn, match=r"no sample of split 'train' in .* where language = 'en'"):
-        survey(str(shards), str(tmp_path), changed)
+        estimate(str(shards), str(tmp_path), changed)
     with pytest.raises(UserError, match="no column 'colour'"):
-        survey(str(shards), str(tmp_path), change(recipe, where="colour = 'red'"))
+        estimate(str(shards), str(tmp_path), with_overrides(recipe, where="colour = 'red'"))
 
 
 def test_a_stopped_training_goes_on_to_the_same_end(shards: Path, tmp_path: Path, recipe: Recipe) -> None:
@@ -93,21 +93,21 @@ def test_another_recipe_does_not_go_on_in_the_same_folder(shards: Path, tmp_path
     out = str(tmp_path / "out")
     open_trainer(str(shards), out, recipe)
     with pytest.raises(UserError, match=r"another recipe: data\.plan\.where \(None before, tier = 'high' now\)"):
-        open_trainer(str(shards), out, change(recipe, where="tier = 'high'"))
-    assert open_trainer(str(shards), out, change(recipe, steps=9)).config.steps == 9
+        open_trainer(str(shards), out, with_overrides(recipe, where="tier = 'high'"))
+    assert open_trainer(str(shards), out, with_overrides(recipe, steps=9)).config.steps == 9
 
 
 def test_only_what_was_labelled_is_taught(shards: Path, tmp_path: Path, recipe: Recipe) -> None:
-    done = train(str(shards), str(tmp_path / "out"), change(recipe, steps=1))
+    done = train(str(shards), str(tmp_path / "out"), with_overrides(recipe, steps=1))
     assert load(done.folder).taught == ("asr", "language", "gender", "sound_events")
 
 
 def test_the_log_forgets_steps_that_are_done_again(tmp_path: Path) -> None:
-    with Journal(tmp_path) as journal:
+    with MetricsLog(tmp_path) as journal:
         for number in (1, 2, 3):
             journal(step(number))
     (tmp_path / LOG).open("a").write('{"step": 4, "parts": {}')  # a crash in the middle of a line
-    with Journal(tmp_path, 2) as journal:
+    with MetricsLog(tmp_path, 2) as journal:
         journal(step(3, loss=float("nan"), gradient_norm=float("inf"), updated=False, load_spread=None, budget=None))
     found = read_log(tmp_path)
     assert [line["step"] for line in found] == [1, 2, 3]
@@ -157,7 +157,7 @@ def test_a_device_that_is_not_there_is_refused() -> None:
 
 
 def test_a_log_is_json_to_any_reader(tmp_path: Path) -> None:
-    with Journal(tmp_path) as journal:
+    with MetricsLog(tmp_path) as journal:
         journal(step(1, loss=float("inf")))
 
     def refuse(name: str) -> Any:

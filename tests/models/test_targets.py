@@ -8,11 +8,12 @@ import pytest
 from samples import TEXT, recording, sample
 from voxmill.manifests.records import Annotation, Labels, Mark, Word
 from voxmill.models.common.seeds import seeded
-from voxmill.models.common.tokens import EOT, Tokens, TokensConfig, UnknownTokenError
-from voxmill.models.data.targets import IGNORE, TargetsConfig, Utterance, make_target, read_utterance
+from voxmill.models.common.tasks import IGNORE
+from voxmill.models.common.tokenizer import EOT, Tokenizer, TokenizerConfig, UnknownTokenError
+from voxmill.models.data.targets import LabelledUtterance, TargetsConfig, make_target, read_utterance
 from voxmill.sharding.sample import document_bytes, read_document
 
-TOKENS = Tokens.train(["hello there hi", "谢谢 thank you"], TokensConfig(num_subwords=290))
+TOKENS = Tokenizer.train(["hello there hi", "谢谢 thank you"], TokenizerConfig(num_subwords=290))
 PROMPT = TargetsConfig(tasks=("asr", "language", "gender", "sound_events"))
 ALL = TargetsConfig(style="activated", tasks=("asr", "language", "speaker_change", "endpoint"), deactivate=0)
 
@@ -30,13 +31,15 @@ def shown(ids: Any) -> str:
     return " ".join("_" if i == IGNORE else (TOKENS.decode([i]) if TOKENS.is_subword(i) else TOKENS.name(i)) for i in ids)
 
 
-def sequences(utterance: Utterance, config: TargetsConfig, seed: int = 0, *, backwards: bool = False) -> tuple[str, str]:
+def sequences(
+    utterance: LabelledUtterance, config: TargetsConfig, seed: int = 0, *, backwards: bool = False
+) -> tuple[str, str]:
     read, said = make_target(utterance, TOKENS, config, seeded(seed)).decoder(TOKENS[EOT], backwards=backwards)
     return shown(read), shown(said)
 
 
 def test_a_prompt_has_a_place_for_every_class() -> None:
-    heard = Utterance("hi", labels(language=says("en"), gender=says("Female"), sound_events=says("laughter", "cough")))
+    heard = LabelledUtterance("hi", labels(language=says("en"), gender=says("Female"), sound_events=says("laughter", "cough")))
     assert sequences(heard, PROMPT) == (
         "<|sot|> <|en|> <|female|> <|na|> <|na|> <|laughter|> <|cough|> <|transcribe|> hi",
         "<|en|> <|female|> _ _ <|laughter|> <|cough|> <|transcribe|> hi <|eot|>",
@@ -44,26 +47,29 @@ def test_a_prompt_has_a_place_for_every_class() -> None:
 
 
 def test_not_labelled_and_labelled_empty_differ_in_what_is_learnt() -> None:
-    unlabelled, empty = Utterance("hi", labels()), Utterance("hi", labels(sound_events=says()))
+    unlabelled, empty = LabelledUtterance("hi", labels()), LabelledUtterance("hi", labels(sound_events=says()))
     assert sequences(unlabelled, PROMPT)[1] == "_ _ _ _ _ _ hi <|eot|>"
     assert sequences(empty, PROMPT)[1] == "_ _ _ _ <|none|> <|transcribe|> hi <|eot|>"
 
 
 def test_no_text_and_empty_text_differ() -> None:
-    no_text, silence = Utterance(None, labels(language=says("en"))), Utterance("", labels(language=says("nospeech")))
+    no_text, silence = (
+        LabelledUtterance(None, labels(language=says("en"))),
+        LabelledUtterance("", labels(language=says("nospeech"))),
+    )
     assert sequences(no_text, PROMPT) == ("<|sot|> <|en|> <|na|> <|na|> <|na|> <|na|>", "<|en|> _ _ _ _ _")
     assert sequences(silence, PROMPT)[1] == "<|nospeech|> _ _ _ _ _ <|eot|>"
     assert [make_target(u, TOKENS, PROMPT, seeded()).ctc for u in (no_text, silence)] == [None, ()]
 
 
 def test_classes_of_other_models_are_not_looked_at() -> None:
-    heard = Utterance("hi", labels(gender=says("male")))
+    heard = LabelledUtterance("hi", labels(gender=says("male")))
     assert "<|male|>" not in sequences(heard, TargetsConfig(tasks=("asr", "language")))[0]
 
 
 def test_backwards_the_prompt_stays_and_the_text_turns() -> None:
-    read, said = sequences(Utterance("hello hi", labels()), PROMPT, backwards=True)
-    forward = make_target(Utterance("hello hi", labels()), TOKENS, PROMPT, seeded()).text
+    read, said = sequences(LabelledUtterance("hello hi", labels()), PROMPT, backwards=True)
+    forward = make_target(LabelledUtterance("hello hi", labels()), TOKENS, PROMPT, seeded()).text
     assert forward is not None
     assert read.split()[-len(forward) :] == shown(forward[::-1]).split()
     assert said.endswith("<|eot|>")
@@ -72,7 +78,7 @@ def test_backwards_the_prompt_stays_and_the_text_turns() -> None:
 def test_active_tasks_say_their_tokens_and_no_others() -> None:
     words = (Word("hello", 0, 80), Word("there", 100, 180), Word("hi", 200, 280))
     both = labels(language=says("en"), speaker_change=Annotation((Mark("", start=190),), "x"), endpoint=says())
-    target = make_target(Utterance("hello there hi", both, words), TOKENS, ALL, seeded())
+    target = make_target(LabelledUtterance("hello there hi", both, words), TOKENS, ALL, seeded())
     assert target.ctc is not None
     assert TOKENS.decode(target.ctc) == "hello there hi"
     assert shown(t for t in target.ctc if not TOKENS.is_subword(t)) == "<|en|> [SCD]"
@@ -81,15 +87,15 @@ def test_active_tasks_say_their_tokens_and_no_others() -> None:
 
 
 def test_without_a_label_a_task_is_inactive() -> None:
-    target = make_target(Utterance("hi", labels(speaker_change=says())), TOKENS, ALL, seeded())
+    target = make_target(LabelledUtterance("hi", labels(speaker_change=says())), TOKENS, ALL, seeded())
     assert target.active == {"asr", "speaker_change"}
-    unplaceable = Utterance("hi", labels(speaker_change=Annotation((Mark("", start=5),), "x")))
+    unplaceable = LabelledUtterance("hi", labels(speaker_change=Annotation((Mark("", start=5),), "x")))
     assert make_target(unplaceable, TOKENS, ALL, seeded()).active == {"asr"}
 
 
 def test_tasks_are_switched_off_only_where_all_are_labelled_and_never_asr() -> None:
     config = ALL.model_copy(update={"deactivate": 0.5})
-    full = Utterance("hi", labels(language=says("en"), speaker_change=says(), endpoint=says()))
+    full = LabelledUtterance("hi", labels(language=says("en"), speaker_change=says(), endpoint=says()))
     seen = {make_target(full, TOKENS, config, seeded(n)).active for n in range(60)}
     assert len(seen) == 8
     assert all("asr" in active for active in seen)
@@ -101,8 +107,8 @@ def test_tasks_are_switched_off_only_where_all_are_labelled_and_never_asr() -> N
 def test_ctc_never_learns_another_language(style: Any) -> None:
     config = TargetsConfig(style=style, tasks=("asr",), translate=1)
     spanish = Annotation((Mark("hola", language="es"),), "somebody")
-    with_source = make_target(Utterance("hello", labels(translation=spanish)), TOKENS, config, seeded())
-    without = make_target(Utterance(None, labels(translation=spanish)), TOKENS, config, seeded())
+    with_source = make_target(LabelledUtterance("hello", labels(translation=spanish)), TOKENS, config, seeded())
+    without = make_target(LabelledUtterance(None, labels(translation=spanish)), TOKENS, config, seeded())
     assert with_source.ctc is not None
     assert (TOKENS.decode(with_source.ctc), without.ctc) == ("hello", None)
     for target in (with_source, without):
@@ -114,7 +120,7 @@ def test_a_translation_has_no_inline_tokens_and_its_tasks_are_inactive() -> None
     both = labels(
         language=says("en"), speaker_change=says(), endpoint=says(), translation=Annotation((Mark("hola", language="es"),), "x")
     )
-    target = make_target(Utterance("hello", both), TOKENS, ALL.model_copy(update={"translate": 1}), seeded())
+    target = make_target(LabelledUtterance("hello", both), TOKENS, ALL.model_copy(update={"translate": 1}), seeded())
     assert target.text is not None
     assert target.active == {"asr", "language"}
     for learnt, text in ((target.text, "hola"), (target.ctc, "hello")):
@@ -123,13 +129,13 @@ def test_a_translation_has_no_inline_tokens_and_its_tasks_are_inactive() -> None
 
 
 def test_what_teaches_nothing_says_so() -> None:
-    assert not make_target(Utterance(None, labels()), TOKENS, PROMPT, seeded()).teaches
-    assert make_target(Utterance(None, labels(gender=says())), TOKENS, PROMPT, seeded()).teaches
+    assert not make_target(LabelledUtterance(None, labels()), TOKENS, PROMPT, seeded()).teaches
+    assert make_target(LabelledUtterance(None, labels(gender=says())), TOKENS, PROMPT, seeded()).teaches
 
 
 def test_an_unknown_label_is_an_error_with_its_name() -> None:
     with pytest.raises(UnknownTokenError, match="'tlh'"):
-        make_target(Utterance("hi", labels(language=says("tlh"))), TOKENS, PROMPT, seeded())
+        make_target(LabelledUtterance("hi", labels(language=says("tlh"))), TOKENS, PROMPT, seeded())
 
 
 def test_a_packed_document_is_read_back() -> None:

@@ -13,16 +13,17 @@ from voxmill.manifests.errors import UserError
 from voxmill.models.checkpoint.checkpoint import load, step_folder
 from voxmill.models.checkpoint.manifest import CheckpointError
 from voxmill.models.common.features import FbankConfig
-from voxmill.models.common.tokens import TokensConfig
+from voxmill.models.common.tokenizer import TokenizerConfig
 from voxmill.models.data.batch import collate
 from voxmill.models.data.examples import ExampleConfig
 from voxmill.models.data.loader import DataConfig, Loader
-from voxmill.models.data.sampler import PlanConfig
+from voxmill.models.data.sampler import SamplerConfig
 from voxmill.models.data.targets import TargetsConfig
 from voxmill.models.network.budget import BudgetSchedule
 from voxmill.models.network.conformer import EncoderConfig
 from voxmill.models.network.decoder import DecoderConfig
 from voxmill.models.network.model import ModelConfig
+from voxmill.models.training.forward import conditions_of
 from voxmill.models.training.recipe import Recipe, prepare
 from voxmill.models.training.schedule import RateConfig, learning_rate
 from voxmill.models.training.trainer import Step, TrainConfig, Trainer
@@ -37,9 +38,9 @@ def recipe(*on: str, **train: Any) -> Recipe:
     )
     style = TargetsConfig(style="activated", tasks=model.tasks.tasks) if model.tasks else TargetsConfig()
     return Recipe(
-        tokens=TokensConfig(num_subwords=280),
+        tokens=TokenizerConfig(num_subwords=280),
         model=model,
-        data=DataConfig(plan=PlanConfig(batch_seconds=8.0), example=ExampleConfig(targets=style)),
+        data=DataConfig(plan=SamplerConfig(batch_seconds=8.0), example=ExampleConfig(targets=style)),
         train=TrainConfig(**{"steps": 6, "rate": RateConfig(peak=3e-3, warmup=2), "save_every": 3, **train}),
     )
 
@@ -182,7 +183,7 @@ def test_experts_begin_as_the_layers_of_a_trained_dense_model(shards: Path, tmp_
         model.eval()
     batch = next(trainer.loader.once())
     outputs = [
-        model(batch.feature_BTM, batch.length_B, batch.read_BU, batch.conditions(model.config), batch.read_backward_BU)
+        model(batch.feature_BTM, batch.length_B, batch.read_BU, conditions_of(batch, model.config), batch.read_backward_BU)
         for model in (trainer.model, dense.model)
     ]
     for ours, theirs in zip(outputs[0][:4], outputs[1][:4], strict=True):

@@ -9,7 +9,7 @@ import pytest
 from samples import read_audio, several
 from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.tombstones import Tombstone, mark
-from voxmill.models.data.sampler import PlanConfig, Planner
+from voxmill.models.data.sampler import BucketingSampler, SamplerConfig
 from voxmill.models.data.training_denylist import DenyListError
 from voxmill.sharding.index import write_index
 from voxmill.sharding.layout import plan_shards
@@ -27,7 +27,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def keys(root: Path, deny: Path) -> tuple[set[str], int]:
-    planned = list(Planner(str(root), PlanConfig(deny=(str(deny),), shuffle=False)).epoch(0))
+    planned = list(BucketingSampler(str(root), SamplerConfig(deny=(str(deny),), shuffle=False)).epoch(0))
     return {place.key for one in planned for place in one.places}, sum(one.skipped.get("denied", 0) for one in planned)
 
 
@@ -53,7 +53,7 @@ def test_so_does_a_list_of_ids(shards: Path, tmp_path: Path) -> None:
 
 def test_a_list_that_cannot_be_read_stops_training(shards: Path, tmp_path: Path) -> None:
     with pytest.raises(DenyListError, match="no deny-list"):
-        Planner(str(shards), PlanConfig(deny=(str(tmp_path / "absent"),)))
+        BucketingSampler(str(shards), SamplerConfig(deny=(str(tmp_path / "absent"),)))
     (tmp_path / "deny.txt").write_text("https://example.org/a.mp3\n")
     with pytest.raises(DenyListError, match="revoke addresses"):
-        Planner(str(shards), PlanConfig(deny=(str(tmp_path / "deny.txt"),)))
+        BucketingSampler(str(shards), SamplerConfig(deny=(str(tmp_path / "deny.txt"),)))

@@ -16,8 +16,9 @@ from benchmarks.experiments.trainings import Figures, Judge
 from voxmill.manifests.records import Annotation, Labels, Mark, Word
 from voxmill.models.checkpoint.checkpoint import Bundle
 from voxmill.models.common.seeds import seeded
-from voxmill.models.common.tokens import Tokens
-from voxmill.models.data.targets import TargetsConfig, Task, Utterance, make_target
+from voxmill.models.common.tasks import Task
+from voxmill.models.common.tokenizer import Tokenizer
+from voxmill.models.data.targets import LabelledUtterance, TargetsConfig, make_target
 from voxmill.models.inference.decode import ctc_beam
 from voxmill.models.inference.per_task import own_tokens, silenced, with_marks
 
@@ -40,7 +41,7 @@ def lesson(spoken: Spoken, labelled: Iterable[Task] = AUXILIARY) -> Lesson:
     }
     labels: dict[str, Any] = {task: Annotation(tuple(truth[task]), "grammar") for task in labelled}
     timed = tuple(Word(word, 100 * index, 100 * index + 90) for index, word in enumerate(words))
-    return Lesson(spoken.key, Utterance(spoken.text, Labels(spoken.key, **labels), timed))
+    return Lesson(spoken.key, LabelledUtterance(spoken.text, Labels(spoken.key, **labels), timed))
 
 
 Ids = dict[str, tuple[int, ...]]
@@ -79,7 +80,7 @@ def _logs(bundle: Bundle, speech: Corpus, active: Iterable[Task]) -> Iterator[tu
             yield key, log_TV[:length]
 
 
-def expected(speech: Corpus, tokens: Tokens) -> dict[str, Said]:
+def expected(speech: Corpus, tokens: Tokenizer) -> dict[str, Said]:
     config = TargetsConfig(style="activated", tasks=TASKS, deactivate=0, translate=0)
     targets = {
         one.key: make_target(lesson(one).utterance, tokens, config, seeded("test", one.key)) for one in speech.split("test")
@@ -136,5 +137,5 @@ def hearing(speech: Corpus) -> Judge:
     return measured
 
 
-def _errors(truth: dict[str, Said], ids: Ids, tokens: Tokens) -> dict[str, float]:
+def _errors(truth: dict[str, Said], ids: Ids, tokens: Tokenizer) -> dict[str, float]:
     return figures(truth, {key: read(of_key, tokens) for key, of_key in ids.items()})

@@ -27,7 +27,7 @@ from benchmarks.experiments.voices import Room, Voice, heard_in
 from speech.cache import cache_root, made_once
 from speech.prompts import prompts
 from speech.waves import Pcm, join, read_wave
-from voxmill.models.network.image_encoder import Image, SmallImageEncoder, as_tensor
+from voxmill.models.common.image_encoder import Image, SmallImageEncoder, as_tensor
 
 LEVELS: tuple[float | None, ...] = (None, 0.0, -6.0, -12.0)
 """Noise in the test: dB of speech over white noise; None: none."""

@@ -12,22 +12,23 @@ from voxmill.models.checkpoint.checkpoint import Bundle
 from voxmill.models.data.batch import Batch
 from voxmill.models.inference.decode import ctc_greedy
 from voxmill.models.network.budget import Budget
-from voxmill.models.network.model import Encoded
+from voxmill.models.network.model import EncoderOutput
+from voxmill.models.training.forward import conditions_of
 
 
 def encoded(
     bundle: Bundle, corpus: Corpus, lessons: Sequence[Lesson], budget: Budget | None = None, pictures: Pictures | None = None
-) -> Iterator[tuple[Batch, Encoded]]:
+) -> Iterator[tuple[Batch, EncoderOutput]]:
     """Every batch of the lessons, and what the encoder made of it."""
     model = bundle.model.eval()
     device = next(model.parameters()).device
     for batch in plain_batches(corpus, lessons, bundle.tokens, bundle.targets, pictures):
         moved = batch.to(device)
         with torch.no_grad():
-            yield moved, model.encode(moved.feature_BTM, moved.length_B, moved.conditions(model.config, budget=budget))
+            yield moved, model.encode(moved.feature_BTM, moved.length_B, conditions_of(moved, model.config, budget))
 
 
-def ctc_ids(bundle: Bundle, batch: Batch, found: Encoded) -> Iterator[tuple[str, tuple[int, ...]]]:
+def ctc_ids(bundle: Bundle, batch: Batch, found: EncoderOutput) -> Iterator[tuple[str, tuple[int, ...]]]:
     """(key, tokens) of each utterance, greedily, task tokens included."""
     with torch.no_grad():
         log_BTV = bundle.model.ctc_of(found).cpu()

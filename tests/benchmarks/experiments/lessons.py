@@ -17,16 +17,15 @@ from torch import Tensor
 from benchmarks.experiments.corpus import FBANK, Corpus, Spoken
 from voxmill.manifests.ids import digest
 from voxmill.manifests.records import SAMPLE_RATE, Bandwidth, Labels
-from voxmill.models.common.features import statistics
+from voxmill.models.common.features import num_subsampled, statistics
 from voxmill.models.common.seeds import seeded
-from voxmill.models.common.tokens import Tokens
+from voxmill.models.common.tokenizer import Tokenizer
 from voxmill.models.data.augment import spec_augment
 from voxmill.models.data.batch import Batch, Example, collate
-from voxmill.models.data.examples import ExampleConfig, Unusable
+from voxmill.models.data.examples import ExampleConfig, UnusableSample
 from voxmill.models.data.loader import DataConfig, Loader, Position
-from voxmill.models.data.sampler import Place, PlanConfig, Planned, Planner, cut_batches
-from voxmill.models.data.targets import TargetsConfig, Utterance, make_target
-from voxmill.models.network.conformer import num_subsampled
+from voxmill.models.data.sampler import BucketingSampler, PlannedBatch, PlannedSample, SamplerConfig, cut_batches
+from voxmill.models.data.targets import LabelledUtterance, TargetsConfig, make_target
 
 Pictures = Mapping[str, Tensor]
 """Embeddings of video frames by name, each of shape (F, C)."""
@@ -38,7 +37,7 @@ class Lesson:
 
     key: str
     """Of the corpus: whose sound."""
-    utterance: Utterance
+    utterance: LabelledUtterance
     """Text and labels; None where an arm does without."""
     bandwidth: Bandwidth = "wide"
     """The guide of S-MoE."""
@@ -51,7 +50,7 @@ class Lesson:
 
 def lesson(spoken: Spoken) -> Lesson:
     """The truth, without any label but the words."""
-    return Lesson(spoken.key, Utterance(spoken.text, Labels(spoken.key)), "narrow" if spoken.room.narrow else "wide")
+    return Lesson(spoken.key, LabelledUtterance(spoken.text, Labels(spoken.key)), "narrow" if spoken.room.narrow else "wide")
 
 
 def digest_of(lessons: Iterable[Lesson]) -> str:
@@ -62,7 +61,7 @@ class LessonLoader(Loader):
     """`models.data.Loader`, with a list of lessons in the place of shards: the same order, batches and exact resume."""
 
     def __init__(
-        self, corpus: Corpus, lessons: Sequence[Lesson], tokens: Tokens, config: DataConfig, pictures: Pictures | None = None
+        self, corpus: Corpus, lessons: Sequence[Lesson], tokens: Tokenizer, config: DataConfig, pictures: Pictures | None = None
     ) -> None:
         self.config = config
         self._plan = _LessonPlanner(corpus, lessons, config.plan)
@@ -77,45 +76,45 @@ class LessonLoader(Loader):
             for place in planned.places:
                 try:
                     examples.append(self._read(place, planned.epoch))
-                except Unusable as error:
+                except UnusableSample as error:
                     skipped[error.reason] += 1
             yield Position(planned.epoch, planned.index + 1), collate(examples, self._read.tokens, skipped)
 
 
-class _LessonPlanner(Planner):
-    def __init__(self, corpus: Corpus, lessons: Sequence[Lesson], config: PlanConfig) -> None:
+class _LessonPlanner(BucketingSampler):
+    def __init__(self, corpus: Corpus, lessons: Sequence[Lesson], config: SamplerConfig) -> None:
         self.config = config
         self.root = corpus.name
         samples = int(FBANK.shift_ms * SAMPLE_RATE / 1000)
-        self._all = [Place(one.key, corpus.frames(one.key) * samples, one.weight, "high") for one in lessons]
+        self._all = [PlannedSample(one.key, corpus.frames(one.key) * samples, one.weight, "high") for one in lessons]
         if len({one.key for one in lessons}) != len(lessons):
             raise ValueError("two lessons of one training are about the same utterance")
 
-    def epoch(self, epoch: int) -> Iterator[Planned]:
+    def epoch(self, epoch: int) -> Iterator[PlannedBatch]:
         places = [self._all[i] for i in self._order("samples", len(self._all), epoch)]
         batches = list(cut_batches(places, self.config))
         for index, position in enumerate(self._order("batches", len(batches), epoch)):
-            yield Planned(epoch, index, batches[position], {})
+            yield PlannedBatch(epoch, index, batches[position], {})
 
 
 class _LessonReader:
     """`models.examples.ExampleReader`, without waveforms: of its augmentation only the masks on features are left."""
 
     def __init__(
-        self, corpus: Corpus, lessons: Sequence[Lesson], tokens: Tokens, config: DataConfig, pictures: Pictures
+        self, corpus: Corpus, lessons: Sequence[Lesson], tokens: Tokenizer, config: DataConfig, pictures: Pictures
     ) -> None:
         self.corpus, self.tokens, self.config, self.pictures = corpus, tokens, config.example, pictures
         self.lessons = {one.key: one for one in lessons}
 
-    def __call__(self, place: Place, epoch: int) -> Example:
+    def __call__(self, place: PlannedSample, epoch: int) -> Example:
         one = self.lessons[place.key]
         generator = seeded(self.config.seed, "lesson", epoch, place.key)
         target = make_target(one.utterance, self.tokens, self.config.targets, generator)
         feature_TM = self.corpus.features(one.key)
         if not target.teaches:
-            raise Unusable("no_label")
+            raise UnusableSample("no_label")
         if target.ctc is not None and len(target.ctc) > num_subsampled(len(feature_TM)):
-            raise Unusable("text_too_long")
+            raise UnusableSample("text_too_long")
         if self.config.augment is not None and self.config.augment.spec is not None:
             feature_TM = spec_augment(feature_TM, self.config.augment.spec, generator)
         if one.task_guide is not None:
@@ -125,14 +124,14 @@ class _LessonReader:
 
 
 def plain_batches(
-    corpus: Corpus, lessons: Sequence[Lesson], tokens: Tokens, targets: TargetsConfig, pictures: Pictures | None = None
+    corpus: Corpus, lessons: Sequence[Lesson], tokens: Tokenizer, targets: TargetsConfig, pictures: Pictures | None = None
 ) -> Iterator[Batch]:
     """Everything of the list, unaugmented, by length, 32 at a time, every task of an utterance active that is labelled."""
     plain = DataConfig(example=ExampleConfig(targets=targets.model_copy(update={"deactivate": 0.0}), augment=None))
     reader = _LessonReader(corpus, lessons, tokens, plain, pictures or {})
     order = sorted(lessons, key=lambda one: (corpus.frames(one.key), one.key))
     for start in range(0, len(order), 32):
-        yield collate([reader(Place(one.key, 0, 1.0, "high"), 0) for one in order[start : start + 32]], tokens)
+        yield collate([reader(PlannedSample(one.key, 0, 1.0, "high"), 0) for one in order[start : start + 32]], tokens)
 
 
 def feature_statistics(corpus: Corpus) -> tuple[Tensor, Tensor]:

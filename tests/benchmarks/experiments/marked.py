@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from voxmill.models.common.tokens import ENTITY, ENTITY_END, SPEAKER_CHANGE, Tokens, class_token
+from voxmill.models.common.tokenizer import ENTITY, ENTITY_END, SPEAKER_CHANGE, Tokenizer, class_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Said:
     names: tuple[str, ...]
 
 
-def read(ids: Iterable[int], tokens: Tokens) -> Said:
+def read(ids: Iterable[int], tokens: Tokenizer) -> Said:
     """A name that is never closed is none; one that is never opened neither."""
     languages = {class_token(name): name for name in tokens.config.language}
     language: str | None = None
@@ -44,7 +44,7 @@ def read(ids: Iterable[int], tokens: Tokens) -> Said:
     return Said(language, tuple(words), tuple(changes), tuple(names))
 
 
-def _stretches(ids: Iterable[int], tokens: Tokens) -> list[str]:
+def _stretches(ids: Iterable[int], tokens: Tokenizer) -> list[str]:
     """Names of task tokens, and the texts between them."""
     parts: list[str] = []
     run: list[int] = []

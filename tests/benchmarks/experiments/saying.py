@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import torch
 
-from voxmill.models.common.tokens import BLANK, EOT, Tokens
+from voxmill.models.common.tokenizer import BLANK, EOT, Tokenizer
 from voxmill.models.data.batch import Batch
-from voxmill.models.network.model import Encoded, SpeechModel
+from voxmill.models.network.model import EncoderOutput, SpeechModel
+from voxmill.models.training.forward import conditions_of
 
 
 @torch.no_grad()
 def decoder_ids(
-    model: SpeechModel, tokens: Tokens, batch: Batch, found: Encoded, prompt: tuple[int, ...], most: int = 40
+    model: SpeechModel, tokens: Tokenizer, batch: Batch, found: EncoderOutput, prompt: tuple[int, ...], most: int = 40
 ) -> dict[str, tuple[int, ...]]:
     """The tokens after the prompt and before the end, by key; at most `most` of them."""
-    conditions, end = batch.conditions(model.config), tokens[EOT]
+    conditions, end = conditions_of(batch, model.config), tokens[EOT]
     said_BU = torch.tensor([prompt] * len(batch), device=found.memory_BSD.device)
     ended_B = torch.zeros(len(batch), dtype=torch.bool, device=said_BU.device)
     for _ in range(most):

@@ -12,7 +12,7 @@ from benchmarks.experiments.corpus import Corpus
 from benchmarks.experiments.hearing import encoded
 from benchmarks.experiments.lessons import Lesson, Pictures
 from voxmill.models.checkpoint.checkpoint import Bundle
-from voxmill.models.network.emoe import Choice
+from voxmill.models.network.emoe import RouterOutput
 from voxmill.models.network.vision import VisualExperts
 
 
@@ -44,5 +44,5 @@ def apart(bundle: Bundle, corpus: Corpus, lessons: Sequence[Lesson], pictures: P
     return distance
 
 
-def _experts(choice: Choice) -> Tensor:
+def _experts(choice: RouterOutput) -> Tensor:
     return choice.expert_NK.detach().cpu()

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.experiments.corpus import FBANK
-from voxmill.models.common.tokens import Tokens, TokensConfig
+from voxmill.models.common.tokenizer import Tokenizer, TokenizerConfig
 from voxmill.models.data.augment import AugmentConfig, SpecAugmentConfig
 from voxmill.models.data.examples import ExampleConfig
 from voxmill.models.data.loader import DataConfig
-from voxmill.models.data.sampler import PlanConfig
+from voxmill.models.data.sampler import SamplerConfig
 from voxmill.models.data.targets import TargetsConfig
 from voxmill.models.network.conformer import EncoderConfig
 from voxmill.models.network.decoder import DecoderConfig
@@ -74,7 +74,7 @@ def data(size: Size, seed: int, targets: TargetsConfig | None = None) -> DataCon
     """Masks on features only: the corpus has noise of its own."""
     masks = SpecAugmentConfig(num_bands=1, band_mels=8, num_gaps=1, gap_frames=20, num_echoes=0)
     return DataConfig(
-        plan=PlanConfig(batch_seconds=size.batch_seconds, seed=seed),
+        plan=SamplerConfig(batch_seconds=size.batch_seconds, seed=seed),
         example=ExampleConfig(
             targets=targets or TargetsConfig(tasks=("asr",)),
             augment=AugmentConfig(speeds=(), noise=0, telephone=0, spec=masks),
@@ -83,12 +83,12 @@ def data(size: Size, seed: int, targets: TargetsConfig | None = None) -> DataCon
     )
 
 
-def tokens(texts: Iterable[str], num_subwords: int = 340, **classes: tuple[str, ...]) -> Tokens:
+def tokens(texts: Iterable[str], num_subwords: int = 340, **classes: tuple[str, ...]) -> Tokenizer:
     """Subwords of those texts and the atomic tokens; `classes` (language=…, …) instead of the full lists."""
-    return Tokens.train(sorted(set(texts)), TokensConfig(num_subwords=num_subwords, **classes))  # type: ignore[arg-type]
+    return Tokenizer.train(sorted(set(texts)), TokenizerConfig(num_subwords=num_subwords, **classes))  # type: ignore[arg-type]
 
 
-def words_only(texts: Iterable[str], num_subwords: int = 340, translate_to: tuple[str, ...] = ()) -> Tokens:
+def words_only(texts: Iterable[str], num_subwords: int = 340, translate_to: tuple[str, ...] = ()) -> Tokenizer:
     """Subwords without the classes of other tasks: fewer outputs, which a small model has to learn the silence of."""
     none: dict[str, tuple[str, ...]] = {"gender": (), "age": (), "emotion": (), "sound_events": ()}
     return tokens(texts, num_subwords, language=("en",), translate_to=translate_to, **none)

@@ -28,7 +28,7 @@ from voxmill.manifests.config_base import Settings
 from voxmill.manifests.ids import digest
 from voxmill.models.checkpoint.checkpoint import Bundle, load, save
 from voxmill.models.checkpoint.manifest import COMMIT
-from voxmill.models.common.tokens import Tokens
+from voxmill.models.common.tokenizer import Tokenizer
 from voxmill.models.data.loader import DataConfig
 from voxmill.models.network.model import ModelConfig, SpeechModel
 from voxmill.models.training.trainer import TrainConfig, Trainer
@@ -84,7 +84,7 @@ class Trainings:
         self,
         name: str,
         corpus: Corpus,
-        tokens: Tokens,
+        tokens: Tokenizer,
         clock: Clock,
         pictures: Pictures | None = None,
         device: str | None = None,

@@ -30,7 +30,7 @@ Image = NDArray[np.uint8]
 _SMALL = "small_image_encoder.safetensors"
 
 
-class ImagesConfig(Settings):
+class ImageEncoderConfig(Settings):
     """Which image encoder looks at the video frames of a sample."""
 
     kind: Literal["clip", "small"] = "clip"
@@ -44,7 +44,7 @@ class ImagesConfig(Settings):
 
     def load(self) -> ImageEncoder:
         """Raises ValueError, or what transformers raises, where there are no such weights."""
-        return SmallImageEncoder.load(self.model) if self.kind == "small" else ClipImages(self.model, self.revision)
+        return SmallImageEncoder.load(self.model) if self.kind == "small" else ClipImageEncoder(self.model, self.revision)
 
 
 class ImageEncoder(Protocol):
@@ -114,7 +114,7 @@ class SmallImageEncoder(nn.Module):
         return embedded
 
 
-class ClipImages:
+class ClipImageEncoder:
     """CLIP's image tower through transformers, from a local folder or a hub id. Only safetensors are loaded."""
 
     def __init__(self, model: str, revision: str | None = None, device: torch.device | str = "cpu", batch: int = 32) -> None:
@@ -138,10 +138,10 @@ class ClipImages:
         return torch.cat(parts)
 
 
-class Looking:
+class FrameEmbedder:
     """Embeddings of the frames that a stored sample carries, each made once. The encoder is loaded when the first one is needed."""
 
-    def __init__(self, config: ImagesConfig, encoder: ImageEncoder | None = None, name: str | None = None) -> None:
+    def __init__(self, config: ImageEncoderConfig, encoder: ImageEncoder | None = None, name: str | None = None) -> None:
         """`name`: of the encoder that it has to be, where a model was trained on its embeddings."""
         self.config, self.name = config, name
         self._encoder = encoder
@@ -161,7 +161,7 @@ class Looking:
         blobs = [sample.pictures[index] for index in spread_over(len(sample.pictures), self.config.frames)]
         keys = [hashlib.sha256(blob).digest() for blob in blobs]
         fresh = {key: blob for key, blob in zip(keys, blobs, strict=True) if key not in self._known}
-        if len(self._known) > MOST_KNOWN:
+        if len(self._known) > MAX_CACHED:
             self._known.clear()
             fresh = dict(zip(keys, blobs, strict=True))
         made_NC = self._encoder.embed([decode_jpeg(blob) for blob in fresh.values()])
@@ -169,7 +169,7 @@ class Looking:
         return torch.stack([self._known[key] for key in keys]) if keys else made_NC
 
 
-MOST_KNOWN = 200_000
+MAX_CACHED = 200_000
 """Embeddings that stay in memory (400 MB of CLIP's): a frame is looked at once, not once an epoch."""
 
 

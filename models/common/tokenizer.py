@@ -42,7 +42,7 @@ class UnknownTokenError(UserError):
         self.kind, self.value = kind, value
 
 
-class TokensConfig(Settings):
+class TokenizerConfig(Settings):
     """What the tokeniser can say. Names are those that labels carry; they are lower-cased before they are looked up."""
 
     num_subwords: int = 4096
@@ -84,10 +84,10 @@ def translate_token(language: str) -> str:
     return f"<|st_{language}|>"
 
 
-class Tokens:
+class Tokenizer:
     """A trained tokeniser: an immutable value of a SentencePiece model and a list of task tokens."""
 
-    def __init__(self, subwords: bytes, config: TokensConfig) -> None:
+    def __init__(self, subwords: bytes, config: TokenizerConfig) -> None:
         """`subwords` is a serialised SentencePiece model. Raises ValueError where a task token is there twice."""
         import sentencepiece
 
@@ -101,14 +101,14 @@ class Tokens:
         self._names = names
 
     @classmethod
-    def train(cls, texts: Iterable[str], config: TokensConfig | None = None) -> Tokens:
+    def train(cls, texts: Iterable[str], config: TokenizerConfig | None = None) -> Tokenizer:
         """Learns subwords; the same texts in the same order give the same bytes.
 
         Raises ValueError where there is no text, or where even the single characters are more than `num_subwords`.
         """
         import sentencepiece
 
-        config = config or TokensConfig()
+        config = config or TokenizerConfig()
         sentences = [" " + text for text in texts if text.strip()]
         if not sentences:
             raise ValueError("no text to learn subwords from: every transcript is empty")

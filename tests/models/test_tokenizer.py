@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxmill.models.common.tokens import BLANK, CLASSES, SOT, Tokens, TokensConfig, UnknownTokenError, class_token
+from voxmill.models.common.tokenizer import BLANK, CLASSES, SOT, Tokenizer, TokenizerConfig, UnknownTokenError, class_token
 
 TEXTS = ["hello there", "hello world", "谢谢 thank you", "the three of them, there"]
-TOKENS = Tokens.train(TEXTS, TokensConfig(num_subwords=300))
+TOKENS = Tokenizer.train(TEXTS, TokenizerConfig(num_subwords=300))
 
 
 @given(st.text().filter(lambda text: "\u2581" not in text and "\0" not in text))
@@ -28,22 +28,22 @@ def test_task_tokens_are_never_read_from_text() -> None:
 
 
 def test_training_is_deterministic() -> None:
-    again = Tokens.train(TEXTS, TokensConfig(num_subwords=300))
+    again = Tokenizer.train(TEXTS, TokenizerConfig(num_subwords=300))
     assert (again.subwords, again.digest) == (TOKENS.subwords, TOKENS.digest)
 
 
 def test_a_small_corpus_gives_a_small_vocabulary() -> None:
-    assert Tokens.train(["a"]).num_subwords < 300
+    assert Tokenizer.train(["a"]).num_subwords < 300
 
 
 def test_without_text_there_is_no_tokeniser() -> None:
     with pytest.raises(ValueError, match="no text"):
-        Tokens.train(["", "  "])
+        Tokenizer.train(["", "  "])
 
 
 def test_a_vocabulary_too_small_for_the_characters_is_refused() -> None:
     with pytest.raises(ValueError, match="num_subwords=260"):
-        Tokens.train(TEXTS, TokensConfig(num_subwords=260))
+        Tokenizer.train(TEXTS, TokenizerConfig(num_subwords=260))
 
 
 def test_ids_are_blank_subwords_task_tokens() -> None:
@@ -74,11 +74,11 @@ def test_what_has_no_token_is_said_clearly() -> None:
 
 
 def test_new_task_tokens_leave_the_old_ids_alone() -> None:
-    more = Tokens(TOKENS.subwords, TokensConfig(translate_to=(*TOKENS.config.translate_to, "ja")))
+    more = Tokenizer(TOKENS.subwords, TokenizerConfig(translate_to=(*TOKENS.config.translate_to, "ja")))
     assert [more.name(i) for i in range(len(TOKENS))] == [TOKENS.name(i) for i in range(len(TOKENS))]
     assert more.digest != TOKENS.digest
 
 
 def test_a_token_for_two_things_is_refused() -> None:
     with pytest.raises(ValueError, match="unique"):
-        Tokens(TOKENS.subwords, TokensConfig(age=("old", "neutral")))
+        Tokenizer(TOKENS.subwords, TokenizerConfig(age=("old", "neutral")))
