@@ -26,7 +26,7 @@ from voxmill.pipeline.packing.packer import packed_tables, packing, plan
 from voxmill.pipeline.preflight.run_inputs import check_inputs
 from voxmill.pipeline.resolve.saved_config import keep
 from voxmill.pipeline.rights.attribution import write_attribution
-from voxmill.pipeline.rights.request import apply, check_denied, refuse_copies, unsettled
+from voxmill.pipeline.rights.request import apply_tombstones, check_denied, has_unfinished, refuse_copies
 from voxmill.pipeline.stage import Resources, Stage
 from voxmill.pipeline.state import metadata_overrides as amend
 from voxmill.pipeline.state.driver_lease import Lease
@@ -69,8 +69,10 @@ def run_line(
         state = _open(config, run, stages)
         if text is not None:
             keep(run, text)
-        if unsettled(run):
-            progress.say(f"{amount(apply(run), 'file')} changed to finish a revocation; `voxmill revoke` writes its report")
+        if has_unfinished(run):
+            progress.say(
+                f"{amount(apply_tombstones(run), 'file')} changed to finish a revocation; `voxmill revoke` writes its report"
+            )
         listing = Listing(run)
         progress.phase(f"listing {amount(len(config.sources), 'source')}")
         stones, lists = read_tombstones(run), expand or Lister(config.crawl, gate)

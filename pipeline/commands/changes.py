@@ -35,21 +35,21 @@ def duplicates(
         voxmill duplicates runs/one --decontaminate test-clean.jsonl
     """
     from voxmill.pipeline.execution.executor import open_executor
-    from voxmill.pipeline.preflight.run_inputs import check_heard, check_inputs
+    from voxmill.pipeline.preflight.run_inputs import check_engines_done, check_inputs
     from voxmill.pipeline.reports.dry_run import print_dry_run
-    from voxmill.pipeline.reruns.rededup import overlaps, settle, with_duplicates
+    from voxmill.pipeline.reruns.rededup import overlaps, rededuplicate, with_duplicates
     from voxmill.pipeline.state.run_dir import Run
     from voxmill.pipeline.terminal.progress import Progress
 
     opened, out = Run(run), console()
     config = with_duplicates(opened, by or (), against or (), decontaminate or ())
     check_inputs(config, opened)
-    check_heard(opened, config)
+    check_engines_done(opened, config)
     if dry_run:
         print_dry_run(config, opened, out)
         return
     executor = open_executor("local", workers=config.executor.workers, same_results=config.executor.same_results)
-    found = settle(opened, config, executor, Progress(quiet=quiet or as_json)) if config.duplicates else overlaps(opened)
+    found = rededuplicate(opened, config, executor, Progress(quiet=quiet or as_json)) if config.duplicates else overlaps(opened)
     if as_json:
         print_json([asdict(one) for one in found])
         return
@@ -81,7 +81,7 @@ def revote(
         voxmill revote runs/vote --set reconcile.vote.alpha=0.8 --set reconcile.vote.method=maxconf --dry-run
     """
     from voxmill.pipeline.execution.executor import open_executor
-    from voxmill.pipeline.preflight.run_inputs import check_heard, check_inputs
+    from voxmill.pipeline.preflight.run_inputs import check_engines_done, check_inputs
     from voxmill.pipeline.reports.dry_run import print_dry_run
     from voxmill.pipeline.reruns import reselect as again
     from voxmill.pipeline.state.run_dir import Run
@@ -90,7 +90,7 @@ def revote(
     opened, out = Run(run), console()
     config = again.changed(opened.written(), change, opened.uri("run.json"))
     check_inputs(config, opened)
-    check_heard(opened, config)
+    check_engines_done(opened, config)
     if dry_run:
         print_dry_run(config, opened, out)
         return

@@ -90,12 +90,12 @@ def check(
     Exits with 1 where a run would be refused. `voxmill run` looks at the same before it writes anything.
     """
     from voxmill.pipeline.config import load_config, recipe_of
-    from voxmill.pipeline.preflight import examine, print_findings
+    from voxmill.pipeline.preflight import examine, print_issues
     from voxmill.pipeline.state.run_dir import Run
 
     settings = load_config(config, change or ())
-    findings = examine(settings, Run(out) if out else None, recipe=recipe_of(config))
-    bad = print_findings(findings, console())
+    issues = examine(settings, Run(out) if out else None, recipe=recipe_of(config))
+    bad = print_issues(issues, console())
     engines = ", ".join(e.name for e in settings.transcribe)
     verdict = f"{bad} thing{'s' * (bad > 1)} would stop a run" if bad else "valid"
     console().print(f"{config}: {verdict}, {amount(len(settings.sources), 'source')}, engines {engines}", soft_wrap=True)

@@ -105,16 +105,16 @@ def transcribe(
         from voxmill.models.inference.load import open_bundle, open_recognizer
         from voxmill.pipeline.modelling import train_display as learning
         from voxmill.pipeline.modelling import transcribing
-        from voxmill.pipeline.modelling.audio_inputs import Hearing
+        from voxmill.pipeline.modelling.audio_inputs import AudioLoader
 
         bundle = open_bundle(model, budget, choose_device(device))
         wanted = tuple(part.strip() for part in tasks.split(",")) if tasks else None
         listener = open_recognizer(bundle, method=decode, chunk=chunk, tasks=wanted, translate_to=to)
-        hearing = Hearing()
+        hearing = AudioLoader()
     failed = 0
-    with learning.Listening(files, quiet=as_json) as heard:
+    with learning.TranscribeDisplay(files, quiet=as_json) as heard:
         for outcome in transcribing.transcribe(files, listener, hearing):
-            transcribing.print_outcome(outcome, heard.results(), as_json=as_json)
+            transcribing.print_transcribed(outcome, heard.results(), as_json=as_json)
             failed += outcome.error is not None
             heard.next()
     sys.exit(1 if failed else 0)
@@ -154,7 +154,7 @@ def evaluate(
         bundle = open_bundle(model, device=choose_device(device))
         wanted = budgets_of(bundle, budgets)
     trials = []
-    with learning.Counting(len(samples) * len(wanted), "heard", quiet=as_json) as count:
+    with learning.CountDisplay(len(samples) * len(wanted), "heard", quiet=as_json) as count:
         for budget in wanted:
             part = bundle.extract(budget) if budget else bundle
             trials.append(evaluate_model(part, str(budget or "whole"), samples, {"method": decode, "chunk": chunk}, count))

@@ -14,7 +14,7 @@ from voxmill.pipeline.commands import options
 from voxmill.pipeline.terminal.output import amount, console, print_json
 
 if TYPE_CHECKING:
-    from voxmill.pipeline.rights.revoke import Revoked
+    from voxmill.pipeline.rights.revoke import Revocation
     from voxmill.pipeline.state.run_dir import Run
 
 
@@ -75,7 +75,7 @@ def revoke(
     sys.exit(1 if done.problems else 0)
 
 
-def _facts(run: Run, done: Revoked) -> dict[str, Any]:
+def _facts(run: Run, done: Revocation) -> dict[str, Any]:
     """What a revocation did, and what it cannot reach: originals outside the run, sources that would bring it back."""
     from voxmill.manifests.tombstones import is_scrubbed
     from voxmill.pipeline.state.config_secrets import apart

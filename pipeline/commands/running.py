@@ -15,7 +15,7 @@ from voxmill.pipeline.commands import options
 from voxmill.pipeline.terminal.output import amount, console, print_json
 
 if TYPE_CHECKING:
-    from voxmill.pipeline.resolve import Asked
+    from voxmill.pipeline.resolve import ResolvedConfig
     from voxmill.pipeline.state.run_dir import Run
 
 
@@ -97,14 +97,14 @@ def plan(
 
         voxmill plan talks/ --language en
     """
-    from voxmill.pipeline.preflight import examine, look_ahead
+    from voxmill.pipeline.preflight import examine, report_issues
     from voxmill.pipeline.reports.estimate import predict
     from voxmill.pipeline.state.run_dir import Run
 
     asked = _ask(inputs, config, None, change, language, licence, contact)
     _say(asked.said)
     kept = Run(Run(out).uri("plan")) if out else None
-    look_ahead(examine(asked.config, kept, kind="local", recipe=asked.recipe), _warn)
+    report_issues(examine(asked.config, kept, kind="local", recipe=asked.recipe), _warn)
     predict(asked.config, sample, out, console())
 
 
@@ -147,7 +147,7 @@ def replay(
 
 
 def bring_up(
-    asked: Asked,
+    asked: ResolvedConfig,
     root: str,
     executor: str | None,
     address: str | None,
@@ -164,7 +164,7 @@ def bring_up(
     from voxmill.pipeline.config import ConfigError
     from voxmill.pipeline.execution.executor import open_executor
     from voxmill.pipeline.execution.host_limit_server import open_gate
-    from voxmill.pipeline.preflight import examine, look_ahead
+    from voxmill.pipeline.preflight import examine, report_issues
     from voxmill.pipeline.reports.dry_run import print_dry_run
     from voxmill.pipeline.reports.stats import print_summary
     from voxmill.pipeline.runner import Until, run_line
@@ -182,12 +182,12 @@ def bring_up(
         if reason not in REASONS:
             near = difflib.get_close_matches(reason, REASONS, n=1)
             raise ConfigError(f"--retry: no reason `{reason}`" + (f"; did you mean `{near[0]}`?" if near else ""))
-    findings = examine(settings, run, kind=kind, address=address, recipe=asked.recipe)
+    issues = examine(settings, run, kind=kind, address=address, recipe=asked.recipe)
     if dry_run:
         _say(asked.said)
-        print_dry_run(settings, run, console(), findings)
+        print_dry_run(settings, run, console(), issues)
         return
-    look_ahead(findings, _warn)
+    report_issues(issues, _warn)
     if not quiet:
         _say(asked.said)
     cluster = (address or settings.executor.address or os.environ.get("RAY_ADDRESS")) if kind == "ray" else None  # as Ray does
@@ -236,10 +236,10 @@ def _ask(
     language: str | None,
     licence: str | None,
     contact: str | None,
-) -> Asked:
-    from voxmill.pipeline.resolve import ask
+) -> ResolvedConfig:
+    from voxmill.pipeline.resolve import resolve_config
 
-    return ask(inputs or (), config, root, changes=change or (), language=language, licence=licence, contact=contact)
+    return resolve_config(inputs or (), config, root, changes=change or (), language=language, licence=licence, contact=contact)
 
 
 def _say(lines: Sequence[str]) -> None:

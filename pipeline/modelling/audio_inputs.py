@@ -21,7 +21,7 @@ from voxmill.operators.decode.probe import Decode, DecodeConfig
 from voxmill.operators.segment.segment import FindSpeech, SegmentConfig
 
 
-class HearingConfig(Settings):
+class AudioLoaderConfig(Settings):
     decode: DecodeConfig = DecodeConfig(min_seconds=0.025)
     segment: SegmentConfig = SegmentConfig(min_seconds=0.3)
     whole_seconds: float = 30.0
@@ -29,7 +29,7 @@ class HearingConfig(Settings):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Clip:
+class AudioSegment:
     """A stretch of a file, as 16 kHz mono samples from sample `start` on."""
 
     start: int
@@ -42,7 +42,7 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
+class AudioFile:
     """A file that can be heard."""
 
     recording: Recording
@@ -62,38 +62,38 @@ class Sound:
         return self.num_samples / SAMPLE_RATE
 
 
-class NotHeard(Exception):
+class NoAudio(Exception):
     """A file without audio for a model; the message says why."""
 
 
-class Hearing:
-    def __init__(self, config: HearingConfig | None = None) -> None:
-        self.config = config or HearingConfig()
+class AudioLoader:
+    def __init__(self, config: AudioLoaderConfig | None = None) -> None:
+        self.config = config or AudioLoaderConfig()
         self._decode = Decode(self.config.decode)
         self._find_speech: FindSpeech | None = None
 
-    def open(self, uri: str) -> Sound:
-        """Decodes it once, from end to end. `uri` is a path or any fsspec URL. Raises NotHeard."""
+    def open(self, uri: str) -> AudioFile:
+        """Decodes it once, from end to end. `uri` is a path or any fsspec URL. Raises NoAudio."""
         try:
             open_bytes(uri).close()
         except (OSError, ValueError, ImportError) as error:  # not there, no such protocol, a protocol without its package
-            raise NotHeard(getattr(error, "strerror", None) or str(error)) from error
+            raise NoAudio(getattr(error, "strerror", None) or str(error)) from error
         (found,) = self._decode(UnitInput(uri, recordings=(_recording(uri),)))
         if found.rejection:
             meaning = REASONS[found.rejection.reason].meaning
-            raise NotHeard(f"{found.rejection.reason}: {meaning} ({found.rejection.detail})")
-        return Sound(found)
+            raise NoAudio(f"{found.rejection.reason}: {meaning} ({found.rejection.detail})")
+        return AudioFile(found)
 
-    def clips(self, sound: Sound) -> Iterator[Clip]:
+    def clips(self, sound: AudioFile) -> Iterator[AudioSegment]:
         """In order of time; memory holds one at a time. Raises WeightsMissing where a long file needs a detector that is not here."""
         reader = AudioReader(Playback.of(sound.recording))
         if sound.seconds <= self.config.whole_seconds:
-            yield Clip(0, reader.read(0, sound.num_samples), sound.bandwidth)
+            yield AudioSegment(0, reader.read(0, sound.num_samples), sound.bandwidth)
             return
         for segment in self._speech(sound):
-            yield Clip(segment.start, reader.read(segment.start, segment.num_samples), sound.bandwidth)
+            yield AudioSegment(segment.start, reader.read(segment.start, segment.num_samples), sound.bandwidth)
 
-    def _speech(self, sound: Sound) -> list[Segment]:
+    def _speech(self, sound: AudioFile) -> list[Segment]:
         self._find_speech = self._find_speech or FindSpeech(self.config.segment)
         part = Part(sound.recording.id, 0, sound.num_samples)
         work = UnitInput(sound.recording.id, recordings=(sound.recording,), parts=(part,))

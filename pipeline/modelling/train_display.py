@@ -111,7 +111,7 @@ def counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
 
 
-class Counting(Display):
+class CountDisplay(Display):
     """How many of `total` are done, and how long the rest will take. Tell it how many more are."""
 
     def __init__(self, total: int, what: str, *, quiet: bool) -> None:
@@ -128,7 +128,7 @@ class Counting(Display):
         return (f"{self._what} {self._done}/{self._total} · {clock(elapsed)} · ETA {eta}",)
 
 
-class Listening(Display):
+class TranscribeDisplay(Display):
     """Which of several files is being heard, and how much audio was read of it."""
 
     def __init__(self, files: Sequence[str], *, quiet: bool) -> None:

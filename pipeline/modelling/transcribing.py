@@ -10,15 +10,15 @@ from rich.console import Console
 
 from voxmill.manifests.records import SAMPLE_RATE, Bandwidth
 from voxmill.operators.contract.adapters import Audio
-from voxmill.pipeline.modelling.audio_inputs import Clip, Hearing, NotHeard
+from voxmill.pipeline.modelling.audio_inputs import AudioLoader, AudioSegment, NoAudio
 from voxmill.pipeline.terminal.output import print_json
 
 BATCH_CLIPS, BATCH_SECONDS = 8, 60.0
 """Clips that a model hears at a time, at most."""
 
 
-class Heard(Protocol):
-    """What a model says of a clip (`models.listen.Heard`)."""
+class ModelOutput(Protocol):
+    """What a model says of a clip (`models.listen.ModelOutput`)."""
 
     @property
     def marked(self) -> str: ...
@@ -27,11 +27,11 @@ class Heard(Protocol):
 
 
 class Model(Protocol):
-    def __call__(self, waves: Sequence[Audio], bandwidths: Sequence[Bandwidth], /) -> Sequence[Heard]: ...
+    def __call__(self, waves: Sequence[Audio], bandwidths: Sequence[Bandwidth], /) -> Sequence[ModelOutput]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class TranscribedSegment:
     """One stretch of a file, in seconds, and what is said there."""
 
     start: float
@@ -41,13 +41,13 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TranscribedFile:
     """What became of one file."""
 
     file: str
     seconds: float
     bandwidth: str | None
-    segments: tuple[Said, ...]
+    segments: tuple[TranscribedSegment, ...]
     error: str | None = None
 
     @property
@@ -55,28 +55,28 @@ class Outcome:
         return " ".join(said.text for said in self.segments if said.text)
 
 
-def transcribe(files: Sequence[str], model: Model, hearing: Hearing) -> Iterator[Outcome]:
+def transcribe(files: Sequence[str], model: Model, hearing: AudioLoader) -> Iterator[TranscribedFile]:
     """One outcome for each file, in order; a file that cannot be heard is one with an error."""
     for file in files:
         try:
             sound = hearing.open(file)
-        except NotHeard as error:
-            yield Outcome(file, 0.0, None, (), str(error))
+        except NoAudio as error:
+            yield TranscribedFile(file, 0.0, None, (), str(error))
             continue
         said = tuple(one for batch in _batches(hearing.clips(sound)) for one in _hear(batch, model))
-        yield Outcome(file, round(sound.seconds, 3), sound.bandwidth, said)
+        yield TranscribedFile(file, round(sound.seconds, 3), sound.bandwidth, said)
 
 
-def _hear(clips: Sequence[Clip], model: Model) -> Iterator[Said]:
+def _hear(clips: Sequence[AudioSegment], model: Model) -> Iterator[TranscribedSegment]:
     heard = model([clip.audio for clip in clips], [clip.bandwidth for clip in clips])
     for clip, one in zip(clips, heard, strict=True):
         labels = {str(kind): values for kind, values in one.labels.items()}
-        yield Said(round(clip.start / SAMPLE_RATE, 3), round(clip.end / SAMPLE_RATE, 3), one.marked, labels)
+        yield TranscribedSegment(round(clip.start / SAMPLE_RATE, 3), round(clip.end / SAMPLE_RATE, 3), one.marked, labels)
 
 
-def _batches(clips: Iterator[Clip]) -> Iterator[list[Clip]]:
+def _batches(clips: Iterator[AudioSegment]) -> Iterator[list[AudioSegment]]:
     """Neighbours together, a few at a time. Padding counts: the longest decides what each takes."""
-    batch: list[Clip] = []
+    batch: list[AudioSegment] = []
     for clip in clips:
         longest = max(len(one.audio) for one in [*batch, clip]) / SAMPLE_RATE
         if batch and (len(batch) == BATCH_CLIPS or longest * (len(batch) + 1) > BATCH_SECONDS):
@@ -87,7 +87,7 @@ def _batches(clips: Iterator[Clip]) -> Iterator[list[Clip]]:
         yield batch
 
 
-def print_outcome(outcome: Outcome, console: Console, *, as_json: bool) -> None:
+def print_transcribed(outcome: TranscribedFile, console: Console, *, as_json: bool) -> None:
     """A line of JSON, or for people the file, then a line for each stretch."""
     if as_json:
         print_json(asdict(outcome) | {"text": outcome.text})

@@ -3,7 +3,7 @@
 Nothing here writes, fetches or loads; what is tried in a store is removed again.
 """
 
-from voxmill.pipeline.preflight.ahead import examine, look_ahead
-from voxmill.pipeline.preflight.findings import Finding, NotReady, print_findings
+from voxmill.pipeline.preflight.all_checks import examine, report_issues
+from voxmill.pipeline.preflight.issues import Issue, NotReady, print_issues
 
-__all__ = ["Finding", "NotReady", "examine", "look_ahead", "print_findings"]
+__all__ = ["Issue", "NotReady", "examine", "print_issues", "report_issues"]

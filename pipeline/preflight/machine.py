@@ -14,7 +14,7 @@ import psutil
 
 from voxmill.operators.crawl.facts.urls import is_web
 from voxmill.pipeline.config import RECIPES, RunConfig, recipe_names
-from voxmill.pipeline.preflight.findings import Finding, error, warning
+from voxmill.pipeline.preflight.issues import Issue, error, warning
 from voxmill.pipeline.preflight.packages import installed
 from voxmill.pipeline.preflight.places import hosts_of
 
@@ -22,7 +22,7 @@ SECONDS = 3.0
 """How long a machine may take to accept a connection."""
 
 
-def no_executor(kind: str, address: str | None) -> Iterator[Finding]:
+def unreachable_cluster(kind: str, address: str | None) -> Iterator[Issue]:
     """A cluster that is not there is found in seconds, not after Ray's own minutes. (That Ray is installed, `packages` says.)"""
     if kind != "ray" or address is None or not installed("ray"):
         return
@@ -53,7 +53,7 @@ def _ray_here() -> bool:
     return False
 
 
-def nobody_answers(config: RunConfig, recipe: str | None = None, fetched: Collection[str] = ()) -> Iterator[Finding]:
+def unreachable_sources(config: RunConfig, recipe: str | None = None, fetched: Collection[str] = ()) -> Iterator[Issue]:
     """Sources on this machine whose server is not running. `fetched` names those that the run needs nothing more of."""
     hosts = {place: names for place, names in hosts_of(config).items() if _is_loopback(place[0]) and set(names) - set(fetched)}
     with ThreadPoolExecutor(max(1, min(16, len(hosts)))) as pool:

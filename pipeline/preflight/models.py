@@ -11,7 +11,7 @@ from voxmill.operators.label.translation import TranslationConfig
 from voxmill.operators.transcribe.whisperx import WhisperXConfig
 from voxmill.operators.weights import registry as weights
 from voxmill.pipeline.config import RunConfig
-from voxmill.pipeline.preflight.findings import Finding, error
+from voxmill.pipeline.preflight.issues import Issue, error
 
 
 def named(config: RunConfig) -> dict[str, str]:
@@ -32,7 +32,7 @@ def named(config: RunConfig) -> dict[str, str]:
     return wanted
 
 
-def missing(config: RunConfig) -> Iterator[Finding]:
+def missing(config: RunConfig) -> Iterator[Issue]:
     """What is assembled from installed packages by itself is not missing."""
     fetched, rest = list[str](), dict[str, list[str]]()
     for name, what in named(config).items():

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 from voxmill.operators.label.merge import asked
 from voxmill.pipeline.config import RunConfig
-from voxmill.pipeline.preflight.findings import Finding, error, warning
+from voxmill.pipeline.preflight.issues import Issue, error, warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def needs(config: RunConfig, kind: str, root: str | None = None) -> Iterator[tup
             yield what, STORES[store]
 
 
-def missing(config: RunConfig, kind: str, root: str | None = None, *, joined: bool = False) -> Iterator[Finding]:
+def missing(config: RunConfig, kind: str, root: str | None = None, *, joined: bool = False) -> Iterator[Issue]:
     """All that is not installed, as one finding with the one command that gets it.
 
     With `joined` the engines run on the machines of a cluster, which may have what this one lacks.
@@ -121,7 +121,7 @@ def missing(config: RunConfig, kind: str, root: str | None = None, *, joined: bo
         yield warning("yt_dlp", cause, f"pip install 'voxmill[{PAGES.extras[0]}]'")
 
 
-def _broken(config: RunConfig, lacking: dict[str, list[str]]) -> Iterator[Finding]:
+def _broken(config: RunConfig, lacking: dict[str, list[str]]) -> Iterator[Issue]:
     """Chromaprint is a C library behind a Python module: only importing that says whether both are there."""
     if config.duplicates is not None and "acoustic" in config.duplicates.by and "chromaprint" not in lacking:
         try:
@@ -131,7 +131,7 @@ def _broken(config: RunConfig, lacking: dict[str, list[str]]) -> Iterator[Findin
             yield error("the library Chromaprint", f"is not here ({cause})", fix, world=True)
 
 
-def opens(uri: str) -> bool:
+def can_open(uri: str) -> bool:
     """Whether what a place needs to be opened is installed."""
     need = STORES.get(uri.partition("://")[0].lower()) if "://" in uri else None
     return need is None or all(map(installed, need.modules))

@@ -25,8 +25,8 @@ from voxmill.operators.crawl.listing.voxmill_manifest import read_manifest
 from voxmill.operators.crawl.policy.denylist import read_entries
 from voxmill.operators.select.calibration import load_calibration
 from voxmill.pipeline.config import RunConfig
-from voxmill.pipeline.preflight.findings import Finding, error, warning
-from voxmill.pipeline.preflight.packages import opens
+from voxmill.pipeline.preflight.issues import Issue, error, warning
+from voxmill.pipeline.preflight.packages import can_open
 from voxmill.pipeline.state.run_dir import Run
 
 STORE_SECONDS = 15.0
@@ -41,7 +41,7 @@ PLACEHOLDER = "https://example.org/feed.xml", "s3://bucket/urls.txt"
 PUT_YOURS = "put your own address there (`sources` in the config)"
 
 
-def missing(config: RunConfig, listed: Collection[str] = ()) -> Iterator[Finding]:
+def missing(config: RunConfig, listed: Collection[str] = ()) -> Iterator[Issue]:
     """`listed` names the sources that the run has listed already: it may not need them again.
 
     A folder or list that is not there is an error: all that it names would be missing. One file that cannot be read is one row of the
@@ -53,8 +53,8 @@ def missing(config: RunConfig, listed: Collection[str] = ()) -> Iterator[Finding
         addresses = []
     found = {source.name: list(_of_source(source, config.crawl.contact)) for source in config.sources} if addresses else {}
     nothing_left = all(len(found[source.name]) >= len(source.addresses) for source in config.sources if found)
-    for name, findings in found.items():
-        for one in findings:
+    for name, issues in found.items():
+        for one in issues:
             light = name in listed or (one.level == "warning" and not nothing_left)
             yield replace(one, level="warning" if light else "error")
     yield from _lists(config, listed)
@@ -65,7 +65,7 @@ def missing(config: RunConfig, listed: Collection[str] = ()) -> Iterator[Finding
                 fix = "give a JSONL file, a folder of audio, or a folder of shards"
                 yield error(f"duplicates.evaluation: {place}", "does not exist", fix)
         for place in config.duplicates.against:
-            if (answer := there(Run(place).uri("run.json"))) is not True:
+            if (answer := probe_exists(Run(place).uri("run.json"))) is not True:
                 cause = "is no run (run.json is missing)" if answer is False else f"cannot be read ({answer})"
                 yield error(
                     f"duplicates.against: {place}",
@@ -85,7 +85,7 @@ def is_placeholder(address: str) -> bool:
     )
 
 
-def _of_source(source: SourceConfig, contact: str | None) -> Iterator[Finding]:
+def _of_source(source: SourceConfig, contact: str | None) -> Iterator[Issue]:
     thing = f"source {source.name}:"
     for address in (one.strip() for one in source.addresses):
         if is_placeholder(address):
@@ -100,7 +100,7 @@ def _of_source(source: SourceConfig, contact: str | None) -> Iterator[Finding]:
             )
         elif is_local(address):
             yield from _local(thing, source, address, contact)
-        elif opens(address) and (answer := there(address)) is not True:
+        elif can_open(address) and (answer := probe_exists(address)) is not True:
             cause = "does not exist" if answer is False else f"cannot be read ({answer})"
             yield error(
                 f"{thing} {public_address(address)}",
@@ -110,15 +110,15 @@ def _of_source(source: SourceConfig, contact: str | None) -> Iterator[Finding]:
             )
 
 
-def _local(thing: str, source: SourceConfig, address: str, contact: str | None) -> Iterator[Finding]:
+def _local(thing: str, source: SourceConfig, address: str, contact: str | None) -> Iterator[Issue]:
     path = os.path.expanduser(file_path(address))
     one_file = (kind_by_name(path) if source.kind == "auto" else source.kind) == "media"
     level: Literal["warning", "error"] = "warning" if one_file else "error"
     if not os.path.lexists(path):
         fix = f"correct the path (it is looked for in {os.getcwd()})" if not os.path.isabs(path) else "correct the path"
-        yield Finding(level, f"{thing} {path}", "does not exist", fix)
+        yield Issue(level, f"{thing} {path}", "does not exist", fix)
     elif not os.path.exists(path):
-        yield Finding(
+        yield Issue(
             level, f"{thing} {path}", "is a link that leads nowhere", "mend the link, or give the file it should lead to"
         )
     elif not os.access(path, os.R_OK | (os.X_OK if os.path.isdir(path) else 0)):
@@ -140,7 +140,7 @@ def _local(thing: str, source: SourceConfig, address: str, contact: str | None) 
         yield error(f"{thing} {path}", f"names web addresses ({public_address(web)})", fix)
 
 
-def _lists(config: RunConfig, listed: Collection[str]) -> Iterator[Finding]:
+def _lists(config: RunConfig, listed: Collection[str]) -> Iterator[Issue]:
     """Lists that name nothing: rows of the books as well, whatever is in the other sources."""
     for source in config.sources:
         for address in source.addresses if source.name not in listed else ():
@@ -176,7 +176,7 @@ def _first_web(source: SourceConfig, path: str) -> str | None:
     return f"of {os.path.basename(path)}" if kind in ("feed", "page", "playlist") else None
 
 
-def _files(config: RunConfig) -> Iterator[Finding]:
+def _files(config: RunConfig) -> Iterator[Issue]:
     if (calibration := config.select.calibration) is not None:
         try:
             load_calibration(calibration)
@@ -203,7 +203,7 @@ def _files(config: RunConfig) -> Iterator[Finding]:
         )
 
 
-def there(uri: str) -> bool | str:
+def probe_exists(uri: str) -> bool | str:
     """Whether a place exists; in words what stops the question, if something does."""
     if is_local(uri):
         return os.path.exists(os.path.expanduser(file_path(uri)))
@@ -212,10 +212,10 @@ def there(uri: str) -> bool | str:
         fs, path = locate(uri)
         return bool(fs.exists(path))
 
-    return in_time(ask)
+    return within_timeout(ask)
 
 
-def in_time(ask: object, seconds: float = STORE_SECONDS) -> bool | str:
+def within_timeout(ask: object, seconds: float = STORE_SECONDS) -> bool | str:
     """The answer of a store, or in words why there is none. A store that never answers keeps its thread, not the command."""
     assert callable(ask)
     pool = ThreadPoolExecutor(1)

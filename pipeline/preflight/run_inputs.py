@@ -34,7 +34,7 @@ def check_inputs(config: RunConfig, run: Run) -> None:
     build(config, run, no_gate())  # asks for all weights
 
 
-def check_heard(run: Run, config: RunConfig) -> None:
+def check_engines_done(run: Run, config: RunConfig) -> None:
     """That under this config all has been heard already, so that what is to come loads no engine and asks no network. Raises RunError."""
     _, old = as_written(run)
     ledger, listing = Ledger(run), Listing(run)

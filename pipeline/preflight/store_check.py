@@ -14,8 +14,8 @@ import fsspec
 
 from voxmill.manifests.storage import locate
 from voxmill.operators.crawl.facts.urls import file_path
-from voxmill.pipeline.preflight.findings import Finding, error, warning
-from voxmill.pipeline.preflight.places import in_time
+from voxmill.pipeline.preflight.issues import Issue, error, warning
+from voxmill.pipeline.preflight.places import within_timeout
 from voxmill.pipeline.state.driver_lease import Lease
 from voxmill.pipeline.state.run_dir import Run, RunError
 
@@ -27,11 +27,11 @@ READ_ONLY = ("http", "https", "data", "git", "github", "zip", "tar", "libarchive
 """Protocols of fsspec under which no run can lie."""
 
 
-def unwritable(run: Run) -> Iterator[Finding]:
+def unwritable(run: Run) -> Iterator[Issue]:
     """A folder that cannot be made or written, a bucket that refuses; a run that another driver holds."""
-    findings = list(_local(run) if run.is_local else _bucket(run))
-    yield from findings
-    if not any(one.level == "error" for one in findings):
+    issues = list(_local(run) if run.is_local else _bucket(run))
+    yield from issues
+    if not any(one.level == "error" for one in issues):
         try:
             Lease(run).refuse()
         except RunError as cause:
@@ -44,7 +44,7 @@ def unwritable(run: Run) -> Iterator[Finding]:
             )
 
 
-def _local(run: Run) -> Iterator[Finding]:
+def _local(run: Run) -> Iterator[Issue]:
     thing, place = f"--out {run.root}", Path(os.path.abspath(os.path.expanduser(file_path(run.root))))
     above = next((p for p in (place, *place.parents) if os.path.lexists(p)), Path("/"))
     if not above.exists():
@@ -71,7 +71,7 @@ def _local(run: Run) -> Iterator[Finding]:
         yield warning(thing, f"has little room: {free:.0f} MB are free", "`voxmill plan` says what a run will need")
 
 
-def _bucket(run: Run) -> Iterator[Finding]:
+def _bucket(run: Run) -> Iterator[Issue]:
     scheme = run.root.partition("://")[0].lower()
     if scheme not in fsspec.available_protocols() or scheme in READ_ONLY:
         cause = "is read only" if scheme in READ_ONLY else f"names a store that nobody knows here (`{scheme}`)"
@@ -84,7 +84,7 @@ def _bucket(run: Run) -> Iterator[Finding]:
         fs.rm_file(path)
         return True
 
-    if (answer := in_time(write)) is not True:
+    if (answer := within_timeout(write)) is not True:
         yield error(
             f"--out {run.root}",
             f"cannot be written ({answer})",

@@ -14,14 +14,14 @@ from voxmill.operators.crawl.facts.urls import file_path, is_local, is_web
 from voxmill.operators.crawl.listing import files
 from voxmill.operators.select.policy import licensed
 from voxmill.pipeline.config import RunConfig
-from voxmill.pipeline.preflight.findings import Finding, warning
+from voxmill.pipeline.preflight.issues import Issue, warning
 
 PLACEHOLDER = "you@example.org"
 MANY = 10_000
 """Files of a folder are counted so far."""
 
 
-def thrown_away(config: RunConfig) -> Iterator[Finding]:
+def rejected_sources(config: RunConfig) -> Iterator[Issue]:
     for source in config.sources:
         yield from _licence(source, config)
         if source.language and config.select.languages and primary(source.language) not in config.select.languages:
@@ -34,7 +34,7 @@ def thrown_away(config: RunConfig) -> Iterator[Finding]:
         )
 
 
-def _licence(source: SourceConfig, config: RunConfig) -> Iterator[Finding]:
+def _licence(source: SourceConfig, config: RunConfig) -> Iterator[Issue]:
     allowed = ", ".join(config.select.licences)
     if source.licence:
         name = of_config(source.licence).name

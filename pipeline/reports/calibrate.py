@@ -40,7 +40,7 @@ SEGMENTS = """
 """
 
 
-class Utterance(BaseModel):
+class ReferenceUtterance(BaseModel):
     """One line of the sample; keys that are not known are left alone."""
 
     model_config = ConfigDict(allow_inf_nan=False)
@@ -55,7 +55,7 @@ class Utterance(BaseModel):
     condition: str | None = None
 
     @model_validator(mode="after")
-    def _placed(self) -> Utterance:
+    def _placed(self) -> ReferenceUtterance:
         if self.segment_id is None and (self.recording is None or self.start is None or self.end is None):
             raise ValueError("it needs `segment_id`, or `recording`, `start` and `end`")
         return self
@@ -121,13 +121,13 @@ def calibrate(run: Run, references: Path, normalise: NormaliserConfig) -> Calibr
     return Calibrated(calibration, sample, tiers(rows, calibration), points(rows, calibration))
 
 
-def read_references(path: Path) -> list[Utterance]:
+def read_references(path: Path) -> list[ReferenceUtterance]:
     """Raises UserError, naming the line."""
     found = []
     fix = "give JSON lines with `text`, see the README"
     for place, row in json_lines(path, "labelled sample", fix):
         try:
-            found.append(Utterance.model_validate(row))
+            found.append(ReferenceUtterance.model_validate(row))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
@@ -137,7 +137,7 @@ def read_references(path: Path) -> list[Utterance]:
     return found
 
 
-def match(rows: Sequence[Mapping[str, Any]], utterances: Sequence[Utterance]) -> dict[str, Reference]:
+def match(rows: Sequence[Mapping[str, Any]], utterances: Sequence[ReferenceUtterance]) -> dict[str, Reference]:
     """References by segment. Segments of a recording that is named, in which nothing is said, have an empty one."""
     found: dict[str, Reference] = defaultdict(Reference)
     by_name: dict[str, list[Mapping[str, Any]]] = defaultdict(list)

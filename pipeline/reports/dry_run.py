@@ -10,21 +10,21 @@ from voxmill.manifests.public_form import public_address
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.execution.host_limit_server import no_gate
-from voxmill.pipeline.preflight.findings import Finding, print_findings
+from voxmill.pipeline.preflight.issues import Issue, print_issues
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import Listing
 from voxmill.pipeline.state.run_dir import Run
 from voxmill.pipeline.terminal.table import Column, number, print_table, prose
 
 
-def print_dry_run(config: RunConfig, run: Run, out: Console, findings: Sequence[Finding] = ()) -> None:
-    """Nothing is fetched or written. `findings` are what a look ahead found: weights that are not here have no fingerprint."""
+def print_dry_run(config: RunConfig, run: Run, out: Console, issues: Sequence[Issue] = ()) -> None:
+    """Nothing is fetched or written. `issues` are what a look ahead found: weights that are not here have no fingerprint."""
     sources = [
         (s.name, s.kind, ", ".join(map(public_address, s.addresses)), s.licence or "as the source says") for s in config.sources
     ]
     print_table(out, ("source", "kind", prose("what"), prose("licence")), sources)
     out.print()
-    if bad := print_findings(findings, out):
+    if bad := print_issues(issues, out):
         out.print(f"{bad} thing{'s' * (bad > 1)} would stop this run; nothing was fetched or written", soft_wrap=True)
         return
     stages = build(config, run, no_gate())

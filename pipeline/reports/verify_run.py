@@ -11,7 +11,7 @@ from voxmill.manifests.records import Recording, Unit
 from voxmill.manifests.schema import SchemaError
 from voxmill.pipeline.packing.failures import put_aside_in
 from voxmill.pipeline.reports.unfinished import Pending, finished, not_packed, pending
-from voxmill.pipeline.rights.erasure_check import traces
+from voxmill.pipeline.rights.erasure_check import find_traces
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import ITEMS, Listing
@@ -66,7 +66,7 @@ def verify(run: Run, stages: Mapping[str, Stage]) -> Report:
     recordings = {r.id: r for r in listing.recordings() if r.rejection is None}
     report.problems += _check_parts(units, recordings)
     expected = _check_units(run, ledger, units, stages, to_come, report)
-    report.problems += map(str, traces(run, read_tombstones(run)))
+    report.problems += map(str, find_traces(run, read_tombstones(run)))
     report.warnings += [line for stage in stages.values() for line in ledger.twice(stage)]
     if waiting := not_packed(run, expected, known):
         report.pending.append(f"pack: {len(waiting)} segments")

@@ -11,7 +11,7 @@ from voxmill.operators.dedup.fingerprint import DuplicatesConfig
 from voxmill.pipeline.config import RunConfig, parse_config
 from voxmill.pipeline.execution.executor import Executor
 from voxmill.pipeline.execution.host_limit_server import no_gate
-from voxmill.pipeline.preflight.run_inputs import check_heard
+from voxmill.pipeline.preflight.run_inputs import check_engines_done
 from voxmill.pipeline.runner import run_line
 from voxmill.pipeline.state.run_dir import Run
 from voxmill.pipeline.terminal.progress import Progress
@@ -46,9 +46,9 @@ def with_duplicates(
     return parse_config({**state["config"], "duplicates": now}, where)
 
 
-def settle(run: Run, config: RunConfig, executor: Executor, progress: Progress) -> list[Overlap]:
+def rededuplicate(run: Run, config: RunConfig, executor: Executor, progress: Progress) -> list[Overlap]:
     """Brings the run up to that config: only fingerprints, verdicts, selection and packing are new. Raises RunError."""
-    check_heard(run, config)
+    check_engines_done(run, config)
     run_line(config, run, executor, no_gate(), progress)
     return overlaps(run)
 

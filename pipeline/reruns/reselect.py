@@ -12,7 +12,7 @@ from voxmill.pipeline.build import as_written, build
 from voxmill.pipeline.config import RunConfig, parse_config
 from voxmill.pipeline.execution.executor import Executor
 from voxmill.pipeline.execution.host_limit_server import no_gate
-from voxmill.pipeline.preflight.run_inputs import check_heard
+from voxmill.pipeline.preflight.run_inputs import check_engines_done
 from voxmill.pipeline.runner import run_line
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
@@ -53,7 +53,7 @@ def revote(run: Run, changes: Sequence[str], executor: Executor, progress: Progr
     config = changed(state, changes, run.uri("run.json"))
     _, old = as_written(run)
     new = build(config, run, no_gate())
-    check_heard(run, config)
+    check_engines_done(run, config)
     units = [unit.id for unit in Listing(run).units()]
     run_line(config, run, executor, no_gate(), progress)
     return _compare(Ledger(run), old, new, units)

@@ -17,17 +17,17 @@ from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.operators.reconcile.choose import ANY
 from voxmill.operators.reconcile.reconcile import ReconcileConfig
 from voxmill.pipeline.config import RunConfig, parse_config, read_config, recipe_of
-from voxmill.pipeline.preflight.places import there
+from voxmill.pipeline.preflight.places import probe_exists
 from voxmill.pipeline.preflight.unusable_sources import PLACEHOLDER
 from voxmill.pipeline.resolve.cli_sources import add
-from voxmill.pipeline.resolve.config_file import fresh, rewritten
-from voxmill.pipeline.resolve.engine_choice import RECIPES, choose, detector
+from voxmill.pipeline.resolve.config_file import new_config_text, updated_config_text
+from voxmill.pipeline.resolve.engine_choice import RECIPES, choose_detector, choose_engines
 from voxmill.pipeline.resolve.saved_config import CONFIG, read
 from voxmill.pipeline.state.run_dir import Run
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ResolvedConfig:
     """A config, and what there is to say of it."""
 
     config: RunConfig
@@ -39,7 +39,7 @@ class Asked:
     """What `RUN/config.yaml` is to hold; None: it stays as it is."""
 
 
-def ask(
+def resolve_config(
     inputs: Sequence[str],
     config: str | None,
     root: str | None,
@@ -48,10 +48,10 @@ def ask(
     language: str | None = None,
     licence: str | None = None,
     contact: str | None = None,
-) -> Asked:
+) -> ResolvedConfig:
     """Nothing is written here. Raises UserError, ConfigError, NoEngine."""
     kept = Run(root).uri(CONFIG) if root else None
-    own = kept if kept and there(kept) is True else None
+    own = kept if kept and probe_exists(kept) is True else None
     facts = {key: value for key, value in (("language", language), ("licence", licence)) if value}
     if config is not None and own is not None and _same(config, own):
         config = None
@@ -61,7 +61,7 @@ def ask(
         )
     _check(facts)
     if config is not None and not inputs:
-        return Asked(parse_config(_changed(read_config(config), changes, contact), config), recipe_of(config))
+        return ResolvedConfig(parse_config(_changed(read_config(config), changes, contact), config), recipe_of(config))
     if config is not None and own is not None:
         raise UserError(f"{root} has a config of its own, {own}: leave --config out, or give another --out")
     if own is not None:
@@ -70,7 +70,7 @@ def ask(
         raise UserError(_nothing(root))
     if config is not None:
         return _with_config(config, root, inputs, changes, facts, contact)
-    if root and there(Run(root).uri("run.json")) is True:
+    if root and probe_exists(Run(root).uri("run.json")) is True:
         raise UserError(f"{root} was made with a config: give it as --config, and these sources are added to its own")
     return _new(root, inputs, changes, facts, contact)
 
@@ -83,26 +83,28 @@ def _check(facts: dict[str, str]) -> None:
             raise UserError(f"--{key}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
 
 
-def _new(root: str | None, inputs: Sequence[str], changes: Sequence[str], facts: dict[str, str], contact: str | None) -> Asked:
-    chosen = choose(facts.get("language"))
+def _new(
+    root: str | None, inputs: Sequence[str], changes: Sequence[str], facts: dict[str, str], contact: str | None
+) -> ResolvedConfig:
+    chosen = choose_engines(facts.get("language"))
     data: dict[str, Any] = {"sources": add((), inputs, facts), "transcribe": chosen.transcribe}
     if recipe := RECIPES.get(chosen.code or ""):
         data = read_config(recipe) | data
         data.pop("crawl", None)
     elif chosen.code:
         data["select"] = {"languages": [chosen.code]}
-    if segment := detector():
+    if segment := choose_detector():
         data["segment"] = segment
     if (first := chosen.transcribe[0]["name"]) != "whisperx":
         data["reconcile"] = {"prefer": {key: list(names) for key, names in ReconcileConfig().prefer.items()} | {ANY: [first]}}
     data["executor"] = {"kind": "local"}
     parsed = parse_config(data := _changed(data, changes, contact), "the command line")
-    return Asked(parsed, None, (*chosen.said, *_where(root, parsed)), fresh(parsed, root, chosen.said))
+    return ResolvedConfig(parsed, None, (*chosen.said, *_where(root, parsed)), new_config_text(parsed, root, chosen.said))
 
 
 def _with_config(
     config: str, root: str | None, inputs: Sequence[str], changes: Sequence[str], facts: dict[str, str], contact: str | None
-) -> Asked:
+) -> ResolvedConfig:
     """A recipe's sources are placeholders, or a demonstration's; a file's are the user's, and stay."""
     data = read_config(config)
     listed = data.get("sources")
@@ -110,12 +112,12 @@ def _with_config(
     data = _changed(data | {"sources": add(theirs, inputs, facts)}, changes, contact)
     parsed = parse_config(data, config)
     said = (f"the config {config}, with {'these sources' if recipe_of(config) else 'its sources and these'}",)
-    return Asked(parsed, None, (*said, *_where(root, parsed)), fresh(parsed, root, said))
+    return ResolvedConfig(parsed, None, (*said, *_where(root, parsed)), new_config_text(parsed, root, said))
 
 
 def _continued(
     own: str, root: str, inputs: Sequence[str], changes: Sequence[str], facts: dict[str, str], contact: str | None
-) -> Asked:
+) -> ResolvedConfig:
     """What the user has made of the run's config since stays; what is new is added to it."""
     (before, open_secrets), text = read(root), given.text(own, "config file", "mend it")
     listed = before.get("sources")
@@ -126,7 +128,9 @@ def _continued(
     parsed = parse_config(data, own)
     more = len(data["sources"]) - len(before["sources"])
     said = (f"{own} is this run's config" + (f"; {more} source{'s are' if more > 1 else ' is'} added to it" if more else ""),)
-    return Asked(parsed, None, said, rewritten(text, data, parsed) if data != before or open_secrets else None)
+    return ResolvedConfig(
+        parsed, None, said, updated_config_text(text, data, parsed) if data != before or open_secrets else None
+    )
 
 
 def _changed(data: dict[str, Any], changes: Sequence[str], contact: str | None) -> dict[str, Any]:
@@ -144,7 +148,7 @@ def _where(root: str | None, config: RunConfig) -> tuple[str, ...]:
 
 
 def _nothing(root: str | None) -> str:
-    if root and there(Run(root).uri("run.json")) is True:
+    if root and probe_exists(Run(root).uri("run.json")) is True:
         return f"{root} was made with a config: give it as --config, and the run goes on"
     return "nothing to hear: name folders, files or addresses (`voxmill run FOLDER -o RUN`), or give a --config"
 

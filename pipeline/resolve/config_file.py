@@ -17,13 +17,13 @@ HEAD = """\
 """
 
 
-def fresh(config: RunConfig, root: str | None, said: tuple[str, ...]) -> str:
+def new_config_text(config: RunConfig, root: str | None, said: tuple[str, ...]) -> str:
     """The keys that were chosen, each with what it is, below why they were."""
     why = "".join(f"# {line}\n" for line in said)
     return HEAD.format(root=(root or "RUN").rstrip("/")) + why + "\n" + commented(config, only_stated=True)
 
 
-def rewritten(text: str, data: dict[str, Any], config: RunConfig) -> str:
+def updated_config_text(text: str, data: dict[str, Any], config: RunConfig) -> str:
     """The text with what `data` has that it has not; every other byte stays. Where that cannot be done, it is written anew."""
     try:
         edits = sorted(_mapping(text, yaml.compose(text, yaml.SafeLoader), data), reverse=True)

@@ -39,7 +39,7 @@ class NoEngine(UserError):
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class EngineChoice:
     """Entries of `transcribe`, and what to tell the user of them."""
 
     code: str | None
@@ -48,7 +48,7 @@ class Chosen:
     said: tuple[str, ...]
 
 
-def choose(language: str | None) -> Chosen:
+def choose_engines(language: str | None) -> EngineChoice:
     """Raises UserError where the language is none, NoEngine where nobody here hears it."""
     code = _code(language)
     recipe = RECIPES.get(code or "")
@@ -57,14 +57,16 @@ def choose(language: str | None) -> Chosen:
     first, second = (next(filter(ready, names), None) for names in (firsts, seconds))
     if recipe and all(_runs(entry["kind"]) and ready(entry["model"]) for entry in read_config(recipe)["transcribe"]):
         entries = read_config(recipe)["transcribe"]
-        return Chosen(code, entries, (f"{code}: the recipe `{recipe}`, {_beside([entry['model'] for entry in entries])}",))
+        return EngineChoice(
+            code, entries, (f"{code}: the recipe `{recipe}`, {_beside([entry['model'] for entry in entries])}",)
+        )
     models = [name for name in (first, second) if name]
     if not models:
         raise _nobody(code, firsts, seconds)
-    return Chosen(code, [_entry(name, code) for name in models], tuple(_said(code, models, firsts, seconds)))
+    return EngineChoice(code, [_entry(name, code) for name in models], tuple(_said(code, models, firsts, seconds)))
 
 
-def detector() -> dict[str, Any]:
+def choose_detector() -> dict[str, Any]:
     """The `segment` part: silero from its own package, or the release that faster-whisper carries. Empty: the default."""
     return {"model": SILERO[1]} if not weights.ready(SILERO[0]) and weights.ready(SILERO[1]) else {}
 

@@ -40,7 +40,7 @@ class Trace:
         return f"revoked: {self.file}: its {self.what} is still there; run `voxmill revoke` again"
 
 
-def traces(run: Run, stones: Tombstones) -> Iterator[Trace]:
+def find_traces(run: Run, stones: Tombstones) -> Iterator[Trace]:
     """Everything revoked that is left, one trace a file and kind. Reads every table, text and tar of the run."""
     if not stones:
         return

@@ -62,7 +62,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Affected:
     """What a request leads to."""
 
     items: tuple[Item, ...]
@@ -74,7 +74,7 @@ class Found:
         return [r for r in self.recordings if r.rejection is None]
 
 
-def find(run: Run, stages: Mapping[str, Stage], values: Iterable[tuple[str, str]]) -> Found:
+def find(run: Run, stages: Mapping[str, Stage], values: Iterable[tuple[str, str]]) -> Affected:
     """Everything in the run that the values lead to, closed over equal bytes and equal samples."""
     items, recordings = _items(run), _outcomes(run, stages)
     wanted = set(values)
@@ -85,7 +85,7 @@ def find(run: Run, stages: Mapping[str, Stage], values: Iterable[tuple[str, str]
         grown = hashes | {r.id for r in mine} | {r.pcm_sha256 for r in mine if r.pcm_sha256}
         listed = named | {r.item_id for r in mine}
         if grown == hashes and listed == named:
-            return Found(tuple(i for i in items if i.id in named), tuple(mine))
+            return Affected(tuple(i for i in items if i.id in named), tuple(mine))
         hashes, named = grown, listed
 
 
@@ -102,7 +102,9 @@ def unknown(run: Run, stages: Mapping[str, Stage], request: Request) -> list[str
     return [f"{kind} {value}" for kind, value in missing if value not in packed]
 
 
-def bury(run: Run, stages: Mapping[str, Stage], request: Request, *, write: bool = True) -> tuple[Tombstone | None, Found]:
+def make_tombstone(
+    run: Run, stages: Mapping[str, Stage], request: Request, *, write: bool = True
+) -> tuple[Tombstone | None, Affected]:
     """The tombstone of a request, committed, and what it covers; None where older ones cover it all.
 
     What is not in the run is refused from now on all the same.
@@ -131,7 +133,7 @@ def bury(run: Run, stages: Mapping[str, Stage], request: Request, *, write: bool
     return stone, found
 
 
-def apply(run: Run) -> int:
+def apply_tombstones(run: Run) -> int:
     """Takes whatever the tombstones refuse out of the ledger, the folders and the shards. Returns how many files that changed.
 
     A shard that held something of it is gone until it is packed again.
@@ -143,7 +145,7 @@ def apply(run: Run) -> int:
     return changed + _drop_shards(run, Tombstones(stones))
 
 
-def unsettled(run: Run) -> bool:
+def has_unfinished(run: Run) -> bool:
     """Whether a revocation began and did not come to its report."""
     names = names_in(run.uri(FOLDER))
     return any(n.endswith(".parquet") and f"{n[:-8]}.report.json" not in names for n in names)
@@ -156,8 +158,8 @@ def refuse_copies(run: Run, stages: Mapping[str, Stage]) -> int:
         return 0
     copies = [r for r in _outcomes(run, stages) if not is_scrubbed(r) and (stones.hash(r.id) or stones.hash(r.pcm_sha256))]
     if copies:
-        bury(run, stages, Request(ids=tuple(r.id for r in copies if r.audio), reason="a copy of what was revoked"))
-        apply(run)
+        make_tombstone(run, stages, Request(ids=tuple(r.id for r in copies if r.audio), reason="a copy of what was revoked"))
+        apply_tombstones(run)
     return len(copies)
 
 
@@ -251,7 +253,7 @@ def _members(run: Run) -> Iterator[Member]:
             continue
 
 
-def _marks(run: Run, salt: str, found: Found) -> set[str]:
+def _marks(run: Run, salt: str, found: Affected) -> set[str]:
     """Everything by which what was found could come back or be recognised."""
     ids = {r.id for r in found.recordings if r.audio or r.rejection is None}
     hashes = ids | {i[:24] for i in ids} | {r.pcm_sha256 for r in found.recordings if r.pcm_sha256}

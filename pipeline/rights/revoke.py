@@ -16,8 +16,8 @@ from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.execution.local_executor import LocalExecutor
 from voxmill.pipeline.packing.packer import packed_tables, packing, plan
 from voxmill.pipeline.rights.attribution import write_attribution
-from voxmill.pipeline.rights.erasure_check import traces
-from voxmill.pipeline.rights.request import Found, Request, apply, bury, unknown
+from voxmill.pipeline.rights.erasure_check import find_traces
+from voxmill.pipeline.rights.request import Affected, Request, apply_tombstones, make_tombstone, unknown
 from voxmill.pipeline.stage import Resources, Stage
 from voxmill.pipeline.state import metadata_overrides as amend
 from voxmill.pipeline.state.driver_lease import Lease
@@ -35,12 +35,12 @@ KEY = "VOXMILL_SIGNING_KEY"
 
 
 @dataclass(slots=True)
-class Revoked:
+class Revocation:
     """What a revocation did."""
 
     stone: Tombstone | None
     """None where everything asked for was revoked before."""
-    found: Found
+    found: Affected
     shards: list[str] = field(default_factory=list)
     """Names of the shards that held something of it."""
     near: list[str] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Revoked:
 
 def revoke(
     run: Run, config: RunConfig, stages: Mapping[str, Stage], request: Request, *, dry_run: bool = False, ahead: bool = False
-) -> Revoked:
+) -> Revocation:
     """Takes what is asked for out of the run. Raises RunError where it makes no sense or another driver holds the run.
 
     What leads to nothing in the run is a mistake (an address mistyped, another run), unless it is said that it is refused `ahead`.
@@ -63,14 +63,14 @@ def revoke(
             '"SELECT id, provenance.url FROM recordings"`), or refuse what may yet come with --ahead'
         )
     if dry_run:
-        stone, found = bury(run, stages, request, write=False)
-        return Revoked(stone, found, _shards_of(run, found), _near(run, stages, found))
+        stone, found = make_tombstone(run, stages, request, write=False)
+        return Revocation(stone, found, _shards_of(run, found), _near(run, stages, found))
     with Lease(run):
-        stone, found = bury(run, stages, request)
-        done = Revoked(stone, found, near=_near(run, stages, found))
-        settle(run, config, stages)
+        stone, found = make_tombstone(run, stages, request)
+        done = Revocation(stone, found, near=_near(run, stages, found))
+        rewrite_run(run, config, stages)
         done.shards = _affected(run, config, stages, stone) if stone else []
-        done.problems = [str(trace) for trace in traces(run, Tombstones(stones_of(run)))]
+        done.problems = [str(trace) for trace in find_traces(run, Tombstones(stones_of(run)))]
         for one in stones_of(run):
             uri = run.uri(FOLDER, f"{name_of(one)}.report.json")
             if not exists(uri) and not done.problems:
@@ -79,9 +79,9 @@ def revoke(
         return done
 
 
-def settle(run: Run, config: RunConfig, stages: Mapping[str, Stage]) -> None:
+def rewrite_run(run: Run, config: RunConfig, stages: Mapping[str, Stage]) -> None:
     """Everything that follows from the tombstones: the ledger, the originals, the shards, the tables."""
-    apply(run)
+    apply_tombstones(run)
     amendments = amend.find(run, config.sources)
     ledger = Ledger(run)
     needed = [s for s in stages.values() if s.kind not in ("items", "crawl", "decode")]
@@ -144,7 +144,7 @@ def _affected(run: Run, config: RunConfig, stages: Mapping[str, Stage], stone: T
     return [p.name for p in plans if any(e.recording_id in mine for e in p.entries)]
 
 
-def _near(run: Run, stages: Mapping[str, Stage], found: Found) -> list[str]:
+def _near(run: Run, stages: Mapping[str, Stage], found: Affected) -> list[str]:
     """Recordings that share a verdict of the stage `duplicates` with one that is revoked."""
     ids = {r.id for r in found.kept}
     stage = stages.get("duplicates")
@@ -158,7 +158,7 @@ def _near(run: Run, stages: Mapping[str, Stage], found: Found) -> list[str]:
     return sorted(near)
 
 
-def _shards_of(run: Run, found: Found) -> list[str]:
+def _shards_of(run: Run, found: Affected) -> list[str]:
     mine = {r.id for r in found.recordings}
     held = []
     for shard in committed(run.shards_dir):

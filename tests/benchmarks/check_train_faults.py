@@ -46,7 +46,7 @@ from voxmill.models.training import session as training
 from voxmill.models.training.recipe import Recipe, prepare
 from voxmill.models.training.schedule import RateConfig
 from voxmill.models.training.trainer import Step, TrainConfig
-from voxmill.pipeline.modelling.audio_inputs import Hearing
+from voxmill.pipeline.modelling.audio_inputs import AudioLoader
 from voxmill.pipeline.modelling.transcribing import transcribe
 
 STEPS, SAVE_EVERY, KILLED_AT = 12, 3, 6
@@ -168,7 +168,7 @@ def heard_in(root: Path, bundle: Bundle) -> Iterator[tuple[str, str, bool]]:
     files = {"empty.wav": b"", "text.wav": b"this is no audio at all", "cut.wav": b"RIFF\x24\x00\x00\x00WAVEfmt "}
     for name, blob in files.items():
         (root / name).write_bytes(blob)
-    for file in transcribe([str(root / name) for name in (*files, "missing.wav")], listen, Hearing()):
+    for file in transcribe([str(root / name) for name in (*files, "missing.wav")], listen, AudioLoader()):
         yield Path(file.file).name, file.error or "heard", file.error is not None
 
 

@@ -13,8 +13,14 @@ import soundfile
 
 from voxmill.manifests.records import SAMPLE_RATE, Bandwidth
 from voxmill.operators.contract.adapters import Audio
-from voxmill.pipeline.modelling.audio_inputs import Clip, Hearing, HearingConfig, NotHeard
-from voxmill.pipeline.modelling.transcribing import BATCH_SECONDS, Outcome, Said, print_outcome, transcribe
+from voxmill.pipeline.modelling.audio_inputs import AudioLoader, AudioLoaderConfig, AudioSegment, NoAudio
+from voxmill.pipeline.modelling.transcribing import (
+    BATCH_SECONDS,
+    TranscribedFile,
+    TranscribedSegment,
+    print_transcribed,
+    transcribe,
+)
 from voxmill.pipeline.terminal.output import console
 
 
@@ -33,7 +39,7 @@ class Teller:
         return [Heard(f"{len(wave)} {band}") for wave, band in zip(waves, bandwidths, strict=True)]
 
 
-class Fixed(Hearing):
+class Fixed(AudioLoader):
     """Clips of these lengths in seconds, from nowhere."""
 
     def __init__(self, *lengths: float) -> None:
@@ -42,7 +48,7 @@ class Fixed(Hearing):
 
     def clips(self, sound: object):  # type: ignore[no-untyped-def]
         for length in self.lengths:
-            yield Clip(0, np.zeros(int(length * SAMPLE_RATE), np.float32), "wide")
+            yield AudioSegment(0, np.zeros(int(length * SAMPLE_RATE), np.float32), "wide")
 
 
 def noise(seconds: float, rate: int = 22_050) -> Audio:
@@ -60,7 +66,7 @@ def test_a_bad_file_is_an_outcome_and_the_others_go_on(tmp_path: Path, file: str
     (tmp_path / "text.mp3").write_text("no audio at all")
     (tmp_path / "cut.wav").write_bytes(b"RIFF\x10\0\0\0WAVEfmt ")
     bad = [str(tmp_path / name) for name in ("empty.wav", "text.mp3", "cut.wav", "nowhere.wav")]
-    outcomes = list(transcribe([*bad, str(tmp_path), "nothing://x", file], Teller(), Hearing()))
+    outcomes = list(transcribe([*bad, str(tmp_path), "nothing://x", file], Teller(), AudioLoader()))
     errors = [outcome.error or "" for outcome in outcomes]
     starts = (
         "decode.empty: ",
@@ -78,9 +84,9 @@ def test_a_bad_file_is_an_outcome_and_the_others_go_on(tmp_path: Path, file: str
 
 
 def test_a_short_file_is_heard_whole_and_a_long_one_in_its_speech(file: str) -> None:
-    (clip,) = Hearing().clips(Hearing().open(file))
+    (clip,) = AudioLoader().clips(AudioLoader().open(file))
     assert (clip.start, clip.end, clip.bandwidth) == (0, 2 * SAMPLE_RATE, "wide")
-    long = Hearing(HearingConfig(whole_seconds=1.0))
+    long = AudioLoader(AudioLoaderConfig(whole_seconds=1.0))
     assert list(long.clips(long.open(file))) == []  # noise is no speech
 
 
@@ -97,20 +103,22 @@ def test_a_file_without_speech_says_nothing(file: str) -> None:
 
 
 def test_a_sound_that_is_not_there_raises_for_who_asks_alone() -> None:
-    with pytest.raises(NotHeard, match="No such file"):
-        Hearing().open("nowhere.wav")
+    with pytest.raises(NoAudio, match="No such file"):
+        AudioLoader().open("nowhere.wav")
 
 
 def test_what_is_printed_is_one_line_of_json_or_lines_for_people(capsys: pytest.CaptureFixture[str]) -> None:
-    outcome = Outcome("a [b].wav", 2.0, "wide", (Said(0.0, 2.0, "谢谢 [SCD] yes", {"language": ("zh",), "gender": ()}),))
-    print_outcome(outcome, console(), as_json=True)
+    outcome = TranscribedFile(
+        "a [b].wav", 2.0, "wide", (TranscribedSegment(0.0, 2.0, "谢谢 [SCD] yes", {"language": ("zh",), "gender": ()}),)
+    )
+    print_transcribed(outcome, console(), as_json=True)
     line = json.loads(capsys.readouterr().out)
     assert (line["file"], line["text"], line["error"]) == ("a [b].wav", "谢谢 [SCD] yes", None)
     assert line["segments"][0]["labels"] == {"language": ["zh"], "gender": []}
-    print_outcome(outcome, console(), as_json=False)
+    print_transcribed(outcome, console(), as_json=False)
     assert capsys.readouterr().out.splitlines() == [
         "a [b].wav · 2.0 s · wide",
         "  0.0–2.0  谢谢 [SCD] yes  [language=zh gender=none]",
     ]
-    print_outcome(Outcome("x", 0.0, None, (), "decode.empty: zero bytes"), console(), as_json=False)
+    print_transcribed(TranscribedFile("x", 0.0, None, (), "decode.empty: zero bytes"), console(), as_json=False)
     assert capsys.readouterr().out == "x: decode.empty: zero bytes\n"

@@ -14,8 +14,8 @@ from voxmill.operators.label.label import LabellerConfig
 from voxmill.operators.segment.segment import SegmentConfig
 from voxmill.operators.transcribe.transcribe import EngineConfig
 from voxmill.pipeline.config import RunConfig, load_config, recipe_names
-from voxmill.pipeline.preflight import Finding, NotReady, examine, look_ahead
-from voxmill.pipeline.preflight.findings import LIKE, lines, warning
+from voxmill.pipeline.preflight import Issue, NotReady, examine, report_issues
+from voxmill.pipeline.preflight.issues import LIKE, lines, warning
 from voxmill.pipeline.preflight.machine import refuses
 from voxmill.pipeline.preflight.packages import DETECTORS, ENGINES, LABELLERS, installed
 from voxmill.pipeline.state.driver_lease import Lease
@@ -24,7 +24,7 @@ from voxmill.pipeline.state.run_dir import Run
 from .conftest import Make
 
 
-def errors(config: RunConfig, run: Run | None = None, **more: Any) -> list[Finding]:
+def errors(config: RunConfig, run: Run | None = None, **more: Any) -> list[Issue]:
     return [one for one in examine(config, run, **more) if one.level == "error"]
 
 
@@ -32,7 +32,7 @@ def warnings(config: RunConfig, run: Run | None = None, **more: Any) -> str:
     return "\n".join(str(one) for one in examine(config, run, **more) if one.level == "warning")
 
 
-def only(found: list[Finding]) -> Finding:
+def only(found: list[Issue]) -> Issue:
     assert len(found) == 1, [str(one) for one in found]
     return found[0]
 
@@ -317,15 +317,15 @@ def test_a_licence_that_nobody_knows_is_said(make: Make) -> None:
 
 
 def test_errors_end_with_a_code_and_all_their_lines() -> None:
-    wrong, outside = Finding("error", "a", "b", "c"), Finding("error", "d", "e", "f", world=True)
+    wrong, outside = Issue("error", "a", "b", "c"), Issue("error", "d", "e", "f", world=True)
     heard: list[str] = []
     with pytest.raises(NotReady) as refused:
-        look_ahead([wrong, outside, Finding("warning", "g", "h", "i")], heard.append)
+        report_issues([wrong, outside, Issue("warning", "g", "h", "i")], heard.append)
     assert str(refused.value).splitlines() == ["a b: c", "d e: f"]
     assert refused.value.exit_code == 2
     assert heard == ["g h: i"]
     assert NotReady([outside]).exit_code == 3
-    look_ahead([Finding("warning", "g", "h", "i")], heard.append)
+    report_issues([Issue("warning", "g", "h", "i")], heard.append)
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -334,7 +334,7 @@ def test_a_recipe_as_it_is_shipped_is_examined_in_seconds(name: str) -> None:
 
 
 def test_of_many_findings_that_are_mended_alike_a_few_are_said() -> None:
-    findings = [warning(f"source {i}", "states no licence", "state one") for i in range(1000)]
-    said = [line for _, line in lines([*findings, warning("crawl.contact", "is a placeholder", "put yours there")])]
+    issues = [warning(f"source {i}", "states no licence", "state one") for i in range(1000)]
+    said = [line for _, line in lines([*issues, warning("crawl.contact", "is a placeholder", "put yours there")])]
     assert len(said) == LIKE + 1
     assert said[LIKE - 1].endswith("state one (and 997 more like this)")

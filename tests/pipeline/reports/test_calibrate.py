@@ -12,7 +12,7 @@ import pytest
 from voxmill.manifests.errors import UserError
 from voxmill.operators.reconcile.normalise import Normaliser, NormaliserConfig
 from voxmill.operators.select.calibration import Calibration, Curve, Signs, Weights, features
-from voxmill.pipeline.reports.calibrate import Utterance, labelled, match, points, read_references, threshold, tiers
+from voxmill.pipeline.reports.calibrate import ReferenceUtterance, labelled, match, points, read_references, threshold, tiers
 
 
 def row(key: str, start: float, end: float, text: str, **changes: Any) -> dict[str, Any]:
@@ -36,8 +36,8 @@ def row(key: str, start: float, end: float, text: str, **changes: Any) -> dict[s
 ROWS = [row("a", 0, 5, "we meet at noon"), row("b", 6, 10, "thank you for watching"), row("c", 12, 15, "good bye")]
 
 
-def said(recording: str, start: float, end: float, text: str, **more: Any) -> Utterance:
-    return Utterance(recording=recording, start=start, end=end, text=text, **more)
+def said(recording: str, start: float, end: float, text: str, **more: Any) -> ReferenceUtterance:
+    return ReferenceUtterance(recording=recording, start=start, end=end, text=text, **more)
 
 
 @pytest.mark.parametrize("name", ["r1", "https://example.org/talks/one.mp3", "one.mp3"])
@@ -50,7 +50,7 @@ def test_utterances_belong_where_their_middle_is(name: str) -> None:
 
 
 def test_by_segment_only_what_is_named_is_in_the_sample() -> None:
-    found = match(ROWS, [Utterance(segment_id="b", text=""), Utterance(segment_id="elsewhere", text="x")])
+    found = match(ROWS, [ReferenceUtterance(segment_id="b", text=""), ReferenceUtterance(segment_id="elsewhere", text="x")])
     assert {key: one.texts for key, one in found.items()} == {"b": [""]}
 
 
@@ -66,7 +66,7 @@ def test_errors_that_only_one_engine_makes_are_not_agreed() -> None:
     slots = [{"words": ["we", "we"], "choice": "we"}, {"words": ["meat", "meet"], "choice": "meat"}]
     (one,) = labelled(
         [row("a", 0, 2, "we meat", slots=slots)],
-        match(ROWS, [Utterance(segment_id="a", text="we meet")]),
+        match(ROWS, [ReferenceUtterance(segment_id="a", text="we meet")]),
         Normaliser(NormaliserConfig()),
     )
     assert (one.errors, one.agreed_errors) == (1, 0)

@@ -12,10 +12,10 @@ import yaml
 
 from voxmill.manifests.errors import UserError
 from voxmill.pipeline.config import ConfigError, parse_config
-from voxmill.pipeline.resolve import Asked, ask
+from voxmill.pipeline.resolve import ResolvedConfig, resolve_config
 from voxmill.pipeline.resolve.cli_sources import add
-from voxmill.pipeline.resolve.config_file import rewritten
-from voxmill.pipeline.resolve.engine_choice import NoEngine, choose
+from voxmill.pipeline.resolve.config_file import updated_config_text
+from voxmill.pipeline.resolve.engine_choice import NoEngine, choose_engines
 
 
 @pytest.fixture
@@ -40,9 +40,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def started(*inputs: str, root: str = "run", **more: Any) -> Asked:
+def started(*inputs: str, root: str = "run", **more: Any) -> ResolvedConfig:
     """As the first command would leave it."""
-    asked = ask(inputs, None, root, **more)
+    asked = resolve_config(inputs, None, root, **more)
     if asked.text is not None:
         Path(root).mkdir(exist_ok=True)
         Path(root, "config.yaml").write_text(asked.text, encoding="utf-8")
@@ -113,26 +113,26 @@ def test_english_has_two_engines_from_packages_and_says_why(here: Path) -> None:
 
 def test_where_one_engine_is_alone_that_is_said(here: Path) -> None:
     for language, model in (("de", "whisper-base"), (None, "whisper-base"), ("no", "whisper-base")):
-        chosen = choose(language)
+        chosen = choose_engines(language)
         assert [entry["model"] for entry in chosen.transcribe] == [model]
         assert "agreement cannot be measured" in "\n".join(chosen.said)
         assert parse_config({"sources": [{"name": "a", "path": "."}], "transcribe": chosen.transcribe})
-    assert "voxmill models fetch paraformer-zh (about 980 MB)" in "\n".join(choose("zh").said)
+    assert "voxmill models fetch paraformer-zh (about 980 MB)" in "\n".join(choose_engines("zh").said)
 
 
 def test_with_its_weights_there_a_recipe_is_taken_whole(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from voxmill.operators.weights import registry as weights
 
     monkeypatch.setattr(weights, "ready", lambda name, *_: name != "whisper-base")
-    assert [e["model"] for e in choose("cmn-Hans").transcribe] == ["whisper-large-v3-turbo", "paraformer-zh"]
-    assert "the recipe `mandarin`" in choose("zh").said[0]
-    assert "the recipe `english`" in choose("en").said[0]
-    assert [e["model"] for e in choose("ja").transcribe] == ["whisper-large-v3-turbo", "SenseVoiceSmall"]
+    assert [e["model"] for e in choose_engines("cmn-Hans").transcribe] == ["whisper-large-v3-turbo", "paraformer-zh"]
+    assert "the recipe `mandarin`" in choose_engines("zh").said[0]
+    assert "the recipe `english`" in choose_engines("en").said[0]
+    assert [e["model"] for e in choose_engines("ja").transcribe] == ["whisper-large-v3-turbo", "SenseVoiceSmall"]
 
 
 def test_the_light_install_hears_too(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "whisperx", None)  # as Python marks what cannot be imported
-    config = ask(["talks"], None, "run", language="de").config
+    config = resolve_config(["talks"], None, "run", language="de").config
     assert [(e.kind, e.model) for e in config.transcribe] == [("faster-whisper", "whisper-base")]
     assert config.reconcile.prefer["*"] == ("faster-whisper",)
     assert config.reconcile.prefer["zh"] == ("paraformer", "sensevoice")
@@ -143,14 +143,14 @@ def test_where_nobody_hears_it_the_way_to_an_engine_is_said(here: Path, monkeypa
 
     monkeypatch.setattr(weights, "ready", lambda *_: False)
     with pytest.raises(NoEngine, match=r"voxmill models fetch whisper-large-v3-turbo \(about 1\.6 GB\)") as none:
-        ask(["talks"], None, "run", language="de")
+        resolve_config(["talks"], None, "run", language="de")
     assert none.value.exit_code == 3
 
 
 @pytest.mark.parametrize(("language", "near"), [("english", "`en`"), ("xx", ""), ("e", ""), ("en us", "`en`"), ("zz-ZZ", "")])
 def test_a_language_that_is_none_is_refused(language: str, near: str, here: Path) -> None:
     with pytest.raises(UserError, match=f"--language {language}") as refused:
-        ask(["talks"], None, "run", language=language)
+        resolve_config(["talks"], None, "run", language=language)
     assert near in str(refused.value)
 
 
@@ -160,7 +160,11 @@ def test_what_is_written_is_the_config_and_goes_on(here: Path) -> None:
     assert parse_config(yaml.safe_load(text)) == first.config
     assert first.config.select.high == 0.9
     assert "# Least score of the tier `high`" in text
-    for again in (ask((), None, "run"), ask(["talks"], None, "run"), ask((), "run/config.yaml", "run")):
+    for again in (
+        resolve_config((), None, "run"),
+        resolve_config(["talks"], None, "run"),
+        resolve_config((), "run/config.yaml", "run"),
+    ):
         assert again.config == first.config
         assert again.text is None
 
@@ -207,35 +211,35 @@ def test_however_the_user_writes_it_it_is_extended(text: str, here: Path) -> Non
 def test_what_cannot_be_changed_in_place_is_written_anew(here: Path) -> None:
     config = parse_config({"sources": [{"name": "a", "path": "."}], "transcribe": [{"kind": "moonshine"}]})
     data = {"sources": [{"name": "a", "path": "."}], "transcribe": [{"kind": "moonshine"}]}
-    assert yaml.safe_load(rewritten("sources: [", data, config)) == data
-    assert yaml.safe_load(rewritten("select: {}\n", data, config)) == data
+    assert yaml.safe_load(updated_config_text("sources: [", data, config)) == data
+    assert yaml.safe_load(updated_config_text("select: {}\n", data, config)) == data
 
 
 def test_a_config_and_sources_go_together(here: Path) -> None:
     mine = here / "mine.yaml"
     mine.write_text(f"sources: [{{name: first, path: {here}/one.wav}}]\ntranscribe: [{{kind: moonshine}}]\n")
-    both = ask(["talks"], str(mine), "run")
+    both = resolve_config(["talks"], str(mine), "run")
     assert [s.name for s in both.config.sources] == ["first", "talks"]
     assert [e.kind for e in both.config.transcribe] == ["moonshine"]
-    recipe = ask(["talks"], "demo", "run")
+    recipe = resolve_config(["talks"], "demo", "run")
     assert [s.name for s in recipe.config.sources] == ["talks"]
     assert recipe.recipe is None
-    assert ask((), "demo", "run").recipe == "demo"
+    assert resolve_config((), "demo", "run").recipe == "demo"
     started("talks")
     with pytest.raises(UserError, match="has a config of its own"):
-        ask(["one.wav"], str(mine), "run")
+        resolve_config(["one.wav"], str(mine), "run")
 
 
 def test_the_web_wants_a_name(here: Path) -> None:
     feed = "https://radio.test/feed.xml"
     with pytest.raises(ConfigError, match=r"crawl\.contact.*--contact"):
-        ask([feed], None, "run")
-    assert ask([feed], None, "run", contact="me@radio.test").config.crawl.contact == "me@radio.test"
-    assert ask(["talks"], None, "run").config.crawl.contact is None
+        resolve_config([feed], None, "run")
+    assert resolve_config([feed], None, "run", contact="me@radio.test").config.crawl.contact == "me@radio.test"
+    assert resolve_config(["talks"], None, "run").config.crawl.contact is None
     (here / "mine.yaml").write_text(
         f"sources: [{{name: a, url: '{feed}'}}]\ncrawl: {{contact: you@example.org}}\ntranscribe: [{{kind: moonshine}}]\n"
     )
-    assert ask((), "mine.yaml", None, contact="me@radio.test").config.crawl.contact == "me@radio.test"
+    assert resolve_config((), "mine.yaml", None, contact="me@radio.test").config.crawl.contact == "me@radio.test"
 
 
 @pytest.mark.parametrize(
@@ -255,6 +259,6 @@ def test_what_cannot_be_asked_is_refused_and_nothing_is_written(asked: dict[str,
     Path("made/run.json").write_text("{}")
     before = sorted(os.walk("."))
     with pytest.raises(UserError, match=r".*") as refused:
-        ask(asked.pop("inputs"), asked.pop("config", None), asked.pop("root", "run"), **asked)
+        resolve_config(asked.pop("inputs"), asked.pop("config", None), asked.pop("root", "run"), **asked)
     assert said in str(refused.value)
     assert sorted(os.walk(".")) == before

@@ -24,8 +24,8 @@ from voxmill.pipeline.dedup import Settle
 from voxmill.pipeline.execution.host_limit_server import no_gate
 from voxmill.pipeline.packing.packer import entries_of, plan
 from voxmill.pipeline.reports.verify_run import _check_parts
-from voxmill.pipeline.rights.erasure_check import traces
-from voxmill.pipeline.rights.request import Request, bury, check_denied
+from voxmill.pipeline.rights.erasure_check import find_traces
+from voxmill.pipeline.rights.request import Request, check_denied, make_tombstone
 from voxmill.pipeline.rights.revoke import revoke, signed
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
@@ -172,7 +172,7 @@ def test_the_report_is_signed_where_there_is_a_key(made: tuple[Run, dict[str, St
 
 def test_what_was_never_here_is_refused_as_well(made: tuple[Run, dict[str, Stage]]) -> None:
     run, stages = made
-    stone, found = bury(run, stages, Request(urls=("https://elsewhere.net/x.mp3",)))
+    stone, found = make_tombstone(run, stages, Request(urls=("https://elsewhere.net/x.mp3",)))
     assert (stone is not None, found.recordings) == (True, ())
     listed = item("x", provenance=replace(item("x").provenance, url="https://elsewhere.net/x.mp3"))
     assert "elsewhere" not in repr(Tombstones(stones_of(run)).refuse([listed]))
@@ -190,10 +190,10 @@ def test_a_trace_is_found_wherever_it_is(made: tuple[Run, dict[str, Stage]]) -> 
     gone = recording("a")
     revoke(run, config(), stages, Request(ids=(gone.id,)))
     stones = Tombstones(stones_of(run))
-    assert list(traces(run, stones)) == []
+    assert list(find_traces(run, stones)) == []
     commit_bytes(run.uri("note.json"), json.dumps({"see": gone.provenance.url, "key": gone.id[:24]}).encode())
     commit_bytes(run.uri("manifests", "x.parquet"), records_bytes([replace(item("z"), id=gone.item_id)], Item))
-    assert sorted((t.file, t.what) for t in traces(run, stones)) == [
+    assert sorted((t.file, t.what) for t in find_traces(run, stones)) == [
         ("manifests/x.parquet", "hash"), ("note.json", "address"), ("note.json", "hash")
     ]  # fmt: skip
 

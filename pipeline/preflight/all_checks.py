@@ -9,14 +9,14 @@ from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.preflight import machine, models, packages, places
 from voxmill.pipeline.preflight import store_check as store
 from voxmill.pipeline.preflight import unusable_sources as rights
-from voxmill.pipeline.preflight.findings import Finding, NotReady, lines
+from voxmill.pipeline.preflight.issues import Issue, NotReady, lines
 from voxmill.pipeline.state.listing import Listing, source_key
 from voxmill.pipeline.state.run_dir import Run
 
 
 def examine(
     config: RunConfig, run: Run | None = None, *, kind: str | None = None, address: str | None = None, recipe: str | None = None
-) -> list[Finding]:
+) -> list[Issue]:
     """Errors first. `kind` and `address` are of the executor where the command states them; `recipe` is how the config was named.
 
     Without a run, nothing is said of where it would lie.
@@ -24,29 +24,29 @@ def examine(
     kind = kind or config.executor.kind
     cluster = (address or config.executor.address or os.environ.get("RAY_ADDRESS")) if kind == "ray" else None
     lacking = list(packages.missing(config, kind, run.root if run else None, joined=cluster is not None))
-    stored = list(store.unwritable(run)) if run is not None and packages.opens(run.root) else []
+    stored = list(store.unwritable(run)) if run is not None and packages.can_open(run.root) else []
     listed, fetched = set[str](), set[str]()
-    if run is not None and packages.opens(run.root) and not any(one.level == "error" for one in stored):
+    if run is not None and packages.can_open(run.root) and not any(one.level == "error" for one in stored):
         listed, fetched = _known(config, run)
     found = [
         *stored,
         *lacking,
         *models.missing(config),
-        *machine.no_executor(kind, cluster),
-        *machine.nobody_answers(config, recipe, fetched),
+        *machine.unreachable_cluster(kind, cluster),
+        *machine.unreachable_sources(config, recipe, fetched),
         *places.missing(config, listed),
-        *rights.thrown_away(config),
+        *rights.rejected_sources(config),
     ]
     return sorted(found, key=lambda one: one.level != "error")
 
 
-def look_ahead(findings: list[Finding], warn: Callable[[str], None]) -> None:
+def report_issues(issues: list[Issue], warn: Callable[[str], None]) -> None:
     """Says the warnings. Raises NotReady where there are errors, with all of them."""
-    for one, line in lines(findings):
+    for one, line in lines(issues):
         if one.level == "warning":
             warn(line)
-    if any(one.level == "error" for one in findings):
-        raise NotReady(findings)
+    if any(one.level == "error" for one in issues):
+        raise NotReady(issues)
 
 
 def _known(config: RunConfig, run: Run) -> tuple[set[str], set[str]]:
