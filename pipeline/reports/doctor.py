@@ -1,4 +1,4 @@
-"""What is installed, which weights are here, what is missing, and the command that gets it."""
+"""`voxmill doctor`: which installs, packages and weights are here, which are missing, and the commands that get them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,16 @@ import shutil
 import psutil
 from rich.console import Console
 
-from voxmill.operators.label.merge import asked
 from voxmill.operators.weights import registry as weights
 from voxmill.pipeline.config import RunConfig
-from voxmill.pipeline.extras import extras
+from voxmill.pipeline.extras import extras, pip_install
+from voxmill.pipeline.preflight.models import named
 from voxmill.pipeline.reports.installs import INSTALLS, here
 from voxmill.pipeline.terminal.table import print_table, prose
 
-NOT_SHOWN = ("dev",)
-"""For those who work on voxmill."""
-
 
 def examine(config: RunConfig | None, out: Console) -> bool:
-    """Prints the findings; False where something that is needed is missing."""
+    """Prints what is installed and what is missing. Returns False if no install that makes shards is complete, or weights that the config needs are missing."""
     ok = _installs(out)
     _packages(out)
     _machine(out)
@@ -29,7 +26,7 @@ def examine(config: RunConfig | None, out: Console) -> bool:
 
 
 def _installs(out: Console) -> bool:
-    """False where none of those that make shards is whole."""
+    """Returns whether at least one install that makes shards is complete."""
     lacking = [(one, one.missing()) for one in INSTALLS]
     rows = [
         (one.command, one.purpose, f"{one.gigabytes:.1f} GB", f"lacks {len(missing)} of its packages" if missing else "yes")
@@ -46,8 +43,8 @@ def _packages(out: Console) -> None:
         found = {name: here(name) for name in packages}
         missing = [name for name, number in found.items() if number is None]
         said = ", ".join(f"{name} {number}" for name, number in found.items() if number)
-        if extra not in NOT_SHOWN:
-            rows.append((extra, said, ", ".join(missing), f"pip install 'voxmill[{extra}]'" if missing else ""))
+        if extra != "dev":
+            rows.append((extra, said, ", ".join(missing), pip_install([extra]) if missing else ""))
     print_table(out, ("extra", prose("installed"), prose("missing"), "get it"), rows)
 
 
@@ -74,7 +71,7 @@ def _gpu() -> str:
 
 
 def _weights(config: RunConfig | None, out: Console) -> bool:
-    wanted = weights_of(config) if config else set()
+    wanted = named(config) if config else {}
     rows = []
     ok = True
     for row in weights.status():
@@ -84,10 +81,3 @@ def _weights(config: RunConfig | None, out: Console) -> bool:
     out.print()
     print_table(out, ("weights", "here", "needed", prose("get them", 1)), rows)
     return ok
-
-
-def weights_of(config: RunConfig) -> set[str]:
-    """Names, or folders, of what its engines and labellers load."""
-    return {
-        str(getattr(each, "model", "")) for each in (config.segment, *config.transcribe, *asked(config.label, config.labels))
-    }

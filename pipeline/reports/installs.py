@@ -1,11 +1,11 @@
-"""Which install is for whom: sets of extras that were tried together, and how much of each is here."""
+"""The combinations of extras that are tested together, what each is for, and which of its packages are missing here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from voxmill.pipeline.extras import extras, parts_of
+from voxmill.pipeline.extras import extras, parts_of, pip_install
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,11 @@ class Install:
 
     @property
     def command(self) -> str:
-        return f"pip install 'voxmill[{','.join(self.extras)}]'"
+        """The pip command for it."""
+        return pip_install(self.extras)
 
     def missing(self) -> list[str]:
-        """Packages that are not here."""
+        """Names of its packages that are not installed."""
         parts = [part for extra in self.extras for part in parts_of(extra)]
         return [name for name in dict.fromkeys(name for part in parts for name in extras().get(part, ())) if not here(name)]
 
@@ -38,7 +39,7 @@ INSTALLS = (
 
 
 def here(package: str) -> str | None:
-    """The version of a package that is installed."""
+    """The installed version of a package; None where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

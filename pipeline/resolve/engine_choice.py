@@ -12,6 +12,7 @@ from voxmill.manifests.errors import UserError
 from voxmill.operators.contract.languages import primary
 from voxmill.operators.weights import registry as weights
 from voxmill.pipeline.config import read_config
+from voxmill.pipeline.extras import pip_install, what_to_install
 from voxmill.pipeline.preflight.models import size
 from voxmill.pipeline.preflight.packages import ENGINES, installed
 
@@ -84,7 +85,7 @@ def _kind(model: str) -> str:
 
 
 def _runs(kind: str) -> bool:
-    return all(map(installed, ENGINES[kind].modules))
+    return all(map(installed, ENGINES[kind]))
 
 
 def _languages(model: str) -> tuple[str, ...]:
@@ -144,10 +145,10 @@ def _nobody(code: str | None, firsts: Sequence[str], seconds: Sequence[str]) -> 
 
 def _get(model: str) -> str:
     """The command, or commands, that bring a model and what it runs in."""
-    entry, need = weights.find(model), ENGINES[_kind(model)]
+    entry, modules = weights.find(model), ENGINES[_kind(model)]
     steps = []
-    if not all(map(installed, need.modules)):
-        steps.append(f"pip install 'voxmill[{','.join(need.extras)}]'" if need.extras else f"pip install {need.package}")
+    if not all(map(installed, modules)):
+        steps.append(pip_install(*what_to_install(modules)))
     if entry is not None and not weights.ready(model):
         steps.append(entry.fix(model))
     return " && ".join(steps)

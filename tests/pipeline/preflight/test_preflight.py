@@ -14,6 +14,7 @@ from voxmill.operators.label.label import LabellerConfig
 from voxmill.operators.segment.segment import SegmentConfig
 from voxmill.operators.transcribe.transcribe import EngineConfig
 from voxmill.pipeline.config import RunConfig, load_config, recipe_names
+from voxmill.pipeline.extras import what_to_install
 from voxmill.pipeline.preflight import Issue, NotReady, examine, report_issues
 from voxmill.pipeline.preflight.issues import LIKE, lines, warning
 from voxmill.pipeline.preflight.machine import refuses
@@ -67,7 +68,7 @@ def test_nothing_is_said_of_a_config_that_is_right(make: Make, tmp_path: Path) -
 )
 def test_what_every_kind_needs_is_known(table: dict[str, Any], kinds: set[str]) -> None:
     assert set(table) == kinds
-    assert all(need.extras or need.package for need in table.values() if need.modules)
+    assert all(any(what_to_install(modules)) for modules in table.values() if modules)
 
 
 def test_all_that_is_not_installed_is_one_command(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
