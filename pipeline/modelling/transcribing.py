@@ -18,7 +18,7 @@ BATCH_CLIPS, BATCH_SECONDS = 8, 60.0
 
 
 class ModelOutput(Protocol):
-    """What a model says of a clip (`models.listen.ModelOutput`)."""
+    """What a model says of a clip (`models.inference.recognizer`)."""
 
     @property
     def marked(self) -> str: ...
