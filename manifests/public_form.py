@@ -243,7 +243,7 @@ def public_text(text: str, known: Iterable[str] = ()) -> str:
     """A message with the addresses in it made public, and with what looks like a credential outside of one hidden.
 
     >>> public_text("HTTP 403 at https://me:pw@a.net/x?sig=1&n=2, sent 'Authorization: Bearer abc123def456'")
-    "HTTP 403 at https://a.net/x?n=2, sent 'Authorization: ~'"
+    "HTTP 403 at https://a.net/x?n=2, sent 'Authorization:~'"
     >>> public_text("HTTPConnectionPool(host='a.net', port=80): url: /x.mp3?token=abc (Caused by …)")
     "HTTPConnectionPool(host='a.net', port=80): url: /x.mp3 (Caused by …)"
     """

@@ -23,7 +23,7 @@ def said_only(text: str) -> str:
     """The text without what names a sound. Other words in round brackets were said; square ones hold remarks unless they touch a word.
 
     >>> said_only("(laughs) I do (not) know [Music]"), said_only("(不)好"), said_only("（笑）好的")
-    (' I do  not  know ', ' 不 好', ' 好的')
+    ('  I do  not  know  ', ' 不 好', ' 好的')
     """
     if not _BRACKET.search(text):
         return text
