@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, ValidationError
 
+from voxmill.manifests.catalog import matching_rows
 from voxmill.manifests.config_base import Settings
 from voxmill.manifests.errors import UserError, explain
 from voxmill.manifests.records import SAMPLE_RATE, Split
 from voxmill.manifests.schema import to_table
 from voxmill.models.common.seeds import Generator, seeded, shuffled
-from voxmill.models.data.sql_filter import ConditionError, condition
 from voxmill.models.data.training_denylist import TrainingDenylist
 from voxmill.sharding.index import shards_of
 from voxmill.sharding.sidecar import Member, ShardError, ShardSummary, read_members
@@ -69,17 +69,6 @@ def sampler_config(**asked: Any) -> SamplerConfig:
         raise UserError(explain(error, SamplerConfig, "command line")) from None
 
 
-def _condition(where: str) -> Any:
-    """Tried on no rows: that a column can be compared so is seen there too. Raises ConditionError."""
-    nobody = _members([])
-    filtered = condition(where, nobody.column_names)
-    try:
-        nobody.filter(filtered)
-    except pa.ArrowException as error:
-        raise ConditionError(f"`{where}` compares what cannot be compared: {str(error).splitlines()[0]}") from error
-    return filtered
-
-
 @dataclass(frozen=True, slots=True)
 class PlannedSample:
     """One sample to be loaded."""
@@ -110,7 +99,8 @@ class BucketingSampler:
         self.root, self.config = root, config
         self.shards = shards_of(root, config.split)
         self._denied = TrainingDenylist(config.deny)
-        self._filter: Any = _condition(config.where) if config.where else None
+        if config.where:
+            matching_rows(_members([]), config.where)  # so that a condition that cannot be read is told before the first shard
 
     def stream(self, epoch: int = 0, index: int = 0) -> Iterator[PlannedBatch]:
         """Batches without end from a place on, epoch after epoch. An index past the end of its epoch counts on in the next.
@@ -157,7 +147,7 @@ class BucketingSampler:
                 skipped["denied"] += sum(row in self._denied for row in rows)
                 rows = [row for row in rows if row not in self._denied]
             table = _members(rows)
-            table = table.filter(self._filter) if self._filter is not None else table
+            table = matching_rows(table, self.config.where) if self.config.where else table
             for row in table.select(_COLUMNS).to_pylist():
                 place = PlannedSample(**row)
                 reason = self._unfit(place)

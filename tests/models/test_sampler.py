@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samples import several
+from voxmill.manifests.catalog import ConditionError
 from voxmill.models.data.sampler import BucketingSampler, PlannedBatch, PlannedSample, SamplerConfig, cut_batches
-from voxmill.models.data.sql_filter import ConditionError
 from voxmill.sharding.sidecar import committed
 
 SMALL: dict[str, Any] = {"batch_seconds": 8.0, "window": 2}
