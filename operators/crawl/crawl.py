@@ -1,4 +1,4 @@
-"""Items to recordings: every item fetched, or the reason why not."""
+"""Fetches every listed item: `Item` in, `Recording` out, with its file in the store or the reason why it has none."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from voxmill.operators.decode.telephony_formats import raw_suffix
 
 
 class Crawl:
-    """Fetches the items of a unit in order. Cheap to make and to send to a worker: connections are opened there.
+    """Fetches the items of a unit in order. Cheap to make and to pickle: connections are opened in the worker.
 
-    `private` holds the whole addresses of items whose listing has them without their secrets. What comes out has none.
+    `private` holds the whole addresses of items whose listing was stripped of secrets; no secret is in the recordings returned.
     """
 
     def __init__(
@@ -61,7 +61,10 @@ class Crawl:
         return [self.fetch(item) for item in items]
 
     def fetch(self, item: Item) -> Recording:
-        """One item by its whole address. A fetch that succeeded once is not repeated: its receipt gives the same recording again."""
+        """Fetches one item, given with its whole address.
+
+        An item that was fetched before is not fetched again: its receipt in the store gives the same recording.
+        """
         known = secrets_of(item.provenance.url)
         return public_recording(self._outcome(item), known)
 
@@ -87,11 +90,12 @@ class Crawl:
             return Recording(item.id, item.id, item.provenance, item.licence, rejection=error.rejection())
 
     def close(self) -> None:
+        """Closes the connections."""
         if self._fetcher is not None:
             self._fetcher.close()
 
     def _fetched(self, item: Item) -> dict[str, Any]:
-        """Fetches and stores the bytes of an item; what is to be remembered of it. Raises CrawlError."""
+        """Fetches and stores the bytes of an item; returns its receipt. Raises CrawlError."""
         if item.kind in ("file", "manifest"):
             return self._file(item)
         return self._stream(item) if item.kind == "hls" else self._download(item)
@@ -104,7 +108,7 @@ class Crawl:
         return receipt
 
     def _stream(self, item: Item) -> dict[str, Any]:
-        with part_file(self._store.scratch, item.id) as part:  # its lock is all that is used of it
+        with part_file(self._store.scratch, item.id) as part:  # only its lock is used
             target = Path(part.name).with_suffix(".hls")
             try:
                 limits = self.config.max_bytes, self.config.max_seconds
@@ -146,7 +150,7 @@ class Crawl:
     def _kept(
         self, item: Item, file: BinaryIO, sha256: str, num_bytes: int, facts: ResponseFacts, **evidence: Any
     ) -> dict[str, Any]:
-        """Commits the bytes unless they are denied, and beside them, once, the evidence of the fetch."""
+        """Stores the bytes unless they are denied or revoked, with the evidence of the fetch beside them; returns the receipt."""
         if self.revoked.hash(sha256):
             raise Tombstoned
         if self._deny.content(sha256):

@@ -1,4 +1,4 @@
-"""Something to fetch, as a listing finds it; and how it becomes an `Item`."""
+"""`Candidate`: an address of audio as a listing finds it, and how it becomes an `Item`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from voxmill.operators.crawl.facts.urls import storable_url
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An address of audio and what the place that led to it says of it."""
+    """An address of audio, with what the page, feed or list that led to it says of it."""
 
     url: str
     kind: Literal["http", "hls", "file", "manifest"] = "http"
@@ -27,12 +27,12 @@ class Candidate:
     language: str | None = None
     domain: str | None = None
     seconds: float | None = None
-    """Duration as stated, which is only a claim."""
+    """Duration as the source states it; not measured."""
     host: str | None = None
     rejection: Rejection | None = None
 
     def item(self, source: SourceConfig) -> Item:
-        """What the config states of the source is stronger than what the source says of itself."""
+        """The `Item` of this candidate. What the config states of the source overrides what the source says of itself."""
         url = storable_url(self.url)
         provenance = Provenance(
             source=source.name,
@@ -55,7 +55,7 @@ class Candidate:
 
 
 def _host(url: str) -> str:
-    """Empty where the address has none that could be read."""
+    """Host of an address, or empty where it cannot be parsed."""
     try:
         return urlsplit(url).netloc.rpartition("@")[2].lower()
     except ValueError:
@@ -63,7 +63,7 @@ def _host(url: str) -> str:
 
 
 def _key(url: str) -> str:
-    """In object stores `#` and `?` are parts of a name, not separators."""
+    """The address to hash: in object stores `#` and `?` are part of a name, so they are escaped."""
     return url if url.startswith(("http", "file:")) else url.replace("#", "%23").replace("?", "%3F")
 
 

@@ -1,4 +1,4 @@
-"""Documents that lie compressed where they are served, as `feed.xml.gz` or under a header that does not say so."""
+"""Documents that are gzip files themselves: `feed.xml.gz`, or a body whose header does not say that it is compressed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _MAGIC = b"\x1f\x8b\x08"
 
 
 def gunzip(body: bytes, limit: int) -> tuple[bytes, str | None]:
-    """The first `limit` bytes of what was packed, and what is missing of it; a body that is not packed as it is.
+    """The first `limit` bytes of an unpacked body, and what is missing of it or None. A body that is not gzip is returned unchanged.
 
     >>> import gzip
     >>> gunzip(gzip.compress(b"<rss>"), 99), gunzip(gzip.compress(b"<rss>")[:-9], 99)[1], gunzip(b"<rss>", 2)

@@ -1,6 +1,6 @@
-"""What may be done with a recording, read from what its publisher wrote: page, feed, header or the config.
+"""The licence of a recording, read from what its publisher wrote: a page, a feed, a Link header, or the config.
 
-Only what names a licence counts; a copyright notice alone says nothing. Two different licences in one place say nothing either.
+Only text that names a licence counts. A copyright notice alone, or two different licences in one place, give `unknown`.
 """
 
 from __future__ import annotations
@@ -74,8 +74,9 @@ def _cc_kind(words: re.Match[str]) -> str:
 
 
 def choose(statements: Iterable[tuple[str, str]], source: str, attribution: str | None = None) -> Licence:
-    """The one licence that `statements` (text, where it stood) name. Strongest first: later ones count only where earlier
-    ones name nothing, and statements of one place must agree.
+    """The licence named by `statements`, pairs of (text, where it stood), strongest first.
+
+    A later place counts only where earlier ones name no licence. Statements of one place that disagree give `unknown`.
     """
     by_place: dict[str, list[str]] = {}
     for text, place in statements:
@@ -92,23 +93,23 @@ def choose(statements: Iterable[tuple[str, str]], source: str, attribution: str 
 
 
 def of_config(text: str) -> Licence:
-    """What the user states of a source; an identifier that we do not know is taken at its word."""
+    """The licence that the user states for a source; an identifier we do not know is kept as it is written."""
     return Licence(normalise(text) or "-".join(text.lower().split()), f"config: {text}", "config")
 
 
 def of_headers(link: str | None) -> Licence:
-    """A Link header with rel=license (RFC 8288, RFC 4946)."""
+    """The licence in a Link header with rel=license (RFC 8288, RFC 4946)."""
     targets = re.findall(r'<([^>]*)>[^,]*?;\s*rel="?[^",;]*\blicense\b', link or "", re.IGNORECASE)
     return choose([(target, "Link header") for target in targets], "media")
 
 
 def of_page(tree: LexborHTMLParser) -> Licence:
-    """rel=license, JSON-LD, Dublin Core and microdata of a page; last, a plain link to Creative Commons."""
+    """The licence of an HTML page: rel=license, JSON-LD, Dublin Core, microdata; last, a link to Creative Commons."""
     return choose(_page_statements(tree), "page", _page_author(tree))
 
 
 def of_feed(entry: Mapping[str, Any], channel: Mapping[str, Any]) -> Licence:
-    """What an entry of a feed says, else what its channel says. Keys are feedparser's."""
+    """The licence of a feed entry, else of its channel. Keys are feedparser's."""
     author = entry.get("author") or channel.get("author") or (channel.get("publisher_detail") or {}).get("name")
     own = choose(_feed_statements(entry, "entry"), "feed", author)
     if own.name != "unknown" or (own.evidence or "").startswith("ambiguous"):

@@ -1,4 +1,4 @@
-"""What an address leads to: told from its suffix, else from the Content-Type and the first bytes of what comes."""
+"""What an address leads to (media, page, feed, list, …): by its suffix, or by Content-Type and the first bytes of the answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MEDIA = frozenset(
     "sph nist gsm g722 722 g729 sln ul ulaw al alaw qcp shn voc vox awb dss pvf ircam sox oma lbc "
     "mlp thd ec3 adx nut mxf gxf swf dv wtv latm loas rf64 bwf dsf wve xwma m4r".split()
 )
-"""Suffixes of files that hold audio, alone or beside pictures."""
+"""Suffixes of files that hold audio, with or without video."""
 
 _KINDS: dict[str, Kind] = {
     **dict.fromkeys(MEDIA, "media"),
@@ -55,25 +55,28 @@ def suffix(address: str) -> str:
 
 
 def name_suffix(name: str) -> str:
-    """Of a file's name or path, whatever it holds."""
+    """The suffix of a file name or path, lower case, without its dot; empty where it has none."""
     head, dot, tail = name.rsplit("/", 1)[-1].rpartition(".")
     return tail.lower() if dot and head else ""
 
 
 def is_media(address: str) -> bool:
+    """Whether the suffix is that of a file with audio in it."""
     return suffix(address) in MEDIA
 
 
 def is_hls(address: str) -> bool:
+    """Whether the suffix is `m3u8`: an HTTP Live Streaming playlist (RFC 8216)."""
     return suffix(address) == "m3u8"
 
 
 def kind_by_name(address: str) -> Kind | None:
+    """The kind that the suffix tells, or None."""
     return _KINDS.get(suffix(address))
 
 
 def kind_by_content(content_type: str, head: bytes) -> Kind | None:
-    """None where neither the type nor the bytes tell. A playlist is HLS; a plain m3u is a list.
+    """The kind by Content-Type and first bytes, or None. `playlist` is HLS; a plain m3u is a `list`.
 
     >>> kind_by_content("application/octet-stream", b"<?xml version='1.0'?><rss>"), kind_by_content("audio/mpeg", b"ID3")
     ('feed', 'media')
@@ -106,13 +109,13 @@ def kind_by_content(content_type: str, head: bytes) -> Kind | None:
 
 
 _HEAD = 16_384
-"""Bytes of a document in which its first element comes, style sheets and comments before it included."""
+"""Bytes at the start of a document within which its first element must come, after comments and style sheets."""
 _FEED = re.compile(rb"<(?:[\w.-]+:)?(?:rss|feed|rdf)[\s>]")
 _XML_LIST = re.compile(rb"<opml[\s>]|<\?wpl|<smil[\s>]|<asx[\s>]|<playlist[\s>]")
 
 
 def is_xml_list(head: bytes) -> bool:
-    """OPML, XSPF, WPL, SMIL or ASX."""
+    """Whether a document is OPML, XSPF, WPL, SMIL or ASX, by its first element."""
     lowered = unmarked(head)[:_HEAD]
     match = _XML_LIST.search(lowered) if lowered.startswith(b"<") else None
     return match is not None and not _FEED.search(lowered, 0, match.start())
@@ -129,7 +132,10 @@ def unmarked(body: bytes) -> bytes:
 
 
 def decoded(body: bytes) -> str:
-    """As text: by its byte order mark, as UTF-16 where every other byte is zero, else UTF-8; what is none of these is escaped."""
+    """A document as text: by its byte order mark, as UTF-16 where every other byte is zero, else as UTF-8.
+
+    Bytes that are not UTF-8 become lone surrogates (`surrogateescape`).
+    """
     for mark, codec in ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
         if body.startswith(mark):
             return body[len(mark) :].decode(codec, "surrogateescape" if codec == "utf-8" else "replace")

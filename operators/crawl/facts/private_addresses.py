@@ -1,11 +1,11 @@
-"""The whole addresses of a run, apart from all that is handed on: `RUN/private/`, for its owner's eyes only.
+"""The whole addresses of a run, secrets included, kept apart from everything that is handed on: `RUN/private/`.
 
     private/list/<source>.json    of what a source listed
-    private/items/<group>.json    of a group of items that is to be fetched
+    private/items/<group>.json    of a group of items to be fetched
     private/config.json           what the public config in run.json leaves out
 
-Only what differs from its public form is in there. On a disk the folder has mode 0700 and its files 0600; a bucket knows no such
-thing: there a policy on the prefix `private/` must do it.
+Only texts that differ from their public form are there. On a disk the folder has mode 0700 and its files 0600; in a bucket,
+restrict the prefix `private/` by a policy of your own.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ FOLDER = "private"
 
 @dataclass(frozen=True, slots=True)
 class PrivateAddresses:
-    """What is kept under `root`. Reading needs no file to be there: a run without secrets has none."""
+    """The private texts under the folder `root`. A run without secrets has no such files."""
 
     root: str
 
     def keep(self, name: str, items: Iterable[Item], known: Iterable[str] = ()) -> list[Item]:
-        """The items in the form that may be handed on; whole addresses that differ from it are kept under `name` first."""
+        """The items in public form; whole addresses that differ from it are first written under `name`."""
         known, whole = tuple(known), list(items)
         public = [public_item(item, known) for item in whole]
         pairs = zip(whole, public, strict=True)
@@ -42,7 +42,7 @@ class PrivateAddresses:
         return public
 
     def whole(self, name: str, items: Sequence[Item]) -> list[Item]:
-        """The items with their whole addresses, to be fetched or kept under another name."""
+        """The items with their whole addresses put back."""
         addresses = self.read(name)
         return [
             replace(item, provenance=replace(item.provenance, url=addresses[item.id])) if item.id in addresses else item
@@ -50,6 +50,7 @@ class PrivateAddresses:
         ]
 
     def read(self, name: str) -> dict[str, str]:
+        """What is kept under `name`, by item id; empty where nothing is. Raises UserError where the file is damaged."""
         fs, path = locate(self._uri(name))
         try:
             blob: bytes = fs.cat_file(path)
@@ -59,7 +60,7 @@ class PrivateAddresses:
         return {str(key): str(text) for key, text in json_object(blob, self._uri(name), fix, UserError).items()}
 
     def write(self, name: str, texts: Mapping[str, str]) -> bool:
-        """Replaces what is kept under `name`; nothing to keep is no file. Returns whether anything changed."""
+        """Replaces what is kept under `name`; no texts means no file. Returns whether anything changed."""
         if self.read(name) == texts:
             return False
         uri = self._uri(name)
@@ -74,7 +75,7 @@ class PrivateAddresses:
         return commit_bytes(uri, json.dumps(texts, sort_keys=True, indent=0).encode(), replace=True, mode=0o600)
 
     def names(self, kind: str) -> list[str]:
-        """Names of what is kept of one kind: `list`, `items`."""
+        """Names of what is kept of one kind, `list` or `items`."""
         fs, path = locate(f"{self.root}/{kind}")
         try:
             found = [str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in fs.ls(path, detail=False)]

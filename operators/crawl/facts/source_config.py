@@ -23,7 +23,7 @@ def _licence(text: str) -> str:
 
 
 class SourceConfig(Settings):
-    """Where audio comes from. Whoever lists a source says by it that the crawl may ask there."""
+    """One source of audio. Listing it in the config states that the crawl may ask there."""
 
     name: str = Field(min_length=1)
     """Unique in a run; part of every record."""
@@ -36,14 +36,14 @@ class SourceConfig(Settings):
     kind: Literal["auto"] | Kind = "auto"
     """What the address leads to; `auto` tells by suffix and content."""
     language: str | None = None
-    """BCP 47 hint for the recognisers. Stronger than what the source says. Of several sound tracks, the one in it is heard."""
+    """BCP 47 hint for the recognisers. Stronger than what the source says. Of several audio tracks, the one in this language is used."""
     domain: str | None = None
     """Kind of speech: `podcast`, `audiobook`, `broadcast`, … Free text, a column of the statistics."""
     channels: Literal["choose", "mix", "split"] = "choose"
     """What several channels become: `choose` leaves out what is dead, noise, or cancels the others, `mix` is their mean. `split` keeps
     channels that hold different speech apart: one after the other, each as long as the file."""
     licence: Annotated[str, AfterValidator(_licence)] | None = None
-    """Stated here, it is stronger than what the source says; you answer for it."""
+    """Overrides what the source says; you answer for it."""
     glob: str | None = None
     """Which files of a folder (`*.wav`); null: those with a media suffix."""
     limit: int | None = Field(default=None, ge=1)
@@ -57,9 +57,10 @@ class SourceConfig(Settings):
 
     @property
     def addresses(self) -> tuple[str, ...]:
+        """All addresses of the source: `url`, `urls`, then `path`."""
         return tuple(filter(None, (self.url, *self.urls, self.path)))
 
     @property
     def is_web(self) -> bool:
-        """Whether an address of it is asked of the web. What a list of yours names may be so all the same."""
+        """Whether any of its addresses is http(s). A list of yours may still name web addresses."""
         return any(is_web(address.strip()) for address in self.addresses)

@@ -1,4 +1,4 @@
-"""Addresses of the web, of stores and of this machine: what kind one is, and how it is written in a record."""
+"""Addresses of the web, of object stores and of this machine: which of them one is, and how records write it."""
 
 from __future__ import annotations
 
@@ -8,26 +8,31 @@ from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
 
 STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory")
-"""fsspec protocols that may be read. They carry the user's own credentials to the user's own buckets; what comes from the
-open web is fetched by `Fetcher` alone, so `http`, `ftp` and the rest of fsspec are not among them."""
+"""fsspec protocols that may be read, with the user's own credentials. `http`, `ftp` and others are left out: everything from
+the open web goes through `Fetcher`, which is polite."""
 
 
 def is_web(address: str) -> bool:
+    """Whether the address is http(s)."""
     return address.lower().startswith(("http://", "https://"))
 
 
 def is_openable(address: str) -> bool:
-    """A local path, a `file:` URI, or a URL of a store; no fsspec chain (`memory://x::https://…`), which could lead anywhere."""
+    """Whether the address is a local path, a `file:` URI or the URL of a store in `STORES`.
+
+    An fsspec chain (`memory://x::https://…`) is not: it could lead to any protocol.
+    """
     scheme, mark, rest = address.partition("://")
     return not mark or scheme.lower() == "file" or (scheme.lower() in STORES and "::" not in rest)
 
 
 def is_local(address: str) -> bool:
+    """Whether the address is a path or `file:` URI."""
     return "://" not in address or address.lower().startswith("file:")
 
 
 def absolute(base: str, address: str) -> str:
-    """What a link on the page `base` leads to. One that cannot be read stays as it is, and is refused when it is fetched.
+    """The address that a link on the page `base` leads to. A malformed link is returned unchanged; fetching it will fail.
 
     >>> absolute("http://a.net/x/", "../b.mp3"), absolute("http://a.net/x/", "http://[broken/b.mp3")
     ('http://a.net/b.mp3', 'http://[broken/b.mp3')
@@ -39,7 +44,7 @@ def absolute(base: str, address: str) -> str:
 
 
 def storable_url(url: str) -> str:
-    """An address that a record can hold: bytes that are no UTF-8 are percent-encoded as they came.
+    """An address that a record (UTF-8) can hold: bytes that are not UTF-8 are percent-encoded.
 
     >>> storable_url("http://a.net/caf\\udce9.mp3"), storable_url("http://a.net/é.mp3")
     ('http://a.net/caf%E9.mp3', 'http://a.net/é.mp3')
@@ -48,7 +53,7 @@ def storable_url(url: str) -> str:
 
 
 def _bytes(surrogate: str) -> bytes:
-    """What a decoder escaped; what was never a byte is the sign for it."""
+    """The byte behind a lone surrogate; U+FFFD where the surrogate stands for none."""
     return bytes([ord(surrogate) - 0xDC00]) if "\udc80" <= surrogate <= "\udcff" else "\ufffd".encode()
 
 
@@ -56,12 +61,12 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def file_uri(path: str | os.PathLike[str]) -> str:
-    """A `file:` URI of any path, its bytes percent-encoded: names need not be UTF-8, records must be."""
+    """The `file:` URI of a path, its bytes percent-encoded: names need not be UTF-8, records must be."""
     return Path(os.path.abspath(path)).as_uri()
 
 
 def file_path(uri: str) -> str:
-    """The inverse of `file_uri`, and what it is given if that is no `file:` URI.
+    """The path of a `file:` URI; anything else is returned unchanged.
 
     >>> file_path("file:///a%20b%FF.wav").encode("utf-8", "surrogateescape")
     b'/a b\\xff.wav'

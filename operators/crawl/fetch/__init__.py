@@ -1,1 +1,1 @@
-"""Getting bytes: every request goes through `fetcher.Fetcher`, whatever asks for it."""
+"""Polite HTTP: the fetcher with its limits, resumed downloads, HTTP Live Streaming, and the store of fetched files."""

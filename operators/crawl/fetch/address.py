@@ -1,7 +1,7 @@
-"""Which network addresses a crawl may connect to: public ones, and those that the config names.
+"""Which network addresses a crawl may connect to: public ones, and those that the config names (SSRF protection).
 
-A name is resolved once, every address it resolves to is checked, and the connection goes to a checked address itself:
-between the check and the connection there is no second look-up that could answer differently (DNS rebinding).
+A name is resolved once, every address it resolves to is checked, and the connection goes to a checked address: there is no
+second look-up between check and connection that could answer differently (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NEVER = tuple(
 
 
 def resolve_by_system(host: str, port: int) -> list[str]:
-    """What the operating system says; literals ("127.1", "0x7f000001", "[::1]") resolve to what they mean."""
+    """Resolves by the operating system. Literals ("127.1", "0x7f000001", "[::1]") resolve as it reads them."""
     found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
@@ -65,7 +65,7 @@ class AddressPolicy:
     allow: tuple[str, ...] = ()
 
     def check(self, host: str, port: int, addresses: Sequence[str]) -> Sequence[str]:
-        """The addresses, all of them allowed. One that is not condemns the host: a mixed answer is an attack or a mistake.
+        """Returns the addresses if all of them are permitted; one that is not rejects the host.
 
         Raises PrivateAddress.
         """
@@ -75,13 +75,14 @@ class AddressPolicy:
         return addresses
 
     def permits(self, host: str, port: int, address: str) -> bool:
+        """Whether one resolved address is public, or allowed for this host and port."""
         ip = ipaddress.ip_address(address.split("%", 1)[0])
         names = {host.strip("[]").lower().rstrip("."), str(ip)}
         return is_public(ip) or any(_matches(entry, names, port, ip) for entry in self.allow)
 
 
 def check_entry(entry: str) -> str:
-    """An `allow_private` entry as it may be written. Raises ValueError."""
+    """An `allow_private` entry in normal form. Raises ValueError."""
     entry = entry.strip().lower()
     if not entry or any(mark in entry for mark in "*@ ") or "//" in entry:
         raise ValueError(f"{entry!r} is no host, host:port, address or CIDR block")

@@ -39,7 +39,7 @@ class AudioStore:
 
     @property
     def scratch(self) -> Path:
-        """Where unfinished transfers wait: beside the store where that is a local disk, so that finishing is a rename."""
+        """Folder for unfinished transfers: inside the store where it is a local disk, so that committing is a rename."""
         fs, path = locate(self.root)
         if isinstance(fs, LocalFileSystem):
             return Path(path) / ".parts"
@@ -60,11 +60,12 @@ class AudioStore:
         return name
 
     def write_once(self, name: str, content: dict[str, Any]) -> None:
-        """A JSON file that keeps what was written to it first."""
+        """Writes a JSON file unless one is there already."""
         with contextlib.suppress(NondeterministicError):
             commit_bytes(self.uri(name), json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False).encode())
 
     def read(self, name: str) -> dict[str, Any] | None:
+        """A JSON file of the store, or None."""
         with contextlib.suppress(FileNotFoundError):
             with fsspec.open(self.uri(name), "rb") as file:
                 content: dict[str, Any] = json.loads(file.read())
@@ -72,10 +73,12 @@ class AudioStore:
         return None
 
     def has(self, name: str) -> bool:
+        """Whether a file of that name is stored."""
         fs, path = locate(self.uri(name))
         return bool(fs.exists(path))
 
     def uri(self, name: str) -> str:
+        """The URI of a name in the store."""
         return f"{self.root}/{name}"
 
     def _folder(self, name: str) -> None:
@@ -85,7 +88,7 @@ class AudioStore:
 
 
 def suffix_of(head: bytes) -> str:
-    """A suffix for people and players, from the content alone; what decodes a file never looks at it.
+    """A suffix for people and players, from the first bytes alone. Decoding never looks at it.
 
     >>> suffix_of(b"fLaC\\x00"), suffix_of(b"\\xff\\xfb\\x90\\x00"), suffix_of(b"hello")
     ('.flac', '.mp3', '.bin')

@@ -17,7 +17,7 @@ _CONTACT = re.compile(r"(https?://[^\s/@]+\.[^\s/@]+(/\S*)?|[^\s@()<>]+@[^\s@()<
 
 
 class NoContact(UserError):
-    """The web is to be asked, and nobody has said by whom."""
+    """The web is to be asked and `crawl.contact` is not set."""
 
     def __init__(self, asked: str) -> None:
         super().__init__(
@@ -38,7 +38,7 @@ def _contact(text: str) -> str:
 
 
 class FetchSettings(GateSettings):
-    """How anything is fetched."""
+    """How requests are made: identity, time-outs, retries, deny-list, limits."""
 
     contact: Annotated[str, AfterValidator(_contact)] | None = None
     """Who runs this crawl, as a URL or an e-mail address: part of the user agent. Needed before anything is asked of the web; files
@@ -69,11 +69,15 @@ class FetchSettings(GateSettings):
 
     @property
     def denied(self) -> tuple[str, ...]:
-        """All entries, those of the files included. Raises OSError where a file cannot be read: nothing may run without it."""
+        """All deny-list entries, those of the files included.
+
+        Raises UserError where a file cannot be read: nothing may run without it.
+        """
         return self.deny + tuple(entry for path in self.deny_files for entry in read_entries(path))
 
     @property
     def user_agent(self) -> str:
+        """The User-Agent header: `Voxmill/<version> (+<contact>)`."""
         return f"Voxmill/{__version__}" + (f" (+{self.contact})" if self.contact else "")
 
 

@@ -35,7 +35,7 @@ from voxmill.operators.crawl.fetch.fetcher import Fetcher
 from voxmill.operators.crawl.fetch.response import Reply
 
 RESUMABLE = (NetworkError, HttpError, Blocked, BudgetSpent)
-"""Errors after which what has come so far may still be of use."""
+"""Errors after which the part file is kept, to be resumed."""
 
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 _BLOCK = 1 << 20
@@ -43,7 +43,7 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class ResponseFacts:
-    """What the host said of the bytes, as it may be handed on. The same for a resumed transfer and an undisturbed one."""
+    """Facts of an HTTP response for records and evidence, without secrets. A resumed transfer gives the same as an undisturbed one."""
 
     final_url: str
     content_type: str | None = None
@@ -58,6 +58,7 @@ class ResponseFacts:
 
     @classmethod
     def of(cls, reply: Reply) -> ResponseFacts:
+        """The facts of a response."""
         get = reply.headers.get
         link = get("link")
         return cls(
@@ -73,23 +74,25 @@ class ResponseFacts:
 
     @property
     def validator(self) -> str | None:
-        """What If-Range may hold: a strong ETag, else the date."""
+        """The value for If-Range: a strong ETag, else Last-Modified."""
         return self.etag if self.etag and self.etag.startswith('"') else self.last_modified
 
 
 @dataclass(frozen=True, slots=True)
 class Download:
+    """A finished transfer."""
+
     sha256: str
     num_bytes: int
     facts: ResponseFacts
     resumed_at: int = 0
-    """Bytes that an earlier attempt had left."""
+    """Bytes that were there from an earlier attempt."""
 
 
 def download(fetcher: Fetcher, url: str, part: BinaryIO, limit: int) -> Download:
-    """Fetches `url` into the open file `part`, going on from what it holds, and leaves the facts beside it.
+    """Fetches `url` into the open file `part`, resuming after what it already holds (RFC 9110 range requests).
 
-    Raises a CrawlError; the file keeps what came.
+    Raises a CrawlError; `part` keeps what came, and its notes allow the next attempt to resume.
     """
     for attempt in range(fetcher.settings.retries + 1):
         try:
@@ -103,9 +106,9 @@ def download(fetcher: Fetcher, url: str, part: BinaryIO, limit: int) -> Download
 
 @contextlib.contextmanager
 def part_file(folder: Path, name: str) -> Iterator[BinaryIO]:
-    """`<name>.part` open for reading and writing, ours alone: while another process works on it we get a fresh one.
+    """Opens `<name>.part` for reading and writing under a lock; while another process holds it, a fresh file of our own.
 
-    What it holds is kept for the next attempt, unless an error came that makes one pointless.
+    What it holds is kept for the next attempt, unless the error makes one pointless (not in `RESUMABLE`).
     """
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
@@ -129,13 +132,13 @@ def part_file(folder: Path, name: str) -> Iterator[BinaryIO]:
 
 
 def discard(path: Path) -> None:
-    """Removes a part file and what was noted about it."""
+    """Removes a part file and its notes."""
     path.unlink(missing_ok=True)
     _notes(path).unlink(missing_ok=True)
 
 
 def sha256_of(file: IO[bytes]) -> str:
-    """Of the whole file, whatever its position."""
+    """SHA-256 of the whole file, from its start."""
     file.seek(0)
     hasher = hashlib.sha256()
     while block := file.read(_BLOCK):
@@ -152,7 +155,7 @@ def _attempt(fetcher: Fetcher, url: str, part: BinaryIO, limit: int) -> Download
     with fetcher.open(url, headers=headers) as reply:
         start, total = content_range(reply)
         if noted and reply.status == 416 and total == size:
-            return Download(sha256_of(part), size, noted, size)  # it was all there: only the end was not noticed
+            return Download(sha256_of(part), size, noted, size)  # the part file was complete already
         if reply.status == 416 or (reply.status == 206 and start != size):
             part.truncate(0)
             raise BrokenBody(f"{reply.url} answers {reply.status} to a range that it offered")
@@ -191,7 +194,7 @@ def _media_only(fetcher: Fetcher, reply: Reply, blocks: Iterator[bytes]) -> Iter
 
 
 def content_range(reply: Reply) -> tuple[int | None, int | None]:
-    """Start and total of Content-Range, None where they are not said."""
+    """Start and total of the Content-Range header; None where one is not given."""
     match = _CONTENT_RANGE.fullmatch(reply.headers.get("content-range", "").strip())
     if not match:
         return None, None

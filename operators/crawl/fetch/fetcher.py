@@ -1,8 +1,8 @@
-"""The one way to a network: every byte that the crawl takes from one passes `Fetcher.open`.
+"""`Fetcher`: the only way to a network. Every byte that the crawl takes from one passes `Fetcher.open`.
 
-For each request, and again for each redirect: is the address one that may be asked for (scheme, deny-list), does its site
-allow it (robots.txt, tdmrep.json), is it our turn (the gate), is the address public (the transport), and then: did the
-host answer, refuse us, or reserve its content.
+For each request and each redirect: may the address be asked for (scheme, deny-list), does its site allow it (robots.txt,
+tdmrep.json), is it our turn (the host gate), is the address public (the transport); then: did the host answer, refuse us,
+or reserve its rights.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _RETRIED = (408, 429, 500, 502, 503, 504)
 
 
 class Fetcher:
-    """Fetches politely or not at all. Without a gate there is no fetcher."""
+    """Fetches URLs politely: within the rules of the site and the turns that `gate` gives."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Fetcher:
         self.settings = settings
         self.gate = gate
         self.deadline: float | None = None
-        """Of `time.monotonic`: what is not here by then raises Limit. Set while a source is listed."""
+        """In seconds of `time.monotonic`: after it every request raises Limit. Set while a source is listed."""
         self._sleep = sleep
         self._deny = DenyList(settings.denied)
         self._transport = Transport(AddressPolicy(settings.allow_private), settings.timeout, resolve, settings.ca_file)
@@ -72,7 +72,7 @@ class Fetcher:
     def open(
         self, url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> Iterator[Reply]:
-        """The answer at the end of the redirects, its status below 400, its body still to be read.
+        """The response after redirects, with a status below 400 and its body unread; closed when the block ends.
 
         Raises a CrawlError that names why there is none.
         """
@@ -87,10 +87,10 @@ class Fetcher:
     def read(
         self, url: str, skip: Callable[[Reply, bytes], bool] = lambda reply, head: False, *, partly: bool = False
     ) -> Reply:
-        """The whole of a small document: a page, a feed, a playlist. Its bytes are `reply.content`.
+        """The response to a GET of a small document (page, feed, playlist), read whole into `reply.content`.
 
-        Where `skip(reply, first bytes)` says that this is no such document, the rest stays unread. `partly`: where the body broke
-        off at every attempt, what came of it is given, and `reply.cut` says so.
+        Where `skip(reply, first bytes)` is true, the rest stays unread. With `partly`, a body that broke off at every attempt is
+        returned as far as it came, and `reply.cut` says why. Raises a CrawlError.
         """
         for attempt in range(self.settings.retries + 1):
             try:
@@ -111,27 +111,28 @@ class Fetcher:
         raise AssertionError("unreachable")
 
     def stop_at_bot_page(self, reply: Reply, body: bytes) -> None:
-        """Raises Blocked, and tells the gate, where a page that came with status 200 wants proof of being human."""
+        """Raises Blocked, and tells the gate, where the page is a bot challenge."""
         if found := challenge(reply.status, reply.headers, body):
             self.refused_as_robot(reply.url, found, reply.status)
 
     def refused_as_robot(self, url: str, found: str, status: int = 200) -> None:
-        """Some reader of a page found that it is a challenge. Raises Blocked."""
+        """Tells the gate that a reader found a bot challenge at `url`. Always raises Blocked."""
         found = public_text(found)  # the gate's notes are kept in the run
         refusal = self.gate.report(host_of(url), status, bot_page=found)
         raise Blocked(refusal.detail if refusal else f"a page for humans only ({found})")
 
     def pause(self, attempt: int) -> None:
-        """Before another attempt: exponential, never more than a minute."""
+        """Sleeps before another attempt: exponential back-off, at most a minute."""
         self._wait(min(60.0, self.settings.backoff * 2.0**attempt))
 
     def _wait(self, seconds: float) -> None:
-        """Raises Limit, at once, where the wait would be too long."""
+        """Sleeps; raises Limit at once where the sleep would pass the deadline."""
         if self.deadline is not None and time.monotonic() + seconds > self.deadline:
             raise Limit("listing the source takes too long")
         self._sleep(seconds)
 
     def close(self) -> None:
+        """Closes all connections."""
         self._transport.close()
 
     def _peek(self, url: str, limit: int, max_redirects: int) -> tuple[int, bytes]:

@@ -1,7 +1,7 @@
-"""A finished HTTP Live Stream as one file: its parts in order, each new head (EXT-X-MAP) where the playlist has it.
+"""Downloads a finished HTTP Live Stream (RFC 8216) as one file: its segments in order, each EXT-X-MAP header where it applies.
 
-`<target>` grows part by part and `<target>.plan` says what it holds, so that another attempt goes on where this one stopped.
-A part that its publisher marks as a gap is not asked for; one that is not there (404) is not the loss of the others. Both are named.
+`<target>` grows segment by segment and `<target>.plan` says what it holds, so that another attempt resumes. Segments marked
+as gaps are not asked for; missing segments (404) do not lose the others. Both are listed in `Stream.lost`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MAX_PARTS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class LostPart:
-    """A stretch of the stream that could not be had."""
+    """A stretch of the stream that could not be fetched."""
 
     at: float
     """Seconds from the start of the playlist."""
@@ -44,24 +44,27 @@ class LostPart:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A stream's parts as one file, in order."""
+    """A downloaded stream, all segments in one file."""
 
     sha256: str
     num_bytes: int
     num_parts: int
     facts: ResponseFacts
-    """Of the playlist that was asked for."""
+    """Response facts of the playlist."""
     seconds: float = 0.0
-    """What the playlist says of its length, what was lost included."""
+    """Duration by the playlist, lost parts included (s)."""
     least_seconds: float = 0.0
-    """The same, as far as it is no rounding."""
+    """Lower bound of it, allowing for rounding (s)."""
     lost: tuple[LostPart, ...] = ()
 
 
 def fetch_stream(
     fetcher: Fetcher, url: str, target: Path, max_bytes: int, max_seconds: float, language: str | None = None
 ) -> Stream:
-    """An on-demand stream into `target`, going on where an earlier attempt stopped. Raises a CrawlError."""
+    """Downloads an on-demand stream into `target`, resuming an earlier attempt.
+
+    `max_seconds` bounds the stated duration, `max_bytes` the file. Raises a CrawlError.
+    """
     asked = fetcher.read(url)
     playlist = _playlist(asked)
     media_url, media = asked.url, playlist
@@ -88,7 +91,7 @@ GAP = "marked as a gap"
 
 
 def clear_parts(target: Path) -> None:
-    """Removes what an unfinished stream left."""
+    """Removes the files of an unfinished stream."""
     for name in (target.name, f"{target.name}.plan"):
         target.with_name(name).unlink(missing_ok=True)
 

@@ -1,7 +1,7 @@
-"""HTTP Live Streaming playlists (RFC 8216), read by their grammar: which streams a playlist offers, or which parts it has.
+"""HTTP Live Streaming playlists (RFC 8216): which streams a master playlist offers, which segments a media playlist has.
 
-Own code, because the libraries at hand split attribute lists by pattern and know no EXT-X-DEFINE; what decides whether a stream
-is encrypted must not be guessed.
+Own parser: the available libraries split attribute lists by regular expression and do not know EXT-X-DEFINE, and whether a
+stream is encrypted must not be guessed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ByteRange:
 
 @dataclass(frozen=True, slots=True)
 class InitSection:
-    """What EXT-X-MAP names: the head that the parts after it need."""
+    """Media initialization section (EXT-X-MAP): the header that the segments after it need."""
 
     url: str
     range: ByteRange | None = None
@@ -39,13 +39,15 @@ class InitSection:
 
 @dataclass(frozen=True, slots=True)
 class MediaSegment:
+    """One segment of a media playlist."""
+
     url: str
     seconds: float
-    """As EXTINF says."""
+    """Duration by EXTINF (s)."""
     range: ByteRange | None = None
     init: InitSection | None = None
     gap: bool = False
-    """The publisher says that it is not there (EXT-X-GAP)."""
+    """Marked as missing by the publisher (EXT-X-GAP)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +59,11 @@ class Variant:
     codecs: tuple[str, ...] = ()
     height: int | None = None
     audio: str | None = None
-    """The group of renditions that holds its sound."""
+    """Group of the renditions that hold its audio."""
 
     @property
     def is_audio(self) -> bool:
+        """Whether all its codecs are audio and it has no resolution."""
         return self.height is None and bool(self.codecs) and all(c.lower().startswith(_SOUND) for c in self.codecs)
 
 
@@ -69,45 +72,49 @@ _SOUND = ("mp4a", "mp3", "ac-3", "ec-3", "ac-4", "opus", "flac", "alac", "dts", 
 
 @dataclass(frozen=True, slots=True)
 class Rendition:
-    """The sound of a stream apart from its pictures (EXT-X-MEDIA, TYPE=AUDIO)."""
+    """An audio track of a stream (EXT-X-MEDIA, TYPE=AUDIO)."""
 
     group: str
     url: str | None
-    """None: it is in the variant itself."""
+    """None: the audio is in the variant itself."""
     language: str | None
     default: bool
     autoselect: bool
     described: bool
-    """A narrator describes the pictures over it."""
+    """An audio description for blind people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Playlist:
+    """A parsed playlist: a master has `variants`, a media playlist has `segments`."""
+
     variants: tuple[Variant, ...] = ()
     renditions: tuple[Rendition, ...] = ()
     segments: tuple[MediaSegment, ...] = ()
     ended: bool = False
-    """Nothing will be added to it (EXT-X-ENDLIST)."""
+    """The stream is complete (EXT-X-ENDLIST); else it is live."""
     encryption: str | None = None
-    """The method of the first key that is one."""
+    """METHOD of the first EXT-X-KEY that encrypts; None: not encrypted."""
     variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_master(self) -> bool:
+        """Whether it lists variants of a stream, not segments."""
         return bool(self.variants)
 
     @property
     def seconds(self) -> float:
+        """Sum of the segment durations (s)."""
         return sum(segment.seconds for segment in self.segments)
 
     @property
     def least_seconds(self) -> float:
-        """Old playlists round the length of every part to whole seconds."""
+        """Lower bound of the duration (s): old playlists round every segment to whole seconds."""
         return sum(s.seconds - 0.5 if s.seconds >= 1 and s.seconds.is_integer() else s.seconds for s in self.segments)
 
 
 def attributes(text: str) -> dict[str, str]:
-    """An attribute list; quotes taken off. A name that comes twice, or what fits no grammar, is Unreadable.
+    """An attribute list (RFC 8216, 4.2) without its quotes. Raises Unreadable on bad grammar or a repeated name.
 
     >>> attributes('METHOD=AES-128,URI="k?a=1,METHOD=NONE",IV=0x1F')
     {'METHOD': 'AES-128', 'URI': 'k?a=1,METHOD=NONE', 'IV': '0x1F'}
@@ -128,7 +135,7 @@ def attributes(text: str) -> dict[str, str]:
 
 
 def read_playlist(body: bytes, url: str, variables: Mapping[str, str] | None = None) -> Playlist:
-    """A master or a media playlist. `variables` are those of the master that led here. Raises Unreadable."""
+    """Parses a master or media playlist. `variables` are those of the master that led here. Raises Unreadable."""
     text = body.decode("utf-8-sig", "replace").lstrip()
     if not text.startswith("#EXTM3U"):
         raise Unreadable(f"no playlist at {url}")
@@ -136,7 +143,7 @@ def read_playlist(body: bytes, url: str, variables: Mapping[str, str] | None = N
 
 
 class _Reading:
-    """What is known half-way through a playlist."""
+    """Parser state."""
 
     def __init__(self, url: str, imported: Mapping[str, str]) -> None:
         self.url = url
@@ -191,7 +198,7 @@ class _Reading:
             self.ended = True
 
     def _key(self, value: str) -> None:
-        """A key that cannot be read is one: what may be protected is not taken."""
+        """Notes the encryption method; an unreadable key counts as encrypted."""
         try:
             method = self._attributes(value).get("METHOD", "unnamed")
         except Unreadable:
@@ -237,14 +244,14 @@ class _Reading:
         return {name: self._filled(said) for name, said in attributes(value).items()}
 
     def _filled(self, text: str) -> str:
-        """With its variables put in; one that nobody defined stays as it is, and its address is found to lead nowhere."""
+        """Substitutes variables (EXT-X-DEFINE); undefined ones stay as written."""
         return _VARIABLE.sub(lambda match: self.variables.get(match[1], match[0]), text)
 
 
 def choose(playlist: Playlist, language: str | None = None) -> str:
-    """The address of the sound of a master playlist: in `language` if it is there, without pictures if it can be had so.
+    """The address of the audio of a master playlist: in `language` if offered, without video if possible.
 
-    Else the best variant of pictures not higher than 480 lines, else the lowest of those that are higher.
+    Else the best variant of at most 480 lines, else the one with the fewest lines.
     """
     best = max(playlist.variants, key=lambda v: v.bandwidth)
     groups = [v.audio for v in sorted(playlist.variants, key=lambda v: -v.bandwidth) if v.audio]
@@ -273,7 +280,7 @@ def _cheapest(variants: tuple[Variant, ...] | list[Variant]) -> Variant:
 
 
 def parts(segments: tuple[MediaSegment, ...]) -> Iterator[MediaSegment]:
-    """The segments, those that follow each other in one file as one: what is asked for at once."""
+    """The segments, with neighbouring byte ranges of one file joined into one request."""
     last: MediaSegment | None = None
     for segment in segments:
         if last and last.range and segment.range and _follows(last, segment):
@@ -295,7 +302,7 @@ def _follows(one: MediaSegment, other: MediaSegment) -> bool:
 
 
 _AT_ONCE = 64 * 1024 * 1024
-"""Bytes that are asked for with one request, where a playlist cuts one file into many parts."""
+"""Most bytes of one request for joined segments."""
 
 
 def _variant(said: Mapping[str, str]) -> Variant:

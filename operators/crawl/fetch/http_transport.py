@@ -60,6 +60,7 @@ class Transport:
             raise NetworkError(f"{type(error).__name__}: {error}") from error
 
     def close(self) -> None:
+        """Closes all pooled connections."""
         self._pools.clear()
 
 

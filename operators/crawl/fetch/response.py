@@ -1,4 +1,4 @@
-"""An answer whose body has not been read yet."""
+"""`Reply`: an HTTP response whose body is streamed once, within limits of size, speed and time."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from voxmill.operators.crawl.fetch.crawl_config import FetchSettings
 
 _BLOCK = 64 * 1024
 _HEAD = 4096
-"""Bytes by which a document is told from media: a first packet may be a single byte."""
+"""Bytes that are waited for before `skip` is asked: a first packet may be a single byte."""
 
 
 class Reply:
-    """Status, headers and a body that is streamed once, within limits. Closing it ends the gate's lease."""
+    """Status, headers and a body that is streamed once, within limits. Closing it gives the lease of the host gate back."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Reply:
 
     @property
     def location(self) -> str | None:
-        """Where a redirect leads ("" if it does not say); None if this is no redirect."""
+        """Target of a redirect ("" if it names none); None if this is no redirect."""
         if self.status not in (301, 302, 303, 307, 308):
             return None
         text = self.headers.get("location", "")
@@ -65,12 +65,12 @@ class Reply:
 
     @property
     def length(self) -> int | None:
-        """What Content-Length promises of an unencoded body."""
+        """Content-Length of a body without Content-Encoding, or None."""
         text = self.headers.get("content-length", "")
         return int(text) if text.isascii() and text.isdigit() and "content-encoding" not in self.headers else None
 
     def blocks(self, limit: int) -> Iterator[bytes]:
-        """The body as it arrives. Raises TooLarge past `limit` bytes, BrokenBody where it breaks, stalls or ends early."""
+        """The body as it arrives. Raises TooLarge past `limit` bytes, BrokenBody where it breaks off, stalls or ends early, Limit past the deadline."""
         if (self.length or 0) > limit:
             raise TooLarge(f"Content-Length {self.length} at {self.url}, the limit is {limit}")
         since, taken, taken_before = time.monotonic(), 0, 0
@@ -97,7 +97,7 @@ class Reply:
         self.close()
 
     def read(self, limit: int, skip: Callable[[Reply, bytes], bool] | None = None) -> bytes:
-        """The whole body, kept in `content`, as far as it came; only its start where `skip(self, start)` says so.
+        """Reads the whole body into `content`, as far as it comes; only its start where `skip(self, start)` is true.
 
         Raises TooLarge, BrokenBody.
         """
@@ -116,7 +116,7 @@ class Reply:
         return self.content
 
     def peek(self, limit: int) -> bytes:
-        """The first `limit` bytes of the body, kept in `content`; the rest is left unread. Raises BrokenBody."""
+        """Reads the first `limit` bytes of the body into `content`. Raises BrokenBody."""
         body = bytearray()
         for block in self.blocks(sys.maxsize):
             body += block
@@ -126,6 +126,7 @@ class Reply:
         return self.content
 
     def close(self) -> None:
+        """Ends the response and gives the lease back; safe to call twice."""
         if self._release is not None:
             release, self._release = self._release, None
             self._response.close()

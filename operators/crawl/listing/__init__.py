@@ -1,1 +1,1 @@
-"""From a source (feed, page, list, folder, playlist) to the items that it offers."""
+"""What there is to fetch: folders, lists, feeds, pages and playlists become candidates. Documents of strangers are parsed in a sandboxed process."""

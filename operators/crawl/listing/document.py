@@ -1,4 +1,4 @@
-"""What a document that lists media says, however it is written: the answer of the reader (`sandboxed_reader.py`)."""
+"""A document to read (`RawDocument`) and what it lists (`ParsedDocument`): what goes to the sandboxed reader and comes back."""
 
 from __future__ import annotations
 
@@ -18,32 +18,35 @@ class RawDocument:
     url: str
     """The address that was asked for."""
     final_url: str
-    """The one that answered."""
+    """The address that answered, after redirects."""
     body: bytes = b""
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
     limit: int | None = None
-    """No more entries than this are needed."""
+    """Most entries that are needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedDocument:
+    """What a document lists."""
+
     found: tuple[Candidate, ...] = ()
-    """Its entries, in its order; one that leads to no media is there with its rejection."""
+    """Its entries, in order; one without media carries a rejection."""
     rows: tuple[Row, ...] = ()
-    """Addresses that have yet to be looked at: lines of a list, feeds that it names."""
+    """Addresses still to be expanded: lines of a list, feeds that a page names."""
     next_url: str | None = None
-    """The next part of a paged feed (RFC 5005)."""
+    """Address of the next page of a paged feed (RFC 5005)."""
     cut: str | None = None
-    """How one sees that a part of it is missing."""
+    """Why a part of it is missing, or None."""
 
 
 def packed(document: ParsedDocument) -> dict[str, Any]:
-    """As JSON can hold it; `unpacked` is the inverse."""
+    """The document as JSON types; `unpacked` is the inverse."""
     return asdict(document)
 
 
 def unpacked(fields: dict[str, Any]) -> ParsedDocument:
+    """The inverse of `packed`."""
     return ParsedDocument(
         found=tuple(map(_found, fields["found"])),
         rows=tuple(Row(**row) for row in fields["rows"]),

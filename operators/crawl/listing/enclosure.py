@@ -1,4 +1,4 @@
-"""Which of the addresses that an entry offers is its sound."""
+"""Which of the addresses that a feed entry offers is its audio."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PICTURES = frozenset("jpg jpeg png gif webp avif bmp svg ico tif tiff heic".spl
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An address beside an entry, and what is said of it."""
+    """An address that an entry offers, and what the feed says of it."""
 
     address: str
     mime: str = ""
@@ -24,7 +24,7 @@ class Offer:
 
 
 def best(offers: Iterable[Offer]) -> Offer | None:
-    """Sound before film before what is neither by its type; of equals the one the feed calls default, then the richest, then the first."""
+    """The best offer: audio before video before unknown types; among equals the default one, the highest bit rate, the first."""
     fit = [(offer, rank) for offer in offers if offer.address and (rank := _rank(offer)) is not None]
     return min(fit, key=lambda pair: (pair[1], not pair[0].default, -pair[0].bitrate))[0] if fit else None
 

@@ -1,4 +1,4 @@
-"""What needs yt-dlp: pages whose media only a site's own extractor finds, and playlists of pages."""
+"""Pages whose media only an extractor of yt-dlp finds, and playlists of such pages."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ _NOTHING = re.compile(
 
 
 class Extractor:
-    """Reads pages through `fetcher`."""
+    """Runs yt-dlp, with every request made by `fetcher`."""
 
     def __init__(self, fetcher: Fetcher | Remote) -> None:
         self._fetcher = fetcher
 
     def knows(self, url: str) -> bool:
-        """Whether some extractor was written for this site, so that it tells more than the page's own tags."""
+        """Whether yt-dlp has a working extractor for this site, beyond its generic one."""
         from yt_dlp.extractor import gen_extractor_classes
 
         return any(ie.suitable(url) and ie.IE_NAME != "generic" and ie.working() for ie in gen_extractor_classes())
 
     def entries(self, url: str, page: Reply | RemoteReply | None = None, limit: int | None = None) -> list[Candidate]:
-        """The media of a page or playlist. What is protected, live or for adults only is found with its rejection.
+        """The media of a page or playlist. Protected, live or adult-only media carry a rejection.
 
         Raises a CrawlError where there is nothing, or no way to it.
         """

@@ -1,4 +1,4 @@
-"""Files on this machine or in a store that fsspec opens: folders, single files, lists and manifests in them."""
+"""Audio files in folders, on this machine or in a store that fsspec opens."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from voxmill.operators.crawl.facts.urls import file_path, file_uri, is_local
 
 
 def is_folder(address: str) -> bool:
+    """Whether the address is a folder."""
     if is_local(address):
         return os.path.isdir(file_path(address))
     fs, path = _store(address)
@@ -24,7 +25,7 @@ def is_folder(address: str) -> bool:
 
 
 def read_file(address: str) -> bytes:
-    """Raises Unreadable."""
+    """The bytes of a file. Raises Unreadable."""
     try:
         if is_local(address):
             with open(file_path(address), "rb") as file:
@@ -59,7 +60,7 @@ def walk(address: str, glob: str | None) -> Iterator[Candidate]:
 
 
 def glance(folder: str, glob: str | None) -> Iterator[str]:
-    """The files that `walk` would give of a folder on a disk, in no order: the first comes at once, however many there are."""
+    """Paths of the files that `walk` would give of a local folder, in no order: the first comes at once, however many there are."""
     for inside, _, names in os.walk(folder):
         for name in names:
             path = os.path.join(inside, name)

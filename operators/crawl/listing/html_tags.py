@@ -1,7 +1,7 @@
-"""The tags of a page, found in one pass without a tree: how deep they nest, whether the page ends in the middle of one.
+"""The tags of a page in one pass, without building a tree: how deep they nest, and whether the page ends inside one.
 
-An HTML parser walks its whole stack of open elements for many tags, so what it needs grows with the square of the depth: a page
-of 80,000 nested `<div>` takes it a minute. A page that deep is made shallow first: only the tags that we look at are left.
+An HTML parser walks its stack of open elements for many tags, so its time grows with the square of the depth: a page of 80,000
+nested `<div>` takes a minute. Pages that deep are flattened first: only the tags that we look at are kept.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ DEEP = 500
 _NAME = re.compile(r"/?[a-zA-Z][^\s/>]{0,40}")
 _END = re.compile(r"[\"'>]")
 _RAW = frozenset(("script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes"))
-"""What they hold is text, whatever it looks like."""
+"""Elements whose content is raw text, never tags."""
 _VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())  # noqa: SIM905
 _KEPT = frozenset("html head title base link meta audio video source embed object a area script".split())  # noqa: SIM905
 _ALONE = frozenset(("audio", "video", "object", "a"))
-"""Of these one is open at a time in a page that was made shallow."""
+"""Elements of which one at a time is open in a flattened page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tag:
+    """A tag at `text[start:end]`."""
+
     start: int
     end: int
     name: str
@@ -32,7 +34,7 @@ class Tag:
 
 
 class Tags:
-    """`for tag in Tags(text)`; after the last one, `cut` says what the page ends in the middle of."""
+    """Iterates over the tags of a page; afterwards `cut` says what the page ends inside of, or None."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -59,7 +61,7 @@ class Tags:
                 at = close.start()
 
     def _tag_end(self, at: int) -> int:
-        """Behind the `>` that no quotes hide; a quote that nothing closes hides nothing."""
+        """Index after the `>` outside quotes; an unclosed quote is ignored."""
         first = at
         while match := _END.search(self.text, at):
             at = match.end()
@@ -86,7 +88,7 @@ class Tags:
 
 
 def shallow(text: str) -> tuple[str, str | None]:
-    """The page, made shallow where it is deeper than `DEEP`, and what it ends in the middle of."""
+    """The page, flattened where it is deeper than `DEEP`, and what it ends inside of or None."""
     tags = Tags(text)
     return (_thinned(text) if depth(tags) > DEEP else text), tags.cut
 

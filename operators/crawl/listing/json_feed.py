@@ -1,4 +1,4 @@
-"""JSON Feed (jsonfeed.org), as far as it is there: items are read one by one, so that a cut loses only what is behind it."""
+"""JSON Feed 1.1 (https://jsonfeed.org). A document that is cut off loses only the items after the cut."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DECODE = json.JSONDecoder().raw_decode
 
 
 def read_json_feed(body: bytes, url: str) -> ParsedDocument:
-    """Raises Unreadable."""
+    """The items of a JSON feed. Raises Unreadable."""
     text = body.decode(json.detect_encoding(body), "replace").lstrip("\ufeff")
     try:
         feed, cut = json.loads(text), None

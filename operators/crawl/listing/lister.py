@@ -1,4 +1,4 @@
-"""The sources in the config, and `Lister`, which expands each of them into items to fetch, in an order that never varies."""
+"""`Lister` expands each source of the config into the items to fetch, in an order that never varies."""
 
 from __future__ import annotations
 
@@ -33,11 +33,14 @@ from voxmill.operators.crawl.policy.host_limit import HostGate
 
 MAX_FEED_PAGES = 100
 MAX_DEPTH = 3
-"""Lists in lists: a page that names an outline of feeds."""
+"""Levels of lists in lists, such as a page that names an outline of feeds."""
 
 
 class Lister:
-    """Lists one source: `Lister(config, gate)(source)`. What cannot be read is an item with its rejection."""
+    """Lists one source: `Lister(config, gate)(source)`. What cannot be read becomes an item with a rejection.
+
+    Lists may name other lists, feeds and pages (at most `MAX_DEPTH` deep); candidates keep the order of the source.
+    """
 
     def __init__(self, config: CrawlConfig, gate: HostGate, fetcher: Fetcher | None = None) -> None:
         self._config = config
@@ -45,9 +48,9 @@ class Lister:
         self._reader = SandboxedReader(self._fetcher, config.read_seconds)
 
     def __call__(self, source: SourceConfig) -> list[Item]:
-        """The items in the source's order. An address that comes again is a line of its own, with `list.duplicate`.
+        """The items of the source, in its order. A repeated address becomes an item rejected as `list.duplicate`.
 
-        Raises NoContact before anything is fetched in nobody's name.
+        Raises NoContact before any web address is asked for while `crawl.contact` is not set.
         """
         items: dict[str, Item] = {}
         taken = 0
@@ -67,6 +70,7 @@ class Lister:
         return list(items.values())
 
     def close(self) -> None:
+        """Ends the sandboxed reader."""
         self._reader.close()
 
     def _source(self, source: SourceConfig) -> Iterator[Candidate]:
@@ -77,7 +81,7 @@ class Lister:
 
     @contextmanager
     def _limited(self) -> Iterator[None]:
-        """Gives what is listed within it `list_seconds`; a limit that holds already holds on."""
+        """Limits listing within the block to `list_seconds`; a limit already set stays."""
         before = self._fetcher.deadline
         if before is None:
             self._fetcher.deadline = time.monotonic() + self._config.list_seconds
@@ -87,7 +91,7 @@ class Lister:
             self._fetcher.deadline = before
 
     def _or_rejection(self, found: Iterator[Candidate], address: str) -> Iterator[Candidate]:
-        """What was found, and what stopped the search, if something did."""
+        """The candidates found; if the search fails or finds nothing, a candidate with the reason."""
         url = address if "://" in address else file_uri(address)
         empty = True
         try:
@@ -169,7 +173,7 @@ class Lister:
     def _read(
         self, given: RawDocument, cut: str | None, source: SourceConfig, depth: int, *, trusted: bool = False
     ) -> Iterator[Candidate]:
-        """What a document lists; of a feed all its pages."""
+        """Candidates of a document; of a paged feed, of all its pages."""
         asked = {given.final_url}
         while True:
             try:
@@ -191,7 +195,7 @@ class Lister:
             given = replace(given, url=document.next_url, final_url=reply.url, body=body, headers=headers)
 
     def _whole(self, found: Iterator[Candidate], cut: str | None, url: str) -> Iterator[Candidate]:
-        """What a document lists, and a row that says so where a part of it is missing."""
+        """The candidates of a document, then a rejected one if a part of the document is missing."""
         yield from found
         if cut:
             yield Candidate(f"{url}#cut", page_url=url, rejection=reject("list.truncated", cut))
@@ -199,9 +203,9 @@ class Lister:
     def _rows(
         self, rows: Iterator[Row], base: str, source: SourceConfig, depth: int, *, trusted: bool = False
     ) -> Iterator[Candidate]:
-        """The lines of a list. One from the web names web addresses only: it must not point into this machine.
+        """Expands the lines of a list. A list from the web may name web addresses only: it must not point into this machine.
 
-        Each line of a list of your own may take as long as a source; those of a stranger's share one limit.
+        Each line of the user's own list gets `list_seconds`; all lines of a list from the web share one limit.
         """
         for number, row in enumerate(rows, 1):
             if not row.url:
@@ -224,7 +228,7 @@ class Lister:
 
 
 _NO_MEDIA = ("list.no_media", "list.duplicate", "list.truncated")
-"""Lines of the books that take no place under a source's `limit`."""
+"""Rejections that do not count towards the `limit` of a source."""
 
 
 _FORMATS = {
@@ -241,7 +245,7 @@ def _kind(asked: Kind | None, url: str, reply: Reply, head: bytes) -> Kind:
 
 
 def _told(found: Candidate, row: Row, base: str) -> Candidate:
-    """What a list says of its line, where the thing itself says nothing (a licence: where the list says one)."""
+    """Adds what a list says of its line where the target itself says nothing; a language, domain or licence of the list wins."""
     return replace(
         found,
         page_url=found.page_url or base,

@@ -26,12 +26,12 @@ _FEEDS = ("application/rss+xml", "application/atom+xml", "application/feed+json"
 
 
 def parse(body: bytes, content_type: str = "") -> LexborHTMLParser:
-    """The tree of a page. One of absurd depth is made shallow first."""
+    """The tree of a page; an absurdly deep one is flattened first."""
     return parse_to_end(body, content_type)[0]
 
 
 def parse_to_end(body: bytes, content_type: str = "") -> tuple[LexborHTMLParser, str | None]:
-    """The tree of a page, and what the page ends in the middle of."""
+    """The tree of a page, and what the page ends inside of or None."""
     text, cut = shallow(_text(body, content_type))
     return LexborHTMLParser(text), cut
 
@@ -54,17 +54,19 @@ def _text(body: bytes, content_type: str) -> str:
 
 
 def title_of(tree: LexborHTMLParser) -> str | None:
+    """The `<title>` of a page, or None."""
     node = tree.css_first("title")
     return _clean(node.text()) if node else None
 
 
 def language_of(tree: LexborHTMLParser) -> str | None:
+    """The `lang` attribute of `<html>`, or None."""
     node = tree.css_first("html")
     return ((node.attributes.get("lang") or "").strip() or None) if node else None
 
 
 def media_links(tree: LexborHTMLParser, url: str) -> list[MediaLink]:
-    """`<audio>` and `<video>` (of several sources the first), enclosures, Open Graph audio, and links to media files."""
+    """Media of a page, in order: `<audio>`, `<video>` (its first source), enclosures, Open Graph audio, links to media files."""
     base = _base(tree, url)
     found: dict[str, MediaLink] = {}
     for address, title in _addresses(tree):
@@ -75,7 +77,7 @@ def media_links(tree: LexborHTMLParser, url: str) -> list[MediaLink]:
 
 
 def announced_feed(tree: LexborHTMLParser, url: str) -> str | None:
-    """The first feed that the page names as another form of itself; feeds of comments are none."""
+    """The first RSS, Atom or JSON feed that the page announces (`link rel=alternate`), without feeds of comments; or None."""
     for node in tree.css("link[rel~=alternate i][href]"):
         said = node.attributes
         if (said.get("type") or "").strip().lower() in _FEEDS and "comment" not in (said.get("title") or "").lower():

@@ -1,4 +1,4 @@
-"""A document of any kind, from its bytes to what it lists. Runs in the reader's process."""
+"""Reads a feed, page, playlist or XML list into what it lists. Runs inside the reader process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from voxmill.operators.crawl.listing.xml_list import read_xml_list
 
 
 def read_document(given: RawDocument, remote: Remote) -> ParsedDocument:
-    """Raises a CrawlError; and whatever a parser raises."""
+    """What the document lists. Raises a CrawlError, or whatever a parser raises."""
     if given.kind == "feed":
         return read_feed(given.body, given.final_url, dict(given.headers).get("content-type", ""))
     if given.kind == "xml_list":
@@ -30,7 +30,7 @@ def read_document(given: RawDocument, remote: Remote) -> ParsedDocument:
 
 
 def _page(given: RawDocument, remote: Remote) -> ParsedDocument:
-    """The media of the page itself; else the feed that it announces; else what an extractor of its site finds on it."""
+    """The media of the page itself; else the feed that it announces; else what a yt-dlp extractor finds."""
     from voxmill.operators.crawl.facts.licence import of_page
     from voxmill.operators.crawl.listing import page
     from voxmill.operators.crawl.policy.opt_out import page_opt_out

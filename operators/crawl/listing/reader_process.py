@@ -1,6 +1,6 @@
-"""The process that reads documents for `sandboxed_reader.py`: `python -m voxmill.operators.crawl.listing.reader_process`.
+"""The sandboxed process that parses documents for `sandboxed_reader.py`: `python -m voxmill.operators.crawl.listing.reader_process`.
 
-It has no way to a network but through its parent, and little memory. Messages are a line of JSON (`"bytes"`: how many follow it).
+It reaches a network only by asking its parent, and its memory and CPU time are limited.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ MEMORY = 4 * 1024**3
 
 
 def main() -> None:
+    """Reads documents from standard input until it closes, and writes what they list, or an error, to standard output."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a library prints is no answer
     _limit(resource.RLIMIT_AS, MEMORY)

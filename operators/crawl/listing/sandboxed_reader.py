@@ -1,8 +1,8 @@
-"""Reads documents of strangers (pages, feeds, playlists) in a process of its own, within a limit of time and memory.
+"""Parses documents of strangers (pages, feeds, playlists) in a separate process with limits of time and memory.
 
-Their parsers are C code and patterns that Python cannot interrupt, and some inputs keep them busy for ever, or break them. The
-process is started when it is first needed and kept. The system ends one that takes too much of a processor's time, however busy
-the machine is with other things; the next document gets another. It gets bytes and gives back JSON: nothing of it is run or unpickled here.
+Parsers are C code and regular expressions that Python cannot interrupt, and some inputs hang or crash them. The process is
+started when first needed and reused; the kernel ends one that uses too much CPU time, and the next document gets another. It
+receives bytes and returns JSON: nothing from it is executed or unpickled here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from voxmill.operators.crawl.listing.reader_messages import error_fields, error_
 
 
 class SandboxedReader:
-    """`SandboxedReader(fetcher, seconds)(given)`. What the document leads its reader to is asked for by `fetcher`."""
+    """`SandboxedReader(fetcher, seconds)(document)`. Requests that the document leads to are made by `fetcher` in this process."""
 
     def __init__(self, fetcher: Fetcher, seconds: float) -> None:
         self._fetcher = fetcher
@@ -36,7 +36,7 @@ class SandboxedReader:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __call__(self, given: RawDocument) -> ParsedDocument:
-        """Raises a CrawlError: Limit where it took too long, Unreadable where nothing could be made of it."""
+        """What the document lists. Raises a CrawlError: Limit where reading took too long, Unreadable where it failed."""
         process = self._process or self._start()
         settings = {"retries": self._fetcher.settings.retries, "max_page_bytes": self._fetcher.settings.max_page_bytes}
         fields = {key: value for key, value in asdict(given).items() if key != "body"}
@@ -53,6 +53,7 @@ class SandboxedReader:
                 message, body = asked.serve(*answer)
 
     def close(self) -> None:
+        """Ends the process, if there is one."""
         if self._process is not None:
             process, self._process = self._process, None
             _stop(process)
@@ -103,7 +104,7 @@ class SandboxedReader:
 
 
 class _Asked:
-    """What the process asks the fetcher for, one reply open at a time."""
+    """Serves the requests of the process, with one response open at a time."""
 
     def __init__(self, fetcher: Fetcher, replies: ExitStack) -> None:
         self._fetcher = fetcher

@@ -19,7 +19,7 @@ _ADDRESS = ("url", "address", "path", "audio_url")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of a list; what it does not say is None."""
+    """A line of a list; fields that it does not state are None."""
 
     url: str
     kind: Kind | None = None

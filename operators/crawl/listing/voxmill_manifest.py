@@ -1,4 +1,4 @@
-"""An existing Voxmill manifest as a source: its recordings, fetched from where they lie, with what is known of them."""
+"""A Voxmill manifest as a source: its recordings, fetched from where they are stored, with their facts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from voxmill.operators.crawl.facts.urls import file_path, file_uri, is_local
 
 
 def read_manifest(address: str) -> Iterator[Candidate]:
-    """One `Candidate` per recording that was not rejected; `page_url` keeps the address that it once came from.
+    """One candidate per recording without a rejection; `page_url` keeps its original address.
 
     Raises Unreadable.
     """

@@ -1,6 +1,6 @@
-"""Lists of addresses in XML or something like it: OPML, XSPF, WPL and SMIL, ASX.
+"""Lists of addresses in XML: OPML, XSPF, WPL, SMIL, ASX.
 
-Read as a stream of events, so that what stands before a cut or an error is not lost with what stands behind it.
+Parsed as a stream of events, so that entries before an error or a cut are kept.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _DECLARED = re.compile(r"^\s*<\?xml[^>]*\?>")
 
 
 def read_xml_list(body: bytes, url: str) -> ParsedDocument:
-    """Raises Unreadable."""
+    """The rows of an XML list. Raises Unreadable."""
     text = decoded(body)
     if re.search(r"<!(?:DOCTYPE|ENTITY)[^>]*\[", text[:65536], re.IGNORECASE):
         raise Unreadable(f"a list that declares entities at {url}")  # nobody needs them, and a few make gigabytes

@@ -1,6 +1,6 @@
-"""yt-dlp tied to our fetcher. Imported only where it is used: yt-dlp is large.
+"""yt-dlp with our fetcher as its only network. Import it late: yt-dlp is large.
 
-yt-dlp here reads pages and playlists; it opens no connection, starts no program, sends no cookie and wears no other name.
+It reads pages and playlists only: it opens no connection, starts no program, sends no cookies and does not change its user agent.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from voxmill.operators.crawl.fetch.response import Reply
 from voxmill.operators.crawl.listing.remote_fetcher import Remote, RemoteReply
 
 _HEADERS = ("accept", "accept-language", "content-type", "range", "referer")
-"""What an extractor may say beside our own headers. No cookies, no credentials, no invented client address."""
+"""Headers that an extractor may add to ours. No cookies, no credentials, no forged client address."""
 
 _DOCUMENTS = ("text/", "html", "json", "xml", "mpegurl", "javascript")
 
@@ -53,18 +53,22 @@ OPTIONS: dict[str, Any] = {
 
 
 class Log:
-    """What yt-dlp says; the last errors explain a failure."""
+    """Logger for yt-dlp that keeps its errors."""
 
     def __init__(self) -> None:
         self.errors: list[str] = []
 
-    def debug(self, message: str) -> None: ...
+    def debug(self, message: str) -> None:
+        """Ignored."""
 
-    def info(self, message: str) -> None: ...
+    def info(self, message: str) -> None:
+        """Ignored."""
 
-    def warning(self, message: str) -> None: ...
+    def warning(self, message: str) -> None:
+        """Ignored."""
 
     def error(self, message: str) -> None:
+        """Keeps the message."""
         self.errors.append(message.removeprefix("ERROR: "))
 
 
@@ -80,6 +84,7 @@ class FetchedYoutubeDL(YoutubeDL):  # type: ignore[misc]
         self.handler: FetcherRH = self._request_director.handlers["Fetcher"]
 
     def build_request_director(self, handlers: Any, preferences: Any = None) -> Any:
+        """Gives yt-dlp one request handler, ours."""
         director = super().build_request_director([])
         director.add_handler(FetcherRH(logger=self.log, fetcher=self._fetcher))
         return director
@@ -103,10 +108,11 @@ class FetcherRH(RequestHandler):  # type: ignore[misc]
         self._open = ExitStack()
 
     def keep(self, url: str, reply: Reply | RemoteReply) -> None:
-        """A document that is here already needs no second request."""
+        """Remembers a document that was fetched already, so that it is not requested again."""
         self._documents[url] = reply
 
     def close(self) -> None:
+        """Closes the response that is open."""
         self._open.close()
 
     def _check_extensions(self, extensions: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Recognising a page meant to keep robots out. It is never solved or passed by: it stops the host."""
+"""Recognises a bot challenge (Cloudflare, AWS WAF, captchas). It is never solved: it opens the circuit breaker of the host."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ _HEADERS = {
     "x-amzn-waf-action": "captcha challenge",
     "x-sucuri-block": "",
 }
-"""Header to the words that make it a challenge; an empty text: its mere presence does."""
+"""Header, and the values that mark a challenge; empty: any value does."""
 
 _PAGES = re.compile(
     rb"cf-chl-|cf_chl_opt|challenge-platform/h/|_Incapsula_Resource|px-captcha|captcha-delivery\.com|<title>\s*Just a moment",
     re.IGNORECASE,
 )
-"""Only ever found on a challenge, whatever the status."""
+"""Found on challenges only, whatever the status."""
 
 _WIDGETS = re.compile(
     rb"g-recaptcha|h-captcha|hcaptcha\.com|cf-turnstile|\bcaptcha\b"
     rb"|confirm you.{1,8}re not a bot|verify (?:that )?you are (?:a )?human|unusual traffic from your",
     re.IGNORECASE,
 )
-"""Also found on honest pages (a comment form, an article), so they count only beside a refusal."""
+"""Also found on ordinary pages (a comment form, an article), so they count only with a refusing status."""
 
 PEEK = 64 * 1024
 """Bytes of a page that are looked at."""
 
 
 def challenge(status: int, headers: Mapping[str, str], body: bytes = b"") -> str | None:
-    """What gave the bot page away, or None.
+    """The header or text that marks a response as a bot challenge, or None.
 
     >>> challenge(200, {}, b"<p>about captcha design</p>"), challenge(403, {}, b"<div class=g-recaptcha>")
     (None, 'g-recaptcha')

@@ -29,7 +29,7 @@ class DenyList:
         self._entries = tuple(entry.strip() for entry in entries)
         keys = {entry: archive_key(public_address(entry)) for entry in self._entries if "://" in entry}
         self._public = {entry: key for entry, key in keys.items() if key != archive_key(entry) and "*" not in entry}
-        """Of entries that hold a secret: the address without it is in the books, and with another one it is the same address."""
+        """Entries that hold a secret, by their address without it: records have only that form."""
         self._hashes = {e.removeprefix("sha256:").lower() for e in self._entries if e.startswith("sha256:")}
 
     def address(self, url: str) -> str | None:
@@ -48,4 +48,5 @@ class DenyList:
         return None
 
     def content(self, sha256: str) -> bool:
+        """Whether content with this SHA-256 is denied."""
         return sha256 in self._hashes

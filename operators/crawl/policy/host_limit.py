@@ -1,8 +1,8 @@
-"""Whose turn it is: one gate for a whole run, asked before every request, so that politeness adds up across workers.
+"""Whose turn it is: one gate for the whole run, asked before every request, so that rate limits hold across all workers.
 
 Per host it keeps the rate, the requests in flight, Retry-After and a circuit breaker; over all hosts, the byte budget.
-`HostState` is the state machine, pure but for the `now` it is given; `LocalGate` guards one for each host with a lock.
-In a cluster one actor holds the `LocalGate` and every worker a handle with the same methods.
+`HostState` is the state machine of one host, pure but for the `now` it is given; `LocalGate` keeps one per host behind a lock.
+In a cluster one actor holds the `LocalGate`, and every worker has a handle with the same methods.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class GateSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """A turn: one request may start now. The lease must be given back with `release`."""
+    """A turn: one request may start now. Give the lease back with `release`."""
 
     lease: str
 
@@ -68,27 +68,36 @@ Answer: TypeAlias = Go | Wait | Refused
 
 
 class HostGate(Protocol):
-    """What a fetcher needs of a gate. `host` is a host name, with its port where that is not the scheme's own."""
+    """Gives out turns to ask a host. `host` is a host name, with its port where that is not the default of the scheme.
+
+    >>> gate: HostGate = LocalGate(GateSettings(requests_per_second=1), clock=lambda: 0.0)
+    >>> first, second = gate.acquire("a.org"), gate.acquire("a.org")
+    >>> first, second
+    (Go(lease='0'), Wait(seconds=1.0, why='rate'))
+    >>> gate.report("a.org", 200), gate.release("a.org", "0", num_bytes=1000)
+    (None, None)
+    """
 
     def acquire(self, host: str, min_interval: float = 0.0) -> Answer:
-        """`min_interval`: seconds between requests that robots.txt asks for."""
+        """A turn, a wait, or a refusal. `min_interval`: seconds between requests that robots.txt asks for."""
         ...
 
     def report(
         self, host: str, status: int, *, retry_after: float | None = None, bot_page: str | None = None
     ) -> Refused | None:
-        """What the host answered. Returns the refusal if its breaker is open now."""
+        """Reports what the host answered. Returns the refusal if its breaker is open now."""
         ...
 
     def release(self, host: str, lease: str, num_bytes: int) -> None:
-        """The request is over and `num_bytes` came of it."""
+        """Gives the lease back; `num_bytes` came of the request."""
         ...
 
     def recall(self, origin: str, name: str) -> str | None:
-        """A fact about an origin that some worker learned (its robots.txt, say) and that has not expired."""
+        """A fact about an origin that a worker learned (its robots.txt), or None if unknown or expired."""
         ...
 
-    def remember(self, origin: str, name: str, value: str, seconds: float) -> None: ...
+    def remember(self, origin: str, name: str, value: str, seconds: float) -> None:
+        """Keeps a fact about an origin for so many seconds, for all workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,7 @@ class HostState:
     num_bytes: int = 0
 
     def refusal(self, now: float, rules: GateSettings) -> Refused | None:
+        """The refusal that holds now: the breaker is open, or the host asked for too long a pause; else None."""
         if self.opened_at is not None and now < self.opened_at + rules.breaker_seconds:
             return Refused("crawl.blocked", self.opened_by)
         if self.hold_until - now > rules.max_retry_after:
@@ -117,6 +127,7 @@ class HostState:
         return None
 
     def acquire(self, now: float, rules: GateSettings, min_interval: float = 0.0) -> tuple[HostState, Answer]:
+        """The next state, and a turn, a wait or a refusal."""
         if refusal := self.refusal(now, rules):
             return self, refusal
         state = self
@@ -145,6 +156,7 @@ class HostState:
     def report(
         self, now: float, rules: GateSettings, status: int, retry_after: float | None, bot_page: str | None
     ) -> HostState:
+        """The next state after a response: counts refusals and bot pages, and opens the breaker."""
         refused = status in (403, 429)
         state = replace(
             self,
@@ -161,9 +173,9 @@ class HostState:
         return state
 
     def restored(self, now: float, back: float, rules: GateSettings) -> HostState:
-        """As it was saved, its times `back` by so much. Without the leases: whoever held one belonged to a process that is gone.
+        """The state as loaded from disk, its times moved back by `back` seconds.
 
-        The rate asks for no longer a pause than it may after one request, whatever clock wrote it.
+        Leases are dropped: their holders are gone. Waits are capped, whatever clock wrote them.
         """
         pause = max(1.0 / rules.requests_per_second, rules.max_retry_after)
         opened_at = None if self.opened_at is None else min(now, self.opened_at - back)
@@ -176,20 +188,21 @@ class HostState:
         )
 
     def release(self, lease: str, num_bytes: int) -> HostState:
+        """The next state without this lease."""
         leases = {name: expiry for name, expiry in self.leases.items() if name != lease}
         return replace(self, leases=leases, num_bytes=self.num_bytes + num_bytes)
 
 
 def steady_clock() -> Callable[[], float]:
-    """Seconds since the epoch as the machine has them now, and from then on counted: nobody who sets its clock moves this one."""
+    """A clock in seconds since the epoch that later changes of the system time do not move."""
     begun, since = time.time(), time.monotonic()
     return lambda: begun + (time.monotonic() - since)
 
 
 class LocalGate:
-    """The gate of one process, for its threads.
+    """The gate of one process, for its threads; see `HostGate`. `state()` is what a run saves.
 
-    It refuses to be pickled: a copy would spend the whole rate again. `state()` is what a run persists.
+    It refuses to be pickled: a copy would use the whole rate again.
     """
 
     def __init__(
@@ -199,7 +212,7 @@ class LocalGate:
         self._clock = clock or steady_clock()
         self._lock = threading.Lock()
         saved, now = state or {}, self._clock()
-        # What was saved by a clock ahead of ours: no time has passed since, as far as anybody can tell, and all waits are kept.
+        # Saved by a clock ahead of ours: take it that no time has passed since, and keep all waits.
         back = max(0.0, saved.get("saved_at", now) - now)
         self._hosts = {host: HostState(**fields).restored(now, back, rules) for host, fields in saved.get("hosts", {}).items()}
         self._notes: dict[str, tuple[str, float]] = {key: (n[0], n[1] - back) for key, n in saved.get("notes", {}).items()}
@@ -207,6 +220,7 @@ class LocalGate:
         self._changed_at = now
 
     def acquire(self, host: str, min_interval: float = 0.0) -> Answer:
+        """See `HostGate.acquire`."""
         with self._lock:
             if self.rules.byte_budget is not None and self._num_bytes >= self.rules.byte_budget:
                 return Refused("crawl.budget", f"{self._num_bytes} of {self.rules.byte_budget} bytes")
@@ -218,6 +232,7 @@ class LocalGate:
     def report(
         self, host: str, status: int, *, retry_after: float | None = None, bot_page: str | None = None
     ) -> Refused | None:
+        """See `HostGate.report`."""
         with self._lock:
             now = self._clock()
             state = self._host(host).report(now, self.rules, status, retry_after, bot_page)
@@ -225,27 +240,30 @@ class LocalGate:
             return state.refusal(now, self.rules)
 
     def release(self, host: str, lease: str, num_bytes: int) -> None:
+        """See `HostGate.release`."""
         with self._lock:
             self._hosts[host] = self._host(host).release(lease, num_bytes)
             self._num_bytes += num_bytes
 
     def recall(self, origin: str, name: str) -> str | None:
+        """See `HostGate.recall`."""
         with self._lock:
             value, expiry = self._notes.get(f"{name} {origin}", ("", 0.0))
             return value if expiry > self._clock() else None
 
     def remember(self, origin: str, name: str, value: str, seconds: float) -> None:
+        """See `HostGate.remember`."""
         with self._lock:
             self._changed_at = self._clock()
             self._notes[f"{name} {origin}"] = (value, self._changed_at + seconds)
 
     def state(self) -> dict[str, Any]:
-        """Everything, as JSON types. `LocalGate(rules, gate.state())` goes on where this one stopped."""
+        """The whole state as JSON types. `LocalGate(rules, gate.state())` continues from it."""
         with self._lock:
             hosts = {host: asdict(state) for host, state in sorted(self._hosts.items())}
             now = self._clock()
             notes = {key: list(note) for key, note in sorted(self._notes.items()) if note[1] > now}
-            # The moment of saving is that of the last change: what has not changed is the same text.
+            # `saved_at` is the time of the last change, so that an unchanged gate saves the same text.
             return {"hosts": hosts, "notes": notes, "saved_at": self._changed_at}
 
     def _host(self, host: str) -> HostState:

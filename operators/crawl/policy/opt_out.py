@@ -1,8 +1,7 @@
-"""Reservations of rights that machines can read: X-Robots-Tag and robots meta tags, and TDMRep in its three forms.
+"""Machine-readable reservations of rights: X-Robots-Tag, robots meta tags, and TDMRep in its three forms.
 
 TDMRep: https://www.w3.org/community/reports/tdmrep/CG-FINAL-tdmrep-20240510/. It lets a page's meta tag overrule the
-response's header, and that the site's /.well-known/tdmrep.json. We are stricter: a reservation in any of the three stops us
-as soon as it is met, and nothing found later could release it.
+response's header, and that the site's /.well-known/tdmrep.json. We are stricter: a reservation in any of the three stops us.
 """
 
 from __future__ import annotations
@@ -30,9 +29,9 @@ _SCOPED = re.compile(r"^\s*([\w.*-]+)\s*:(.*)$", re.DOTALL)
 
 
 def robots_directive(values: Iterable[str]) -> str | None:
-    """The directive in some X-Robots-Tag lines (or `robots` meta contents) that reserves the content from us.
+    """The directive in X-Robots-Tag lines (or `robots` meta contents) that reserves the content, or None.
 
-    A line may be meant for one agent; it then holds for that agent up to the next name.
+    A line may name an agent; it then holds for that agent up to the next name.
 
     >>> robots_directive(["otherbot: noai, noindex"]), robots_directive(["voxmill: NoAI"]), robots_directive(["all"])
     (None, 'noai', None)
@@ -49,12 +48,12 @@ def robots_directive(values: Iterable[str]) -> str | None:
 
 
 def tdm_value(text: str | None) -> bool | None:
-    """`tdm-reservation`: True reserved, False released, None not said (any other value is a protocol error: unset)."""
+    """`tdm-reservation`: True reserved, False released, None not stated (any other value counts as not stated)."""
     return {"1": True, "0": False}.get((text or "").strip())
 
 
 def tdm_file(text: str, url: str) -> tuple[bool | None, str]:
-    """What a tdmrep.json says of a URL, and the location that says it: the first match in sequence. Nonsense says nothing.
+    """What a tdmrep.json says of a URL, and the location pattern that says it: the first match. An invalid file says nothing.
 
     >>> tdm_file('[{"location": "/a/*.mp3$", "tdm-reservation": 1}]', "https://x.org/a/b.mp3")
     (True, '/a/*.mp3$')
@@ -71,7 +70,7 @@ def tdm_file(text: str, url: str) -> tuple[bool | None, str]:
 
 
 def _matches(location: str, url: str) -> bool:
-    """TDMRep borrows robots.txt's patterns, so robots.txt's reader matches them."""
+    """TDMRep uses the patterns of robots.txt, so Protego matches them."""
     pattern = "".join(location.split())
     if not pattern.startswith(("/", "*")):
         pattern = "/" + pattern
@@ -79,14 +78,14 @@ def _matches(location: str, url: str) -> bool:
 
 
 def header_opt_out(x_robots: Iterable[str], tdm_reservation: str | None) -> str | None:
-    """What reserves a response by its headers, as text, or None."""
+    """What in the headers reserves a response, as text, or None."""
     if directive := robots_directive(x_robots):
         return f"X-Robots-Tag: {directive}"
     return "tdm-reservation: 1 (header)" if tdm_value(tdm_reservation) else None
 
 
 def page_opt_out(tree: LexborHTMLParser) -> str | None:
-    """What reserves an HTML page by its meta tags, as text, or None."""
+    """What in the meta tags reserves an HTML page, as text, or None."""
     meta: dict[str, list[str]] = {}
     for tag in tree.css("meta[name]"):
         meta.setdefault((tag.attributes.get("name") or "").strip().lower(), []).append(tag.attributes.get("content") or "")

@@ -13,26 +13,29 @@ from voxmill.operators.crawl.policy.host_limit import HostGate
 from voxmill.operators.crawl.policy.robots import RobotsFile
 
 Peek: TypeAlias = Callable[[str, int, int], tuple[int, bytes]]
-"""URL, size limit, redirect limit to status and body, under the gate but not under the rules themselves."""
+"""`peek(url, size limit, redirect limit)` gives status and body; it asks the gate, but not the rules of the site."""
 
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """A fetch may happen, `crawl_delay` seconds after the last one, because of `evidence`."""
+    """Permission to fetch, `crawl_delay` seconds after the last request; `evidence` is the rule that allows it."""
 
     evidence: str = ""
     crawl_delay: float = 0.0
 
 
 class Permissions:
-    """Asks each origin once: what it said is remembered by the gate, so for all workers."""
+    """Reads the rules of each origin once; the gate remembers them for all workers."""
 
     def __init__(self, gate: HostGate, peek: Peek) -> None:
         self._gate = gate
         self._peek = peek
 
     def check(self, url: str) -> Permission:
-        """Raises Disallowed, OptedOut, NetworkError and what `peek` raises."""
+        """The permission to fetch `url`.
+
+        Raises Disallowed, OptedOut, NetworkError where robots.txt cannot be had, and what `peek` raises.
+        """
         rules = self._robots(origin_of(url))
         if rules.status == 0:
             raise NetworkError(f"robots.txt cannot be had, so nothing else may be: {rules.text}")
@@ -59,7 +62,7 @@ class Permissions:
         return found
 
     def _tdm_file(self, origin: str) -> str:
-        """The site's TDM file, empty where it has none: failing to give it means not to implement the protocol."""
+        """The site's tdmrep.json, or empty: a site that fails to serve one does not take part in the protocol."""
         note = self._gate.recall(origin, "tdmrep")
         if note is not None:
             return note
@@ -73,7 +76,8 @@ class Permissions:
 
 
 def origin_of(url: str) -> str:
-    """
+    """Scheme, host and non-default port of a URL.
+
     >>> origin_of("HTTPS://A.org:443/x?y"), origin_of("http://[::1]:8000/")
     ('https://a.org', 'http://[::1]:8000')
     """

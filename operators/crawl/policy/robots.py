@@ -1,4 +1,4 @@
-"""robots.txt as RFC 9309 has it, read by `protego`."""
+"""robots.txt by RFC 9309, parsed by `protego`."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ TOKEN = "voxmill"
 """Our product token: the name to use in robots.txt and X-Robots-Tag."""
 
 MAX_BYTES = 500 * 1024
-"""What is read of a robots.txt; RFC 9309 asks for at least this much."""
+"""Bytes of a robots.txt that are read: the least that RFC 9309 asks for."""
 
 MAX_REDIRECTS = 5
 KEEP_SECONDS = 24 * 3600.0
 RETRY_SECONDS = 600.0
-"""How long a robots.txt is remembered, and how long one that could not be had is."""
+"""Seconds that a robots.txt is remembered, and one that could not be fetched."""
 
 
 @dataclass(frozen=True, slots=True)
 class RobotsFile:
-    """What a host answered to /robots.txt. `status` 0: it could not be reached, `text` says why."""
+    """The answer to /robots.txt. `status` 0: it could not be reached, and `text` says why."""
 
     status: int
     text: str = ""
 
     @property
     def reachable(self) -> bool:
-        """4xx means that there are no rules; 5xx, and 429 which is about us, that we do not know them."""
+        """Whether the rules are known. 4xx means there are none; 5xx, and 429, mean that we do not know them (RFC 9309, 2.3.1)."""
         return 200 <= self.status < 300 or (400 <= self.status < 500 and self.status != 429)
 
     def allows(self, url: str) -> bool:
+        """Whether the rules allow this URL for our token; unknown rules allow nothing."""
         if not self.reachable:
             return False
         return self.status >= 300 or bool(_parse(self.text).can_fetch(url, TOKEN))
@@ -48,7 +49,8 @@ class RobotsFile:
         return max(rules.crawl_delay(TOKEN) or 0.0, rate.seconds / rate.requests if rate else 0.0)
 
     def evidence(self, url: str) -> str:
-        """
+        """One line for the records: which file, its status, and what it says of the URL.
+
         >>> RobotsFile(200, "User-agent: *\\nDisallow: /x").evidence("https://a.net/x/1")
         'https://a.net/robots.txt (200) disallows /x/1 for voxmill'
         """
@@ -61,10 +63,12 @@ class RobotsFile:
         return f"{place} ({self.status}) {'allows' if self.allows(url) else 'disallows'} {parts.path or '/'} for {TOKEN}"
 
     def to_json(self) -> str:
+        """As text, to be remembered by the gate."""
         return json.dumps([self.status, self.text])
 
     @classmethod
     def from_json(cls, note: str) -> RobotsFile:
+        """The inverse of `to_json`."""
         return cls(*json.loads(note))
 
 
@@ -74,4 +78,5 @@ def _parse(text: str) -> Protego:
 
 
 def decode(body: bytes) -> str:
+    """The text of a robots.txt body, at most `MAX_BYTES`."""
     return body[:MAX_BYTES].decode("utf-8-sig", "replace")
