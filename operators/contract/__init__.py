@@ -1,1 +1,1 @@
-"""What every operator shares: what it is given, and the Protocols behind which recognisers, detectors and labellers live."""
+"""What all operators share: the unit they are given, and the Protocols that recognisers, detectors and labellers implement."""

@@ -1,4 +1,4 @@
-"""The seams behind which vendors live: one small Protocol per kind of model, one adapter file per vendor."""
+"""The Protocols behind which models live: `Transcriber`, `SpeechDetector`, `Labeller`. One adapter file per vendor."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class AudioClip:
-    """The audio of one recording's part, and the spans in it to transcribe (sorted, disjoint)."""
+    """Audio of one part of a recording, and the spans in it to transcribe (sorted, disjoint)."""
 
     audio: Audio
     spans: tuple[Span, ...]
@@ -35,7 +35,7 @@ class AudioClip:
 
 @dataclass(frozen=True, slots=True)
 class TimedWord:
-    """A word, its span in samples relative to the clip's audio, and its probability."""
+    """A word, its span in samples from the start of the clip, and its probability."""
 
     text: str
     start: int
@@ -45,7 +45,7 @@ class TimedWord:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What an engine heard in one span. `words` is None where the engine gives no times."""
+    """What an engine recognised in one span. `words` is None where the engine gives no times."""
 
     text: str
     words: tuple[TimedWord, ...] | None = None
@@ -56,17 +56,39 @@ class Transcript:
 
 
 class Transcriber(Protocol):
-    """A speech recogniser. `model` names the loaded weights (id and revision or hash)."""
+    """A speech recogniser. `model` names the loaded weights (id and revision or hash).
+
+    >>> class Hello:
+    ...     model = "hello@1"
+    ...
+    ...     def transcribe(self, clips: Sequence[AudioClip]) -> list[list[Transcript]]:
+    ...         return [[Transcript("hello", confidence=1.0) for _ in clip.spans] for clip in clips]
+    >>> engine: Transcriber = Hello()
+    >>> engine.transcribe([AudioClip(np.zeros(32000, np.float32), (Span(0, 16000),))])[0][0].text
+    'hello'
+    """
 
     model: str
 
     def transcribe(self, clips: Sequence[AudioClip]) -> list[list[Transcript]]:
-        """One list per clip, one transcript per span, in order. Batches and windows stay inside this call."""
+        """One list per clip, one transcript per span, in order. Batching and windowing stay inside this call."""
         ...
 
 
 class SpeechDetector(Protocol):
-    """A voice activity detector: P(speech) for every `hop` samples, streamed."""
+    """A voice activity detector: P(speech) for every `hop` samples, streamed.
+
+    >>> class Loudness:
+    ...     model, hop = "loudness@1", 160
+    ...
+    ...     def probabilities(self, blocks: Iterable[Audio]) -> NDArray[np.float32]:
+    ...         audio = np.concatenate(list(blocks))
+    ...         frames = np.pad(audio, (0, -len(audio) % self.hop)).reshape(-1, self.hop)
+    ...         return np.minimum(1, np.abs(frames).max(axis=1))
+    >>> detector: SpeechDetector = Loudness()
+    >>> detector.probabilities([np.zeros(100, np.float32), np.ones(100, np.float32)]).shape
+    (2,)
+    """
 
     model: str
     hop: int
@@ -78,7 +100,7 @@ class SpeechDetector(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LabelInput:
-    """One segment as a labeller sees it, with what earlier stages said of it, where the labeller reads them."""
+    """One segment as a labeller sees it, with the results of the earlier stages that the labeller reads."""
 
     segment: Segment
     consensus: Consensus | None = None
@@ -86,23 +108,24 @@ class LabelInput:
 
     @property
     def text(self) -> str:
-        """The words that were chosen; empty where the engines gave none, or nobody speaks."""
+        """The chosen text; empty where the engines gave none, or the segment is an event."""
         return self.consensus.text if self.consensus is not None and self.consensus.rejection is None else ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """One part of a recording as a labeller is given it: its segments in order of time, and the audio that holds them."""
+    """What a labeller is given at once: the segments of one part of a recording, in order of time, and the audio that holds them."""
 
     recording: Recording
     part: Part
     utterances: tuple[LabelInput, ...]
     audio: Audio | None = None
-    """None for labellers that do not listen."""
+    """None for labellers that need no audio."""
     start: int = 0
-    """Place of the audio's first sample in the recording."""
+    """Sample of the recording at which `audio` starts."""
 
     def wave(self, segment: Segment) -> Audio:
+        """Samples of one segment, shape (num_samples,). Raises ValueError where the labeller did not ask for audio."""
         if self.audio is None:
             raise ValueError("a labeller that listens must say so: `hears = True`")
         return self.audio[segment.start - self.start : segment.end - self.start]
@@ -110,23 +133,34 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class LabelAnswer:
-    """What a labeller says to one question about one segment."""
+    """A labeller's answer to one task for one segment."""
 
     task: LabelTask
     marks: tuple[Mark, ...] | None
-    """None: it is not sure. Empty: it looked, and there is none."""
+    """None: not sure. Empty: labelled, and there is none."""
     confidence: float | None = None
     reason: str | None = None
-    """With None: the public name of what refused the label."""
+    """With `marks` None: the public reason for which the label was refused."""
     model: str | None = None
-    """Where it is not the labeller's own."""
+    """The model, where it is not the labeller's own."""
 
 
 class Labeller(Protocol):
-    """Says more of a segment than its words. `model` names the weights or rules (id and revision or hash)."""
+    """Labels segments with more than their words. `model` names the weights or rules (id and revision or hash).
+
+    >>> class Peak:
+    ...     model = "peak@1"
+    ...
+    ...     def label(self, scene: Scene) -> list[list[LabelAnswer]]:
+    ...         peaks = [float(np.abs(scene.wave(one.segment)).max()) for one in scene.utterances]
+    ...         return [[LabelAnswer("quality", (Mark("peak", score=peak),))] for peak in peaks]
+    >>> labeller: Labeller = Peak()
+    >>> labeller.model
+    'peak@1'
+    """
 
     model: str
 
     def label(self, scene: Scene) -> Sequence[Sequence[LabelAnswer]]:
-        """One list per utterance, in order. A question that does not apply to an utterance has no answer there."""
+        """One list per utterance, in order; a task that does not apply to an utterance has no answer there."""
         ...

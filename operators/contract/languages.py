@@ -1,4 +1,4 @@
-"""Codes of languages, as everything here that names one to a recogniser or compares what recognisers say writes them."""
+"""Language codes, as hints to recognisers and comparisons of their results write them."""
 
 from __future__ import annotations
 

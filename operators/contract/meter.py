@@ -1,6 +1,6 @@
-"""How much this process has read so far: what progress inside a unit is measured by.
+"""Counts of what this process has read so far, from which progress inside a unit is shown.
 
-Counted where all audio is decoded and where every fetched byte passes, so that no operator has to say how far it is.
+Counted where all audio is decoded and where every fetched byte passes, so that operators need not report progress.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Meter:
-    """Totals of this process; only ever read as differences."""
+    """Totals of this process since its start."""
 
     samples: int = 0
-    """Decoded at 16 kHz."""
+    """Decoded samples at 16 kHz."""
     bytes: int = 0
-    """Fetched from a network."""
+    """Bytes fetched from a network."""
 
 
 METER = Meter()

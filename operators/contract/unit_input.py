@@ -1,4 +1,4 @@
-"""What an operator is given: one unit, with the records of the stages that it reads."""
+"""`UnitInput`, what an operator is given, and `Operator`, what a stage calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voxmill.manifests.redaction_records import Redaction
 
 @dataclass(frozen=True, slots=True)
 class UnitInput:
-    """One unit. Only the fields that a stage `reads` are filled; the order is the unit's order, always."""
+    """One unit of work. Only the fields that a stage `reads` are filled, always in the order of the unit."""
 
     unit: str
     items: tuple[Item, ...] = ()
@@ -27,14 +27,15 @@ class UnitInput:
     opinions: tuple[Opinion, ...] = ()
     labels: tuple[Labels, ...] = ()
     duplicates: tuple[Duplicate, ...] = ()
-    """Stretches of these recordings that are elsewhere too."""
+    """Stretches of these recordings that duplicate others."""
     redactions: tuple[Redaction, ...] = ()
 
     def recording(self, recording_id: str) -> Recording:
+        """The recording with this id. Raises StopIteration where it is not in the unit."""
         return next(r for r in self.recordings if r.id == recording_id)
 
     def members(self) -> tuple[str, ...]:
-        """What this unit is made of, for the stage that sees it: segments, else parts, else recordings, else items."""
+        """Ids of what the unit consists of: its segments, else parts, else recordings, else items, as the stage sees it."""
         if self.segments:
             return tuple(s.id for s in self.segments)
         if self.parts:
@@ -42,7 +43,7 @@ class UnitInput:
         return tuple(r.item_id for r in self.recordings) or tuple(i.id for i in self.items)
 
     def without(self, keys: Collection[str]) -> UnitInput:
-        """This unit without the named members (used to step around a poisoned one)."""
+        """This unit without the named members (to step around one that makes the stage fail)."""
         return replace(
             self,
             items=tuple(i for i in self.items if i.id not in keys),
@@ -56,11 +57,20 @@ class UnitInput:
         )
 
     def only(self, key: str) -> UnitInput:
-        """This unit reduced to one of its members."""
+        """This unit with a single member."""
         return self.without(set(self.members()) - {key})
 
 
 class Operator(Protocol):
-    """One unit in, its records out. State that is costly to build is built in `__init__`, once per worker."""
+    """A stage's work: one unit in, its records out. State that is costly to build is built in `__init__`, once per worker.
 
-    def __call__(self, work: UnitInput, /) -> Sequence[Any]: ...
+    >>> class Lengths:
+    ...     def __call__(self, work: UnitInput) -> list[int]:
+    ...         return [part.num_samples for part in work.parts]
+    >>> operator: Operator = Lengths()
+    >>> operator(UnitInput("unit-0", parts=(Part("recording-1", 0, 16000),)))
+    [16000]
+    """
+
+    def __call__(self, work: UnitInput, /) -> Sequence[Any]:
+        """The records of the unit, in its order."""

@@ -1,12 +1,10 @@
 """The samples of a recording: 16 kHz, mono, float32, streamed, from any sample to any other.
 
-`stream(uri, start, num_samples)` depends on the file's bytes and its arguments alone, and parts join to the whole: the same count
-of samples always; the same samples bit by bit for PCM and FLAC, and within 1e-6 for MP3, Opus, Vorbis and AAC, whose decoders
-start a second early. One exception: the noise that AAC substitutes for noise is drawn anew. Memory is bounded by a block, however
-long the file.
+`stream(source, start, num_samples)` depends on the bytes of the file and its arguments alone, and parts join to the whole: always
+the same number of samples; the same bits for PCM and FLAC, within 1e-6 for MP3, Opus, Vorbis and AAC, whose decoders start a
+second early. One exception: AAC's noise substitution is random. Memory is bounded by a block, however long the file.
 
-What is read is an address, and then it is heard as it is: the stream that libavformat calls best, the mean of its channels; or a
-`Playback`, which says how else.
+A source is an address, played as libavformat's best audio stream with the mean of its channels; or a `Playback`.
 """
 
 from __future__ import annotations
@@ -40,16 +38,16 @@ def stream(source: str | Playback, start: int = 0, num_samples: int | None = Non
 
 
 def read(source: str | Playback, start: int = 0, num_samples: int | None = None) -> Audio:
-    """`stream` as one array, shape (≤ num_samples,)."""
+    """The samples of `stream` as one array, shape (≤ num_samples,)."""
     parts = list(stream(source, start, num_samples))
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
 class AudioReader:
-    """Spans of one stretch of a recording, in one pass where they come in order of time.
+    """Reads spans of a recording in one decoding pass, if they come in order of time.
 
-    What `read` returns is what a decoder that began at `origin` hears there, whichever spans were read before: so it is the same
-    for every choice of spans, and costs one decode of the stretch instead of one start per span. Going back begins anew.
+    `read` returns what a decoder started at `origin` gives there, whichever spans were read before, so results do not depend on the
+    choice of spans. A span before the last one restarts the decoder.
     """
 
     def __init__(self, source: str | Playback, origin: int = 0) -> None:
@@ -58,7 +56,7 @@ class AudioReader:
         self._begin()
 
     def read(self, start: int, num_samples: int) -> Audio:
-        """`[start, start + num_samples)` of the recording, shape (≤ num_samples,); `start` is not before the origin."""
+        """Samples `[start, start + num_samples)` of the recording, shape (≤ num_samples,). Raises ValueError before the origin."""
         if start < self.origin:
             raise ValueError(f"{start} lies before the origin {self.origin}")
         if start < self._place:

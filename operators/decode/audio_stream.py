@@ -1,4 +1,4 @@
-"""A media file and the sound in it."""
+"""`MediaFile`: an open file and its chosen audio stream, across the files that may be concatenated in it."""
 
 from __future__ import annotations
 
@@ -22,69 +22,74 @@ _libraries = av.library_versions
 DECODER = "4 " + " ".join(
     name + ".".join(map(str, _libraries[name])) for name in ("libavformat", "libavcodec", "libswresample") if name in _libraries
 )
-"""Version of the samples that decoding yields: ours (bump it when they change) and those of the libraries."""
+"""Version of the decoded samples: ours (raise it when they change) and those of FFmpeg's libraries."""
 
 LATE = frozenset({"mpegts", "mpeg", "flv"})
-"""Containers whose streams may begin after the part that libavformat looks at."""
+"""Containers whose streams may start after the part that libavformat probes."""
 
 Choose = Callable[[Sequence[Track]], int]
 
 
 @dataclass(slots=True)
 class OpenStretch(OpenFile):
-    """A stretch of a file that is open, and the one audio stream of it that is used."""
+    """An open stretch of a file (most files have one), and the audio stream of it that is used."""
 
     stream: AudioStream
     claimed: float | None
-    """Seconds of sound that its header or index promises."""
+    """Seconds of audio that its header or index states; None: not stated, or not credible."""
 
     @property
     def codec(self) -> AudioCodecContext:
+        """The decoder of the stream."""
         return self.stream.codec_context
 
 
 @dataclass(slots=True)
 class MediaFile:
-    """An open file: one stretch after the other, of which the first with sound in it is open from the beginning."""
+    """An open file: its stretches one after the other. The first with audio is open from the beginning."""
 
     raw: IO[bytes]
     uri: str
     num_bytes: int
     stretches: list[tuple[int, int]]
     track: int | None = None
-    """Which stream of sound is used, counted from 1; None: what libavformat calls best. In later stretches, what is most like it."""
+    """Number of the audio stream, from 1; None: libavformat's best. In later stretches, the one most like it."""
     choose: Choose | None = None
-    """Names it where the first stretch has several."""
+    """Chooses the track where the first stretch has several."""
     tracks: tuple[Track, ...] = ()
-    """All streams of sound of the first stretch, in its order."""
+    """All audio streams of the first stretch, in its order."""
     link: OpenStretch = field(init=False)
-    """The stretch that is being read. Its codec is asked for rates and names after it was closed, too."""
+    """The stretch being read. Its codec still answers for rate and name after it was closed."""
     lost: LostAudio = field(default_factory=LostAudio)
     closed_bytes: int = 0
-    """Of stretches that could not be opened."""
+    """Bytes of stretches that could not be opened."""
     _begun: tuple[int, int] = (0, 0)
     _late: bool = False
-    """The stretch that was opened last is of a kind whose streams are listed as they come."""
+    """Whether the last opened container is one of `LATE`."""
     _stack: ExitStack = field(default_factory=ExitStack)
 
     @property
     def codec(self) -> AudioCodecContext:
+        """The decoder of the open stretch."""
         return self.link.codec
 
     @property
     def stream(self) -> AudioStream:
+        """The audio stream of the open stretch."""
         return self.link.stream
 
     @property
     def container(self) -> InputContainer:
+        """The container of the open stretch."""
         return self.link.container
 
     @property
     def container_name(self) -> str:
+        """Short name of its format, such as `mp4`."""
         return self.link.container_name
 
     def links(self) -> Iterator[OpenStretch]:
-        """All stretches that hold sound, each open until the next one is asked for. To be asked once."""
+        """All stretches with audio, each open until the next one is asked for. Iterate once."""
         yield self.link
         while self.stretches:
             try:
@@ -95,7 +100,7 @@ class MediaFile:
             yield self.link
 
     def open_first(self) -> None:
-        """Raises Undecodable where no stretch can be decoded, with what is wrong with the first."""
+        """Opens the first stretch that can be decoded. Raises Undecodable with the fault of the very first stretch."""
         failed: Undecodable | None = None
         while self.stretches:
             try:
@@ -107,7 +112,7 @@ class MediaFile:
         raise failed or Undecodable("decode.empty", "zero bytes")
 
     def _note_closed(self, error: Undecodable) -> None:
-        """A stretch that cannot be opened; one without sound loses nothing."""
+        """Counts a stretch that cannot be opened as lost, unless it has no audio anyway."""
         if error.reason != "decode.not_audio":
             self.lost.failures += 1
             self.closed_bytes += self._begun[1] - self._begun[0]
@@ -146,14 +151,15 @@ class MediaFile:
         return self.track
 
     def close(self) -> None:
+        """Closes the stretch that is open."""
         self._stack.close()
 
 
 @contextmanager
 def open_media(uri: str, track: int | None = None, choose: Choose | None = None) -> Iterator[MediaFile]:
-    """The sound stream of that number, counted from 1, or the one that `choose` names; else what libavformat calls best.
+    """Opens the audio stream with number `track` (from 1), or the one that `choose` names, else libavformat's best.
 
-    Raises Undecodable; errors of the storage (OSError and the file system's own) pass.
+    Raises Undecodable. Errors of the storage (OSError and those of the file system) pass through.
     """
     with open_bytes(uri) as raw:
         size = raw.seek(0, 2)

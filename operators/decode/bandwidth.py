@@ -4,7 +4,7 @@ Telephone speech (0.3–3.4 kHz) that was stored at a high rate is common on the
 of full bandwidth shows fricatives above 4 kHz that come and go; telephone speech shows nothing there, or the faint residue of
 a codec or a resampler, or a steady hiss.
 
-What is accumulated is a histogram, so that memory does not grow, blocks may be of any size, and the verdict is a pure function.
+What is accumulated is a histogram, so that memory does not grow, blocks may be of any size, and the result is a pure function.
 """
 
 from __future__ import annotations
@@ -119,7 +119,8 @@ def cutoff_hz(histogram: Histogram, config: BandwidthConfig) -> int | None:
 
 
 def bandwidth(cutoff: int | None, config: BandwidthConfig) -> Bandwidth | None:
-    """
+    """The class of a cut-off frequency (Hz); None where it is unknown.
+
     >>> bandwidth(3500, BandwidthConfig()), bandwidth(7000, BandwidthConfig()), bandwidth(None, BandwidthConfig())
     ('narrow', 'wide', None)
     """

@@ -1,13 +1,13 @@
-"""What libavformat reads a file through: it never raises inside libav, and tells the storage's errors from the decoder's.
+"""The file object that libavformat reads through: it never raises inside libav, and keeps storage errors apart from decoding errors.
 
-PyAV calls `read` and `seek` from C, where an exception cannot pass: one that is raised there comes up in another call, or is printed
-and dropped. So these answer as a C library wants it: a seek to where nothing can be is an error number, reading past the end gives
-nothing. An error of the storage is kept, ends the reading, and is raised by the `with` block around the call into libav:
+PyAV calls `read` and `seek` from C, where an exception cannot pass: it would come up in another call, or be printed and dropped.
+So these answer as a C library expects: an impossible seek returns an error number, reading past the end returns nothing. A
+storage error is kept, ends the reading, and is raised by the `with` block around the call into libav:
 
     with source:
         packet = next(packets, None)
 
-Whatever else is raised in such a block is `Broken`: libav or PyAV could not do it, whichever way they say so.
+Any other exception in such a block becomes `Broken`: libav or PyAV could not do it.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from types import TracebackType
 from typing import IO
 
 REREAD = 16
-"""How many times its own length a stretch may be read. A damaged index can send a demuxer round and round."""
+"""How many times its length a stretch may be read: a damaged index can make a demuxer loop."""
 
 SLACK = 1 << 26
-"""Bytes that may be read beyond that, so that short files may be searched."""
+"""Bytes allowed beyond that, so that short files can be searched."""
 
 
 class Broken(Exception):
-    """libav, or PyAV around it, failed at what a file holds."""
+    """libav, or PyAV around it, failed on the content of the file."""
 
 
 class Undecodable(Exception):
-    """The file does not give what is wanted of it; `reason` is one of `decode.*`."""
+    """The file does not hold what is asked of it; `reason` is one of `decode.*` or `frames.*`."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -37,7 +37,7 @@ class Undecodable(Exception):
 
 
 class ByteSource:
-    """`[begin, end)` of a file, as a file of its own."""
+    """Bytes `[begin, end)` of a file, as a file object of its own."""
 
     def __init__(self, raw: IO[bytes], begin: int, end: int) -> None:
         self._raw, self._begin = raw, begin
@@ -47,6 +47,7 @@ class ByteSource:
         self._failed: BaseException | None = None
 
     def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes (all for -1); empty at the end, after a storage error, or when `REREAD` is used up."""
         wanted = self.num_bytes - self._place if size < 0 else min(size, self.num_bytes - self._place)
         if wanted <= 0 or self._left <= 0 or self._failed:
             return b""
@@ -61,7 +62,7 @@ class ByteSource:
         return data
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """The new place, or a negative error number."""
+        """The new position, or a negative error number."""
         origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self.num_bytes}.get(whence)
         if origin is None or not 0 <= origin + offset < 1 << 62:
             return -errno.EINVAL
@@ -69,10 +70,11 @@ class ByteSource:
         return self._place
 
     def tell(self) -> int:
+        """The position."""
         return self._place
 
     def look(self, place: int, size: int) -> bytes:
-        """Some of its bytes, beside all reading. Raises what the storage raises."""
+        """Bytes at `place` without moving the position. Raises storage errors."""
         self._raw.seek(self._begin + place)
         return self._raw.read(max(0, min(size, self.num_bytes - place)))
 

@@ -1,9 +1,8 @@
-"""Where a file that is several files one after the other changes from one to the next.
+"""Finds where a file consists of several files one after the other.
 
-Radio that was recorded as it came is chained Ogg; a stream with an advert in it is MPEG-TS whose parts lie on other PIDs or in
-another codec; a playlist whose init segment changes is two MP4s; scripts of web sites send an empty line before a file. libavformat reads the first, and with it only what looks like its
-continuation. So such files are cut, by their own structure and without decoding, and every stretch is opened for itself. Most files
-are one stretch.
+Recorded internet radio is chained Ogg; a stream with an inserted advert is MPEG-TS whose parts use other PIDs or codecs; a playlist
+whose init segment changes gives two MP4s; some web scripts send an empty line before a file. libavformat reads the first file and
+what looks like its continuation. So such files are cut by their structure, without decoding, and each stretch is opened alone.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from typing import IO, TypeAlias
 from voxmill.operators.decode.mpegts import programmes
 
 MOST = 10_000
-"""Stretches into which a file is cut at most; the last one is then what remains."""
+"""Most stretches of a file; the last one is then the rest."""
 
 Walk: TypeAlias = "Generator[int, None, int]"
-"""Places where a file of one kind changes, then the place where it ends."""
+"""Yields the offsets at which a file of one kind changes; returns the offset at which it ends."""
 
 _BLANK = b"\xef\xbb\xbf\r\n\t "
-"""What no audio begins with, and what may stand before it."""
+"""Bytes that may precede a file: byte order mark and white space."""
 
 _EBML, _SEGMENT = b"\x1aE\xdf\xa3", b"\x18S\x80g"
 _HEADS = (
@@ -39,14 +38,14 @@ _HEADS = (
     b"#!AMR",
     b"NIST_1A",
 )
-"""How files begin that may stand behind the end of one of another kind."""
+"""Signatures of files that may follow one of another kind."""
 
 _SPEECH = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ", b"\x80theora", b"fishead\0", b"BBCD\0")
 """How the first page of an Ogg stream begins, after its header."""
 
 
 def links(raw: IO[bytes], size: int) -> list[tuple[int, int]]:
-    """`(begin, end)` of the stretches, in order; they tile the file. Raises what the storage raises."""
+    """Byte ranges `(begin, end)` of the stretches, in order; they tile the file. Raises storage errors."""
     begins = [_blank(raw)]
     for place in _files(raw, size, begins[0]):
         if begins[-1] < place < size:

@@ -1,8 +1,8 @@
-"""Channels to one: what is measured of each while a file is decoded, and the weights that follow.
+"""How several channels become one: statistics of each while a file is decoded, and the weights that follow.
 
-A channel with speech in it comes and goes; noise, hum and a dead wire do not. So each channel's *contrast* is how far its loudest
-frames stand above its quiet ones, between 250 Hz and 4 kHz. What is of no use is left out, what cancels is not added up, and two
-channels that speak in turns are two talkers, who are both heard, equally loud.
+Speech comes and goes; noise, hum and a dead wire do not. So the *contrast* of a channel is how far its loudest frames stand above
+its quiet ones, between 250 Hz and 4 kHz. Useless channels are left out, channels that cancel are not summed, and two channels
+that speak in turns are two talkers: both are kept, equally loud.
 
 Everything accumulates in histograms and sums: memory does not grow with the file, and the choice is a pure function of them.
 """
@@ -26,19 +26,19 @@ SPEECH = slice(2, 32)
 """Bands (of 125 Hz) in which speech is told from noise."""
 
 LIVELY = 12.0
-"""Least contrast of speech (dB). Steady noise has 4, hum less."""
+"""Least contrast of speech (dB); steady noise has 4, hum less."""
 
 WORSE = 12.0
-"""A channel with so much less contrast than the best (dB) only adds noise to what is heard there."""
+"""A channel with so much less contrast than the best (dB) only adds noise."""
 
 ENOUGH = 40.0
-"""More contrast than this says nothing: gates and encoders make silence digital (dB)."""
+"""Contrast is capped here (dB): noise gates and encoders make silence digital."""
 
 DEAD = 45.0
-"""A channel so far below the best one is not heard (dB)."""
+"""A channel so far below the best one is left out (dB)."""
 
 ACTIVE = 12.0
-"""Frames within so many dB of a channel's loudest are its speech."""
+"""Frames within so many dB of the loudest of a channel count as speech."""
 
 TOGETHER = 0.35
 """Two channels whose speech overlaps less (share of the one that speaks less) speak in turns."""
@@ -47,38 +47,40 @@ LEAST_TURN = 0.05
 """And the one that speaks less speaks at least so much of the other's time."""
 
 CENTRE = 25.0
-"""Films have their dialogue in the centre; it counts where it is no further below the loudest channel (dB)."""
+"""The centre channel, where films have their dialogue, is used unless it is further below the loudest channel (dB)."""
 
 ANTIPHASE = -0.7
-"""Two channels that correlate less are one sound against itself."""
+"""Two channels with a lower correlation are one signal in opposite phase."""
 
 SAME = 0.7
-"""Channels that correlate more hold the same speech."""
+"""Channels with a higher correlation hold the same speech."""
 
 CANCELLED = 0.1
-"""Power of the mean over what unrelated channels would give: below it, they cancel."""
+"""Power of the mean over that of unrelated channels: below this they cancel."""
 
 OFFSET = 1 / 32
-"""An offset below this share of the speech's level does no harm; what wanders so far is taken off."""
+"""A DC offset above this share of the speech level is removed."""
 
 LEAST_OFFSET = 5e-5
-"""Nor does one of a step or two of 16 bits (of full scale)."""
+"""A smaller DC offset (of full scale), a step or two of 16 bits, stays."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelMix:
+    """How the channels of a recording become one."""
+
     weights: tuple[float, ...] | None
     """None: the mean."""
     like: int
-    """The channel whose spectrum stands for what is heard; as many as there are channels: the mean's."""
+    """Channel whose spectrum stands for the mix; the number of channels means that of their mean."""
     turns: bool | None
     apart: int | None = None
-    """So many channels are kept apart, those that have a weight."""
+    """Number of channels kept apart, those with a weight; None: mixed."""
 
 
 @dataclass(frozen=True, slots=True)
 class MixLevels:
-    """What the chosen channels sound like."""
+    """Level statistics of the mix."""
 
     dc: float | None
     active: float | None
@@ -87,7 +89,7 @@ class MixLevels:
 
 
 class ChannelStats:
-    """What is measured of a stretch with one layout. Blocks have shape (channels, samples) and may be of any size."""
+    """Statistics of a recording with one channel layout. Blocks have shape (channels, samples), any size."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
@@ -112,6 +114,7 @@ class ChannelStats:
         self._cell = np.zeros((n, 0), np.float32)
 
     def add(self, block: NDArray[np.float32]) -> None:
+        """Adds a block of shape (channels, samples) at 16 kHz."""
         self.num_samples += block.shape[1]
         for hasher, channel in zip(self._hashers, block if self.count == 1 else (*block, _mean(block)), strict=True):
             scaled = np.rint(channel * np.float32(32768))
@@ -166,7 +169,7 @@ class ChannelStats:
             self.cancelled += int((mean[alike] < CANCELLED * apart[alike]).sum())
 
     def digest(self, weights: tuple[float, ...] | None, apart: int | None = None) -> str:
-        """Of the samples that are heard; offset and gain follow from them."""
+        """SHA-256 of the 16-bit samples that the mix reads; offset and gain follow from them."""
         if weights is None or self.count == 1:
             return self._hashers[-1].hexdigest()
         if sorted(weights) == [0.0] * (self.count - 1) + [1.0]:
@@ -175,9 +178,11 @@ class ChannelStats:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def histogram(self, choice: ChannelMix) -> Histogram:
+        """Band histogram (`bandwidth.Histogram`) of the channel that stands for the mix."""
         return self.spectra[min(choice.like, len(self.spectra) - 1)].histogram
 
     def heard(self, choice: ChannelMix) -> MixLevels:
+        """Levels of the mix: offset, speech level, peak, contrast."""
         if choice.apart and choice.weights:
             alone = [self.heard(ChannelMix(self._one(c).weights, c, None)) for c, weight in enumerate(choice.weights) if weight]
             loud = [weight for weight in choice.weights if weight]
@@ -201,7 +206,7 @@ class ChannelStats:
         return MixLevels(dc, active, peak, like.contrast)
 
     def choose(self, *, split: bool = False) -> ChannelMix:
-        """`split`: channels that hold different speech are to be kept apart."""
+        """The mix for these statistics. With `split`, channels that hold different speech are kept apart."""
         n = self.count
         mean = ChannelMix(None, n, None)
         if n == 1:
@@ -228,7 +233,7 @@ class ChannelStats:
         return mean if len(kept) == n else ChannelMix(tuple(1 / len(kept) if c in kept else 0.0 for c in range(n)), best, None)
 
     def _centre(self, kept: Sequence[int]) -> int | None:
-        """Where a film has its dialogue, if it has any there."""
+        """The centre channel, if it is loud enough to hold the dialogue."""
         centre = self.names.index("FC") if "FC" in self.names else -1
         loudest = max(self.levels[c].loud for c in kept)
         return centre if centre in kept and self.levels[centre].loud >= loudest - CENTRE else None
@@ -237,7 +242,7 @@ class ChannelStats:
         return ChannelMix(tuple(float(c == channel) for c in range(self.count)), channel, None)
 
     def _two(self, best: int) -> ChannelMix:
-        """Both channels are worth hearing."""
+        """The mix of two channels that both hold speech."""
         alike = self.cross[0, 1] / np.sqrt(self.cross[0, 0] * self.cross[1, 1])
         if alike < ANTIPHASE:
             return ChannelMix((0.5, -0.5), best, None)
@@ -251,7 +256,7 @@ class ChannelStats:
         return ChannelMix((round(weights[0] / sum(weights), 4), round(weights[1] / sum(weights), 4)), best, True)
 
     def _even(self, channels: Sequence[int]) -> tuple[float, ...]:
-        """Weights with which all of them are as loud as the loudest; what differs by no more than 6 dB stays as it is."""
+        """Weights that make all channels as loud as the loudest; 1 where they differ by at most 6 dB."""
         speech = {c: self.levels[c].active or self.levels[c].loud for c in channels}
         most = max(speech.values())
         if most - min(speech.values()) <= 6:
@@ -259,7 +264,7 @@ class ChannelStats:
         return tuple(round(10 ** ((most - speech[c]) / 20), 4) if c in speech else 0.0 for c in range(self.count))
 
     def _different(self, kept: Sequence[int]) -> list[int]:
-        """Those that are not what an earlier one is."""
+        """Channels that are not copies of an earlier one."""
         found: list[int] = []
         for c in kept:
             same = (abs(self.cross[c, d]) / np.sqrt(self.cross[c, c] * self.cross[d, d]) > SAME for d in found)

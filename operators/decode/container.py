@@ -1,9 +1,9 @@
-"""Opening a media file that nobody vouches for: by its content alone, through a file object, and never by a URL.
+"""Opens untrusted media files: by content alone, through a file object, never by URL.
 
-libavformat would follow what a file points to (playlists, `concat` scripts, `file:` and `http:` references), believe a file
-name's suffix, and try formats that execute descriptions. So it is given an anonymous file object (`byte_source.py`), a list of plain
-containers, no protocols, and an opener that gives it nothing. A few telephone formats have no mark that content could be known by:
-only where nothing else fits does a suffix such as `.g722` decide.
+libavformat would follow references inside a file (playlists, `concat` scripts, `file:` and `http:` URLs), trust the suffix of its
+name, and try formats that execute descriptions. So it gets an anonymous file object (`byte_source.py`), a list of plain
+containers, no protocols, and an opener that returns nothing. A few telephony formats have no signature: only where nothing else
+fits does a suffix such as `.g722` decide.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ MAGIC = (
     b"RIFF", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b"ID3", b"\x1aE\xdf\xa3", b"\x30\x26\xb2\x75", b"FLV", b"caff", b"wvpk",
     b"NIST_1A", b"ajkg", b"Creative Voice", b".snd", b"#!AMR",
 )  # fmt: skip
-"""How files of audio begin: one that begins so and cannot be opened is broken, any other is no audio."""
+"""Signatures of audio files: one with such a start that cannot be opened is `decode.corrupt`, any other is `decode.not_audio`."""
 
 FAR = 1 << 26
-"""Bytes that are searched for streams where the first few megabytes list none of sound. They are held in memory."""
+"""Bytes searched for streams where the first few megabytes list no audio; held in memory."""
 
 BUFFER = 1 << 16
 """Bytes that libavformat asks the file object for at a time."""
@@ -50,7 +50,7 @@ S = TypeVar("S", AudioStream, VideoStream)
 
 @dataclass(slots=True)
 class OpenFile:
-    """A container that is being read."""
+    """A container being read."""
 
     container: InputContainer
     source: ByteSource
@@ -63,7 +63,7 @@ class OpenFile:
 
 
 def open_bytes(uri: str) -> IO[bytes]:
-    """A local path (of any bytes, as `os.fsdecode` gives it) or any fsspec URL. Raises OSError."""
+    """Opens a local path (any bytes, as `os.fsdecode` gives them) or an fsspec URL. Raises OSError."""
     if "://" in uri:
         return cast(IO[bytes], fsspec.open(uri, "rb").open())
     return open(uri, "rb")
@@ -71,9 +71,9 @@ def open_bytes(uri: str) -> IO[bytes]:
 
 @contextmanager
 def open_container(uri: str) -> Iterator[tuple[InputContainer, ByteSource]]:
-    """The file with all its streams, and what libavformat reads it through.
+    """Opens a whole file: its container with all streams, and the source that libavformat reads.
 
-    Raises Undecodable where it is no media at all; errors of the storage (OSError and the file system's own) pass.
+    Raises Undecodable where it is no media; errors of the storage (OSError and those of the file system) pass through.
     """
     with open_bytes(uri) as raw, opened(ByteSource(raw, 0, raw.seek(0, 2)), uri) as both:
         yield both
@@ -81,9 +81,9 @@ def open_container(uri: str) -> Iterator[tuple[InputContainer, ByteSource]]:
 
 @contextmanager
 def opened(source: ByteSource, uri: str = "", far: bool = False) -> Iterator[tuple[InputContainer, ByteSource]]:
-    """The same, for a stretch of a file. Of `uri` only the suffix counts, and only where the content says nothing.
+    """Opens one stretch of a file; see `open_container`. Only the suffix of `uri` is used, and only where the content does not tell.
 
-    `far` looks for streams as far as `FAR` bytes into it: some containers do not list what begins later.
+    `far` searches `FAR` bytes for streams: some containers do not list streams that start later.
     """
     head = source.look(0, 16)
     if not head:
@@ -133,9 +133,9 @@ def opened(source: ByteSource, uri: str = "", far: bool = False) -> Iterator[tup
 
 
 def only(container: InputContainer, kind: type[S], missing: type[Undecodable], reason: str, chosen: S | None = None) -> S:
-    """The chosen stream, or the one of that kind that libavformat calls best; nothing else of the file is read from now on.
+    """The chosen stream, or libavformat's best one of that kind; all other streams are discarded from now on.
 
-    Raises `missing` with that reason where there is none, or none that can be decoded.
+    Raises `missing(reason, …)` where there is none, or no decoder for it.
     """
     name: Literal["audio", "video"] = "audio" if kind is AudioStream else "video"
     stream = chosen or container.streams.best(name)

@@ -1,7 +1,7 @@
-"""A recording without its offset: what a cheap sound card adds to every sample, which may also drift or jump.
+"""Removes the DC offset that cheap sound cards add to every sample, and that may drift or jump.
 
-The offset is the mean of each fifth of a second, and a straight line between the middles of neighbours: a high-pass of about
-one hertz. Fifths are counted from the recording's first sample, so what comes out does not depend on where reading began.
+The offset is the mean of each fifth of a second, interpolated linearly between their middles: a high-pass of about 1 Hz. Fifths
+are counted from the first sample of the recording, so the result does not depend on where reading started.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _RAMP: NDArray[np.float32] = ((np.arange(CELL) + 0.5) / CELL).astype(np.float32)
 
 
 def begin_for(start: int) -> int:
-    """Where reading has to begin so that sample `start` comes out right: at a cell, and two cells earlier."""
+    """Sample at which reading must start for sample `start` to come out right: at a cell, two cells earlier."""
     return max(0, start // CELL - 2) * CELL
 
 
 def steady(arrays: Iterable[Audio], start: int) -> Iterator[Audio]:
-    """`arrays` begin at `begin_for(start)`; what comes out begins at `start`."""
+    """Removes the offset. `arrays` start at sample `begin_for(start)`; the result starts at `start`."""
     skip = start - begin_for(start)
     for array in _levelled(_cells(arrays)):
         yield array[skip:]

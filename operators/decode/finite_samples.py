@@ -1,4 +1,4 @@
-"""Samples that are no numbers: what float PCM may hold, and what a decoder may make of damage."""
+"""Repairs samples that are NaN, infinite or absurdly large, from float PCM or from a decoder on damaged data."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ FLOATS: dict[str, np.dtype[Any]] = {
 }  # fmt: skip
 
 LARGEST = float(1 << 17)
-"""Nothing that a sound card or a program writes as full scale is larger: 1, or 32768."""
+"""Larger values are damage: full scale is 1, or 32768 in some files."""
 
 SMALLEST = 1e-20
-"""Anything nearer to zero is zero: numbers that a processor is slow with, and nobody hears."""
+"""Smaller values become 0: denormal numbers are slow and inaudible."""
 
 
 def readable(frame: AudioFrame) -> bool:
-    """Whether its samples may be asked for: PyAV counts planes up to a null pointer, and from eight planes on there is none."""
+    """Whether the samples can be read: PyAV loses planes of frames with eight or more planes."""
     return not frame.format.is_planar or len(frame.layout.channels) < 8
 
 
 def sound(frame: AudioFrame, lost: LostAudio) -> AudioFrame:
-    """The frame; where it holds what is no number, the same with silence there, and with full scale for what is infinite."""
+    """The frame; NaN becomes 0 and infinite or absurd values full scale, counted in `lost.odd`."""
     kind = FLOATS.get(frame.format.name)
     if kind is None or not readable(frame):
         return frame

@@ -1,8 +1,8 @@
-"""The audio of a file that is not decoded, counted: the books hold against what is in the file, not against what could be read.
+"""Counts the audio of a file that is not decoded, so that accounts hold against what the file contains, not what could be read.
 
-What a file holds is told by its packets (each has a duration, also where it cannot be decoded), by its time stamps (a hole between
-two packets), and by its header or index (samples that a broken transfer did not bring). A header that makes up hours is not
-believed: neither the numbers that writers put where they do not know the length, nor more than `MOST`.
+What a file contains is told by its packets (each states a duration, decodable or not), by gaps between time stamps, and by its
+header or index (samples that a broken transfer did not bring). Headers that state hours that are not there are not believed:
+neither placeholder lengths of live writers, nor more than `MOST`.
 """
 
 from __future__ import annotations
@@ -19,44 +19,45 @@ from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.operators.decode.byte_source import ByteSource
 
 MOST = 48 * 3600.0
-"""Seconds that a header may claim."""
+"""Longest duration that a header may state (s)."""
 
 LEAST = 0.25
-"""Seconds by which a claim may exceed what is heard: encoders pad, and round."""
+"""Seconds by which a stated duration may exceed the decoded one: encoders pad and round."""
 
 HOLE = "missing between two time stamps"
 
 PROMISE = 0.5, 0.001
-"""Seconds, and share of it, by which a playlist's length may exceed what is heard: what it says is rounded part by part."""
+"""Seconds, and share, by which the duration of a playlist may exceed the decoded one: it is rounded segment by segment."""
 
 TELLING = frozenset(
     "wav w64 aiff caf au nistsphere flac mp4 matroska ape tta tak wv mpc mpc8 asf rm avi flv dsf wsd qoa dss xwma".split()  # noqa: SIM905
 )
-"""Containers whose header or index says how long the sound is. The lengths of the others are guessed from bit rates."""
+"""Containers whose header or index states the duration; for others libavformat guesses it from bit rates."""
 
 WHOLE = frozenset({"matroska", "asf", "flv", "avi", "rm"})
-"""Those of them that tell the length of the whole, pictures and all, and not of the sound."""
+"""Those of them that state the duration of the whole file, video included, not of the audio."""
 
 
 @dataclass(slots=True)
 class LostAudio:
-    """Seconds that a file holds and that were not decoded, by why."""
+    """Seconds that a file contains and that were not decoded, by cause."""
 
     failures: int = 0
-    """How often decoding or reading has failed; what could be decoded is kept."""
+    """Number of failed reads or decodes; what could be decoded is kept."""
     silent: float = 0.0
-    """Seconds of silence in the timeline that stand for what could not be decoded between two sounds."""
+    """Seconds of silence in the timeline in place of undecodable audio."""
     missing: dict[str, float] = field(default_factory=dict)
-    """Seconds that are nowhere in the timeline."""
+    """Seconds absent from the timeline, by cause."""
     odd: int = 0
-    """Samples that were no numbers, or far too large."""
+    """Samples that were NaN, infinite or far too large."""
 
     def miss(self, seconds: float, why: str) -> None:
+        """Adds missing seconds under a cause."""
         if seconds > 0:
             self.missing[why] = self.missing.get(why, 0.0) + seconds
 
     def never_came(self, num_samples: int, why: str) -> None:
-        """What is known to be missing since the file was fetched. Where it shows in the time stamps as well, it counts once."""
+        """Adds samples known to be missing since the fetch; a gap in the time stamps that they explain counts once."""
         seconds = num_samples / SAMPLE_RATE
         if seconds and HOLE in self.missing:
             self.missing[HOLE] -= seconds
@@ -65,7 +66,7 @@ class LostAudio:
         self.miss(seconds, why)
 
     def promise(self, promised: int, heard: int) -> None:
-        """Samples of a playlist's promise that neither are heard nor are known to be lost."""
+        """Adds what a playlist stated (`promised` samples) beyond what was decoded (`heard`) or is counted as lost."""
         held = heard - min(self.silent_samples, heard) + self.num_samples
         short = (promised - held) / SAMPLE_RATE
         if short > max(PROMISE[0], PROMISE[1] * promised / SAMPLE_RATE):
@@ -73,15 +74,17 @@ class LostAudio:
 
     @property
     def silent_samples(self) -> int:
+        """Samples (16 kHz) of silence in the timeline for undecodable packets."""
         return round(self.silent * SAMPLE_RATE)
 
     @property
     def num_samples(self) -> int:
-        """Of both kinds, at `SAMPLE_RATE`."""
+        """All lost samples at 16 kHz, silent and missing."""
         return self.silent_samples + round(sum(self.missing.values()) * SAMPLE_RATE)
 
     @property
     def why(self) -> str | None:
+        """One line about the causes, or None where nothing was lost."""
         said = [f"{seconds:.2f} s {why}" for why, seconds in self.missing.items()]
         if self.silent:
             said.append(f"{self.silent:.2f} s could not be decoded and are silent")
@@ -91,7 +94,7 @@ class LostAudio:
 
 
 def claimed(container: InputContainer, stream: AudioStream, name: str, source: ByteSource) -> float | None:
-    """Seconds of sound that the header or index promises; None where it promises nothing that can be believed."""
+    """Seconds of audio that the header or index states; None where nothing credible is stated."""
     if _complete(source) or (name == "mp3" and not _counted(source)):
         return None
     if name not in TELLING and name != "mp3":
@@ -116,12 +119,12 @@ def claimed(container: InputContainer, stream: AudioStream, name: str, source: B
 
 
 def _unknown(num_bytes: int) -> bool:
-    """Whether a length is one of those that are written before the length is known."""
+    """Whether a length is a placeholder that writers put before they know it."""
     return any(-65536 <= num_bytes - (1 << bits) <= 0 for bits in (31, 32, 63, 64))
 
 
 def _complete(source: ByteSource) -> bool:
-    """Whether a file of chunks has all the bytes that it says it has as a whole: then what a chunk says beyond is a lie."""
+    """Whether a RIFF or IFF file has all the bytes that its header states: then a longer chunk length is wrong."""
     head = source.look(0, 24)
     if head[:4] in (b"RIFF", b"FORM", b"RIFX"):
         told = 8 + int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big")
@@ -136,7 +139,7 @@ _BITS = re.compile(r"pcm_(?:[suf](\d+)|mulaw|alaw)")
 
 
 def _told(source: ByteSource, name: str) -> int | None:
-    """Bytes of samples that the header of a file of chunks promises: libavformat speaks of no more than there are."""
+    """Bytes of the data chunk as its header states them; libavformat only reports what is there."""
     if name == "wav":
         place, width, order = 12, 4, "little" if source.look(0, 4) != b"RIFX" else "big"
     elif name == "caf":
@@ -158,7 +161,7 @@ def _told(source: ByteSource, name: str) -> int | None:
 
 
 def _counted(source: ByteSource) -> bool:
-    """Whether an MP3 says how many frames it has, and is no longer than it says; else its length is guessed from bit rates."""
+    """Whether an MP3 states its number of frames (Xing, Info or VBRI header) and is not longer than stated."""
     head = source.look(0, 10)
     tag = sum((byte & 0x7F) << 7 * (3 - place) for place, byte in enumerate(head[6:10])) + 10 if head[:3] == b"ID3" else 0
     first = source.look(tag, 4096)

@@ -1,7 +1,7 @@
-"""How loud speech is, and how much louder it has to be heard.
+"""Level of the speech in a recording, and the gain that brings it to where models work.
 
-Recognisers and detectors have learnt speech at the levels at which people record it: at -50 dB they hear nothing where a person
-hears every word. Within `tolerance_db` of `target_db` a recording stays bit by bit as it was decoded.
+Recognisers and detectors are trained on speech at common recording levels: at -50 dB they miss what a person understands.
+Within `tolerance_db` of `target_db` a recording stays bit by bit as decoded.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class LevelConfig(Settings):
 
 
 class Levels:
-    """The levels of a channel's frames, by steps."""
+    """Histogram of frame levels of one channel."""
 
     STEP, FLOOR, BINS = 2.0, -120.0, 64
-    """dB a step, dB of the first step, and how many."""
+    """Bin width (dB), level of the first bin (dB), number of bins."""
 
     SILENT = -105.0
     """Frames below this are digital silence. The noise of 16 bits lies above; it is as steady as other noise."""
@@ -42,7 +42,7 @@ class Levels:
         self.power = np.zeros(self.BINS)
 
     def add(self, power: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Mean squares of frames; returns the step of each."""
+        """Adds mean squares of frames, shape (frames,); returns the bin of each."""
         level = 10 * np.log10(np.maximum(power, 1e-12))
         bins = np.clip((level - self.FLOOR) / self.STEP, 0, self.BINS - 1).astype(np.int64)
         self.frames += np.bincount(bins, minlength=self.BINS)
@@ -51,6 +51,7 @@ class Levels:
 
     @classmethod
     def bin(cls, level: float) -> int:
+        """Histogram bin of a level (dB)."""
         return int(min(max((level - cls.FLOOR) / cls.STEP, 0), cls.BINS - 1))
 
     @property

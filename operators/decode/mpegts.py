@@ -1,4 +1,4 @@
-"""MPEG-TS: where its tables say that the sound goes on elsewhere: on another PID, in another codec, in another programme."""
+"""MPEG-TS: offsets at which its tables (PAT, PMT) move the audio to another PID, codec or programme."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ AUDIO = frozenset({0x03, 0x04, 0x06, 0x0F, 0x11, 0x1C, 0x81, 0x82, 0x83, 0x84, 0
 """Stream types that hold sound; 0x06 is private, and often AC-3 or Opus."""
 
 NEAR = 32
-"""Packets that a table of programmes may lie before the one that it leads to, and be cut off with it."""
+"""Most packets between a PAT and the PMT it leads to, for the cut to include the PAT."""
 
 BLOCK = 1 << 14
-"""Packets that are looked at together."""
+"""Packets processed together."""
 
 
 def programmes(raw: IO[bytes], size: int) -> Iterator[int]:
-    """Places of the packets from which on the tables list other streams of sound than before."""
+    """Offsets of the packets from which on the tables list other audio streams than before."""
     told = _Told()
     for place, packet in _tables(raw, size):
         if told.changes(place, packet):

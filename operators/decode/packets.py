@@ -1,12 +1,12 @@
-"""Packets to decoded frames at the file's own rate, from any point of the file, sample by sample the same timeline.
+"""Packets to decoded frames at the rate of the file, starting anywhere, always on the same sample timeline.
 
-The timeline of a recording is the count of its samples in the order of its packets. Time stamps do not define it: web files lie
-in them, jump in them, and round them to milliseconds (Matroska) or 1/90000 s (MPEG-TS). A packet that cannot be decoded leaves
-silence of its length, so that what follows keeps its place.
+The timeline of a recording counts its samples in packet order. Time stamps do not define it: web files have wrong, jumping or
+rounded ones (milliseconds in Matroska, 1/90000 s in MPEG-TS). A packet that cannot be decoded leaves silence of its length, so
+that what follows keeps its place.
 
-To start late without decoding what comes before, packets are counted, not decoded: libavformat tells a packet's duration, and
-reading packets costs about a tenth of decoding them. Only where the place of a sample is the place of its byte (PCM), libavformat
-seeks: elsewhere its seeking trusts time stamps, and a damaged file would read differently from the start and from the middle.
+To start late, earlier packets are counted, not decoded: libavformat tells a packet's duration, and reading packets costs about a
+tenth of decoding them. Seeking is used only for PCM, where a sample's byte is known: elsewhere seeking trusts time stamps, and a
+damaged file would read differently from its start and from its middle.
 """
 
 from __future__ import annotations
@@ -30,49 +30,49 @@ from voxmill.operators.decode.finite_samples import readable, sound
 from voxmill.operators.decode.lost_audio import HOLE, LEAST, LostAudio
 
 PREROLL = 1.0
-"""Seconds decoded and dropped before the wanted start: a codec's state (bit reservoir, overlap, predictor) settles in them."""
+"""Seconds decoded and dropped before the wanted start, in which the state of a codec (bit reservoir, overlap) settles."""
 
 HEAD = 10.0
-"""Seconds at the start of a file that are always decoded, to see whether its packets hold what they promise."""
+"""Seconds at the start of a file that are always decoded, to check the durations that its packets state."""
 
 REGULAR = 8
-"""Packets in a row that must have held what they promised before any is skipped."""
+"""Packets in a row that must have held the stated number of samples before any is skipped."""
 
 SEEKABLE = frozenset({"wav", "w64", "aiff"})
 
 RATES = (1_000, 6_144_000)
-"""Hz between which a rate is believed: nobody speaks below, and DSD's fastest is the upper end."""
+"""Credible sampling rates (Hz); the upper end is the fastest DSD."""
 
 MOST_CHANNELS = 64
 
 MORE_PACKETS = 100_000
-"""A stretch has no more packets than bytes, and some that are made of nothing; a demuxer that gives more goes round in a circle."""
+"""Packets allowed beyond one per byte; a demuxer that gives more is looping."""
 
 TAGS = frozenset({b"ID3", b"TAG", b"APE"})
-"""How packets begin that hold what is written between two files that were joined, and no sound."""
+"""First bytes of packets that are tags between two joined files, not audio."""
 
 MOST_SILENT = 3600
-"""Seconds of silence that packets in a row that cannot be decoded may become."""
+"""Most seconds of silence that undecodable packets in a row become."""
 
 HOLES = {"matroska": (0.5, 600.0), "mp4": (0.5, 600.0), "mpegts": (0.5, 120.0)}
-"""Containers whose time stamps tell that something is missing, and how much it may be (s). MPEG-TS begins a new clock at a splice,
-which may be far ahead; and a stamp that is damaged may be hours ahead."""
+"""Containers whose time stamps reveal missing audio, and the credible length of such a gap (s, s). MPEG-TS starts a new clock
+at a splice, and a damaged time stamp may be hours ahead."""
 
 
 class FramePosition(NamedTuple):
-    """Where a frame begins."""
+    """Where a frame starts on the timeline."""
 
     base: int
-    """Where its run begins, of the timeline's samples. A run ends where rate, format or layout changes, and with a stretch."""
+    """Sample at 16 kHz at which its run starts. A run ends where rate, format or layout changes, and with a stretch."""
     position: int
-    """Counted from there, at the frame's own rate."""
+    """Samples from there, at the rate of the frame."""
 
 
 def frames(media: MediaFile, start: int = 0) -> Iterator[tuple[FramePosition, AudioFrame]]:
-    """The frames, from at least `PREROLL` before `start` (in samples at 16 kHz), or from the file's first sample, on.
+    """Decoded frames with their positions, from at least `PREROLL` before sample `start` (at 16 kHz) or the start of the file.
 
-    Where a stretch of the file cannot be read further, its audio ends. What is not decoded is counted in `media.lost`, which is
-    complete where all was read from sample 0 on.
+    Audio ends where a stretch cannot be read further. What is not decoded is counted in `media.lost`, completely if all was read
+    from sample 0 on. Raises Undecodable where the stream states an impossible rate or number of channels.
     """
     before, base = start / SAMPLE_RATE - PREROLL, 0
     alone = len(media.stretches) == 0
@@ -89,12 +89,12 @@ def frames(media: MediaFile, start: int = 0) -> Iterator[tuple[FramePosition, Au
 
 
 def length(position: int, rate: int) -> int:
-    """What so many samples at a rate become at 16 kHz."""
+    """Number of samples at 16 kHz of `position` samples at `rate` (rounded up)."""
     return -(-position * SAMPLE_RATE // rate)
 
 
 class _Timeline:
-    """Walks the packets of a stretch and keeps the count. Frames that end before `before` (seconds) are not yielded."""
+    """Walks the packets of a stretch and counts samples. Frames that end before `before` (s) are not yielded."""
 
     def __init__(self, link: OpenStretch, lost: LostAudio, before: float, place: FramePosition) -> None:
         self.link, self.books, self.before = link, lost, before
@@ -102,21 +102,21 @@ class _Timeline:
         self.shape: tuple[int, str, str] | None = None
         self.begun = place.position > 0
         self.skipping = self.warming = False
-        """Packets are being skipped; the decoder was flushed after that, and has yielded nothing since."""
+        """`skipping`: packets are being skipped. `warming`: the decoder was flushed after that and has yielded nothing since."""
         self.regular = 0
         self.usual = 0
-        """Samples of the packet before."""
+        """Samples of the last packet."""
         self.lost = self.broken = 0
-        """Samples of packets without sound that wait for a good one: silence is put only between sound and sound. Of those that the
-        decoder refused."""
+        """`lost`: samples of packets that gave no audio; they become silence once a good packet follows. `broken`: those of
+        them that the decoder refused."""
         self.heard = 0.0
-        """Seconds of this stretch that came, or whose absence is in the books."""
+        """Seconds of this stretch that were decoded or counted as missing."""
         self.next_pts: int | None = None
         self.kind = b""
 
     @property
     def end(self) -> int:
-        """Where the next run begins."""
+        """Sample at 16 kHz at which the next run starts."""
         return self.base + (length(self.position, self.shape[0]) if self.shape else 0)
 
     def frames(self, packets: Iterator[Packet[AudioStream]]) -> Iterator[tuple[FramePosition, AudioFrame]]:
@@ -219,7 +219,7 @@ class _Timeline:
             self.broken += samples
 
     def _note_sound(self, packet: Packet[AudioStream] | None, decoded: list[AudioFrame]) -> None:
-        """Keeps the books of what came before a packet that gave sound, and of it."""
+        """Accounts for a packet that gave audio, and for the lost ones before it."""
         rate = decoded[0].sample_rate
         if self.lost and not readable(decoded[0]):
             self.books.miss(self.lost / rate, "could not be decoded")
@@ -233,7 +233,7 @@ class _Timeline:
         self.kind = _kind(self.link.codec.name, packet)
 
     def _silence(self, like: AudioFrame) -> Iterator[AudioFrame]:
-        """For what was lost between the sound before and this frame; nothing, where the format cannot be written."""
+        """Silence for what was lost before this frame; none where frames of its format cannot be made."""
         patches = _silence(like, min(self.lost, MOST_SILENT * like.sample_rate))
         while True:
             try:
@@ -246,7 +246,7 @@ class _Timeline:
             yield patch
 
     def _note_hole(self, packet: Packet[AudioStream] | None) -> None:
-        """A jump of the time stamps, where the container's are of one clock."""
+        """Counts a gap of the time stamps as missing, in containers where they can be trusted for that."""
         base = self.link.stream.time_base
         if packet is None or packet.pts is None or not base or self.link.container_name not in HOLES:
             return
@@ -257,7 +257,7 @@ class _Timeline:
         self.next_pts = packet.pts + (packet.duration or 0)
 
     def _finish(self) -> None:
-        """The end of a stretch: what waited for a good packet, and what the header promised beyond."""
+        """At the end of a stretch: counts what waited for a good packet, and what the header states beyond."""
         rate = self.link.codec.sample_rate
         if self.broken and rate:
             self.books.miss(self.broken / rate, "at the end could not be decoded")
@@ -268,7 +268,7 @@ class _Timeline:
 
 
 def packet_samples(packet: Packet[AudioStream], stream: AudioStream) -> int | None:
-    """How many samples the packet holds, at the decoder's rate; None where the container does not say it exactly."""
+    """Number of samples in the packet, at the rate of the decoder; None where the container does not state it exactly."""
     codec, duration, rate = stream.codec_context, packet.duration, stream.codec_context.sample_rate
     if not duration or not stream.time_base or not rate:
         return None
@@ -284,7 +284,7 @@ def packet_samples(packet: Packet[AudioStream], stream: AudioStream) -> int | No
 
 
 def _kind(codec: str, packet: Packet[AudioStream] | None) -> bytes:
-    """What a packet says of itself that decides how many samples of which rate it holds: of MP3, and AAC with its own headers."""
+    """Header bits of MP3 and ADTS AAC packets that decide rate and number of samples; empty for other codecs."""
     if codec not in ("mp3", "mp3float", "mp2", "mp2float", "aac") or packet is None:
         return b""
     head = bytes(memoryview(packet)[:4])
@@ -296,9 +296,9 @@ def _kind(codec: str, packet: Packet[AudioStream] | None) -> bytes:
 
 
 def _seek(media: OpenStretch, before: float) -> tuple[int, Iterator[Packet[AudioStream]]]:
-    """The last packet that starts before `before` seconds: its place in samples, and the packets from it on.
+    """Seeks to the last packet before `before` seconds: its position in samples, and the packets from it on.
 
-    Where the file does not obey, the place is 0 and the packets are all of them.
+    Where seeking fails, position 0 and all packets.
     """
     stream, rate = media.stream, media.codec.sample_rate
     target = int(before * rate)

@@ -1,6 +1,6 @@
-"""How a recording is heard: which of its sound streams, how its channels become one, what is taken off and put on.
+"""`Playback`: which audio stream of a recording is read, how its channels become one, which offset and gain are applied.
 
-Measured once, by the stage `decode`, and written down with the recording; whoever reads its sound later hears the same samples.
+Measured once by the stage `decode` and written into the recording, so that every later reader gets the same samples.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from voxmill.manifests.records import Recording
 from voxmill.operators.contract.adapters import Audio
 
 KNEE = 0.9
-"""Sound that is made louder is left as it is up to here, and bent from here on, so that it never reaches full scale."""
+"""Amplified samples above this level are compressed so that they never reach full scale."""
 
 
 @dataclass(frozen=True, slots=True)
 class Playback:
-    """All but the address may be None: then it is as it was before anything was chosen (the best stream, the mean, as loud as it is)."""
+    """How a recording is read. Fields that are None mean: best stream, mean of channels, no offset, no gain."""
 
     uri: str
     track: int | None = None
@@ -27,18 +27,18 @@ class Playback:
     dc: float | None = None
     gain_db: float | None = None
     each: int | None = None
-    """Samples of each channel, where they are kept apart and follow one another."""
+    """Samples per channel, where channels are kept apart one after the other."""
 
     @classmethod
     def of(cls, recording: Recording) -> Playback:
-        """Raises ValueError where nothing was fetched."""
+        """The playback of a recording. Raises ValueError where it has no audio."""
         if recording.audio is None:
             raise ValueError(f"recording {recording.id} has no audio")
         each = recording.num_samples // recording.apart if recording.apart else None
         return cls(recording.audio, recording.track, recording.channels, recording.dc, recording.gain_db, each)
 
     def pieces(self, start: int, num_samples: int | None) -> Iterator[tuple[Playback, int, int | None]]:
-        """What has to be read for `[start, start + num_samples)`: how, from where, and how much; None = to the end.
+        """The reads that make up `[start, start + num_samples)`: playback, start, number of samples; None = to the end.
 
         >>> both = Playback("a.wav", channels=(1.0, 0.0, 0.5), each=10)
         >>> [(how.channels, start, length) for how, start, length in both.pieces(8, 5)]
@@ -58,7 +58,7 @@ class Playback:
 
 
 def amplified(arrays: Iterable[Audio], gain_db: float) -> Iterator[Audio]:
-    """As loud as wanted. Only sums, products and quotients, sample by sample: the same bits on every machine, wherever one begins."""
+    """Applies a gain with a soft limiter. Only basic arithmetic per sample: the same bits on every machine, from any start."""
     gain, room = np.float32(10 ** (gain_db / 20)), np.float32(1 - KNEE)
     for array in arrays:
         louder = array * gain

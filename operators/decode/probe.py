@@ -1,4 +1,4 @@
-"""The stage `decode`: one pass over each fetched file tells how long it is, what it is, whether it is audio at all, and how to hear it."""
+"""The stage `decode`: one pass over each fetched file measures its length, format and channels, and how to play it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from voxmill.operators.decode.tracks import choose, contradicts
 
 
 class DecodeConfig(Settings):
-    """What a file must hold to be taken as a recording."""
+    """Limits that a file must meet to be taken as a recording."""
 
     min_seconds: float = Field(default=1.0, ge=0)
     """A shorter recording is `decode.too_short` (s)."""
@@ -42,7 +42,7 @@ class DecodeConfig(Settings):
 
 
 Mix = Literal["choose", "mix", "split"]
-"""What becomes of a source's channels: the best of them by measure, their mean whatever they hold, or each talker's for itself."""
+"""What becomes of the channels of a source: the best by measurement, always their mean, or different talkers kept apart."""
 
 
 class Decode:
@@ -87,11 +87,11 @@ class Decode:
             lost_why=media.lost.why,
         )
         if media.track and contradicts(media.tracks, media.track, recording.language):
-            found = replace(found, language=None)  # what the source says holds for another of its streams, or for none
+            found = replace(found, language=None)  # the language of the source is that of another stream
         return found if rejection else self._heard(found, measured)
 
     def _heard(self, found: Recording, measured: _Measured) -> Recording:
-        """How it is heard, by what its usual layout of channels holds; a stretch with another number of channels is their mean."""
+        """The recording with its playback, by its most frequent channel layout; stretches with another one play the mean."""
         main = max(measured.layouts.values(), key=lambda one: one.num_samples)
         wanted = self._channels.get(found.provenance.source)
         choice = main.choose(split=wanted == "split")
@@ -116,7 +116,7 @@ class Decode:
         )
 
     def _too_much(self, measured: _Measured, media: MediaFile) -> Rejection | None:
-        """Runs through the audio to its end, or until it is clear that there is too much of it."""
+        """Measures the audio to its end, or until it exceeds a limit."""
         config = self.config
         allowed = max(config.expansion_grace, config.max_expansion * media.num_bytes)
         for names, block in apart(frames(media)):
@@ -138,7 +138,7 @@ class Decode:
 
 
 class _Measured:
-    """What accumulates over the blocks of one recording, by their number of channels: a broadcast may change it between programmes."""
+    """Statistics of one recording by number of channels, which broadcasts change between programmes."""
 
     def __init__(self) -> None:
         self.num_samples = 0

@@ -1,8 +1,8 @@
 """Decoded frames of any rate, format and layout to 16 kHz mono float32, by one libswresample chain.
 
-Mono is the weighted sum that the recording's `Playback` says, and the mean of all channels where it says nothing or where the
-stream has another number of channels for a while, whatever the layout claims (libswresample's own rule weighs by position, leaves
-the sum of two channels at +3 dB for float input and at 0 dB for integers, and refuses layouts that it does not know).
+Mono is the weighted sum of the recording's `Playback`; without weights, or while the stream has another number of channels, the
+mean of all channels, whatever the layout claims (libswresample's own rule weighs by position, gives the sum of two channels +3 dB
+for float input and 0 dB for integers, and refuses unknown layouts).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from voxmill.operators.decode.container import Undecodable
 from voxmill.operators.decode.packets import FramePosition, length
 
 MOST_WAITING = 1 << 21
-"""Samples of all channels that may wait for the chain to run."""
+"""Most samples of all channels that wait before the chain runs."""
 
 
 MOST_APART = 16
-"""Channels beyond this are not told apart: their mean is heard."""
+"""With more channels than this, only their mean is used."""
 
 
 def resample(
@@ -43,9 +43,9 @@ def resample(
 
 
 def apart(frames: Iterable[tuple[FramePosition, AudioFrame]]) -> Iterator[tuple[tuple[str, ...], NDArray[np.float32]]]:
-    """The names of the channels, and all of them side by side, shape (samples, channels), each as `resample` gives it alone.
+    """Channel names and blocks of all channels side by side, shape (samples, channels), each as `resample` gives it alone.
 
-    Of more than `MOST_APART` channels the mean, with one empty name.
+    Of more than `MOST_APART` channels the mean, under one empty name. Raises Undecodable.
     """
     return _resample(frames, 0, lambda channels: _mono(channels, None) if channels > MOST_APART else "")
 
@@ -77,7 +77,7 @@ def _resample(
 
 
 def _mono(channels: int, weights: Sequence[float] | None) -> str:
-    """For libavfilter's `pan`; nothing to do for one channel that is heard as it is.
+    """The argument of libavfilter's `pan`; empty for a single channel with weight 1.
 
     >>> _mono(2, None), _mono(3, (1.0, 0.0, -0.5)), _mono(2, (1.0, 0.0, -0.5)), _mono(1, None)
     ('mono|c0=0.5*c0+0.5*c1', 'mono|c0=1.0*c0-0.5*c2', 'mono|c0=0.5*c0+0.5*c1', '')

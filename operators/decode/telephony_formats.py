@@ -1,4 +1,4 @@
-"""Formats of telephony that have no mark of their own: the name of a file, or what a server calls it, is all there is to know them by."""
+"""Telephony formats without a signature: only the suffix of the file name or the Content-Type identifies them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ RAW = {
 """Suffixes, and the libavformat demuxers that read such files."""
 
 OPTIONS = {"mulaw": {"sample_rate": "8000"}, "alaw": {"sample_rate": "8000"}}
-"""What these demuxers have to be told: a telephone's rate."""
+"""Options of these demuxers: the sampling rate of telephony."""
 
 
 def raw_suffix(name: str, content_type: str | None = None) -> str | None:

@@ -1,4 +1,4 @@
-"""Which of a file's streams of sound is heard: the one in the source's language, made for everybody, else what the file calls its own."""
+"""Which audio stream of a file is used: the one in the source's language, for the general audience, else the file's default."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ UNKNOWN = frozenset({"", "und", "mis", "mul", "zxx", "qaa", "qad", "unk"})
 ASIDE = re.compile(
     r"\b(comment|descri|kommentar|director|audiodesk|karaoke|instrumental|isolated|score|music only|m&e)", re.IGNORECASE
 )
-"""Titles of streams that are beside the film: commentaries, descriptions for the blind, music without the voices."""
+"""Titles of streams beside the main one: commentaries, audio description, music without voices."""
 
 PROGRAM = re.compile(r"handler|media|gpac|bento|l-smash|google|apple|\bmp4|^(mono|stereo|surround)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """What a file says of one stream of sound. The language is as it is written there."""
+    """What a file states of one audio stream. `language` is as written there."""
 
     language: str = ""
     default: bool = False
     aside: tuple[str, ...] = ()
-    """What it is instead of the plain programme: `comment`, `visual_impaired`, …"""
+    """Dispositions that say it is not the main programme: `comment`, `visual_impaired`, …"""
     title: str = ""
     playable: bool = True
     best: bool = False
     """libavformat would take it."""
 
     def __str__(self) -> str:
-        """
+        """As records write it.
+
         >>> str(Track("ger", default=True)), str(Track(aside=("comment",), title="Director's cut"))
         ('ger default', "und comment: Director's cut")
         """
@@ -54,12 +55,13 @@ _ASIDE = {
     Disposition.hearing_impaired: "hearing_impaired",
     Disposition.dub: "dub",
 }
-"""What a stream may be instead of the programme. The last two are the programme still, for others or by others."""
+"""Dispositions other than the main programme; the last two (`_MILD`) still carry it."""
 
 _MILD = ("hearing_impaired", "dub")
 
 
 def tracks_of(container: InputContainer) -> tuple[Track, ...]:
+    """The audio streams of a container, in order."""
     best = container.streams.best("audio")
     found = []
     for stream in container.streams.audio:
@@ -78,7 +80,7 @@ def tracks_of(container: InputContainer) -> tuple[Track, ...]:
 
 
 def choose(tracks: Sequence[Track], language: str | None) -> int:
-    """The number, from 1, of the stream that is heard.
+    """The number, from 1, of the stream to use.
 
     >>> film = Track("ger", default=True), Track("eng", aside=("comment",)), Track("eng"), Track("fre", best=True)
     >>> choose(film, "en-GB"), choose(film, "de"), choose(film, "ja"), choose(film, None)
@@ -94,7 +96,7 @@ def choose(tracks: Sequence[Track], language: str | None) -> int:
 
 
 def alike(tracks: Sequence[Track], chosen: Track, number: int) -> int | None:
-    """The number of the stream that goes on with the chosen one after a cut of the file, where streams may be in another order.
+    """The number of the stream that continues the chosen one in a later stretch, where the order may differ.
 
     >>> alike((Track("eng"), Track("ger")), Track("ger"), 1), alike((Track("eng"), Track("eng")), Track("eng"), 2)
     (2, 2)
@@ -108,7 +110,7 @@ def alike(tracks: Sequence[Track], chosen: Track, number: int) -> int | None:
 
 
 def contradicts(tracks: Sequence[Track], number: int, language: str | None) -> bool:
-    """Whether the file says of the chosen stream that it is in another language than `language`, in which it has none."""
+    """Whether the chosen stream is stated to be in another language than `language`, which no stream has."""
     return bool(language) and _distance(tracks[number - 1], language) == 2
 
 
@@ -119,7 +121,7 @@ def _distance(track: Track, language: str | None) -> int:
 
 
 def _code(tag: str) -> str | None:
-    """One code for a language, whichever of ISO 639-1, -2/B, -2/T, -3 and BCP 47 it is written in.
+    """One code per language, from ISO 639-1, -2/B, -2/T, -3 or BCP 47; None where it names none.
 
     >>> _code("ger"), _code("de-AT"), _code("chi"), _code("cmn-Hans"), _code("und"), _code("eng\\0"), _code("English")
     ('de', 'de', 'zh', 'zh', None, 'en', None)
@@ -137,7 +139,7 @@ def _code(tag: str) -> str | None:
 
 
 def _title(says: Mapping[str, str]) -> str:
-    """MP4 has a place for the name of a program, and some put a title there."""
+    """The title; MP4 may have it as handler name, which usually names a program."""
     named = _clean(says.get("title") or says.get("name") or says.get("handler_name", ""), 60)
     return "" if PROGRAM.search(named) else named
 

@@ -1,1 +1,1 @@
-"""What sounds or reads the same: fingerprints of audio, shingles of text, and how they are compared."""
+"""Finds recordings that sound or read the same: audio fingerprints, text shingles, and their indices."""

@@ -1,8 +1,8 @@
-"""Fingerprints held against each other: which one, how far shifted, and how much of the shorter one matches.
+"""An index of audio fingerprints: which one matches, at which shift, and how much of the shorter one.
 
-A fingerprint is a sequence of 32-bit values, some eight a second, each the sum of what is heard over two and a half seconds. Copies
-share some values exactly, whatever codec, gain or sampling rate lies between; those find the partner and the shift. At that shift
-values that differ in at most two bits count as well, as in AcoustID. Values that stand still (silence) never count.
+A fingerprint (Chromaprint) is a sequence of 32-bit values, about eight per second, each made from 2.6 s of audio. Copies share
+some values exactly, whatever codec, gain or sampling rate; those find the partner and the shift. At that shift, values that differ
+in at most two bits count as well, as in AcoustID. Runs of one value (silence) never count.
 """
 
 from __future__ import annotations
@@ -25,26 +25,28 @@ BITS = 2
 """Most bits in which two values may differ and still match."""
 
 EXACT = 3
-"""Fewest equal values at one shift that make a candidate."""
+"""Fewest equal values at one shift that make a candidate match."""
 
 COMMON = 64
-"""A value that is found more often says nothing."""
+"""Values found more often than this are ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
+    """A partner of a query at its best shift."""
+
     key: Hashable
     shift: int
     """Values by which the query starts later than the partner; negative: earlier."""
     score: float
-    """Share of the shorter one's living values that match."""
+    """Share of the matching values among the non-silent ones of the shorter fingerprint."""
     first: int
     """First matching value of the query."""
     last: int
 
 
 class AcousticIndex:
-    """Fingerprints to be found again. Blocks of sorted values, merged as they grow: 12 bytes a value, 350 MB per 1000 hours."""
+    """Fingerprints to search in. Blocks of sorted values, merged as they grow: 12 bytes per value, 350 MB per 1000 hours."""
 
     def __init__(self) -> None:
         self._all: list[Values] = []
@@ -52,6 +54,7 @@ class AcousticIndex:
         self._blocks: list[tuple[Values, NDArray[np.int32], NDArray[np.int32]]] = []
 
     def add(self, key: Hashable, values: Values) -> None:
+        """Adds a fingerprint under a key."""
         owner = len(self._all)
         self._all.append(values)
         self._keys.append(key)
@@ -82,7 +85,7 @@ class AcousticIndex:
 
 
 def living(values: Values) -> NDArray[np.bool_]:
-    """Which values differ from the one before: sound, not silence."""
+    """Mask of values that differ from the one before: audio, not silence."""
     if not len(values):
         return np.zeros(0, np.bool_)
     return np.concatenate([[True], values[1:] != values[:-1]])

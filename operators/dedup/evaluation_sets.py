@@ -1,4 +1,4 @@
-"""The clips of an evaluation set: audio, text, or both; from a JSONL manifest, a folder of files, or a folder of shards."""
+"""Reads evaluation sets (audio, text, or both): a JSONL manifest, a folder of files, or a folder of shards."""
 
 from __future__ import annotations
 
@@ -18,23 +18,25 @@ TEXT_KEYS = ("text", "sentence", "transcript", "transcription")
 
 
 class NoEvaluationSet(UserError, ValueError):
-    """An evaluation set that is not there, or holds nothing."""
+    """The evaluation set does not exist, or holds nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationClip:
+    """One clip of an evaluation set."""
+
     name: str
     audio: str | None
     """Path; None where only the text is known."""
     text: str | None
     language: str | None = None
     offset: int | None = None
-    """Where the audio lies in the file, in bytes, and how many they are; None: the whole file."""
+    """Byte offset of the audio in the file, `size` bytes long; None: the whole file."""
     size: int = 0
 
 
 def clips(source: str) -> Iterator[EvaluationClip]:
-    """In the order of the set. Raises NoEvaluationSet."""
+    """The clips of a set, in its order. Raises NoEvaluationSet."""
     path = Path(source)
     if path.is_dir():
         found = [*_shards(path), *_folder(path)]
@@ -50,7 +52,7 @@ def clips(source: str) -> Iterator[EvaluationClip]:
 
 
 def sets_digest(sources: Iterable[str]) -> str:
-    """What the sets hold now: other clips are another verdict. A set that is not there is known by its name."""
+    """Digest of the current content of the sets, part of the fingerprint of results. A missing set counts by its name."""
     parts = []
     for source in sources:
         for clip in clips(source) if Path(source).exists() else ():

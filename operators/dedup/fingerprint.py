@@ -1,7 +1,7 @@
-"""The stage `fingerprint`: how every part of a recording sounds, by Chromaprint, at the speeds at which a copy may have been made.
+"""The stage `fingerprint`: Chromaprint fingerprints of every part of a recording, at the speeds at which copies may run.
 
-A copy that runs 1.05 times as fast, declared as sampled at 16000 / 1.05 Hz, is the original again: so every speed is one more
-fingerprint of the same samples, and nothing is resampled by us.
+A copy that runs 1.05 times as fast, declared as sampled at 16000 / 1.05 Hz, sounds like the original: so every speed is one more
+fingerprint of the same samples, and nothing is resampled.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from voxmill.operators.decode.playback import Playback
 
 
 class FingerprintMissing(Unavailable, ImportError):
-    """Chromaprint is not here; the message says how to get it."""
+    """Chromaprint is not installed; the message says how to get it."""
 
 
 class FingerprintConfig(Settings):
@@ -56,6 +56,8 @@ class DuplicatesConfig(FingerprintConfig):
 
 
 class TakeFingerprints:
+    """One `Fingerprint` per part; parts that are too short have no values."""
+
     def __init__(self, config: FingerprintConfig) -> None:
         self.config = config
         self._listen = Chromaprint()
@@ -76,7 +78,7 @@ class TakeFingerprints:
 
 
 class Chromaprint:
-    """The library, through pyacoustid's binding. Raises FingerprintMissing."""
+    """The library Chromaprint, through the binding of pyacoustid. Raises FingerprintMissing."""
 
     def __init__(self) -> None:
         try:
@@ -95,10 +97,11 @@ class Chromaprint:
         return bytes(listener.finish()).decode("ascii")
 
     def values(self, encoded: str) -> NDArray[np.uint32]:
+        """The 32-bit values of an encoded fingerprint, shape (values,)."""
         numbers, _ = self._library.decode_fingerprint(encoded.encode("ascii"))
         return np.asarray(numbers, np.int64).astype(np.uint32)
 
 
 def pcm(block: Audio) -> bytes:
-    """As 16-bit little-endian samples."""
+    """The samples as 16-bit little-endian PCM."""
     return bytes(np.clip(np.rint(block * 32768.0), -32768, 32767).astype("<i2").tobytes())

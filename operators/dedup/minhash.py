@@ -1,6 +1,6 @@
-"""What is said in a part, as shingles: runs of neighbouring words (or Han characters), hashed. MinHash finds who shares them.
+"""Text of a part as shingles: hashed runs of neighbouring words (or Han characters). MinHash finds parts that share them.
 
-datasketch's LSH proposes partners; the verdict is exact, on the sets themselves: how much of the shorter one is in the other.
+The LSH of datasketch proposes partners; the score is exact, on the sets: the share of the shorter one found in the other.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class PartShingles:
-    """The shingles of a part, and which of its segments each begins in."""
+    """The shingles of a part, and the index of the segment in which each starts."""
 
     shingles: tuple[int, ...]
     segments: tuple[int, ...]
 
     @property
     def unique(self) -> frozenset[int]:
+        """The set of shingles."""
         return frozenset(self.shingles)
 
 
 def part_shingles(texts: Sequence[Sequence[str]], size: int) -> PartShingles:
-    """Of the units of each segment, in order; a shingle may run over the end of a segment, for cuts differ between copies.
+    """The shingles of `size` units of consecutive segments; they cross segment ends, since copies are cut differently.
 
     >>> part_shingles([["a", "b"], ["c"]], 2).segments
     (0, 0)
@@ -37,12 +38,12 @@ def part_shingles(texts: Sequence[Sequence[str]], size: int) -> PartShingles:
 
 
 def shared(left: frozenset[int], right: frozenset[int]) -> float:
-    """Share of the shorter one that is in the other."""
+    """Share of the shorter set that is in the other."""
     return len(left & right) / min(len(left), len(right)) if left and right else 0.0
 
 
 class TextIndex:
-    """Parts by what is said in them. `permutations` of MinHash and the LSH's own `propose` threshold decide who is compared."""
+    """Parts by their shingles. `permutations` of MinHash and the LSH threshold `propose` decide which are compared."""
 
     def __init__(self, permutations: int = 128, propose: float = 0.2) -> None:
         from datasketch import MinHash, MinHashLSH  # type: ignore[import-untyped]
@@ -53,6 +54,7 @@ class TextIndex:
         self._order: dict[Hashable, int] = {}
 
     def add(self, key: Hashable, shingles: frozenset[int]) -> None:
+        """Adds the shingles of a part under a key."""
         self._order[key] = len(self._order)
         self._sets[key] = shingles
         self._lsh.insert(key, self._signature(shingles))
@@ -63,6 +65,7 @@ class TextIndex:
         return sorted(((k, s) for k, s in found if s >= least), key=lambda pair: (-pair[1], self._order[pair[0]]))
 
     def shingles(self, key: Hashable) -> frozenset[int]:
+        """The shingles of a key."""
         return self._sets[key]
 
     def _signature(self, shingles: frozenset[int]) -> object:

@@ -1,1 +1,1 @@
-"""The stage `frames`: what is to be seen during each segment, where the source is a video."""
+"""The stage `frames`: pictures of each segment, where the source is a video."""

@@ -1,7 +1,7 @@
-"""The stage `frames`: some pictures of every segment, as JPEGs in one file for each stretch of a recording.
+"""The stage `frames`: a few pictures of every segment, as JPEGs in one file per stretch of a recording.
 
-The records refer to the pictures by file, place and digest. Whatever is wrong with the video is an outcome of this stage alone: the
-sound goes on. Without this stage in the config no video stream is ever opened.
+Records refer to the pictures by file, offset and digest. A broken video is an outcome of this stage alone: the audio goes on.
+Without this stage in the config no video stream is ever opened.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Moments of a recording to the pictures that a player would show at them: decoded in one pass, one picture in memory.
+"""The pictures that a player would show at given moments: decoded in one pass, one picture in memory.
 
-Here time stamps are trusted, other than for sound: where they lie, another moment is seen, and nothing else goes wrong. The sound's
-first time stamp is the recording's sample 0.
+Unlike for audio, time stamps are trusted: where they are wrong, another picture is taken. The first time stamp of the audio is
+sample 0 of the recording.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ FAR = 10.0
 """Seconds to the first moment from which on libavformat seeks."""
 
 MOST_PER_SECOND = 1000
-"""More decoded pictures than this for each second that passes is no video, and decoding stops."""
+"""Decoding stops where a second of video has more pictures than this."""
 
 
 class Unwatchable(Undecodable):
-    """The file shows nothing; `reason` is one of `frames.*`."""
+    """The file has no usable video; `reason` is one of `frames.*`."""
 
 
 @dataclass(slots=True)
 class Video(OpenFile):
-    """An open file and its moving pictures."""
+    """An open file and its video stream."""
 
     stream: VideoStream
     origin: float
@@ -48,14 +48,15 @@ class Video(OpenFile):
 
     @property
     def codec(self) -> VideoCodecContext:
+        """The decoder of the stream."""
         return self.stream.codec_context
 
 
 @contextmanager
 def open_video(uri: str, max_pixels: int, track: int | None = None) -> Iterator[Video]:
-    """`track`: which of several sound streams is heard, counted from 1: its first sample is the recording's.
+    """Opens the video of a file. `track`: the audio stream in use, from 1, whose first sample is that of the recording.
 
-    Raises Unwatchable, and Undecodable where the file is no media at all; errors of the storage pass.
+    Raises Unwatchable, and Undecodable where the file is no media; errors of the storage pass through.
     """
     with open_container(uri) as (container, source):
         with source:
@@ -74,7 +75,7 @@ def open_video(uri: str, max_pixels: int, track: int | None = None) -> Iterator[
 
 
 def shown(video: Video, moments: Sequence[float]) -> Iterator[tuple[int, VideoFrame]]:
-    """(index, picture) of the moments (s, ascending, from the first sample on) at which there is something to see."""
+    """Pairs (index, picture) of the moments (s, ascending, from the first sample) at which the video has a picture."""
     if not moments:
         return
     pictures, at = _from(video, moments[0]), 0

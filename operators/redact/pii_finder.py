@@ -1,7 +1,7 @@
-"""Where personal data stands in a text, by Microsoft's Presidio: its patterns, ours for what is spoken, and a NER model for names.
+"""Finds personal data in text by Microsoft's Presidio: its patterns, ours for spoken forms, and a NER model for names.
 
-Presidio knows how e-mail addresses, numbers of telephones, cards and accounts are *written*. A transcript may have them as they are
-*said*: `john dot smith at example dot com`, `five five five one two three four`. Two patterns of ours, run by Presidio, know these.
+Presidio knows how e-mail addresses and numbers of telephones, cards and accounts are *written*. A transcript may have them as they
+are *spoken*: `john dot smith at example dot com`, `five five five one two three four`. Two patterns of ours cover these.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NAMES = {
     "CREDIT_CARD": "NUMBER", "IBAN_CODE": "NUMBER", "IP_ADDRESS": "ADDRESS", "URL": "ADDRESS", "LOCATION": "PLACE",
     "US_SSN": "NUMBER", "US_BANK_NUMBER": "NUMBER", "US_DRIVER_LICENSE": "NUMBER", "US_PASSPORT": "NUMBER", "US_ITIN": "NUMBER",
 }  # fmt: skip
-"""Presidio's entities to what stands in the text; others keep their own name."""
+"""Presidio's entities to the placeholders in the text; others keep their name."""
 
 DIGIT = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)"
 SPOKEN = {
@@ -28,7 +28,7 @@ SPOKEN = {
     r"|\b[\w.+-]+@[\w-]+(?:\s*(?:dot|\.)\s*[a-z]{2,12})+\b",
     "SPOKEN_NUMBER": rf"\b(?:(?:double|triple)\s+)?{DIGIT}(?:[\s,.-]+(?:(?:double|triple)\s+)?{DIGIT}){{4,}}\b|\b\d(?:[\s.()-]*\d){{4,}}\b|\b\d(?:,\s*\d\b){{4,}}",
 }
-"""Five digits or more, however they are spoken or grouped; an address with its dots said aloud."""
+"""Five or more digits, however spoken or grouped; e-mail addresses with spoken dots."""
 
 
 class RedactConfig(Settings):
@@ -37,7 +37,7 @@ class RedactConfig(Settings):
     model: str | None = None
     """Folder of a spaCy pipeline with NER: finds names. None: patterns alone, which find no names."""
     language: str = "en"
-    """Of the patterns and the model. Segments in other languages pass unseen."""
+    """Language of the patterns and the model. Segments in other languages are not searched."""
     entities: tuple[str, ...] = (
         "PERSON", "EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN_CODE", "IP_ADDRESS", "US_SSN", "SPOKEN_EMAIL", "SPOKEN_NUMBER", "URL"
     )  # fmt: skip
@@ -50,7 +50,7 @@ class RedactConfig(Settings):
 
 
 class RecogniserMissing(Unavailable, ImportError):
-    """Presidio or the model is not here; the message says how to get it."""
+    """Presidio or the model is not installed; the message says how to get it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class PiiSpan:
 
 
 class PiiFinder:
-    """Loads Presidio once; then `finder(text)`: findings in order, not overlapping. Raises RecogniserMissing."""
+    """Loads Presidio once; then `finder(text)`: its spans in order, not overlapping. Raises RecogniserMissing."""
 
     def __init__(self, config: RedactConfig) -> None:
         self.config = config

@@ -1,6 +1,7 @@
-"""The stage `redact`: personal data in the label of every segment, and when it was spoken. Off unless the config asks for it.
+"""The stage `redact`: personal data in the label of every segment, and when it is spoken. Off unless the config asks for it.
 
-Its rows say what is masked and silenced in shards. The run itself keeps what was heard: it is the evidence, and not for release.
+Its records say what is masked and silenced in shards. The run itself keeps the original text and audio as evidence: do not
+release it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from voxmill.operators.redact.pii_finder import PiiFinder, PiiSpan, RedactConfig
 
 
 class Redact:
+    """One `Redaction` per segment: the masked text, and the time of each mask."""
+
     def __init__(self, config: RedactConfig, finder: PiiFinder | None = None) -> None:
         self.config = config
         self._find = finder or PiiFinder(config)
@@ -45,7 +48,7 @@ class Redact:
 
 
 def mask(text: str, found: Sequence[PiiSpan]) -> tuple[str, list[int]]:
-    """The text with `[ENTITY]` for every finding, and where each stands.
+    """The text with `[ENTITY]` in place of every finding, and the offset of each.
 
     >>> mask("call Ann at 5", [PiiSpan(5, 8, "NAME", 1.0), PiiSpan(12, 13, "NUMBER", 1.0)])
     ('call [NAME] at [NUMBER]', [5, 15])
@@ -61,7 +64,7 @@ def mask(text: str, found: Sequence[PiiSpan]) -> tuple[str, list[int]]:
 
 
 def timed_words(text: str, heard: Sequence[Hypothesis]) -> list[tuple[int, int, Word]]:
-    """`(first, last character, word)` of an engine that says exactly this text and when; empty where none does."""
+    """`(first, last character, word)` from an engine with exactly this text and word times; empty where no engine has both."""
     for hypothesis in heard:
         if hypothesis.text.split() == text.split() and hypothesis.words:
             placed = _placed(text, hypothesis.words)
@@ -83,7 +86,7 @@ def _placed(text: str, words: Sequence[Word]) -> list[tuple[int, int, Word]]:
 
 
 def spoken(finding: PiiSpan, text: str, words: Sequence[tuple[int, int, Word]]) -> tuple[int, int] | None:
-    """From the first to the last word that a finding touches, in samples; None where it touches none."""
+    """Samples from the first to the last word that a finding touches; None where it touches none."""
     mine = [word for first, last, word in words if first < finding.end and finding.start < last]
     if not mine:
         return None
