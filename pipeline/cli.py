@@ -1,4 +1,4 @@
-"""The command line: every command in the order of its help. What a command does is in `commands`, in the file of its group."""
+"""The `voxmill` command: registers every subcommand in the order of `--help`. What they do is in `pipeline/commands`."""
 
 from __future__ import annotations
 
@@ -78,7 +78,10 @@ models_app.command()(weights.verify)
 
 
 def main() -> None:
-    """Every ending has an exit code (`pipeline/commands/exit_codes.py`); what a user can mend is one line that names the thing, the cause and the fix."""
+    """Runs one command and exits with its code (see `pipeline/commands/exit_codes.py`).
+
+    An error that the user can fix is one line on standard error (the thing, the cause, the fix), without a traceback.
+    """
     output.use_utf8_names()
     output.never_fail_to_print()
     be_discreet()
@@ -90,22 +93,22 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except SystemExit as stopped:
-        if isinstance(stopped.__context__, BrokenPipeError):  # whoever read has enough (`| head`): no verdict of ours
+        if isinstance(stopped.__context__, BrokenPipeError):  # the reader closed the pipe (`| head`)
             sys.exit(141)
         raise
-    except Exception as error:  # noqa: BLE001 - the last place there is
-        from voxmill.pipeline.commands.exit_codes import bug, ending
+    except Exception as error:  # noqa: BLE001 - the outermost handler
+        from voxmill.pipeline.commands.exit_codes import bug, failure_of
 
-        end = ending(error) or bug(error)
-        console.print(Text.assemble(("error: ", "red"), end.said), soft_wrap=True)
-        sys.exit(end.code)
+        failure = failure_of(error) or bug(error)
+        console.print(Text.assemble(("error: ", "red"), failure.message), soft_wrap=True)
+        sys.exit(failure.code)
 
 
 def entry() -> None:
-    """`main` for a process of its own, which ends without Python's own finalisation.
+    """The console script: `main`, then `os._exit`, which skips Python's finalisation.
 
-    There, a thread of a C++ library (of pyarrow, say) that waits for the interpreter is unwound, and ends the process with an abort: about one
-    command in five hundred, after all its work was done. What Python would do before (threads, `atexit`, flushing) is done here.
+    Finalisation unwinds C++ threads (of pyarrow, say) that wait for the interpreter, and so aborted about one command in 500 after all its
+    work was done. What Python does before that (joining threads, `atexit`, flushing) is done here.
     """
     code = 0
     try:

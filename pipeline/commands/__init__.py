@@ -1,5 +1,5 @@
-"""The commands, a file for each group: what can be asked for, which function does the work, how its answer is printed.
+"""The subcommands, one file per group. A command parses its options, calls the code that does the work, and prints the result.
 
-A command's docstring is its help. Everything but typer is imported when a command runs, so that help costs nothing.
-A new command is a function here and a line in `pipeline/cli.py`.
+A command's docstring is its `--help`. Everything but typer is imported inside the command, so that `--help` is fast.
+To add a command, write a function here and register it in `pipeline/cli.py`.
 """

@@ -1,4 +1,4 @@
-"""Second thoughts about a finished run, without any engine: `duplicates` and `revote`."""
+"""Commands that change a finished run without running an engine: `duplicates` and `revote`."""
 
 from __future__ import annotations
 
@@ -35,21 +35,20 @@ def duplicates(
         voxmill duplicates runs/one --decontaminate test-clean.jsonl
     """
     from voxmill.pipeline.execution.executor import open_executor
-    from voxmill.pipeline.preflight.run_inputs import check_engines_done, check_inputs
+    from voxmill.pipeline.preflight.run_inputs import check_rerun
     from voxmill.pipeline.reports.dry_run import print_dry_run
-    from voxmill.pipeline.reruns.rededup import overlaps, rededuplicate, with_duplicates
+    from voxmill.pipeline.reruns.rededup import rededuplicate, with_duplicates
     from voxmill.pipeline.state.run_dir import Run
     from voxmill.pipeline.terminal.progress import Progress
 
     opened, out = Run(run), console()
     config = with_duplicates(opened, by or (), against or (), decontaminate or ())
-    check_inputs(config, opened)
-    check_engines_done(opened, config)
     if dry_run:
+        check_rerun(opened, config)
         print_dry_run(config, opened, out)
         return
     executor = open_executor("local", workers=config.executor.workers, same_results=config.executor.same_results)
-    found = rededuplicate(opened, config, executor, Progress(quiet=quiet or as_json)) if config.duplicates else overlaps(opened)
+    found = rededuplicate(opened, config, executor, Progress(quiet=quiet or as_json))
     if as_json:
         print_json([asdict(one) for one in found])
         return
@@ -60,9 +59,8 @@ def duplicates(
         print_table(out, ("reason", "where", "by", *numbers, "best match"), rows)
     else:
         out.print("nothing is there twice, and nothing is in the evaluation sets", soft_wrap=True)
-    if config.duplicates:
-        settings = json.dumps(config.duplicates.model_dump(mode="json", exclude_defaults=True))
-        out.print(f"to keep it so, put this into the config: duplicates: {settings}", soft_wrap=True)
+    settings = json.dumps(config.model_dump(mode="json", exclude_defaults=True)["duplicates"])
+    out.print(f"to keep it so, put this into the config: duplicates: {settings}", soft_wrap=True)
 
 
 def revote(
@@ -81,25 +79,20 @@ def revote(
         voxmill revote runs/vote --set reconcile.vote.alpha=0.8 --set reconcile.vote.method=maxconf --dry-run
     """
     from voxmill.pipeline.execution.executor import open_executor
-    from voxmill.pipeline.preflight.run_inputs import check_engines_done, check_inputs
+    from voxmill.pipeline.preflight.run_inputs import check_rerun
     from voxmill.pipeline.reports.dry_run import print_dry_run
-    from voxmill.pipeline.reruns import reselect as again
+    from voxmill.pipeline.reruns import reselect
     from voxmill.pipeline.state.run_dir import Run
     from voxmill.pipeline.terminal.progress import Progress
 
     opened, out = Run(run), console()
-    config = again.changed(opened.written(), change, opened.uri("run.json"))
-    check_inputs(config, opened)
-    check_engines_done(opened, config)
+    config = reselect.changed_config(opened.written(), change, opened.uri("run.json"))
     if dry_run:
+        check_rerun(opened, config)
         print_dry_run(config, opened, out)
         return
-    found = again.revote(
-        opened,
-        change,
-        open_executor("local", workers=config.executor.workers, same_results=config.executor.same_results),
-        Progress(quiet=quiet),
-    )
+    executor = open_executor("local", workers=config.executor.workers, same_results=config.executor.same_results)
+    found = reselect.revote(opened, config, executor, Progress(quiet=quiet))
     if as_json:
         print_json(vars(found))
         return

@@ -1,4 +1,4 @@
-"""What a shell offers at TAB: recipes, configs, runs, reasons, weights. Quick: nothing heavy is imported."""
+"""Shell completion (TAB) for recipes, configs, runs, reasons and weights. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -14,21 +14,24 @@ def configs(incomplete: str) -> list[str]:
 
 
 def recipes(incomplete: str) -> list[str]:
+    """Names of the shipped recipes."""
     return _beginning(incomplete, (path.stem for path in RECIPES.glob("*.yaml")))
 
 
 def runs(incomplete: str) -> list[str]:
-    """Folders that hold a run, and those on the way to one."""
+    """Folders that hold a run, and folders on the way to one."""
     return _beginning(incomplete, _beside(incomplete, ()))
 
 
 def reasons(incomplete: str) -> list[str]:
+    """Rejection reasons, such as `crawl.network`."""
     from voxmill.manifests.reasons import REASONS
 
     return _beginning(incomplete, REASONS)
 
 
 def weights(incomplete: str) -> list[str]:
+    """Names of the weights that voxmill knows."""
     from voxmill.operators.weights.registry import status
 
     return _beginning(incomplete, (row.name for row in status()))

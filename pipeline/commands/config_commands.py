@@ -1,4 +1,4 @@
-"""`voxmill config`: start, show and check what a run is told."""
+"""`voxmill config`: write a recipe, show a resolved config, print the JSON Schema, check a config."""
 
 from __future__ import annotations
 

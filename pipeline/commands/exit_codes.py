@@ -1,4 +1,4 @@
-"""What a command ends with: the one place where errors become exit codes and a line for people. What is in no list here is a bug.
+"""Maps every error to an exit code and one line for the user. An error that is not listed here is a bug (code 70).
 
 0 done · 1 the proof or the check fails · 2 wrong use · 3 something outside fails: a store, the disk, the network, what is installed
 """
@@ -26,10 +26,10 @@ from voxmill.sharding.sidecar import ShardError
 DONE, SAYS_NO, WRONG_USE, WORLD, BUG, INTERRUPTED = 0, 1, 2, 3, 70, 130
 
 DEBUG = "VOXMILL_DEBUG"
-"""Environment variable: with it a bug's traceback is printed, not filed."""
+"""Environment variable: if set, the traceback of a bug is printed instead of written to a file."""
 
 USER_ERRORS = (UserError, SchemaError, ShardError, CatalogError, StageError, WeightsMissing, WorkerDied, NondeterministicError)
-"""Errors whose message is for people: the thing, the cause, the fix."""
+"""Errors whose message is written for the user: the thing, the cause, the fix."""
 
 _CODES: tuple[tuple[type[Exception], int], ...] = (
     (NondeterministicError, SAYS_NO),
@@ -37,7 +37,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (WeightsMissing, WORLD),
     (WorkerDied, WORLD),
 )
-"""Of those that carry no code themselves; all others are wrong use."""
+"""Exit codes of errors that carry none themselves; all others are wrong use."""
 
 _PLACES: dict[int, str] = {
     errno.ENOENT: "there is no such file or folder: check the name",
@@ -47,46 +47,46 @@ _PLACES: dict[int, str] = {
     errno.ENAMETOOLONG: "the name is too long for this file system: give a shorter one",
     errno.ELOOP: "its links lead in a circle: give another place",
 }
-"""Error numbers that a name causes which somebody gave."""
+"""Error numbers that a path given by the user causes, with cause and fix."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """How a command ends that did not come to its end."""
+class Failure:
+    """The exit code and the message of a command that failed."""
 
     code: int
-    said: str
+    message: str
 
 
-def ending(error: BaseException) -> Ending | None:
-    """What to tell the user, and the exit code. None where it is a bug."""
+def failure_of(error: BaseException) -> Failure | None:
+    """Exit code and message of an expected error; None for a bug."""
     if isinstance(error, USER_ERRORS):
         stated = getattr(error, "exit_code", None)
         code = stated if stated is not None else next((c for kind, c in _CODES if isinstance(error, kind)), WRONG_USE)
-        return Ending(code, str(error))
+        return Failure(code, str(error))
     if isinstance(error, ImportError):
         if (error.name or "").startswith("voxmill"):
             return None
-        return Ending(WORLD, extras.missing(error) or machine_fault(error) or str(error))
+        return Failure(WORLD, extras.missing(error) or machine_fault(error) or str(error))
     if isinstance(error, MemoryError):
-        return Ending(WORLD, "the machine is out of memory: fewer workers, or a larger machine")
+        return Failure(WORLD, "the machine is out of memory: fewer workers, or a larger machine")
     if said := machine_fault(error):
-        return Ending(WORLD, said)
+        return Failure(WORLD, said)
     if isinstance(error, OSError) and error.errno in _PLACES and error.filename is not None:
-        return Ending(WRONG_USE, f"{os.fsdecode(error.filename)}: {_PLACES[error.errno]}")
+        return Failure(WRONG_USE, f"{os.fsdecode(error.filename)}: {_PLACES[error.errno]}")
     return None
 
 
-def bug(error: BaseException) -> Ending:
-    """The last resort: a short line, and the whole traceback where it can be sent from."""
+def bug(error: BaseException) -> Failure:
+    """Exit code 70 and a short message; the traceback is written to a temporary file that the user can attach to a report."""
     whole = public_text("".join(traceback.format_exception(error)))
     what = public_text(f"{type(error).__name__}: {error}".splitlines()[0])
     if os.environ.get(DEBUG):
-        return Ending(BUG, f"{whole}this is a bug of voxmill: {what}")
+        return Failure(BUG, f"{whole}this is a bug of voxmill: {what}")
     try:
         with tempfile.NamedTemporaryFile("w", prefix="voxmill-bug-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace") as log:  # fmt: skip
             log.write(whole)
         where = f"the traceback is in {Path(log.name)}: please report it"
     except OSError:
         where = f"{DEBUG}=1 shows the traceback: please report it"
-    return Ending(BUG, f"this is a bug of voxmill, not your mistake: {what}; {where}")
+    return Failure(BUG, f"this is a bug of voxmill, not your mistake: {what}; {where}")

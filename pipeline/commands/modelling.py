@@ -1,4 +1,4 @@
-"""From shards to a model and what it hears: `train`, `transcribe`, `evaluate`, `export`. The only file here that reaches into `models`."""
+"""`train`, `transcribe`, `evaluate` and `export`: the only file of `pipeline` that imports `models`."""
 
 from __future__ import annotations
 
@@ -47,28 +47,25 @@ def train(
         voxmill train --shards runs/one/shards --out runs/one-model --dry-run
     """
     with working("loading torch", quiet=quiet):
-        from voxmill.models.training import ray_train as distributed
-        from voxmill.models.training import session as training
+        from voxmill.models.training import ray_train, session
     from voxmill.models.training.recipe import load_recipe
-    from voxmill.pipeline.modelling import train_display as learning
+    from voxmill.pipeline.modelling import model_display
 
-    recipe = distributed.for_workers(
-        training.with_overrides(load_recipe(config, change or ()), where=where, steps=steps), workers
-    )
+    recipe = ray_train.for_workers(session.with_overrides(load_recipe(config, change or ()), where=where, steps=steps), workers)
     said = console(stderr=True)
     if dry_run or not quiet:
         with working("reading the shards", quiet=quiet):
-            estimate = training.estimate(shards, out, recipe)
-        learning.print_estimate(estimate, shards, out, recipe.train.steps, said)
+            estimate = session.estimate(shards, out, recipe)
+        model_display.print_estimate(estimate, shards, out, recipe.train.steps, said)
     if dry_run:
         return
-    with learning.TrainingDisplay(recipe.train.steps, said, quiet=quiet) as display:
+    with model_display.TrainingDisplay(recipe.train.steps, said, quiet=quiet) as display:
         if workers == 1 and address is None:
-            trained = training.train(shards, out, recipe, device, [display])
+            trained = session.train(shards, out, recipe, device, [display])
         else:
-            together = distributed.WorkersConfig(workers=workers)
-            trained = distributed.train(shards, out, recipe, together, address, device, [display])
-    if not learning.print_trained(trained, out, said, quiet=quiet):
+            together = ray_train.WorkersConfig(workers=workers)
+            trained = ray_train.train(shards, out, recipe, together, address, device, [display])
+    if not model_display.print_trained(trained, out, said, quiet=quiet):
         sys.exit(130)
 
 
@@ -103,20 +100,19 @@ def transcribe(
     with working("loading the model", quiet=as_json):
         from voxmill.models.common.device import choose_device
         from voxmill.models.inference.load import open_bundle, open_recognizer
-        from voxmill.pipeline.modelling import train_display as learning
-        from voxmill.pipeline.modelling import transcribing
+        from voxmill.pipeline.modelling import model_display, transcribing
         from voxmill.pipeline.modelling.audio_inputs import AudioLoader
 
         bundle = open_bundle(model, budget, choose_device(device))
         wanted = tuple(part.strip() for part in tasks.split(",")) if tasks else None
-        listener = open_recognizer(bundle, method=decode, chunk=chunk, tasks=wanted, translate_to=to)
-        hearing = AudioLoader()
+        recognizer = open_recognizer(bundle, method=decode, chunk=chunk, tasks=wanted, translate_to=to)
+        loader = AudioLoader()
     failed = 0
-    with learning.TranscribeDisplay(files, quiet=as_json) as heard:
-        for outcome in transcribing.transcribe(files, listener, hearing):
-            transcribing.print_transcribed(outcome, heard.results(), as_json=as_json)
-            failed += outcome.error is not None
-            heard.next()
+    with model_display.TranscribeDisplay(files, quiet=as_json) as display:
+        for result in transcribing.transcribe(files, recognizer, loader):
+            transcribing.print_transcribed(result, display.results(), as_json=as_json)
+            failed += result.error is not None
+            display.next()
     sys.exit(1 if failed else 0)
 
 
@@ -147,18 +143,18 @@ def evaluate(
         from voxmill.models.data.sampler import sampler_config
         from voxmill.models.inference.evaluate_split import EvaluationSamples, evaluate_model, first_split
         from voxmill.models.inference.load import budgets_of, open_bundle
-        from voxmill.pipeline.modelling import train_display as learning
+        from voxmill.pipeline.modelling import model_display
 
         plan = sampler_config(split=split or first_split(shards), where=where, batch_seconds=60.0)
         samples = EvaluationSamples(shards, plan, limit)
         bundle = open_bundle(model, device=choose_device(device))
         wanted = budgets_of(bundle, budgets)
-    trials = []
-    with learning.CountDisplay(len(samples) * len(wanted), "heard", quiet=as_json) as count:
+    results = []
+    with model_display.CountDisplay(len(samples) * len(wanted), "heard", quiet=as_json) as count:
         for budget in wanted:
             part = bundle.extract(budget) if budget else bundle
-            trials.append(evaluate_model(part, str(budget or "whole"), samples, {"method": decode, "chunk": chunk}, count))
-    learning.print_trials(trials, plan.split, as_json=as_json)
+            results.append(evaluate_model(part, str(budget or "whole"), samples, {"method": decode, "chunk": chunk}, count))
+    model_display.print_evaluation(results, plan.split, as_json=as_json)
 
 
 def export(
@@ -178,26 +174,27 @@ def export(
 
         voxmill export --model runs/one-model --budget 6 --format onnx --out runs/one-6-onnx
     """
-    from voxmill.pipeline.modelling import train_display as learning
+    from voxmill.pipeline.modelling import model_display
 
-    chosen = learning.export_format(form)
+    chosen = model_display.export_format(form)
     with working("loading the model, exporting and comparing", quiet=as_json):
         from voxmill.models.inference.export import export_model, new_output_folder
         from voxmill.models.inference.load import open_bundle
 
         new_output_folder(out)
-        delivered = export_model(open_bundle(model), budget, chosen, out)
-    learning.print_delivered(delivered, as_json=as_json)
+        report = export_model(open_bundle(model), budget, chosen, out)
+    model_display.print_export(report, as_json=as_json)
 
 
 def training_config(source: str, changes: Sequence[str] = ()) -> BaseModel:
-    """What `voxmill train` is told, for `voxmill config show`."""
+    """The resolved training recipe of `voxmill train`, for `voxmill config show --training`."""
     from voxmill.models.training.recipe import load_recipe
 
     return load_recipe(source, changes)
 
 
 def training_class() -> type[BaseModel]:
+    """The class of training recipes, for `voxmill config schema --training`."""
     from voxmill.models.training.recipe import Recipe
 
     return Recipe

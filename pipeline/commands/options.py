@@ -1,4 +1,4 @@
-"""Options and arguments that several commands share, in the same words."""
+"""Options and arguments that several commands share, so that their help is the same everywhere."""
 
 from __future__ import annotations
 
@@ -10,13 +10,9 @@ import typer
 
 from voxmill.pipeline.commands import complete
 
-Config = Annotated[
-    str, typer.Option("--config", "-c", help="A YAML file, or the name of a shipped recipe.", autocompletion=complete.configs)
-]
-ConfigIfAny = Annotated[
-    str | None,
-    typer.Option("--config", "-c", help="A YAML file, or the name of a shipped recipe.", autocompletion=complete.configs),
-]
+_CONFIG = typer.Option("--config", "-c", help="A YAML file, or the name of a shipped recipe.", autocompletion=complete.configs)
+Config = Annotated[str, _CONFIG]
+ConfigIfAny = Annotated[str | None, _CONFIG]
 Inputs = Annotated[
     list[str] | None,
     typer.Argument(
@@ -69,14 +65,14 @@ Device = Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, …"
 
 
 def finite(value: float | None) -> float | None:
-    """A callback for numbers: `nan` and `inf` are words that Python takes for numbers."""
+    """Typer callback that refuses `nan` and `inf`, which Python parses as floats."""
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"{value} is no finite number")
     return value
 
 
 def check_words(words: Sequence[str]) -> None:
-    """Refuses words that no command can mean: empty ones (a variable that was not set), and bytes that are no text here. Raises UserError."""
+    """Raises UserError for empty arguments (often a shell variable that is not set) and for bytes that the locale cannot decode."""
     from voxmill.manifests.errors import UserError
 
     for word in words:

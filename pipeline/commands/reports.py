@@ -1,4 +1,4 @@
-"""Questions to a run: what was kept (`stats`, `retention`), how right it is (`calibrate`), and whether all is there (`verify`)."""
+"""Commands that report on a run: `stats`, `verify`, `calibrate` and `retention`."""
 
 from __future__ import annotations
 
@@ -67,16 +67,16 @@ def verify(run: options.RunRoot, as_json: options.Json = False) -> None:
     from voxmill.manifests.errors import DamagedError
     from voxmill.manifests.schema import SchemaError
     from voxmill.pipeline.build import as_written
-    from voxmill.pipeline.reports import verify_run as proof
+    from voxmill.pipeline.reports import verify_run
     from voxmill.pipeline.state.run_dir import Run
     from voxmill.sharding.sidecar import ShardError
 
     opened = Run(run)
     opened.written()
     try:
-        report = proof.verify(opened, as_written(opened)[1])
-    except (SchemaError, ShardError, DamagedError) as error:  # what cannot be read is no proof
-        report = proof.Report(problems=[f"damaged: {error}"])
+        report = verify_run.verify(opened, as_written(opened)[1])
+    except (SchemaError, ShardError, DamagedError) as error:  # unreadable data: the proof fails
+        report = verify_run.Report(problems=[f"damaged: {error}"])
     if as_json:
         print_json({"ok": report.ok, **asdict(report)})
     else:
@@ -162,7 +162,7 @@ def retention(
 
 
 def _thresholds(pairs: list[str]) -> dict[str, Any]:
-    """Of `--what-if`; values are JSON, or else words. Raises ConfigError."""
+    """Parses `--what-if KEY=VALUE`; a value that is not JSON is taken as a string. Raises ConfigError."""
     from voxmill.pipeline.config import ConfigError
 
     thresholds: dict[str, Any] = {}

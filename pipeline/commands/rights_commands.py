@@ -1,4 +1,4 @@
-"""`voxmill revoke`: what somebody does not want to be in there."""
+"""`voxmill revoke`: remove recordings from a run for good, on request of their owners."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ def revoke(
         voxmill revoke runs/one --hash sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
     """
     from voxmill.pipeline.build import as_written
-    from voxmill.pipeline.rights import request as revocation
-    from voxmill.pipeline.rights import revoke as removal
+    from voxmill.pipeline.rights import request as requests
+    from voxmill.pipeline.rights import revoke as revocations
     from voxmill.pipeline.state.run_dir import Run
 
     opened = Run(run)
     config, stages = as_written(opened)
-    request = revocation.Request(tuple(url or ()), tuple(host or ()), tuple(ident or ()), tuple(sha256 or ()), reason)
+    request = requests.Request(tuple(url or ()), tuple(host or ()), tuple(ident or ()), tuple(sha256 or ()), reason)
     if denied:
-        on_list = revocation.denied(opened, config.crawl).ids
+        on_list = requests.denied(opened, config.crawl).ids
         if not on_list and not (url or host or ident or sha256):
             print(
                 json.dumps({"ok": True, "dry_run": dry_run, "new": False})
@@ -66,7 +66,7 @@ def revoke(
             )
             return
         request = replace(request, ids=(*request.ids, *on_list))
-    done = removal.revoke(opened, config, stages, request, dry_run=dry_run, ahead=ahead)
+    done = revocations.revoke(opened, config, stages, request, dry_run=dry_run, ahead=ahead)
     facts = _facts(opened, done)
     if as_json:
         print_json({"ok": not done.problems, "dry_run": dry_run, "new": done.stone is not None, **facts})
@@ -76,7 +76,7 @@ def revoke(
 
 
 def _facts(run: Run, done: Revocation) -> dict[str, Any]:
-    """What a revocation did, and what it cannot reach: originals outside the run, sources that would bring it back."""
+    """What a revocation did, and what is left to the user: originals outside the run, sources of the config that name it."""
     from voxmill.manifests.tombstones import is_scrubbed
     from voxmill.pipeline.state.config_secrets import apart
 

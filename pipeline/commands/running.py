@@ -1,4 +1,4 @@
-"""From sources to shards: `run`, `crawl`, what they would cost (`plan`), and one failure again (`replay`)."""
+"""`run`, `crawl` (the first half of `run`), `plan` (predict a run) and `replay` (repeat one stage on one unit)."""
 
 from __future__ import annotations
 
@@ -49,8 +49,10 @@ def run(
 
         voxmill run -c mine.yaml -o runs/one --dry-run
     """
-    asked = _ask(inputs, config, out, change, language, licence, contact)
-    bring_up(asked, out, executor, address, until, retry or [], dry_run=dry_run, quiet=quiet)
+    from voxmill.pipeline.resolve import resolve_config
+
+    resolved = resolve_config(inputs, config, out, change, language, licence, contact)
+    start_run(resolved, out, executor, address, until, retry or [], dry_run=dry_run, quiet=quiet)
 
 
 def crawl(
@@ -75,8 +77,10 @@ def crawl(
 
         voxmill crawl https://example.org/feed.xml -o runs/one --contact me@example.org
     """
-    asked = _ask(inputs, config, out, change, language, licence, contact)
-    bring_up(asked, out, executor, address, "crawl", retry or [], dry_run=dry_run, quiet=quiet)
+    from voxmill.pipeline.resolve import resolve_config
+
+    resolved = resolve_config(inputs, config, out, change, language, licence, contact)
+    start_run(resolved, out, executor, address, "crawl", retry or [], dry_run=dry_run, quiet=quiet)
 
 
 def plan(
@@ -99,13 +103,14 @@ def plan(
     """
     from voxmill.pipeline.preflight import examine, report_issues
     from voxmill.pipeline.reports.estimate import predict
+    from voxmill.pipeline.resolve import resolve_config
     from voxmill.pipeline.state.run_dir import Run
 
-    asked = _ask(inputs, config, None, change, language, licence, contact)
-    _say(asked.said)
+    resolved = resolve_config(inputs, config, None, change, language, licence, contact)
+    _say(resolved.notes)
     kept = Run(Run(out).uri("plan")) if out else None
-    report_issues(examine(asked.config, kept, kind="local", recipe=asked.recipe), _warn)
-    predict(asked.config, sample, out, console())
+    report_issues(examine(resolved.config, kept, kind="local", recipe=resolved.recipe), _warn)
+    predict(resolved.config, sample, out, console())
 
 
 def replay(
@@ -146,8 +151,8 @@ def replay(
         print_json(plain(row))
 
 
-def bring_up(
-    asked: ResolvedConfig,
+def start_run(
+    resolved: ResolvedConfig,
     root: str,
     executor: str | None,
     address: str | None,
@@ -157,8 +162,9 @@ def bring_up(
     dry_run: bool,
     quiet: bool,
 ) -> None:
-    """Brings a run up to its config, as far as `until`. Raises ConfigError for what cannot be asked, NotReady for what would fail;
-    nothing has been written then.
+    """Runs the pipeline for a resolved config up to `until`, with progress and a summary.
+
+    Raises ConfigError for wrong options and NotReady for what would make the run fail; nothing has been written then.
     """
     from voxmill.manifests.reasons import REASONS
     from voxmill.pipeline.config import ConfigError
@@ -171,7 +177,7 @@ def bring_up(
     from voxmill.pipeline.state.run_dir import Run, no_empty_folder
     from voxmill.pipeline.terminal.progress import Progress
 
-    settings = asked.config
+    settings = resolved.config
     run = Run(root)
     kind = executor or settings.executor.kind
     if kind not in ("local", "ray"):
@@ -182,14 +188,14 @@ def bring_up(
         if reason not in REASONS:
             near = difflib.get_close_matches(reason, REASONS, n=1)
             raise ConfigError(f"--retry: no reason `{reason}`" + (f"; did you mean `{near[0]}`?" if near else ""))
-    issues = examine(settings, run, kind=kind, address=address, recipe=asked.recipe)
+    issues = examine(settings, run, kind=kind, address=address, recipe=resolved.recipe)
     if dry_run:
-        _say(asked.said)
+        _say(resolved.notes)
         print_dry_run(settings, run, console(), issues)
         return
     report_issues(issues, _warn)
     if not quiet:
-        _say(asked.said)
+        _say(resolved.notes)
     cluster = (address or settings.executor.address or os.environ.get("RAY_ADDRESS")) if kind == "ray" else None  # as Ray does
     if cluster and run.is_local:
         run = run.absolute()  # workers have working directories of their own
@@ -205,7 +211,7 @@ def bring_up(
             no_empty_folder(run),
             open_gate("cluster" if cluster else "machine", run, settings.crawl) as gate,
         ):
-            run_line(settings, run, engine, gate, progress, until=cast(Until, until), retry=retry, text=asked.text)
+            run_line(settings, run, engine, gate, progress, until=cast(Until, until), retry=retry, text=resolved.text)
     except KeyboardInterrupt:
         console(stderr=True).print("stopped; the same command continues", style="yellow")
         sys.exit(130)
@@ -219,27 +225,13 @@ def bring_up(
 
 
 def _what_next(run: Run) -> str:
-    """Of a run that is done: where its shards are, and what to do with them."""
+    """The closing line of a finished run: where its shards are and the next command."""
     from voxmill.sharding.shard_files import shard_files
 
     shards = len({shard for shard, suffix, _ in shard_files(run.shards_dir) if suffix == "json"})
     if not shards:
         return f"no shards, for nothing was kept: the reasons are above, and `voxmill stats {run.root}` has more"
     return f"{amount(shards, 'shard')} in {run.shards_dir}; next: voxmill verify {run.root}"
-
-
-def _ask(
-    inputs: list[str] | None,
-    config: str | None,
-    root: str | None,
-    change: list[str] | None,
-    language: str | None,
-    licence: str | None,
-    contact: str | None,
-) -> ResolvedConfig:
-    from voxmill.pipeline.resolve import resolve_config
-
-    return resolve_config(inputs or (), config, root, changes=change or (), language=language, licence=licence, contact=contact)
 
 
 def _say(lines: Sequence[str]) -> None:

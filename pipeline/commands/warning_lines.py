@@ -1,4 +1,4 @@
-"""Warnings as one plain line."""
+"""Prints voxmill's own warnings as one line each."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 
 def warn_plainly(say: Callable[[str], None]) -> None:
-    """Warnings of this package are for its user and go to `say`; those of other packages stay as they are."""
-    home, show = str(Path(__file__).resolve().parents[1]), warnings.showwarning
+    """Sends every UserWarning raised in this package to `say`; warnings of other packages are shown as usual."""
+    home, show = str(Path(__file__).resolve().parents[2]), warnings.showwarning
 
     def shown(message: Warning | str, category: type[Warning], filename: str, lineno: int, *more: Any) -> None:
         if category is UserWarning and str(Path(filename).resolve()).startswith(home):

@@ -1,4 +1,4 @@
-"""What engines and labellers need to be here: `voxmill models` gets it, `voxmill doctor` says what is missing."""
+"""`voxmill models` (list, fetch and verify weights) and `voxmill doctor` (what is installed, what is missing)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a trained model needs of the line: files as clips, and a display for those who wait."""
+"""Around the `models` package: audio files as segments for a trained model, and what its commands print."""

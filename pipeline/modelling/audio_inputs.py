@@ -1,17 +1,14 @@
-"""Files of any format to the clips that a model hears: decoded, measured and cut at pauses by the operators of a run.
-
-A file that gives no audio is an outcome with a reason, as it is in a run, and never ends the others.
-"""
+"""Audio files of any format as segments for a trained model, decoded and cut at pauses by the operators of a run."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from voxmill.manifests.config_base import Settings
 from voxmill.manifests.reasons import REASONS
-from voxmill.manifests.records import SAMPLE_RATE, Bandwidth, Licence, Part, Provenance, Recording, Segment
+from voxmill.manifests.records import Bandwidth, Licence, Part, Provenance, Recording, Segment
 from voxmill.operators.contract.adapters import Audio
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.decode.audio import AudioReader
@@ -22,15 +19,17 @@ from voxmill.operators.segment.segment import FindSpeech, SegmentConfig
 
 
 class AudioLoaderConfig(Settings):
+    """How files are decoded and when they are cut."""
+
     decode: DecodeConfig = DecodeConfig(min_seconds=0.025)
     segment: SegmentConfig = SegmentConfig(min_seconds=0.3)
     whole_seconds: float = 30.0
-    """A file up to this length (s) is heard as it is; a longer one is cut at its pauses, and what is no speech is not heard."""
+    """A file up to this length (s) is one segment; a longer one is cut into its stretches of speech."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AudioSegment:
-    """A stretch of a file, as 16 kHz mono samples from sample `start` on."""
+    """16 kHz mono samples of a file, from sample `start` on."""
 
     start: int
     audio: Audio
@@ -38,69 +37,55 @@ class AudioSegment:
 
     @property
     def end(self) -> int:
+        """The sample after the last."""
         return self.start + len(self.audio)
 
 
-@dataclass(frozen=True, slots=True)
-class AudioFile:
-    """A file that can be heard."""
-
-    recording: Recording
-    """As it was decoded; nothing of it is kept."""
-
-    @property
-    def num_samples(self) -> int:
-        return self.recording.num_samples
-
-    @property
-    def bandwidth(self) -> Bandwidth:
-        """Measured; wide where there was too little to tell."""
-        return self.recording.bandwidth or "wide"
-
-    @property
-    def seconds(self) -> float:
-        return self.num_samples / SAMPLE_RATE
-
-
 class NoAudio(Exception):
-    """A file without audio for a model; the message says why."""
+    """A file without usable audio; the message says why."""
 
 
 class AudioLoader:
+    """`loader.segments(loader.open("talk.mp3"))` yields what a model transcribes. It loads a VAD model only for long files."""
+
     def __init__(self, config: AudioLoaderConfig | None = None) -> None:
         self.config = config or AudioLoaderConfig()
         self._decode = Decode(self.config.decode)
         self._find_speech: FindSpeech | None = None
 
-    def open(self, uri: str) -> AudioFile:
-        """Decodes it once, from end to end. `uri` is a path or any fsspec URL. Raises NoAudio."""
+    def open(self, uri: str) -> Recording:
+        """Decodes a path or fsspec URL once, from end to end; `bandwidth` is "wide" where the audio is too short to tell. Raises NoAudio."""
         try:
             open_bytes(uri).close()
-        except (OSError, ValueError, ImportError) as error:  # not there, no such protocol, a protocol without its package
+        except (
+            OSError,
+            ValueError,
+            ImportError,
+        ) as error:  # no file, unknown protocol, protocol whose package is not installed
             raise NoAudio(getattr(error, "strerror", None) or str(error)) from error
         (found,) = self._decode(UnitInput(uri, recordings=(_recording(uri),)))
         if found.rejection:
             meaning = REASONS[found.rejection.reason].meaning
             raise NoAudio(f"{found.rejection.reason}: {meaning} ({found.rejection.detail})")
-        return AudioFile(found)
+        return replace(found, bandwidth=found.bandwidth or "wide")
 
-    def clips(self, sound: AudioFile) -> Iterator[AudioSegment]:
-        """In order of time; memory holds one at a time. Raises WeightsMissing where a long file needs a detector that is not here."""
-        reader = AudioReader(Playback.of(sound.recording))
-        if sound.seconds <= self.config.whole_seconds:
-            yield AudioSegment(0, reader.read(0, sound.num_samples), sound.bandwidth)
+    def segments(self, recording: Recording) -> Iterator[AudioSegment]:
+        """Segments in order of time, one in memory at once. Raises WeightsMissing if a long file needs a VAD model that is not here."""
+        reader, bandwidth = AudioReader(Playback.of(recording)), recording.bandwidth or "wide"
+        if recording.seconds <= self.config.whole_seconds:
+            yield AudioSegment(0, reader.read(0, recording.num_samples), bandwidth)
             return
-        for segment in self._speech(sound):
-            yield AudioSegment(segment.start, reader.read(segment.start, segment.num_samples), sound.bandwidth)
+        for segment in self._speech(recording):
+            yield AudioSegment(segment.start, reader.read(segment.start, segment.num_samples), bandwidth)
 
-    def _speech(self, sound: AudioFile) -> list[Segment]:
+    def _speech(self, recording: Recording) -> list[Segment]:
         self._find_speech = self._find_speech or FindSpeech(self.config.segment)
-        part = Part(sound.recording.id, 0, sound.num_samples)
-        work = UnitInput(sound.recording.id, recordings=(sound.recording,), parts=(part,))
+        part = Part(recording.id, 0, recording.num_samples)
+        work = UnitInput(recording.id, recordings=(recording,), parts=(part,))
         return [segment for segment in self._find_speech(work) if segment.rejection is None]
 
 
 def _recording(uri: str) -> Recording:
-    """What the operators of a run want to be told of a file; nothing of it is kept."""
+    """The record that the operators of a run need for a file; it is not stored anywhere."""
     ident = hashlib.sha256(uri.encode("utf-8", "surrogateescape")).hexdigest()
     return Recording(ident, ident, Provenance("command line", uri), Licence(), audio=uri)

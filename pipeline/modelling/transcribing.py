@@ -1,4 +1,4 @@
-"""`voxmill transcribe`: files in, what a model hears in them out. The model is whoever can be called with clips."""
+"""`voxmill transcribe`: audio files in, transcripts with labels out. The model is any callable that follows `Model`."""
 
 from __future__ import annotations
 
@@ -13,26 +13,33 @@ from voxmill.operators.contract.adapters import Audio
 from voxmill.pipeline.modelling.audio_inputs import AudioLoader, AudioSegment, NoAudio
 from voxmill.pipeline.terminal.output import print_json
 
-BATCH_CLIPS, BATCH_SECONDS = 8, 60.0
-"""Clips that a model hears at a time, at most."""
+BATCH_SEGMENTS, BATCH_SECONDS = 8, 60.0
+"""The largest batch: segments, and seconds with padding."""
 
 
 class ModelOutput(Protocol):
     """What a model says of a clip (`models.inference.recognizer`)."""
 
     @property
-    def marked(self) -> str: ...
+    def marked(self) -> str:
+        """The text, with marks such as `[SCD]` in it."""
+        ...
+
     @property
-    def labels(self) -> Mapping[Any, tuple[str, ...]]: ...
+    def labels(self) -> Mapping[Any, tuple[str, ...]]:
+        """Task -> its labels; empty where the model found none."""
+        ...
 
 
 class Model(Protocol):
+    """A batch of 16 kHz mono waves and their bandwidths -> one output per wave, in order."""
+
     def __call__(self, waves: Sequence[Audio], bandwidths: Sequence[Bandwidth], /) -> Sequence[ModelOutput]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class TranscribedSegment:
-    """One stretch of a file, in seconds, and what is said there."""
+    """What is said between `start` and `end`, in seconds from the beginning of the file."""
 
     start: float
     end: float
@@ -42,7 +49,7 @@ class TranscribedSegment:
 
 @dataclass(frozen=True, slots=True)
 class TranscribedFile:
-    """What became of one file."""
+    """The transcript of one file, or why there is none."""
 
     file: str
     seconds: float
@@ -52,51 +59,52 @@ class TranscribedFile:
 
     @property
     def text(self) -> str:
+        """The text of all segments."""
         return " ".join(said.text for said in self.segments if said.text)
 
 
-def transcribe(files: Sequence[str], model: Model, hearing: AudioLoader) -> Iterator[TranscribedFile]:
-    """One outcome for each file, in order; a file that cannot be heard is one with an error."""
+def transcribe(files: Sequence[str], model: Model, loader: AudioLoader) -> Iterator[TranscribedFile]:
+    """One result for each file, in order; a file without usable audio yields one with an `error`."""
     for file in files:
         try:
-            sound = hearing.open(file)
+            recording = loader.open(file)
         except NoAudio as error:
             yield TranscribedFile(file, 0.0, None, (), str(error))
             continue
-        said = tuple(one for batch in _batches(hearing.clips(sound)) for one in _hear(batch, model))
-        yield TranscribedFile(file, round(sound.seconds, 3), sound.bandwidth, said)
+        said = tuple(one for batch in _batches(loader.segments(recording)) for one in _run(batch, model))
+        yield TranscribedFile(file, round(recording.seconds, 3), recording.bandwidth, said)
 
 
-def _hear(clips: Sequence[AudioSegment], model: Model) -> Iterator[TranscribedSegment]:
-    heard = model([clip.audio for clip in clips], [clip.bandwidth for clip in clips])
-    for clip, one in zip(clips, heard, strict=True):
+def _run(segments: Sequence[AudioSegment], model: Model) -> Iterator[TranscribedSegment]:
+    outputs = model([segment.audio for segment in segments], [segment.bandwidth for segment in segments])
+    for segment, one in zip(segments, outputs, strict=True):
         labels = {str(kind): values for kind, values in one.labels.items()}
-        yield TranscribedSegment(round(clip.start / SAMPLE_RATE, 3), round(clip.end / SAMPLE_RATE, 3), one.marked, labels)
+        yield TranscribedSegment(round(segment.start / SAMPLE_RATE, 3), round(segment.end / SAMPLE_RATE, 3), one.marked, labels)
 
 
-def _batches(clips: Iterator[AudioSegment]) -> Iterator[list[AudioSegment]]:
-    """Neighbours together, a few at a time. Padding counts: the longest decides what each takes."""
+def _batches(segments: Iterator[AudioSegment]) -> Iterator[list[AudioSegment]]:
+    """Consecutive segments in batches. Padding counts: every segment takes as much as the longest of its batch."""
     batch: list[AudioSegment] = []
-    for clip in clips:
-        longest = max(len(one.audio) for one in [*batch, clip]) / SAMPLE_RATE
-        if batch and (len(batch) == BATCH_CLIPS or longest * (len(batch) + 1) > BATCH_SECONDS):
+    for segment in segments:
+        longest = max(len(one.audio) for one in [*batch, segment]) / SAMPLE_RATE
+        if batch and (len(batch) == BATCH_SEGMENTS or longest * (len(batch) + 1) > BATCH_SECONDS):
             yield batch
             batch = []
-        batch.append(clip)
+        batch.append(segment)
     if batch:
         yield batch
 
 
-def print_transcribed(outcome: TranscribedFile, console: Console, *, as_json: bool) -> None:
-    """A line of JSON, or for people the file, then a line for each stretch."""
+def print_transcribed(result: TranscribedFile, console: Console, *, as_json: bool) -> None:
+    """Prints one line of JSON, or the file name and a line for each segment."""
     if as_json:
-        print_json(asdict(outcome) | {"text": outcome.text})
+        print_json(asdict(result) | {"text": result.text})
         return
-    if outcome.error:
-        console.print(f"{outcome.file}: {outcome.error}", style="red", soft_wrap=True)
+    if result.error:
+        console.print(f"{result.file}: {result.error}", style="red", soft_wrap=True)
         return
-    console.print(f"{outcome.file} · {outcome.seconds:.1f} s · {outcome.bandwidth}", style="bold", soft_wrap=True)
-    for said in outcome.segments:
+    console.print(f"{result.file} · {result.seconds:.1f} s · {result.bandwidth}", style="bold", soft_wrap=True)
+    for said in result.segments:
         labels = " ".join(f"{kind}={'+'.join(values) or 'none'}" for kind, values in said.labels.items())
         line = f"  {said.start:.1f}–{said.end:.1f}  {said.text}" + (f"  [{labels}]" if labels else "")
         console.print(line, soft_wrap=True)

@@ -1,6 +1,6 @@
-"""One look ahead, before the first byte: everything that would stop a run, or spend hours for nothing, said at once.
+"""Checks before a run starts: everything that would stop it, or waste hours, reported at once.
 
-Nothing here writes, fetches or loads; what is tried in a store is removed again.
+No check fetches or loads anything; the file that probes whether a store can be written is removed again.
 """
 
 from voxmill.pipeline.preflight.all_checks import examine, report_issues

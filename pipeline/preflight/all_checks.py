@@ -1,4 +1,4 @@
-"""The checks in the order in which they are said."""
+"""Runs all checks of this folder and reports what they find."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from voxmill.pipeline.state.run_dir import Run
 def examine(
     config: RunConfig, run: Run | None = None, *, kind: str | None = None, address: str | None = None, recipe: str | None = None
 ) -> list[Issue]:
-    """Errors first. `kind` and `address` are of the executor where the command states them; `recipe` is how the config was named.
+    """All issues of a config, errors first. Without a `run`, its output folder is not checked.
 
-    Without a run, nothing is said of where it would lie.
+    `kind` and `address` of the executor override the config's; `recipe` is the name under which a shipped config was given.
     """
     kind = kind or config.executor.kind
     cluster = (address or config.executor.address or os.environ.get("RAY_ADDRESS")) if kind == "ray" else None
@@ -41,7 +41,7 @@ def examine(
 
 
 def report_issues(issues: list[Issue], warn: Callable[[str], None]) -> None:
-    """Says the warnings. Raises NotReady where there are errors, with all of them."""
+    """Passes each warning to `warn`. Raises NotReady with all errors, if there are any."""
     for one, line in lines(issues):
         if one.level == "warning":
             warn(line)
@@ -50,7 +50,7 @@ def report_issues(issues: list[Issue], warn: Callable[[str], None]) -> None:
 
 
 def _known(config: RunConfig, run: Run) -> tuple[set[str], set[str]]:
-    """Sources that the run has listed, and those of which it has fetched all there is."""
+    """(names of the sources that the run has listed, names of those that it has fetched completely)."""
     if not run.exists():
         return set(), set()
     listing = Listing(run)

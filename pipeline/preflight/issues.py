@@ -1,4 +1,4 @@
-"""What a look ahead finds: the thing, the cause, the fix."""
+"""What a check reports: the thing, the cause, the fix."""
 
 from __future__ import annotations
 
@@ -14,33 +14,35 @@ from voxmill.manifests.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One thing that will go wrong (`error`), or may not be what is wanted (`warning`)."""
+    """Something that would make the run fail (`error`), or may not be intended (`warning`)."""
 
     level: Literal["error", "warning"]
     thing: str
     cause: str
     fix: str
     world: bool = False
-    """Not the user's words are wrong: something outside is not there, or does not answer."""
+    """The config is right, but something outside is missing or does not answer: exit code 3 instead of 2."""
 
     def __str__(self) -> str:
         return f"{self.thing} {self.cause}: {self.fix}"
 
 
 def error(thing: str, cause: str, fix: str, *, world: bool = False) -> Issue:
+    """An issue that stops the run."""
     return Issue("error", thing, cause, fix, world)
 
 
 def warning(thing: str, cause: str, fix: str) -> Issue:
+    """An issue that does not stop the run."""
     return Issue("warning", thing, cause, fix)
 
 
 LIKE = 3
-"""So many issues that are mended alike are said; a config may have thousands of sources."""
+"""How many issues with the same fix are printed; a config may have thousands of sources."""
 
 
 def lines(issues: Sequence[Issue]) -> list[tuple[Issue, str]]:
-    """What to say: of issues that are mended alike the first few, the last of them with how many more there are."""
+    """(issue, text) to print: of those with the same fix the first `LIKE`, the last of them with the number left out."""
     alike: dict[tuple[str, str], list[Issue]] = {}
     for one in issues:
         alike.setdefault((one.level, one.fix), []).append(one)
@@ -54,14 +56,14 @@ def lines(issues: Sequence[Issue]) -> list[tuple[Issue, str]]:
 
 
 def print_issues(issues: Sequence[Issue], out: Console) -> int:
-    """One line each, of many alike a few. Returns how many are errors."""
+    """Prints the issues, one line each (see `lines`). Returns the number of errors."""
     for one, line in lines(issues):
         out.print(Text.assemble((one.level, "red" if one.level == "error" else "yellow"), f": {line}"), soft_wrap=True)
     return sum(one.level == "error" for one in issues)
 
 
 class NotReady(UserError):
-    """A run that would fail, refused before it has written anything. One line for each error."""
+    """Raised before anything is written where a run would fail; the message has one line for each error."""
 
     def __init__(self, issues: Sequence[Issue]) -> None:
         self.issues = tuple(one for one in issues if one.level == "error")

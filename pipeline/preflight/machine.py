@@ -1,4 +1,4 @@
-"""Whether there is something to run on, and whether somebody answers where the sources are on this machine."""
+"""Whether the Ray cluster can be reached, and the servers on this machine that sources name."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from voxmill.pipeline.preflight.packages import installed
 from voxmill.pipeline.preflight.places import hosts_of
 
 SECONDS = 3.0
-"""How long a machine may take to accept a connection."""
+"""Timeout of a connection attempt."""
 
 
 def unreachable_cluster(kind: str, address: str | None) -> Iterator[Issue]:
-    """A cluster that is not there is found in seconds, not after Ray's own minutes. (That Ray is installed, `packages` says.)"""
+    """A Ray cluster that is not running, found within seconds; Ray itself would take minutes. `packages` reports a missing Ray."""
     if kind != "ray" or address is None or not installed("ray"):
         return
     start = "start one (`ray start --head`), correct the address, or leave it out to run on this machine"
@@ -43,7 +43,7 @@ def unreachable_cluster(kind: str, address: str | None) -> Iterator[Issue]:
 
 
 def _ray_here() -> bool:
-    """Ray finds a cluster by its processes, and by a file that `ray start` leaves, which may be older than they are."""
+    """Whether a Ray node runs on this machine. The file that `ray start` leaves is no proof: it may outlive the processes."""
     if os.environ.get("RAY_ADDRESS"):
         return True
     for process in psutil.process_iter(["name"]):
@@ -54,7 +54,7 @@ def _ray_here() -> bool:
 
 
 def unreachable_sources(config: RunConfig, recipe: str | None = None, fetched: Collection[str] = ()) -> Iterator[Issue]:
-    """Sources on this machine whose server is not running. `fetched` names those that the run needs nothing more of."""
+    """Sources on loopback addresses whose server does not answer. `fetched` names the sources that are already complete."""
     hosts = {place: names for place, names in hosts_of(config).items() if _is_loopback(place[0]) and set(names) - set(fetched)}
     with ThreadPoolExecutor(max(1, min(16, len(hosts)))) as pool:
         silent = {
@@ -83,7 +83,7 @@ def unreachable_sources(config: RunConfig, recipe: str | None = None, fetched: C
 
 
 def purpose(recipe: str) -> str:
-    """What a shipped recipe is for: the comment that it begins with."""
+    """What a shipped recipe is for: the comment at its top, on one line."""
     lines = (RECIPES / f"{recipe}.yaml").read_text(encoding="utf-8").splitlines()
     head = lines[: next((n for n, line in enumerate(lines) if not line.startswith("#")), len(lines))]
     said = " ".join(line.lstrip("# ").strip() for line in head)
@@ -100,7 +100,7 @@ def _instead(recipe: str) -> str:
 
 
 def refuses(host: str, port: int) -> str | None:
-    """Why no connection is made; None where one is."""
+    """Why a TCP connection fails; None if it succeeds."""
     try:
         socket.create_connection((host, port), timeout=SECONDS).close()
     except TimeoutError:

@@ -1,4 +1,4 @@
-"""Which weights a config loads, and which of them are not here: all at once, with sizes, licences and the command that gets them."""
+"""Which weights a config loads, and which of them are missing, with sizes, licences and the command that fetches them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from voxmill.pipeline.preflight.issues import Issue, error
 
 
 def named(config: RunConfig) -> dict[str, str]:
-    """Names, or folders, of what its stages load -> which key asks for it first."""
+    """Name or folder of each model that the stages load -> the config key that names it first."""
     wanted: dict[str, str] = {}
     if config.segment.model:
         wanted.setdefault(config.segment.model, "segment.model")
@@ -33,7 +33,7 @@ def named(config: RunConfig) -> dict[str, str]:
 
 
 def missing(config: RunConfig) -> Iterator[Issue]:
-    """What is assembled from installed packages by itself is not missing."""
+    """Weights that are not here, in one issue per way of getting them. Weights inside installed packages count as present."""
     fetched, rest = list[str](), dict[str, list[str]]()
     for name, what in named(config).items():
         entry = weights.find(name)
@@ -60,7 +60,8 @@ def _list(names: list[str]) -> str:
 
 
 def size(megabytes: float | None) -> str:
-    """
+    """Megabytes in words.
+
     >>> size(1620), size(0.9), size(44.7), size(None)
     ('about 1.6 GB', 'about 1 MB', 'about 45 MB', 'size unknown')
     """

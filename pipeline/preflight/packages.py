@@ -69,9 +69,9 @@ def needs(config: RunConfig, kind: str, root: str | None = None) -> Iterator[tup
 
 
 def missing(config: RunConfig, kind: str, root: str | None = None, *, joined: bool = False) -> Iterator[Issue]:
-    """All that is not installed, as one finding with the one command that gets it.
+    """Everything that is not installed, as one issue with the one command that installs it.
 
-    With `joined` the engines run on the machines of a cluster, which may have what this one lacks.
+    With `joined` the engines run on a cluster, whose machines may have it: then it is only a warning.
     """
     lacking: dict[str, list[str]] = {}
     extras, packages = dict[str, None](), dict[str, None]()
@@ -100,7 +100,7 @@ def missing(config: RunConfig, kind: str, root: str | None = None, *, joined: bo
 
 
 def _broken(config: RunConfig, lacking: dict[str, list[str]]) -> Iterator[Issue]:
-    """Chromaprint is a C library behind a Python module: only importing that says whether both are there."""
+    """Chromaprint is a C library behind a Python module: whether it is there is known only after the import."""
     if config.duplicates is not None and "acoustic" in config.duplicates.by and "chromaprint" not in lacking:
         try:
             import_module("chromaprint")
@@ -116,6 +116,7 @@ def can_open(uri: str) -> bool:
 
 
 def installed(module: str) -> bool:
+    """Whether a module could be imported; it is not imported."""
     """Whether a module could be imported; it is not imported."""
     try:
         return find_spec(module) is not None

@@ -1,9 +1,9 @@
-"""Places that a config names and that have to be there: sources, evaluation sets, other runs, files of the user."""
+"""Whether the files, folders and buckets that a config names exist: sources, evaluation sets, other runs, deny-lists."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotInTime
 from contextlib import suppress
@@ -30,22 +30,22 @@ from voxmill.pipeline.preflight.packages import can_open
 from voxmill.pipeline.state.run_dir import Run
 
 STORE_SECONDS = 15.0
-"""How long a bucket may take to answer."""
+"""Timeout for an answer of a bucket."""
 
 LINES = 10_000
-"""So many lines of a list are looked at."""
+"""How many lines of a list are checked."""
 
 PLACEHOLDER = "https://example.org/feed.xml", "s3://bucket/urls.txt"
-"""What shipped recipes name where the user's own is to stand."""
+"""Addresses in shipped recipes that the user has to replace."""
 
 PUT_YOURS = "put your own address there (`sources` in the config)"
 
 
 def missing(config: RunConfig, listed: Collection[str] = ()) -> Iterator[Issue]:
-    """`listed` names the sources that the run has listed already: it may not need them again.
+    """Sources and other inputs that do not exist. `listed` names the sources that the run has listed: they may be gone by now.
 
-    A folder or list that is not there is an error: all that it names would be missing. One file that cannot be read is one row of the
-    run's books (`list.unreadable`), and a warning here; where no source is left, that is an error all the same.
+    A missing folder or list is an error. A missing single file is a warning, because the run records it as `list.unreadable` and goes on;
+    if no source is left, it is an error too.
     """
     addresses = [address.strip() for source in config.sources for address in source.addresses]
     if addresses and all(map(is_placeholder, addresses)):
@@ -76,7 +76,7 @@ def missing(config: RunConfig, listed: Collection[str] = ()) -> Iterator[Issue]:
 
 
 def is_placeholder(address: str) -> bool:
-    """What a recipe names in place of the user's own, or any address of a host that is there for examples (RFC 2606)."""
+    """Whether an address is a recipe's placeholder, or on a host reserved for examples (RFC 2606)."""
     host = ""
     with suppress(ValueError):
         host = (urlsplit(address).hostname or "") if is_web(address) else ""
@@ -141,7 +141,7 @@ def _local(thing: str, source: SourceConfig, address: str, contact: str | None) 
 
 
 def _lists(config: RunConfig, listed: Collection[str]) -> Iterator[Issue]:
-    """Lists that name nothing: rows of the books as well, whatever is in the other sources."""
+    """Lists that cannot be read or are empty: only warnings, because the run records them and goes on."""
     for source in config.sources:
         for address in source.addresses if source.name not in listed else ():
             path = os.path.expanduser(file_path(address.strip())) if is_local(address) else ""
@@ -151,7 +151,7 @@ def _lists(config: RunConfig, listed: Collection[str]) -> Iterator[Issue]:
 
 
 def _no_list(source: SourceConfig, path: str) -> str | None:
-    """What is wrong with a list, or with the beginning of a long one."""
+    """What is wrong with the first lines of a list; None if nothing is."""
     if (kind_by_name(path) if source.kind == "auto" else source.kind) != "list":
         return None
     try:
@@ -204,7 +204,7 @@ def _files(config: RunConfig) -> Iterator[Issue]:
 
 
 def probe_exists(uri: str) -> bool | str:
-    """Whether a place exists; in words what stops the question, if something does."""
+    """Whether a path or URL exists; a string says why that could not be found out (timeout, credentials, a missing package)."""
     if is_local(uri):
         return os.path.exists(os.path.expanduser(file_path(uri)))
 
@@ -215,12 +215,11 @@ def probe_exists(uri: str) -> bool | str:
     return within_timeout(ask)
 
 
-def within_timeout(ask: object, seconds: float = STORE_SECONDS) -> bool | str:
-    """The answer of a store, or in words why there is none. A store that never answers keeps its thread, not the command."""
-    assert callable(ask)
+def within_timeout(call: Callable[[], bool], seconds: float = STORE_SECONDS) -> bool | str:
+    """The answer of a store, or a string that says why there is none. A call that never returns keeps its thread, not the command."""
     pool = ThreadPoolExecutor(1)
     try:
-        return bool(pool.submit(ask).result(timeout=seconds))
+        return bool(pool.submit(call).result(timeout=seconds))
     except NotInTime:
         return f"no answer within {seconds:.0f} s"
     except ImportError as cause:
@@ -232,7 +231,7 @@ def within_timeout(ask: object, seconds: float = STORE_SECONDS) -> bool | str:
 
 
 def hosts_of(config: RunConfig) -> dict[tuple[str, int], list[str]]:
-    """(host, port) -> names of the sources that are asked there."""
+    """(host, port) -> names of the sources with an address there."""
     found: dict[tuple[str, int], list[str]] = {}
     for source in config.sources:
         for address in map(str.strip, source.addresses):

@@ -1,6 +1,6 @@
-"""What a run reads beside its sources (deny-lists, a calibration, other runs, evaluation sets), looked at before anything is written.
+"""Checks what a run reads besides its sources (deny-lists, a calibration, other runs, evaluation sets) before anything is written.
 
-A command that fails afterwards has left a config in run.json that cannot be carried out, and `voxmill verify` would blame the run.
+Failing later would leave a config in run.json that cannot be carried out, and `voxmill verify` would report the run as damaged.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import Listing
 from voxmill.pipeline.state.run_dir import Run, RunError
 
-HEARD = ("segment", "transcribe")
-"""Kinds of stages that listen."""
+AUDIO_KINDS = ("segment", "transcribe")
+"""Kinds of stages that read audio with a model."""
 
 
 def check_inputs(config: RunConfig, run: Run) -> None:
-    """Raises UserError, RunError, ImportError; writes nothing."""
+    """Opens every input once and builds every stage. Raises UserError, RunError or ImportError; writes nothing."""
     _ = config.crawl.denied
     if config.select.calibration:
         load_calibration(config.select.calibration)
@@ -34,15 +34,21 @@ def check_inputs(config: RunConfig, run: Run) -> None:
     build(config, run, no_gate())  # asks for all weights
 
 
+def check_rerun(run: Run, config: RunConfig) -> None:
+    """`check_inputs`, then `check_engines_done`: what a rerun of a finished run needs."""
+    check_inputs(config, run)
+    check_engines_done(run, config)
+
+
 def check_engines_done(run: Run, config: RunConfig) -> None:
-    """That under this config all has been heard already, so that what is to come loads no engine and asks no network. Raises RunError."""
+    """Raises RunError unless every unit has been segmented and transcribed under this config, so that a rerun needs no engine and no network."""
     _, old = as_written(run)
     ledger, listing = Ledger(run), Listing(run)
     units = {unit.id for unit in listing.units()}
     if not units or not all(listing.has_units(g) for g in range(listing.num_generations())):
         raise RunError(f"{run.root} has not been crawled to its end: finish it with `voxmill run`, then ask again")
     for name, stage in build(config, run, no_gate()).items():
-        if stage.kind not in HEARD:
+        if stage.kind not in AUDIO_KINDS:
             continue
         if old[name].fingerprint != stage.fingerprint:
             raise RunError(
@@ -55,7 +61,7 @@ def check_engines_done(run: Run, config: RunConfig) -> None:
 
 
 def _settled(config: RunConfig, run: Run) -> bool:
-    """Whether this very config was carried out to its end: what it was compared with may have gone since."""
+    """Whether `duplicates` is finished under exactly this config; then what it was compared with may be gone."""
     if not run.exists() or run.load().get("config") != config.model_dump(mode="json"):
         return False
     _, stages = as_written(run)
@@ -78,7 +84,7 @@ def _check_duplicates(settings: DuplicatesConfig, run: Run) -> None:
 
 
 def _check_audio(source: str, clip: EvaluationClip) -> None:
-    """By decoding its beginning: what is not there, or no audio at all, is found here."""
+    """Decodes the first second. Raises NoEvaluationSet for a missing file and for what is no audio."""
     path = Path(str(clip.audio))
     if not path.is_file():
         raise NoEvaluationSet(f"{source}: no audio at {path}: mend the path, or leave it out where there is a text")

@@ -1,4 +1,4 @@
-"""Whether a run can be written where it is to lie. What is tried is undone: nothing is left behind."""
+"""Whether the output folder or bucket of a run can be written. Probe files are removed again."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from voxmill.pipeline.state.driver_lease import Lease
 from voxmill.pipeline.state.run_dir import Run, RunError
 
 NEEDED_MB, WISE_MB = 50, 2000
-"""Free disk without which nothing can be done, and below which a run will soon be full."""
+"""Free disk below which a run is refused, and below which there is a warning."""
 
 
 READ_ONLY = ("http", "https", "data", "git", "github", "zip", "tar", "libarchive", "reference")
-"""Protocols of fsspec under which no run can lie."""
+"""Protocols of fsspec that cannot be written."""
 
 
 def unwritable(run: Run) -> Iterator[Issue]:
-    """A folder that cannot be made or written, a bucket that refuses; a run that another driver holds."""
+    """Issues of the output: it cannot be created or written, the disk is nearly full, or another driver holds the run."""
     issues = list(_local(run) if run.is_local else _bucket(run))
     yield from issues
     if not any(one.level == "error" for one in issues):

@@ -1,4 +1,4 @@
-"""What would be fetched and heard for nothing: licences and languages that the config itself throws away; and in whose name it is done."""
+"""Sources that would be crawled and transcribed in vain, because the config rejects their licence or language; and a placeholder as contact."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from voxmill.pipeline.preflight.issues import Issue, warning
 
 PLACEHOLDER = "you@example.org"
 MANY = 10_000
-"""Files of a folder are counted so far."""
+"""How far the files of a folder are counted."""
 
 
 def rejected_sources(config: RunConfig) -> Iterator[Issue]:
+    """Warnings about sources whose stated licence or language the config rejects."""
     for source in config.sources:
         yield from _licence(source, config)
         if source.language and config.select.languages and primary(source.language) not in config.select.languages:
@@ -57,7 +58,7 @@ def _licence(source: SourceConfig, config: RunConfig) -> Iterator[Issue]:
 
 
 def _who_could_say(source: SourceConfig) -> str | None:
-    """Words for who else might state the licence; empty where nobody can; None where a page or feed usually does."""
+    """Words for who else may state the licence: empty if nobody can, None if a page or feed usually does."""
     kinds = {source.kind if source.kind != "auto" else _kind(address) for address in source.addresses}
     if kinds & {"page", "feed", "playlist", None}:
         return None
@@ -67,7 +68,7 @@ def _who_could_say(source: SourceConfig) -> str | None:
 
 
 def _kind(address: str) -> str | None:
-    """None for a web address that only asking tells."""
+    """The kind of source behind an address; None for a web address whose kind only fetching it tells."""
     if is_web(address):
         return kind_by_name(address)
     return "files" if is_local(address) and os.path.isdir(_path(address)) else kind_by_name(address) or "media"

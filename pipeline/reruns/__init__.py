@@ -1,1 +1,1 @@
-"""Changing a finished run without running any engine again: `voxmill duplicates` and `voxmill revote`."""
+"""Commands that change a finished run without running an engine again: `voxmill duplicates` and `voxmill revote`."""

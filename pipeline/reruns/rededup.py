@@ -1,4 +1,4 @@
-"""`voxmill duplicates`: a finished run held against itself, other runs and evaluation sets, without any engine."""
+"""`voxmill duplicates`: compare a finished run with itself, other runs and evaluation sets; no engine runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from voxmill.operators.dedup.fingerprint import DuplicatesConfig
 from voxmill.pipeline.config import RunConfig, parse_config
 from voxmill.pipeline.execution.executor import Executor
 from voxmill.pipeline.execution.host_limit_server import no_gate
-from voxmill.pipeline.preflight.run_inputs import check_engines_done
+from voxmill.pipeline.preflight.run_inputs import check_rerun
 from voxmill.pipeline.runner import run_line
 from voxmill.pipeline.state.run_dir import Run
 from voxmill.pipeline.terminal.progress import Progress
@@ -19,7 +19,7 @@ from voxmill.pipeline.terminal.progress import Progress
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """One line of the answer: what is there already, where, by what, and how much of it."""
+    """What overlaps with one place (this run, another run, an evaluation set), found by one method, and how much of it."""
 
     reason: str
     of: str
@@ -35,7 +35,7 @@ class Overlap:
 def with_duplicates(
     run: Run, by: Sequence[str], against: Sequence[str], evaluation: Sequence[str]
 ) -> RunConfig:  # fmt: skip
-    """The run's config, which from now on compares in this way as well. Raises ConfigError."""
+    """The run's config with these comparisons added to its `duplicates` section. Raises ConfigError."""
     state = run.written()
     where = run.uri("run.json")
     old = parse_config(state["config"], where)
@@ -47,14 +47,14 @@ def with_duplicates(
 
 
 def rededuplicate(run: Run, config: RunConfig, executor: Executor, progress: Progress) -> list[Overlap]:
-    """Brings the run up to that config: only fingerprints, verdicts, selection and packing are new. Raises RunError."""
-    check_engines_done(run, config)
+    """Runs fingerprints, duplicates, selection and packing again under `config`. Raises RunError if an engine would have to run."""
+    check_rerun(run, config)
     run_line(config, run, executor, no_gate(), progress)
     return overlaps(run)
 
 
 def overlaps(run: Run) -> list[Overlap]:
-    """What the run's verdicts say, the most audio first."""
+    """The duplicates that the run has found, the most audio first."""
     rows = open_catalog(run.root).execute(
         'SELECT reason, "of", "by", count(DISTINCT recording_id), count(*), sum(num_samples) / 16000, '
         "arg_max(recording_id[:12] || ' ~ ' || partner, score) FROM duplicates GROUP BY ALL ORDER BY 6 DESC, 1, 2, 3"

@@ -1,4 +1,4 @@
-"""`voxmill revote`: other texts, tiers and shards from what the engines have already heard. No engine runs."""
+"""`voxmill revote`: reconcile, select and pack again under changed settings; no engine runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from voxmill.pipeline.build import as_written, build
 from voxmill.pipeline.config import RunConfig, parse_config
 from voxmill.pipeline.execution.executor import Executor
 from voxmill.pipeline.execution.host_limit_server import no_gate
-from voxmill.pipeline.preflight.run_inputs import check_engines_done
+from voxmill.pipeline.preflight.run_inputs import check_rerun
 from voxmill.pipeline.runner import run_line
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
@@ -21,7 +21,7 @@ from voxmill.pipeline.state.run_dir import Run
 from voxmill.pipeline.terminal.progress import Progress
 
 PARTS = ("reconcile", "select")
-"""Parts of the config that a revote may change: all else would need the audio again."""
+"""Sections of the config that a revote may change; any other would need the audio again."""
 
 
 @dataclass
@@ -30,30 +30,27 @@ class Revoted:
 
     segments: int = 0
     texts: int = 0
-    """Segments whose label is another."""
+    """Segments whose text changed."""
     tiers: int = 0
-    """Segments whose tier is another."""
+    """Segments whose tier changed."""
     before: Counter[str] = field(default_factory=Counter)
     """Segments by tier."""
     after: Counter[str] = field(default_factory=Counter)
 
 
-def changed(state: Mapping[str, Any], changes: Sequence[str], where: str) -> RunConfig:
+def changed_config(state: Mapping[str, Any], changes: Sequence[str], where: str) -> RunConfig:
     """The config of `run.json` with `changes` (`reconcile.vote.alpha=0.5`; values are YAML). Raises ConfigError, UserError."""
     return parse_config(override(state["config"], changes, RunConfig, PARTS), where)
 
 
-def revote(run: Run, changes: Sequence[str], executor: Executor, progress: Progress) -> Revoted:
-    """Reconciles, selects and packs again under changed rules; the run's config is then the changed one.
+def revote(run: Run, config: RunConfig, executor: Executor, progress: Progress) -> Revoted:
+    """Reconciles, selects and packs again under `config`, which becomes the run's config.
 
-    Raises ConfigError, UserError; RunError where an engine would have to run, because the run is not finished or its engines are
-    others now.
+    Raises RunError if an engine would have to run, because the run is unfinished or its weights or versions differ now.
     """
-    state = run.written()
-    config = changed(state, changes, run.uri("run.json"))
+    check_rerun(run, config)
     _, old = as_written(run)
     new = build(config, run, no_gate())
-    check_engines_done(run, config)
     units = [unit.id for unit in Listing(run).units()]
     run_line(config, run, executor, no_gate(), progress)
     return _compare(Ledger(run), old, new, units)

@@ -1,4 +1,4 @@
-"""What a command line asks for becomes a config: a file of the user's, a shipped recipe, or none but folders and addresses."""
+"""Turns the arguments of `run`, `crawl` and `plan` into a config: from a file, a shipped recipe, or folders and addresses alone."""
 
 from voxmill.pipeline.resolve.command_config import ResolvedConfig, resolve_config
 from voxmill.pipeline.resolve.saved_config import CONFIG

@@ -1,4 +1,4 @@
-"""Folders, files and addresses of a command line, as sources of a config: with names of their own, and each only once."""
+"""Turns folders, files and addresses of a command line into sources of a config, each with a unique name and only once."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from voxmill.operators.crawl.facts.urls import STORES, file_path, file_uri, is_l
 from voxmill.pipeline.config import recipe_names
 
 LONGEST = 40
-"""Letters of a source's name."""
+"""Maximum length of a source's name."""
 
 
 def add(sources: Sequence[dict[str, Any]], inputs: Sequence[str], facts: dict[str, str]) -> list[dict[str, Any]]:
-    """The sources with those that the inputs name; `facts` (language, licence) are stated of these alone.
+    """The sources plus those that the inputs name; `facts` (language, licence) are set on the named ones only.
 
-    An input that is a source already gets the facts, and is not listed twice. Files of audio that are named together are one source.
-    Raises UserError for what is not there.
+    An input that is a source already gets the facts and is not added twice. Audio files of one folder become one source.
+    Raises UserError for a path that does not exist.
     """
     found = [dict(source) for source in sources]
     fresh, seen = list[str](), set[str]()
@@ -48,7 +48,7 @@ def add(sources: Sequence[dict[str, Any]], inputs: Sequence[str], facts: dict[st
 
 
 def _place(given: str) -> str:
-    """An input as a config names it: an address as it is, a path in full. Raises UserError."""
+    """An input as it is written into a config: an address unchanged, a path made absolute. Raises UserError."""
     text = given.strip()
     if is_web(text):
         try:
@@ -98,7 +98,7 @@ def _known(address: str) -> str:
 
 
 def _grouped(places: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
-    """(place, others of the same source): media files of one folder together, all else by itself, in the order given."""
+    """(place, other places of the same source), in the order given: media files of one folder are one source, all else is by itself."""
     groups: dict[str, list[str]] = {}
     for place in places:
         alone = not is_local(place) or os.path.isdir(place) or kind_by_name(place) not in (None, "media")
@@ -114,7 +114,7 @@ def _keys(place: str, rest: Sequence[str]) -> dict[str, Any]:
 
 
 def _written(path: str) -> str:
-    """As YAML can hold it: names of files need not be UTF-8, nor printable; and some look like a `file:` address."""
+    """A path as YAML can hold it: a `file:` URI if it is not printable, not UTF-8, or looks like a URL."""
     plain = path.isprintable() and not path.startswith("file:") and "://" not in path and path == path.strip()
     return path if plain else file_uri(path)
 
@@ -130,7 +130,7 @@ def _name(place: str, rest: Sequence[str]) -> str:
 
 
 def slug(text: str) -> str:
-    """Letters and digits of any script, hyphens between them: good in `--set sources.NAME…`, in a shell and in a file name.
+    """A name of letters and digits of any script with hyphens between, safe in `--set sources.NAME…`, in a shell and as a file name.
 
     >>> slug("My Talks (2024)"), slug("录音.v2"), slug("///")
     ('my-talks-2024', '录音-v2', 'source')
@@ -140,7 +140,8 @@ def slug(text: str) -> str:
 
 
 def unique(name: str, taken: Collection[str]) -> str:
-    """
+    """The name, with a number appended if it is taken.
+
     >>> unique("talks", {"talks", "talks-2"})
     'talks-3'
     """

@@ -1,4 +1,4 @@
-"""The config of one command: from `--config`, from sources on the command line, or from what an earlier command left in the run."""
+"""The config of one command: from `--config`, from sources on the command line, or from the `config.yaml` of the run."""
 
 from __future__ import annotations
 
@@ -28,28 +28,31 @@ from voxmill.pipeline.state.run_dir import Run
 
 @dataclass(frozen=True, slots=True)
 class ResolvedConfig:
-    """A config, and what there is to say of it."""
+    """A config, and what the user is told about it."""
 
     config: RunConfig
     recipe: str | None = None
-    """The shipped recipe that it is, unchanged."""
-    said: tuple[str, ...] = ()
-    """What was chosen for the user, and why."""
+    """Name of the shipped recipe, if the config is one, unchanged."""
+    notes: tuple[str, ...] = ()
+    """What was chosen for the user and why, one line each."""
     text: str | None = None
-    """What `RUN/config.yaml` is to hold; None: it stays as it is."""
+    """New content of `RUN/config.yaml`; None leaves it as it is."""
 
 
 def resolve_config(
-    inputs: Sequence[str],
+    inputs: Sequence[str] | None,
     config: str | None,
     root: str | None,
-    *,
-    changes: Sequence[str] = (),
+    changes: Sequence[str] | None = None,
     language: str | None = None,
     licence: str | None = None,
     contact: str | None = None,
 ) -> ResolvedConfig:
-    """Nothing is written here. Raises UserError, ConfigError, NoEngine."""
+    """The config for these arguments: `inputs` are folders, files and addresses, `root` is the run, `changes` are `--set` options.
+
+    Writes nothing. Raises UserError, ConfigError, and NoEngine if no installed recogniser knows the language.
+    """
+    inputs, changes = inputs or (), changes or ()
     kept = Run(root).uri(CONFIG) if root else None
     own = kept if kept and probe_exists(kept) is True else None
     facts = {key: value for key, value in (("language", language), ("licence", licence)) if value}
@@ -57,7 +60,7 @@ def resolve_config(
         config = None
     if facts and not inputs:
         raise UserError(
-            f"--{next(iter(facts))} is said of sources on the command line; of those in a config: --set sources.NAME.{next(iter(facts))}=…"
+            f"--{next(iter(facts))} is notes of sources on the command line; of those in a config: --set sources.NAME.{next(iter(facts))}=…"
         )
     _check(facts)
     if config is not None and not inputs:
@@ -99,26 +102,26 @@ def _new(
         data["reconcile"] = {"prefer": {key: list(names) for key, names in ReconcileConfig().prefer.items()} | {ANY: [first]}}
     data["executor"] = {"kind": "local"}
     parsed = parse_config(data := _changed(data, changes, contact), "the command line")
-    return ResolvedConfig(parsed, None, (*chosen.said, *_where(root, parsed)), new_config_text(parsed, root, chosen.said))
+    return ResolvedConfig(parsed, None, (*chosen.notes, *_where(root, parsed)), new_config_text(parsed, root, chosen.notes))
 
 
 def _with_config(
     config: str, root: str | None, inputs: Sequence[str], changes: Sequence[str], facts: dict[str, str], contact: str | None
 ) -> ResolvedConfig:
-    """A recipe's sources are placeholders, or a demonstration's; a file's are the user's, and stay."""
+    """`--config` and sources together. The sources of a shipped recipe are placeholders and are replaced; those of a file are kept."""
     data = read_config(config)
     listed = data.get("sources")
     theirs = listed if isinstance(listed, list) and not recipe_of(config) else []
     data = _changed(data | {"sources": add(theirs, inputs, facts)}, changes, contact)
     parsed = parse_config(data, config)
-    said = (f"the config {config}, with {'these sources' if recipe_of(config) else 'its sources and these'}",)
-    return ResolvedConfig(parsed, None, (*said, *_where(root, parsed)), new_config_text(parsed, root, said))
+    notes = (f"the config {config}, with {'these sources' if recipe_of(config) else 'its sources and these'}",)
+    return ResolvedConfig(parsed, None, (*notes, *_where(root, parsed)), new_config_text(parsed, root, notes))
 
 
 def _continued(
     own: str, root: str, inputs: Sequence[str], changes: Sequence[str], facts: dict[str, str], contact: str | None
 ) -> ResolvedConfig:
-    """What the user has made of the run's config since stays; what is new is added to it."""
+    """The run's own config.yaml, with the user's edits, plus the new sources and changes."""
     (before, open_secrets), text = read(root), given.text(own, "config file", "mend it")
     listed = before.get("sources")
     if inputs and not isinstance(listed, list):
@@ -127,14 +130,14 @@ def _continued(
     data = _changed(before | more_sources, changes, contact)
     parsed = parse_config(data, own)
     more = len(data["sources"]) - len(before["sources"])
-    said = (f"{own} is this run's config" + (f"; {more} source{'s are' if more > 1 else ' is'} added to it" if more else ""),)
+    notes = (f"{own} is this run's config" + (f"; {more} source{'s are' if more > 1 else ' is'} added to it" if more else ""),)
     return ResolvedConfig(
-        parsed, None, said, updated_config_text(text, data, parsed) if data != before or open_secrets else None
+        parsed, None, notes, updated_config_text(text, data, parsed) if data != before or open_secrets else None
     )
 
 
 def _changed(data: dict[str, Any], changes: Sequence[str], contact: str | None) -> dict[str, Any]:
-    """With `--contact`, or VOXMILL_CONTACT, where the config states no contact but a placeholder."""
+    """The config data with `--set`, and with `--contact` (or VOXMILL_CONTACT) if it names no contact or a placeholder."""
     crawl = data.get("crawl")
     if contact and isinstance(crawl, dict | None) and (crawl or {}).get("contact") in (None, PLACEHOLDER):
         data = data | {"crawl": {**(crawl or {}), "contact": contact}}

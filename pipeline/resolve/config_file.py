@@ -1,4 +1,4 @@
-"""`RUN/config.yaml`: written once with what each key is, and afterwards changed as a person would, around what was edited in it."""
+"""The text of `RUN/config.yaml`: written with a comment for each key, and later edited in place, so that the user's edits and comments stay."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ HEAD = """\
 """
 
 
-def new_config_text(config: RunConfig, root: str | None, said: tuple[str, ...]) -> str:
-    """The keys that were chosen, each with what it is, below why they were."""
-    why = "".join(f"# {line}\n" for line in said)
+def new_config_text(config: RunConfig, root: str | None, notes: tuple[str, ...]) -> str:
+    """The keys that are set, each with its description, below `notes` on why they were chosen."""
+    why = "".join(f"# {line}\n" for line in notes)
     return HEAD.format(root=(root or "RUN").rstrip("/")) + why + "\n" + commented(config, only_stated=True)
 
 
 def updated_config_text(text: str, data: dict[str, Any], config: RunConfig) -> str:
-    """The text with what `data` has that it has not; every other byte stays. Where that cannot be done, it is written anew."""
+    """The text edited so that it parses to `data`; all other bytes stay. If that is impossible, the whole text is written anew."""
     try:
         edits = sorted(_mapping(text, yaml.compose(text, yaml.SafeLoader), data), reverse=True)
         for start, end, new in edits:
@@ -37,11 +37,11 @@ def updated_config_text(text: str, data: dict[str, Any], config: RunConfig) -> s
 
 
 class _NoWay(Exception):
-    """The text is written in a way that is not changed here."""
+    """The YAML is written in a style that is not edited here."""
 
 
 Edit = tuple[int, int, str]
-"""What stands from here to there, and what is to stand there instead; places in characters of the old text."""
+"""(start, end, replacement), in characters of the old text."""
 
 
 def _mapping(text: str, node: Node | None, new: dict[str, Any]) -> Iterator[Edit]:
@@ -87,14 +87,14 @@ def _item(value: Any) -> list[str]:
 
 
 def _after(text: str, node: Node, column: int, lines: list[str]) -> Edit:
-    """New lines right below the last one of a block: its own comments stay with it, and those of what follows with that."""
+    """An edit that adds lines directly below the last line of a block; comments stay with what they belong to."""
     end = text.find("\n", _end(node))
     place, lead = (len(text), "\n") if end < 0 else (end + 1, "")
     return place, place, lead + "".join(f"{' ' * column}{line}\n" for line in lines)
 
 
 def _end(node: Node) -> int:
-    """Where a node's text ends. A block's own mark stands at whatever comes next, comments skipped."""
+    """Where a node's text ends. The end mark of a block is no use: it is at the next token, after any comments."""
     if not isinstance(node, CollectionNode) or node.flow_style or not node.value:
         return int(node.end_mark.index)
     last = node.value[-1]

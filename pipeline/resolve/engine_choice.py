@@ -1,4 +1,4 @@
-"""Which recognisers hear a language here: the shipped recipe's where its weights are there, else the best that are."""
+"""Chooses recognisers for a language: those of the shipped recipe if they are installed, else the best that are."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from voxmill.pipeline.preflight.models import size
 from voxmill.pipeline.preflight.packages import ENGINES, installed
 
 RECIPES = {"en": "english", "zh": "mandarin"}
-"""Languages that a shipped recipe is for."""
+"""Language -> the shipped recipe made for it."""
 
 FIRST = ("whisper-large-v3-turbo", "whisper-large-v3", "whisper-small", "whisper-base")
-"""The first opinion, the best before the others."""
+"""Models for the first transcription, the best first."""
 
 SECOND = ("paraformer-zh", "moonshine-tiny-en", "paraformer-en", "SenseVoiceSmall")
-"""The second opinion, of another maker, for the languages that each knows. PocketSphinx is too weak to agree with."""
+"""Models for the second transcription, from other makers, for the languages that each knows. PocketSphinx is too weak to agree with."""
 
 
 SILERO = ("silero-vad", "silero-vad-v6")
-"""The same detector, as two packages bring it."""
+"""The Silero VAD, as two packages bring it."""
 
 ALSO = {"whisperx": ("whisperx", "faster-whisper")}
-"""Engines that load the weights of one, the preferred first: the light install has no torch, and so no whisperX."""
+"""Engines that can load the same weights, the preferred first: the light install has no torch, and so no whisperX."""
 
 
 class NoEngine(UserError):
-    """Nothing here hears the language."""
+    """No recogniser for the language is installed."""
 
     exit_code = 3
 
 
 @dataclass(frozen=True, slots=True)
 class EngineChoice:
-    """Entries of `transcribe`, and what to tell the user of them."""
+    """Entries for the `transcribe` section, and what to tell the user about them."""
 
     code: str | None
-    """The language as recognisers call it."""
+    """The language code that recognisers use; None for any language."""
     transcribe: list[dict[str, Any]]
-    said: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def choose_engines(language: str | None) -> EngineChoice:
-    """Raises UserError where the language is none, NoEngine where nobody here hears it."""
+    """One or two recognisers for a language (None: any). Raises UserError for an unknown language, NoEngine if nothing installed knows it."""
     code = _code(language)
     recipe = RECIPES.get(code or "")
     firsts = [name for name in FIRST if code is None or code in _languages(name)]
@@ -68,17 +68,17 @@ def choose_engines(language: str | None) -> EngineChoice:
 
 
 def choose_detector() -> dict[str, Any]:
-    """The `segment` part: silero from its own package, or the release that faster-whisper carries. Empty: the default."""
+    """The `segment` section: empty (the default) with Silero's own package, else the copy inside faster-whisper."""
     return {"model": SILERO[1]} if not weights.ready(SILERO[0]) and weights.ready(SILERO[1]) else {}
 
 
 def ready(model: str) -> bool:
-    """Whether an engine could load it now: its packages are installed and its weights here, or in packages."""
+    """Whether a model can be used now: the packages of its engine are installed and its weights are here."""
     return weights.find(model) is not None and _runs(_kind(model)) and weights.ready(model)
 
 
 def _kind(model: str) -> str:
-    """The engine for a model: of several that load it, the first that is installed."""
+    """The engine for a model: the first installed one of those that load it."""
     entry = weights.find(model)
     kind = entry.engine if entry else ""
     return next(filter(_runs, ALSO.get(kind, (kind,))), kind)
@@ -107,7 +107,7 @@ def _code(language: str | None) -> str | None:
 
 
 def _entry(model: str, code: str | None) -> dict[str, Any]:
-    """One language is told to engines that would detect it; what knows a single one needs no telling."""
+    """A `transcribe` entry. Engines that detect languages are told the one there is."""
     kind = _kind(model)
     told = {"languages": [code]} if code and kind != "moonshine" else {}
     return {"kind": kind, "name": kind, "model": model, **told}
@@ -144,7 +144,7 @@ def _nobody(code: str | None, firsts: Sequence[str], seconds: Sequence[str]) -> 
 
 
 def _get(model: str) -> str:
-    """The command, or commands, that bring a model and what it runs in."""
+    """The shell commands that install a model's engine and fetch its weights."""
     entry, modules = weights.find(model), ENGINES[_kind(model)]
     steps = []
     if not all(map(installed, modules)):

@@ -1,4 +1,4 @@
-"""`RUN/config.yaml` in two: the text, which may be handed on, and its secrets, which lie in the run's private folder."""
+"""Saves and loads `RUN/config.yaml`. Its secrets are kept apart in the run's private folder, so that the text can be passed on."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from voxmill.pipeline.state.config_secrets import apart, together
 from voxmill.pipeline.state.run_dir import Run
 
 CONFIG = "config.yaml"
-"""In a run that was started without a config: the one that was made for it, for its user to edit."""
+"""File name, in a run that was started from sources on the command line."""
 
 _SECRETS = "edited"
 
 
 def keep(run: Run, text: str) -> None:
-    """Writes the text without the secrets in it, and those apart from it."""
+    """Writes the text without its secrets, and the secrets into the private folder."""
     public, secrets = apart(yaml.safe_load(text))
     for place, whole in sorted(secrets.items(), key=lambda pair: -len(pair[1])):
         text = text.replace(whole, _at(public, json.loads(place)))
@@ -33,7 +33,7 @@ def keep(run: Run, text: str) -> None:
 
 
 def read(root: str) -> tuple[dict[str, Any], bool]:
-    """What the config states, its secrets put in again; and whether there are some in the text (somebody has edited it)."""
+    """(config data with its secrets, whether the text holds a secret because somebody edited it)."""
     run = Run(root)
     stated = read_config(run.uri(CONFIG))
     whole: dict[str, Any] = together(stated, run.private.read(_SECRETS))

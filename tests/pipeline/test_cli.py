@@ -16,7 +16,7 @@ from voxmill.manifests.errors import CheckFailed, Unavailable, UserError
 from voxmill.manifests.storage import NondeterministicError
 from voxmill.operators.weights.registry import UnknownWeights, WeightsMissing
 from voxmill.pipeline import cli
-from voxmill.pipeline.commands.exit_codes import DEBUG, bug, ending
+from voxmill.pipeline.commands.exit_codes import DEBUG, bug, failure_of
 from voxmill.pipeline.config import recipe_names
 from voxmill.pipeline.execution.infra_errors import StageError
 
@@ -65,12 +65,12 @@ def test_every_error_has_its_exit_code_and_one_line(
 def test_a_bug_leaves_its_traceback_where_it_can_be_sent_from(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ZeroDivisionError) as raised:
         raise ZeroDivisionError("in the middle")
-    assert ending(raised.value) is None
-    log = Path(bug(raised.value).said.split("the traceback is in ")[1].split(":")[0])
+    assert failure_of(raised.value) is None
+    log = Path(bug(raised.value).message.split("the traceback is in ")[1].split(":")[0])
     assert 'raise ZeroDivisionError("in the middle")' in log.read_text(encoding="utf-8")
     log.unlink()
     monkeypatch.setenv(DEBUG, "1")
-    assert "Traceback" in bug(raised.value).said
+    assert "Traceback" in bug(raised.value).message
 
 
 @pytest.mark.parametrize("words", [["verify", ""], ["stats", "--by="], ["verify", "  "], ["verify", "caf\udce9"]])

@@ -46,7 +46,7 @@ class Fixed(AudioLoader):
         super().__init__()
         self.lengths = lengths
 
-    def clips(self, sound: object):  # type: ignore[no-untyped-def]
+    def segments(self, recording: object):  # type: ignore[no-untyped-def]
         for length in self.lengths:
             yield AudioSegment(0, np.zeros(int(length * SAMPLE_RATE), np.float32), "wide")
 
@@ -84,10 +84,10 @@ def test_a_bad_file_is_an_outcome_and_the_others_go_on(tmp_path: Path, file: str
 
 
 def test_a_short_file_is_heard_whole_and_a_long_one_in_its_speech(file: str) -> None:
-    (clip,) = AudioLoader().clips(AudioLoader().open(file))
+    (clip,) = AudioLoader().segments(AudioLoader().open(file))
     assert (clip.start, clip.end, clip.bandwidth) == (0, 2 * SAMPLE_RATE, "wide")
     long = AudioLoader(AudioLoaderConfig(whole_seconds=1.0))
-    assert list(long.clips(long.open(file))) == []  # noise is no speech
+    assert list(long.segments(long.open(file))) == []  # noise is no speech
 
 
 def test_clips_are_heard_together_while_they_are_few_and_short(file: str) -> None:

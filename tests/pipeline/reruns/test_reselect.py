@@ -18,7 +18,7 @@ from voxmill.pipeline.config import parse_config
 from voxmill.pipeline.execution.host_limit_server import no_gate, open_gate
 from voxmill.pipeline.execution.local_executor import LocalExecutor
 from voxmill.pipeline.reports.verify_run import verify
-from voxmill.pipeline.reruns.reselect import Revoted, changed, revote
+from voxmill.pipeline.reruns.reselect import Revoted, changed_config, revote
 from voxmill.pipeline.runner import run_line
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.run_dir import Run, RunError
@@ -52,7 +52,8 @@ def run(finished: Path, tmp_path: Path) -> Run:
 
 
 def again(run: Run, *changes: str) -> Revoted:
-    return revote(run, changes, LocalExecutor(in_process=True), Progress(quiet=True))
+    config = changed_config(run.written(), changes, run.uri("run.json"))
+    return revote(run, config, LocalExecutor(in_process=True), Progress(quiet=True))
 
 
 def heard(run: Run) -> dict[str, float]:
@@ -121,4 +122,4 @@ def test_what_an_engine_has_not_heard_cannot_be_voted_on(run: Run) -> None:
 def test_a_wrong_change_is_refused_with_the_fix(change: str, said: str) -> None:
     state = {"config": parse_config(SETTINGS | {"select": {}}).model_dump(mode="json")}
     with pytest.raises(UserError, match=said):
-        changed(state, [change], "run.json")
+        changed_config(state, [change], "run.json")

@@ -105,7 +105,7 @@ def test_english_has_two_engines_from_packages_and_says_why(here: Path) -> None:
     assert [e.model for e in asked.config.transcribe] == ["whisper-base", "moonshine-tiny-en"]
     assert asked.config.sources[0].language == "en-GB"
     assert asked.config.select.languages == ("en",)
-    said = "\n".join(asked.said)
+    said = "\n".join(asked.notes)
     assert "whisper-base and, beside it, moonshine-tiny-en" in said
     assert "voxmill models fetch whisper-large-v3-turbo" in said
     assert "run/config.yaml" in said
@@ -115,9 +115,9 @@ def test_where_one_engine_is_alone_that_is_said(here: Path) -> None:
     for language, model in (("de", "whisper-base"), (None, "whisper-base"), ("no", "whisper-base")):
         chosen = choose_engines(language)
         assert [entry["model"] for entry in chosen.transcribe] == [model]
-        assert "agreement cannot be measured" in "\n".join(chosen.said)
+        assert "agreement cannot be measured" in "\n".join(chosen.notes)
         assert parse_config({"sources": [{"name": "a", "path": "."}], "transcribe": chosen.transcribe})
-    assert "voxmill models fetch paraformer-zh (about 980 MB)" in "\n".join(choose_engines("zh").said)
+    assert "voxmill models fetch paraformer-zh (about 980 MB)" in "\n".join(choose_engines("zh").notes)
 
 
 def test_with_its_weights_there_a_recipe_is_taken_whole(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,8 +125,8 @@ def test_with_its_weights_there_a_recipe_is_taken_whole(here: Path, monkeypatch:
 
     monkeypatch.setattr(weights, "ready", lambda name, *_: name != "whisper-base")
     assert [e["model"] for e in choose_engines("cmn-Hans").transcribe] == ["whisper-large-v3-turbo", "paraformer-zh"]
-    assert "the recipe `mandarin`" in choose_engines("zh").said[0]
-    assert "the recipe `english`" in choose_engines("en").said[0]
+    assert "the recipe `mandarin`" in choose_engines("zh").notes[0]
+    assert "the recipe `english`" in choose_engines("en").notes[0]
     assert [e["model"] for e in choose_engines("ja").transcribe] == ["whisper-large-v3-turbo", "SenseVoiceSmall"]
 
 

@@ -21,7 +21,7 @@ transcribe: [{{kind: moonshine, model: moonshine-tiny-en}}]
 TRAINING = """
 import time
 from types import SimpleNamespace
-from voxmill.pipeline.modelling.train_display import TrainingDisplay
+from voxmill.pipeline.modelling.model_display import TrainingDisplay
 with TrainingDisplay(2) as display:
     time.sleep(0.5)
     for number in (1, 2):
@@ -43,7 +43,7 @@ def test_a_run_in_a_terminal_draws_its_table(tmp_path: Path) -> None:
 
 RESULTS = """
 import time
-from voxmill.pipeline.modelling.train_display import Listening
+from voxmill.pipeline.modelling.model_display import Listening
 with Listening(["one.wav", "two.wav"], quiet=False) as display:
     for words in ("first words", "second words"):
         time.sleep(0.5)

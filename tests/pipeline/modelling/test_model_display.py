@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from voxmill.pipeline.modelling.train_display import TrainingDisplay
+from voxmill.pipeline.modelling.model_display import TrainingDisplay
 
 
 def step(number: int, **changes: Any) -> Any:

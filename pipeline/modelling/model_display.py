@@ -1,4 +1,4 @@
-"""What training, evaluation and the rest of the model's commands show on a terminal. The figures come from elsewhere."""
+"""What `train`, `transcribe`, `evaluate` and `export` print: live displays and final tables."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from voxmill.pipeline.terminal.output import console as standard
 from voxmill.pipeline.terminal.table import number, print_table, table_of
 
 SMOOTHED = 0.9
-"""Of a figure on the display, the share that comes from the step before: single steps jump."""
+"""Exponential smoothing of the figures on the display: the weight of the earlier steps."""
 
 
 Step = Any
-"""`models.train.Step`; no name of that folder is imported here."""
+"""`models.training.trainer.Step`, which is not imported: only `commands/modelling.py` may import `models`."""
 
 
 class TrainingDisplay(Display):
-    """A listener for training: one table that is refreshed, or, where output is no terminal, a line now and then."""
+    """A callback for training: a table that is refreshed on a terminal; elsewhere a line now and then."""
 
     def __init__(self, steps: int, console: Console | None = None, *, quiet: bool = False) -> None:
         super().__init__(console, quiet=quiet)
@@ -76,11 +76,12 @@ class TrainingDisplay(Display):
         return cells
 
     def table(self) -> RenderableType | None:
+        """Step, losses, speed and time left."""
         return table_of((" ", "  "), self._cells(), self._console.width) if self._last is not None else None
 
 
 def print_estimate(estimate: Any, shards: str, out: str, steps: int, console: Console) -> None:
-    """Of `training.Survey`."""
+    """Prints a `TrainingEstimate`: samples, epochs, parameters, and where training continues."""
     left_out = f", {sum(estimate.skipped.values())} left out ({counted(estimate.skipped)})" if estimate.skipped else ""
     console.print(f"{shards}: {amount(estimate.samples, 'sample')}, {estimate.seconds / 3600:.3f} h{left_out}", soft_wrap=True)
     console.print(f"{amount(estimate.batches, 'batch')} an epoch, {estimate.epochs:.1f} epochs in all", soft_wrap=True)
@@ -95,7 +96,7 @@ def print_estimate(estimate: Any, shards: str, out: str, steps: int, console: Co
 
 
 def print_trained(trained: Any, out: str, console: Console, *, quiet: bool) -> bool:
-    """Of `training.Trained`. Returns whether it was finished."""
+    """Prints a `TrainingResult`. Returns whether training was finished."""
     if not trained.finished:
         console.print(
             f"stopped after step {trained.step}, saved in {trained.folder}; the same command continues", style="yellow"
@@ -108,11 +109,16 @@ def print_trained(trained: Any, out: str, console: Console, *, quiet: bool) -> b
 
 
 def counted(counts: Mapping[str, int]) -> str:
+    """Counts in words.
+
+    >>> counted({"b": 2, "a": 1})
+    'a 1, b 2'
+    """
     return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
 
 
 class CountDisplay(Display):
-    """How many of `total` are done, and how long the rest will take. Tell it how many more are."""
+    """How many of `total` are done and how long the rest takes. Call it with the number of newly finished ones."""
 
     def __init__(self, total: int, what: str, *, quiet: bool) -> None:
         super().__init__(quiet=quiet)
@@ -123,13 +129,14 @@ class CountDisplay(Display):
         self._done += more
 
     def now(self) -> Sequence[str]:
+        """Done, total, time so far and time left."""
         elapsed = time.monotonic() - self._begin
         eta = clock(elapsed / self._done * (self._total - self._done)) if self._done else "–"
         return (f"{self._what} {self._done}/{self._total} · {clock(elapsed)} · ETA {eta}",)
 
 
 class TranscribeDisplay(Display):
-    """Which of several files is being heard, and how much audio was read of it."""
+    """Which of several files is being transcribed, and how much of its audio was read."""
 
     def __init__(self, files: Sequence[str], *, quiet: bool) -> None:
         super().__init__(quiet=quiet)
@@ -137,10 +144,12 @@ class TranscribeDisplay(Display):
         self._begin, self._from = time.monotonic(), METER.samples
 
     def next(self) -> None:
+        """The current file is finished."""
         self._at += 1
         self._begin, self._from = time.monotonic(), METER.samples
 
     def now(self) -> Sequence[str]:
+        """Number and name of the current file, seconds of audio read, time so far."""
         if self._at >= len(self._files):
             return ()
         read = (METER.samples - self._from) / SAMPLE_RATE
@@ -148,27 +157,27 @@ class TranscribeDisplay(Display):
         return (f"{self._at + 1}/{len(self._files)} · {self._files[self._at]} · {read:.0f} s of audio read · {elapsed}",)
 
 
-def print_trials(trials: Sequence[Any], split: str, *, as_json: bool) -> None:
-    """Of `trial.Trial`, one for each budget."""
+def print_evaluation(results: Sequence[Any], split: str, *, as_json: bool) -> None:
+    """Prints `BudgetResult`s side by side, one column for each budget."""
     if as_json:
-        print_json({"split": split, "budgets": [asdict(trial) for trial in trials]})
+        print_json({"split": split, "budgets": [asdict(result) for result in results]})
         return
     console = standard()
-    first = trials[0]
+    first = results[0]
     left_out = f", left out: {counted(first.skipped)}" if first.skipped else ""
     console.print(f"split {split}: {first.utterances} utterances, {first.audio_seconds / 60:.1f} min{left_out}", soft_wrap=True)
-    columns = [_column(trial) for trial in trials]
+    columns = [_column(result) for result in results]
     names = list(dict.fromkeys(name for column in columns for name in column))
     lines = [[name, *(column.get(name, "–") for column in columns)] for name in names]
-    print_table(console, ("budget", *(number(t.budget) for t in trials)), lines)
+    print_table(console, ("budget", *(number(r.budget) for r in results)), lines)
     if split == "train":
         console.print("these are samples of the training split: figures of what a model has seen", style="yellow")
 
 
-def _column(trial: Any) -> dict[str, str]:
-    """What a budget costs, then what it gets right."""
-    cells = {"parameters": f"{trial.stored:,}", "active": f"{trial.active:,}", "real-time factor": f"{trial.rtf:.3f}"}
-    figures, languages = trial.figures, trial.figures["by_language"]
+def _column(result: Any) -> dict[str, str]:
+    """Size and speed of a budget, then its scores."""
+    cells = {"parameters": f"{result.stored:,}", "active": f"{result.active:,}", "real-time factor": f"{result.rtf:.3f}"}
+    figures, languages = result.figures, result.figures["by_language"]
     groups = [("", figures["text"], ("wer", "cer"))]
     groups += [(f"  {name} ", one, ("wer", "cer")) for name, one in languages.items() if len(languages) > 1]
     groups += [(f"{kind} ", one, ("accuracy", "macro_f1")) for kind, one in figures["choices"].items()]
@@ -187,6 +196,7 @@ def _figure(value: float | None) -> str:
 
 
 def export_format(name: str) -> Literal["safetensors", "onnx"]:
+    """The checked value of `--format`. Raises UserError."""
     if name == "onnx":
         return "onnx"
     if name == "safetensors":
@@ -194,16 +204,16 @@ def export_format(name: str) -> Literal["safetensors", "onnx"]:
     raise UserError(f"--format is `safetensors` or `onnx`, not `{name}`")
 
 
-def print_delivered(delivered: Any, *, as_json: bool) -> None:
-    """Of `delivery.Delivered`."""
+def print_export(report: Any, *, as_json: bool) -> None:
+    """Prints an `ExportReport`: files, sizes, and how far the exported model differs."""
     if as_json:
-        print_json(asdict(delivered))
+        print_json(asdict(report))
         return
-    console, size = standard(), delivered.size
+    console, size = standard(), report.size
     console.print(
-        f"{delivered.folder}: budget {delivered.budget or 'whole'}, {size.stored:,} parameters, {size.active:,} active",
+        f"{report.folder}: budget {report.budget or 'whole'}, {size.stored:,} parameters, {size.active:,} active",
         soft_wrap=True,
     )
-    for name, num_bytes in delivered.files.items():
+    for name, num_bytes in report.files.items():
         console.print(f"  {name}  {num_bytes / 1e6:.2f} MB", soft_wrap=True)
-    console.print(f"largest difference to the model, in {delivered.compared_in}: {delivered.difference:.1e}", soft_wrap=True)
+    console.print(f"largest difference to the model, in {report.compared_in}: {report.difference:.1e}", soft_wrap=True)
