@@ -1,12 +1,12 @@
-"""`voxmill calibrate`: what a run's labels are worth, from a small sample whose true words are known.
+"""`voxmill calibrate`: the expected error of a run's labels, estimated from a small sample with known transcripts.
 
 The sample is JSON lines, of two kinds:
 
     {"segment_id": "…", "text": "what is really said"}
     {"recording": "<id, URL or file name>", "start": 1.2, "end": 4.8, "text": "…", "speaker": "a", "condition": "noisy"}
 
-Of the second kind, give every utterance of a recording: what is said in a segment is the utterances whose middle it holds, and a
-segment that holds none should have no words.
+Of the second kind, give every utterance of a recording: the reference of a segment is all utterances whose middle lies in it, and a
+segment without any has an empty reference.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SEGMENTS = """
 
 
 class ReferenceUtterance(BaseModel):
-    """One line of the sample; keys that are not known are left alone."""
+    """One line of the sample; unknown keys are ignored."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
@@ -49,7 +49,7 @@ class ReferenceUtterance(BaseModel):
     segment_id: str | None = None
     recording: str | None = None
     start: float | None = None
-    """Seconds from the recording's beginning."""
+    """Seconds from the beginning of the recording."""
     end: float | None = None
     speaker: str | None = None
     condition: str | None = None
@@ -62,13 +62,13 @@ class ReferenceUtterance(BaseModel):
 
     @property
     def middle(self) -> float:
-        """In samples."""
+        """The middle between start and end, in samples."""
         return ((self.start or 0.0) + (self.end or 0.0)) / 2 * SAMPLE_RATE
 
 
 @dataclass
 class Reference:
-    """The true words of a segment."""
+    """The reference transcript of a segment."""
 
     texts: list[str] = field(default_factory=list)
     speaker: str | None = None
@@ -77,7 +77,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Labels of one kind: how much, and how wrong it should be, with its interval (see `Estimate`)."""
+    """A tier of labels: its size, and its expected word error rate with interval (see `Estimate`)."""
 
     name: str
     segments: int
@@ -89,7 +89,7 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What is kept from a score of `least` on."""
+    """What is kept with a threshold of `least`: hours, their share of all, and the expected word error rate."""
 
     least: float
     hours: float
@@ -99,6 +99,8 @@ class Point:
 
 @dataclass
 class Calibrated:
+    """A fitted calibration, the sample behind it, and what it says of the run's tiers and thresholds."""
+
     calibration: Calibration
     sample: list[Labelled]
     tiers: list[Tier]
@@ -106,7 +108,7 @@ class Calibrated:
 
 
 def calibrate(run: Run, references: Path, normalise: NormaliserConfig) -> Calibrated:
-    """Fits the run's calibration and writes it into the run. Raises RunError, UserError."""
+    """Fits a calibration and writes it to `RUN/calibration.json`. Raises RunError and UserError."""
     rows = query(open_catalog(run.root), SEGMENTS).to_pylist()
     if not rows:
         raise RunError(f"{run.root} has no labels to calibrate: run it to `select` first")
@@ -122,7 +124,7 @@ def calibrate(run: Run, references: Path, normalise: NormaliserConfig) -> Calibr
 
 
 def read_references(path: Path) -> list[ReferenceUtterance]:
-    """Raises UserError, naming the line."""
+    """The lines of a labelled sample. Raises UserError that names the bad line."""
     found = []
     fix = "give JSON lines with `text`, see the README"
     for place, row in json_lines(path, "labelled sample", fix):
@@ -138,7 +140,7 @@ def read_references(path: Path) -> list[ReferenceUtterance]:
 
 
 def match(rows: Sequence[Mapping[str, Any]], utterances: Sequence[ReferenceUtterance]) -> dict[str, Reference]:
-    """References by segment. Segments of a recording that is named, in which nothing is said, have an empty one."""
+    """Segment id -> reference. A segment in which no utterance lies has an empty one, if its recording is in the sample."""
     found: dict[str, Reference] = defaultdict(Reference)
     by_name: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
@@ -151,7 +153,7 @@ def match(rows: Sequence[Mapping[str, Any]], utterances: Sequence[ReferenceUtter
         else:
             segments = by_name.get(one.recording or "", [])
             for row in segments:
-                found[row["segment_id"]]  # it is in the sample, whatever is said in it
+                found[row["segment_id"]]  # creates an empty reference
             homes = [row["segment_id"] for row in segments if row["start"] <= one.middle < row["start"] + row["num_samples"]][
                 :1
             ]
@@ -164,6 +166,7 @@ def match(rows: Sequence[Mapping[str, Any]], utterances: Sequence[ReferenceUtter
 
 
 def labelled(rows: Sequence[Mapping[str, Any]], references: Mapping[str, Reference], normaliser: Normaliser) -> list[Labelled]:
+    """The segments that have a reference, with their errors counted after normalisation."""
     sample = []
     for row in rows:
         if (reference := references.get(row["segment_id"])) is None:
@@ -187,11 +190,12 @@ def labelled(rows: Sequence[Mapping[str, Any]], references: Mapping[str, Referen
 
 
 def signs(row: Mapping[str, Any]) -> Signs:
+    """The signs from which the calibration predicts errors: agreement, confidence, number of words."""
     return Signs(row["agreement"], row["confidence"], sum(slot["choice"] is not None for slot in row["slots"]))
 
 
 def tiers(rows: Sequence[Mapping[str, Any]], calibration: Calibration) -> list[Tier]:
-    """The run's tiers, the best first, and everything."""
+    """The run's tiers, the best first, then all segments together."""
     names = [name for name in ("high", "weak", "unlabelled", "rejected") if any(row["tier"] == name for row in rows)]
     found = [_tier(name, [row for row in rows if row["tier"] == name], calibration) for name in names]
     return [*found, _tier("all", rows, calibration)]
@@ -204,7 +208,7 @@ def _tier(name: str, rows: Sequence[Mapping[str, Any]], calibration: Calibration
 
 
 def points(rows: Sequence[Mapping[str, Any]], calibration: Calibration) -> list[Point]:
-    """Hours and expected error by the least score that is kept, where the score is 1 - expected error. The strictest first."""
+    """A point for each possible threshold on the score (1 - expected error), the strictest first."""
     scored = sorted(_scored(rows, calibration), reverse=True)
     total, seconds, words, errors, found = sum(s for _, s, _ in scored), 0.0, 0.0, 0.0, []
     for position, (score, length, units) in enumerate(scored):
@@ -222,7 +226,7 @@ def _scored(rows: Sequence[Mapping[str, Any]], calibration: Calibration) -> Iter
 
 
 def threshold(found: Sequence[Point], *, error: float | None = None, hours: float | None = None) -> Point | None:
-    """The least strict point with at most `error` expected, or the strictest with at least `hours`; None where there is none."""
+    """The laxest point whose expected error is at most `error`, or the strictest that keeps at least `hours`; None if there is none."""
     if error is not None:
         return next((point for point in reversed(found) if point.expected <= error), None)
     return next((point for point in found if hours is not None and point.hours >= hours), None)

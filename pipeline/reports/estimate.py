@@ -1,4 +1,4 @@
-"""Predicts a run from a small sample of it: disk, kept hours and time, with the spread of the sample."""
+"""`voxmill plan`: predicts disk space, hours kept and CPU time of a run from a small sample of it, with intervals."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One recording of the sample: what went in and what came out."""
+    """Size and cost of one recording of the sample."""
 
     megabytes: float
     hours: float
@@ -36,9 +36,9 @@ class Tried:
 
 
 def predict(config: RunConfig, sample: int, root: str | None, out: Console) -> None:
-    """Lists every source, runs the line on `sample` items spread evenly over the listing, and scales up.
+    """Lists every source, runs the pipeline on `sample` items spread evenly over the listing, scales up and prints the result.
 
-    The sample is a run of its own, kept in `root/plan` where a root is given: the run in `root` itself knows nothing of it.
+    The sample is a separate run, kept in `root/plan` if a root is given; the run in `root` is not touched.
     """
     kept = Run(Run(root).uri("plan")) if root else None
     if kept and kept.exists():
@@ -68,7 +68,7 @@ def _only(listed: dict[str, list[Item]], ids: set[str]) -> Callable[[SourceConfi
 
 
 def _spread(items: Sequence[Item], count: int) -> list[Item]:
-    """Evenly over the listing, so that every source is seen."""
+    """`count` items spread evenly over the listing, so that all parts of it are sampled."""
     if len(items) <= count:
         return list(items)
     return [items[round(i * (len(items) - 1) / max(count - 1, 1))] for i in range(count)]

@@ -1,7 +1,7 @@
-"""`voxmill retention`: how much of the speech is kept, by what it is, and what each property does by itself.
+"""`voxmill retention`: the share of speech that is kept, by language, domain and other factors, and the effect of each factor alone.
 
-How retention varies by language and domain is open question 3 of TouchASP. Plain shares mislead where properties go together (the
-noisy recordings may all be of one language); a logistic model over all of them says what one changes while the others stay.
+How retention varies by language and domain is open question 3 of TouchASP. Plain shares mislead if factors are correlated (the noisy recordings
+may all be of one language), so a logistic regression over all factors estimates the effect of each with the others held fixed.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ Floats = NDArray[np.float64]
 
 FACTORS = ("language", "domain", "bandwidth", "quality", "duration", "pace", "speakers")
 FEWEST = 20
-"""Segments of a class from which it is told apart; smaller ones are put together as `other`."""
+"""Minimum number of segments of a class; smaller ones are merged into `other`."""
 ROUNDS = 500
-"""Resamples of recordings behind an interval."""
+"""Number of bootstrap resamples of recordings for an interval."""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What is kept of one class of one factor. Intervals are 95 %, over recordings."""
+    """The share of one class of one factor that is kept, with a 95 % bootstrap interval over recordings."""
 
     factor: str
     value: str
     segments: int
     hours: float
     kept: float
-    """Of the hours."""
+    """Share of the hours."""
     low: float
     high: float
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """How many points more (or less) of the segments are kept than of the factor's largest class, all else as it is."""
+    """The change in the share kept against the factor's largest class, all else equal, with a 95 % interval."""
 
     factor: str
     value: str
@@ -59,15 +59,17 @@ class Effect:
 
 @dataclass
 class Retention:
+    """Shares and effects of a run."""
+
     shares: list[Share] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     model: str = ""
-    """What the effects come from, or why there are none."""
+    """The model behind the effects, or why there are none."""
     recordings: int = 0
 
 
 def retention(root: str, by: Sequence[str] = FACTORS) -> Retention:
-    """Shares and effects of a run. Raises RunError where nothing was heard in it, ImportError where statsmodels is missing."""
+    """Shares and effects of a run. Raises RunError if it has no segment of speech, ImportError without statsmodels."""
     rows = query(open_catalog(root), "FROM factors").to_pydict()
     recordings, seconds = np.array(rows["recording_id"], str), np.array(rows["seconds"], float)
     kept = np.array([bool(one) for one in rows["kept"]])
@@ -83,7 +85,7 @@ def retention(root: str, by: Sequence[str] = FACTORS) -> Retention:
 
 
 def classes(values: Sequence[str | None]) -> Strings:
-    """The class of each segment; rare classes as `other`, unknown ones as `unknown`."""
+    """The class of each segment; rare classes become `other`, None becomes `unknown`."""
     named = ["unknown" if value is None else value for value in values]
     counts = Counter(named)
     rare = {value for value, count in counts.items() if count < FEWEST}
@@ -91,7 +93,7 @@ def classes(values: Sequence[str | None]) -> Strings:
 
 
 def shares(factor: str, values: Strings, recordings: Strings, seconds: Floats, kept: NDArray[np.bool_]) -> list[Share]:
-    """What is kept of each class, the largest first."""
+    """The share kept of each class, the largest class first."""
     found = []
     for value in np.unique(values):
         mine = values == value
@@ -103,7 +105,7 @@ def shares(factor: str, values: Strings, recordings: Strings, seconds: Floats, k
 
 
 def _resampled(groups: Strings, whole: Floats, part: Floats) -> tuple[float, float]:
-    """The middle 95 % of Σ part / Σ whole when recordings are drawn again."""
+    """95 % bootstrap interval of Σ part / Σ whole over recordings."""
     codes = np.unique(groups, return_inverse=True)[1]
     sums = np.stack([np.bincount(codes, weights=whole), np.bincount(codes, weights=part)])
     rng = np.random.default_rng(0)
@@ -113,9 +115,9 @@ def _resampled(groups: Strings, whole: Floats, part: Floats) -> tuple[float, flo
 
 
 def effects(columns: Mapping[str, Strings], recordings: Strings, kept: NDArray[np.bool_]) -> tuple[list[Effect], str]:
-    """Average marginal effects of a logistic regression on dummies, with errors clustered by recording.
+    """(average marginal effects of a logistic regression on dummy variables, name of the model); errors are clustered by recording.
 
-    Where a class is kept wholly or lost wholly the likelihood has no maximum; a linear probability model then says the same.
+    If a class is kept or lost completely the likelihood has no maximum (perfect separation), and a linear probability model is used.
     """
     import statsmodels.api as sm
     from statsmodels.tools.sm_exceptions import PerfectSeparationError, PerfectSeparationWarning
@@ -150,7 +152,7 @@ FORMATS = (".png", ".svg", ".pdf")
 
 
 def plot(found: Retention, path: str) -> None:
-    """Shares and effects as horizontal bars, into a PNG, SVG or PDF by the name's ending."""
+    """Draws shares and effects as horizontal bars into a PNG, SVG or PDF file, by its suffix."""
     from matplotlib.figure import Figure
 
     rows = len(found.shares) + len(found.effects)

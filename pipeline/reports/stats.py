@@ -1,4 +1,4 @@
-"""`voxmill stats`: what a run kept and why, from its DuckDB catalog, for people (rich tables) and for machines (JSON, CSV)."""
+"""`voxmill stats`: what a run kept and rejected, from its DuckDB catalog, as tables for people or as JSON and CSV."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from voxmill.pipeline.state.run_dir import RunError
 from voxmill.pipeline.terminal import output
 
 DIMENSIONS = ("language", "domain", "host", "source", "licence", "tier", "bandwidth", "reason")
-"""What audio can be broken down by."""
+"""Allowed values of `--by`."""
 
 
 def print_stats(
@@ -37,8 +37,8 @@ def print_stats(
 ) -> None:
     """Prints the funnel, retention, losses and costs of a run; or one breakdown, one what-if, or the answer to one SELECT.
 
-    `limit` bounds the rows of each table for people; machines get every row. CSV holds one table: the funnel, where nothing
-    else is asked for. Raises RunError, SchemaError: one line with the fix.
+    `limit` bounds the rows of each printed table; JSON and CSV have all rows. CSV holds one table, the funnel by default.
+    Raises RunError and SchemaError.
     """
     try:
         con = open_catalog(run_root)
@@ -67,10 +67,11 @@ def print_stats(
 
 
 SUMMARY = ("funnel", "rejections", "unread_numbers", "cost")
-"""What a finished run says of itself without being asked; `voxmill stats` has the rest."""
+"""The views that `voxmill run` prints at its end."""
 
 
 def print_summary(run_root: str) -> None:
+    """Prints the funnel, the rejections and the cost at the end of a run."""
     con = open_catalog(run_root)
     show({name: query(con, f"FROM {name}") for name in SUMMARY}, output.console(), 25)
 
@@ -86,13 +87,13 @@ def _overview(con: Any) -> dict[str, pa.Table]:
 
 
 def _breakdown(con: Any, dimension: str) -> dict[str, pa.Table]:
-    """Retention by one property, and how each of its values fares at every stage."""
+    """Retention by one property, and the share that each stage keeps for each of its values."""
     stages = f"""
         SELECT {dimension} AS value, stage, count(*) AS rows_in, count(*) FILTER (kept) AS rows_kept,
             coalesce(sum(num_samples), 0) / 16000 AS seconds_in, coalesce(sum(num_samples) FILTER (kept), 0) / 16000 AS seconds_kept
         FROM verdicts GROUP BY ALL ORDER BY value, min(position), stage"""
     tables = {f"retention_by_{dimension}": query(con, f"FROM retention_by_{dimension}")}
-    if dimension not in ("tier", "reason"):  # those two are verdicts themselves: a funnel by them says nothing
+    if dimension not in ("tier", "reason"):  # tier and reason result from the stages: a funnel by them says nothing
         tables[f"stages_by_{dimension}"] = query(con, stages)
     return tables
 
@@ -115,7 +116,7 @@ def _write_csv(table: pa.Table) -> None:
 
 
 def _for_json(value: Any) -> Any:
-    """What JSON can hold: exact integers of any size, null for NaN, text for the rest."""
+    """A value that JSON can hold: integers stay exact, NaN and infinity become null, other types become strings."""
     if isinstance(value, dict):
         return {str(k): _for_json(v) for k, v in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What `voxmill stats` shows to people: tables, times in the unit that fits, a bar where a share is worth a glance."""
+"""The printed tables of `voxmill stats`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Rows = list[dict[str, Any]]
 
 
 def show(sections: Mapping[str, pa.Table], console: Console, limit: int) -> None:
-    """Prints every section; at most `limit` rows of each."""
+    """Prints a table for each view, with at most `limit` rows."""
     for name, table in sections.items():
         rows: Rows = table.to_pylist()
         if name == "funnel":
             _funnel(console, rows)
         elif name.startswith("retention_by_"):
-            if len(rows) > 1 or len(sections) < 4:  # in the overview, a property with one value explains nothing
+            if len(rows) > 1 or len(sections) < 4:  # the overview leaves out properties with a single value
                 _retention(console, name.removeprefix("retention_by_"), rows, limit)
         elif name.startswith("stages_by_"):
             _stages(console, name.removeprefix("stages_by_"), rows, limit)
@@ -68,7 +68,7 @@ def _retention(console: Console, dimension: str, rows: Rows, limit: int) -> None
 
 
 def _stages(console: Console, dimension: str, rows: Rows, limit: int) -> None:
-    """One line per value, one column per stage: the share of the audio (before decoding: of the items) that the stage kept."""
+    """One line per value, one column per stage: the share of the audio (before decoding, of the items) that the stage kept."""
     stages = list(dict.fromkeys(row["stage"] for row in sorted(rows, key=lambda r: _ORDER.index(r["stage"].partition(":")[0]))))
     shares: dict[str | None, dict[str, float | None]] = {}
     for row in rows:
@@ -136,7 +136,7 @@ def _cost(console: Console, rows: Rows, limit: int) -> None:
 
 
 def _conservation(console: Console, rows: Rows, limit: int) -> None:
-    """Says nothing on a sound run."""
+    """Prints nothing if the counts of every stage add up."""
     for row in rows[:limit]:
         console.print(
             f"{row['stage']} {row['id']}: {row['what']}: expected {row['expected']}, found {row['found']}",
@@ -161,7 +161,7 @@ def _what_if(console: Console, rows: Rows, limit: int) -> None:
 
 
 def _unread(console: Console, rows: Rows, limit: int) -> None:
-    """One line, and only where there is something to say."""
+    """Prints at most one line."""
     if rows:
         named = ", ".join(f"{row['language'] or 'not known'} ({row['num_segments']:,})" for row in rows[:limit])
         console.print(
@@ -215,7 +215,7 @@ def _value(value: str | None) -> Text:
 
 
 def _unit(seconds: Iterable[float | None]) -> tuple[str, float]:
-    """The unit in which the largest of these reads well, and its seconds."""
+    """(unit, seconds in it) that suits the largest of these durations."""
     largest = max((s or 0.0 for s in seconds), default=0.0)
     return ("h", 3600.0) if largest >= 3600 else ("min", 60.0) if largest >= 120 else ("s", 1.0)
 
@@ -231,7 +231,7 @@ def _number(value: float | None) -> str:
 
 
 def _share_kept(row: Mapping[str, Any]) -> float | None:
-    """Of the audio that entered a stage; of the rows, where nothing is decoded yet."""
+    """The share of the audio that a stage kept; of the rows if nothing is decoded yet."""
     of = "rows" if row["stage"] in ("list", "crawl") or not row["seconds_in"] else "seconds"
     return row[f"{of}_kept"] / row[f"{of}_in"] if row[f"{of}_in"] else None
 

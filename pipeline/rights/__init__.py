@@ -1,1 +1,1 @@
-"""What must go and what must be named: revocation with its proof, and attribution."""
+"""Rights of authors: revocation with a proof of absence, and attribution tables."""

@@ -1,8 +1,8 @@
-"""Whose work is in the shards: one table per class of shards (split and licence), beside them, made from what is committed.
+"""Attribution tables: whose recordings are in the shards, one table for each split and licence.
 
     shards/__metadata__/attribution/{split}-{licence}.tsv
 
-A line per recording, with what its licence asks to be named. Deterministic, and written again whenever shards are.
+One line for each recording, with what its licence requires to be named. Written from the committed shards whenever they change; deterministic.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from voxmill.sharding.sidecar import committed, read_members
 
 FOLDER = (METADATA, "attribution")
 OLD_FOLDER = "attribution"
-"""Where the tables lay before packer 3."""
+"""Where packers before version 3 wrote the tables."""
 COLUMNS = ("recording_id", "title", "author", "attribution", "licence", "evidence", "url", "page", "samples", "seconds")
 
 
 def write_attribution(run: Run, amendments: Amendments) -> list[str]:
-    """Writes the tables of the committed shards and removes those of classes that are no more. Returns their names."""
+    """Writes the tables of the committed shards, removes stale ones, and returns the names of those written."""
     classes: dict[str, dict[str, tuple[int, int]]] = {}
     for shard in committed(run.shards_dir):
         recordings = classes.setdefault(f"{shard.split}-{slug(shard.licence)}.tsv", {})
@@ -47,7 +47,7 @@ def write_attribution(run: Run, amendments: Amendments) -> list[str]:
 
 
 def table(recordings: Mapping[str, tuple[int, int]], known: Mapping[str, Recording]) -> bytes:
-    """By recording id, tab-separated, with a header."""
+    """One table as TSV with a header, sorted by recording id. `recordings` maps id -> (samples in shards, total length in audio samples)."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, dialect="excel-tab", lineterminator="\n")
     writer.writerow(COLUMNS)

@@ -1,8 +1,8 @@
-"""Proof that what was revoked is nowhere in a run: every name, every text of every file is held against the tombstones.
+"""Checks that nothing revoked is left in a run, by comparing every file with the tombstones.
 
-Not by our own columns: whatever looks like an id, a content hash or an address, in a file's name, in any text column of any
-table at any depth, in any JSON, in the documents inside every tar, is asked of the tombstones. `run.json` holds the config, which
-belongs to the user: it is searched for hashes alone.
+The check does not rely on known columns: every string that looks like an id, a content hash or an address is looked up in the tombstones, in file
+names, in every text column of every table at any depth, in JSON and text files, and in the JSON documents inside every tar. `run.json` holds the
+user's config, so only hashes are searched there.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ PLAIN = (".json", ".jsonl", ".sql", ".txt", ".tsv", ".csv", ".verdict", ".md", "
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Something revoked that is still there."""
+    """Something revoked that was found."""
 
     file: str
-    """Relative to the run; a member of a tar follows after a colon."""
+    """Path relative to the run; for a member of a tar, `TAR:MEMBER`."""
     what: str
     """`name`, `hash` or `address`."""
 
@@ -41,7 +41,7 @@ class Trace:
 
 
 def find_traces(run: Run, stones: Tombstones) -> Iterator[Trace]:
-    """Everything revoked that is left, one trace a file and kind. Reads every table, text and tar of the run."""
+    """All traces of revoked recordings, one for each file and kind. Reads every table, text file and tar of the run."""
     if not stones:
         return
     for path in files_of(run):
@@ -70,7 +70,7 @@ def _look(texts: Iterable[str], stones: Tombstones, *, urls: bool) -> tuple[bool
 
 
 def _texts(run: Run, path: str) -> Iterator[tuple[str, Iterable[str]]]:
-    """(where, texts) of one file; of audio nothing, for its name and its digest are elsewhere."""
+    """(location, strings) of one file; nothing for audio, whose name and digest are in other files."""
     if path.endswith(".parquet"):
         yield path, list(_strings(pq.read_table(io.BytesIO(read_bytes(run.uri(path))))))
     elif path.endswith(".tar"):
@@ -84,7 +84,7 @@ def _texts(run: Run, path: str) -> Iterator[tuple[str, Iterable[str]]]:
 
 
 def _strings(table: pa.Table) -> Iterator[str]:
-    """Every text of a table once, however deep it lies."""
+    """The distinct strings of every column of a table, nested ones included."""
     for column in table.columns:
         for leaf in _leaves(column):
             yield from filter(None, pc.unique(leaf).to_pylist())

@@ -1,8 +1,8 @@
-"""From what somebody asks to have revoked to a tombstone, and from the tombstones to a run without it.
+"""Turns a request for revocation into a tombstone, and removes from a run what its tombstones name.
 
-A request names addresses, hosts, ids or hashes. What they lead to is closed over content: the same bytes from another address,
-the same samples in another wrapping, every line of the listing that led there. The tombstone of all that is committed first;
-everything after it follows from the tombstones alone, so a revocation that was killed is continued by any later one.
+A request names addresses, hosts, ids or hashes. It covers all copies: the same bytes from another address, the same decoded samples in another
+file format, every listed item that led there. The tombstone is committed first and everything else follows from the tombstones alone, so a
+revocation that was killed is finished by the next one.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from voxmill.sharding.sidecar import Member, ShardError, committed, read_members
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be revoked. `urls` may be the addresses of recordings, of the pages or feeds that led to them, or local paths.
+    """What is to be revoked. `urls` are addresses of recordings, of pages or feeds that led to them, or local paths.
 
-    With its secrets or without them an address means the same: everything whose address differs in nothing else.
+    Secrets in an address (tokens, passwords) are ignored when addresses are compared.
     """
 
     urls: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
-    """Of recordings, of listed items, or of segments: a segment stands for its recording."""
+    """Ids of recordings, listed items or segments; a segment stands for its whole recording."""
     hashes: tuple[str, ...] = ()
-    """sha256 of original files, of decoded samples, or of FLAC files in shards; `sha256:` may stand before them."""
+    """sha256 of original files, of decoded samples, or of FLAC files in shards, with or without the prefix `sha256:`."""
     reason: str = ""
 
     def values(self) -> list[tuple[str, str]]:
-        """(kind of mark, value) of everything asked for. Raises RunError on what cannot be one."""
+        """(kind, value) of everything asked for, where kind is `url`, `host` or `hash`. Raises RunError for malformed values."""
         plain = [("hash", h.removeprefix("sha256:").lower()) for h in (*self.ids, *self.hashes)]
         for _, value in plain:
             if not re.fullmatch(r"[0-9a-f]{64}|[0-9a-f]{24}(-\d{10}-\d{10})?", value):
@@ -63,19 +63,20 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Affected:
-    """What a request leads to."""
+    """The items and recordings of the run that a request covers."""
 
     items: tuple[Item, ...]
     recordings: tuple[Recording, ...]
-    """With the rejected ones, in listing order."""
+    """In listing order, rejected ones included."""
 
     @property
     def kept(self) -> list[Recording]:
+        """The recordings that are not rejected."""
         return [r for r in self.recordings if r.rejection is None]
 
 
 def find(run: Run, stages: Mapping[str, Stage], values: Iterable[tuple[str, str]]) -> Affected:
-    """Everything in the run that the values lead to, closed over equal bytes and equal samples."""
+    """Everything in the run that the values name, and all copies of it (equal bytes or equal decoded samples)."""
     items, recordings = _items(run), _outcomes(run, stages)
     wanted = set(values)
     hashes = {value for kind, value in wanted if kind == "hash"} | _packed(run, {v for k, v in wanted if k == "hash"})
@@ -90,7 +91,7 @@ def find(run: Run, stages: Mapping[str, Stage], values: Iterable[tuple[str, str]
 
 
 def unknown(run: Run, stages: Mapping[str, Stage], request: Request) -> list[str]:
-    """What is asked for and leads to nothing in the run, nor to anything that was revoked of it; in the words of whoever asked."""
+    """Values of a request that match nothing in the run and nothing already revoked, as `KIND VALUE`."""
     stones, items, recordings = read_tombstones(run), _items(run), _outcomes(run, stages)
     known = {
         name for origin in (*(i.provenance for i in items), *(r.provenance for r in recordings)) for name in _origins(origin)
@@ -105,9 +106,9 @@ def unknown(run: Run, stages: Mapping[str, Stage], request: Request) -> list[str
 def make_tombstone(
     run: Run, stages: Mapping[str, Stage], request: Request, *, write: bool = True
 ) -> tuple[Tombstone | None, Affected]:
-    """The tombstone of a request, committed, and what it covers; None where older ones cover it all.
+    """(tombstone, what it covers) for a request; None if earlier tombstones cover everything. `write` commits it.
 
-    What is not in the run is refused from now on all the same.
+    Values that match nothing in the run are in the tombstone too, so that they are refused from now on.
     """
     values = request.values()
     found = find(run, stages, values)
@@ -134,9 +135,9 @@ def make_tombstone(
 
 
 def apply_tombstones(run: Run) -> int:
-    """Takes whatever the tombstones refuse out of the ledger, the folders and the shards. Returns how many files that changed.
+    """Removes what the tombstones name from the ledger, the folders and the shards. Returns the number of files changed or removed.
 
-    A shard that held something of it is gone until it is packed again.
+    Shards that held any of it are removed; packing writes them again.
     """
     stones = stones_of(run)
     if not stones:
@@ -146,13 +147,13 @@ def apply_tombstones(run: Run) -> int:
 
 
 def has_unfinished(run: Run) -> bool:
-    """Whether a revocation began and did not come to its report."""
+    """Whether a revocation was started but has no report yet."""
     names = names_in(run.uri(FOLDER))
     return any(n.endswith(".parquet") and f"{n[:-8]}.report.json" not in names for n in names)
 
 
 def refuse_copies(run: Run, stages: Mapping[str, Stage]) -> int:
-    """What was fetched since and is a copy of something revoked (the same samples in another wrapping) goes as well."""
+    """Revokes recordings that were fetched later and have the same bytes or decoded samples as a revoked one. Returns how many."""
     stones = read_tombstones(run)
     if not stones:
         return 0
@@ -164,7 +165,7 @@ def refuse_copies(run: Run, stages: Mapping[str, Stage]) -> int:
 
 
 def denied(run: Run, config: CrawlConfig) -> Request:
-    """What the run holds of the config's deny-list."""
+    """A request for what the run holds although the config's deny-list names it."""
     if not config.denied:
         return Request()
     deny = DenyList(config.denied)
@@ -174,7 +175,7 @@ def denied(run: Run, config: CrawlConfig) -> Request:
 
 
 def check_denied(run: Run, config: CrawlConfig) -> None:
-    """Raises RunError where the run holds what its deny-list has come to name: nothing of it is heard or packed again."""
+    """Raises RunError if the run holds recordings that its deny-list names now, so that none of them is processed or packed again."""
     if found := denied(run, config).ids:
         raise RunError(
             f"{len(found)} recordings of {run.root} are on the deny-list now: take them out with `voxmill revoke {run.root} --denied`, "
@@ -192,7 +193,7 @@ def _is_from(origin: Provenance, wanted: set[tuple[str, str]]) -> bool:
 
 
 def _origins(origin: Provenance) -> Iterator[tuple[str, str]]:
-    """(kind, value) of everything by which an origin can be asked for."""
+    """(kind, value) of everything by which a recording of this origin can be requested."""
     for url in _addresses(origin):
         yield "url", _key(url)
         labels = _host(url).split(".")
@@ -200,12 +201,12 @@ def _origins(origin: Provenance) -> Iterator[tuple[str, str]]:
 
 
 def _address(url: str) -> str:
-    """The key of an address; a local path is one as well."""
+    """The key of an address or a local path."""
     return _key(url if "://" in url else Path(url).absolute().as_uri())
 
 
 def _key(url: str) -> str:
-    """Of an address as the books have it: without its secrets."""
+    """The archive key of an address without its secrets."""
     return archive_key(public_address(url))
 
 
@@ -214,7 +215,8 @@ def _addresses(origin: Provenance) -> list[str]:
 
 
 def _host(text: str) -> str:
-    """
+    """The lower-case host of an address; empty if it has none.
+
     >>> _host("https://Example.org:80/x"), _host("Example.org."), _host("/home/me/a.wav")
     ('example.org', 'example.org', '')
     """
@@ -231,7 +233,7 @@ def _items(run: Run) -> list[Item]:
 
 
 def _outcomes(run: Run, stages: Mapping[str, Stage]) -> list[Recording]:
-    """What every listed item came to as far as it is known: fetched, decoded, or settled."""
+    """The latest known recording of every listed item: fetched, decoded, or final."""
     ledger, found = Ledger(run), dict[str, Recording]()
     for stage in (stages["crawl"], stages["decode"]):
         for group in sorted(ledger.done(stage)):
@@ -249,12 +251,12 @@ def _members(run: Run) -> Iterator[Member]:
     for shard in committed(run.shards_dir):
         try:
             yield from read_members(run.shards_dir, shard)
-        except ShardError:  # damaged: it is packed again, and says nothing now
+        except ShardError:  # damaged: it will be packed again
             continue
 
 
 def _marks(run: Run, salt: str, found: Affected) -> set[str]:
-    """Everything by which what was found could come back or be recognised."""
+    """Marks of all ids, hashes and addresses under which the affected recordings could come back."""
     ids = {r.id for r in found.recordings if r.audio or r.rejection is None}
     hashes = ids | {i[:24] for i in ids} | {r.pcm_sha256 for r in found.recordings if r.pcm_sha256}
     hashes |= {i.id for i in found.items} | {r.item_id for r in found.recordings}
@@ -265,14 +267,14 @@ def _marks(run: Run, salt: str, found: Affected) -> set[str]:
 
 
 def _salt(run: Run) -> str:
-    """Of the run, and the same in every copy of it: tombstones made twice are the same bytes."""
+    """The salt of the run's marks, derived from its first listing: the same request gives the same bytes in every copy of the run."""
     generations = sorted(n for n in names_in(run.uri("ledger", "generations")) if n.endswith(".json"))
     first = read_bytes(run.uri("ledger", "generations", generations[0])) if generations else b""
     return digest(["salt", str(run.load()["buckets"]), first])
 
 
 def _drop_shards(run: Run, stones: Tombstones) -> int:
-    """Removes the shards that hold something revoked, or cannot tell: their commit first. They are made again."""
+    """Removes shards that hold something revoked or cannot be read, their commit first. Returns the number of files removed."""
     dropped = 0
     for shard in list(committed(run.shards_dir)):
         try:

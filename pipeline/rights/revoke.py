@@ -1,4 +1,7 @@
-"""`voxmill revoke`: tombstone, ledger, shards, tables, proof, signed report, in this order. Killed anywhere, run again, same bytes."""
+"""`voxmill revoke`: tombstone, ledger, shards, tables, proof of absence, signed report, in this order.
+
+If it is killed anywhere, running it again gives the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ from voxmill.sharding.sidecar import committed, read_members
 from voxmill.sharding.writer import prune
 
 KEY = "VOXMILL_SIGNING_KEY"
-"""Environment variable that holds the key of signed reports."""
+"""Environment variable with the key that signs reports."""
 
 
 @dataclass(slots=True)
@@ -39,23 +42,24 @@ class Revocation:
     """What a revocation did."""
 
     stone: Tombstone | None
-    """None where everything asked for was revoked before."""
+    """None if everything was revoked before."""
     found: Affected
     shards: list[str] = field(default_factory=list)
-    """Names of the shards that held something of it."""
+    """Names of the shards that held any of it."""
     near: list[str] = field(default_factory=list)
-    """Near duplicates of it that are not revoked: other bytes, the same speech, as far as the run knows."""
+    """Recordings that the stage `duplicates` matched with it and that are not revoked."""
     problems: list[str] = field(default_factory=list)
     report: str = ""
-    """Where the report lies."""
+    """URI of the report."""
 
 
 def revoke(
     run: Run, config: RunConfig, stages: Mapping[str, Stage], request: Request, *, dry_run: bool = False, ahead: bool = False
 ) -> Revocation:
-    """Takes what is asked for out of the run. Raises RunError where it makes no sense or another driver holds the run.
+    """Removes what is requested from the run and proves its absence.
 
-    What leads to nothing in the run is a mistake (an address mistyped, another run), unless it is said that it is refused `ahead`.
+    Raises RunError if another driver holds the run, and for values that match nothing in it (often a typing error), unless `ahead`
+    says to refuse them in future.
     """
     if not ahead and (strangers := unknown(run, stages, request)):
         raise RunError(
@@ -80,13 +84,13 @@ def revoke(
 
 
 def rewrite_run(run: Run, config: RunConfig, stages: Mapping[str, Stage]) -> None:
-    """Everything that follows from the tombstones: the ledger, the originals, the shards, the tables."""
+    """Makes the run agree with its tombstones: ledger, originals, shards and tables."""
     apply_tombstones(run)
     amendments = amend.find(run, config.sources)
     ledger = Ledger(run)
     needed = [s for s in stages.values() if s.kind not in ("items", "crawl", "decode")]
     if not all({u.id for u in Listing(run).units()} <= ledger.done(stage) for stage in needed):
-        for name in names_in(run.uri("manifests")):  # an unfinished run: `voxmill run` writes its tables and shards
+        for name in names_in(run.uri("manifests")):  # the run is unfinished: `voxmill run` will write tables and shards
             remove(run.uri("manifests", name))
         remove(run.uri("catalog.sql"))
         write_index(run.shards_dir)
@@ -105,7 +109,7 @@ def rewrite_run(run: Run, config: RunConfig, stages: Mapping[str, Stage]) -> Non
 
 
 def report(run: Run, config: RunConfig, stages: Mapping[str, Stage], stone: Tombstone) -> bytes:
-    """What was taken out, and that it is gone: without a clock and without a name, signed where there is a key."""
+    """The report as JSON: what was removed and what was checked. It holds no time and no name, and is signed if there is a key."""
     body = {
         "tombstone": name_of(stone),
         "asked": list(stone.asked),
@@ -121,7 +125,7 @@ def report(run: Run, config: RunConfig, stages: Mapping[str, Stage], stone: Tomb
 
 
 def sign(body: Mapping[str, Any]) -> dict[str, str]:
-    """HMAC-SHA256 of the body's canonical JSON under the key in VOXMILL_SIGNING_KEY; without a key its plain digest, and it says so."""
+    """HMAC-SHA256 (RFC 2104) of the body's canonical JSON under the key in VOXMILL_SIGNING_KEY; without a key, its SHA-256."""
     blob = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
     key = os.environ.get(KEY, "")
     if not key:
@@ -130,13 +134,13 @@ def sign(body: Mapping[str, Any]) -> dict[str, str]:
 
 
 def signed(blob: bytes) -> bool:
-    """Whether a report carries the signature of the key in the environment (or, without a key, the digest of its body)."""
+    """Whether the signature of a report is right under the key in the environment (without a key: its digest)."""
     body = json.loads(blob)
     return hmac.compare_digest(json.dumps(body.pop("signature"), sort_keys=True), json.dumps(sign(body), sort_keys=True))
 
 
 def _affected(run: Run, config: RunConfig, stages: Mapping[str, Stage], stone: Tombstone) -> list[str]:
-    """Names of the shards in which a tombstone's samples had their place."""
+    """Names of the shards that the samples of a tombstone belonged to."""
     mine = {ghost.recording_id for ghost in stone.ghosts}
     if not mine:
         return []
@@ -145,7 +149,7 @@ def _affected(run: Run, config: RunConfig, stages: Mapping[str, Stage], stone: T
 
 
 def _near(run: Run, stages: Mapping[str, Stage], found: Affected) -> list[str]:
-    """Recordings that share a verdict of the stage `duplicates` with one that is revoked."""
+    """Recordings that the stage `duplicates` matched with a revoked one."""
     ids = {r.id for r in found.kept}
     stage = stages.get("duplicates")
     if stage is None or not ids:

@@ -1,8 +1,7 @@
-"""Takes what tombstones refuse out of a run's ledger and folders. Done twice it does nothing the second time.
+"""Removes what tombstones name from a run's ledger and folders. Idempotent.
 
-Every table of the ledger is a fragment of known shape: items and recordings keep a line under a pseudonym, a unit keeps its
-part, the segments of a revoked part become one rejected tile, and every other row about it goes. That is what the stages
-themselves make of a revoked recording, so nothing has to be done again, and what is done again gives the same bytes.
+Items and recordings keep a row under a pseudonym, a unit keeps its part, the segments of a revoked part become one rejected segment, and all other
+rows about it are deleted. The stages produce the same rows for a revoked recording, so nothing has to run again, and a rerun gives the same bytes.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ from voxmill.pipeline.state.run_dir import Run, read_bytes
 from voxmill.sharding.layout import bucket_of
 
 KEYS = ("segment_id", "recording_id", "key")
-"""Columns that say what a row is about."""
+"""Columns that name what a row is about."""
 
 
 class Scrub:
-    """`Scrub(run, stones, salt, buckets)()` returns how many files it changed or removed."""
+    """`Scrub(run, tombstones, salt, buckets)()` scrubs the run and returns the number of files changed or removed."""
 
     def __init__(self, run: Run, stones: Tombstones, salt: str, buckets: int) -> None:
         self._run, self._stones, self._salt, self._buckets = run, stones, salt, buckets
@@ -52,7 +51,7 @@ class Scrub:
         return changed + self._private() + self._named()
 
     def pseudonym(self, recording_id: str) -> str:
-        """Falls into the recording's bucket, so that its place among the shards stays what it was."""
+        """The id that replaces a revoked one. It hashes into the same bucket, so that the boundaries of shards do not move."""
         bucket, attempt = bucket_of(recording_id, self._buckets), 0
         while bucket_of(found := pseudonym(self._salt, recording_id, attempt), self._buckets) != bucket:
             attempt += 1
@@ -73,7 +72,7 @@ class Scrub:
         keep = self._keep(table)
         if all(keep):
             return False
-        if "file" in table.column_names:  # pictures: one file for a stretch of one recording
+        if "file" in table.column_names:  # frames: one image file for each row
             gone = {file for file, kept in zip(table.column("file").to_pylist(), keep, strict=True) if file and not kept}
             for file in sorted(gone):
                 remove(self._run.uri(file))
@@ -108,13 +107,13 @@ class Scrub:
         return kept
 
     def _duplicates(self, rows: Sequence[Duplicate]) -> list[Duplicate]:
-        """A copy of what is revoked stays a copy, of nobody known."""
+        """A duplicate of a revoked recording stays a duplicate, of a pseudonym."""
         others = [row for row in rows if not self._stones.hash(row.recording_id)]
         revoked = self._stones.hash
         return [replace(row, partner=self.pseudonym(row.partner)) if revoked(row.partner) else row for row in others]
 
     def _private(self) -> int:
-        """Whole addresses of what is revoked: of an item, or wherever one stands."""
+        """Removes full addresses (with secrets) of what is revoked from the private folder."""
         changed, private = 0, self._run.private
         for name in [name for kind in ("list", "items") for name in private.names(kind)]:
             kept = {
@@ -126,19 +125,19 @@ class Scrub:
         return changed
 
     def _leftovers(self) -> int:
-        """What killed writers left behind may hold anything."""
+        """Removes temporary files of killed writers, which may hold anything."""
         folders = {path.rpartition("/")[0] for path in files_of(self._run)}
         return sum(sweep(self._run.uri(folder)) for folder in sorted(folders))
 
     def _named(self) -> int:
-        """Removes whatever carries a revoked id in its name: originals, receipts, evidence, pictures, unfinished transfers."""
+        """Removes files with a revoked id in their name: originals, receipts, evidence, frames, unfinished downloads."""
         elsewhere = ("ledger/", "shards/", "manifests/", "tombstones/")
         paths = [p for p in files_of(self._run) if not p.startswith(elsewhere) and self._stones.hash(p)]
         return sum(remove(self._run.uri(path)) for path in paths)
 
 
 def files_of(run: Run, *folder: str) -> list[str]:
-    """Every file in the run, or in one folder of it: paths relative to the run, sorted. Hidden folders included."""
+    """Paths of all files in the run or in one folder of it, relative to the run, sorted; hidden folders included."""
     fs, root = locate(run.root)
     root = root.rstrip("/")
     found = fs.find("/".join([root, *folder]))

@@ -1,4 +1,4 @@
-"""What lives on a terminal while something runs; where output is none (a log, CI, `ray job logs`), a plain line now and then."""
+"""A live display while something runs. Where the output is no terminal (a log, CI, `ray job logs`) it prints a plain line now and then."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from voxmill.pipeline.terminal.output import console as standard
 from voxmill.pipeline.terminal.output import plain
 
 LINE_EVERY_S = 15.0
-"""Between two lines on one subject in a log."""
+"""Seconds between two lines on one subject in a log."""
 
 STOPPING = "stopping: what is finished is kept"
 
 SILENCE_S = 8.0
-"""After so long without a line, a log is told what is going on."""
+"""Seconds without a line after which a log gets one on what is going on."""
 
 
 class Display:
-    """`with` it, a terminal shows `table()` and below it what is going on now, drawn anew four times a second."""
+    """A context manager that shows `table()` and below it `now()`, redrawn four times a second. Subclasses override both."""
 
     def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
         self._console = console or standard(stderr=True)
@@ -42,11 +42,11 @@ class Display:
         self._over = Event()
 
     def table(self) -> RenderableType | None:
-        """What is done so far."""
+        """The table of what is done so far; None for no table."""
         return None
 
     def now(self) -> Sequence[str]:
-        """What is being done at this moment, one line each."""
+        """Lines on what is being done at this moment."""
         return ()
 
     def __enter__(self) -> Self:
@@ -78,18 +78,18 @@ class Display:
             self._console.print(Text(plain(text)), soft_wrap=True)
 
     def results(self) -> Console:
-        """Where results go while this is shown: above the picture where both are on the terminal, else standard output as ever."""
+        """The console for results: above the live display if both are on the terminal, else standard output."""
         return self._console if self._live and sys.stdout.isatty() else standard()
 
     def phase(self, text: str) -> None:
-        """What the driver itself does from now on, until the next phase (or, with an empty text, until nothing)."""
+        """Sets the line that says what the driver itself is doing; an empty text removes it."""
         self._phase, self._since = text, time.monotonic()
         if text and not self._shown:
             self.say(text)
 
     @contextmanager
     def stoppable(self) -> Iterator[None]:
-        """While the block runs, the first Ctrl-C is answered at once, though it takes a while until everything has let go."""
+        """While the block runs, the first Ctrl-C shows at once that the command is stopping, which may take a while."""
         before = signal.getsignal(signal.SIGINT)
         if before is not signal.default_int_handler or current_thread() is not main_thread():
             yield
@@ -110,7 +110,7 @@ class Display:
             signal.signal(signal.SIGINT, before)
 
     def tell(self, subject: str, cells: Callable[[], Iterable[str]], *, at_once: bool) -> None:
-        """A line in a log, `at_once` or where the last one on this subject is long ago. On a terminal the table says it."""
+        """A line in a log: `at_once`, or if the last one on this subject is older than `LINE_EVERY_S`. Nothing on a terminal."""
         now = time.monotonic()
         if not self._shown and (at_once or now - self._told.setdefault(subject, now) > LINE_EVERY_S):
             self._told[subject] = now
@@ -118,7 +118,7 @@ class Display:
 
     @property
     def over(self) -> bool:
-        """Whether the last picture is being drawn, the one that stays."""
+        """Whether the last frame is being drawn, which stays on the terminal."""
         return self._over.is_set()
 
     def _picture(self) -> RenderableType:
@@ -142,7 +142,7 @@ class Display:
 
 @contextmanager
 def working(on: str, *, quiet: bool = False) -> Iterator[None]:
-    """A display that says one thing, as long as the block runs."""
+    """Shows one line with a spinner while the block runs."""
     with Display(quiet=quiet) as display:
         display.phase(on)
         yield

@@ -1,7 +1,7 @@
-"""Where text goes: consoles that print data as it is, on any terminal, in any pipe, in any locale.
+"""Consoles and JSON output that work on any terminal, in any pipe and in any locale.
 
-In a pipe or a log nothing is ever wrapped or cut, because who reads it there is a program, a file or a search. Text is data, never markup: `[laughter]`
-and `:x:` are printed as they are, and control characters, which could drive the terminal, are printed as escapes.
+In a pipe or a log nothing is wrapped or cut, because programs read it. Text is never markup: `[laughter]` and `:x:` are printed as they are.
+Control characters, which could drive the terminal, are printed as escapes.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ from rich.text import Text
 from voxmill.manifests.public_form import public_text
 
 PIPE_COLUMNS = 100_000
-"""Width of what is no terminal: wide enough that nothing is ever wrapped."""
+"""Width of a console that is no terminal: nothing is wrapped."""
 
 ASCII = {
     "█": "#", "▉": "#", "▊": "#", "▋": "#", "▌": "=", "▍": "-", "▎": "-", "▏": "-", "≠": "!=", "≤": "<=", "≥": ">=", "…": "...",
     "–": "-", "—": "-", "·": "|", "−": "-", "→": "->", "⏎": "\\n", "‘": "'", "’": "'", "“": '"', "”": '"',
 }  # fmt: skip
-"""What stands for a sign of ours where the locale does not have it."""
+"""ASCII for characters that the locale of the output lacks."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class PublicConsole(Console):
-    """What it prints as text holds no secret of an address, whoever said it."""
+    """A console that masks secrets in addresses (passwords, tokens) in everything it prints."""
 
     def print(self, *objects: Any, **how: Any) -> None:
+        """`rich.console.Console.print` with secrets masked in strings and `Text`."""
         super().print(*map(_public, objects), **how)
 
 
@@ -53,7 +54,7 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def console_on(stream: TextIO, *, stderr: bool = False, width: int | None = None) -> Console:
-    """`width` None: as wide as the terminal is, and without end where there is none."""
+    """A console on any stream. Without `width` it is as wide as the terminal, or `PIPE_COLUMNS`."""
     terminal = stream.isatty()
     return PublicConsole(
         stderr=stderr,
@@ -67,7 +68,7 @@ def console_on(stream: TextIO, *, stderr: bool = False, width: int | None = None
 
 
 def plain(text: str) -> str:
-    r"""Without secrets of addresses, control characters as escapes: text from the web must not drive a terminal, and a cell is one line.
+    r"""Text on one line, secrets in addresses masked and control characters escaped: text from the web must not drive a terminal.
 
     >>> plain("two\nlines, \x1b[31mred")
     'two\\nlines, \\x1b[31mred'
@@ -88,21 +89,21 @@ def amount(number: int, noun: str) -> str:
 
 
 def print_json(value: Any) -> None:
-    """One line of JSON on standard output: as it is where that is UTF-8, with escapes elsewhere, so that every parser reads the same."""
+    """Prints one line of JSON; non-ASCII characters are escaped where the output is not UTF-8, so that every parser reads the same."""
     print(json.dumps(value, ensure_ascii=not _speaks_utf8(sys.stdout)), flush=True)
 
 
 def use_utf8() -> None:
-    """For CSV, which has no escapes: standard output in UTF-8, whatever the locale."""
+    """Switches standard output to UTF-8 in any locale; for CSV, which has no escapes."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
 
 
 def use_utf8_names() -> None:
-    """Starts this program once more, in Python's UTF-8 mode, where the locale has another encoding.
+    """Restarts this process in Python's UTF-8 mode if the locale has another encoding.
 
-    Names of files are bytes. In a Latin-1 locale Python would look for a file that a config names by other bytes than those on the disk, and could
-    not even ask for most of the world's names. What is printed keeps the locale's encoding.
+    File names are bytes. In a Latin-1 locale Python would encode the name of a file differently than it is on the disk, and could not encode most
+    scripts at all. What is printed keeps the locale's encoding.
     """
     if codecs.lookup(sys.getfilesystemencoding()).name != "utf-8":
         os.environ.setdefault("PYTHONIOENCODING", f"{locale.getpreferredencoding(False)}:backslashreplace")
@@ -111,7 +112,7 @@ def use_utf8_names() -> None:
 
 
 def never_fail_to_print() -> None:
-    """Standard output and error write something for every character, also where the locale has no sign for it."""
+    """Makes standard output and error replace characters that the locale cannot encode, instead of raising."""
     codecs.register_error("voxmill", _stand_in)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -119,7 +120,7 @@ def never_fail_to_print() -> None:
 
 
 def _stand_in(error: UnicodeError) -> tuple[str | bytes, int]:
-    """For one character: the byte that it stands for (a file's name of another encoding), a sign of ASCII, or an escape."""
+    """Error handler for one character: the raw byte of a surrogate escape (a file name in another encoding), ASCII, or an escape."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     sign = error.object[error.start]

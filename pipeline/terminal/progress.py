@@ -1,4 +1,4 @@
-"""One live display for a whole run: per stage what came in, what was kept, how fast, and how long it will take."""
+"""The live display of a run: for each stage the units, what was kept and rejected, the speed and the time left."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from voxmill.pipeline.terminal.display import Display, clock
 from voxmill.pipeline.terminal.table import Column, number, table_of
 
 WORKERS_SHOWN = 4
-"""Lines on what workers are doing; a machine may have many."""
+"""Maximum number of lines on what workers are doing."""
 
 LOOK_EVERY_S = 0.5
 
@@ -40,7 +40,7 @@ class _Row:
 
 
 class Progress(Display):
-    """`with Progress() as p: p.expect(jobs); …; p.report(done)`."""
+    """`with Progress() as progress: progress.expect(jobs); …; progress.report(done)`."""
 
     def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
         super().__init__(console, quiet=quiet)
@@ -49,6 +49,7 @@ class Progress(Display):
         self._looked, self._seen = 0.0, [""]
 
     def expect(self, jobs: Sequence[Job]) -> None:
+        """Adds a row for each job that has units to do."""
         self.phase("")
         for job in jobs:
             if job.keys:
@@ -56,7 +57,7 @@ class Progress(Display):
 
     @contextmanager
     def watching(self, session: str) -> Iterator[None]:
-        """While the block runs, what the workers of this machine do inside their units is shown; `session` is theirs."""
+        """While the block runs, shows what the workers of this machine do; `session` names the folder in which they report it."""
         with watched(session) as self._folder:
             try:
                 yield
@@ -64,6 +65,7 @@ class Progress(Display):
                 self._folder = None
 
     def report(self, done: Done) -> None:
+        """Counts a finished unit in the row of its stage."""
         row = self._rows.setdefault(done.stage, _Row(0))
         row.units.add(done.unit)  # a unit whose worker died is reported again
         row.done = len(row.units)
@@ -77,7 +79,7 @@ class Progress(Display):
         self.tell(done.stage, lambda: _line(done.stage, row), at_once=row.done in (1, row.total))
 
     def table(self) -> RenderableType | None:
-        """As many rows as the terminal has room for, stages at work before those that are done; at the end all of them."""
+        """As many rows as fit on the terminal, unfinished stages first; all rows at the end."""
         names, room = list(self._rows), max(3, self._console.height - WORKERS_SHOWN - 4)
         if not self.over and len(names) > room:
             at_work = [n for n in names if not self._rows[n].finished][:room]
@@ -86,6 +88,7 @@ class Progress(Display):
         return table_of(_COLUMNS, [_cells(name, self._rows[name]) for name in names], self._console.width) if names else None
 
     def now(self) -> Sequence[str]:
+        """What the workers of this machine are doing, read at most every `LOOK_EVERY_S` seconds."""
         folder = self._folder
         if folder and time.monotonic() - self._looked > LOOK_EVERY_S:
             self._looked = time.monotonic()

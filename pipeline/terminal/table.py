@@ -1,9 +1,9 @@
-"""Tables that fit where they are printed.
+"""Tables that fit the terminal.
 
-In a pipe or a log a table is as wide as its cells: nothing is cut, nothing is left out. On a terminal that is narrower than the table
-1. prose is folded onto several lines (names and numbers never are: they are typed and compared);
-2. columns that are marked as spare are left out, and a line below names them;
-3. where that is not enough, every row is printed as a list of its cells, one below the other.
+In a pipe or a log a table is as wide as its cells. On a terminal that is narrower than the table
+1. prose is folded onto several lines (names and numbers never are, because people copy and compare them);
+2. columns marked as spare are left out, and a line below names them;
+3. if that is not enough, every row is printed as a list of its cells, one below the other.
 """
 
 from __future__ import annotations
@@ -22,42 +22,42 @@ from voxmill.pipeline.terminal.output import plain
 Cell = str | Text
 
 GAP = 2
-"""Blanks between columns."""
+"""Spaces between columns."""
 
 PROSE_MIN = 24
-"""Prose is folded to no fewer columns than this."""
+"""Minimum width of folded prose."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its head, and what happens to it where room is short."""
+    """A column: its heading, and what happens to it on a narrow terminal."""
 
     name: str
     kind: Literal["text", "number", "prose"] = "text"
     spare: int = 0
-    """Above 0 it may be left out, the highest first."""
+    """Columns above 0 may be left out, the highest first."""
 
 
 def number(name: str, spare: int = 0) -> Column:
-    """Aligned to the right, never folded."""
+    """A column of numbers: aligned to the right, never folded."""
     return Column(name, "number", spare)
 
 
 def prose(name: str, spare: int = 0) -> Column:
-    """Sentences, which may be folded."""
+    """A column of sentences, which may be folded."""
     return Column(name, "prose", spare)
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How a table is printed: these columns (by index) at these widths; or, with no columns, row by row."""
+    """How a table is printed: which columns (by index) at which widths; with no columns, row by row."""
 
     columns: tuple[int, ...]
     widths: tuple[int, ...]
 
 
 def fit(columns: Sequence[Column], natural: Sequence[int], width: int) -> Fit:
-    """The rule of this file; `natural` is the width of each column's widest cell or head.
+    """Chooses columns and widths for a terminal; `natural` is the width of each column's widest cell or heading.
 
     >>> fit([Column("name"), prose("meaning"), Column("note", spare=1)], [10, 60, 20], 60)
     Fit(columns=(0, 1, 2), widths=(10, 26, 20))
@@ -79,7 +79,7 @@ def fit(columns: Sequence[Column], natural: Sequence[int], width: int) -> Fit:
 
 
 def _folded(columns: Sequence[Column], natural: Sequence[int], width: int) -> tuple[int, ...]:
-    """Widths that fit, the widest prose folded most; empty where none do."""
+    """Widths that fit, the widest prose folded most; empty if nothing fits."""
     widths = list(natural)
     excess = sum(widths) + GAP * (len(widths) - 1) - width
     while excess > 0:
@@ -102,7 +102,7 @@ def print_table(
     title: str | None = None,
     styles: Sequence[str] | None = None,
 ) -> None:
-    """Prints rows below their heads. Cells are data: no markup, no control characters. `styles` has one style for each row."""
+    """Prints a table; cells are plain text without markup. `styles` has one rich style for each row."""
     if title:
         console.print(Text(plain(title), style="bold"), soft_wrap=True)
     console.print(table_of(columns, rows, console.width, styles), soft_wrap=False)
@@ -111,7 +111,7 @@ def print_table(
 def table_of(
     columns: Sequence[Column | str], rows: Sequence[Sequence[Cell]], width: int, styles: Sequence[str] | None = None
 ) -> RenderableType:
-    """What `print_table` prints, for a terminal of `width` columns."""
+    """The table that `print_table` prints, for a terminal of `width` columns."""
     heads = [Column(c) if isinstance(c, str) else c for c in columns]
     cells = [[_text(cell) for cell in row] for row in rows]
     wanted = [max([cell_len(h.name), *(row[i].cell_len for row in cells)]) for i, h in enumerate(heads)]
@@ -131,7 +131,7 @@ def table_of(
 
 
 def _row_by_row(heads: Sequence[Column], rows: Sequence[Sequence[Text]]) -> Iterator[Text]:
-    """Each cell on a line of its own, folded where it is longer than a line."""
+    """Each cell on its own line, folded if it is longer than the terminal is wide."""
     margin = max((cell_len(head.name) for head in heads), default=0)
     for row in rows:
         for head, cell in zip(heads, row, strict=True):
