@@ -43,8 +43,8 @@ def test_a_run_in_a_terminal_draws_its_table(tmp_path: Path) -> None:
 
 RESULTS = """
 import time
-from voxmill.pipeline.modelling.model_display import Listening
-with Listening(["one.wav", "two.wav"], quiet=False) as display:
+from voxmill.pipeline.modelling.model_display import TranscribeDisplay
+with TranscribeDisplay(["one.wav", "two.wav"], quiet=False) as display:
     for words in ("first words", "second words"):
         time.sleep(0.5)
         display.results().print(words)
