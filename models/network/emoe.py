@@ -26,7 +26,7 @@ from torch.nn import functional
 from voxmill.manifests.config_base import Settings
 from voxmill.models.network.budget import Budget, copy_leading
 from voxmill.models.network.feed_forward import FeedForward
-from voxmill.models.network.grouped_mlp import in_turn
+from voxmill.models.network.grouped_mlp import grouped_mlp
 from voxmill.models.network.route import ExpertLoad, Route
 from voxmill.models.network.smoe import GuidedExperts
 
@@ -104,7 +104,7 @@ class Experts(nn.ModuleList):
         order_P = choice.expert_NK.flatten().argsort(stable=True)
         parts = [expert.part(budget.width) for expert in list(self)[: budget.experts]]
         dropout: nn.Dropout = self[0].dropout
-        return in_turn(x_ND, order_P, choice.weight_NK.contiguous(), sizes, parts, dropout.p if dropout.training else 0.0)
+        return grouped_mlp(x_ND, order_P, choice.weight_NK.contiguous(), sizes, parts, dropout.p if dropout.training else 0.0)
 
     def side_by_side(self, x_ND: Tensor, choice: RouterOutput, budget: Budget, sizes: list[int]) -> Tensor:
         """All experts in one product of matrices, each with room for the largest group: few launches, which is what a GPU waits for."""

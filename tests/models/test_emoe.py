@@ -12,7 +12,7 @@ from torch import Tensor
 from voxmill.models.network.budget import Budget, BudgetError
 from voxmill.models.network.emoe import ElasticMoE, Experts, MoEConfig
 from voxmill.models.network.feed_forward import FeedForward
-from voxmill.models.network.grouped_mlp import in_turn
+from voxmill.models.network.grouped_mlp import grouped_mlp
 from voxmill.models.network.route import ExpertLoad, Route
 from voxmill.models.network.smoe import GuidedExperts
 
@@ -78,7 +78,7 @@ def test_written_out_gradients_are_the_numerical_ones(dropout: float) -> None:
 
     def function(x_ND: Tensor, weight_NK: Tensor, *parts: Tensor) -> Tensor:
         torch.manual_seed(0)  # the same units every time
-        return in_turn(x_ND, order_P, weight_NK, sizes, list(batched(parts, 4)), dropout)
+        return grouped_mlp(x_ND, order_P, weight_NK, sizes, list(batched(parts, 4)), dropout)
 
     assert torch.autograd.gradcheck(function, (x_ND, choice.weight_NK.detach().double().requires_grad_(), *parts))
 
