@@ -22,31 +22,13 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from voxmill.manifests import duplicate_records as likeness
-from voxmill.manifests import records
-from voxmill.manifests import redaction_records as redaction
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.parquet import read_table
 from voxmill.manifests.reasons import REASONS
 from voxmill.manifests.schema import SCHEMA_VERSION, SchemaError, check_version, schema_of
 from voxmill.manifests.storage import locate
+from voxmill.manifests.tables import RECORDS, TABLES
 from voxmill.manifests.user_input import json_object
-
-RECORDS: dict[str, type] = {
-    "items": records.Item,
-    "recordings": records.Recording,
-    "units": records.Unit,
-    "segments": records.Segment,
-    "hypotheses": records.Hypothesis,
-    "consensus": records.Consensus,
-    "opinions": records.Opinion,
-    "labels": records.Labels,
-    "pictures": records.Pictures,
-    "selections": records.Selection,
-    "duplicates": likeness.Duplicate,
-    "redactions": redaction.Redaction,
-}
-"""The tables that hold records. From segments on they have one more column, `unit`, unless the record has a field of that name."""
 
 
 def _columns(text: str = "", whole: str = "", real: str = "") -> list[pa.Field[Any]]:
@@ -79,10 +61,10 @@ class ConditionError(UserError, ValueError):
 
 def table_schemas() -> dict[str, pa.Schema]:
     """The columns of every table of a run."""
-    unit = pa.field("unit", pa.string())
     schemas = {name: schema_of(record) for name, record in RECORDS.items()}
-    for name in ("segments", "hypotheses", "opinions", "labels", "pictures", "selections", "duplicates", "redactions"):
-        schemas[name] = schemas[name].append(unit)
+    for table in TABLES:
+        if table.adds_unit:
+            schemas[table.name] = schemas[table.name].append(pa.field("unit", pa.string()))
     return {**schemas, "samples": SAMPLES, "unpacked": UNPACKED, "costs": COSTS}
 
 

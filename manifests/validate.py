@@ -11,38 +11,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from voxmill.manifests.catalog import RECORDS
 from voxmill.manifests.ids import segment_id
 from voxmill.manifests.reasons import REASONS
 from voxmill.manifests.records import SAMPLE_RATE, Annotation, Consensus, Hypothesis, Labels, Part, Recording, Segment, Unit
 from voxmill.manifests.schema import from_table, schema_of
+from voxmill.manifests.tables import RECORDS, TABLES
 
 WORD_TOLERANCE = SAMPLE_RATE // 2
 """How far a word or a mark may reach out of its segment (samples): recognisers round their times and pad their windows."""
 
-STAGES = {
-    "items": {"list", "crawl"},
-    "recordings": {"list", "crawl", "decode"},
-    "segments": {"segment"},
-    "hypotheses": {"transcribe"},
-    "consensus": {"reconcile"},
-    "opinions": {"label"},
-    "selections": {"reconcile", "select"},
-}
-"""Whose reasons a table may give. Listing may meet a repeated or denied address before crawling does, and a selection passes on
-what `reconcile` said."""
-
-_KEYS: dict[str, tuple[str, ...]] = {
-    "items": ("id",),
-    "recordings": ("item_id",),
-    "units": ("id",),
-    "segments": ("id",),
-    "hypotheses": ("segment_id", "engine"),
-    "consensus": ("segment_id",),
-    "opinions": ("segment_id", "labeller"),
-    "labels": ("segment_id",),
-    "selections": ("segment_id",),
-}
+_KEYS = {table.name: table.key for table in TABLES}
 
 
 def validate(tables: Mapping[str, pa.Table | Iterable[Any]], *, word_tolerance: int = WORD_TOLERANCE) -> list[str]:
@@ -86,8 +64,9 @@ def _ids(run: Mapping[str, Sequence[Any]]) -> Iterator[str]:
 
 
 def _reasons(run: Mapping[str, Sequence[Any]]) -> Iterator[str]:
-    for name, stages in STAGES.items():
-        for row in run.get(name, ()):
+    for table in TABLES:
+        name, stages = table.name, table.reasons
+        for row in run.get(name, ()) if stages else ():
             reason = row.rejection.reason if row.rejection else None
             if reason is None:
                 continue

@@ -1,14 +1,20 @@
-"""A stage is pure data: what to run, what it reads, what it writes, and what it costs."""
+"""What a stage is: its kind (the same for every run) and the stage itself (one node of one run's graph). Pure data.
+
+The kinds themselves are listed in `stages.py`, one entry each.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from pydantic import Field
 
 from voxmill.manifests.config_base import Settings
-from voxmill.operators.contract.unit_input import Operator
+from voxmill.manifests.records import Rejection
+from voxmill.manifests.tables import TABLE_OF
+from voxmill.operators.contract.unit_input import Operator, UnitInput
 
 
 class Resources(Settings):
@@ -26,27 +32,105 @@ class Resources(Settings):
     """Memory reserved per worker on Ray (GiB); 0 reserves none."""
 
 
+Rows = Literal["items", "recordings", "units", "parts", "tiles", "segments", "stretches"]
+"""What a unit's rows stand for, which is what `voxmill verify` holds them against:
+
+- `items`, `recordings`, `units`: the listing and what became of it;
+- `parts`: one row for every part of the unit, in order;
+- `tiles`: spans that cover every part without gap or overlap;
+- `segments`: one row for every segment that was kept, in order;
+- `stretches`: any number of spans inside the unit's parts.
+"""
+
+MakeFailed = Callable[[UnitInput, str, str, "Rejection | None"], Any]
+"""`make(work, member, name, rejection)`: the row of a member that failed or killed the stage; `name` is the engine's or labeller's."""
+
+
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """One node of the stage DAG. Picklable: `make` is a module-level callable or a `functools.partial` of one."""
+class StageKind:
+    """All that the rest of the pipeline has to know of one kind of stage."""
 
     name: str
+    record: type
+    """What a row of its fragments is."""
+    rows: Rows
+    version: str = "1"
+    """Raised by hand when the operator would give other rows for the same input and config: part of the fingerprint."""
+    failed: MakeFailed | None = None
+    """None where the driver writes the rows: nothing of it can fail for one member alone."""
+    hears: bool = False
+    """It needs nothing but audio, so a plain sound shows whether it works at all."""
+    engine: bool = False
+    """It loads a recogniser or a detector: what `revote` and `duplicates` must never have to do again."""
+    packed: bool = False
+    """Its rows are part of the samples in shards."""
+    table: str | None = None
+    """Its table in the catalog; None: it has none."""
+
+    @classmethod
+    def of(cls, name: str, record: type, rows: Rows, **more: Any) -> StageKind:
+        """A kind whose table is that of its record."""
+        return cls(name, record, rows, table=TABLE_OF.get(record), **more)
+
+    @property
+    def by_driver(self) -> bool:
+        """The driver writes its rows, not a worker."""
+        return self.failed is None
+
+    @property
+    def of_items(self) -> bool:
+        """It works on groups of listed items; all other stages work on units."""
+        return self.name in ("items", "crawl", "decode")
+
+    @property
+    def can_reject(self) -> bool:
+        """Its rows say whether something was kept."""
+        return "rejection" in getattr(self.record, "__dataclass_fields__", {})
+
+    def member_of(self, row: Any) -> str:
+        """The key (see `UnitInput.members`) of the member that a row belongs to."""
+        names = self.record.__dataclass_fields__  # type: ignore[attr-defined]
+        field = "item_id" if "item_id" in names else "segment_id" if "segment_id" in names else "recording_id"
+        return str(getattr(row, field))
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One node of a run's graph of stages. Picklable: `make` is a module-level callable or a `functools.partial` of one."""
+
+    name: str
+    """As in `segment` or `transcribe:whisperx`."""
     make: Callable[[], Operator]
-    writes: type
+    of: StageKind
     reads: tuple[str, ...]
-    """Names of the stages whose fragments it needs; `units` stands for the unit's parts and recordings."""
+    """Names of the stages whose fragments it needs; `units` stands for the unit's parts."""
     fingerprint: str
     resources: Resources
 
     @property
     def kind(self) -> str:
-        """The stage's family: `transcribe:whisperx` belongs to `transcribe`."""
-        return self.name.split(":", 1)[0]
+        """Name of its kind: `transcribe:whisperx` is of the kind `transcribe`."""
+        return self.of.name
+
+    @property
+    def writes(self) -> type:
+        """The record type of its rows."""
+        return self.of.record
 
     @property
     def key(self) -> str:
         """Folder of its fragments in the ledger: a name and what it depends on."""
         return f"{self.name.replace(':', '-')}/{self.fingerprint}"
+
+
+def no_operator() -> Operator:
+    """Stands where the driver writes a stage's rows itself. Raises AssertionError."""
+    raise AssertionError("the driver writes these fragments")
+
+
+def by_driver(kind: StageKind, fingerprint: str = "v1", reads: tuple[str, ...] = ()) -> Stage:
+    """A stage whose fragments the driver writes."""
+    return Stage(kind.name, no_operator, kind, reads, fingerprint, Resources(workers=1, cpus=0.1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from voxmill.manifests.catalog import COSTS, RECORDS, catalog_sql
+from voxmill.manifests.catalog import COSTS, catalog_sql
 from voxmill.manifests.ids import item_id, segment_id
 from voxmill.manifests.parquet import table_bytes
 from voxmill.manifests.reasons import reject
@@ -43,6 +43,7 @@ from voxmill.manifests.records import (
     Word,
 )  # fmt: skip
 from voxmill.manifests.schema import SCHEMA_VERSION, to_table
+from voxmill.manifests.tables import RECORDS
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.select.select import Select, SelectConfig
 

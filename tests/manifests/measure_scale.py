@@ -20,11 +20,12 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from voxmill.manifests.catalog import RECORDS, SAMPLES, catalog_sql, open_catalog, query
+from voxmill.manifests.catalog import SAMPLES, catalog_sql, open_catalog, query
 from voxmill.manifests.ids import segment_id
 from voxmill.manifests.parquet import table_bytes
 from voxmill.manifests.records import Item, Licence, Part, Provenance, Recording, Unit
 from voxmill.manifests.schema import SCHEMA_VERSION, schema_of, to_table
+from voxmill.manifests.tables import RECORDS
 
 PER_RECORDING = 200
 ENGINES = ("whisperx", "paraformer")

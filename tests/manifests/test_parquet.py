@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from voxmill.manifests import schema
-from voxmill.manifests.catalog import RECORDS
 from voxmill.manifests.parquet import read_records, read_table, records_bytes, table_bytes
 from voxmill.manifests.records import Segment, Unit
 from voxmill.manifests.schema import SCHEMA_VERSION, SchemaError, to_table
+from voxmill.manifests.tables import RECORDS
 
 from .factory import made_up_run
 from .strategies import records_of
