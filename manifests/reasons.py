@@ -97,6 +97,12 @@ def _parse(table: str) -> dict[str, Reason]:
 REASONS: dict[str, Reason] = _parse(_TABLE)
 
 
+def register(reason: Reason) -> None:
+    """Makes a reason of a user's own stage known to this process. Raises ValueError where Voxmill has one of that name with another meaning."""
+    if REASONS.setdefault(reason.name, reason) != reason:
+        raise ValueError(f"the reason `{reason.name}` is taken: {REASONS[reason.name].meaning}")
+
+
 def reject(reason: str, detail: str = "") -> Rejection:
     """A rejection with a known reason; an unknown name is a bug, found at once. Of addresses the detail holds the public form.
 

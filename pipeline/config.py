@@ -1,21 +1,18 @@
 """The whole configuration as one strict tree; every part is defined beside what it configures.
 
-YAML in, `RunConfig` out. An unknown key is an error that names the nearest valid one; values are checked before any work starts.
+An unknown key is an error that names the nearest valid one; values are checked before any work starts. Files are read by
+`load_config.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from voxmill.manifests.config_base import Settings
-from voxmill.manifests.errors import UserError, explain, nearest
-from voxmill.manifests.overrides import override
-from voxmill.manifests.user_input import yaml_mapping
+from voxmill.manifests.errors import nearest
+from voxmill.operators.contract.user_stage import UserStageConfig
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig
 from voxmill.operators.decode.probe import DecodeConfig
@@ -31,10 +28,6 @@ from voxmill.operators.select.select import SelectConfig
 from voxmill.operators.transcribe.transcribe import EngineConfig
 from voxmill.pipeline.stage import Resources
 from voxmill.pipeline.state.units import UnitConfig
-
-
-class ConfigError(UserError):
-    """The configuration is wrong; the message has one line per mistake, each with its key and a fix."""
 
 
 class PackConfig(Settings):
@@ -86,6 +79,8 @@ class RunConfig(Settings):
     """What is there already is not kept: near duplicates, here and in other runs, and what overlaps evaluation sets. Null: off."""
     redact: RedactConfig | None = None
     """Personal data masked in the text and silenced in the sound of shards. Null: off."""
+    stages: tuple[UserStageConfig, ...] = ()
+    """Stages of your own, between `redact` and `select`: code of yours that sees every segment and may reject some."""
     select: SelectConfig = SelectConfig()
     pack: PackConfig = PackConfig()
     executor: ExecutorConfig = ExecutorConfig()
@@ -96,28 +91,15 @@ class RunConfig(Settings):
         if not names:
             raise ValueError("transcribe: at least one engine is needed")
         labellers = [labeller.name for labeller in self.label]
-        for what, found in (("engine", names), ("source", [s.name for s in self.sources]), ("labeller", labellers)):
+        for what, found in (
+            ("engine", names),
+            ("source", [s.name for s in self.sources]),
+            ("labeller", labellers),
+            ("stage", [s.name for s in self.stages]),
+        ):
             twice = sorted({n for n in found if found.count(n) > 1})
             if twice:
                 raise ValueError(f"{what} names must differ; given twice: {', '.join(twice)}")
-        known = {
-            "list",
-            "crawl",
-            "decode",
-            "segment",
-            "frames",
-            "fingerprint",
-            "redact",
-            "reconcile",
-            "label",
-            "select",
-            "pack",
-            *(f"transcribe:{n}" for n in names),
-            *(f"label:{n}" for n in labellers),
-        }
-        for stage in self.executor.resources:
-            if stage not in known:
-                raise ValueError(f"executor.resources: no stage `{stage}`{nearest(stage, known)}")
         self._check_labels(set(names), set(labellers))
         web = [source.name for source in self.sources if source.is_web]
         if web and self.crawl.contact is None:
@@ -135,40 +117,3 @@ class RunConfig(Settings):
             for name in order:
                 if name not in labellers:
                     raise ValueError(f"labels.prefer.{task}: no labeller `{name}`{nearest(name, labellers)}")
-
-
-RECIPES = Path(__file__).parent / "recipes"
-
-
-def recipe_names() -> list[str]:
-    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
-
-
-def recipe_of(source: str | Path) -> str | None:
-    """The shipped recipe that a name means, if it means one: a file of that name is meant before it."""
-    return str(source) if str(source) in recipe_names() and not Path(source).is_file() else None
-
-
-def load_config(source: str | Path, changes: Sequence[str] = ()) -> RunConfig:
-    """A config from a YAML file, or a shipped recipe by name, with `changes` (`select.high=0.9`). Raises ConfigError, UserError."""
-    return parse_config(override(read_config(source), changes, RunConfig), str(source))
-
-
-def read_config(source: str | Path) -> dict[str, Any]:
-    """What a YAML file, or a shipped recipe, states, before it is checked. Raises ConfigError."""
-    recipe = recipe_of(source)
-    path = RECIPES / f"{recipe}.yaml" if recipe else source
-    fix = f"give a YAML file (`voxmill config init` writes one) or a shipped recipe: {', '.join(recipe_names())}"
-    return yaml_mapping(path, "config file", fix, ConfigError)
-
-
-def parse_config(data: dict[str, Any], where: str = "config") -> RunConfig:
-    try:
-        return RunConfig.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(explain(error, RunConfig, where)) from None
-
-
-def dump_config(config: RunConfig) -> str:
-    """The resolved config as YAML, every default written out, without a word of explanation (see `commented_yaml.py`)."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)

@@ -27,8 +27,8 @@ from voxmill.operators.reconcile.tokenize import units as units_of
 from voxmill.pipeline.build import as_written
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.listing import Listing
-from voxmill.pipeline.state.run_dir import Run, RunError
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import RunError
 
 DUPLICATE, CONTAMINATED = "select.duplicate", "select.contaminated"
 
@@ -58,7 +58,7 @@ class Settle:
 
     def __init__(self, run: Run, stages: Mapping[str, Stage], config: DuplicatesConfig) -> None:
         self._run, self._stages, self._config = run, stages, config
-        self._ledger = Ledger(run)
+        self._ledger = run.ledger
         self._chromaprint = Chromaprint() if "acoustic" in config.by else None
         self._sounds, self._texts = AcousticIndex(), TextIndex() if "text" in config.by else None
         self._exact: dict[str, Partner] = {}
@@ -158,9 +158,9 @@ class Settle:
         needed = [stages[name] for name in ("segment", "reconcile")] + [stages[n] for n in ("fingerprint",) if n in stages]
         if self._chromaprint is not None and "fingerprint" not in stages:
             raise RunError(f"{root} has no fingerprints: give it `duplicates: {{by: [acoustic]}}` and run it again")
-        ledger = Ledger(other)
-        units = [u for u in Listing(other).units() if all(ledger.is_done(stage, u.id) for stage in needed)]
-        for recording in Listing(other).recordings():
+        ledger = other.ledger
+        units = [u for u in other.listing.units() if all(ledger.is_done(stage, u.id) for stage in needed)]
+        for recording in other.listing.recordings():
             if recording.rejection is None:
                 partner = Partner(root, recording.id)
                 self._exact.setdefault(recording.id, partner)

@@ -30,11 +30,10 @@ from voxmill.pipeline.rights.request import apply_tombstones, check_denied, has_
 from voxmill.pipeline.stage import Resources, Stage
 from voxmill.pipeline.state import metadata_overrides as amend
 from voxmill.pipeline.state.driver_lease import Lease
-from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import Expand, Listing
-from voxmill.pipeline.state.run_dir import Run, RunError
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import RunError
 from voxmill.pipeline.state.tables import write_tables
-from voxmill.pipeline.state.tombstone_store import read_tombstones
 from voxmill.pipeline.terminal.output import amount
 from voxmill.pipeline.terminal.progress import Progress
 from voxmill.sharding.index import write_index
@@ -73,9 +72,9 @@ def run_line(
             progress.say(
                 f"{amount(apply_tombstones(run), 'file')} changed to finish a revocation; `voxmill revoke` writes its report"
             )
-        listing = Listing(run)
+        listing = run.listing
         progress.phase(f"listing {amount(len(config.sources), 'source')}")
-        stones, lists = read_tombstones(run), expand or Lister(config.crawl, gate)
+        stones, lists = run.tombstones, expand or Lister(config.crawl, gate)
 
         def refused(source: SourceConfig) -> list[Item]:
             return stones.refuse(lists(source))
@@ -93,10 +92,10 @@ def run_line(
         units = [unit.id for unit in listing.units()]
         amendments = amend.find(run, config.sources)
         amend.write(run, stages["recordings"], units, amendments)
-        chain = [s for s in stages.values() if s.kind in MODEL_STAGES]
+        chain = [s for s in stages.values() if not (s.of.by_driver or s.of.of_items)]
         sharing = {s.name for s in chain if not s.resources.gpus} - config.executor.resources.keys()
         if settings := config.duplicates:
-            _run_stages(run, stages, [s for s in chain if s.kind != "select"], units, executor, progress, sharing)
+            _run_stages(run, stages, chain[:-1], units, executor, progress, sharing)
             progress.phase("looking for duplicates")
             changed = Settle(run, stages, settings)(listing.units())
             progress.say(f"{amount(changed, 'unit')} of work compared with the rest anew")
@@ -106,12 +105,8 @@ def run_line(
             progress.phase("writing attribution")
             write_attribution(run, amendments)
         progress.phase("writing tables")
-        files = write_tables(run, [s for s in stages.values() if s.kind in COSTED], amendments, packed_tables(run, stages))
+        files = write_tables(run, [s for s in stages.values() if s.reads], amendments, packed_tables(run, stages))
         progress.say(f"tables: {len(files)} in {run.uri('manifests')}, views in {run.uri('catalog.sql')}")
-
-
-MODEL_STAGES = ("segment", "frames", "fingerprint", "transcribe", "reconcile", "label", "redact", "select")
-COSTED = ("crawl", "decode", *MODEL_STAGES, "duplicates")
 
 
 def _open(config: RunConfig, run: Run, stages: Mapping[str, Stage]) -> dict[str, Any]:
@@ -161,7 +156,7 @@ def _run_stages(
 
     Stages whose name is in `sharing` may share their workers.
     """
-    ledger, session, jobs = Ledger(run), uuid.uuid4().hex, []
+    ledger, session, jobs = run.ledger, uuid.uuid4().hex, []
     for stage in chain:
         done = ledger.done(stage)
         make = partial(Worker, run.root, stage, [stages[name] for name in stage.reads], session)

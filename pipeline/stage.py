@@ -64,6 +64,8 @@ class StageKind:
     """It loads a recogniser or a detector: what `revote` and `duplicates` must never have to do again."""
     packed: bool = False
     """Its rows are part of the samples in shards."""
+    filters: bool = False
+    """A stage of the user's own whose rejections `select` passes on."""
     table: str | None = None
     """Its table in the catalog; None: it has none."""
 

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from voxmill.manifests.reasons import REASONS
 from voxmill.operators.label.label import LabellerConfig
 from voxmill.pipeline.cli import app
-from voxmill.pipeline.config import RunConfig, recipe_names
+from voxmill.pipeline.config import RunConfig
+from voxmill.pipeline.load_config import recipe_names
 
 
 def commands() -> None:

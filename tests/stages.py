@@ -10,6 +10,13 @@ from dataclasses import replace
 from voxmill.manifests.ids import segment_id
 from voxmill.manifests.records import Recording, Segment
 from voxmill.operators.contract.unit_input import UnitInput
+from voxmill.pipeline.stage import StageKind
+from voxmill.pipeline.stages import KINDS
+
+
+def kind(name: str) -> StageKind:
+    """The kind of that name, as the pipeline has it."""
+    return next(one for one in KINDS if one.name == name)
 
 
 class WholeParts:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from voxmill.manifests.duplicate_records import Duplicate
@@ -29,6 +29,8 @@ class UnitInput:
     duplicates: tuple[Duplicate, ...] = ()
     """Stretches of these recordings that duplicate others."""
     redactions: tuple[Redaction, ...] = ()
+    other: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Rows of the user's own stages, by name of the stage. Each row has a `segment_id`."""
 
     def recording(self, recording_id: str) -> Recording:
         """The recording with this id. Raises StopIteration where it is not in the unit."""
@@ -54,6 +56,7 @@ class UnitInput:
             consensus=tuple(c for c in self.consensus if c.segment_id not in keys),
             opinions=tuple(o for o in self.opinions if o.segment_id not in keys),
             labels=tuple(x for x in self.labels if x.segment_id not in keys),
+            other={name: tuple(r for r in rows if r.segment_id not in keys) for name, rows in self.other.items()},
         )
 
     def only(self, key: str) -> UnitInput:

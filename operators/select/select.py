@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from voxmill.manifests.duplicate_records import Duplicate
 from voxmill.manifests.ids import digest
 from voxmill.manifests.reasons import reject
-from voxmill.manifests.records import Consensus, Recording, Segment, Selection, Split
+from voxmill.manifests.records import Consensus, Recording, Rejection, Segment, Selection, Split
 from voxmill.manifests.redaction_records import Redaction
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.select.calibration import Signs, load_calibration
@@ -60,6 +60,7 @@ class Select:
         consensus = {one.segment_id: one for one in work.consensus}
         fences = self._fences(work.segments, consensus)
         hidden = {one.segment_id: one for one in work.redactions}
+        filtered = {row.segment_id: row.rejection for rows in work.other.values() for row in rows if row.rejection is not None}
         return [
             self._select(
                 recordings[segment.recording_id],
@@ -68,6 +69,7 @@ class Select:
                 fences.get(segment.recording_id),
                 copy_of(segment, work.duplicates),
                 hidden.get(segment.id),
+                filtered.get(segment.id),
             )
             for segment in work.segments
         ]
@@ -90,6 +92,7 @@ class Select:
         rates: tuple[float, float] | None,
         copied: Duplicate | None,
         hidden: Redaction | None,
+        filtered: Rejection | None,
     ) -> Selection:
         split = split_of(recording.id, self.config.dev_share, self.config.test_share)
         if consensus.rejection is not None:
@@ -99,6 +102,8 @@ class Select:
             return Selection(segment.id, "rejected", split, 0.0, reject(copied.reason, detail))
         if hidden is not None and hidden.untimed:
             return Selection(segment.id, "rejected", split, 0.0, reject("select.personal_data", ", ".join(hidden.untimed)))
+        if filtered is not None:  # by a stage of the user's own
+            return Selection(segment.id, "rejected", split, 0.0, filtered)
         if segment.kind == "event":
             licence = recording.licence.name
             if not licensed(licence, self.config):

@@ -34,11 +34,11 @@ def duplicates(
 
         voxmill duplicates runs/one --decontaminate test-clean.jsonl
     """
-    from voxmill.pipeline.execution.executor import open_executor
+    from voxmill.pipeline.execution.open_executor import open_executor
     from voxmill.pipeline.preflight.run_inputs import check_rerun
     from voxmill.pipeline.reports.dry_run import print_dry_run
     from voxmill.pipeline.reruns.rededup import rededuplicate, with_duplicates
-    from voxmill.pipeline.state.run_dir import Run
+    from voxmill.pipeline.state.run import Run
     from voxmill.pipeline.terminal.progress import Progress
 
     opened, out = Run(run), console()
@@ -78,11 +78,11 @@ def revote(
 
         voxmill revote runs/vote --set reconcile.vote.alpha=0.8 --set reconcile.vote.method=maxconf --dry-run
     """
-    from voxmill.pipeline.execution.executor import open_executor
+    from voxmill.pipeline.execution.open_executor import open_executor
     from voxmill.pipeline.preflight.run_inputs import check_rerun
     from voxmill.pipeline.reports.dry_run import print_dry_run
     from voxmill.pipeline.reruns import reselect
-    from voxmill.pipeline.state.run_dir import Run
+    from voxmill.pipeline.state.run import Run
     from voxmill.pipeline.terminal.progress import Progress
 
     opened, out = Run(run), console()

@@ -25,7 +25,7 @@ def init(
     """Write a recipe to start from. Example: `voxmill config init mandarin -o mine.yaml`"""
     from voxmill.manifests.storage import commit_bytes
     from voxmill.manifests.user_input import new_file
-    from voxmill.pipeline.config import RECIPES, ConfigError, recipe_names
+    from voxmill.pipeline.load_config import RECIPES, ConfigError, recipe_names
 
     if recipe not in recipe_names():
         raise ConfigError(f"no recipe `{recipe}`; there are {', '.join(recipe_names())}")
@@ -48,7 +48,7 @@ def show(config: options.Config, change: options.Set = None, training: Training 
         voxmill config show -c compact --training
     """
     from voxmill.pipeline.commented_yaml import commented
-    from voxmill.pipeline.config import load_config
+    from voxmill.pipeline.load_config import load_config
 
     load = modelling.training_config if training else load_config
     print(commented(load(config, change or ())), end="")
@@ -89,9 +89,9 @@ def check(
 
     Exits with 1 where a run would be refused. `voxmill run` looks at the same before it writes anything.
     """
-    from voxmill.pipeline.config import load_config, recipe_of
+    from voxmill.pipeline.load_config import load_config, recipe_of
     from voxmill.pipeline.preflight import examine, print_issues
-    from voxmill.pipeline.state.run_dir import Run
+    from voxmill.pipeline.state.run import Run
 
     settings = load_config(config, change or ())
     issues = examine(settings, Run(out) if out else None, recipe=recipe_of(config))

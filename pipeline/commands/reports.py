@@ -68,7 +68,7 @@ def verify(run: options.RunRoot, as_json: options.Json = False) -> None:
     from voxmill.manifests.schema import SchemaError
     from voxmill.pipeline.build import as_written
     from voxmill.pipeline.reports import verify_run
-    from voxmill.pipeline.state.run_dir import Run
+    from voxmill.pipeline.state.run import Run
     from voxmill.sharding.sidecar import ShardError
 
     opened = Run(run)
@@ -106,7 +106,7 @@ def calibrate(
     """
     from voxmill.pipeline.build import as_written
     from voxmill.pipeline.reports import calibrate as labelled
-    from voxmill.pipeline.state.run_dir import Run
+    from voxmill.pipeline.state.run import Run
 
     opened = Run(run)
     config, _ = as_written(opened)
@@ -142,7 +142,7 @@ def retention(
         voxmill retention runs/one --by language --by domain
     """
     from voxmill.manifests.user_input import new_file
-    from voxmill.pipeline.config import ConfigError
+    from voxmill.pipeline.load_config import ConfigError
     from voxmill.pipeline.reports import retention as kept
 
     for factor in by or ():
@@ -163,7 +163,7 @@ def retention(
 
 def _thresholds(pairs: list[str]) -> dict[str, Any]:
     """Parses `--what-if KEY=VALUE`; a value that is not JSON is taken as a string. Raises ConfigError."""
-    from voxmill.pipeline.config import ConfigError
+    from voxmill.pipeline.load_config import ConfigError
 
     thresholds: dict[str, Any] = {}
     for pair in pairs:

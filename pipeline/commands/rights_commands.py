@@ -15,7 +15,7 @@ from voxmill.pipeline.terminal.output import amount, console, print_json
 
 if TYPE_CHECKING:
     from voxmill.pipeline.rights.revoke import Revocation
-    from voxmill.pipeline.state.run_dir import Run
+    from voxmill.pipeline.state.run import Run
 
 
 def revoke(
@@ -51,7 +51,7 @@ def revoke(
     from voxmill.pipeline.build import as_written
     from voxmill.pipeline.rights import request as requests
     from voxmill.pipeline.rights import revoke as revocations
-    from voxmill.pipeline.state.run_dir import Run
+    from voxmill.pipeline.state.run import Run
 
     opened = Run(run)
     config, stages = as_written(opened)

@@ -16,7 +16,7 @@ from voxmill.pipeline.terminal.output import amount, console, print_json
 
 if TYPE_CHECKING:
     from voxmill.pipeline.resolve import ResolvedConfig
-    from voxmill.pipeline.state.run_dir import Run
+    from voxmill.pipeline.state.run import Run
 
 
 def run(
@@ -104,7 +104,7 @@ def plan(
     from voxmill.pipeline.preflight import examine, report_issues
     from voxmill.pipeline.reports.estimate import predict
     from voxmill.pipeline.resolve import resolve_config
-    from voxmill.pipeline.state.run_dir import Run
+    from voxmill.pipeline.state.run import Run
 
     resolved = resolve_config(inputs, config, None, change, language, licence, contact)
     _say(resolved.notes)
@@ -125,8 +125,8 @@ def replay(
     from voxmill.pipeline.execution.host_limit_server import open_gate
     from voxmill.pipeline.execution.worker import Worker
     from voxmill.pipeline.packing.packer import Packer
-    from voxmill.pipeline.state.ledger import Ledger
-    from voxmill.pipeline.state.run_dir import Run, RunError
+    from voxmill.pipeline.state.run import Run
+    from voxmill.pipeline.state.run_dir import RunError
 
     opened = Run(run)
     config, stages = as_written(opened)
@@ -139,7 +139,7 @@ def replay(
         raise RunError(f"no stage `{stage}` to repeat; this run has {', '.join(runnable)}, pack")
     else:
         reads = [stages[name] for name in stages[stage].reads]
-        if unit not in (units := Ledger(opened).done(reads[0])):
+        if unit not in (units := opened.ledger.done(reads[0])):
             some = ", ".join(sorted(units)[:3]) + (", …" if len(units) > 3 else "")
             raise RunError(f"stage {stage} of {opened.root} has no unit `{unit}`; it has {some or 'none yet'}")
         with open_gate("machine", opened, config.crawl) as gate:
@@ -167,14 +167,15 @@ def start_run(
     Raises ConfigError for wrong options and NotReady for what would make the run fail; nothing has been written then.
     """
     from voxmill.manifests.reasons import REASONS
-    from voxmill.pipeline.config import ConfigError
-    from voxmill.pipeline.execution.executor import open_executor
     from voxmill.pipeline.execution.host_limit_server import open_gate
+    from voxmill.pipeline.execution.open_executor import open_executor
+    from voxmill.pipeline.load_config import ConfigError
     from voxmill.pipeline.preflight import examine, report_issues
     from voxmill.pipeline.reports.dry_run import print_dry_run
     from voxmill.pipeline.reports.stats import print_summary
     from voxmill.pipeline.runner import Until, run_line
-    from voxmill.pipeline.state.run_dir import Run, no_empty_folder
+    from voxmill.pipeline.state.run import Run
+    from voxmill.pipeline.state.run_dir import no_empty_folder
     from voxmill.pipeline.terminal.progress import Progress
 
     settings = resolved.config

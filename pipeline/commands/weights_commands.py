@@ -64,7 +64,7 @@ def doctor(
 
         voxmill doctor -c demo
     """
-    from voxmill.pipeline.config import load_config
+    from voxmill.pipeline.load_config import load_config
     from voxmill.pipeline.reports.doctor import examine
 
     sys.exit(0 if examine(load_config(config, change or ()) if config else None, console()) else 1)

@@ -105,19 +105,5 @@ class Executor(Protocol):
         ...
 
 
-def open_executor(kind: str, address: str | None = None, workers: int | None = None, *, same_results: bool = False) -> Executor:
-    """`local` or `ray`, which starts Ray on this machine or joins the cluster at `address`.
-
-    With `same_results`, workers compute the same on every CPU with AVX2, as far as libraries allow (`cpu_type.py`).
-    """
-    if kind == "ray":
-        from voxmill.pipeline.execution.ray_executor import RayExecutor
-
-        return RayExecutor(address, workers=workers, same_results=same_results)
-    from voxmill.pipeline.execution.local_executor import LocalExecutor
-
-    return LocalExecutor(workers=workers, same_results=same_results)
-
-
 class WorkerDied(Exception):
     """A worker process died again and again on the same key, although its members were tried alone."""

@@ -17,7 +17,8 @@ from typing import Any, Literal
 from voxmill.manifests.storage import commit_bytes
 from voxmill.manifests.user_input import json_object
 from voxmill.operators.crawl.policy.host_limit import Answer, GateSettings, HostGate, LocalGate, Refused
-from voxmill.pipeline.state.run_dir import Run, exists, read_bytes
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import exists, read_bytes
 
 SAVE_EVERY_S = 5.0
 

@@ -17,17 +17,15 @@ from pathlib import Path
 from voxmill.manifests.ids import segment_id
 from voxmill.manifests.records import SAMPLE_RATE, Licence, Part, Provenance, Recording, Segment
 from voxmill.operators.contract.unit_input import UnitInput
-
-HEARING = frozenset({"decode", "segment", "transcribe", "fingerprint", "frames"})
-"""Kinds of stages that need nothing but a recording, its parts and its segments."""
+from voxmill.pipeline.stage import StageKind
 
 SECONDS = 5
 
 
 @contextmanager
-def plain_work(kind: str, language: str | None = None) -> Iterator[UnitInput | None]:
+def plain_work(kind: StageKind, language: str | None = None) -> Iterator[UnitInput | None]:
     """One recording of a buzz that comes and goes like a voice; None for stages that read more than sound."""
-    if kind not in HEARING:
+    if not kind.hears:
         yield None
         return
     samples = SECONDS * SAMPLE_RATE
@@ -44,11 +42,11 @@ def plain_work(kind: str, language: str | None = None) -> Iterator[UnitInput | N
             samples,
             language=language,
         )
-        if kind == "decode":
+        if kind.of_items:
             yield UnitInput("plain", recordings=(recording,))
             return
         segments = (
-            () if kind in ("segment", "fingerprint") else (Segment(segment_id("plain", 0, samples), "plain", 0, samples, 1.0),)
+            () if kind.rows in ("tiles", "parts") else (Segment(segment_id("plain", 0, samples), "plain", 0, samples, 1.0),)
         )
         yield UnitInput("plain", recordings=(recording,), parts=(Part("plain", 0, samples),), segments=segments)
 

@@ -14,9 +14,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from voxmill.manifests.duplicate_records import Duplicate, Fingerprint
-from voxmill.manifests.records import Consensus, Hypothesis, Item, Labels, Opinion, Pictures, Recording, Segment, Unit
-from voxmill.manifests.redaction_records import Redaction
+from voxmill.manifests.records import Pictures, Recording, Segment, Unit
+from voxmill.manifests.tables import TABLE_OF
 from voxmill.operators.contract.unit_input import Operator, UnitInput
 from voxmill.pipeline.execution.activity import Reporter
 from voxmill.pipeline.execution.bisect import MAX_ATTEMPTS, describe, isolate
@@ -26,8 +25,7 @@ from voxmill.pipeline.execution.log_redaction import be_discreet
 from voxmill.pipeline.execution.probe_input import plain_work
 from voxmill.pipeline.execution.quarantine import insert
 from voxmill.pipeline.stage import Done, Stage
-from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.run import Run
 
 COMPARED = 3
 """Other units that are asked whether a stage works at all, where one of its first units fails on all its members."""
@@ -38,8 +36,8 @@ class Worker:
 
     def __init__(self, root: str, stage: Stage, reads: Sequence[Stage], session: str = "") -> None:
         be_discreet()
-        self._run, self._stage, self._reads = Run(root), stage, tuple(reads)
-        self._ledger = Ledger(self._run, session)
+        self._run, self._stage, self._reads = Run(root, session), stage, tuple(reads)
+        self._ledger = self._run.ledger
         self._reporter = Reporter(session)
         self._operator: Operator | None = None
         self._worked: UnitInput | None = None
@@ -107,10 +105,12 @@ class Worker:
             if stage.writes is Unit:
                 fields["parts"] = rows[0].parts
                 continue
-            name = _FIELD[stage.writes]
             if stage.writes in (Recording, Segment):
                 rows = [r for r in rows if r.rejection is None]
-            fields[name] = fields.get(name, ()) + tuple(rows)
+            if name := TABLE_OF.get(stage.writes):
+                fields[name] = fields.get(name, ()) + tuple(rows)
+            else:
+                fields["other"] = {**fields.get("other", {}), stage.name: tuple(rows)}
         fields["recordings"] = tuple(openable(self._run, r) for r in fields.get("recordings", ()))
         return UnitInput(**fields)
 
@@ -143,7 +143,7 @@ class Worker:
         if self._worked is None and self._stage.kind == "crawl":
             return
         language = next((r.language for r in work.recordings), None)
-        with plain_work(self._stage.kind, language) as plain:
+        with plain_work(self._stage.of, language) as plain:
             known = self._worked or plain
             others = [known] if known else self._others(unit) if strikes < MAX_ATTEMPTS else []
             for other in others:
@@ -177,13 +177,6 @@ class Worker:
         return found
 
 
-_FIELD: dict[type, str] = {
-    Item: "items", Recording: "recordings", Segment: "segments",
-    Hypothesis: "hypotheses", Consensus: "consensus", Opinion: "opinions", Labels: "labels",
-    Duplicate: "duplicates", Redaction: "redactions",
-}  # fmt: skip
-
-
 def openable(run: Run, recording: Recording) -> Recording:
     """The recording with `audio` as a URI that can be opened from here, wherever the run lies."""
     uri = recording.audio
@@ -191,7 +184,7 @@ def openable(run: Run, recording: Recording) -> Recording:
 
 
 def _summary(stage: Stage, unit: str, work: UnitInput, rows: Sequence[Any], wall: float, cpu: float) -> Done:
-    rejected = sum(row.rejection is not None for row in rows if not isinstance(row, (Labels, Fingerprint, Redaction)))
+    rejected = sum(row.rejection is not None for row in rows) if stage.of.can_reject else 0
     return Done(stage.name, unit, len(rows) - rejected, rejected, _seconds(work), wall, cpu)
 
 

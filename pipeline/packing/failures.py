@@ -16,10 +16,9 @@ from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Selection
 from voxmill.manifests.storage import commit_bytes
-from voxmill.operators.contract.unit_input import Operator
-from voxmill.pipeline.stage import Resources, Stage
+from voxmill.pipeline.stage import Stage, StageKind, by_driver
 from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.run import Run
 from voxmill.sharding.sample import PACKER, Entry
 
 
@@ -30,7 +29,7 @@ def upstream_of(stages: Mapping[str, Stage]) -> str:
 
 def pack_stage(upstream: str) -> Stage:
     """Packing in the ledger: one fragment for each sample that failed, and none for the others, which are in the shards."""
-    return Stage("pack", _no_operator, Selection, (), digest([PACKER, upstream])[:16], Resources())
+    return by_driver(_KIND, digest([PACKER, upstream])[:16])
 
 
 def put_aside(ledger: Ledger, stage: Stage, entry: Entry, detail: str) -> None:
@@ -40,16 +39,15 @@ def put_aside(ledger: Ledger, stage: Stage, entry: Entry, detail: str) -> None:
 
 def put_aside_in(run: Run, stages: Mapping[str, Stage]) -> set[str]:
     """Keys of the samples that could not be packed."""
-    return Ledger(run).done(pack_stage(upstream_of(stages)))
+    return run.ledger.done(pack_stage(upstream_of(stages)))
 
 
 def unpacked_tables(run: Run, stages: Mapping[str, Stage]) -> Iterator[pa.Table]:
     """One row per sample that could not be packed, with why."""
-    ledger, stage = Ledger(run), pack_stage(upstream_of(stages))
+    ledger, stage = run.ledger, pack_stage(upstream_of(stages))
     for key in sorted(ledger.done(stage)):
         for row in ledger.read(stage, key):
             yield pa.table({"segment_id": [key], "reason": [row.rejection.reason], "detail": [row.rejection.detail]})
 
 
-def _no_operator() -> Operator:
-    raise AssertionError("the packer writes these fragments")
+_KIND = StageKind("pack", Selection, "segments")

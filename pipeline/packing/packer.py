@@ -33,9 +33,7 @@ from voxmill.pipeline.packing.failures import pack_stage, put_aside, put_aside_i
 from voxmill.pipeline.packing.partition import by_bucket
 from voxmill.pipeline.stage import Done, Resources, Stage
 from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.listing import Listing
-from voxmill.pipeline.state.run_dir import Run
-from voxmill.pipeline.state.tombstone_store import read_tombstones
+from voxmill.pipeline.state.run import Run
 from voxmill.sharding.layout import ShardPlan, plan_shards
 from voxmill.sharding.redacted import redacted, silenced
 from voxmill.sharding.sample import Entry, Sample
@@ -52,7 +50,7 @@ def plan(
     A plan holds the places of its samples, so plans are best used up one at a time.
     """
     entries = chain(entries_of(run, stages, partial=revoked_too), ghosts_of(run, stages))
-    revoked = set() if revoked_too else {ghost.recording_id for ghost in read_tombstones(run).ghosts}
+    revoked = set() if revoked_too else {ghost.recording_id for ghost in run.tombstones.ghosts}
     upstream, picture_bytes = upstream_of(stages), int(config.picture_kb * 1e3) if "frames" in stages else 0
     aside = put_aside_in(run, stages)
     for pile in by_bucket(entries, buckets):
@@ -66,8 +64,8 @@ def plan(
 
 def entries_of(run: Run, stages: Mapping[str, Stage], *, partial: bool = False) -> Iterator[Entry]:
     """Every selected segment's place; with `partial`, of the units that are selected so far."""
-    ledger = Ledger(run)
-    for unit in Listing(run).units():
+    ledger = run.ledger
+    for unit in run.listing.units():
         if not partial or ledger.is_done(stages["select"], unit.id):
             yield from _entries(ledger, stages, unit)
 
@@ -75,10 +73,10 @@ def entries_of(run: Run, stages: Mapping[str, Stage], *, partial: bool = False) 
 def ghosts_of(run: Run, stages: Mapping[str, Stage]) -> list[Entry]:
     """The places of revoked samples: they still count where parts are cut, and are not packed."""
     ghosts: dict[str, list[Ghost]] = {}
-    for ghost in read_tombstones(run).ghosts:
+    for ghost in run.tombstones.ghosts:
         ghosts.setdefault(ghost.recording_id, []).append(ghost)
-    entries, ledger = list[Entry](), Ledger(run)
-    for unit in Listing(run).units() if ghosts else ():
+    entries, ledger = list[Entry](), run.ledger
+    for unit in run.listing.units() if ghosts else ():
         for order, part in enumerate(unit.parts):
             mine = [g for g in ghosts.get(part.recording_id, ()) if part.start <= g.start < part.end]
             if mine:
@@ -129,9 +127,9 @@ class Packer:
     """
 
     def __init__(self, root: str, stages: dict[str, Stage], headers: Mapping[str, ShardPlan], session: str = "") -> None:
-        self._run, self._stages, self._headers = Run(root), stages, headers
-        self._ledger, self._stage = Ledger(self._run, session), pack_stage(upstream_of(stages))
-        self._units = {unit.position: unit for unit in Listing(self._run).units()}
+        self._run, self._stages, self._headers = Run(root, session), stages, headers
+        self._ledger, self._stage = self._run.ledger, pack_stage(upstream_of(stages))
+        self._units = {unit.position: unit for unit in self._run.listing.units()}
         self._reporter = Reporter(session)
         self._reader: AudioReader | None = None
         self._silenced: dict[str, set[tuple[int, int]]] = {}
@@ -230,7 +228,7 @@ class Packer:
     def _load(self, unit: Unit) -> dict[str, Sample]:
         rows: dict[type, list[Any]] = {}
         for stage in self._stages.values():
-            if stage.writes in (Segment, Hypothesis, Consensus, Labels, Pictures, Redaction, Selection):
+            if stage.of.packed:
                 rows.setdefault(stage.writes, []).extend(self._ledger.read(stage, unit.id))
         recordings = {r.id: openable(self._run, r) for r in self._ledger.read(self._stages["recordings"], unit.id)}
         order = {part.recording_id: i for i, part in enumerate(unit.parts)}

@@ -10,8 +10,8 @@ from voxmill.pipeline.preflight import machine, models, packages, places
 from voxmill.pipeline.preflight import store_check as store
 from voxmill.pipeline.preflight import unusable_sources as rights
 from voxmill.pipeline.preflight.issues import Issue, NotReady, lines
-from voxmill.pipeline.state.listing import Listing, source_key
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.listing import source_key
+from voxmill.pipeline.state.run import Run
 
 
 def examine(
@@ -53,7 +53,7 @@ def _known(config: RunConfig, run: Run) -> tuple[set[str], set[str]]:
     """(names of the sources that the run has listed, names of those that it has fetched completely)."""
     if not run.exists():
         return set(), set()
-    listing = Listing(run)
+    listing = run.listing
     keys = listing.keys()
     listed = {source.name for source in config.sources if source_key(source) in keys}
     whole = all(listing.has_units(generation) for generation in range(listing.num_generations()))

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import psutil
 
 from voxmill.operators.crawl.facts.urls import is_web
-from voxmill.pipeline.config import RECIPES, RunConfig, recipe_names
+from voxmill.pipeline.config import RunConfig
+from voxmill.pipeline.load_config import RECIPES, recipe_names
 from voxmill.pipeline.preflight.issues import Issue, error, warning
 from voxmill.pipeline.preflight.packages import installed
 from voxmill.pipeline.preflight.places import hosts_of

@@ -27,7 +27,7 @@ from voxmill.operators.select.calibration import load_calibration
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.preflight.issues import Issue, error, warning
 from voxmill.pipeline.preflight.packages import can_open
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.run import Run
 
 STORE_SECONDS = 15.0
 """Timeout for an answer of a bucket."""

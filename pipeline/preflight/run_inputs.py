@@ -16,12 +16,8 @@ from voxmill.operators.select.calibration import load_calibration
 from voxmill.pipeline.build import as_written, build
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.execution.host_limit_server import no_gate
-from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.listing import Listing
-from voxmill.pipeline.state.run_dir import Run, RunError
-
-AUDIO_KINDS = ("segment", "transcribe")
-"""Kinds of stages that read audio with a model."""
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import RunError
 
 
 def check_inputs(config: RunConfig, run: Run) -> None:
@@ -43,12 +39,12 @@ def check_rerun(run: Run, config: RunConfig) -> None:
 def check_engines_done(run: Run, config: RunConfig) -> None:
     """Raises RunError unless every unit has been segmented and transcribed under this config, so that a rerun needs no engine and no network."""
     _, old = as_written(run)
-    ledger, listing = Ledger(run), Listing(run)
+    ledger, listing = run.ledger, run.listing
     units = {unit.id for unit in listing.units()}
     if not units or not all(listing.has_units(g) for g in range(listing.num_generations())):
         raise RunError(f"{run.root} has not been crawled to its end: finish it with `voxmill run`, then ask again")
     for name, stage in build(config, run, no_gate()).items():
-        if stage.kind not in AUDIO_KINDS:
+        if not stage.of.engine:
             continue
         if old[name].fingerprint != stage.fingerprint:
             raise RunError(
@@ -65,7 +61,7 @@ def _settled(config: RunConfig, run: Run) -> bool:
     if not run.exists() or run.load().get("config") != config.model_dump(mode="json"):
         return False
     _, stages = as_written(run)
-    return {unit.id for unit in Listing(run).units()} <= Ledger(run).done(stages["duplicates"])
+    return {unit.id for unit in run.listing.units()} <= run.ledger.done(stages["duplicates"])
 
 
 def _check_duplicates(settings: DuplicatesConfig, run: Run) -> None:

@@ -17,7 +17,8 @@ from voxmill.operators.crawl.facts.urls import file_path
 from voxmill.pipeline.preflight.issues import Issue, error, warning
 from voxmill.pipeline.preflight.places import within_timeout
 from voxmill.pipeline.state.driver_lease import Lease
-from voxmill.pipeline.state.run_dir import Run, RunError
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import RunError
 
 NEEDED_MB, WISE_MB = 50, 2000
 """Free disk below which a run is refused, and below which there is a warning."""

@@ -29,7 +29,8 @@ from voxmill.operators.reconcile.normalise import Normaliser, NormaliserConfig
 from voxmill.operators.select.agreed_errors import agreed_errors
 from voxmill.operators.select.calibration import Calibration, Signs
 from voxmill.operators.select.calibration_fit import Labelled, fit
-from voxmill.pipeline.state.run_dir import Run, RunError
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import RunError
 
 FILE = "calibration.json"
 SEGMENTS = """

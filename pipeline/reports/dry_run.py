@@ -11,9 +11,7 @@ from voxmill.pipeline.build import build
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.execution.host_limit_server import no_gate
 from voxmill.pipeline.preflight.issues import Issue, print_issues
-from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.listing import Listing
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.terminal.table import Column, number, print_table, prose
 
 
@@ -28,11 +26,11 @@ def print_dry_run(config: RunConfig, run: Run, out: Console, issues: Sequence[Is
         out.print(f"{bad} thing{'s' * (bad > 1)} would stop this run; nothing was fetched or written", soft_wrap=True)
         return
     stages = build(config, run, no_gate())
-    listing, ledger = Listing(run), Ledger(run)
+    listing, ledger = run.listing, run.ledger
     units = {u.id for u in listing.units()}
     steps, listed = [], bool(units)
     for stage in stages.values():
-        if stage.kind in ("segment", "transcribe", "reconcile", "label", "select"):
+        if not stage.of.of_items and stage.reads:
             done = len(units & ledger.done(stage))
             steps.append(
                 (stage.name, stage.fingerprint, ", ".join(stage.reads), str(done), str(len(units) - done) if listed else "?")

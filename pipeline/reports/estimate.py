@@ -17,7 +17,8 @@ from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.execution.host_limit_server import open_gate
 from voxmill.pipeline.execution.local_executor import LocalExecutor
 from voxmill.pipeline.runner import run_line
-from voxmill.pipeline.state.run_dir import Run, RunError
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import RunError
 from voxmill.pipeline.terminal.output import amount
 from voxmill.pipeline.terminal.progress import Progress
 from voxmill.pipeline.terminal.table import number, print_table

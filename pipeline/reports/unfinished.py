@@ -14,8 +14,8 @@ from voxmill.manifests.records import Unit
 from voxmill.manifests.schema import SchemaError
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.listing import Listing
-from voxmill.pipeline.state.run_dir import Run, exists
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import exists
 from voxmill.sharding.sidecar import ShardError, committed, read_members
 
 
@@ -66,7 +66,7 @@ def finished(run: Run) -> Finished:
 
 def pending(run: Run, stages: Mapping[str, Stage], chain: Sequence[Stage], units: Sequence[Unit], known: Finished) -> Pending:
     """`chain`: the stages of units, in order."""
-    ledger, listing = Ledger(run), Listing(run)
+    ledger, listing = run.ledger, run.listing
     found = Pending(listed=listing.num_generations() > 0)
     for generation in range(listing.num_generations()):
         groups = set(listing.groups(generation))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from voxmill.manifests.parquet import read_records
-from voxmill.manifests.records import Recording, Unit
+from voxmill.manifests.records import Recording, Segment, Unit
 from voxmill.manifests.schema import SchemaError
 from voxmill.pipeline.packing.failures import put_aside_in
 from voxmill.pipeline.reports.unfinished import Pending, finished, not_packed, pending
@@ -15,8 +15,8 @@ from voxmill.pipeline.rights.erasure_check import find_traces
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import ITEMS, Listing
-from voxmill.pipeline.state.run_dir import Run, exists
-from voxmill.pipeline.state.tombstone_store import read_tombstones
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import exists
 from voxmill.sharding.index import INDEX
 from voxmill.sharding.sidecar import ShardError, ShardSummary, committed
 from voxmill.sharding.verify_shards import Expected, verify_shards
@@ -58,15 +58,15 @@ class Report:
 def verify(run: Run, stages: Mapping[str, Stage]) -> Report:
     """Reads the whole ledger and every byte of every shard. Of a run that was stopped after a stage, what there is is proved."""
     report = Report()
-    listing, ledger = Listing(run), Ledger(run)
+    listing, ledger = run.listing, run.ledger
     units, known = listing.units(), finished(run)
-    to_come = pending(run, stages, [stages["segment"], *_chain(stages)], units, known)
+    to_come = pending(run, stages, [s for s in _of_units(stages) if s.kind != "units"], units, known)
     report.pending += to_come
     _check_fetching(run, listing, ledger, stages, to_come, report)
     recordings = {r.id: r for r in listing.recordings() if r.rejection is None}
     report.problems += _check_parts(units, recordings)
     expected = _check_units(run, ledger, units, stages, to_come, report)
-    report.problems += map(str, find_traces(run, read_tombstones(run)))
+    report.problems += map(str, find_traces(run, run.tombstones))
     report.warnings += [line for stage in stages.values() for line in ledger.twice(stage)]
     if waiting := not_packed(run, expected, known):
         report.pending.append(f"pack: {len(waiting)} segments")
@@ -121,6 +121,8 @@ def _check_fetching(
                 )
     decode.rows_in = crawl.kept
     report.balances += [crawl, decode]
+    for stranger in sorted({r.item_id for r in outcomes} - items):
+        report.problems.append(f"missing: items: recording of item {stranger} is there, and no such item is listed")
     for missing in sorted(items - {r.item_id for r in outcomes}):
         report.problems.append(f"missing: item {missing} has no outcome")
     for recording in outcomes:
@@ -174,45 +176,28 @@ def _tiles(what: str, pieces: Sequence[Any], start: int, end: int) -> Iterator[s
 def _check_units(
     run: Run, ledger: Ledger, units: Sequence[Unit], stages: Mapping[str, Stage], to_come: Pending, report: Report
 ) -> dict[str, Expected]:
-    """Stage by stage, unit by unit: every kept segment has exactly one row in each later stage. Returns what shards must hold."""
-    chain = _chain(stages)
-    balances = {s.name: Balance(s.name) for s in (stages["segment"], *chain)}
+    """Stage by stage, unit by unit, what each kind of stage says of its rows. Returns what shards must hold."""
+    chain = _of_units(stages)
+    balances = {s.name: Balance(s.name) for s in chain if s.of.rows in ("tiles", "segments", "parts")}
     expected: dict[str, Expected] = {}
     for unit in units:
         later = {name for name, waiting in to_come.hearing.items() if unit.id in waiting}
-        missing = [s.name for s in (stages["segment"], *chain) if s.name not in later and not ledger.is_done(s, unit.id)]
+        missing = [s.name for s in chain if s.name not in later and not ledger.is_done(s, unit.id)]
         if missing:
             report.problems.append(f"missing: unit {unit.id}: no result of {', '.join(missing)}; run `voxmill run` again")
             continue
-        if "segment" in later:
-            continue
-        segments = ledger.read(stages["segment"], unit.id)
-        _count(balances["segment"], segments, {s.id: s.num_samples for s in segments}, unit.num_samples, None)
-        for part in unit.parts:
-            mine = [s for s in segments if s.recording_id == part.recording_id]
-            report.problems += _tiles(f"segments of {part.recording_id} in unit {unit.id}", mine, part.start, part.end)
-        kept = {s.id: s for s in segments if s.rejection is None}
-        pictures: dict[str, int | None] = {}
-        for stage in (one for one in chain if one.name not in later):
-            rows = ledger.read(stage, unit.id)
-            _count(
-                balances[stage.name],
-                rows,
-                {k: s.num_samples for k, s in kept.items()},
-                sum(s.num_samples for s in kept.values()),
-                len(kept),
-            )
-            if stage.kind == "frames":
-                pictures = {row.segment_id: None if row.rejection else len(row.pictures) for row in rows}
-                files = sorted({row.file for row in rows if row.file})
-                report.problems += [_no_pictures(run, f) for f in files if not exists(run.uri(f))]
-            if [row.segment_id for row in rows] != list(kept):
-                report.problems.append(f"differs: unit {unit.id}: rows of {stage.name} are not those of the kept segments")
-        if "select" in later:
-            continue
-        licences = {r.id: r.licence.name for r in ledger.read(stages["recordings"], unit.id)}
-        for row in ledger.read(stages["select"], unit.id):
-            if row.rejection is None:
+        rows = {s.name: ledger.read(s, unit.id) for s in chain if s.name not in later}
+        kept = {s.id: s for s in rows.get("segment", ()) if s.rejection is None}
+        for stage in (s for s in chain if s.name in rows):
+            report.problems += _check_rows(stage, unit, rows[stage.name], kept)
+            if balance := balances.get(stage.name):
+                _count(balance, stage, unit, rows[stage.name], kept)
+        for file in sorted({row.file for row in rows.get("frames", ()) if row.file}):
+            report.problems += [] if exists(run.uri(file)) else [_no_pictures(run, file)]
+        pictures = {row.segment_id: None if row.rejection else len(row.pictures) for row in rows.get("frames", ())}
+        licences = {r.id: r.licence.name for r in rows.get("recordings", ())}
+        for row in rows.get("select", ()):
+            if row.rejection is None and row.segment_id in kept:
                 s = kept[row.segment_id]
                 expected[s.id] = Expected(
                     s.recording_id, s.start, s.num_samples, row.split, licences[s.recording_id], row.tier, pictures.get(s.id)
@@ -221,9 +206,37 @@ def _check_units(
     return expected
 
 
-def _chain(stages: Mapping[str, Stage]) -> list[Stage]:
-    """The stages that have a row for every kept segment, in order."""
-    return [s for s in stages.values() if s.kind in ("frames", "transcribe", "reconcile", "label", "select")]
+def _of_units(stages: Mapping[str, Stage]) -> list[Stage]:
+    """The stages that have a fragment for every unit, in order."""
+    return [s for s in stages.values() if not s.of.of_items]
+
+
+def _check_rows(stage: Stage, unit: Unit, rows: Sequence[Any], kept: Mapping[str, Segment]) -> Iterator[str]:
+    """That the rows of a unit are the ones that the stage's kind promises (see `Rows`)."""
+    here = f"differs: unit {unit.id}: rows of {stage.name}"
+    recordings = list(dict.fromkeys(part.recording_id for part in unit.parts))
+    match stage.of.rows:
+        case "segments":
+            if [row.segment_id for row in rows] != list(kept):
+                yield f"{here} are not those of the kept segments"
+        case "tiles":
+            for part in unit.parts:
+                mine = [s for s in rows if s.recording_id == part.recording_id]
+                yield from _tiles(f"segments of {part.recording_id} in unit {unit.id}", mine, part.start, part.end)
+        case "parts":
+            if [(r.recording_id, r.start, r.num_samples) for r in rows] != [
+                (p.recording_id, p.start, p.num_samples) for p in unit.parts
+            ]:
+                yield f"{here} are not those of the parts"
+        case "recordings":
+            if list(dict.fromkeys(row.id for row in rows)) != recordings:
+                yield f"{here} are not those of the unit's parts"
+        case "units":
+            if list(rows) != [unit]:
+                yield f"{here} are not the unit that was listed"
+        case "stretches":
+            if not {row.recording_id for row in rows} <= set(recordings):
+                yield f"{here} are of recordings that the unit does not hold"
 
 
 def _no_pictures(run: Run, file: str) -> str:
@@ -231,11 +244,13 @@ def _no_pictures(run: Run, file: str) -> str:
     return f"missing: {run.uri(file)}: pictures of a recording; {fix}"
 
 
-def _count(balance: Balance, rows: Sequence[Any], samples: Mapping[str, int], samples_in: int, rows_in: int | None) -> None:
-    balance.rows_in += len(rows) if rows_in is None else rows_in
-    balance.samples_in += samples_in
+def _count(balance: Balance, stage: Stage, unit: Unit, rows: Sequence[Any], kept: Mapping[str, Segment]) -> None:
+    """Adds one unit to a stage's books. What enters `segment` and what works on parts is the unit's audio; all else the kept segments."""
+    of_segments = stage.of.rows == "segments"
+    balance.rows_in += len(kept) if of_segments else len(unit.parts) if stage.of.rows == "parts" else len(rows)
+    balance.samples_in += sum(s.num_samples for s in kept.values()) if of_segments else unit.num_samples
     for row in rows:
-        length = samples.get(getattr(row, "segment_id", None) or row.id, 0)
+        length = getattr(kept.get(row.segment_id), "num_samples", 0) if of_segments else row.num_samples
         rejected = getattr(row, "rejection", None) is not None
         balance.rejected += rejected
         balance.kept += not rejected

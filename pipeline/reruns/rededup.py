@@ -8,12 +8,13 @@ from typing import Any
 
 from voxmill.manifests.catalog import open_catalog
 from voxmill.operators.dedup.fingerprint import DuplicatesConfig
-from voxmill.pipeline.config import RunConfig, parse_config
+from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.execution.executor import Executor
 from voxmill.pipeline.execution.host_limit_server import no_gate
+from voxmill.pipeline.load_config import parse_config
 from voxmill.pipeline.preflight.run_inputs import check_rerun
 from voxmill.pipeline.runner import run_line
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.terminal.progress import Progress
 
 

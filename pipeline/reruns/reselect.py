@@ -9,15 +9,15 @@ from typing import Any
 
 from voxmill.manifests.overrides import override
 from voxmill.pipeline.build import as_written, build
-from voxmill.pipeline.config import RunConfig, parse_config
+from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.execution.executor import Executor
 from voxmill.pipeline.execution.host_limit_server import no_gate
+from voxmill.pipeline.load_config import parse_config
 from voxmill.pipeline.preflight.run_inputs import check_rerun
 from voxmill.pipeline.runner import run_line
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.listing import Listing
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.terminal.progress import Progress
 
 PARTS = ("reconcile", "select")
@@ -51,9 +51,9 @@ def revote(run: Run, config: RunConfig, executor: Executor, progress: Progress) 
     check_rerun(run, config)
     _, old = as_written(run)
     new = build(config, run, no_gate())
-    units = [unit.id for unit in Listing(run).units()]
+    units = [unit.id for unit in run.listing.units()]
     run_line(config, run, executor, no_gate(), progress)
-    return _compare(Ledger(run), old, new, units)
+    return _compare(run.ledger, old, new, units)
 
 
 def _compare(ledger: Ledger, old: Mapping[str, Stage], new: Mapping[str, Stage], units: Sequence[str]) -> Revoted:

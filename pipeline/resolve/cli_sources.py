@@ -13,7 +13,7 @@ from voxmill.manifests.errors import UserError
 from voxmill.manifests.public_form import public_address
 from voxmill.operators.crawl.facts.media_types import kind_by_name, name_suffix
 from voxmill.operators.crawl.facts.urls import STORES, file_path, file_uri, is_local, is_openable, is_web
-from voxmill.pipeline.config import recipe_names
+from voxmill.pipeline.load_config import recipe_names
 
 LONGEST = 40
 """Maximum length of a source's name."""

@@ -16,14 +16,15 @@ from voxmill.manifests.overrides import override
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.operators.reconcile.choose import ANY
 from voxmill.operators.reconcile.reconcile import ReconcileConfig
-from voxmill.pipeline.config import RunConfig, parse_config, read_config, recipe_of
+from voxmill.pipeline.config import RunConfig
+from voxmill.pipeline.load_config import parse_config, read_config, recipe_of
 from voxmill.pipeline.preflight.places import probe_exists
 from voxmill.pipeline.preflight.unusable_sources import PLACEHOLDER
 from voxmill.pipeline.resolve.cli_sources import add
 from voxmill.pipeline.resolve.config_file import new_config_text, updated_config_text
 from voxmill.pipeline.resolve.engine_choice import RECIPES, choose_detector, choose_engines
 from voxmill.pipeline.resolve.saved_config import CONFIG, read
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.run import Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from typing import Any
 from voxmill.manifests.errors import UserError
 from voxmill.operators.contract.languages import primary
 from voxmill.operators.weights import registry as weights
-from voxmill.pipeline.config import read_config
 from voxmill.pipeline.extras import pip_install, what_to_install
+from voxmill.pipeline.load_config import read_config
 from voxmill.pipeline.preflight.models import size
 from voxmill.pipeline.preflight.packages import ENGINES, installed
 

@@ -9,9 +9,9 @@ import yaml
 
 from voxmill.manifests.public_form import public_text
 from voxmill.manifests.storage import commit_bytes
-from voxmill.pipeline.config import read_config
+from voxmill.pipeline.load_config import read_config
 from voxmill.pipeline.state.config_secrets import apart, together
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.run import Run
 
 CONFIG = "config.yaml"
 """File name, in a run that was started from sources on the command line."""

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping
 from voxmill.manifests.public_form import public_recording
 from voxmill.manifests.records import SAMPLE_RATE, Recording
 from voxmill.manifests.storage import commit_bytes, remove
-from voxmill.pipeline.state.listing import Listing
 from voxmill.pipeline.state.metadata_overrides import Amendments, amend
-from voxmill.pipeline.state.run_dir import Run, names_in
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import names_in
 from voxmill.sharding.layout import slug
 from voxmill.sharding.sample import portable
 from voxmill.sharding.shard_files import METADATA
@@ -36,7 +36,7 @@ def write_attribution(run: Run, amendments: Amendments) -> list[str]:
         for row in read_members(run.shards_dir, shard):
             count, length = recordings.get(row.recording_id, (0, 0))
             recordings[row.recording_id] = (count + 1, length + row.num_samples)
-    known = {r.id: public_recording(amend(r, amendments)) for r in Listing(run).recordings() if r.rejection is None}
+    known = {r.id: public_recording(amend(r, amendments)) for r in run.listing.recordings() if r.rejection is None}
     for name, recordings in classes.items():
         commit_bytes(run.uri("shards", *FOLDER, name), table(recordings, known), replace=True)
     for stale in sorted(names_in(run.uri("shards", *FOLDER)) - classes.keys()):

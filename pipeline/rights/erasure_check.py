@@ -21,7 +21,8 @@ import pyarrow.parquet as pq
 from voxmill.manifests.storage import locate
 from voxmill.manifests.tombstones import HEX, Tombstones
 from voxmill.pipeline.rights.scrub import files_of
-from voxmill.pipeline.state.run_dir import Run, read_bytes
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import read_bytes
 
 ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>\\]+")
 PLAIN = (".json", ".jsonl", ".sql", ".txt", ".tsv", ".csv", ".verdict", ".md", ".yaml")

@@ -22,10 +22,10 @@ from voxmill.operators.crawl.policy.denylist import DenyList
 from voxmill.pipeline.packing.packer import entries_of
 from voxmill.pipeline.rights.scrub import Scrub
 from voxmill.pipeline.stage import Stage
-from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.listing import ITEMS, Listing
-from voxmill.pipeline.state.run_dir import Run, RunError, names_in, read_bytes
-from voxmill.pipeline.state.tombstone_store import FOLDER, commit_stone, read_tombstones, stones_of
+from voxmill.pipeline.state.listing import ITEMS
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import RunError, names_in, read_bytes
+from voxmill.pipeline.state.tombstone_store import FOLDER, stones_of
 from voxmill.sharding.shard_files import remove_shard
 from voxmill.sharding.sidecar import Member, ShardError, committed, read_members
 
@@ -92,7 +92,7 @@ def find(run: Run, stages: Mapping[str, Stage], values: Iterable[tuple[str, str]
 
 def unknown(run: Run, stages: Mapping[str, Stage], request: Request) -> list[str]:
     """Values of a request that match nothing in the run and nothing already revoked, as `KIND VALUE`."""
-    stones, items, recordings = read_tombstones(run), _items(run), _outcomes(run, stages)
+    stones, items, recordings = run.tombstones, _items(run), _outcomes(run, stages)
     known = {
         name for origin in (*(i.provenance for i in items), *(r.provenance for r in recordings)) for name in _origins(origin)
     }
@@ -130,7 +130,7 @@ def make_tombstone(
         tuple(Ghost(scrub.pseudonym(e.recording_id), e.start, e.num_samples, e.split) for e in entries),
     )
     if write:
-        commit_stone(run, stone)
+        run.bury(stone)
     return stone, found
 
 
@@ -154,7 +154,7 @@ def has_unfinished(run: Run) -> bool:
 
 def refuse_copies(run: Run, stages: Mapping[str, Stage]) -> int:
     """Revokes recordings that were fetched later and have the same bytes or decoded samples as a revoked one. Returns how many."""
-    stones = read_tombstones(run)
+    stones = run.tombstones
     if not stones:
         return 0
     copies = [r for r in _outcomes(run, stages) if not is_scrubbed(r) and (stones.hash(r.id) or stones.hash(r.pcm_sha256))]
@@ -169,7 +169,7 @@ def denied(run: Run, config: CrawlConfig) -> Request:
     if not config.denied:
         return Request()
     deny = DenyList(config.denied)
-    live = [r for r in Listing(run).recordings() if r.rejection is None and not is_scrubbed(r)]
+    live = [r for r in run.listing.recordings() if r.rejection is None and not is_scrubbed(r)]
     mine = [r for r in live if deny.content(r.id) or any(map(deny.address, _addresses(r.provenance)))]
     return Request(ids=tuple(r.id for r in mine), reason="on the deny-list")
 
@@ -228,17 +228,17 @@ def _host(text: str) -> str:
 
 
 def _items(run: Run) -> list[Item]:
-    ledger = Ledger(run)
+    ledger = run.ledger
     return [item for group in sorted(ledger.done(ITEMS)) for item in ledger.read(ITEMS, group)]
 
 
 def _outcomes(run: Run, stages: Mapping[str, Stage]) -> list[Recording]:
     """The latest known recording of every listed item: fetched, decoded, or final."""
-    ledger, found = Ledger(run), dict[str, Recording]()
+    ledger, found = run.ledger, dict[str, Recording]()
     for stage in (stages["crawl"], stages["decode"]):
         for group in sorted(ledger.done(stage)):
             found.update((r.item_id, r) for r in ledger.read(stage, group))
-    found.update((r.item_id, r) for r in Listing(run).recordings())
+    found.update((r.item_id, r) for r in run.listing.recordings())
     return list(found.values())
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from voxmill.manifests.storage import commit_bytes, remove
-from voxmill.manifests.tombstones import Tombstone, Tombstones
+from voxmill.manifests.tombstones import Tombstone
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.execution.local_executor import LocalExecutor
 from voxmill.pipeline.packing.packer import packed_tables, packing, plan
@@ -24,9 +24,8 @@ from voxmill.pipeline.rights.request import Affected, Request, apply_tombstones,
 from voxmill.pipeline.stage import Resources, Stage
 from voxmill.pipeline.state import metadata_overrides as amend
 from voxmill.pipeline.state.driver_lease import Lease
-from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.listing import Listing
-from voxmill.pipeline.state.run_dir import Run, RunError, exists, names_in
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import RunError, exists, names_in
 from voxmill.pipeline.state.tables import write_tables
 from voxmill.pipeline.state.tombstone_store import FOLDER, name_of, stones_of
 from voxmill.sharding.index import write_index
@@ -74,7 +73,7 @@ def revoke(
         done = Revocation(stone, found, near=_near(run, stages, found))
         rewrite_run(run, config, stages)
         done.shards = _affected(run, config, stages, stone) if stone else []
-        done.problems = [str(trace) for trace in find_traces(run, Tombstones(stones_of(run)))]
+        done.problems = [str(trace) for trace in find_traces(run, run.tombstones)]
         for one in stones_of(run):
             uri = run.uri(FOLDER, f"{name_of(one)}.report.json")
             if not exists(uri) and not done.problems:
@@ -87,9 +86,9 @@ def rewrite_run(run: Run, config: RunConfig, stages: Mapping[str, Stage]) -> Non
     """Makes the run agree with its tombstones: ledger, originals, shards and tables."""
     apply_tombstones(run)
     amendments = amend.find(run, config.sources)
-    ledger = Ledger(run)
-    needed = [s for s in stages.values() if s.kind not in ("items", "crawl", "decode")]
-    if not all({u.id for u in Listing(run).units()} <= ledger.done(stage) for stage in needed):
+    ledger = run.ledger
+    needed = [s for s in stages.values() if not s.of.of_items]
+    if not all({u.id for u in run.listing.units()} <= ledger.done(stage) for stage in needed):
         for name in names_in(run.uri("manifests")):  # the run is unfinished: `voxmill run` will write tables and shards
             remove(run.uri("manifests", name))
         remove(run.uri("catalog.sql"))
@@ -104,7 +103,7 @@ def rewrite_run(run: Run, config: RunConfig, stages: Mapping[str, Stage]) -> Non
         write_index(run.shards_dir)
         write_attribution(run, amendments)
     if exists(run.uri("catalog.sql")):
-        costed = [s for s in stages.values() if s.kind not in ("items", "recordings", "units")]
+        costed = [s for s in stages.values() if s.reads]
         write_tables(run, costed, amendments, packed_tables(run, stages))
 
 
@@ -154,7 +153,7 @@ def _near(run: Run, stages: Mapping[str, Stage], found: Affected) -> list[str]:
     stage = stages.get("duplicates")
     if stage is None or not ids:
         return []
-    ledger, near = Ledger(run), set[str]()
+    ledger, near = run.ledger, set[str]()
     for unit in sorted(ledger.done(stage)):
         for row in ledger.read(stage, unit):
             if not row.of and ids & {row.recording_id, row.partner}:

@@ -21,7 +21,8 @@ from voxmill.manifests.records import Item, Recording, Segment, Unit
 from voxmill.manifests.schema import from_table, migrate
 from voxmill.manifests.storage import commit_bytes, locate, remove, sweep
 from voxmill.manifests.tombstones import Tombstones, pseudonym, revoked_tile, scrubbed_item, scrubbed_recording
-from voxmill.pipeline.state.run_dir import Run, read_bytes
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import read_bytes
 from voxmill.sharding.layout import bucket_of
 
 KEYS = ("segment_id", "recording_id", "key")

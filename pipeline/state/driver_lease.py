@@ -26,7 +26,7 @@ from typing import Any
 import psutil
 
 from voxmill.manifests.storage import commit_bytes, remove
-from voxmill.pipeline.state.run_dir import Run, RunError, read_bytes
+from voxmill.pipeline.state.run_dir import RunDir, RunError, read_bytes
 
 EXPIRES_S = 60.0
 """A lease that did not change for this long belongs to nobody. On the same machine a dead process frees it at once."""
@@ -46,7 +46,7 @@ class Lease:
     deterministic and never overwritten.
     """
 
-    def __init__(self, run: Run, say: Callable[[str], None] = _warn) -> None:
+    def __init__(self, run: RunDir, say: Callable[[str], None] = _warn) -> None:
         self._uri = run.uri("lease.json")
         self._root = run.root
         self._say = say

@@ -21,14 +21,14 @@ from voxmill.manifests.parquet import read_records, records_bytes
 from voxmill.manifests.storage import NondeterministicError, commit_bytes, remove
 from voxmill.manifests.user_input import json_object
 from voxmill.pipeline.stage import Stage
-from voxmill.pipeline.state.run_dir import Run, exists, names_in, read_bytes
+from voxmill.pipeline.state.run_dir import RunDir, exists, names_in, read_bytes
 
 TWICE = "twice.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    run: Run
+    run: RunDir
     session: str = ""
     """One driver's pass over a chain of stages: what its attempts are marked with."""
 

@@ -24,24 +24,19 @@ from voxmill.manifests.records import Item, Recording, Unit
 from voxmill.manifests.storage import commit_bytes, remove
 from voxmill.manifests.tombstones import refused
 from voxmill.manifests.user_input import json_object
-from voxmill.operators.contract.unit_input import Operator
 from voxmill.operators.crawl.facts.source_config import SourceConfig
-from voxmill.pipeline.stage import Resources, Stage
+from voxmill.pipeline.stage import Stage, StageKind, by_driver
 from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.run_dir import Run, exists, names_in, read_bytes
+from voxmill.pipeline.state.run_dir import RunDir, exists, names_in, read_bytes
 from voxmill.pipeline.state.units import UnitConfig, form_units, settle_duplicates
 
 ITEMS_PER_GROUP = 8
 """Items that one worker fetches before it commits: small, because a fetch is slow and a kill redoes the group."""
 
 
-def _no_operator() -> Operator:
-    raise AssertionError("the driver writes these fragments")
-
-
-ITEMS = Stage("items", _no_operator, Item, (), "v1", Resources())
-RECORDINGS = Stage("recordings", _no_operator, Recording, (), "v1", Resources())
-UNITS = Stage("units", _no_operator, Unit, (), "v1", Resources())
+ITEMS = by_driver(StageKind.of("items", Item, "items"))
+RECORDINGS = by_driver(StageKind.of("recordings", Recording, "recordings"))
+UNITS = by_driver(StageKind.of("units", Unit, "units"))
 """Not run by workers: fragments that the driver writes and the stages read."""
 
 Expand = Callable[[SourceConfig], Iterable[Item]]
@@ -49,7 +44,12 @@ Expand = Callable[[SourceConfig], Iterable[Item]]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    run: Run
+    ledger: Ledger
+
+    @property
+    def run(self) -> RunDir:
+        """The run whose listing this is."""
+        return self.ledger.run
 
     def extend(self, sources: Sequence[SourceConfig], expand: Expand) -> int:
         """Lists the sources that no generation holds yet, as a new generation. Returns the number of generations."""
@@ -100,7 +100,7 @@ class Listing:
 
     def groups(self, generation: int) -> list[str]:
         """Ids of the item groups of a generation, in listing order."""
-        return sorted(g for g in Ledger(self.run).done(ITEMS) if g.startswith(f"g{generation:04d}-"))
+        return sorted(g for g in self.ledger.done(ITEMS) if g.startswith(f"g{generation:04d}-"))
 
     def has_units(self, generation: int) -> bool:
         return exists(self._generation(generation, "units.parquet"))
@@ -118,38 +118,35 @@ class Listing:
 
     def batches(self, record: type[Record]) -> Iterator[list[Record]]:
         """All items, recordings or units of the run, in order, some at a time: a run may hold millions."""
-        ledger = Ledger(self.run)
         for g in range(self.num_generations()):
             if record is Item:
-                yield from (ledger.read(ITEMS, group) for group in self.groups(g))
+                yield from (self.ledger.read(ITEMS, group) for group in self.groups(g))
             elif self.has_units(g):
                 yield from read_batches(self._generation(g, f"{record.__name__.lower()}s.parquet"), record)
 
     def _unsettled(self) -> set[str]:
         """Addresses of generations that have no units yet: their fetch is still to come."""
-        ledger = Ledger(self.run)
         pending = [g for g in range(self.num_generations()) if not self.has_units(g)]
         groups = [group for g in pending for group in self.groups(g)]
-        items = [i for group in groups for i in self.run.private.whole(f"items/{group}", ledger.read(ITEMS, group))]
+        items = [i for group in groups for i in self.run.private.whole(f"items/{group}", self.ledger.read(ITEMS, group))]
         return {i.provenance.url for i in items if i.rejection is None}
 
     def _whole_items(self) -> list[Item]:
         """Every item with its whole address."""
-        ledger, private = Ledger(self.run), self.run.private
+        private = self.run.private
         groups = [group for g in range(self.num_generations()) for group in self.groups(g)]
-        return [item for group in groups for item in private.whole(f"items/{group}", ledger.read(ITEMS, group))]
+        return [item for group in groups for item in private.whole(f"items/{group}", self.ledger.read(ITEMS, group))]
 
     def make_units(self, generation: int, crawl: Stage, decode: Stage, config: UnitConfig) -> None:
         """Settles duplicates and writes the units of a generation whose items are all fetched and decoded."""
-        ledger = Ledger(self.run)
         before = [r for g in range(generation) for r in self._recordings(g)]
         recordings = settle_duplicates(self._outcomes(generation, crawl, decode), before)
         units = form_units(recordings, config, position=len(self.units()), generation=generation)
         by_id = {r.id: r for r in recordings if r.rejection is None}
         for unit in units:
-            commit_bytes(ledger.fragment(UNITS, unit.id), records_bytes([unit], Unit))
+            commit_bytes(self.ledger.fragment(UNITS, unit.id), records_bytes([unit], Unit))
             mine = [by_id[part.recording_id] for part in unit.parts]
-            commit_bytes(ledger.fragment(RECORDINGS, unit.id), records_bytes(mine, Recording))
+            commit_bytes(self.ledger.fragment(RECORDINGS, unit.id), records_bytes(mine, Recording))
         commit_bytes(self._generation(generation, "recordings.parquet"), records_bytes(recordings, Recording))
         commit_bytes(self._generation(generation, "units.parquet"), records_bytes(units, Unit))
 
@@ -171,15 +168,14 @@ class Listing:
 
     def _commit_groups(self, generation: int, items: Sequence[Item]) -> None:
         """The groups of a generation that nobody reads yet, of items with whole addresses. What a killed attempt left of it may be of another config: it goes."""
-        ledger = Ledger(self.run)
         starts = range(0, len(items), ITEMS_PER_GROUP)
         groups = {f"g{generation:04d}-{n:06d}": items[start : start + ITEMS_PER_GROUP] for n, start in enumerate(starts)}
         for stale in sorted(set(self.groups(generation)) - groups.keys()):
-            remove(ledger.fragment(ITEMS, stale))
+            remove(self.ledger.fragment(ITEMS, stale))
             self.run.private.write(f"items/{stale}", {})
         for group, members in groups.items():
             public = self.run.private.keep(f"items/{group}", members)
-            commit_bytes(ledger.fragment(ITEMS, group), records_bytes(public, Item), replace=True)
+            commit_bytes(self.ledger.fragment(ITEMS, group), records_bytes(public, Item), replace=True)
 
     def _commit_state(self, generation: int, keys: Sequence[str], listed: Iterable[SourceConfig]) -> None:
         """Commits a generation: the sources that are new in it, and what the config states of those that were listed for it."""
@@ -188,10 +184,10 @@ class Listing:
         commit_bytes(self._generation(generation, "json"), json.dumps(state, sort_keys=True).encode())
 
     def _outcomes(self, generation: int, crawl: Stage, decode: Stage) -> list[Recording]:
-        ledger, outcomes = Ledger(self.run), list[Recording]()
+        outcomes = list[Recording]()
         for group in self.groups(generation):
-            decoded = {r.item_id: r for r in ledger.read(decode, group)}
-            outcomes += [refused(decoded.get(r.item_id, r)) for r in ledger.read(crawl, group)]
+            decoded = {r.item_id: r for r in self.ledger.read(decode, group)}
+            outcomes += [refused(decoded.get(r.item_id, r)) for r in self.ledger.read(crawl, group)]
         return outcomes
 
     def _recordings(self, generation: int) -> list[Recording]:

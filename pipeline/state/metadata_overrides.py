@@ -18,9 +18,8 @@ from voxmill.manifests.storage import commit_bytes
 from voxmill.operators.crawl.facts.licence import of_config
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.pipeline.stage import Stage
-from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.listing import RECORDINGS, Listing
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.listing import RECORDINGS
+from voxmill.pipeline.state.run import Run
 
 AMENDABLE = ("licence", "domain")
 
@@ -41,7 +40,7 @@ def stated(run: Run, sources: Sequence[SourceConfig]) -> dict[str, Facts]:
 
 def find(run: Run, sources: Sequence[SourceConfig]) -> Amendments:
     """What is stated otherwise than at any listing of the source: only those keys, the others stay as they were found."""
-    listed, found = Listing(run).facts(), {}
+    listed, found = run.listing.facts(), {}
     for name, now in stated(run, sources).items():
         changed = {key: value for key, value in now.items() if any(then[key] != value for then in listed.get(name, ()))}
         if changed:
@@ -66,7 +65,7 @@ def fingerprint(amendments: Amendments) -> str:
 
 def write(run: Run, stage: Stage, units: Iterable[str], amendments: Amendments) -> None:
     """The recordings of every unit as amended, under the fingerprint of `stage`."""
-    ledger = Ledger(run)
+    ledger = run.ledger
     done = ledger.done(stage)
     for unit in units:
         if unit not in done:

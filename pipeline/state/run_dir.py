@@ -6,8 +6,10 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from typing_extensions import Self
 
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.schema import SCHEMA_VERSION, check_version
@@ -22,7 +24,7 @@ class RunError(UserError):
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunDir:
     """Names of everything inside a run. `root` is a local path or an fsspec URL."""
 
     root: str
@@ -51,9 +53,9 @@ class Run:
     def is_local(self) -> bool:
         return "://" not in self.root or self.root.startswith("file://")
 
-    def absolute(self) -> Run:
+    def absolute(self) -> Self:
         """The same run under a name that holds in every working directory."""
-        return self if "://" in self.root else Run(os.path.abspath(self.root))
+        return self if "://" in self.root else replace(self, root=os.path.abspath(self.root))
 
     def exists(self) -> bool:
         return exists(self.uri("run.json"))
@@ -91,7 +93,7 @@ RESTORE = "restore it, or start a new run"
 
 def read_state(root: str) -> dict[str, Any]:
     """What run.json holds. Raises RunError where there is no run, SchemaError where a newer voxmill wrote it."""
-    uri = Run(root).uri("run.json")
+    uri = RunDir(root).uri("run.json")
     try:
         blob = read_bytes(uri)
     except (FileNotFoundError, NotADirectoryError):
@@ -106,7 +108,7 @@ def read_state(root: str) -> dict[str, Any]:
 
 
 @contextmanager
-def no_empty_folder(run: Run) -> Iterator[None]:
+def no_empty_folder(run: RunDir) -> Iterator[None]:
     """A run that could not begin (a full disk) leaves no folder behind that would look like one."""
     there = not run.is_local or os.path.lexists(run.root)
     try:

@@ -13,44 +13,22 @@ from typing import Any
 import pyarrow as pa
 
 from voxmill.manifests.catalog import catalog_sql
-from voxmill.manifests.duplicate_records import Duplicate
 from voxmill.manifests.parquet import table_bytes
 from voxmill.manifests.public_form import public_item, public_recording
 from voxmill.manifests.records import (
-    Consensus,
-    Hypothesis,
     Item,
-    Labels,
-    Opinion,
-    Pictures,
     Recording,
-    Segment,
-    Selection,
-    Unit,
 )
-from voxmill.manifests.redaction_records import Redaction
 from voxmill.manifests.schema import to_table
 from voxmill.manifests.storage import commit_bytes, remove
+from voxmill.manifests.tables import TABLES
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import Listing
 from voxmill.pipeline.state.metadata_overrides import Amendments, amend
-from voxmill.pipeline.state.run_dir import Run, names_in
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import names_in
 
-TABLES: dict[type, str] = {
-    Item: "items",
-    Recording: "recordings",
-    Unit: "units",
-    Segment: "segments",
-    Hypothesis: "hypotheses",
-    Consensus: "consensus",
-    Opinion: "opinions",
-    Labels: "labels",
-    Pictures: "pictures",
-    Selection: "selections",
-    Duplicate: "duplicates",
-    Redaction: "redactions",
-}
 FILE_BYTES = 128 * 2**20
 """Size (of Arrow data in memory) at which a table goes on in its next file: a few large files, never a file per unit."""
 
@@ -78,13 +56,13 @@ def write_tables(
     run: Run, stages: Sequence[Stage], amendments: Amendments, packed: Mapping[str, Iterable[pa.Table]]
 ) -> dict[str, list[str]]:
     """Writes every table of the run and its catalog; returns the files of each table, relative to the run."""
-    listing, ledger = Listing(run), Ledger(run)
+    listing, ledger = run.listing, run.ledger
     units = [unit.id for unit in listing.units()]
-    files = {name: _write(run, name, _listed(listing, record, amendments)) for name, record in _LISTED.items()}
+    files = {t.name: _write(run, t.name, _listed(listing, t.record, amendments)) for t in TABLES if t.of_run}
     by_table: dict[str, list[Stage]] = {}
     for stage in stages:
-        if stage.writes in (Segment, Hypothesis, Consensus, Opinion, Labels, Pictures, Selection, Duplicate, Redaction):
-            by_table.setdefault(TABLES[stage.writes], []).append(stage)
+        if stage.of.table:
+            by_table.setdefault(stage.of.table, []).append(stage)
     for name, group in by_table.items():
         files[name] = _write(run, name, _fragments(ledger, group, units))
     files |= {name: _write(run, name, parts) for name, parts in packed.items()}
@@ -92,9 +70,6 @@ def write_tables(
     commit_bytes(run.uri("catalog.sql"), catalog_sql(files).encode(), replace=True)
     _remove_stale(run, files)
     return files
-
-
-_LISTED: dict[str, type] = {"items": Item, "recordings": Recording, "units": Unit}
 
 
 def _listed(listing: Listing, record: type, amendments: Amendments) -> Iterator[pa.Table]:
@@ -145,15 +120,15 @@ def _remove_stale(run: Run, files: Mapping[str, Sequence[str]]) -> None:
             remove(run.uri("manifests", name))
 
 
-_NUMBERED = re.compile(rf"({'|'.join([*TABLES.values(), 'samples', 'unpacked', 'costs'])})-\d{{5,}}\.parquet")
+_NUMBERED = re.compile(r"[a-z][a-z0-9_]*-\d{5,}\.parquet")
 
 
 def _costs(run: Run, stages: Sequence[Stage], units: Sequence[str]) -> Iterator[pa.Table]:
     """One table per stage."""
-    ledger, listing = Ledger(run), Listing(run)
+    ledger, listing = run.ledger, run.listing
     groups = [g for n in range(listing.num_generations()) for g in listing.groups(n)]
     for stage in stages:
         engine = stage.name.partition(":")[2] or None
-        keys = groups if stage.kind in ("crawl", "decode") else units
+        keys = groups if stage.of.of_items else units
         costs = ((key, ledger.cost(stage, key)) for key in keys)
         yield to_table((Cost(key, stage.kind, engine, **cost) for key, cost in costs if cost), Cost)

@@ -6,25 +6,21 @@ import hashlib
 
 from voxmill.manifests.parquet import read_records, records_bytes
 from voxmill.manifests.storage import commit_bytes
-from voxmill.manifests.tombstones import Tombstone, Tombstones
-from voxmill.pipeline.state.run_dir import Run, names_in
+from voxmill.manifests.tombstones import Tombstone
+from voxmill.pipeline.state.run_dir import RunDir, names_in
 
 FOLDER = "tombstones"
 
 
-def stones_of(run: Run) -> list[Tombstone]:
+def stones_of(run: RunDir) -> list[Tombstone]:
     """By name."""
     names = sorted(n for n in names_in(run.uri(FOLDER)) if n.endswith(".parquet"))
     return [stone for name in names for stone in read_records(run.uri(FOLDER, name), Tombstone)]
-
-
-def read_tombstones(run: Run) -> Tombstones:
-    return Tombstones(stones_of(run))
 
 
 def name_of(stone: Tombstone) -> str:
     return hashlib.sha256(records_bytes([stone], Tombstone)).hexdigest()[:20]
 
 
-def commit_stone(run: Run, stone: Tombstone) -> None:
+def commit_stone(run: RunDir, stone: Tombstone) -> None:
     commit_bytes(run.uri(FOLDER, f"{name_of(stone)}.parquet"), records_bytes([stone], Tombstone))

@@ -28,7 +28,7 @@ from demo.site import build, serve
 from speech.cache import cache_root
 from speech.joined import joined
 from voxmill.manifests.catalog import open_catalog
-from voxmill.pipeline.config import RECIPES
+from voxmill.pipeline.load_config import RECIPES
 
 LANGUAGES = ("en", "es", "fr", "it")
 WEIGHTS = ("stated", "heard", "text", "dnsmos", "turns", "vad_ends", "rules")

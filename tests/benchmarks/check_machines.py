@@ -31,8 +31,8 @@ import yaml
 
 from benchmarks.report import Target, finish, full_form, heading, table
 from speech.packaged import TWO_CITIES
-from voxmill.pipeline.config import dump_config, load_config
 from voxmill.pipeline.execution.cpu_type import cpu, instruction_set
+from voxmill.pipeline.load_config import dump_config, load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 BEST = "best"

@@ -92,11 +92,11 @@ def tracing(entered: Entered) -> Iterator[None]:
 
 def run_one(folder: Path) -> tuple[Entered, list[dict[str, Any]]]:
     """Runs the recording to shards under `folder`; the documents of its samples as well, to show that the run was a whole one."""
-    from voxmill.pipeline.config import dump_config, load_config, parse_config
     from voxmill.pipeline.execution.host_limit_server import open_gate
     from voxmill.pipeline.execution.local_executor import LocalExecutor
+    from voxmill.pipeline.load_config import dump_config, load_config, parse_config
     from voxmill.pipeline.runner import run_line
-    from voxmill.pipeline.state.run_dir import Run
+    from voxmill.pipeline.state.run import Run
     from voxmill.pipeline.terminal.progress import Progress
     from voxmill.sharding.reader import read_run
 

@@ -8,7 +8,8 @@ import pytest
 
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.overrides import override
-from voxmill.pipeline.config import RunConfig, parse_config
+from voxmill.pipeline.config import RunConfig
+from voxmill.pipeline.load_config import parse_config
 
 DATA: dict[str, Any] = {
     "sources": [{"name": "a", "path": "a.wav"}, {"name": "my.feed", "url": "https://example.org/feed.xml"}],

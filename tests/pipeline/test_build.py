@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from voxmill.pipeline.build import _cost, as_written, build
-from voxmill.pipeline.config import ConfigError, RunConfig, parse_config
-from voxmill.pipeline.execution.host_limit_server import open_gate
+from voxmill.pipeline.build import as_written, build
+from voxmill.pipeline.config import RunConfig
+from voxmill.pipeline.execution.host_limit_server import no_gate, open_gate
+from voxmill.pipeline.load_config import ConfigError, parse_config
 from voxmill.pipeline.stage import Resources, Stage
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.stage_builder import StageBuilder
+from voxmill.pipeline.state.run import Run
 
 
 def config(**changes: Any) -> RunConfig:
@@ -37,13 +39,14 @@ def test_sizes_that_cannot_work_are_refused_before_any_work(wrong: dict[str, Any
         config(**wrong)
 
 
-def test_stating_workers_does_not_take_an_engines_gpu_away() -> None:
+def test_stating_workers_does_not_take_an_engines_gpu_away(tmp_path: Path) -> None:
     settings = config(executor={"resources": {"transcribe:m": {"workers": 4}}})
-    assert _cost(settings, "transcribe:m", Resources(cpus=0.4, gpus=0.5)) == Resources(workers=4, cpus=0.4, gpus=0.5)
+    line = StageBuilder(settings, Run(str(tmp_path)), no_gate())
+    assert line.cost("transcribe:m", Resources(cpus=0.4, gpus=0.5)) == Resources(workers=4, cpus=0.4, gpus=0.5)
 
 
 def test_a_run_of_another_version_is_read_where_it_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voxmill.pipeline.build.identity", lambda model: "")
+    monkeypatch.setattr("voxmill.pipeline.stage_builder.identity", lambda model: "")
     state = {"buckets": 1, "config": config().model_dump(mode="json"), "fingerprints": {"segment": "as-it-was"}}
     run = Run(str(tmp_path))
     run.save(state)
@@ -59,7 +62,7 @@ def stages_of(tmp_path: Path, **changes: Any) -> dict[str, Stage]:
 
 
 def test_labellers_are_stages_and_off_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voxmill.pipeline.build.identity", lambda model: "")
+    monkeypatch.setattr("voxmill.pipeline.stage_builder.identity", lambda model: "")
     text, ends = {"kind": "text_language"}, {"kind": "endpoints"}
     off, on = stages_of(tmp_path), stages_of(tmp_path, label=[text, ends])
     assert not [name for name in off if name.startswith("label")]

@@ -17,8 +17,8 @@ from voxmill.manifests.storage import NondeterministicError
 from voxmill.operators.weights.registry import UnknownWeights, WeightsMissing
 from voxmill.pipeline import cli
 from voxmill.pipeline.commands.exit_codes import DEBUG, bug, failure_of
-from voxmill.pipeline.config import recipe_names
 from voxmill.pipeline.execution.infra_errors import StageError
+from voxmill.pipeline.load_config import recipe_names
 
 
 def failing(error: BaseException) -> Callable[[], None]:

@@ -15,7 +15,8 @@ from voxmill.manifests.config_base import about, tree
 from voxmill.models.training import recipe as training
 from voxmill.pipeline.cli import app
 from voxmill.pipeline.commented_yaml import WIDTH, commented, schema
-from voxmill.pipeline.config import RunConfig, load_config, parse_config, recipe_names
+from voxmill.pipeline.config import RunConfig
+from voxmill.pipeline.load_config import load_config, parse_config, recipe_names
 
 ODD = {
     "sources": [

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from voxmill.pipeline.config import ConfigError, dump_config, load_config, parse_config, recipe_names
+from voxmill.pipeline.load_config import ConfigError, dump_config, load_config, parse_config, recipe_names
 
 ENGINE = {"kind": "moonshine", "name": "moonshine", "model": "moonshine-tiny-en"}
 GOOD = {

@@ -15,14 +15,13 @@ from av import open as open_av
 from films import film, second_of
 from speech.packaged import TWO_CITIES
 from voxmill.pipeline.build import build
-from voxmill.pipeline.config import RunConfig, parse_config
+from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.execution.host_limit_server import open_gate
 from voxmill.pipeline.execution.local_executor import LocalExecutor
+from voxmill.pipeline.load_config import parse_config
 from voxmill.pipeline.reports.verify_run import verify
 from voxmill.pipeline.runner import run_line
-from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.listing import Listing
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.terminal.progress import Progress
 from voxmill.sharding.reader import read_run
 
@@ -78,7 +77,7 @@ def shards(root: Path) -> dict[str, bytes]:
 
 
 def problems(run: Run, settings: RunConfig) -> list[str]:
-    return verify(run, build(settings, run, None)).problems  # type: ignore[arg-type]
+    return verify(run, build(settings, run)).problems
 
 
 def test_samples_of_the_film_carry_its_pictures(finished: Path, material: Path) -> None:
@@ -96,8 +95,8 @@ def test_samples_of_the_film_carry_its_pictures(finished: Path, material: Path) 
 
 def test_a_ruined_film_is_an_outcome_and_its_sound_is_kept(finished: Path, material: Path) -> None:
     run = Run(str(finished))
-    stages = build(config(material), run, None)  # type: ignore[arg-type]
-    rows = [row for unit in Listing(run).units() for row in Ledger(run).read(stages["frames"], unit.id)]
+    stages = build(config(material), run)
+    rows = [row for unit in run.listing.units() for row in run.ledger.read(stages["frames"], unit.id)]
     reasons = {row.rejection.reason if row.rejection else None for row in rows}
     assert reasons == {None, "frames.corrupt", "frames.no_video"}
     ruined = {row.segment_id for row in rows if row.rejection and row.rejection.reason == "frames.corrupt"}
@@ -135,8 +134,8 @@ def test_the_same_config_again_changes_nothing_and_a_lost_fragment_comes_back(
 def test_switching_frames_off_runs_no_other_stage_again(finished: Path, material: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "run")
     run, off = Run(str(tmp_path / "run")), config(material, frames=None)
-    before = build(config(material), run, None)  # type: ignore[arg-type]
-    after = build(off, run, None)  # type: ignore[arg-type]
+    before = build(config(material), run)
+    after = build(off, run)
     assert "frames" not in after
     assert all(before[name].fingerprint == stage.fingerprint for name, stage in after.items())
     go(tmp_path / "run", off)

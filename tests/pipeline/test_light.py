@@ -11,7 +11,7 @@ import yaml
 
 from speech.packaged import TWO_CITIES
 from speech.waves import RATE, write_wave
-from voxmill.pipeline.config import dump_config, load_config
+from voxmill.pipeline.load_config import dump_config, load_config
 from voxmill.sharding.reader import read_run
 
 ABSENT = ("torch", "torchaudio", "ray", "whisperx", "funasr", "silero_vad", "transformers", "pyannote", "lightning", "spacy")

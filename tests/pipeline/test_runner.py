@@ -20,14 +20,13 @@ from voxmill.manifests.records import Segment
 from voxmill.pipeline.build import build
 from voxmill.pipeline.cli import app
 from voxmill.pipeline.commands.exit_codes import USER_ERRORS
-from voxmill.pipeline.config import RunConfig, dump_config, parse_config
+from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.execution.host_limit_server import open_gate
 from voxmill.pipeline.execution.local_executor import LocalExecutor
+from voxmill.pipeline.load_config import dump_config, parse_config
 from voxmill.pipeline.reports.verify_run import verify
 from voxmill.pipeline.runner import run_line
-from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.listing import Listing
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.terminal.progress import Progress
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("line")]
@@ -67,7 +66,7 @@ def copied(finished: Path, tmp_path: Path) -> Run:
 
 def problems(run: Run) -> list[str]:
     settings = parse_config(run.load()["config"])
-    return verify(run, build(settings, run, None)).problems  # type: ignore[arg-type]
+    return verify(run, build(settings, run)).problems
 
 
 def everything(root: Path) -> dict[str, bytes]:
@@ -130,29 +129,29 @@ def test_a_failed_fetch_can_be_retried(tmp_path: Path) -> None:
     missing = tmp_path / "later.wav"
     settings = config(sources=[{"name": "later", "path": str(missing), "language": "en", "licence": "cc0-1.0"}])
     run = go(tmp_path / "run", settings)
-    assert [r.rejection and r.rejection.reason for r in Listing(run).recordings()] == ["list.unreadable"]
+    assert [r.rejection and r.rejection.reason for r in run.listing.recordings()] == ["list.unreadable"]
     shutil.copy(TWO_CITIES.path, missing)
     go(tmp_path / "run", settings)
-    assert len(Listing(run).recordings()) == 1
+    assert len(run.listing.recordings()) == 1
     with open_gate("machine", run, settings.crawl) as gate:
         run_line(settings, run, LocalExecutor(in_process=True), gate, Progress(quiet=True), retry=["list.unreadable"])
-    assert [r.rejection is None for r in Listing(run).recordings()] == [False, True]
+    assert [r.rejection is None for r in run.listing.recordings()] == [False, True]
     assert problems(run) == []
 
 
 def test_an_engine_gets_a_fingerprint_of_its_own(finished: Path) -> None:
     run = Run(str(finished))
     other = config(transcribe=[{"kind": "moonshine", "name": "moonshine", "model": "moonshine-tiny-en", "languages": ["en"]}])
-    old, new = build(config(), run, None), build(other, run, None)  # type: ignore[arg-type]
+    old, new = build(config(), run), build(other, run)
     changed = {name for name in old if old[name].fingerprint != new[name].fingerprint}
     assert changed == {"transcribe:moonshine", "reconcile", "select"}
 
 
 def test_segments_tile_every_unit(finished: Path) -> None:
     run = Run(str(finished))
-    stages = build(config(), run, None)  # type: ignore[arg-type]
-    for unit in Listing(run).units():
-        segments: list[Segment] = Ledger(run).read(stages["segment"], unit.id)
+    stages = build(config(), run)
+    for unit in run.listing.units():
+        segments: list[Segment] = run.ledger.read(stages["segment"], unit.id)
         assert sum(s.num_samples for s in segments) == unit.num_samples
 
 

@@ -26,13 +26,13 @@ import pyarrow.parquet as pq
 from benchmarks.arms.bare import Texts
 from benchmarks.arms.clock import Clock
 from voxmill.operators.contract.unit_input import UnitInput
-from voxmill.pipeline.config import parse_config
 from voxmill.pipeline.execution.executor import Executor, Job, Pool, Report, Work, pools
 from voxmill.pipeline.execution.host_limit_server import open_gate
 from voxmill.pipeline.execution.worker import Worker
+from voxmill.pipeline.load_config import parse_config
 from voxmill.pipeline.runner import run_line
 from voxmill.pipeline.stage import Done
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.terminal.progress import Progress
 
 POLL_S, LOOK_S = 0.02, 0.2

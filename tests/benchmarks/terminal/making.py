@@ -15,8 +15,8 @@ import yaml
 from benchmarks.runs import MOONSHINE, SPHINX, config, files, run_or_exit
 from speech.packaged import TWO_CITIES
 from voxmill.manifests.catalog import open_catalog, query
-from voxmill.pipeline.config import parse_config
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.load_config import parse_config
+from voxmill.pipeline.state.run import Run
 
 SECONDS = (14, 9)
 """Of the recordings of the run."""

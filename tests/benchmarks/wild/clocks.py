@@ -40,7 +40,7 @@ time.time = lambda: _now() + (_ahead if time.monotonic() - _since > 4 else 0)
 DRIVER = """
 import sys, time
 from voxmill.pipeline.state.driver_lease import Lease
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.run import Run
 with Lease(Run(sys.argv[1])):
     while True:
         open(sys.argv[1] + "/wrote", "a").write(".")

@@ -25,8 +25,7 @@ from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig
 from voxmill.operators.crawl.listing.lister import Lister
 from voxmill.operators.crawl.policy.host_limit import LocalGate
-from voxmill.pipeline.state.listing import Listing
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.run import Run
 from website import Answer, Asked, Website
 
 DOCUMENTS, STREAMS = 420, 120
@@ -204,7 +203,7 @@ def _crawled(folder: Path, mutated: Sequence[Mutated]) -> tuple[list[str], Count
     wrong += [f"says {said[-500:]}"] if "Traceback" in said else []
     wrong += [f"took {took:.0f} s"] if took > PATIENCE + 0.5 * len(mutated) else []
     reasons: dict[str, list[str]] = {}
-    for got in Listing(Run(str(root))).recordings():
+    for got in Run(str(root)).listing.recordings():
         reasons.setdefault(got.provenance.source, []).append(got.rejection.reason if got.rejection else "kept")
     for one in mutated:
         found = reasons.get(one.name, [])

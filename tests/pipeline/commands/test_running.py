@@ -12,10 +12,10 @@ from speech.packaged import TWO_CITIES
 from voxmill.pipeline import preflight
 from voxmill.pipeline import runner as line
 from voxmill.pipeline.commands import running
-from voxmill.pipeline.config import ConfigError
-from voxmill.pipeline.execution import executor
 from voxmill.pipeline.execution import host_limit_server as gates
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.execution import open_executor
+from voxmill.pipeline.load_config import ConfigError
+from voxmill.pipeline.state.run import Run
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_a_cluster_is_told_where_a_run_lies_whatever_its_working_directory(
     roots = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(preflight, "examine", lambda *_, **__: [])
-    monkeypatch.setattr(executor, "open_executor", lambda *_, **__: None)
+    monkeypatch.setattr(open_executor, "open_executor", lambda *_, **__: None)
     monkeypatch.setattr(gates, "open_gate", lambda kind, run, rules: nullcontext())
     monkeypatch.setattr(line, "run_line", lambda config, run, *_, **__: roots.append(run.root))
     running.run(out, config="demo", executor="ray", address=address, until="list", quiet=True)
@@ -75,7 +75,7 @@ def test_inside_a_job_of_a_cluster_the_cluster_is_joined(
     if address:
         monkeypatch.setenv("RAY_ADDRESS", address)
     monkeypatch.setattr(preflight, "examine", lambda *_, **__: [])
-    monkeypatch.setattr(executor, "open_executor", lambda kind, address, workers, **_: asked.append(address))
+    monkeypatch.setattr(open_executor, "open_executor", lambda kind, address, workers, **_: asked.append(address))
     monkeypatch.setattr(gates, "open_gate", gate)
     monkeypatch.setattr(line, "run_line", lambda *_, **__: None)
     running.run(str(tmp_path / "one"), config="demo", executor="ray", until="list", quiet=True)

@@ -107,7 +107,7 @@ def test_a_bug_stops_the_run_and_says_so(executor: Executor, tmp_path: Path) -> 
 def test_a_key_that_always_kills_its_worker_does_not_run_for_ever(
     executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for where in ("local", "crew", "stream"):
+    for where in ("local_executor", "ray_actors", "ray_data"):
         monkeypatch.setattr(f"voxmill.pipeline.execution.{where}.MAX_DEATHS", 3)  # each costs the start of a worker
     if isinstance(executor, LocalExecutor) and executor._in_process:
         pytest.skip("in-process jobs share the fate of their process")

@@ -13,7 +13,7 @@ from voxmill.pipeline.execution.executor import Job
 from voxmill.pipeline.execution.host_limit_server import Reach, open_gate
 from voxmill.pipeline.execution.local_executor import LocalExecutor
 from voxmill.pipeline.stage import Resources
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.run import Run
 
 
 def test_a_gate_that_learned_nothing_writes_nothing(tmp_path: Path) -> None:

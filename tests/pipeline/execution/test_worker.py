@@ -21,13 +21,13 @@ from voxmill.pipeline.execution.local_executor import LocalExecutor
 from voxmill.pipeline.execution.worker import Worker
 from voxmill.pipeline.stage import Resources, Stage
 from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.run import Run
 
-CRAWL = Stage("crawl", stages.Decoded, Recording, (), "v1", Resources())
+CRAWL = Stage("crawl", stages.Decoded, stages.kind("crawl"), (), "v1", Resources())
 
 
 def decode(operator: type[Operator]) -> Stage:
-    return Stage("decode", operator, Recording, ("crawl",), "v1", Resources())
+    return Stage("decode", operator, stages.kind("decode"), ("crawl",), "v1", Resources())
 
 
 def run_with(tmp_path: Path, *titles: str, **units: tuple[str, ...]) -> Run:
@@ -35,12 +35,12 @@ def run_with(tmp_path: Path, *titles: str, **units: tuple[str, ...]) -> Run:
     run = Run(str(tmp_path))
     for unit, members in {"g": titles, **units}.items():
         rows = [recording(f"{unit}{i}", provenance=replace(provenance(), title=title)) for i, title in enumerate(members)]
-        commit_bytes(Ledger(run).fragment(CRAWL, unit), records_bytes(rows, Recording))
+        commit_bytes(run.ledger.fragment(CRAWL, unit), records_bytes(rows, Recording))
     return run
 
 
 def outcome(run: Run, stage: Stage, unit: str = "g") -> list[str]:
-    return [r.rejection.reason if r.rejection else "kept" for r in Ledger(run).read(stage, unit)]
+    return [r.rejection.reason if r.rejection else "kept" for r in run.ledger.read(stage, unit)]
 
 
 def marks(run: Run) -> list[str]:
@@ -53,14 +53,14 @@ def test_commits_and_then_skips(tmp_path: Path) -> None:
     worker = Worker(run.root, stage, [CRAWL])
     first, again = worker("g"), worker("g")
     assert (first.kept, first.skipped, again.skipped) == (2, False, True)
-    assert Ledger(run).attempts(stage, "g") == 1
+    assert run.ledger.attempts(stage, "g") == 1
 
 
 def test_a_member_that_raises_is_quarantined_alone(tmp_path: Path) -> None:
     run, stage = run_with(tmp_path, "good", "bad", "good"), decode(stages.Decoded)
     Worker(run.root, stage, [CRAWL])("g")
     assert outcome(run, stage) == ["kept", "decode.failed", "kept"]
-    rejection = Ledger(run).read(stage, "g")[1].rejection
+    rejection = run.ledger.read(stage, "g")[1].rejection
     assert "cannot be decoded" in rejection.detail
     assert "voxmill replay" in rejection.detail
 
@@ -76,20 +76,23 @@ def test_a_broken_set_up_stops_the_run_and_rejects_nothing(tmp_path: Path) -> No
     run, stage = run_with(tmp_path, "good", "good"), decode(stages.Broken)
     with pytest.raises(StageError, match="no weights"):
         Worker(run.root, stage, [CRAWL])("g")
-    assert not Ledger(run).is_done(stage, "g")
+    assert not run.ledger.is_done(stage, "g")
 
 
 def test_innocent_units_that_were_killed_twice_give_the_same_rows(tmp_path: Path) -> None:
     run, stage = run_with(tmp_path, "good", "good"), decode(stages.Decoded)
-    Ledger(run).begin(stage, "g")
-    Ledger(run).begin(stage, "g")
+    run.ledger.begin(stage, "g")
+    run.ledger.begin(stage, "g")
     Worker(run.root, stage, [CRAWL])("g")
     assert outcome(run, stage) == ["kept", "kept"]
 
 
 def test_rejected_recordings_do_not_reach_the_next_stage(tmp_path: Path) -> None:
     run = run_with(tmp_path, "good", "bad")
-    first, second = decode(stages.Decoded), Stage("later", stages.Decoded, Recording, ("decode",), "v1", Resources())
+    first, second = (
+        decode(stages.Decoded),
+        Stage("later", stages.Decoded, stages.kind("decode"), ("decode",), "v1", Resources()),
+    )
     Worker(run.root, first, [CRAWL])("g")
     Worker(run.root, second, [first])("g")
     assert outcome(run, second) == ["kept"]
@@ -97,7 +100,7 @@ def test_rejected_recordings_do_not_reach_the_next_stage(tmp_path: Path) -> None
 
 def test_of_two_types_of_cpu_the_first_to_commit_is_kept_and_the_other_is_noted(tmp_path: Path) -> None:
     run, stage = run_with(tmp_path, "good"), decode(stages.Decoded)
-    ledger = Ledger(run)
+    ledger = run.ledger
     ledger.commit(stage, "g", [recording("a")], {"cpu": "Old", "isa": "avx2"})
     ledger.commit(stage, "g", [recording("b")], {"cpu": "New", "isa": "avx512"})
     assert [row.id for row in ledger.read(stage, "g")] == [recording("a").id]
@@ -113,16 +116,16 @@ def test_of_two_types_of_cpu_the_first_to_commit_is_kept_and_the_other_is_noted(
 def test_a_workers_cost_says_on_which_cpu_it_worked(tmp_path: Path) -> None:
     run, stage = run_with(tmp_path, "good"), decode(stages.Decoded)
     Worker(run.root, stage, [CRAWL])("g")
-    cost = Ledger(run).cost(stage, "g")
+    cost = run.ledger.cost(stage, "g")
     assert cost["cpu"]
     assert cost["isa"]
 
 
 def test_other_bytes_under_the_same_name_are_an_error(tmp_path: Path) -> None:
     run, stage = run_with(tmp_path, "good"), decode(stages.Decoded)
-    Ledger(run).commit(stage, "g", [recording("a")], {})
+    run.ledger.commit(stage, "g", [recording("a")], {})
     with pytest.raises(NondeterministicError):
-        Ledger(run).commit(stage, "g", [recording("b")], {})
+        run.ledger.commit(stage, "g", [recording("b")], {})
 
 
 def test_stopping_while_a_unit_is_taken_apart_marks_nobody(tmp_path: Path) -> None:
@@ -130,7 +133,7 @@ def test_stopping_while_a_unit_is_taken_apart_marks_nobody(tmp_path: Path) -> No
     for _ in range(3):
         with pytest.raises(SystemExit):
             Worker(run.root, stage, [CRAWL])("g")
-    assert Ledger(run).attempts(stage, "g") == 0
+    assert run.ledger.attempts(stage, "g") == 0
     Worker(run.root, decode(stages.Decoded), [CRAWL])("g")
     assert outcome(run, stage) == ["kept", "kept"]
 
@@ -159,7 +162,7 @@ def test_what_the_machine_cannot_do_stops_the_run_and_rejects_nothing(
     run, stage = run_with(tmp_path, *titles), decode(operator)
     with pytest.raises(StageError, match=r"stage decode stopped at unit g: .*(make room|the GPU fails)"):
         Worker(run.root, stage, [CRAWL])("g")
-    assert not Ledger(run).is_done(stage, "g")
+    assert not run.ledger.is_done(stage, "g")
     assert marks(run) == []
     Worker(run.root, decode(stages.Decoded), [CRAWL])("g")
     assert outcome(run, stage) == ["kept"] * len(titles)
@@ -194,7 +197,7 @@ def test_inputs_that_fail_alike_are_odd_where_a_plain_sound_works(tmp_path: Path
 
 def test_a_stage_that_reads_more_than_sound_is_compared_with_other_units(tmp_path: Path) -> None:
     run = run_with(tmp_path, "good", h=("good",))
-    stage = Stage("relabel", stages.Broken, Recording, ("crawl",), "v1", Resources())
+    stage = Stage("relabel", stages.Broken, replace(stages.kind("decode"), hears=False), ("crawl",), "v1", Resources())
     with pytest.raises(StageError, match=r"fails on unit g and on all of 2 inputs: RuntimeError: no weights"):
         Worker(run.root, stage, [CRAWL])("g")
 
@@ -214,7 +217,7 @@ def test_a_stage_that_breaks_while_it_works_rejects_nothing_more(tmp_path: Path,
     for unit in ("h", "i"):
         with pytest.raises(StageError, match="what it could do before"):
             worker(unit)
-        assert not Ledger(run).is_done(stage, unit)
+        assert not run.ledger.is_done(stage, unit)
 
 
 def test_copies_of_a_run_quarantine_with_the_same_words(tmp_path: Path) -> None:
@@ -222,7 +225,7 @@ def test_copies_of_a_run_quarantine_with_the_same_words(tmp_path: Path) -> None:
     for name in ("a", "b"):
         run, stage = run_with(tmp_path / name, "good", "lost"), decode(stages.Lost)
         Worker(run.root, stage, [CRAWL])("g")
-        details.append(Ledger(run).read(stage, "g")[1].rejection.detail)
+        details.append(run.ledger.read(stage, "g")[1].rejection.detail)
     assert details[0] == details[1]
     assert "no file at RUN/audio/" in details[0]
     assert "reproduce: voxmill replay RUN --stage decode --unit g --only" in details[0]

@@ -16,9 +16,10 @@ import soundfile
 import jobs
 from factory import item
 from samples import recording, sample
+from stages import kind
 from voxmill.manifests.catalog import open_catalog
 from voxmill.manifests.parquet import records_bytes
-from voxmill.manifests.records import Consensus, Hypothesis, Item, Part, Recording, Segment, Selection, Unit
+from voxmill.manifests.records import Item, Part, Recording, Unit
 from voxmill.manifests.storage import commit_bytes
 from voxmill.pipeline.config import PackConfig
 from voxmill.pipeline.execution.infra_errors import StageError
@@ -26,9 +27,8 @@ from voxmill.pipeline.execution.local_executor import LocalExecutor
 from voxmill.pipeline.packing.packer import Packer, packed_tables, packing, plan
 from voxmill.pipeline.reports.verify_run import Balance, verify
 from voxmill.pipeline.stage import Done, Resources, Stage
-from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import ITEMS, RECORDINGS, UNITS
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.tables import write_tables
 from voxmill.sharding.index import write_index
 from voxmill.sharding.sample import Sample, document_bytes
@@ -37,23 +37,23 @@ SECONDS = 8
 """Of each recording: four segments of two seconds, all of them kept."""
 
 
-def stage(name: str, writes: type) -> Stage:
-    return Stage(name, jobs.nothing, writes, (), "v1", Resources())
+def stage(name: str) -> Stage:
+    return Stage(name, jobs.nothing, kind(name.split(":")[0]), (), "v1", Resources())
 
 
 CHAIN = [
-    stage("segment", Segment),
-    stage("transcribe:whisperx", Hypothesis),
-    stage("transcribe:paraformer", Hypothesis),
-    stage("reconcile", Consensus),
-    stage("select", Selection),
+    stage("segment"),
+    stage("transcribe:whisperx"),
+    stage("transcribe:paraformer"),
+    stage("reconcile"),
+    stage("select"),
 ]
-STAGES = {s.name: s for s in [stage("crawl", Recording), stage("decode", Recording), UNITS, RECORDINGS, *CHAIN]}
+STAGES = {s.name: s for s in [stage("crawl"), stage("decode"), UNITS, RECORDINGS, *CHAIN]}
 
 
 def selected(tmp_path: Path, *titles: str) -> Run:
     """A run whose recordings, one of each title, are selected whole and not packed."""
-    run, ledger = Run(str(tmp_path / "run")), Ledger(Run(str(tmp_path / "run")))
+    run, ledger = Run(str(tmp_path / "run")), Run(str(tmp_path / "run")).ledger
     recordings, samples = [], []
     for number, title in enumerate(titles):
         made = recording(f"{number}", SECONDS, "cc0-1.0")
@@ -147,7 +147,7 @@ def test_one_sample_that_cannot_be_written_costs_no_other(tmp_path: Path, monkey
     assert (done.kept, done.rejected) == (7, 1)
     assert books(run).rejected == 1
     with pytest.raises(ValueError, match="JSON compliant"):
-        Packer(run.root, STAGES, {}).replay(Ledger(run).read(CHAIN[0], "u0000000-0")[5].id)
+        Packer(run.root, STAGES, {}).replay(run.ledger.read(CHAIN[0], "u0000000-0")[5].id)
 
 
 def test_a_span_that_kills_is_put_aside_with_what_comes_after_it(tmp_path: Path) -> None:

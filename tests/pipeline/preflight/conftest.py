@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from voxmill.pipeline.config import RunConfig, parse_config
+from voxmill.pipeline.config import RunConfig
+from voxmill.pipeline.load_config import parse_config
 
 Make = Callable[..., RunConfig]
 

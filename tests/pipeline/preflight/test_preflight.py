@@ -13,14 +13,15 @@ import pytest
 from voxmill.operators.label.label import LabellerConfig
 from voxmill.operators.segment.segment import SegmentConfig
 from voxmill.operators.transcribe.transcribe import EngineConfig
-from voxmill.pipeline.config import RunConfig, load_config, recipe_names
+from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.extras import what_to_install
+from voxmill.pipeline.load_config import load_config, recipe_names
 from voxmill.pipeline.preflight import Issue, NotReady, examine, report_issues
 from voxmill.pipeline.preflight.issues import LIKE, lines, warning
 from voxmill.pipeline.preflight.machine import refuses
 from voxmill.pipeline.preflight.packages import DETECTORS, ENGINES, LABELLERS, installed
 from voxmill.pipeline.state.driver_lease import Lease
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.run import Run
 
 from .conftest import Make
 

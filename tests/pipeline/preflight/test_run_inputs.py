@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from ctypes.util import find_library
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from voxmill.manifests.errors import UserError
-from voxmill.pipeline.config import parse_config
 from voxmill.pipeline.execution.host_limit_server import no_gate
 from voxmill.pipeline.execution.local_executor import LocalExecutor
+from voxmill.pipeline.load_config import parse_config
 from voxmill.pipeline.runner import run_line
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.terminal.progress import Progress
 
 
@@ -23,7 +24,11 @@ from voxmill.pipeline.terminal.progress import Progress
         ({"select": {"calibration": "nosuch.json"}}, "no calibration at nosuch.json"),
         ({"duplicates": {"by": ["text"], "evaluation": ["nosuch.jsonl"]}}, "no evaluation set at nosuch.jsonl"),
         ({"duplicates": {"by": ["text"], "evaluation": ["cut.jsonl"]}}, "cut.jsonl, line 2 is not valid JSON"),
-        ({"duplicates": {"by": ["acoustic"], "evaluation": ["sounds"]}}, "sounds/a.wav cannot be decoded"),
+        pytest.param(
+            {"duplicates": {"by": ["acoustic"], "evaluation": ["sounds"]}},
+            "sounds/a.wav cannot be decoded",
+            marks=pytest.mark.skipif(not find_library("chromaprint"), reason="the C library Chromaprint is not installed"),
+        ),
         ({"duplicates": {"by": ["text"], "against": ["nosuch"]}}, "no run at nosuch"),
         ({"duplicates": {"by": ["text"], "against": ["run"]}}, "run is the run itself"),
         ({"transcribe": [{"kind": "moonshine", "name": "m", "model": "nosuch"}]}, "weights 'nosuch'"),

@@ -11,10 +11,11 @@ from rich.console import Console
 
 from voxmill.manifests.records import Item
 from voxmill.operators.crawl.facts.source_config import SourceConfig
-from voxmill.pipeline.config import RunConfig, parse_config
+from voxmill.pipeline.config import RunConfig
+from voxmill.pipeline.load_config import parse_config
 from voxmill.pipeline.reports import estimate as plan
-from voxmill.pipeline.state.listing import Listing
-from voxmill.pipeline.state.run_dir import Run, RunError
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import RunError
 
 
 def config(folder: Path) -> RunConfig:
@@ -34,7 +35,7 @@ def only_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plans list their sample and run no stage."""
 
     def listed(settings: RunConfig, run: Run, *_: Any, expand: Callable[[SourceConfig], list[Item]], **__: Any) -> None:
-        Listing(run).extend(settings.sources, expand)
+        run.listing.extend(settings.sources, expand)
         run.save({"config": settings.model_dump(mode="json")})
 
     monkeypatch.setattr(plan, "run_line", listed)
@@ -46,9 +47,9 @@ def test_a_run_in_the_folder_of_a_plan_knows_nothing_of_its_sample(tmp_path: Pat
     (tmp_path / "in").mkdir()
     settings, root = config(tmp_path / "in"), str(tmp_path / "run")
     plan.predict(settings, 2, root, Console(quiet=True))
-    assert len(Listing(Run(f"{root}/plan")).items()) == 2
+    assert len(Run(f"{root}/plan").listing.items()) == 2
     assert not Run(root).exists()
-    assert Listing(Run(root)).num_generations() == 0
+    assert Run(root).listing.num_generations() == 0
 
 
 @pytest.mark.usefixtures("only_listed")

@@ -11,13 +11,11 @@ from factory import item, recording, segment
 from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.storage import commit_bytes, remove
 from voxmill.pipeline.build import build
-from voxmill.pipeline.config import parse_config
 from voxmill.pipeline.execution.host_limit_server import no_gate
+from voxmill.pipeline.load_config import parse_config
 from voxmill.pipeline.reports.verify_run import Report, verify
 from voxmill.pipeline.stage import Stage
-from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.listing import Listing
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.run import Run
 
 CONFIG = parse_config(
     {
@@ -35,7 +33,7 @@ class Stopped:
         self.run = Run(str(root))
         self.stages = build(CONFIG, self.run, no_gate())
         self.run.save({"buckets": 8, "config": CONFIG.model_dump(mode="json"), "fingerprints": {}})
-        self.listing, self.ledger = Listing(self.run), Ledger(self.run)
+        self.listing, self.ledger = self.run.listing, self.run.ledger
 
     def listed(self) -> Stopped:
         self.listing.extend(CONFIG.sources, lambda source: [item("a"), item("b")])

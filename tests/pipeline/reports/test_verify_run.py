@@ -6,7 +6,7 @@ from pathlib import Path
 
 from voxmill.manifests.storage import commit_bytes
 from voxmill.pipeline.reports.verify_run import _check_index
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.run import Run
 from voxmill.sharding.index import INDEX, write_index
 from voxmill.sharding.shard_files import beside, commit_of
 from voxmill.sharding.sidecar import ShardSummary, commit_document

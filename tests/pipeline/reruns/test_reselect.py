@@ -14,14 +14,14 @@ from speech.packaged import TWO_CITIES
 from voxmill.manifests.errors import UserError
 from voxmill.pipeline.build import build
 from voxmill.pipeline.cli import app
-from voxmill.pipeline.config import parse_config
 from voxmill.pipeline.execution.host_limit_server import no_gate, open_gate
 from voxmill.pipeline.execution.local_executor import LocalExecutor
+from voxmill.pipeline.load_config import parse_config
 from voxmill.pipeline.reports.verify_run import verify
 from voxmill.pipeline.reruns.reselect import Revoted, changed_config, revote
 from voxmill.pipeline.runner import run_line
-from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.run_dir import Run, RunError
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import RunError
 from voxmill.pipeline.terminal.progress import Progress
 
 SETTINGS: dict[str, Any] = {
@@ -102,7 +102,7 @@ def test_the_command_says_it_for_machines(run: Run) -> None:
 def test_what_an_engine_has_not_heard_cannot_be_voted_on(run: Run) -> None:
     config = parse_config(run.load()["config"])
     stage = build(config, run, no_gate())["transcribe:sphinx"]
-    ledger = Ledger(run)
+    ledger = run.ledger
     for unit in ledger.done(stage):
         Path(ledger.fragment(stage, unit)).unlink()
     with pytest.raises(RunError, match="transcribe:sphinx lacks 1 of 1 units: finish the run"):

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from voxmill.manifests.errors import UserError
-from voxmill.pipeline.config import ConfigError, parse_config
+from voxmill.pipeline.load_config import ConfigError, parse_config
 from voxmill.pipeline.resolve import ResolvedConfig, resolve_config
 from voxmill.pipeline.resolve.cli_sources import add
 from voxmill.pipeline.resolve.config_file import updated_config_text

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from voxmill.pipeline.resolve.saved_config import keep, read
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.run import Run
 
 SECRET = "Sup3rS3cretValue99"
 

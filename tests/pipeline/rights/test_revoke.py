@@ -19,18 +19,18 @@ from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.dedup.fingerprint import DuplicatesConfig
 from voxmill.operators.segment.segment import FindSpeech, SegmentConfig
 from voxmill.pipeline.build import build
-from voxmill.pipeline.config import RunConfig, parse_config
+from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.dedup import Settle
 from voxmill.pipeline.execution.host_limit_server import no_gate
+from voxmill.pipeline.load_config import parse_config
 from voxmill.pipeline.packing.packer import entries_of, plan
 from voxmill.pipeline.reports.verify_run import _check_parts
 from voxmill.pipeline.rights.erasure_check import find_traces
 from voxmill.pipeline.rights.request import Request, check_denied, make_tombstone
 from voxmill.pipeline.rights.revoke import revoke, signed
 from voxmill.pipeline.stage import Stage
-from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.listing import Listing
-from voxmill.pipeline.state.run_dir import Run, RunError
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import RunError
 from voxmill.pipeline.state.tombstone_store import stones_of
 
 WORDS = {name: " ".join(f"{name}{n}" for n in range(20)) for name in "abcd"}
@@ -59,7 +59,7 @@ def made(tmp_path: Path) -> tuple[Run, dict[str, Stage]]:
             "fingerprints": {n: s.fingerprint for n, s in stages.items()},
         }
     )
-    listing, ledger = Listing(run), Ledger(run)
+    listing, ledger = run.listing, run.ledger
     rows = [recording(name) for name in "abcd"]
     rows.append(recording("copy", pcm_sha256=rows[0].pcm_sha256))
     listing.extend(settings.sources, lambda source: [item(name) for name in (*"abcd", "copy")])
@@ -115,7 +115,7 @@ def test_its_length_stays_in_the_books(made: tuple[Run, dict[str, Stage]]) -> No
     run, stages = made
     entries = list(entries_of(run, stages))
     revoke(run, config(), stages, Request(ids=(recording("b").id,)))
-    listing, ledger = Listing(run), Ledger(run)
+    listing, ledger = run.listing, run.ledger
     kept = {r.id: r for r in listing.recordings() if r.rejection is None}
     assert list(_check_parts(listing.units(), kept)) == []
     assert sum(is_scrubbed(r) for r in kept.values()) == 1
@@ -131,8 +131,8 @@ def test_what_is_done_again_is_what_was_scrubbed(made: tuple[Run, dict[str, Stag
     """A new threshold of VAD runs the stage again: it makes the tile that revoking left."""
     run, stages = made
     revoke(run, config(), stages, Request(ids=(recording("b").id,)))
-    ledger = Ledger(run)
-    for unit in Listing(run).units():
+    ledger = run.ledger
+    for unit in run.listing.units():
         recordings = {r.id: r for r in ledger.read(stages["recordings"], unit.id)}
         parts = tuple(p for p in unit.parts if is_scrubbed(recordings[p.recording_id]))
         work = UnitInput(unit.id, recordings=tuple(recordings.values()), parts=parts)
@@ -211,14 +211,14 @@ def test_a_run_stops_at_what_its_deny_list_has_come_to_name(made: tuple[Run, dic
 
 def test_verdicts_on_copies_are_append_only(made: tuple[Run, dict[str, Stage]]) -> None:
     run, stages = made
-    settings, ledger = DuplicatesConfig(by=("text",)), Ledger(run)
-    for unit in Listing(run).units():  # d says what a says
+    settings, ledger = DuplicatesConfig(by=("text",)), run.ledger
+    for unit in run.listing.units():  # d says what a says
         changed = [
             _agreed(c.segment_id, WORDS["a"] if c.text == WORDS["d"] else c.text)
             for c in ledger.read(stages["reconcile"], unit.id)
         ]
         commit_bytes(ledger.fragment(stages["reconcile"], unit.id), records_bytes(changed, Consensus), replace=True)
-    units = Listing(run).units()
+    units = run.listing.units()
     assert Settle(run, stages, settings)(units[:1]) == 1
     first = Path(ledger.fragment(stages["duplicates"], units[0].id)).read_bytes()
     Settle(run, stages, settings)(units)

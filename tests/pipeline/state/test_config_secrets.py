@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from factory import item, provenance, recording
+from stages import kind
 from voxmill.manifests.ids import item_id
 from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.reasons import reject
@@ -21,12 +22,11 @@ from voxmill.operators.crawl.crawl import Crawl
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig
 from voxmill.operators.crawl.policy.host_limit import LocalGate
-from voxmill.pipeline.config import RECIPES, load_config
+from voxmill.pipeline.load_config import RECIPES, load_config
 from voxmill.pipeline.stage import Resources, Stage
 from voxmill.pipeline.state.config_secrets import apart, together
-from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.listing import ITEMS, Listing, source_key
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.listing import ITEMS, source_key
+from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.units import UnitConfig
 from website import Website, redirect, typed
 
@@ -37,8 +37,8 @@ def _nothing() -> Operator:
     raise AssertionError("no worker runs here")
 
 
-CRAWL = Stage("crawl", _nothing, Recording, ("items",), "v1", Resources())
-DECODE = Stage("decode", _nothing, Recording, ("crawl",), "v1", Resources())
+CRAWL = Stage("crawl", _nothing, kind("crawl"), ("items",), "v1", Resources())
+DECODE = Stage("decode", _nothing, kind("decode"), ("crawl",), "v1", Resources())
 
 
 def signed(name: str, host: str = "https://a.net", **changes: object) -> Item:
@@ -51,8 +51,8 @@ def source(name: str = "s") -> SourceConfig:
 
 
 def listed(run: Run, items: Sequence[Item]) -> list[Item]:
-    Listing(run).extend([source()], lambda _: items)
-    return Listing(run).items()
+    run.listing.extend([source()], lambda _: items)
+    return run.listing.items()
 
 
 def holding(root: Path) -> set[str]:
@@ -84,7 +84,7 @@ def test_what_is_fetched_is_the_whole_address_and_what_is_written_is_not(tmp_pat
         run = Run(str(tmp_path))
         (public,) = listed(run, [signed("x", site.url)])
         config = CrawlConfig(contact="tests@example.org", requests_per_second=1000, allow_private=("127.0.0.1",))
-        (group,) = Listing(run).groups(0)
+        (group,) = run.listing.groups(0)
         (got,) = Crawl(config, run.audio_dir, LocalGate(config), private=run.private)(UnitInput(group, items=(public,)))
         assert site.paths() == [f"/x?n=x&token={SECRET}", f"/y.mp3?X-Amz-Signature={SECRET}"]
     assert got.rejection is None
@@ -97,7 +97,7 @@ def test_what_fails_says_so_without_the_secret_and_is_fetched_again_with_it(tmp_
     run = Run(str(tmp_path))
     one, two = signed("x"), replace(signed("x"), id="1" * 64)
     two = replace(two, provenance=replace(two.provenance, url=f"https://a.net/x?n=x&token={SECRET}2"))
-    listing, ledger = Listing(run), Ledger(run)
+    listing, ledger = run.listing, run.ledger
     items = listed(run, [one, two])
     assert items[0].provenance.url == items[1].provenance.url  # they differ in their secret only
     (group,) = listing.groups(0)
@@ -165,7 +165,7 @@ def test_a_token_in_a_path_is_not_in_what_allowed_the_fetch_either(tmp_path: Pat
         run, url = Run(str(tmp_path)), f"{site.url}/token/{SECRET}aB3dE5fG7h/x.mp3"
         (public,) = listed(run, [item("x", id=item_id(url), provenance=provenance(url=url))])
         config = CrawlConfig(contact="tests@example.org", requests_per_second=1000, allow_private=("127.0.0.1",))
-        (group,) = Listing(run).groups(0)
+        (group,) = run.listing.groups(0)
         (got,) = Crawl(config, run.audio_dir, LocalGate(config), private=run.private)(UnitInput(group, items=(public,)))
     assert got.rejection is None
     assert "/token/~/x.mp3" in (got.provenance.permission or "")

@@ -16,7 +16,8 @@ import pytest
 
 from voxmill.manifests.storage import commit_bytes
 from voxmill.pipeline.state.driver_lease import Lease
-from voxmill.pipeline.state.run_dir import Run, RunError
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import RunError
 
 
 def test_a_second_driver_is_refused_and_told_who_holds_the_run(tmp_path: Path) -> None:
@@ -28,7 +29,7 @@ def test_a_second_driver_is_refused_and_told_who_holds_the_run(tmp_path: Path) -
 
 
 def test_a_dead_driver_on_this_machine_holds_nothing(tmp_path: Path) -> None:
-    code = f"from voxmill.pipeline.state.driver_lease import Lease; from voxmill.pipeline.state.run_dir import Run; import os; Lease(Run({str(tmp_path)!r})).__enter__(); os._exit(9)"
+    code = f"from voxmill.pipeline.state.driver_lease import Lease; from voxmill.pipeline.state.run import Run; import os; Lease(Run({str(tmp_path)!r})).__enter__(); os._exit(9)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
     assert (tmp_path / "lease.json").exists()
     with Lease(Run(str(tmp_path))):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from factory import item, recording
+from stages import kind
 from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item, Recording
@@ -18,9 +19,8 @@ from voxmill.operators.contract.unit_input import Operator
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.pipeline.stage import Resources, Stage
 from voxmill.pipeline.state import metadata_overrides as amend
-from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import ITEMS, Listing
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.units import UnitConfig
 
 
@@ -28,8 +28,8 @@ def _nothing() -> Operator:
     raise AssertionError("no worker runs here")
 
 
-CRAWL = Stage("crawl", _nothing, Recording, ("items",), "v1", Resources())
-DECODE = Stage("decode", _nothing, Recording, ("crawl",), "v1", Resources())
+CRAWL = Stage("crawl", _nothing, kind("crawl"), ("items",), "v1", Resources())
+DECODE = Stage("decode", _nothing, kind("decode"), ("crawl",), "v1", Resources())
 
 
 def source(name: str, limit: int | None = None, licence: str | None = None) -> SourceConfig:
@@ -43,7 +43,7 @@ def expand(listed: Mapping[str, Sequence[Item]]) -> Callable[[SourceConfig], lis
 
 def fetch(listing: Listing, fail: Collection[str] = ()) -> None:
     """Everything that is listed and has no units gets them; items whose address ends in one of `fail` do not arrive."""
-    ledger = Ledger(listing.run)
+    ledger = listing.ledger
     for generation in range(listing.num_generations()):
         if listing.has_units(generation):
             continue
@@ -72,7 +72,7 @@ def outcomes(listing: Listing) -> list[str]:
 
 @pytest.fixture
 def listing(tmp_path: Path) -> Listing:
-    return Listing(Run(str(tmp_path)))
+    return Run(str(tmp_path)).listing
 
 
 def test_a_retry_that_was_killed_is_continued_not_repeated(listing: Listing) -> None:
@@ -125,15 +125,15 @@ def test_a_licence_that_changes_with_the_source_holds_for_what_was_listed_before
     listing.extend([first], expand({"a": [item("x")]}))
     listing.extend([now], expand({"a": [item("x"), item("y")]}))
     fetch(listing)
-    assert amend.find(listing.run, [first]) != {}
-    amendments = amend.find(listing.run, [now])
+    assert amend.find(Run(listing.run.root), [first]) != {}
+    amendments = amend.find(Run(listing.run.root), [now])
     assert {amend.amend(r, amendments).licence.name for r in listing.recordings()} == {"proprietary"}
 
 
 def test_a_changed_licence_leaves_the_domain_that_a_list_states(listing: Listing) -> None:
     listing.extend([source("a")], expand({"a": [item("x", domain="lecture")]}))
     fetch(listing)
-    amendments = amend.find(listing.run, [source("a", licence="proprietary")])
+    amendments = amend.find(Run(listing.run.root), [source("a", licence="proprietary")])
     assert [(r.domain, r.licence.name) for r in (amend.amend(r, amendments) for r in listing.recordings())] == [
         ("lecture", "proprietary")
     ]
@@ -141,7 +141,7 @@ def test_a_changed_licence_leaves_the_domain_that_a_list_states(listing: Listing
 
 @pytest.mark.parametrize("remembered", [True, False], ids=["stated", "an older run.json"])
 def test_a_source_taken_out_of_the_config_keeps_what_was_last_stated_of_it(listing: Listing, remembered: bool) -> None:
-    run, amended = listing.run, source("a", licence="proprietary")
+    run, amended = Run(listing.run.root), source("a", licence="proprietary")
     listing.extend([source("a", licence="cc0-1.0"), source("b")], expand({"a": [item("x")], "b": [item("y")]}))
     fetch(listing)
     state: dict[str, Any] = {"config": {"sources": [amended.model_dump(), source("b").model_dump()]}}
@@ -167,4 +167,6 @@ def test_a_feed_that_could_not_be_read_is_listed_again_not_fetched_as_audio(list
     assert outcomes(listing) == [reason, "kept", "kept", "kept", "kept"]
     assert {r.provenance.url for r in listing.recordings()[3:]} == {"https://example.org/e1", "https://example.org/e2"}
     assert retry(listing, reason, now) == 0
-    assert amend.find(listing.run, [source("a", licence="cc0-1.0")]) != {}  # it was listed without a licence, both times
+    assert (
+        amend.find(Run(listing.run.root), [source("a", licence="cc0-1.0")]) != {}
+    )  # it was listed without a licence, both times

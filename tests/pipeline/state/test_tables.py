@@ -13,9 +13,8 @@ from voxmill.manifests.parquet import read_batches, read_records, records_bytes
 from voxmill.manifests.records import Item, Recording, Unit
 from voxmill.manifests.storage import commit_bytes
 from voxmill.pipeline.state import tables
-from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import ITEMS
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.units import UnitConfig, form_units
 
 
@@ -26,7 +25,7 @@ def run(tmp_path: Path) -> Run:
     for g, names in enumerate((range(20), range(20, 25))):
         recordings = [recording(f"r{n}", seconds=10) for n in names]
         units = form_units(recordings, UnitConfig(seconds=30), position=g * 7, generation=g)
-        commit_bytes(Ledger(run).fragment(ITEMS, f"g{g:04d}-000000"), records_bytes([item(f"r{n}") for n in names], Item))
+        commit_bytes(run.ledger.fragment(ITEMS, f"g{g:04d}-000000"), records_bytes([item(f"r{n}") for n in names], Item))
         for name, rows, record in (("recordings", recordings, Recording), ("units", units, Unit)):
             commit_bytes(run.uri("ledger", "generations", f"{g:04d}.{name}.parquet"), records_bytes(rows, record))
         commit_bytes(run.uri("ledger", "generations", f"{g:04d}.json"), b'{"facts": {}, "sources": []}')

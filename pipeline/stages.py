@@ -1,0 +1,197 @@
+"""The stages of the line, one entry each, in their order. Whatever the pipeline has to know of a stage is here or asks here.
+
+An entry says what a kind of stage is (`StageKind`: its record, its version, what a failed row looks like, what `verify` holds it against)
+and adds the stages of that kind that a config asks for. Another stage is its operator's file, and an entry here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from voxmill.manifests.duplicate_records import Duplicate, Fingerprint
+from voxmill.manifests.ids import digest
+from voxmill.manifests.records import Consensus, Hypothesis, Labels, Opinion, Pictures, Recording, Segment, Selection
+from voxmill.manifests.redaction_records import Redaction
+from voxmill.operators.contract.user_stage import UserStage, load_user_stage
+from voxmill.operators.crawl.crawl import Crawl
+from voxmill.operators.decode.probe import Decode
+from voxmill.operators.dedup.evaluation_sets import sets_digest
+from voxmill.operators.dedup.fingerprint import FingerprintConfig, TakeFingerprints
+from voxmill.operators.frames.frames import TakePictures
+from voxmill.operators.label.heard_language import HeardLanguageConfig
+from voxmill.operators.label.label import Label
+from voxmill.operators.label.labeller_config import ModelSettings
+from voxmill.operators.label.merge import Merge, asked
+from voxmill.operators.reconcile.normalise import NORMALISER
+from voxmill.operators.reconcile.reconcile import Reconcile
+from voxmill.operators.redact.redact import Redact
+from voxmill.operators.segment.segment import FindSpeech
+from voxmill.operators.select.select import Select
+from voxmill.operators.transcribe.transcribe import Transcribe
+from voxmill.pipeline import failed_rows
+from voxmill.pipeline.config import RunConfig
+from voxmill.pipeline.stage import Stage, StageKind, by_driver
+from voxmill.pipeline.stage_builder import HEAVY, LIGHT, StageBuilder
+from voxmill.pipeline.state import metadata_overrides
+from voxmill.pipeline.state.listing import ITEMS, RECORDINGS, UNITS
+
+UNIT = ("units", "recordings")
+"""What stages that hear or see read beside other stages: the parts of the unit, and their recordings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A kind of stage, and `add(line, kind)`: adds the stages of this kind that the config asks for, which may be none."""
+
+    kind: StageKind
+    add: Callable[[StageBuilder, StageKind], None]
+
+
+def _driver(stage: Stage) -> Entry:
+    return Entry(stage.of, lambda line, kind: line.put(stage))
+
+
+def _crawl(line: StageBuilder, kind: StageKind) -> None:
+    """Fetching and decoding are not fingerprinted: what was fetched stays, and a new limit holds for new items."""
+    run = line.run
+    make = partial(Crawl, line.config.crawl, run.audio_dir, line.gate, run.tombstones, run.private)
+    line.put(Stage("crawl", make, kind, ("items",), "v1", line.cost("crawl", LIGHT)))
+
+
+def _decode(line: StageBuilder, kind: StageKind) -> None:
+    make = partial(Decode, line.config.decode, {s.name: s.channels for s in line.config.sources})
+    line.put(Stage("decode", make, kind, ("crawl",), "v1", line.cost("decode", LIGHT)))
+
+
+def _recordings(line: StageBuilder, kind: StageKind) -> None:
+    """What was stated of a source since it was listed gives its recordings another fingerprint."""
+    line.put(
+        replace(RECORDINGS, fingerprint=metadata_overrides.fingerprint(metadata_overrides.find(line.run, line.config.sources)))
+    )
+
+
+def _segment(line: StageBuilder, kind: StageKind) -> None:
+    line.add(kind, partial(FindSpeech, line.config.segment), line.config.segment, beside=UNIT)
+
+
+def _frames(line: StageBuilder, kind: StageKind) -> None:
+    """Of every segment, so that no threshold of a later stage has a video decoded again."""
+    if settings := line.config.frames:
+        make = partial(TakePictures, settings, line.run.frames_dir)
+        line.add(kind, make, settings, reads=("segment",), beside=UNIT, cost=HEAVY)
+
+
+def _transcribe(line: StageBuilder, kind: StageKind) -> None:
+    for engine in line.config.transcribe:
+        cost = HEAVY.model_copy(update={"gpus": engine.gpu_share})
+        name = f"transcribe:{engine.name}"
+        line.add(kind, partial(Transcribe, engine), engine, reads=("segment",), beside=UNIT, name=name, cost=cost)
+
+
+def _reconcile(line: StageBuilder, kind: StageKind) -> None:
+    make = partial(Reconcile, line.config.reconcile, tuple(engine.name for engine in line.config.transcribe))
+    line.add(kind, make, line.config.reconcile, reads=("segment", *line.named("transcribe")))
+
+
+def _opinions(line: StageBuilder, kind: StageKind) -> None:
+    """One stage for each labeller that may say something."""
+    for settings in asked(line.config.label, line.config.labels):
+        reads = ["segment"]
+        if "transcribe" in settings.reads:
+            heard = settings.engine if isinstance(settings, HeardLanguageConfig) else None
+            reads += [name for name in line.named("transcribe") if heard is None or name == f"transcribe:{heard}"]
+        if "reconcile" in settings.reads:
+            reads.append("reconcile")
+        cost = HEAVY.model_copy(update={"gpus": settings.gpu_share}) if isinstance(settings, ModelSettings) else LIGHT
+        name = f"label:{settings.name}"
+        line.add(kind, partial(Label, settings), settings, reads=reads, beside=UNIT, name=name, cost=cost)
+
+
+def _labels(line: StageBuilder, kind: StageKind) -> None:
+    """One stage that merges what all labellers say; none without labellers."""
+    if said := line.named("label"):
+        make = partial(Merge, line.config.labels, tuple(settings.name for settings in line.config.label))
+        line.add(kind, make, line.config.labels, reads=("segment", *said), beside=())
+
+
+def _fingerprint(line: StageBuilder, kind: StageKind) -> None:
+    if (settings := line.config.duplicates) and "acoustic" in settings.by:
+        only = FingerprintConfig(speeds=settings.speeds, min_seconds=settings.min_seconds)
+        line.add(kind, partial(TakeFingerprints, only), only, beside=UNIT)
+
+
+def _duplicates(line: StageBuilder, kind: StageKind) -> None:
+    """The driver writes the verdicts: they are about the whole run."""
+    if settings := line.config.duplicates:
+        reads = ("segment", "reconcile", *line.named("fingerprint"))
+        before = (line.stages[name].fingerprint for name in reads)
+        parts = ["duplicates 1", settings.model_dump_json(), sets_digest(settings.evaluation), *before]
+        line.put(by_driver(kind, digest(parts)[:16], reads))
+
+
+def _redact(line: StageBuilder, kind: StageKind) -> None:
+    if settings := line.config.redact:
+        line.add(kind, partial(Redact, settings), settings, reads=("segment", *line.named("transcribe"), "reconcile"))
+
+
+def _user(line: StageBuilder, kind: StageKind) -> None:
+    """The user's own stages: each has a record, a version and a table of its own."""
+    for settings in line.config.stages:
+        own = replace(
+            kind,
+            name=settings.name,
+            record=load_user_stage(settings).record,
+            version=settings.version,
+            table=settings.name,
+            filters=settings.filters,
+        )
+        own = replace(own, failed=partial(failed_rows.of_user, own.record))
+        reads = dict.fromkeys(("segment", *(name for read in settings.reads for name in line.named(read) or (read,))))
+        line.add(own, partial(UserStage.make, settings), settings, reads=tuple(reads), beside=UNIT)
+
+
+def _select(line: StageBuilder, kind: StageKind) -> None:
+    amended = [] if line.stages["recordings"] == RECORDINGS else ["recordings"]
+    filters = [name for name, stage in line.stages.items() if stage.of.filters]
+    reads = ("segment", "reconcile", *amended, *line.named("duplicates", "redact"), *filters)
+    line.add(kind, partial(Select, line.config.select), line.config.select, reads=reads)
+
+
+_of = StageKind.of
+
+ENTRIES: tuple[Entry, ...] = (
+    _driver(ITEMS),
+    Entry(StageKind("crawl", Recording, "items", failed=failed_rows.recording), _crawl),
+    Entry(StageKind("decode", Recording, "items", failed=failed_rows.recording, hears=True), _decode),
+    _driver(UNITS),
+    Entry(RECORDINGS.of, _recordings),
+    Entry(_of("segment", Segment, "tiles", failed=failed_rows.segment, hears=True, engine=True, packed=True), _segment),
+    Entry(_of("frames", Pictures, "segments", failed=failed_rows.pictures, hears=True, packed=True), _frames),
+    Entry(
+        _of("transcribe", Hypothesis, "segments", failed=failed_rows.hypothesis, hears=True, engine=True, packed=True),
+        _transcribe,
+    ),
+    Entry(
+        _of("reconcile", Consensus, "segments", version=f"2 {NORMALISER}", failed=failed_rows.consensus, packed=True),
+        _reconcile,
+    ),
+    Entry(_of("label", Opinion, "segments", failed=failed_rows.opinion), _opinions),
+    Entry(_of("label", Labels, "segments", failed=failed_rows.labels, packed=True), _labels),
+    Entry(StageKind("fingerprint", Fingerprint, "parts", failed=failed_rows.fingerprint, hears=True), _fingerprint),
+    Entry(_of("duplicates", Duplicate, "stretches"), _duplicates),
+    Entry(_of("redact", Redaction, "segments", failed=failed_rows.redaction, packed=True), _redact),
+    Entry(StageKind("python", object, "segments", failed=failed_rows.labels), _user),
+    Entry(_of("select", Selection, "segments", failed=failed_rows.selection, packed=True), _select),
+)
+
+KINDS: tuple[StageKind, ...] = tuple(entry.kind for entry in ENTRIES)
+
+
+def names_of(config: RunConfig) -> set[str]:
+    """Every name under which `executor.resources` may state something, for stages of this config."""
+    single = {kind.name for kind in KINDS if not kind.by_driver} - {"transcribe", "python"}
+    engines = {f"transcribe:{engine.name}" for engine in config.transcribe}
+    labellers = {f"label:{labeller.name}" for labeller in config.label}
+    return {"list", "pack", *single, *engines, *labellers, *(stage.name for stage in config.stages)}
