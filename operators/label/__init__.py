@@ -1,1 +1,1 @@
-"""From samples to segments: a detector gives P(speech) over time, pure maths makes segments that tile the timeline."""
+"""Labels beside the transcript: language, emotion, speakers, quality, translation, … One labeller per file, merged by `merge.py`."""

@@ -13,14 +13,14 @@ from voxmill.operators.label.labeller_config import LabellerName, ModelSettings
 from voxmill.operators.weights.registry import identity, resolve
 
 SHORTEST = SAMPLE_RATE // 10
-"""Below this there is nothing to tell (samples)."""
+"""Shorter audio gets no label (samples)."""
 
 EVENTS = {
     "music": "bgm", "background music": "bgm", "singing": "sing", "crying, sobbing": "cry", "baby cry, infant cry": "cry",
     "breathing": "breath", "clapping": "applause", "speech": "", "male speech, man speaking": "",
     "female speech, woman speaking": "", "conversation": "", "narration, monologue": "", "silence": "",
 }  # fmt: skip
-"""AudioSet's names for classes that SenseVoice names otherwise; '' is no event beside speech."""
+"""AudioSet class names to the names SenseVoice uses; '' is no sound event."""
 
 
 class AudioClassesConfig(ModelSettings):
@@ -41,14 +41,15 @@ class AudioClassesConfig(ModelSettings):
     min_confidence: float = Field(default=0.5, ge=0.0, le=1.0)
     """Least probability of a label."""
     max_seconds: float = Field(default=30.0, gt=0)
-    """What is heard of a longer segment: its middle (s)."""
+    """Of a longer segment only its middle is classified (s)."""
 
     def tasks(self) -> tuple[LabelTask, ...]:
+        """See `LabellerSettings.tasks`."""
         return (self.task,)
 
 
 class AudioClasses:
-    """With several classes at once, none above the threshold is labelled-empty; else, the likeliest or not sure."""
+    """A loaded classifier. If several classes can hold, none above the threshold means labelled and empty; else the likeliest class, or not sure."""
 
     def __init__(self, config: AudioClassesConfig) -> None:
         import torch
@@ -70,6 +71,7 @@ class AudioClasses:
         self._names = [name if not config.only or name in config.only else "" for name in names]
 
     def label(self, scene: Scene) -> list[list[LabelAnswer]]:
+        """See `Labeller.label`."""
         return [
             [self._answer(scene.wave(u.segment))] if u.segment.kind == "speech" or self._config.task == "sound_events" else []
             for u in scene.utterances

@@ -1,6 +1,6 @@
-"""Speaker turns by pyannote's whole diarisation pipeline: it compares voices, so that a speaker keeps one name through a part.
+"""Speaker turns by pyannote's diarisation pipeline: it compares voices, so that a speaker keeps one name through a part.
 
-Its weights are gated: accept their conditions on the hub, then `voxmill models fetch pyannote-diarization`, or give a folder.
+Its weights are gated: accept their conditions on the Hugging Face hub, then `voxmill models fetch pyannote-diarization`, or give a folder.
 """
 
 from __future__ import annotations
@@ -29,10 +29,13 @@ class DiarisationConfig(ModelSettings):
     """Shorter turns are left out (s)."""
 
     def tasks(self) -> tuple[LabelTask, ...]:
+        """See `LabellerSettings.tasks`."""
         return ("speaker_turns", "speaker_change")
 
 
 class Diarisation:
+    """A loaded pyannote pipeline. Tasks: `speaker_turns` and `speaker_change`."""
+
     def __init__(self, config: DiarisationConfig) -> None:
         os.environ["PYANNOTE_METRICS_ENABLED"] = "0"  # no telemetry; read when pyannote is imported
         folder = resolve(config.model)
@@ -45,6 +48,7 @@ class Diarisation:
         self.model = identity(config.model)
 
     def label(self, scene: Scene) -> list[list[LabelAnswer]]:
+        """See `Labeller.label`."""
         import torch
 
         wave = torch.from_numpy(scene.audio)[None]
@@ -61,7 +65,7 @@ class Diarisation:
 
 
 def within(spans: Spans, start: int, length: int, origin: int, least: int) -> list[LabelAnswer]:
-    """The answers for one segment, `start` samples into the audio: its share of every turn; speakers named as they appear."""
+    """Answers for one segment that starts `start` samples into the audio: its share of every turn, speakers named in order of appearance."""
     inside = [(max(a, start), min(b, start + length), who) for a, b, who in sorted(spans)]
     inside = [(a, b, who) for a, b, who in inside if b - a >= least]
     if not inside:

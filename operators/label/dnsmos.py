@@ -18,14 +18,14 @@ from voxmill.operators.weights.registry import identity, resolve
 
 FILE = "sig_bak_ovr.onnx"
 WINDOW = int(9.01 * SAMPLE_RATE)
-"""What the network hears at once (samples)."""
+"""Input length of the network (samples)."""
 
 POLYNOMIALS = {
     "signal": (-0.08397278, 1.22083953, 0.0052439),
     "background": (-0.13166888, 1.60915514, -0.39604546),
     "overall": (-0.06766283, 1.11546468, 0.04602535),
 }
-"""From the network's three outputs, in this order, to opinion scores: published with it; highest power first."""
+"""Published polynomials from the three outputs, in this order, to opinion scores; highest power first."""
 
 
 class DnsmosConfig(ModelSettings):
@@ -37,14 +37,15 @@ class DnsmosConfig(ModelSettings):
     name: LabellerName = "dnsmos"
     model: str = "dnsmos"
     hop_seconds: float = Field(default=3.0, gt=0)
-    """From window to window of a segment that is longer than one (s); 1 s is what its authors use, at three times the cost."""
+    """Hop between windows of a longer segment (s). The authors use 1 s, at three times the cost."""
 
     def tasks(self) -> tuple[LabelTask, ...]:
+        """See `LabellerSettings.tasks`."""
         return ("quality",)
 
 
 class Dnsmos:
-    """`quality`: mean opinion scores from 1 to 5 of the whole, of the speech, of the background."""
+    """Task `quality`: mean opinion scores from 1 to 5 for overall, signal and background."""
 
     def __init__(self, config: DnsmosConfig) -> None:
         self._hop = round(config.hop_seconds * SAMPLE_RATE)
@@ -52,6 +53,7 @@ class Dnsmos:
         self.model = identity(config.model)
 
     def label(self, scene: Scene) -> list[list[LabelAnswer]]:
+        """See `Labeller.label`."""
         return [[self._answer(scene.wave(utterance.segment))] for utterance in scene.utterances]
 
     def _answer(self, wave: Audio) -> LabelAnswer:
@@ -66,7 +68,7 @@ class Dnsmos:
 
 
 def windows(wave: Audio, hop: int) -> list[NDArray[np.float32]]:
-    """Windows that cover the wave; the last one ends with it. A shorter wave is repeated until it fills one, as its authors do."""
+    """Windows that cover the wave; the last one ends with it. A shorter wave is repeated to fill one, as the authors do."""
     wave = np.clip(wave, -1.0, 1.0).astype(np.float32)
     if len(wave) < WINDOW:
         return [np.resize(wave, WINDOW)]

@@ -15,10 +15,10 @@ from voxmill.operators.vendors.funasr_model import auto_model
 from voxmill.operators.weights.registry import identity, resolve
 
 SHORTEST = SAMPLE_RATE // 10
-"""Below this there is nothing to tell (samples)."""
+"""Shorter audio gets no label (samples)."""
 
 CLASSES = ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised")
-"""What is a label; the model also says `other` and `unknown`, which are none."""
+"""Classes that become labels; the model's `other` and `unknown` do not."""
 
 
 class Emotion2VecConfig(ModelSettings):
@@ -32,10 +32,13 @@ class Emotion2VecConfig(ModelSettings):
     """Below this it is not sure."""
 
     def tasks(self) -> tuple[LabelTask, ...]:
+        """See `LabellerSettings.tasks`."""
         return ("emotion",)
 
 
 class Emotion2Vec:
+    """A loaded emotion2vec. Task: `emotion`, one of `CLASSES`."""
+
     def __init__(self, config: Emotion2VecConfig) -> None:
         folder = resolve(config.model)
         check_layers((folder / "config.yaml").read_text(encoding="utf-8"))
@@ -44,6 +47,7 @@ class Emotion2Vec:
         self._least = config.min_confidence
 
     def label(self, scene: Scene) -> list[list[LabelAnswer]]:
+        """See `Labeller.label`."""
         return [[self._answer(scene.wave(utterance.segment))] for utterance in scene.utterances]
 
     def _answer(self, wave: Any) -> LabelAnswer:
@@ -57,14 +61,14 @@ class Emotion2Vec:
 
 
 def check_layers(config: str) -> None:
-    """FunASR evaluates the list of layers in a model's config as Python: nothing but numbers may be in it. Raises ValueError."""
+    """FunASR evaluates the layer list of a model's config as Python: raises ValueError where it is more than numbers."""
     for spec in re.findall(r"feature_encoder_spec\s*:(.*)", config):
         if not re.fullmatch(r"[\s\d\[\](),+*'\"]*", spec):
             raise ValueError(f"config.yaml: feature_encoder_spec is no list of numbers: {spec.strip()[:80]}")
 
 
 def likeliest(labels: Sequence[str], scores: Sequence[float]) -> tuple[str | None, float]:
-    """The best class and its probability; None where that is no class. Names may be in two languages.
+    """The best class and its probability; None for `other` and `unknown`. Names may be in two languages.
 
     >>> likeliest(["生气/angry", "<unk>"], [0.9, 0.1]), likeliest(["生气/angry", "其他/other"], [0.2, 0.8])
     (('angry', 0.9), (None, 0.8))

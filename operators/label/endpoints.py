@@ -1,4 +1,4 @@
-"""Where an utterance ends, as the voice activity detector saw it: a segment that silence follows has its end, a cut one has none."""
+"""Where an utterance ends, by the voice activity detector: a segment followed by silence has an end, a segment cut short has none."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ class EndpointsConfig(LabellerSettings):
     kind: Literal["endpoints"] = "endpoints"
     name: LabellerName = "vad_ends"
     min_silence_seconds: float = Field(default=0.5, gt=0)
-    """Silence after which somebody has finished (s)."""
+    """Silence that ends an utterance (s)."""
     inner: bool = True
     """Also mark pauses of that length between the words of a segment, by the times of the first engine that gives any."""
 
     def tasks(self) -> tuple[LabelTask, ...]:
+        """See `LabellerSettings.tasks`."""
         return ("endpoint",)
 
 
 class Endpoints:
+    """Marks the end of every utterance that silence follows. Task: `endpoint`."""
+
     model = "gaps@1"
 
     def __init__(self, config: EndpointsConfig) -> None:
@@ -36,6 +39,7 @@ class Endpoints:
         self._inner = config.inner
 
     def label(self, scene: Scene) -> list[list[LabelAnswer]]:
+        """See `Labeller.label`."""
         segments = [utterance.segment for utterance in scene.utterances]
         starts = [segment.start for segment in segments[1:]] + [scene.part.end]
         last = scene.part.end == scene.recording.num_samples
@@ -50,7 +54,7 @@ class Endpoints:
 
 
 def pauses(words: Sequence[Word], least: int) -> list[int]:
-    """Ends of words after which nothing is said for `least` samples; words without times have none.
+    """Ends of words that `least` samples of silence follow; words without times are skipped.
 
     >>> pauses([Word("so", 0, 800), Word("then", 9600, 12800), Word("go", 13000, 16000)], 8000)
     [800]

@@ -13,7 +13,7 @@ from voxmill.operators.label.labeller_config import LabellerName, LabellerSettin
 from voxmill.operators.weights.registry import identity, resolve
 
 Entity = tuple[int, str, str, float | None]
-"""(place of its first character, its words as the text has them, kind, confidence)."""
+"""(index of its first character, its words as in the text, kind, confidence)."""
 
 
 class SpacyEntitiesConfig(LabellerSettings):
@@ -28,11 +28,12 @@ class SpacyEntitiesConfig(LabellerSettings):
     """Languages that it knows; texts in others are left out. Empty: those of the pipeline itself."""
 
     def tasks(self) -> tuple[LabelTask, ...]:
+        """See `LabellerSettings.tasks`."""
         return ("named_entities",)
 
 
 class SpacyEntities:
-    """A pipeline's components may name Python code, of packages that are installed; a folder cannot bring code of its own."""
+    """A loaded spaCy pipeline. Its components may name Python code of installed packages; a folder cannot bring code of its own."""
 
     def __init__(self, config: SpacyEntitiesConfig) -> None:
         import spacy
@@ -43,6 +44,7 @@ class SpacyEntities:
         self._languages: tuple[str, ...] = config.languages or (() if language == "xx" else (language,))
 
     def label(self, scene: Scene) -> list[list[LabelAnswer]]:
+        """See `Labeller.label`."""
         return [_asked(utterance, self._languages, self._entities) for utterance in scene.utterances]
 
     def _entities(self, text: str) -> list[Entity]:
@@ -62,10 +64,13 @@ class TokenEntitiesConfig(ModelSettings):
     """Least mean probability of an entity's tokens."""
 
     def tasks(self) -> tuple[LabelTask, ...]:
+        """See `LabellerSettings.tasks`."""
         return ("named_entities",)
 
 
 class TokenEntities:
+    """A loaded token classifier of `transformers`."""
+
     def __init__(self, config: TokenEntitiesConfig) -> None:
         import torch
         from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
@@ -83,6 +88,7 @@ class TokenEntities:
         self._config = config
 
     def label(self, scene: Scene) -> list[list[LabelAnswer]]:
+        """See `Labeller.label`."""
         return [_asked(utterance, self._config.languages, self._entities) for utterance in scene.utterances]
 
     def _entities(self, text: str) -> Iterable[Entity]:
@@ -92,7 +98,7 @@ class TokenEntities:
 
 
 def _asked(utterance: LabelInput, languages: tuple[str, ...], find: Any) -> list[LabelAnswer]:
-    """No answer where there is no text, or in a language that the model does not know."""
+    """The entities of one utterance; no answer without text, or in a language that the model does not know."""
     language = utterance.consensus.language if utterance.consensus else None
     if not utterance.text or (languages and language is not None and language not in languages):
         return []

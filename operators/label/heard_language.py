@@ -1,4 +1,4 @@
-"""Spoken language as a recogniser detected it while it transcribed: Whisper's LID, without running a model again."""
+"""Spoken language as a recogniser detected it while transcribing (such as Whisper's language ID); no model runs again."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ class HeardLanguageConfig(LabellerSettings):
     kind: Literal["heard_language"] = "heard_language"
     name: LabellerName = "heard"
     engine: str = "whisperx"
-    """Whose detection it is: the name of an entry of `transcribe:`."""
+    """The engine whose detection is used: the name of an entry of `transcribe:`."""
     min_confidence: float = Field(default=0.5, ge=0.0, le=1.0)
     """Below this it is not sure."""
 
     def tasks(self) -> tuple[LabelTask, ...]:
+        """See `LabellerSettings.tasks`."""
         return ("language",)
 
 
 class HeardLanguage:
-    """A language that the engine was told, rather than detected, comes without a probability and is not taken for a detection."""
+    """Task `language`. A language that the engine was given, not detected, has no probability and does not count."""
 
     model = "detection@1"
 
@@ -36,6 +37,7 @@ class HeardLanguage:
         self._config = config
 
     def label(self, scene: Scene) -> list[list[LabelAnswer]]:
+        """See `Labeller.label`."""
         return [[self._answer(utterance)] for utterance in scene.utterances]
 
     def _answer(self, utterance: LabelInput) -> LabelAnswer:

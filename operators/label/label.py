@@ -1,4 +1,4 @@
-"""The stage `label:<name>`: one labeller on one unit, an opinion for every segment. Off is no stage, and no cost."""
+"""The stage `label:<name>`: one labeller on one unit, one opinion per segment. A labeller that is not configured costs nothing."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ LabellerConfig = Annotated[
     | TranslationConfig,
     Field(discriminator="kind"),
 ]
-"""One entry of `label:` in a config; `kind` says which labeller. Another labeller is another file, and a name here and in `load`."""
+"""One entry of `label:` in a config, told apart by `kind`. A new labeller is a new file, listed here and in `load`."""
 
 DIGITS = 4
-"""Decimals of confidences and scores: more would differ between machines, and say nothing."""
+"""Decimals of confidences and scores; more would differ between machines."""
 
 
 def load(config: LabellerConfig) -> Labeller:
@@ -80,7 +80,7 @@ def load(config: LabellerConfig) -> Labeller:
 
 
 class Label:
-    """What the config skips is never written down."""
+    """Runs one labeller on the parts of a unit; returns one `Opinion` per segment. Tasks that the config skips are not recorded."""
 
     def __init__(self, config: LabellerConfig, labeller: Labeller | None = None) -> None:
         self._config = config
@@ -95,7 +95,7 @@ class Label:
         return [said.get(segment.id) or self._opinion(segment, ()) for segment in work.segments]
 
     def _scenes(self, work: UnitInput) -> Iterator[Scene]:
-        """One part after the other, so that one part's audio is in memory; a part without anything to label is not read."""
+        """One scene per part, so that the audio of one part is in memory; parts without segments are not read."""
         consensus: dict[str, Consensus] = {one.segment_id: one for one in work.consensus}
         heard: dict[str, list[Hypothesis]] = {}
         for hypothesis in work.hypotheses:

@@ -1,4 +1,4 @@
-"""What every labeller can be told, whichever it is."""
+"""Settings that all labellers share."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ LabellerName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 Reads = Literal["transcribe", "reconcile"]
 
 SENSITIVE: frozenset[LabelTask] = frozenset({"gender", "age", "emotion"})
-"""What is guessed of a person from the voice."""
+"""Tasks that guess facts about a person from the voice."""
 
 
 class LabellerSettings(Settings):
-    """One entry of `label:` in a run's config."""
+    """Settings of one labeller: one entry of `label:` in a run's config."""
 
     reads: ClassVar[tuple[Reads, ...]] = ()
-    """The stages beside `segment` whose results it looks at."""
+    """Stages beside `segment` whose results it reads."""
     hears: ClassVar[bool] = False
     """Whether it needs the audio."""
     events: ClassVar[bool] = False
-    """Whether it has something to say of segments in which nobody speaks."""
+    """Whether it also labels segments without speech."""
 
     kind: str
     """Which labeller this is; it decides what else can be set."""
     name: LabellerName
     """How opinions and labels name it; unique in a run."""
     skip: tuple[LabelTask, ...] = ()
-    """Tasks that it is not asked, though it could be."""
+    """Tasks that it could label and should not."""
 
     def tasks(self) -> tuple[LabelTask, ...]:
-        """What it can be asked."""
+        """The tasks that it can label."""
         raise NotImplementedError
 
 
 class ModelSettings(LabellerSettings):
-    """A labeller with weights."""
+    """Settings of a labeller with weights."""
 
     model: str
     """A name of `voxmill models list`, `name@commit`, or a folder."""
@@ -61,4 +61,5 @@ class ModelSettings(LabellerSettings):
 
     @property
     def gpu_share(self) -> float:
+        """Share of a GPU that one worker holds."""
         return self.gpus if self.gpus is not None else 0.25 * (self.device == "cuda")

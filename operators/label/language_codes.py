@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 DIALECTS = frozenset({"yue", "sichuan", "minnan"})
-"""What counts as `zh` where somebody cannot tell them apart."""
+"""Classes that labellers which cannot tell them apart call `zh`."""
 
 _SPOKEN = {
     "cmn": "zh", "mandarin": "zh", "zh-yue": "yue", "zh-hk": "yue", "zh-mo": "yue", "cantonese": "yue",
@@ -27,7 +27,7 @@ def spoken(tag: str) -> str:
 
 
 def compatible(one: str, other: str) -> bool:
-    """Whether two classes can both be right: a dialect of Chinese is Chinese.
+    """Whether two classes can both be right: a Chinese dialect is also `zh`.
 
     >>> compatible("zh", "sichuan"), compatible("yue", "sichuan"), compatible("en", "en")
     (True, False, True)

@@ -1,7 +1,7 @@
-"""The stage `label`: many opinions to one `Labels` per segment. Pure, and nothing is lost: who was overruled is named.
+"""The stage `label`: many opinions become one `Labels` per segment. Pure.
 
-For each task the most trusted labeller that is sure has its say; those that say the same join it as sources, those that say
-otherwise are listed in `against`. What the others said stays in their opinions, so a conflict is data.
+For each task the most trusted labeller that is sure decides; those that agree are listed as further sources, those that disagree
+in `against`. All opinions are kept in their own table, so a conflict is data.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from voxmill.operators.label.labeller_config import SENSITIVE, LabellerSettings
 from voxmill.operators.label.language_codes import DIALECTS, compatible
 
 CLASSES: frozenset[LabelTask] = frozenset({"language", "gender", "age", "emotion"})
-"""Tasks whose labels are one class, so that two labellers can be held against each other."""
+"""Tasks with one class as label, for which labellers can be compared."""
 
 EVERYWHERE: tuple[LabelTask, ...] = tuple(name for name in Labels.__dataclass_fields__ if name != "segment_id")  # type: ignore[misc]
 
@@ -28,7 +28,7 @@ class MergeConfig(Settings):
     prefer: dict[LabelTask, tuple[str, ...]] = {}
     """Labellers by task, the most trusted first; those not named follow in the order of `label`."""
     agree: tuple[LabelTask, ...] = ()
-    """Classes that are labelled only where nobody who is sure says otherwise."""
+    """Tasks of one class that are labelled only where no other labeller that is sure disagrees."""
     sensitive: bool = True
     """Guess gender, age and emotion from voices. Off: nobody is asked, and a labeller of nothing else does not run."""
 
@@ -37,7 +37,7 @@ Asked = TypeVar("Asked", bound=LabellerSettings)
 
 
 def asked(labellers: Sequence[Asked], config: MergeConfig) -> list[Asked]:
-    """The labellers that may say something, each with what it may not say."""
+    """The labellers that have something to label, each with the tasks it must skip."""
     barred = frozenset() if config.sensitive else SENSITIVE
     skips = [(one, {*one.skip, *(barred & set(one.tasks()))}) for one in labellers]
     return [one.model_copy(update={"skip": tuple(sorted(skip))}) for one, skip in skips if set(one.tasks()) - skip]
@@ -57,13 +57,13 @@ class Merge:
 
     def _labels(self, segment: Segment, opinions: Sequence[Opinion]) -> Labels:
         labels = merge(segment.id, opinions, self._labellers, self._config)
-        if segment.kind == "event" and labels.language is None:  # the detector of speech has said so
+        if segment.kind == "event" and labels.language is None:  # found by the speech detector
             return replace(labels, language=Annotation((Mark(NO_SPEECH),), "segment"))
         return labels
 
 
 def merge(segment_id: str, opinions: Sequence[Opinion], labellers: Sequence[str], config: MergeConfig) -> Labels:
-    """The labels of one segment: whatever the order of its opinions, the same."""
+    """The labels of one segment; the order of its opinions does not matter."""
     said: dict[LabelTask, dict[str, Annotation]] = {}
     for opinion in opinions:
         for finding in opinion.findings:
@@ -88,7 +88,7 @@ def _settle(task: LabelTask, said: Mapping[str, Annotation], order: Sequence[str
     against = tuple(name for name in sure if name not in for_it)
     if against and agree:
         return None
-    # of what can both be right, the narrower class says more: a dialect, where another only heard Chinese
+    # of two compatible classes keep the narrower: a dialect rather than `zh`
     lead = next((said[name] for name in for_it if _value(said[name]) in DIALECTS), lead)
     models = [model for name in for_it if (model := said[name].model)]
     return Annotation(lead.marks, "+".join(for_it), lead.confidence, "+".join(models) or None, against)

@@ -1,4 +1,4 @@
-"""SenseVoice's rich tokens: the language, emotion and sound event that it writes before its text."""
+"""Labels from the tags that SenseVoice writes before its text: language, emotion, sound event."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from voxmill.operators.vendors.sensevoice_tags import untag
 from voxmill.operators.weights.registry import identity, resolve
 
 SHORTEST = SAMPLE_RATE // 10
-"""Below this there is nothing to tell (samples)."""
+"""Shorter audio gets no label (samples)."""
 
 RICH = {"language": 0, "emotion": 1, "sound_events": 2}
-"""Which of the frames before the audio's own speaks of which task."""
+"""Index of the tag frame, before those of the audio, for each task."""
 
 
 class SenseVoiceTagsConfig(ModelSettings):
@@ -33,11 +33,12 @@ class SenseVoiceTagsConfig(ModelSettings):
     """Below this it is not sure."""
 
     def tasks(self) -> tuple[LabelTask, ...]:
+        """See `LabellerSettings.tasks`."""
         return ("language", "emotion", "sound_events")
 
 
 class SenseVoiceTags:
-    """A tag that says `unknown` is not sure. `Speech` is no event of its own: with it alone, there is none."""
+    """A loaded SenseVoice. A tag `unknown` counts as not sure; the event `Speech` alone counts as no event."""
 
     def __init__(self, config: SenseVoiceTagsConfig) -> None:
         self._auto: Any = auto_model(resolve(config.model), config.device, config.threads)
@@ -47,10 +48,11 @@ class SenseVoiceTags:
         self._auto.model.ctc.ctc_lo.register_forward_hook(self._listen)
 
     def label(self, scene: Scene) -> list[list[LabelAnswer]]:
+        """See `Labeller.label`."""
         return [list(self._answers(scene.wave(utterance.segment))) for utterance in scene.utterances]
 
     def _listen(self, layer: Any, inputs: tuple[Any, ...], logits: Any) -> None:
-        """FunASR keeps probabilities to itself: those of the rich frames are in the CTC logits (batch, frames, vocabulary)."""
+        """FunASR does not return probabilities: those of the tag frames come from the CTC logits (batch, frames, vocabulary)."""
         best = logits.softmax(-1).max(-1).values
         self._sure.append(best[0, : len(RICH)].tolist())
 

@@ -17,7 +17,7 @@ from voxmill.operators.vendors.pyannote_model import FILE, HOP, WINDOW, load_net
 from voxmill.operators.weights.registry import resolve
 
 STEP = 148
-"""Frames from window to window: half of one, so that two neighbours share enough to be put in order."""
+"""Frames from window to window: half of one, so that neighbours overlap enough to match their speakers."""
 
 BATCH = 8
 
@@ -37,12 +37,16 @@ class SpeakerTurnsConfig(ModelSettings):
     """A speaker's shorter silences are part of the turn (s)."""
 
     def tasks(self) -> tuple[LabelTask, ...]:
+        """See `LabellerSettings.tasks`."""
         return ("speaker_turns", "speaker_change")
 
 
 class SpeakerTurns:
-    """`speaker_turns`: marks `A`, `B`, … with their spans, overlapping where several talk at once; with a single name, one person
-    speaks alone. `speaker_change`: the moments at which somebody else begins. No turn at all: it is not sure."""
+    """A loaded segmentation network.
+
+    `speaker_turns`: marks `A`, `B`, … with their spans, overlapping where several talk; a single name means one speaker.
+    `speaker_change`: moments at which another speaker starts. No turn at all counts as not sure.
+    """
 
     def __init__(self, config: SpeakerTurnsConfig) -> None:
         os.environ["PYANNOTE_METRICS_ENABLED"] = "0"  # no telemetry; read when pyannote is imported
@@ -53,6 +57,7 @@ class SpeakerTurns:
         self._network: Any = load_network(file).to(config.device)
 
     def label(self, scene: Scene) -> list[list[LabelAnswer]]:
+        """See `Labeller.label`."""
         import torch
 
         threads = torch.get_num_threads()

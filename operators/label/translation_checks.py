@@ -1,4 +1,4 @@
-"""Whether a translation can be one: its length, its language, and that it does not turn in a circle. Pure."""
+"""Plausibility checks of a translation: length, language, repetition. Pure."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ Detect = Callable[[str], tuple[str, float]]
 """text -> (language, probability)"""
 
 HAN = 2.5
-"""A Han character says about as much as this many letters."""
+"""Letters that one Han character counts for."""
 
 
 class GateConfig(Settings):
-    """What a translation must hold; thresholds that are met pass."""
+    """Thresholds that a translation must meet; equality passes."""
 
     length_ratio: tuple[float, float] = (0.4, 2.5)
-    """Least and greatest length of the translation, for a text of length 1 (letters; Han characters count 2.5)."""
+    """Least and greatest ratio of the lengths of translation and text (letters; Han characters count 2.5)."""
     min_language: float = Field(default=0.5, ge=0.0, le=1.0)
     """Where the translation is in another language than asked for with at least this probability, it is refused."""
     min_chars: int = Field(default=16, ge=0)
-    """Shorter translations are in no language that could be told."""
+    """The language of shorter translations is not checked (characters)."""
     max_compression: float = Field(default=2.4, gt=0.0)
     """Largest ratio of text to zlib output (bytes): a loop compresses well."""
     max_repeats: int = Field(default=3, ge=1)
-    """Most times that one word may follow upon itself."""
+    """Most repetitions of one word in a row."""
 
 
 def refuse(source: str, translation: str, target: str, detect: Detect, config: GateConfig) -> str | None:
-    """The name of the reason why this is no translation into `target`; None where it may be one."""
+    """The reason for which a text is no translation into `target`, or None."""
     low, high = config.length_ratio
     if not low <= length(translation) / max(1.0, length(source)) <= high:
         return "label.translation_length"
@@ -47,7 +47,7 @@ def refuse(source: str, translation: str, target: str, detect: Detect, config: G
 
 
 def length(text: str) -> float:
-    """Letters and digits, as if all were Latin.
+    """Number of letters and digits; Han characters count `HAN` each.
 
     >>> length("hi, there"), length("你好")
     (7.0, 5.0)
@@ -56,7 +56,7 @@ def length(text: str) -> float:
 
 
 def repeats(text: str) -> int:
-    """The most times that one word (or, without spaces, one character) follows upon itself.
+    """The most repetitions of one word (or, without spaces, one character) in a row.
 
     >>> repeats("no no no way"), repeats("哈哈哈哈")
     (3, 4)

@@ -1,7 +1,7 @@
-"""Who speaks when inside one segment, from a network that tells a few speakers apart in short windows. Pure maths, no model.
+"""Who speaks when inside one segment, from a network that tells a few speakers apart in short windows. Pure arithmetic.
 
-Windows name their speakers each in its own order. Neighbours overlap, so the order that agrees best over the overlap joins them.
-Nothing compares voices: who is silent for longer than a window may come back as somebody else.
+Each window orders its speakers differently. Neighbours overlap, so the order that agrees best over the overlap joins them. Voices
+are not compared: a speaker who is silent for longer than a window may come back under another name.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Turn:
 
 
 def stitch(windows: Sequence[Activity], step: int) -> Activity:
-    """Windows of equal shape, each `step` frames after the one before, as one: speakers put in order, overlaps averaged."""
+    """Joins windows of equal shape, each `step` frames after the last: speakers matched, overlaps averaged."""
     frames, speakers = windows[0].shape
     total = np.zeros(((len(windows) - 1) * step + frames, speakers), np.float64)
     count = np.zeros((len(total), 1))
@@ -45,9 +45,9 @@ def stitch(windows: Sequence[Activity], step: int) -> Activity:
 
 
 def turns(activity: Activity, threshold: float, least: int, gap: int) -> list[Turn]:
-    """Who talks when, in order of time, speakers numbered as they appear.
+    """Turns in order of time, speakers numbered as they appear.
 
-    Silences of one speaker shorter than `gap` frames are not heard, then turns shorter than `least` are left out.
+    Silences of a speaker shorter than `gap` frames are bridged, then turns shorter than `least` are dropped.
     """
     found = []
     for speaker in range(activity.shape[1]):
@@ -60,7 +60,7 @@ def turns(activity: Activity, threshold: float, least: int, gap: int) -> list[Tu
 
 
 def changes(found: Sequence[Turn]) -> list[int]:
-    """Frames at which somebody else begins to talk than whoever began before."""
+    """Frames at which a turn starts whose speaker differs from that of the turn before."""
     return [turn.start for before, turn in pairwise(found) if turn.who != before.who]
 
 

@@ -1,1 +1,1 @@
-"""What several recognisers together say of one segment: normalised, aligned, voted on or chosen by a named rule."""
+"""Compares what several recognisers transcribed of one segment: normalised, aligned, voted on or chosen by a named rule."""

@@ -1,4 +1,4 @@
-"""How far recognisers agree: the signal that decides what a segment is worth."""
+"""How far recognisers agree: the main evidence for the quality of a label."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rapidfuzz.distance import Levenshtein
 
 
 def similarity(a: Sequence[str], b: Sequence[str]) -> float:
-    """1 - edit distance / length of the longer; two empty texts agree wholly.
+    """1 - edit distance / length of the longer; 1 for two empty texts.
 
     >>> similarity(["今", "天", "好"], ["今", "天", "很", "好"])
     0.75
@@ -20,6 +20,6 @@ def similarity(a: Sequence[str], b: Sequence[str]) -> float:
 
 
 def agreement(systems: Sequence[Sequence[str]]) -> float | None:
-    """Mean similarity over all pairs, whatever their order; None where there is nothing to compare with."""
+    """Mean similarity over all pairs; None with fewer than two systems."""
     pairs = [similarity(a, b) for a, b in combinations(systems, 2)]
     return math.fsum(pairs) / len(pairs) if pairs else None

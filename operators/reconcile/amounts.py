@@ -1,4 +1,4 @@
-"""What is said for numbers of something with a name that CLDR knows: months and hours, money, units."""
+"""Spoken forms of amounts with names that CLDR knows: dates, times, prices, measures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SCALES = ("million", "billion", "trillion", "thousand", "hundred")
 
 
 class Amounts(SpokenFigures):
-    """What one language says for dates, times, prices and measures, by CLDR's names and its own in `spoken.yaml`."""
+    """Spoken forms of dates, times, prices and measures in one language, from CLDR and `spoken.yaml`."""
 
     def __init__(self, language: str | None, plain: Plain) -> None:
         super().__init__(language, plain)
@@ -42,6 +42,7 @@ class Amounts(SpokenFigures):
         return [self.dated(int(day), measures.month_name(int(month), self.language)), self._say(self.integer(year), year)]
 
     def dated(self, day: int, month: str) -> Piece:
+        """Spoken forms of a day and month."""
         assert self.numbers is not None
         days = [*self.numbers.ordinal(day), *self.numbers.cardinal(day)]
         return self._say([f"{one} {month}" for one in days], f"{day} {month}")
@@ -54,7 +55,7 @@ class Amounts(SpokenFigures):
         return [self._say(texts, said), *(self._say(self.integer(part), part) for part in rest)]
 
     def clock(self, hour: int, minute: str) -> list[str]:
-        """What is said for a time of day."""
+        """Spoken forms of a time of day."""
         assert self.numbers is not None
         names = self.row.get("hour", {"at": ["{h} {m}"], "zero": ["{h}"]})
         hours, nexts = self.numbers.cardinal(hour), self.numbers.cardinal(hour % 12 + 1)
@@ -101,13 +102,14 @@ class Amounts(SpokenFigures):
         return [*sign, self._say(texts, said)]
 
     def currency(self, symbol: str) -> list[str]:
+        """Names of a currency sign or code, plural first: most amounts are not 1."""
         plain = {"US$": "$", "A$": "AUD", "C$": "CAD", "R$": "BRL", "HK$": "HKD", "NZ$": "NZD"}.get(symbol, symbol)
         own = list(self.row.get("money", {}).get(plain, ()))
         known = measures.currency(plain, self.language) if self.language else ()
         return list(dict.fromkeys([*own, *known[1:2], *known]))  # the plural first: most amounts are not 1
 
     def price(self, amount: str, symbol: str, names: Sequence[str], scale: str) -> list[str]:
-        """A price: whole, as a decimal fraction, or as so many and so many cents."""
+        """Spoken forms of a price: whole, as a decimal, or with cents."""
         if self.numbers is None or not names:
             return []
         whole, part = self.parts(amount)

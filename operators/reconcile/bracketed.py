@@ -1,4 +1,4 @@
-"""What stands in brackets and was not said: sounds and remarks of a recogniser, `[Music]`, `(laughs)`, `（笑）`. Words are words."""
+"""Removes bracketed annotations of a recogniser that were not spoken: `[Music]`, `(laughs)`, `（笑）`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SOUNDS = regex.compile(
 
 
 def said_only(text: str) -> str:
-    """The text without what names a sound. Other words in round brackets were said; square ones hold remarks unless they touch a word.
+    """The text without bracketed sounds. Other words in round brackets are kept; square brackets are removed unless they touch a word.
 
     >>> said_only("(laughs) I do (not) know [Music]"), said_only("(不)好"), said_only("（笑）好的")
     ('  I do  not  know  ', ' 不 好', ' 好的')
@@ -44,7 +44,7 @@ def _sound(text: str) -> bool:
 
 
 def _square(match: regex.Match[str]) -> str:
-    """In square brackets stand remarks; a single word in small letters that names no sound was said (`[not] guilty`)."""
+    """Removes a remark in square brackets; a single lower-case word that names no sound is kept (`[not] guilty`)."""
     inside, before, after = match["in"].strip(), match["before"] or "", match["after"] or ""
     chinese = regex.fullmatch(r"\p{Han}{1,2}", inside) is not None and bool(before or after)
     if (chinese or (inside.isalpha() and inside.islower())) and not _sound(inside):

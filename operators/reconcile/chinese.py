@@ -1,4 +1,4 @@
-"""What Chinese writes and says in more ways than one: numbers by wetext, and beside its reading those that it does not give."""
+"""Spoken forms of Chinese: numbers by wetext, and the readings that it does not give."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voxmill.operators.reconcile.readings import Piece, readings
 from voxmill.operators.reconcile.written import Writing
 
 _SPOKEN_OTHERWISE = regex.compile(r"[A-Za-z]{0,20}.{0,4}[\d儿](?:.{0,8}[\d儿]){0,24}.{0,4}[A-Za-z]{0,20}")
-"""A digit or an erhua, with enough around it to be read: the transducers are slow, so they see no more of the text."""
+"""A digit or an erhua with its surroundings: the transducers are slow, so they see no more of the text."""
 _POINT_FIRST = regex.compile(r"(?<![\d.A-Za-z])\.(?=\d)")
 _DIGITS = "零一二三四五六七八九"
 _SYMBOL = regex.compile(r"(?<=[A-Za-z])\+\+|[&+=@#×÷](?!\d)|(?<!\d)[&+=@×÷]|[+=×÷](?=\d)|°")
@@ -44,7 +44,7 @@ _TALL = regex.compile(r"(?<![\d.])(\d{1,2})(?:\.|\s?米\s?|\s?[mM]\s?)(\d{2})(?:
 _AND_HALF = regex.compile(r"(?<![\d.])(\d+)\.5(个?)(小时|钟头|星期|世纪|公里|公斤|\p{Han})")
 _SHARES = regex.compile(r"(?<![\d.])(\d+(?:\.\d+)?)%?\s?(?:[-~–—]|到|至)\s?(\d+(?:\.\d+)?)%")
 _UNSAID = regex.compile(r"(?<![\d.])(\d+(?:\.\d+)?)\s?‰|√(?=\d)|[<>](?=\s?[\d-])")
-"""Signs that the library drops."""
+"""Signs that wetext drops."""
 _MIXED = regex.compile(r"(?<![\d./])(\d{1,6})\s(\d{1,3})/(\d{1,3})(?![\d./])")
 _MATHS = regex.compile(r"[×*](?=\s?\d)|(?<![mM])\^[23](?!\d)")
 _MATHS_SAID = {
@@ -72,7 +72,7 @@ _HUNDREDS = ((100, "百"), (1000, "千"), (10_000, "万"))
 
 
 class Chinese(Writing):
-    """Windows of digits become spoken Chinese; a window has the readings that its numbers, times and prices have."""
+    """Turns stretches with digits into spoken Chinese, with all readings of their numbers, times and prices."""
 
     def __init__(self, simplified: Callable[..., str], spoken: Callable[[str], str], plain: Plain) -> None:
         super().__init__("zh", plain)
@@ -81,6 +81,7 @@ class Chinese(Writing):
         self._said_for = table()["zh"]["symbols"]
 
     def pieces(self, text: str) -> list[Piece]:
+        """See `Writing.pieces`."""
         text = self._simplified(_POINT_FIRST.sub("0.", text), traditional_to_simple=True)
         text = _UNSAID.sub(lambda m: f"千分之{m[1]}" if m[1] else {"√": "根号", "<": "小于", ">": "大于"}[m[0]], text)
         text = _FINANCIAL.sub(lambda m: m[0].translate(_SAME_FIGURE), _RING.sub("零", text))
@@ -95,7 +96,7 @@ class Chinese(Writing):
         return found
 
     def _running(self, text: str) -> list[Piece]:
-        """Running text, whose signs are said: `C++`, `&`."""
+        """Text without digits; its signs are spoken: `C++`, `&`."""
         found: list[Piece] = []
         at = 0
         for match in _SIGNS.finditer(text):
@@ -107,7 +108,7 @@ class Chinese(Writing):
         return found
 
     def _window(self, text: str) -> tuple[Piece, ...]:
-        """A stretch with digits: what differs between its readings is a piece, what does not are words."""
+        """A stretch with digits: the part that differs between its readings becomes one piece, the rest words."""
         spoken = [
             one for one in self._variants(text) if not _FIGURE.search(one)
         ]  # the library is slow: it reads the text, not its variants
@@ -199,6 +200,7 @@ def _common(rows: Sequence[Sequence[str]]) -> int:
 
 
 def digits(string: str) -> str:
+    """Digit by digit: `120` is 一二零."""
     return "".join(_DIGITS[int(one)] for one in string)
 
 

@@ -1,13 +1,13 @@
-"""Which text becomes the label: a named rule for one, two and more engines, never the order of files.
+"""Which text becomes the label: a named rule for one, two, and more engines; never the order of files.
 
 * one engine: its text (`only:<engine>`);
-* two: every disagreement is a tie, so nothing can be voted on; the text of the engine preferred for the language (`prefer:<engine>`),
-  or, if the config asks for it and both give confidences, a vote by confidence;
-* three or more: the ROVER vote (`rover:<method>`), without engines that agree with no other (`rover:<method> without <engine>`); a word is written as an engine wrote it
-  that said it, first of all the one closest to the whole vote.
+* two: every difference is a tie, so there is nothing to vote on: the text of the engine preferred for the language
+  (`prefer:<engine>`), or, if configured and both give confidences, a vote by confidence;
+* three or more: the ROVER vote (`rover:<method>`), without engines that agree with no other (`rover:<method> without <engine>`).
+  A word is spelt as by an engine that said it, first of all the one closest to the vote.
 
-Engines are aligned in the order of preference for the language, then by name. A slot is a tie where another outcome scored the same
-(with two engines: where they differ); it goes to the preferred engine, and is recorded.
+Engines are aligned in the order of preference for the language, then by name. A slot is a tie where another outcome scored the
+same (with two engines: where they differ); it goes to the preferred engine, and is recorded.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Voting:
 
     @property
     def by_confidence(self) -> bool:
+        """Whether confidences take part in the vote."""
         return self.alpha < 1.0
 
 
@@ -49,7 +50,7 @@ class EngineText:
 
     @property
     def confidences(self) -> list[float]:
-        """One per unit: of its words where the engine gives them, else of the text, else 0."""
+        """One confidence per unit: of its words where the engine gives them, else of the text, else 0."""
         whole = self.hypothesis.confidence or 0.0
         values = [whole] * len(self.units)
         words = self.hypothesis.words or ()
@@ -62,20 +63,20 @@ class EngineText:
 
 @dataclass(frozen=True, slots=True)
 class LabelChoice:
-    """A label and how it came about. The words of `slots` are in the order of the engines given; `lead` indexes them."""
+    """The label and how it came about. The words of `slots` are in the order of the engines given; `lead` is an index into it."""
 
     text: str
     units: tuple[str, ...]
     rule: str
     slots: tuple[Slot, ...]
     lead: int
-    """The engine whose text this is, or the one closest to the vote."""
+    """Index of the engine whose text this is, or of the one closest to the vote."""
     vote: float | None = None
     """Mean share of the voters behind each slot's outcome; None where nothing was voted on."""
 
 
 def preference(language: str | None, prefer: Mapping[str, Sequence[str]], engines: Sequence[str]) -> list[int]:
-    """Indices of `engines`, the most trusted for the language first, those that no row names by name.
+    """Indices of `engines`, the most trusted for the language first; engines without a rank follow by name.
 
     >>> preference("zh", {"zh": ["paraformer"], "*": ["whisperx"]}, ["moonshine", "whisperx", "paraformer"])
     [2, 0, 1]
@@ -86,7 +87,7 @@ def preference(language: str | None, prefer: Mapping[str, Sequence[str]], engine
 
 
 def choose_label(heard: Sequence[EngineText], order: Sequence[int], voting: Voting, vote_in_pairs: bool = False) -> LabelChoice:
-    """The label of what one or more engines heard. `order` lists their indices, the most trusted first."""
+    """The label from one or more engines. `order` lists their indices, the most trusted first."""
     confident = all(one.hypothesis.confidence is not None for one in heard)
     if len(heard) > 2 or (len(heard) == 2 and vote_in_pairs and voting.by_confidence and confident):
         return _vote(heard, order, voting)

@@ -1,4 +1,4 @@
-"""What English writes and says in more ways than others: years, halves, `oh`, dates, titles, Roman numerals, contractions."""
+"""Spoken forms of English that other languages lack: years, halves, `oh`, dates, titles, contractions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ABBREVIATIONS = {
     "aug": "august", "sep": "september", "sept": "september", "oct": "october", "nov": "november", "dec": "december", "cmdr": "commander",
     "pres": "president", "asst": "assistant", "assoc": "associate|association", "bros": "brothers", "univ": "university", "hwy": "highway",
 }  # fmt: skip
-"""By what stands before the full stop."""
+"""Abbreviations without their full stop, to spoken forms separated by `|`."""
 _LATIN = {
     "e.g.": "for example|e g|for instance",
     "i.e.": "that is|i e",
@@ -40,14 +40,14 @@ _BARE = {
     "vs": "versus", "mr": "mister", "mrs": "missus|missis", "dr": "doctor|drive", "st": "saint|street", "prof": "professor", "etc": "et cetera",
     "ok": "okay|o k", "tv": "t v", "jr": "junior", "sr": "senior", "no": "", "ft": "", "in": "",
 }  # fmt: skip
-"""Abbreviations that are written without a full stop too."""
+"""Abbreviations also written without a full stop."""
 SAME = {
     "cannot": ("can", "not"), "percent": ("percent",), "naught": ("zero",), "nought": ("zero",), "etcetera": ("et", "cetera"),
     "alright": ("all", "right"), "okay": ("ok",), "ok": ("ok",), "oclock": ("o", "clock"), "till": ("until",), "til": ("until",),
     "grey": ("gray",), "whilst": ("while",), "amongst": ("among",), "gramme": ("gram",), "grammes": ("grams",), "celcius": ("celsius",),
     "tonne": ("ton",), "tonnes": ("tons",), "missis": ("missus",), "hallo": ("hello",), "mum": ("mom",), "mums": ("moms",),
 }  # fmt: skip
-"""Words with two spellings that the library does not know."""
+"""Spelling variants that whisper_normalizer does not know."""
 _TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
 _ONES = "one|two|three|four|five|six|seven|eight|nine"
 _SMALL = f"{_ONES}|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|{_TENS}"
@@ -71,11 +71,13 @@ _FIRSTS = frozenset(
         "Alexander Peter Richard Edward Philip Leopold Frederick Wilhelm Otto Louis Pius Paul Mary Catherine Ramses Henry John Level Stage Mark",
     )
 )
-"""Words after which a Roman numeral of one letter stands: elsewhere `I` is a person."""
+"""Words that a Roman numeral of one letter may follow; elsewhere `I` is the pronoun."""
 _DECADE = regex.compile(r"(?:ies|y)$")
 
 
 class English(Writing):
+    """The scanner for English, with its own kinds of expressions."""
+
     def _more(self, kinds: dict[str, str]) -> dict[str, str]:
         dotted = "|".join(sorted(ABBREVIATIONS, key=len, reverse=True))
         bare = "|".join(word for word, said in _BARE.items() if said)
@@ -96,9 +98,11 @@ class English(Writing):
         }
 
     def pieces(self, text: str) -> list[Piece]:
+        """See `Writing.pieces`."""
         return spoken(super().pieces(_HYPHENS.sub(" ", text)))
 
     def expression(self, match: regex.Match[str], before: Sequence[Piece], text: str) -> Sequence[Piece]:
+        """See `Writing.expression`."""
         if match.lastgroup == "roman":
             certain = len(match[0]) > 1 or text[: match.start()].split()[-1] in _FIRSTS
             return self._roman(match[0]) if certain else self._plain(match[0])
@@ -122,9 +126,11 @@ class English(Writing):
         return bare in _BARE or (bare in ABBREVIATIONS and "." in word)
 
     def words(self, text: str) -> Reading:
+        """See `SpokenFigures.words`; contractions and spelling variants in one form."""
         return canonical(super().words(text))
 
     def integer(self, string: str) -> list[str]:
+        """See `SpokenFigures.integer`; also `nineteen hundred`, `two and a half million`."""
         found = super().integer(string)
         if len(string) > 15 or (len(string) > 1 and string[0] == "0"):
             return found
@@ -141,6 +147,7 @@ class English(Writing):
         return found
 
     def quantity(self, string: str) -> list[str]:
+        """See `SpokenFigures.quantity`; years and digit strings are left out."""
         whole, part = self.parts(string)
         if self.numbers is None or part is not None or len(whole) > 15 or (len(whole) > 1 and whole[0] == "0"):
             return self.value(string)
@@ -148,6 +155,7 @@ class English(Writing):
         return [one for one in self.integer(whole) if one not in unsaid and "-" + one not in unsaid]
 
     def value(self, string: str) -> list[str]:
+        """See `SpokenFigures.value`; also `two and a half`, `point five`."""
         found = super().value(string)
         whole, part = self.parts(string)
         if found and part is not None and part.rstrip("0") in ("5", "25", "75") and int(whole or 0):
@@ -157,6 +165,7 @@ class English(Writing):
         return found
 
     def fraction(self, top: int, bottom: int) -> list[str]:
+        """See `SpokenFigures.fraction`; also `half`, `over`, `out of`."""
         if self.numbers is None or not bottom:
             return []
         count, over = self.numbers.cardinal(top)[0], self.numbers.cardinal(bottom)[0]
@@ -179,6 +188,7 @@ class English(Writing):
         return super()._fraction(said)
 
     def clock(self, hour: int, minute: str) -> list[str]:
+        """See `Amounts.clock`; also `half past`, `quarter to`."""
         assert self.numbers is not None
         name, after = self.numbers.cardinal(hour)[0], self.numbers.cardinal(hour % 12 + 1)[0]
         m = int(minute)
@@ -208,6 +218,7 @@ class English(Writing):
         return [self.dated(int(number[0]), name[0])]
 
     def dated(self, day: int, month: str) -> Piece:
+        """See `Amounts.dated`."""
         assert self.numbers is not None
         name = measures.month_name(self.months[month.casefold().rstrip(".")[:3]], "en")
         nth, count = self.numbers.ordinal(day)[0], self.numbers.cardinal(day)[0]
@@ -296,6 +307,7 @@ class English(Writing):
         return [self._say(found, said)]
 
     def price(self, amount: str, symbol: str, names: Sequence[str], scale: str) -> list[str]:
+        """See `Amounts.price`; also `two and a half million dollars`."""
         found = super().price(amount, symbol, names, scale)
         if scale:
             _, part = self.parts(amount)
@@ -315,6 +327,7 @@ class English(Writing):
         return [readings(tuple(plain), tuple(said.casefold()))]
 
     def letters(self, letters: Sequence[str]) -> Piece:
+        """See `Letters.letters`; `US` is always spelt out."""
         if tuple(letters) == ("u", "s"):
             return readings(("u", "s"))
         return super().letters(letters)
@@ -340,16 +353,17 @@ def _quarters(whole: str, quarters: int, scale: str) -> list[str]:
 
 
 def _shouted(text: str) -> bool:
-    """Capitals say nothing in a text that has no small letters."""
+    """Whether a text has no lower-case letters, so that capitals carry no meaning."""
     return not any(map(str.islower, text))
 
 
 def canonical(words: Sequence[str]) -> Reading:
+    """Words in one form; see `spoken`."""
     return tuple(word for word in spoken(words) if isinstance(word, str))
 
 
 def spoken(pieces: Sequence[Piece]) -> list[Piece]:
-    """Spoken numbers in one form: no `and` within, `a hundred` as `one hundred`, `oh` as `zero`, `double five` as `five five`."""
+    """Spoken numbers in one form: no `and` inside, `a hundred` as `one hundred`, `oh` as `zero`, `double five` as `five five`."""
     found: list[Piece] = []
     skip = False
     for k, word in enumerate(pieces):
@@ -382,7 +396,7 @@ def spoken(pieces: Sequence[Piece]) -> list[Piece]:
 
 
 class Words:
-    """English words as they are compared: contractions, spelling, accents, by whisper_normalizer without its numbers."""
+    """Cuts English text into compared words: contractions, spelling, accents, by whisper_normalizer without its numbers."""
 
     def __init__(self) -> None:
         from whisper_normalizer.english import EnglishTextNormalizer

@@ -1,4 +1,4 @@
-"""What is said for numbers alone, signed, ordinal, in fractions and in groups: the ground on which the other written forms stand."""
+"""Spoken forms of plain figures: signed, ordinal, fractions, groups of digits. The base of the other written forms."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from voxmill.operators.reconcile.scripts import one_form
 from voxmill.operators.reconcile.tokenize import units
 
 Plain = Callable[[str], Sequence[str]]
-"""Cuts text without figures and signs into its units."""
+"""Cuts text without figures or signs into units."""
 
 _NUMBER = r"\d{1,2}(?:,\d{2})+,\d{3}(?![\d,])|\d{1,3}(?:[.,'](?:\d{3}))+(?:[.,]\d+)?(?!\d)|\d+(?:[.,]\d+)?"
 _SPACED = r"\d{1,3}(?:\x20\d{3})+(?!\d)(?:,\d+)?"
@@ -27,14 +27,15 @@ SEVERAL = 400
 
 @lru_cache(1)
 def table() -> dict[str, dict[str, Any]]:
+    """The data of `spoken.yaml`, by language."""
     loaded: dict[str, dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("spoken.yaml").read_text(encoding="utf-8"))
     return loaded
 
 
 class SpokenFigures:
-    """What one language says for figures. A method named after a kind of expression takes what was found and gives pieces.
+    """Spoken forms of figures in one language. A method `_<kind>` takes an expression of that kind and gives pieces.
 
-    `plain` cuts running text; the readings given are cut by it too, so both compare.
+    `plain` cuts running text into units; spoken forms are cut by it too, so that both compare.
     """
 
     def __init__(self, language: str | None, plain: Plain) -> None:
@@ -57,6 +58,7 @@ class SpokenFigures:
         return tuple(self._plain(one_form(text)))
 
     def integer(self, string: str) -> list[str]:
+        """All spoken forms of a string of digits, the usual one first."""
         return self.numbers.integer(string) if self.numbers else []
 
     def value(self, string: str) -> list[str]:
@@ -195,6 +197,7 @@ class SpokenFigures:
         return [self._say(texts, said)]
 
     def fraction(self, top: int, bottom: int) -> list[str]:
+        """All spoken forms of a fraction."""
         if self.numbers is not None and "parts" in self.row:
             return [str(self.row["parts"]).format(top=self.numbers.cardinal(top)[0], bottom=self.numbers.cardinal(bottom)[0])]
         known: dict[int, list[str]] = self.row.get("fractions", {})

@@ -1,4 +1,4 @@
-"""Signs of a recogniser that talks to itself: loops, texts that compress too well, speech faster than speech."""
+"""Signs of hallucinated text: loops, high compression, more characters per second than speech can have."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RepeatedRun:
-    """An n-gram of `size` units said `times` times without a break, from unit `start` on."""
+    """An n-gram of `size` units repeated `times` times in a row, from unit `start` on."""
 
     size: int
     times: int
@@ -19,7 +19,7 @@ class RepeatedRun:
 def repeated_run(units: Sequence[str], shortest: int = 2, longest: int = 10) -> RepeatedRun:
     """The longest run of one n-gram, `shortest` <= n <= `longest`; at equal length the shortest n-gram, then the first.
 
-    From pairs on by default: single words are repeated for emphasis (对对对), and a true loop of one word is also one of pairs.
+    From pairs on by default: single words are repeated for emphasis (对对对), and a loop of one word is also one of pairs.
 
     >>> repeated_run("thank you thank you thank you bye".split())
     RepeatedRun(size=2, times=3, start=0)

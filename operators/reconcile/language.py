@@ -1,4 +1,4 @@
-"""Which language a segment is in, as the recognisers that detect it say."""
+"""The language of a segment, from the recognisers that detect one."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from voxmill.operators.contract.languages import primary
 
 
 def spoken_language(hypotheses: Sequence[Hypothesis], hint: str | None) -> tuple[str | None, float | None]:
-    """The language and its probability: the sum of what its detectors give it, over all detectors.
+    """The language and its probability: the summed probability it gets from its detectors, over the number of detectors.
 
-    So detectors that contradict each other are never sure together. Engines that name a language without a probability were told it,
-    or know no other: they count only where nothing was detected and the source gives no hint, and then the probability is None.
+    So detectors that contradict each other are never sure together. Engines that name a language without a probability were given it,
+    or know no other: they count only where nothing was detected and the source gives no hint, and the probability is then None.
     """
     detected: dict[str, list[float]] = {}
     assumed = []

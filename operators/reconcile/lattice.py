@@ -1,8 +1,8 @@
-"""One merge of ROVER: the cheapest way to lay a new word sequence along the network of the earlier ones.
+"""One merge step of ROVER (Fiscus, 1997): the cheapest alignment of a new word sequence with the network of the earlier ones.
 
-Costs, the order of preference between equal paths and single-precision sums are those of NIST SCTK's `rover`, so that both give the
-same words. Two things are ours: costs are kept per slot instead of per word (a slot's least cost is all that its successors need;
-words are told apart on the way back), and only a diagonal band is computed, wide enough for every path that could win.
+Costs, preference between equal paths and single-precision sums are those of NIST SCTK's `rover`, so that both give the same words.
+Two things are ours: costs are kept per slot instead of per word (a slot's least cost is all that its successors need; words are told
+apart when tracing back), and only a diagonal band is computed, wide enough for every path that could win.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any, Literal, TypeAlias
 from rapidfuzz.distance import Levenshtein
 
 Slot: TypeAlias = tuple[str | None, ...]
-"""One correspondence set: what each system says here, in the order of the systems."""
+"""One correspondence set: the word of each system or None, in the order of the systems."""
 
 GAP = 3.0
-"""Cost of a word without a partner."""
+"""Cost of an inserted word."""
 SUBSTITUTION = 4.0
 FILL = 1.0
-"""Cost of a word in a slot where an earlier system says nothing."""
+"""Cost of a word in a slot where an earlier system has none."""
 SKIP = 0.0010000000474974513
 """Cost of passing over such a slot: 0.001 in single precision."""
 

@@ -1,4 +1,4 @@
-"""What is said for letters that are no plain word: initials, capitals, Roman numerals, abbreviations, compounds, addresses of the web."""
+"""Spoken forms of letters that are no plain word: initials, capitals, Roman numerals, abbreviations, compounds, web addresses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from voxmill.operators.reconcile.tokenize import units
 
 
 class Letters(SpokenFigures):
-    """Letters may be said one by one, as a word, as a number or as the words that they stand for."""
+    """Spoken forms of letters: one by one, as a word, as a number, or as the words that they abbreviate."""
 
     def _romanth(self, said: str) -> list[Piece]:
         """A Roman numeral with the ending of an ordinal: `XIXe`, `II.`."""
@@ -51,7 +51,7 @@ class Letters(SpokenFigures):
         return [self.letters(letters)]
 
     def letters(self, letters: Sequence[str]) -> Piece:
-        """Letters said one by one or as a word."""
+        """Letters read one by one or as a word."""
         return readings(units("".join(letters)), tuple(letters))
 
     def _capitals(self, said: str) -> list[Piece]:

@@ -1,15 +1,15 @@
-"""Text as it is compared: what two engines write differently and say alike comes out equal. The raw text stays.
+"""Text normalisation for comparison: spellings that sound alike become equal. The raw text is kept elsewhere.
 
 | language | what is made equal | by |
 |---|---|---|
 | all | width, case, punctuation, white space, vowel marks, digits of any script, sounds in brackets, fillers | unicodedata, regex |
 | 60 of CLDR | numbers, decimals, times, money, units, percentages, dates by month, initials, compounds | unicode-rbnf, babel |
 | zh, yue, … | Traditional to Simplified, erhua, numbers, dates, units and money | wetext |
-| en | besides: contractions, spelling, titles, halves and quarters, years, Roman numerals | whisper_normalizer |
+| en | also contractions, spelling, titles, halves and quarters, years, Roman numerals | whisper_normalizer |
 
-Text comes out as spoken words. What may be spoken in several ways (`1871`, `10:30`, `Dr.`) has readings, and of texts that are
-compared `together` each gets the readings that bring it closest to the others: `21` equals `twenty one` and not `two one`.
-A language of which no library knows how it says numbers keeps its digits, and `unread` says so.
+The result is spoken words. What can be spoken in several ways (`1871`, `10:30`, `Dr.`) has several readings; texts compared
+`together` each get the readings that bring them closest to the others: `21` equals `twenty one`, not `two one`. In a language
+whose numbers no library knows, digits stay, and `unread` says so.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from voxmill.operators.reconcile.tokenize import CHINESE, join, units
 from voxmill.operators.reconcile.written import Writing
 
 REVISION = 3
-"""Raised by hand when the rules below change: figures of different revisions are not comparable."""
+"""Raise it when the rules change: results of different revisions are not comparable."""
 
 _PUNCTUATION = regex.compile(r"[\p{P}\p{S}\p{C}\p{Z}]+")
 _APOSTROPHE = regex.compile(r"(?<=\p{L})'(?=\p{L})")
@@ -50,9 +50,9 @@ def _installed(name: str) -> str:
 
 _LIBRARIES = ("wetext", "whisper_normalizer", "unicode-rbnf", "babel", "regex")
 NORMALISER = "+".join((str(REVISION), *map(_installed, _LIBRARIES), f"unicode-{unicodedata.unidata_version}"))
-"""Names the rules and the libraries behind them; stored with every consensus."""
+"""Version of the rules and their libraries; stored with every consensus."""
 UNREAD = "digits-as-written"
-"""Stands behind the name where a text has digits and nobody knows how its language says them: words and digits differ there."""
+"""Appended to the version where a text keeps digits because the numbers of its language are unknown."""
 
 
 class NormaliserConfig(Settings):
@@ -62,7 +62,7 @@ class NormaliserConfig(Settings):
         "zh": ("呃", "啊", "嗯"),
         "en": ("uh", "um", "er", "erm", "ah", "hm", "hmm", "mm", "mmm", "mhm"),
     }
-    """Units that carry no words, by language (`zh` serves every Chinese language); they are left out of the comparison."""
+    """Filler words by language (`zh` for all Chinese languages), left out of the comparison."""
     remove_erhua: bool = True
     """Chinese: 哪儿 = 哪 (but not 女儿 = 女)."""
     cache: int = 20_000
@@ -71,14 +71,14 @@ class NormaliserConfig(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Normalised:
-    """A text as it is compared. `text` joins `units`, with spaces only where both neighbours are words."""
+    """A normalised text. `text` joins `units`, with spaces only between words."""
 
     text: str
     units: tuple[str, ...]
 
 
 class Normaliser:
-    """Loads the rules once; then `normaliser(text, language)`. Raises ImportError without the `text` extra."""
+    """`Normaliser(config)(text, language)`; loads its rules once. Raises ImportError without the `text` extra."""
 
     def __init__(self, config: NormaliserConfig | None = None) -> None:
         import babel
@@ -100,15 +100,15 @@ class Normaliser:
         self._pieces = lru_cache(maxsize=self.config.cache)(self._cut)
 
     def __call__(self, text: str, language: str | None) -> Normalised:
-        """In its usual reading. `language` is a primary subtag; None lets the script decide, where it can."""
+        """The text in its usual reading. `language` is a primary subtag; None: the script decides, where it can."""
         return _normalised(usual(self._pieces(text, language)))
 
     def together(self, texts: Sequence[str], language: str | None) -> list[Normalised]:
-        """Texts that are to be compared, each in the reading that is closest to the others; their order does not matter."""
+        """Texts to be compared, each in the reading closest to the others; their order does not matter."""
         return [_normalised(said) for said in shared([self._pieces(text, language) for text in texts])]
 
     def unread(self, language: str | None, texts: Sequence[str]) -> bool:
-        """Whether there are digits in the texts and nobody knows how the language says them."""
+        """Whether the texts have digits in a language whose numbers no library can spell out."""
         if not any(map(_has_digit, texts)):
             return False
         return any(self._writing(_rules(text, language)).numbers is None for text in texts if _has_digit(text))
@@ -137,7 +137,7 @@ def _has_digit(text: str) -> bool:
 
 
 def _plain(text: str, language: str | None) -> list[str]:
-    """Running text of any language, in units."""
+    """Units of running text, in any language."""
     return units(_LONE_MARK.sub("", _PUNCTUATION.sub(" ", _APOSTROPHE.sub("", lower(text, language)))))
 
 
@@ -147,7 +147,7 @@ def _plain_chinese(text: str) -> list[str]:
 
 
 def _around(normalize: Callable[[str], str]) -> Callable[[str], str]:
-    """The library strips what it is given; here the space around stays."""
+    """Keeps the space around a text, which the library strips."""
     return lambda text: f"{text[: len(text) - len(text.lstrip())]}{normalize(text)}{text[len(text.rstrip()) :]}"
 
 
@@ -165,5 +165,5 @@ def _rules(text: str, language: str | None) -> str | None:
 
 @lru_cache(maxsize=1 << 16)
 def fold(text: str) -> str:
-    """The part of normalisation that looks at one token alone: width, case and punctuation."""
+    """The normalisation of a single token: width, case and punctuation."""
     return " ".join(_PUNCTUATION.sub(" ", _APOSTROPHE.sub("", lower(one_form(text), None))).split())

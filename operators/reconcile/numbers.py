@@ -1,6 +1,6 @@
-"""How a number is said in a language: every form that the Unicode CLDR knows, by its rules of spelling out (unicode-rbnf).
+"""Spells out numbers in every form that Unicode CLDR knows (rule-based number formats, by unicode-rbnf).
 
-A number has several: by gender and case (`un`, `une`), as a year (`eighteen seventy-one`), in groups of two digits or digit by digit.
+A number has several: by gender and case (`un`, `une`), as a year (`eighteen seventy-one`), in groups of two digits, digit by digit.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from functools import lru_cache
 import regex
 
 LARGEST = 10**15
-"""Longer strings of digits are said digit by digit."""
+"""Larger numbers are spelt digit by digit."""
 LONGEST = 40
-"""Digits that are read at all; longer strings stay as they are written."""
+"""Longest string of digits that is spelt out; longer ones stay as written."""
 
 _POINT = {
     "ar": ("فاصلة", "فاصل"), "es": ("coma", "punto"), "ja": ("点",), "ko": ("점",), "pt": ("vírgula", "ponto"), "ru": ("запятая", "и"),
     "th": ("จุด",), "yue": ("点",), "zh": ("点",),
 }  # fmt: skip
-"""The decimal sign as it is spoken, where CLDR writes a sign or a single form."""
+"""Spoken decimal signs, where CLDR has only a sign or a single form."""
 _SOFT = regex.compile("[\u00ad\u200b]")
 _ONE_LEFT_OUT = {
     "de": regex.compile(r"^ein(?=hundert|tausend)"), "sv": regex.compile(r"^ett(?=hundra|tusen)"), "ru": regex.compile(r"^одна (?=тысяч)"),
     "uk": regex.compile(r"^одна (?=тисяч)"), "no": regex.compile(r"^(?:ett? ?)(?=hundre|tusen)"), "da": regex.compile(r"^(?:et ?)(?=hundrede|tusind)"),
 }  # fmt: skip
-"""Where `one` before hundred or thousand may be left out."""
+"""Languages in which `one` before hundred or thousand may be left out."""
 
 
 class Numbers:
@@ -78,7 +78,7 @@ class Numbers:
 
     @lru_cache(1 << 12)  # noqa: B019  there is one per language, kept as long as the process
     def point(self) -> tuple[str, ...]:
-        """What is said for the decimal sign."""
+        """Spoken forms of the decimal sign."""
         if self.language in _POINT:
             return _POINT[self.language]
         said = next(iter(self._spelt(Decimal("2.5"), self._cardinals)), "")
@@ -87,7 +87,7 @@ class Numbers:
 
     @lru_cache(1 << 12)  # noqa: B019
     def minus(self) -> tuple[str, ...]:
-        """What is said for the sign of a negative number."""
+        """Spoken form of the minus sign."""
         found = []
         for number in (-5, -7):
             said = next(iter(self._spelt(number, self._cardinals)), "")
@@ -97,13 +97,13 @@ class Numbers:
         return tuple(dict.fromkeys(found))[:1]
 
     def digits(self, string: str) -> Iterator[str]:
-        """Digit by digit."""
+        """Spoken forms digit by digit."""
         kinds = max((len(self.cardinal(int(one))) for one in string), default=0)
         for kind in range(min(kinds, 4)):
             yield " ".join(self.cardinal(int(one))[min(kind, len(self.cardinal(int(one))) - 1)] for one in string)
 
     def pairs(self, string: str) -> Iterator[str]:
-        """Two digits at a time, the odd one first: `10 30`, `3 50`; a leading zero is said."""
+        """Spoken forms two digits at a time, an odd one first: `10 30`, `3 50`; a leading zero is spoken."""
         at = len(string) % 2
         parts = [string[:at]] * bool(at) + [string[k : k + 2] for k in range(at, len(string), 2)]
         if len(parts) > 1 and string[0] != "0":
@@ -113,7 +113,7 @@ class Numbers:
             yield " ".join(said)
 
     def integer(self, string: str) -> list[str]:
-        """All ways to say a string of digits, the usual one first."""
+        """All spoken forms of a string of digits, the usual one first."""
         zeros = len(string) > 1 and string[0] == "0"
         found: list[str] = []
         if len(string) > LONGEST:

@@ -1,7 +1,7 @@
-"""Of everything that written text may stand for, what was said: readings that the recognisers share are chosen for all of them.
+"""Chooses among the readings of written text (`1871`, `&`, `Dr.`) those that the compared texts share.
 
-A text is a row of pieces. A piece is a word, or where the same writing is spoken in several ways (`1871`, `&`, `Dr.`) its readings,
-the usual one first. Nothing is merged into a common form: `21` has no reading `two one`, so the two stay apart.
+A text is a sequence of pieces. A piece is a word, or the readings of one written form, the usual one first. Nothing is merged into
+a common form: `21` has no reading `two one`, so the two stay apart.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ Piece: TypeAlias = "str | tuple[Reading, ...]"
 _Edge: TypeAlias = "tuple[int, int, str | None, int]"
 
 DISTANCE = 1 << 20
-"""One word of difference outweighs every preference among readings."""
+"""Cost of one differing word: it outweighs every preference among readings."""
 WINDOW = 100_000
-"""Pairs of words beyond which a stretch without a word of its own keeps its usual readings: a recogniser's loop, not speech."""
+"""Most pairs of words compared between two anchor words; beyond it (a recogniser's loop) readings stay the usual ones."""
 LONG = 7
-"""Letters from which on words written apart and together are the same words: `ice cream`, but not `may be`."""
+"""Least letters of a word that equals its parts written apart: `ice cream`, but not `may be`."""
 
 
 def usual(pieces: Iterable[Piece]) -> Reading:
@@ -42,15 +42,15 @@ def usual(pieces: Iterable[Piece]) -> Reading:
 
 
 def readings(*given: Iterable[str]) -> Piece:
-    """A piece of one or more readings, each once; a word where there is one of one word."""
+    """A piece of one or more readings, each once; a plain word where there is a single reading of one word."""
     found = tuple(dict.fromkeys(tuple(one) for one in given))
     return found[0][0] if len(found) == 1 and len(found[0]) == 1 else found
 
 
 def shared(texts: Sequence[Sequence[Piece]]) -> list[Reading]:
-    """One reading per text, such that the texts differ in as few words as they can; independent of their order.
+    """One reading per text, such that the texts differ in as few words as possible; independent of their order.
 
-    With more than two, the text with the least choice is settled first and each other one takes after the settled text closest to it.
+    With more than two, the text with the fewest choices is fixed first; each other one follows the fixed text closest to it.
     """
     found = [usual(text) for text in texts]
     if len(set(found)) < 2:
@@ -70,7 +70,7 @@ def shared(texts: Sequence[Sequence[Piece]]) -> list[Reading]:
 
 
 def pair(a: Sequence[Piece], b: Sequence[Piece]) -> tuple[Reading, Reading, int]:
-    """The readings of two texts that differ least, and in how many words. Never more than the usual ones do."""
+    """The readings of two texts that differ least, and in how many words; never more than their usual readings do."""
     start, end = _same_ends(a, b)
     head, tail = usual(a[:start]), usual(a[len(a) - end :])
     a, b = a[start : len(a) - end], b[start : len(b) - end]
@@ -95,7 +95,7 @@ def _cost(a: Sequence[str], b: Sequence[str]) -> int:
 
 
 def _same_ends(a: Sequence[Piece], b: Sequence[Piece]) -> tuple[int, int]:
-    """How many words both begin and end with; of a piece with readings each text may need another one."""
+    """How many plain words both texts share at the start and at the end."""
     most = min(len(a), len(b))
     start = 0
     while start < most and a[start] == b[start] and isinstance(a[start], str):
@@ -107,7 +107,7 @@ def _same_ends(a: Sequence[Piece], b: Sequence[Piece]) -> tuple[int, int]:
 
 
 def _joined(pieces: Sequence[Piece], other: Sequence[Piece]) -> Sequence[Piece]:
-    """Words that the other text writes apart may be read as it writes them (`icecream`, `email`)."""
+    """Adds the split reading to words that the other text writes apart (`icecream`, `email`)."""
     here = {piece for piece in pieces if isinstance(piece, str) and len(piece) > 4}
     if not here:
         return pieces
@@ -142,7 +142,7 @@ def _one_word(parts: Reading, whole: str) -> bool:
 
 
 def _possible(pieces: Sequence[Piece], other: Sequence[Piece]) -> list[Piece]:
-    """Without readings that hold a word which the other text can not hold; the usual one stays."""
+    """Drops readings with a word that the other text cannot have; the usual one stays."""
     words = {word for piece in other for word in ((piece,) if isinstance(piece, str) else chain(*piece))}
     found: list[Piece] = []
     for piece in pieces:
@@ -154,7 +154,7 @@ def _possible(pieces: Sequence[Piece], other: Sequence[Piece]) -> list[Piece]:
 
 
 def _windows(a: Sequence[Piece], b: Sequence[Piece]) -> Iterable[tuple[Sequence[Piece], Sequence[Piece]]]:
-    """Both texts cut at words that each holds once, so that the graphs compared are small. Texts that can be equal stay so."""
+    """Cuts both texts at words that occur once in each, so that the compared graphs are small."""
     places = _once(b)
     anchors = _increasing([(k, places[word]) for word, k in _once(a).items() if word in places])
     found = []

@@ -1,4 +1,4 @@
-"""The operator: every engine's hypothesis of a segment becomes one consensus, with the evidence kept beside it."""
+"""The stage `reconcile`: all engines' hypotheses of a segment become one consensus, with the evidence beside it."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class ReconcileConfig(Settings):
 class Reconcile:
     """One consensus per segment. `engines` names the hypotheses to compare, in the order in which they are stored.
 
-    A segment for which an engine gave no hypothesis, or no words where another heard some, or for which all heard nothing,
-    is rejected; its consensus still says who heard what.
+    A segment is rejected where an engine gave no hypothesis, where one heard no words and another did, or where all heard nothing; its
+    consensus still records who heard what.
     """
 
     def __init__(self, config: ReconcileConfig, engines: Sequence[str]) -> None:

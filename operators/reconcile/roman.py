@@ -9,7 +9,7 @@ _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 
 
 def value(numeral: str) -> int | None:
-    """Its number; None where it is no Roman numeral.
+    """The number of a Roman numeral; None where it is none.
 
     >>> value("XIV"), value("CIVIC")
     (14, None)

@@ -1,11 +1,11 @@
-"""ROVER: several word sequences become one network of slots, and each slot is put to the vote (Fiscus, 1997).
+"""ROVER: several word sequences become one network of slots, and each slot is put to a vote (Fiscus, 1997).
 
-A network is a list of slots; a slot holds one word per system, or None where that system says nothing. Sequences are merged one
-by one, in the order given, and the order matters: this is a greedy alignment, not an optimal one. The words are those that
-NIST SCTK's `rover` (without `-T`) gives: `tests/benchmarks/bench_rover.py` holds the two together.
+A network is a list of slots; a slot holds one word per system, or None where that system has none. Sequences are merged one by one
+in the order given, and the order matters: the alignment is greedy, not optimal. The words equal those of NIST SCTK's `rover`
+(without `-T`), as `tests/benchmarks/bench_rover.py` checks.
 
-Words are compared as they are (SCTK folds case first; here normalisation comes before alignment), and None is the null word:
-a text that holds SCTK's null word `@` holds an ordinary word here.
+Words are compared as they are (SCTK folds case first; here texts are normalised before), and None is the null word: SCTK's null
+word `@` is an ordinary word here.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def align(systems: Sequence[Sequence[str]]) -> list[Slot]:
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """The outcome of one slot. `choice` is None where silence won; `share` is the fraction of systems behind it."""
+    """The outcome of one slot. `choice` is None where no word won; `share` is the fraction of systems behind it."""
 
     choice: str | None
     score: float

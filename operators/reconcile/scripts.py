@@ -1,4 +1,4 @@
-"""What a script may write or leave out without changing a word: width, case, vowel marks, digits of its own, invisible characters."""
+"""Spelling variants of a script that do not change a word: width, case, vowel marks, native digits, invisible characters."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TURKIC = frozenset(("tr", "az", "crh"))
 
 
 def one_form(text: str) -> str:
-    """The text with one way to write each character; case and signs stay.
+    """The text with one form per character; case and signs stay.
 
     >>> one_form("٣ كُتُب"), one_form("5½ m²")
     ('3 كتب', '5 1/2 m^2')
@@ -44,7 +44,7 @@ def one_form(text: str) -> str:
 
 
 def lower(text: str, language: str | None) -> str:
-    """Without case, as the language writes it: Turkish has an i with and one without a dot.
+    """The text in lower case by the rules of the language: Turkish has a dotted and a dotless i.
 
     >>> lower("İstanbul", "tr"), lower("Isparta", "tr"), lower("İstanbul", None)
     ('istanbul', 'ısparta', 'istanbul')

@@ -1,7 +1,7 @@
-"""From compared units back to the text they came from: its case, its punctuation, its spaces.
+"""From compared units back to the text they came from, with its case, punctuation and spaces.
 
-A text is cut into tokens that together are the text. Tokens and units are laid side by side; where one token became several units
-(`don't`) or several tokens one unit (`twenty five`), they form a group, and a group is only ever taken whole.
+A text is cut into tokens that join to the text. Tokens and units are aligned; where one token became several units (`don't`) or
+several tokens one unit (`twenty five`), they form a group, which is only taken whole.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _HANGUL = regex.compile(r"\p{Hangul}")
 
 @dataclass(slots=True)
 class Group:
-    """Tokens `[first_token, last_token)` say what units `[first, last)` say."""
+    """Tokens `[first_token, last_token)` correspond to units `[first, last)`."""
 
     first_token: int
     last_token: int
@@ -79,6 +79,7 @@ class Spelling:
 
     @classmethod
     def of(cls, text: str, units: Sequence[str]) -> Spelling:
+        """The spelling of a text and its normalised units."""
         pieces = tokens(text)
         return cls(text, tuple(units), tuple(pieces), {group.first: group for group in groups(pieces, units)})
 
@@ -86,7 +87,7 @@ class Spelling:
 def quote(spellings: Sequence[Spelling], chosen: Iterable[tuple[int, int]]) -> str:
     """The text of chosen units `(engine, unit)`, as those engines wrote them.
 
-    A group that was not chosen whole is written as its normalised units. What one engine wrote in one stretch keeps its spaces.
+    A group that is not chosen whole is written as its normalised units. Consecutive units of one engine keep its spaces.
     """
     todo = list(chosen)
     text, before = "", ""

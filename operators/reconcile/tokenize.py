@@ -1,4 +1,4 @@
-"""What is compared: characters in scripts written without spaces, words elsewhere, both in mixed text."""
+"""Units of comparison: characters in scripts written without spaces, words elsewhere, both in mixed text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _START = regex.compile(rf"[{UNSPACED}]")
 
 
 def units(text: str) -> list[str]:
-    """What is compared: characters of scripts written without spaces, words elsewhere.
+    """The units of a text: characters in scripts written without spaces, words elsewhere.
 
     >>> units("我有iphone 十五")
     ['我', '有', 'iphone', '十', '五']
@@ -38,7 +38,7 @@ def unspaced(text: str) -> bool:
 
 
 def join(words: Iterable[str]) -> str:
-    """One text again; `units(join(x)) == x`.
+    """The text of units; `units(join(x)) == x`.
 
     >>> join(["我", "有", "iphone", "pro", "十", "五"])
     '我有iphone pro十五'
@@ -52,7 +52,7 @@ def join(words: Iterable[str]) -> str:
 
 
 def kind(sequences: Iterable[Sequence[str]], language: str | None) -> Unit:
-    """Which units a comparison was made of; where there are none, those of the language.
+    """The kind of units in the sequences; where there are none, that of the language.
 
     >>> kind([["好"], ["ok"]], "zh"), kind([[], []], "zh"), kind([["ok"]], None)
     ('mixed', 'char', 'word')

@@ -22,15 +22,15 @@ UNITS = {
     "cm^3": "volume-cubic-centimeter", "px": "graphics-pixel", "kcal": "energy-kilocalorie", "cal": "energy-calorie",
     "hpa": "pressure-hectopascal", "kpa": "pressure-kilopascal", "bar": "pressure-bar", "mbar": "pressure-millibar", "gal": "volume-gallon",
 }  # fmt: skip
-"""Written units, in lower case, by their names in CLDR."""
+"""Written units, in lower case, to their names in CLDR."""
 
 CURRENCIES = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "₩": "KRW", "₽": "RUB", "₺": "TRY", "₪": "ILS", "฿": "THB",
               "₴": "UAH", "₫": "VND", "zł": "PLN"}  # fmt: skip
 CODES = ("USD", "EUR", "GBP", "JPY", "CNY", "INR", "KRW", "RUB", "TRY", "ILS", "CHF", "CAD", "AUD")
 _SISTERS = {"USD": ("CAD", "AUD"), "GBP": ("EGP", "SYP"), "INR": ("PKR", "LKR"), "RUB": ("BYN",)}
-"""Currencies whose names share the word that is said alone: dollar, pound, rupee."""
+"""Currencies that share the short name: dollar, pound, rupee."""
 _COUNTS = (1, 2, 3, 5, 11, 21, 100, 1.5)
-"""Numbers that between them ask for every plural form of a language."""
+"""Numbers that together need every plural form of a language."""
 
 
 @lru_cache(64)
@@ -45,7 +45,7 @@ def _locale(language: str) -> Any:
 
 @lru_cache(4096)
 def unit(symbol: str, language: str) -> tuple[tuple[str, str], ...]:
-    """What is said before and after the number, in every plural form; nothing where CLDR has no word for it."""
+    """Pairs of words before and after a number, in every plural form; empty where CLDR has no name."""
     from babel.units import format_unit
 
     name, locale = UNITS.get(symbol.casefold().replace("μ", "μ")), _locale(language)
@@ -74,7 +74,7 @@ def _symbols(text: str) -> bool:
 
 @lru_cache(1024)
 def currency(symbol: str, language: str) -> tuple[str, ...]:
-    """Names of a currency, the shortest way to say it first: `dollars`, `US dollars`."""
+    """Names of a currency, the shortest first: `dollars`, `US dollars`."""
     from babel.numbers import get_currency_name
 
     code, locale = CURRENCIES.get(symbol, symbol.upper()), _locale(language)
@@ -93,7 +93,7 @@ def currency(symbol: str, language: str) -> tuple[str, ...]:
 
 @lru_cache(64)
 def months(language: str) -> dict[str, int]:
-    """Month by name, in lower case, long and short, as it stands in a date and alone."""
+    """Month numbers by name, in lower case, long and short, as in a date and alone."""
     locale = _locale(language)
     if locale is None:
         return {}
@@ -108,10 +108,12 @@ def months(language: str) -> dict[str, int]:
 
 @lru_cache(64)
 def month_name(number: int, language: str) -> str:
+    """The full name of a month (1 to 12)."""
     return str(_locale(language).months["format"]["wide"][number])
 
 
 @lru_cache(64)
 def decimal_sign(language: str) -> str:
+    """`,` or `.`, by CLDR."""
     locale = _locale(language)
     return "," if locale is not None and locale.number_symbols["latn"].get("decimal") == "," else "."

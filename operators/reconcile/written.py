@@ -1,4 +1,4 @@
-"""Finds what is written otherwise than it is spoken: numbers, times, money, units, symbols, initials."""
+"""Finds text that is written differently from how it is spoken: numbers, times, money, units, symbols, initials."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _AROUND = 3
 
 
 class Writing(Amounts, Letters):
-    """How one language writes: its text in pieces, each with what may be said for it.
+    """Scans text of one language into pieces, each with its possible spoken forms.
 
-    One scanner for every language; what differs is in `spoken.yaml`, in CLDR, and for English in `english.py`. What may be said is
-    listed by the method with the name of the kind, in `figures.py`, `amounts.py` or `letters.py`.
+    One scanner serves all languages; differences come from `spoken.yaml`, from CLDR, and for English from `english.py`. The forms of
+    an expression come from the method with the name of its kind, in `figures.py`, `amounts.py` or `letters.py`.
     """
 
     def __init__(self, language: str | None, plain: Plain) -> None:
@@ -84,7 +84,7 @@ class Writing(Amounts, Letters):
         return regex.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in kinds.items()))
 
     def _names(self) -> frozenset[str]:
-        """Words of which numbers are counted: units and currencies."""
+        """Names of units and currencies, in lower case."""
         if not self.language:
             return frozenset()
         units_ = [
@@ -95,11 +95,11 @@ class Writing(Amounts, Letters):
         return frozenset(name.casefold() for name in (*units_, *money, *cents) if len(name) > 2 and " " not in name)
 
     def _more(self, kinds: dict[str, str]) -> dict[str, str]:
-        """A language's own expressions may be put before, between or after."""
+        """Hook: a language may add its own kinds of expressions."""
         return kinds
 
     def pieces(self, text: str) -> list[Piece]:
-        """The text, in order: its words, and readings for what is not written as it is said."""
+        """The text as pieces: its words, and readings for what is not written as spoken."""
         found: list[Piece] = []
         at = 0
         for start, end in self._places(text):
@@ -113,7 +113,7 @@ class Writing(Amounts, Letters):
         return found
 
     def _places(self, text: str) -> list[tuple[int, int]]:
-        """Where the slow scanner has to look: words with a sign, a figure or a capital within, and a few words around them."""
+        """Character ranges for the slow scanner: words with a sign, figure or capital, and a few words around them."""
         if self._signs.search(text) is None:
             return []
         words = [(word.start(), word.end()) for word in _WORD.finditer(text)]
@@ -132,7 +132,7 @@ class Writing(Amounts, Letters):
         return found
 
     def _signs_of(self) -> regex.Pattern[str]:
-        """Finds nothing in most texts, which are plain words."""
+        """A quick pattern that matches nothing in most texts."""
         more = "".join(rf"|(?<!\p{{L}}){regex.escape(name)}" for name in self.row.get("abbreviations", ()))
         return regex.compile(SIGNS + r"|(?<!\S)\p{L}(?!\S)|(?<=\p{Lu}\p{L}*\s)[IVX]\b" + more)
 
@@ -142,6 +142,7 @@ class Writing(Amounts, Letters):
         return any(word.startswith(part) for part in self._starts)
 
     def expression(self, match: regex.Match[str], before: Sequence[Piece], text: str) -> Sequence[Piece]:
+        """Pieces for one match of the scanner; `before` are the pieces before it."""
         kind = match.lastgroup
         assert kind is not None
         if kind == "number" and self._before_unit(match, text):

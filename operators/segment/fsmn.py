@@ -53,6 +53,7 @@ class Fsmn:
         self.model = identity(weights)
 
     def probabilities(self, blocks: Iterable[Audio]) -> NDArray[np.float32]:
+        """See `SpeechDetector.probabilities`."""
         total = 0
         spans: list[list[int]] = []
         cache: dict[str, Any] = {}

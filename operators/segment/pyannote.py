@@ -37,6 +37,7 @@ class Pyannote:
         self._network = load_network(file)
 
     def probabilities(self, blocks: Iterable[Audio]) -> NDArray[np.float32]:
+        """See `SpeechDetector.probabilities`."""
         import torch
 
         threads = torch.get_num_threads()

@@ -22,10 +22,10 @@ FRAME = 512
 """Samples in a frame: 32 ms."""
 
 CONTEXT = 64
-"""Samples of the frame before that each frame begins with."""
+"""Samples of the previous frame put before each frame."""
 
 FRAMES = 512
-"""Frames in one call, always: so results do not depend on the sizes of the blocks that arrive."""
+"""Frames per call, fixed so that results do not depend on block sizes."""
 
 STATE = 128
 """Width of the LSTM's state."""
@@ -47,6 +47,7 @@ class Silero:
         self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
     def probabilities(self, blocks: Iterable[Audio]) -> NDArray[np.float32]:
+        """See `SpeechDetector.probabilities`."""
         hidden = cell = np.zeros((1, 1, STATE), np.float32)
         before = np.zeros(CONTEXT, np.float32)
         found = [np.zeros(0, np.float32)]

@@ -1,12 +1,12 @@
-"""From P(speech) over time to segments: pure maths, no model.
+"""From P(speech) over time to segments. Pure arithmetic, no model.
 
-1. Hysteresis: speech begins at `threshold` and ends below `neg_threshold`; pauses shorter than `min_silence_seconds` and speech
-   shorter than `min_speech_seconds` are not heard.
+1. Hysteresis: speech starts at `threshold` and ends below `neg_threshold`; pauses shorter than `min_silence_seconds` and speech
+   shorter than `min_speech_seconds` are ignored.
 2. Runs of speech are padded, each side by at most half of the pause, and joined over pauses shorter than `merge_seconds`.
-3. What is still shorter than `min_seconds` joins a neighbour, over the smallest pauses first and none above `absorb_seconds`.
-4. What is longer than `max_seconds` is cut at its largest pause, again and again. A pause counts where both sides keep
-   `min_seconds`. Without one it is cut where P(speech) dips lowest below `threshold`; and without a dip at `max_seconds`.
-5. What is shorter than `min_seconds` after all is rejected as `segment.too_short`; all the rest is `segment.no_speech`.
+3. What is still shorter than `min_seconds` joins a neighbour, smallest pauses first, none above `absorb_seconds`.
+4. What is longer than `max_seconds` is cut at its largest pause, repeatedly. A pause counts where both sides keep `min_seconds`.
+   Without one it is cut at the lowest dip of P(speech) below `threshold`; without a dip at `max_seconds`.
+5. What is shorter than `min_seconds` in the end is rejected as `segment.too_short`; everything else is `segment.no_speech`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Probabilities = NDArray[np.float32]
 """P(speech) for every `hop` samples, shape (ceil(total / hop),)."""
 
 DIP_SECONDS = 0.16
-"""P(speech) is averaged over this before the lowest dip is sought, so that a single frame does not decide."""
+"""P(speech) is averaged over this window before the lowest dip is found, so that no single frame decides."""
 
 
 class SpanConfig(Settings):
@@ -62,7 +62,7 @@ class SpanConfig(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """`[start, end)` in samples, its mean P(speech), and why it is not a segment, if it is not."""
+    """`[start, end)` in samples, its mean P(speech), and the reason if it is no segment."""
 
     start: int
     end: int

@@ -1,4 +1,4 @@
-"""Errors that no comparison of engines can see: those in words that all of them say."""
+"""Label errors that disagreement cannot reveal: words on which all engines agree but are wrong."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from rapidfuzz.distance import Levenshtein
 
 
 def agreed_errors(said: Sequence[str], slots: Iterable[tuple[Sequence[str | None], str | None]], errors: int) -> int:
-    """How many of a label's `errors` are in words on which all engines agree. Slots are what each engine has there, and the choice.
+    """How many of a label's `errors` are in words on which all engines agree. A slot: the word of each engine, and the choice.
 
-    The agreed words alone are held against the truth; words that are missing only because the engines differ there are no errors.
+    The agreed words are compared with the truth; words missing only because the engines differ are not counted.
 
     >>> agreed_errors(["we", "meet"], [(("we", "we"), "we"), (("meat", "meet"), "meat")], 1)
     0

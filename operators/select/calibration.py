@@ -1,8 +1,8 @@
-"""What agreement and confidence are worth: the share of a label's words that is expected to be wrong, from calibrated curves.
+"""Expected word error of a label from agreement and confidence, by calibrated curves.
 
 A `Calibration` is fitted on a small labelled sample (`voxmill calibrate`) and is data from then on: applying it needs no library.
-Agreement, confidence and length are weighed into one score (a logistic regression), and a curve that only falls (isotonic) says what
-error a score stands for. All of it is there again for resampled recordings, which carries how much the sample leaves open.
+Agreement, confidence and length are combined into one score (logistic regression), and a falling curve (isotonic regression) maps
+it to an error. All of it is repeated for resampled recordings (bootstrap), which gives the interval.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from voxmill.manifests.user_input import text
 Floats = NDArray[np.float64]
 
 LEVEL = 0.95
-"""How often the true error of a group of labels is to lie within its interval."""
+"""Coverage of the intervals."""
 SLIP = 0.05
-"""Doubt (1 - agreement, 1 - confidence) below which less of it says little: one word in twenty is the finest that a sentence shows."""
+"""Floor added to doubt (1 - agreement, 1 - confidence): one word in twenty is the finest that a sentence shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """What is known of one label before anybody has heard it."""
+    """What is known of one label without listening."""
 
     agreement: float | None
     confidence: float | None
@@ -39,7 +39,7 @@ class Signs:
 
 
 class Weights(Settings):
-    """A logistic regression of a word being right. A term whose sign is unknown is left out of the sample too."""
+    """A logistic regression of a word being right. A term left out of the fit has weight 0."""
 
     intercept: float
     agreement: float = 0.0
@@ -64,18 +64,18 @@ def features(signs: Signs) -> tuple[float, float, float]:
 
 
 class Line(Settings):
-    """Expected error against the score of one regression. Between its places it is linear, beyond them constant."""
+    """Expected error by score. Linear between its points, constant outside."""
 
     weights: Weights
     scores: tuple[float, ...] = Field(min_length=1)
-    """Rising."""
+    """Scores of the points, rising."""
     errors: tuple[float, ...]
     """Word errors per word of the label; falling."""
     lengths: tuple[float, ...] = (1.0,)
-    """At each place (or everywhere): true words per word of the label. Engines that talk to themselves say more than there is."""
+    """True words per word of the label, at each point or everywhere: hallucinating engines write more than is said."""
 
     def counts(self, terms: Floats, units: Floats) -> tuple[Floats, Floats]:
-        """Wrong words and true words to expect of labels, from their features (n, 3) and lengths (n)."""
+        """Expected wrong words and true words of labels, from their features (n, 3) and lengths (n,)."""
         scores = self.weights.score(terms)
         return self._along(self.errors, scores) * units, self._along(self.lengths, scores) * units
 
@@ -85,15 +85,14 @@ class Line(Settings):
 
 
 class Curve(Line):
-    """A line for one language, how sure it is, and what it was made from."""
+    """A line for one language, its uncertainty, and the sample behind it."""
 
     language: str | None
-    """None: every language that has no curve of its own."""
+    """None: all languages without a curve of their own."""
     resampled: tuple[Line, ...] = ()
-    """What comes out when the sample's recordings are drawn again, the regression included. The n-th draw is the same everywhere."""
+    """Lines fitted to bootstrap resamples of recordings, the regression included; the n-th resample is the same in all curves."""
     dispersion: tuple[float, ...] = (1.0,)
-    """At each place (or everywhere): variance of a recording's errors over their expectation. What one recording says goes wrong
-    together."""
+    """Variance of a recording's errors over their expectation, at each point or everywhere: errors cluster within recordings."""
     segments: int
     words: int
     recordings: int
@@ -101,7 +100,7 @@ class Curve(Line):
     conditions: int | None = None
 
     def variance(self, terms: Floats, units: Floats) -> float:
-        """Of the number of errors, where their expectation is known."""
+        """Variance of the number of errors around its expectation."""
         return float(self._along(self.dispersion, self.weights.score(terms)) @ self.counts(terms, units)[0])
 
 
@@ -115,7 +114,7 @@ class Estimate:
 
 
 class Calibration(Settings):
-    """Curves, and what is to be said of them."""
+    """The curves of a fitted calibration."""
 
     version: int = 2
     unit: str = "word"
@@ -126,23 +125,24 @@ class Calibration(Settings):
     warnings: tuple[str, ...] = ()
 
     def expected(self, signs: Signs, language: str | None) -> float | None:
-        """Expected errors per true word; None where the engines cannot be compared."""
+        """Expected errors per true word; None where there is no agreement."""
         if signs.agreement is None:
             return None
         wrong, true = self.curve(signs, language).counts(np.array([features(signs)]), np.ones(1))
         return float(wrong[0] / true[0])
 
     def curve(self, signs: Signs, language: str | None) -> Curve:
+        """The curve for a label: of its language, else of all; with or without confidence."""
         curves = self.curves if signs.confidence is not None else self.plain
         own = [curve for curve in curves if curve.language == language]
         rest = [curve for curve in curves if curve.language is None]
         return (own or rest or list(curves))[0]
 
     def estimate(self, labels: Sequence[tuple[Signs, str | None]]) -> Estimate | None:
-        """The error rate of labels (with their languages) taken together; None where none can be compared.
+        """The error rate of labels (with their languages) taken together, with its interval; None where none can be compared.
 
-        Two things are in the interval: what the sample leaves open (the rates of its resamples), and what chance does to these very
-        labels. Both are relative errors, so that a rate is never below zero.
+        The interval holds the uncertainty of the sample (rates of its resamples) and the chance in these labels. Both are relative errors,
+        so a rate is never below zero.
         """
         groups: dict[int, tuple[Curve, list[Signs]]] = {}
         for signs, language in labels:
@@ -167,7 +167,7 @@ class Calibration(Settings):
 
 
 def load_calibration(path: str) -> Calibration:
-    """Raises UserError, naming the file and the fix."""
+    """Reads a calibration. Raises UserError, naming the file and the fix."""
     try:
         return Calibration.model_validate_json(
             text(path, "calibration", "make one with `voxmill calibrate RUN --reference labelled.jsonl`")

@@ -14,16 +14,16 @@ from voxmill.manifests.errors import UserError
 from voxmill.operators.select.calibration import Calibration, Curve, Floats, Line, Signs, Weights, features
 
 STEPS, LABELS = 16, 60
-"""Of a curve: at least so many steps, and one for every so many labels: with more of them a curve follows more closely."""
+"""A curve has at least `STEPS` steps, and one per `LABELS` labels."""
 TENTHS = 10
 ROUNDS = 100
 """Resamples of recordings."""
 LEAST = 1e-4
-"""Errors per word that the surest labels have at the least: a sample that shows none does not prove that there are none."""
+"""Least expected errors per word: a sample without errors does not prove that there are none."""
 TERMS, PLAIN = ("agreement", "confidence", "length"), ("agreement", "length")
-"""Of the regression, as `features` orders them; and where no engine gives a confidence."""
+"""Terms of the regression, in the order of `features`; `PLAIN` where no engine gives a confidence."""
 FEWEST_WORDS, FEWEST_RECORDINGS = 300, 5
-"""Of a language, for a curve of its own."""
+"""Fewest words and recordings of a language for a curve of its own."""
 CORRELATED = 0.3
 """Share of the wrong words that all engines say alike, from which their errors count as correlated."""
 
@@ -87,6 +87,7 @@ class Columns:
     errors: Floats
 
     def take(self, rows: NDArray[Any]) -> Columns:
+        """The selected rows."""
         return Columns(self.terms[rows], self.units[rows], self.words[rows], self.errors[rows])
 
 

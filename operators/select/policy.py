@@ -1,12 +1,12 @@
 """What makes a segment worth keeping: thresholds, rules and tiers.
 
-Rules are tried in the order of `RULES`; the first that fails names the reason. What passes is sorted into tiers by one score:
+Rules are tried in the order of `RULES`; the first that fails gives the reason. What passes is sorted into tiers by one score:
 `high` >= `weak` >= `unlabelled` (audio worth keeping, text not) >= rejected. The score is the agreement of the engines,
-`agreement * (1 - w + w * confidence)`, or 1 - the error that a calibration expects; with a single engine there is no agreement, and its confidence is held against thresholds of
-its own (`single_*`). An engine without confidences then vouches for nothing: the segment is `unlabelled`.
+`agreement * (1 - w + w * confidence)`, or 1 - the error that a calibration expects. With a single engine there is no agreement, and
+its confidence is compared with the thresholds `single_*`; an engine without confidences then gives `unlabelled`.
 
-All of this follows from columns that a run keeps: `manifests/catalog.sql` states the same rules in SQL, so that thresholds can be tried
-without running anything again, and a test holds the two together.
+All of this follows from columns that a run keeps: `manifests/catalog.sql` states the same rules in SQL, so that thresholds can be
+tried without running anything again, and a test checks that both agree.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DEV = TEST = 0.01
 
 
 class SelectConfig(Settings):
-    """What is worth keeping, and as what. Thresholds are for a score in [0, 1]; what equals a threshold passes it."""
+    """What is kept, and in which tier. Scores are in [0, 1]; equality with a threshold passes."""
 
     score: Literal["agreement", "agreement_confidence", "expected_error"] = "agreement"
     """What segments are sorted by: agreement of the engines, the same lowered where the chosen engine is unsure, or 1 - the
@@ -55,7 +55,7 @@ class SelectConfig(Settings):
     language_confidence: float = Field(default=0.8, ge=0.0, le=1.0)
     """Least probability of a detected language; a language that the source states passes."""
     max_repeats: int = Field(default=3, ge=1)
-    """Most times that one n-gram may follow upon itself."""
+    """Most repetitions of one n-gram in a row."""
     max_compression: float = Field(default=2.4, gt=0.0)
     """Largest ratio of text to zlib output (bytes)."""
     rate_fence: float | None = Field(default=1.5, ge=0.0)
@@ -94,7 +94,7 @@ class SelectConfig(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that a verdict depends on; None is unknown."""
+    """Everything that `verdict` depends on; None is unknown."""
 
     licence: str
     language: str | None
@@ -111,7 +111,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A filter, its reason, and what it says of the evidence that fails it."""
+    """A filter, its reason, and its detail for evidence that fails it."""
 
     reason: str
     fails: Callable[[Evidence, SelectConfig], bool]
@@ -168,6 +168,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def licensed(licence: str, config: SelectConfig) -> bool:
+    """Whether the config keeps recordings under this licence."""
     if licence == "unknown":
         return config.allow_unknown_licence
     if licence == "proprietary":
@@ -180,7 +181,7 @@ def _least_confidence(evidence: Evidence, config: SelectConfig) -> float:
 
 
 def score(evidence: Evidence, config: SelectConfig) -> float | None:
-    """What tiers are made of; None where neither agreement nor confidence is known."""
+    """The score that tiers are made of; None where neither agreement nor confidence is known."""
     if evidence.agreement is None:
         return evidence.confidence
     if config.score == "expected_error":

@@ -17,13 +17,13 @@ __all__ = ["Select", "SelectConfig", "fence", "split_of"]
 
 
 def split_of(recording_id: str, dev: float = DEV, test: float = TEST) -> Split:
-    """The split of a recording and of all that comes from it: a hash, so that nothing ever moves when something is added."""
+    """The split of a recording and of everything in it, by hash: adding recordings never moves others."""
     place = int(digest(["split", recording_id])[:16], 16) / 2**64
     return "test" if place < test else "dev" if place < test + dev else "train"
 
 
 def fence(rates: Sequence[float], ranges: float) -> tuple[float, float]:
-    """Tukey's fence: the quartiles (linear between neighbours), and `ranges` times their distance beyond them."""
+    """Tukey's fence: the quartiles (linearly interpolated), and `ranges` interquartile ranges beyond them."""
     low, high = _quantile(rates, 0.25), _quantile(rates, 0.75)
     return low - ranges * (high - low), high + ranges * (high - low)
 
@@ -37,7 +37,7 @@ def _quantile(values: Sequence[float], share: float) -> float:
 
 
 def copy_of(segment: Segment, duplicates: Sequence[Duplicate]) -> Duplicate | None:
-    """The first stretch that covers at least half of a segment: the evaluation sets come first."""
+    """The first duplicate stretch that covers at least half of a segment; those of evaluation sets come first."""
     for one in sorted(duplicates, key=lambda d: d.reason):
         overlap = min(segment.end, one.start + one.num_samples) - max(segment.start, one.start)
         if one.recording_id == segment.recording_id and 2 * overlap >= segment.num_samples:
@@ -46,9 +46,9 @@ def copy_of(segment: Segment, duplicates: Sequence[Duplicate]) -> Duplicate | No
 
 
 class Select:
-    """One selection per segment. What an earlier stage rejected passes through with its reason.
+    """One selection per segment. What an earlier stage rejected keeps its reason.
 
-    Where nobody speaks there is no text to judge: only the licence decides.
+    For segments without speech only the licence decides.
     """
 
     def __init__(self, config: SelectConfig) -> None:

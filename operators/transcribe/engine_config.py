@@ -1,4 +1,4 @@
-"""What every recogniser can be told, whichever it is."""
+"""Settings that all recognisers share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ComputeType = Literal["auto", "int8", "int8_float16", "float16", "bfloat16", "fl
 
 
 class EngineSettings(Settings):
-    """The common part of each engine's settings. An engine is one entry of `transcribe:` in a run's config."""
+    """Settings of one engine: one entry of `transcribe:` in a run's config."""
 
     kind: str
     """Which recogniser this is; it decides what else can be set."""
@@ -45,8 +45,9 @@ class EngineSettings(Settings):
 
     @property
     def gpu_share(self) -> float:
+        """Share of a GPU that one worker holds."""
         return self.gpus if self.gpus is not None else float(self.device == "cuda")
 
     def hears(self, language: str | None) -> bool:
-        """Whether a recording said to be in `language` is for this engine."""
+        """Whether recordings whose stated language is `language` are given to this engine."""
         return not (self.skip_other_languages and self.languages and language) or primary(language) in self.languages

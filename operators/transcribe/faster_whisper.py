@@ -1,8 +1,7 @@
-"""Whisper on CTranslate2, without torch: batched decoding of packed windows, with a time and a probability for every word.
+"""Whisper on CTranslate2 (faster-whisper), without torch: batched decoding of packed windows, with word times and probabilities.
 
-faster-whisper's own `transcribe` takes one recording; its batched pipeline is run here on windows of several. Earlier text is never
-a prompt, so a loop in one window cannot infect the next. There is no fallback to higher temperatures: CTranslate2 cannot repeat a
-sample.
+faster-whisper's own `transcribe` takes one recording; here its batched pipeline runs on windows of several. Earlier text is never a
+prompt, so a loop in one window cannot spread. There is no fallback to higher temperatures: CTranslate2 cannot reproduce a sample.
 """
 
 from __future__ import annotations
@@ -31,41 +30,41 @@ Features = NDArray[np.float32]
 """Log-mel features of windows, padded to the encoder's 30 s: shape (windows, mels, 3000)."""
 
 INPUT_SECONDS = 30
-"""What a Whisper encoder computes, however short the audio."""
+"""Seconds that a Whisper encoder processes, however short the audio."""
 OPENING, CLOSING = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"
 """Punctuation that belongs to the word after it, and to the word before it."""
 LONGEST_WORD = int(0.4 * SAMPLE_RATE)
-"""Cross-attention gives a pause to the word that follows it: the end of a word is right, and its start may be the pause's start."""
+"""Cross-attention assigns a pause to the word after it: word ends are right, starts may be those of the pause (samples)."""
 
 
 class WhisperSettings(EngineSettings):
-    """What both ways to load a Whisper model can be told."""
+    """Settings of both ways to load a Whisper model."""
 
     model: str = "whisper-base"
     """Weights for CTranslate2. Compute type `auto` is int8 on CPU and float16 on CUDA."""
     batch_size: int = Field(default=4, ge=1)
     """Windows decoded at once. On CPU more than 4 gains nothing; a large GPU likes 16 and more."""
     beam_size: int = Field(default=5, ge=1)
-    """Texts that are followed at once; more is slower and a little better, 1 is greedy."""
+    """Beam size; more is slower and a little better, 1 is greedy."""
     packed: bool = True
     """Let neighbouring spans share a window; off, each span is a window of its own, several times slower."""
     window_seconds: float = Field(default=29.0, gt=1, le=INPUT_SECONDS)
     """Longest window that is shared."""
     max_pause_seconds: float = Field(default=10.0, ge=0)
-    """Longest pause inside a window: where Whisper hears nothing for long, it invents."""
+    """Longest pause inside a window (s): in long silence Whisper hallucinates."""
     follow_hint: bool = True
-    """Take a recording's stated language as given. How likely the model finds it is measured and kept all the same."""
+    """Decode in the stated language of a recording. The probability that the model gives it is recorded all the same."""
 
 
 class FasterWhisperConfig(WhisperSettings):
-    """Whisper, by faster-whisper alone: what `whisperx` hears, without torch and without forced alignment."""
+    """Whisper, by faster-whisper alone: the same text as `whisperx`, without torch and without forced alignment."""
 
     kind: Literal["faster-whisper"] = "faster-whisper"
     name: EngineName = "faster-whisper"
 
 
 class FasterWhisper:
-    """One loaded Whisper model."""
+    """A `Transcriber`: one loaded Whisper model."""
 
     def __init__(self, config: WhisperSettings) -> None:
         folder = resolve(config.model)
@@ -97,7 +96,7 @@ class FasterWhisper:
         """One list per clip, one transcript per span, in order."""
         plans = [self._windows(clip) for clip in clips]
         heard = self._transcripts(clips, plans)
-        # Whisper sometimes ends before its window does, and the spans behind are silent: they are heard again, each alone.
+        # Whisper sometimes stops before the end of its window, leaving later spans empty: decode those again, each alone.
         silent = [
             (number, owner)
             for number, (plan, transcripts) in enumerate(zip(plans, heard, strict=True))

@@ -1,4 +1,4 @@
-"""A FunASR recogniser on batches of spans of like length."""
+"""A FunASR recogniser on batches of spans of similar length."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voxmill.operators.vendors.funasr_model import auto_model
 from voxmill.operators.weights.registry import identity, resolve
 
 SHORTEST = SAMPLE_RATE * 25 // 1000
-"""One analysis frame: below it there are no features, and no text."""
+"""One analysis frame (samples): shorter audio has no features."""
 
 Raw = dict[str, Any]
 """One result of FunASR: `text`, and where it found words `timestamp`, a list of [start, end] in milliseconds."""

@@ -1,4 +1,4 @@
-"""Paraformer through FunASR: one pass over the audio, and a time for every character or word."""
+"""Paraformer through FunASR: a non-autoregressive recogniser with a time for every character or word."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class ParaformerConfig(EngineSettings):
     languages: tuple[str, ...] = ("zh",)
     """What the weights know; `[en]` with `paraformer-en`. A single one is stated in the result: Paraformer detects none."""
     batch_seconds: float = Field(default=60.0, gt=0)
-    """Audio in a batch, padding included."""
+    """Audio in a batch, padding included (s)."""
 
 
 class Paraformer:
-    """One loaded Paraformer. Its confidence is exp(mean log-probability) of a span's tokens."""
+    """A `Transcriber`: one loaded Paraformer. Confidence is exp(mean log-probability) of a span's tokens."""
 
     def __init__(self, config: ParaformerConfig) -> None:
         self._funasr = FunAsr(config, config.batch_seconds)
@@ -42,7 +42,7 @@ class Paraformer:
         return self._funasr.transcribe(clips, self._read)
 
     def _listen(self, decoder: Any, inputs: tuple[Any, ...], outputs: tuple[Any, ...]) -> None:
-        """FunASR keeps token probabilities to itself; the decoder's logits (batch, tokens, vocabulary) tell them."""
+        """FunASR does not return token probabilities: they come from the logits of the decoder (batch, tokens, vocabulary)."""
         counts, network = inputs[3], self._funasr.network
         best, tokens = outputs[0].log_softmax(-1).max(-1)
         said = sum(tokens == special for special in (network.blank_id, network.sos, network.eos)) == 0

@@ -1,4 +1,4 @@
-"""PocketSphinx: a weak third voice, light enough to test votes with."""
+"""PocketSphinx: a weak third engine, light enough to test votes with."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PocketSphinxConfig(EngineSettings):
 
 
 class PocketSphinx:
-    """One decoder with the US English model. Lower case, no punctuation; a pronunciation variant `read(2)` is the word `read`.
+    """A `Transcriber` with the US English model. Lower case, no punctuation; a pronunciation variant `read(2)` is the word `read`.
 
     It gives no confidence: the posterior of its words is 1 nearly everywhere.
     """

@@ -1,4 +1,4 @@
-"""SenseVoice through FunASR: text with times, and the language, emotion and event that it hears."""
+"""SenseVoice through FunASR: text with times, and its language, emotion and event tags."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class SenseVoiceConfig(EngineSettings):
     model: str = "SenseVoiceSmall"
     compute_type: Literal["auto", "float32"] = "auto"
     numbers_as_digits: bool = False
-    """Inverse text normalisation: digits, and punctuation. Off, so that what is compared is what was said."""
+    """Inverse text normalisation: digits and punctuation. Off, so that spoken words are compared."""
     batch_seconds: float = Field(default=60.0, gt=0)
-    """Audio in a batch, padding included."""
+    """Audio in a batch, padding included (s)."""
 
 
 class SenseVoice:
-    """One loaded SenseVoice. Emotion and event stay out of the text; `tags.untag` reads them for whoever labels."""
+    """A `Transcriber`: one loaded SenseVoice. Emotion and event are kept out of the text (see `sensevoice_tags.untag`)."""
 
     def __init__(self, config: SenseVoiceConfig) -> None:
         self._funasr = FunAsr(config, config.batch_seconds)
@@ -55,7 +55,7 @@ class SenseVoice:
         self._lengths, self._scores = outputs[1], []
 
     def _listen_ctc(self, layer: Any, inputs: tuple[Any, ...], logits: Any) -> None:
-        """FunASR keeps probabilities to itself; the CTC logits (batch, frames, vocabulary) tell those of language and text."""
+        """FunASR does not return probabilities: those of language and text come from the CTC logits (batch, frames, vocabulary)."""
         if self._scores:
             return  # the layer runs again for the time stamps
         best, tokens = logits.log_softmax(-1).max(-1)

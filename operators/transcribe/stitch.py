@@ -1,4 +1,4 @@
-"""From what was heard in windows back to spans: a word belongs to the span that holds its midpoint. Pure."""
+"""Assigns the words recognised in a window to the spans in it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from voxmill.operators.transcribe.windows import Window
 
 @dataclass(frozen=True, slots=True)
 class WindowTranscript:
-    """What an engine heard in one window. Times are relative to the clip; words keep the space that stood before them."""
+    """What an engine recognised in one window. Times are relative to the clip; words keep the space before them."""
 
     words: tuple[TimedWord, ...]
     language: str | None = None
@@ -21,9 +21,9 @@ class WindowTranscript:
 
 
 def share(spans: Sequence[Span], heard: Iterable[tuple[Window, WindowTranscript]], longest_word: int) -> list[Transcript]:
-    """One transcript per span. A span that was cut has the words of all its pieces, and the language of its first.
+    """One transcript per span. A span that was cut gets the words of all its pieces, and the language of the first.
 
-    A word that seems longer than `longest_word` samples is placed by its last part: it has swallowed the pause before it.
+    A word longer than `longest_word` samples is placed by its end: its start may be that of the pause before it.
     """
     words: list[list[TimedWord]] = [[] for _ in spans]
     origin: list[WindowTranscript | None] = [None] * len(spans)
@@ -36,7 +36,7 @@ def share(spans: Sequence[Span], heard: Iterable[tuple[Window, WindowTranscript]
 
 
 def confidence(probabilities: Iterable[float | None]) -> float | None:
-    """Geometric mean of the probabilities that are known, None without any: exp(mean log p), as engines report it.
+    """Geometric mean of the known probabilities, exp(mean log p), as engines report it; None without any.
 
     >>> confidence([0.5, None, 0.125])
     0.25

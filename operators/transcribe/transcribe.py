@@ -1,4 +1,4 @@
-"""Segments to hypotheses: reads a unit's audio once per part, lets one engine hear it, and writes down what it heard."""
+"""The stage `transcribe:<engine>`: reads the audio of each part once and gives its segments to one engine."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ EngineConfig = Annotated[
     WhisperXConfig | FasterWhisperConfig | MoonshineConfig | ParaformerConfig | SenseVoiceConfig | PocketSphinxConfig,
     Field(discriminator="kind"),
 ]
-"""One entry of `transcribe:` in a config; `kind` says which engine. Another engine is another file, and a name here and in `load`."""
+"""One entry of `transcribe:` in a config, told apart by `kind`. A new engine is a new file, listed here and in `load`."""
 
 DIGITS = 5
-"""Decimals of every confidence: more would differ between machines, and say nothing."""
+"""Decimals of confidences; more would differ between machines."""
 
 
 def load(config: EngineConfig) -> Transcriber:
@@ -49,14 +49,14 @@ def load(config: EngineConfig) -> Transcriber:
 
 
 class Transcribe:
-    """One engine on one unit: a hypothesis for every segment, in the unit's order."""
+    """One engine on one unit: one hypothesis per segment, in the order of the unit."""
 
     def __init__(self, config: EngineConfig, engine: Transcriber | None = None) -> None:
         self._config = config
         self._engine = engine or load(config)
 
     def __call__(self, work: UnitInput) -> list[Hypothesis]:
-        """Raises what the engine raises: the pipeline takes the unit apart to find the segment that did it."""
+        """Errors of the engine pass through: the pipeline then splits the unit to find the segment at fault."""
         languages = {recording.id: recording.language for recording in work.recordings}
         heard: dict[str, Hypothesis] = {}
         jobs = []
@@ -99,7 +99,7 @@ class Transcribe:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """The segments of one part, and the one stretch of audio that holds them all, from `start` on."""
+    """The segments of one part, and the audio from the first to the last of them; `start` is its first sample."""
 
     segments: Sequence[Segment]
     start: int

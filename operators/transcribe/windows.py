@@ -1,7 +1,7 @@
-"""Which stretches of audio a recogniser is given: long spans are cut at their quietest point, short ones share a window.
+"""Plans the windows of audio that a recogniser decodes: long spans are cut at their quietest point, short ones share a window.
 
-A model of fixed input length costs the same for 3 s as for 30 s, so neighbours travel together with the real pause between them.
-Pure arithmetic on samples; nothing here knows a model.
+A model of fixed input length costs the same for 3 s as for 30 s, so neighbours share a window, with the real pause between them.
+Pure arithmetic on samples.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from voxmill.operators.contract.adapters import Audio, Span
 
 FRAME = 320
-"""Grain at which loudness is judged when a span is cut: 20 ms."""
+"""Samples (20 ms) over which energy is measured to find the quietest point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +28,18 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Neighbouring pieces that are heard together, from the start of the first to the end of the last."""
+    """Neighbouring pieces decoded together, from the start of the first to the end of the last."""
 
     pieces: tuple[Piece, ...]
 
     @property
     def start(self) -> int:
+        """First sample."""
         return self.pieces[0].start
 
     @property
     def end(self) -> int:
+        """Sample after the last."""
         return self.pieces[-1].end
 
     def owner(self, start: float, end: float) -> int:
@@ -47,7 +49,7 @@ class Window:
 
 
 def cut(audio: Audio, spans: Sequence[Span], limit: int) -> list[Piece]:
-    """The spans as pieces of at most `limit` samples. A piece that was cut keeps at least a quarter of the limit."""
+    """Cuts the spans into pieces of at most `limit` samples; a piece of a cut span keeps at least a quarter of the limit."""
     pieces = []
     for owner, span in enumerate(spans):
         start = span.start
@@ -61,15 +63,15 @@ def cut(audio: Audio, spans: Sequence[Span], limit: int) -> list[Piece]:
 
 
 def sharing(windows: Iterable[Window]) -> list[int]:
-    """Indices, in order, of the spans that have a window together with another span."""
+    """Indices, in order, of the spans that share a window with another span."""
     shared = {piece.owner for window in windows if len({p.owner for p in window.pieces}) > 1 for piece in window.pieces}
     return sorted(shared)
 
 
 def pack(pieces: Sequence[Piece], limit: int, max_pause: int) -> list[Window]:
-    """As few windows of at most `limit` samples as possible; among those, the ones parted at the longest pauses.
+    """The fewest windows of at most `limit` samples; among those plans, the one that splits at the longest pauses.
 
-    A pause longer than `max_pause` parts windows always. A piece longer than the limit stands alone.
+    A pause longer than `max_pause` always splits. A piece longer than the limit gets its own window.
     """
     last = len(pieces)
     best: list[tuple[int, int, int]] = [(0, 0, last)] * (

@@ -1,1 +1,1 @@
-"""Loading and reading the output of model packages that several stages use: FunASR and pyannote."""
+"""Loading and reading the output of model packages that several stages use: FunASR, pyannote, SenseVoice."""

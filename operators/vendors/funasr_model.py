@@ -1,4 +1,4 @@
-"""FunASR's `AutoModel` from a local folder, safely: nothing is downloaded, no code of the folder runs, pickles are weights only."""
+"""Loads FunASR's `AutoModel` from a local folder, safely: no download, no code of the folder, pickles with weights only."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 
 def auto_model(folder: Path, device: str = "cpu", threads: int = 1) -> Any:
+    """The model in a folder, on `cpu` or `cuda`, with so many CPU threads."""
     with warnings.catch_warnings(), _weights_only(), contextlib.redirect_stdout(sys.stderr):
         warnings.simplefilter("ignore")
         from funasr import AutoModel
@@ -20,7 +21,7 @@ def auto_model(folder: Path, device: str = "cpu", threads: int = 1) -> Any:
             model=str(folder),
             device="cuda:0" if device == "cuda" else "cpu",
             ncpu=threads,
-            frontend_conf={"dither": 0.0},  # noise added to the features would change what is heard from run to run
+            frontend_conf={"dither": 0.0},  # random dither would change results from run to run
             trust_remote_code=False,
             disable_update=True,
             disable_pbar=True,

@@ -1,4 +1,4 @@
-"""Text as FunASR recognisers give it, character by character and word by word, with times in milliseconds. Pure."""
+"""Joins the pieces (characters or words) and millisecond times that FunASR recognisers return. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def joined(pieces: Sequence[str]) -> str:
 
 
 def timed(pieces: Sequence[str], milliseconds: Sequence[Sequence[int]] | None, span: Span) -> tuple[TimedWord, ...] | None:
-    """Pieces with their times, which count from the start of `span`; None where the two do not match one to one."""
+    """Pieces with times relative to the clip, those of FunASR counting from the start of `span`; None where numbers differ."""
     if milliseconds is None or len(pieces) != len(milliseconds):
         return None
     words = []

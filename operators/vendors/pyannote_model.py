@@ -1,4 +1,4 @@
-"""pyannote's segmentation network from a folder: what its frames are, and loading it without trusting its checkpoint."""
+"""Loads pyannote's segmentation network from a folder without trusting its checkpoint."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ WINDOW = 80_000
 """Samples in a window: 5 s, what the network was trained on."""
 
 LEAD = 1
-"""The centre of the network's first frame is one hop later than the centre of the first hop."""
+"""Hops by which the centre of the first frame comes after that of the first hop."""
 
 
 def load_network(file: Path) -> Any:
-    """The network with the checkpoint's weights. Nothing else of the checkpoint is trusted: see `_Inert`."""
+    """The network with the weights of the checkpoint; classes that the checkpoint names are replaced by `_Inert`."""
     import torch
 
     with warnings.catch_warnings():

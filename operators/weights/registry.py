@@ -1,4 +1,4 @@
-"""Model weights by name: a ready local folder of them, what they must hash to, and what to do where they are missing.
+"""Model weights by name: a complete local folder, its hashes, and what to do where they are missing.
 
 The names are in `weights.yaml`. Nothing is loaded here: engines get a folder.
 """
@@ -68,7 +68,7 @@ SUFFIXES = frozenset(
         ".zip",
     ]
 )
-"""Files that hold numbers of a model, by the end of their name."""
+"""Suffixes of files that hold weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Status:
     fix: str
     licence: str
     megabytes: float | None
-    """About what getting them brings; None: nobody has said."""
+    """Approximate download size (MB); None: unknown."""
 
 
 @cache
@@ -138,7 +138,7 @@ def resolve(name_or_path: str, cache_dir: Path | None = None, offline: bool | No
 
 
 def known(names: Iterable[str]) -> None:
-    """Raises UnknownWeights at the first that is neither a known name nor a folder."""
+    """Raises UnknownWeights for the first name that is neither known nor a folder."""
     for name in names:
         if find(name) is None and not Path(name).expanduser().is_dir():
             raise _unknown(name)
@@ -161,12 +161,12 @@ def ready(name_or_path: str, cache_dir: Path | None = None) -> bool:
 
 
 def fetch(name: str, cache_dir: Path | None = None) -> Path:
-    """Make the weights ready now. Raises WeightsMissing."""
+    """Gets the weights now. Raises WeightsMissing."""
     return resolve(name, cache_dir)
 
 
 def verify(name_or_path: str, cache_dir: Path | None = None) -> list[str]:
-    """What is wrong with the weights, in words; empty when every byte is what it should be. Reads them all."""
+    """What is wrong with the weights, one line each; empty where every byte is right. Reads all files."""
     weights = find(name_or_path)
     if weights is None:
         known([name_or_path])
