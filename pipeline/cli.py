@@ -32,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-config_app = typer.Typer(no_args_is_help=True, help="Start, show and check configurations.")
+config_app = typer.Typer(no_args_is_help=True, help="Write, show and check configs.")
 models_app = typer.Typer(no_args_is_help=True, help="List, fetch and verify model weights.")
 
 

@@ -15,7 +15,7 @@ from voxmill.pipeline.terminal.table import number, print_table
 
 def duplicates(
     run: options.RunRoot,
-    against: Annotated[list[str] | None, typer.Option(help="Another run: what it holds is a duplicate here.")] = None,
+    against: Annotated[list[str] | None, typer.Option(help="Another run: what is also in it counts as a duplicate.")] = None,
     decontaminate: Annotated[
         list[str] | None, typer.Option(help="An evaluation set: a JSONL file, a folder of audio, or a folder of shards.")
     ] = None,
@@ -24,7 +24,7 @@ def duplicates(
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
-    """Find near duplicates and what overlaps evaluation sets, in a finished run, and take it out of the shards. No engine runs.
+    """Find near duplicates and overlaps with evaluation sets in a finished run, and remove them from the shards. No engine runs.
 
     Examples:
 
@@ -58,9 +58,9 @@ def duplicates(
         numbers = (number("recordings"), number("stretches", 1), number("seconds"))
         print_table(out, ("reason", "where", "by", *numbers, "best match"), rows)
     else:
-        out.print("nothing is there twice, and nothing is in the evaluation sets", soft_wrap=True)
+        out.print("no duplicates, and no overlap with evaluation sets", soft_wrap=True)
     settings = json.dumps(config.model_dump(mode="json", exclude_defaults=True)["duplicates"])
-    out.print(f"to keep it so, put this into the config: duplicates: {settings}", soft_wrap=True)
+    out.print(f"to compare like this in every run, put this into the config: duplicates: {settings}", soft_wrap=True)
 
 
 def revote(
@@ -70,7 +70,7 @@ def revote(
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
-    """Change the rules that make texts and tiers of a finished run. Every engine keeps what it heard; none runs.
+    """Choose texts and tiers of a finished run again, under changed settings. No engine runs.
 
     Examples:
 

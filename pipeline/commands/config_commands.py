@@ -12,7 +12,7 @@ import typer
 from voxmill.pipeline.commands import complete, modelling, options
 from voxmill.pipeline.terminal.output import amount, console
 
-Training = Annotated[bool, typer.Option("--training", help="Of `voxmill train`, instead of a run's.")]
+Training = Annotated[bool, typer.Option("--training", help="The config of `voxmill train` instead of a run's.")]
 
 
 def init(
@@ -37,7 +37,7 @@ def init(
 
 
 def show(config: options.Config, change: options.Set = None, training: Training = False) -> None:
-    """Print the resolved config with every default written out, and what each key is above it.
+    """Print the resolved config with every default, and the description of each key above it.
 
     Examples:
 
@@ -58,7 +58,7 @@ def schema(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; default: print it.")] = None,
     training: Training = False,
 ) -> None:
-    """The JSON Schema of a config, by which an editor completes, explains and checks every key.
+    """Print the JSON Schema of a config, with which an editor completes, explains and checks every key.
 
     Example:
 
@@ -83,11 +83,11 @@ def schema(
 def check(
     config: options.Config,
     change: options.Set = None,
-    out: Annotated[str | None, typer.Option("--out", "-o", help="Also look whether this run can be written.")] = None,
+    out: Annotated[str | None, typer.Option("--out", "-o", help="Also check whether this run can be written.")] = None,
 ) -> None:
-    """Look ahead: unknown keys, wrong values, what is not installed, not here, not there, or would be thrown away.
+    """Check a config: unknown keys, wrong values, missing packages, weights and sources, and sources that would be rejected.
 
-    Exits with 1 where a run would be refused. `voxmill run` looks at the same before it writes anything.
+    Exits with 1 if a run would be refused. `voxmill run` checks the same before it writes anything.
     """
     from voxmill.pipeline.load_config import load_config, recipe_of
     from voxmill.pipeline.preflight import examine, print_issues

@@ -76,20 +76,19 @@ def transcribe(
     tasks: Annotated[
         str | None,
         typer.Option(
-            help="`asr,lid,emotion`; default: all that it was trained for. Nothing of the other tasks is said. A model with task vectors "
-            "hears each task by itself, so that the words and all labels asked for are the same with and without the others "
-            "(not with `--decode attention` or `transducer`, which hear all tasks at once)."
+            help="Such as `asr,lid,emotion`; default: all that it was trained for. A model with task vectors decodes each task by itself, so "
+            "that its result does not depend on the other tasks (except with `--decode attention` or `transducer`, which decode all at once)."
         ),
     ] = None,
     decode: options.Decode = "rescore",
     chunk: options.Chunk = None,
-    to: Annotated[str | None, typer.Option(help="Translate into this language, where the model learnt it.")] = None,
+    to: Annotated[str | None, typer.Option(help="Translate into this language, if the model learnt it.")] = None,
     device: options.Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON for each file.")] = False,
 ) -> None:
-    """What a trained model hears in files. Long files are cut at their pauses.
+    """Transcribe files with a trained model. Long files are cut at their pauses.
 
-    A file that holds no audio is said so and the others go on; the command then exits with 1.
+    A file without audio is reported and the others go on; the command then exits with 1.
 
     Examples:
 
@@ -118,7 +117,7 @@ def transcribe(
 
 def evaluate(
     model: options.Model,
-    shards: Annotated[str, typer.Option(help="Shards with the truth: `RUN/shards`.")],
+    shards: Annotated[str, typer.Option(help="Shards with the reference texts: `RUN/shards`.")],
     split: Annotated[str | None, typer.Option(help="`test`, `dev` or `train`; default: the first of these there is.")] = None,
     where: Annotated[str | None, typer.Option(help="Only these samples, as in `language='en'`.")] = None,
     budgets: Annotated[
@@ -126,11 +125,11 @@ def evaluate(
     ] = None,
     decode: options.Decode = "rescore",
     chunk: options.Chunk = None,
-    limit: Annotated[int | None, typer.Option(min=1, max=10**12, help="So many samples at most.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=10**12, help="Evaluate at most this many samples.")] = None,
     device: options.Device = "auto",
     as_json: options.Json = False,
 ) -> None:
-    """Word and character errors, labels, events, translation, size and speed of a model, for each budget and language.
+    """Measure word and character errors, labels, events, translation, size and speed of a model, for each budget and language.
 
     Examples:
 
@@ -150,7 +149,7 @@ def evaluate(
         bundle = open_bundle(model, device=choose_device(device))
         wanted = budgets_of(bundle, budgets)
     results = []
-    with model_display.CountDisplay(len(samples) * len(wanted), "heard", quiet=as_json) as count:
+    with model_display.CountDisplay(len(samples) * len(wanted), "evaluated", quiet=as_json) as count:
         for budget in wanted:
             part = bundle.extract(budget) if budget else bundle
             results.append(evaluate_model(part, str(budget or "whole"), samples, {"method": decode, "chunk": chunk}, count))
@@ -166,7 +165,7 @@ def export(
     ] = "safetensors",
     as_json: options.Json = False,
 ) -> None:
-    """The model of one budget as a smaller model of its own, refused where it does not compute the same.
+    """Save one budget of a model as a smaller model of its own; refused if the two do not compute the same.
 
     Examples:
 

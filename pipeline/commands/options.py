@@ -17,20 +17,22 @@ Inputs = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="FOLDER|FILE|URL|LIST",
-        help="What to hear, where no config says it: folders, files, web addresses, buckets, lists of addresses.",
+        help="Sources, if no config names them: folders, files, web addresses, buckets, lists of addresses.",
         show_default=False,
     ),
 ]
-Language = Annotated[str | None, typer.Option(help="What is spoken in these sources, as in `en`, `zh`, `pt-BR`.")]
+Language = Annotated[str | None, typer.Option(help="Language of these sources, as in `en`, `zh`, `pt-BR`.")]
 Licence = Annotated[
     str | None,
-    typer.Option(help="The licence of these sources, as in `cc-by-4.0`: unknown ones are not packed. You answer for it."),
+    typer.Option(
+        help="Licence of these sources, as in `cc-by-4.0`; you answer for it. What has no known licence is not packed."
+    ),
 ]
 Contact = Annotated[
     str | None,
     typer.Option(
         envvar="VOXMILL_CONTACT",
-        help="Who crawls: a web page or an e-mail address that site owners can write to. Needed for web addresses.",
+        help="Who crawls: a web page or an e-mail address that site owners can contact. Needed for web addresses.",
         show_envvar=True,
     ),
 ]
@@ -38,7 +40,7 @@ Set = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        help="KEY=VALUE: one key of the config, as in `select.high=0.9`; repeatable. Kept where the run has a config.yaml.",
+        help="KEY=VALUE: set one key of the config, as in `select.high=0.9`; repeatable. Saved if the run has a config.yaml.",
     ),
 ]
 Out = Annotated[str, typer.Option("--out", "-o", help="The run: a directory, or a bucket prefix (`s3://…`).")]
@@ -53,14 +55,14 @@ Retry = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")]
-Json = Annotated[bool, typer.Option("--json", help="For machines.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 Model = Annotated[str, typer.Option("--model", "-m", help="A training's folder (its last checkpoint), or a checkpoint.")]
 Budget = Annotated[
     str | None, typer.Option(help="How much of an elastic model: EXPERTS[:TOP_K[:WIDTH]], as in `6`; default: all.")
 ]
 Decode = Annotated[str, typer.Option(help="`greedy`, `beam`, `rescore`, `attention` or `transducer`: quick to thorough.")]
-Chunk = Annotated[int | None, typer.Option(min=1, max=1_000_000, help="Hear as a stream would: chunks of this many 40 ms.")]
+Chunk = Annotated[int | None, typer.Option(min=1, max=1_000_000, help="Streaming: read chunks of this many frames of 40 ms.")]
 Device = Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, …")]
 
 

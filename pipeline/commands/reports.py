@@ -31,14 +31,14 @@ def stats(
         list[str] | None,
         typer.Option(
             "--what-if",
-            help="KEY=VALUE under `select`, as in `select.weak=0.9`, the least agreement kept: recomputed, not run again.",
+            help="KEY=VALUE under `select`: what another threshold would keep, as in `select.weak=0.9`. Computed from the run, nothing runs again.",
         ),
     ] = None,
     sql: Annotated[str | None, typer.Option(help="Any SELECT over the run's views.")] = None,
     as_json: options.Json = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="For machines.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
-    """What was kept, what was not, and why.
+    """Show what was kept, what was rejected, and why.
 
     Examples:
 
@@ -86,7 +86,7 @@ def verify(run: options.RunRoot, as_json: options.Json = False) -> None:
 
 def calibrate(
     run: options.RunRoot,
-    reference: Annotated[Path, typer.Option(help="JSON lines with true words; see the README.")],
+    reference: Annotated[Path, typer.Option(help="The labelled sample: JSON lines with the true words.")],
     error: Annotated[
         float | None,
         typer.Option(min=0, callback=options.finite, help="Find the threshold for this expected error, e.g. 0.05."),
@@ -96,7 +96,7 @@ def calibrate(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """From a small labelled sample, how wrong the labels of every tier and threshold should be, with intervals.
+    """Estimate the error rate of the labels in every tier and at every threshold, from a small labelled sample, with intervals.
 
     Examples:
 
@@ -133,7 +133,7 @@ def retention(
     plot: Annotated[Path | None, typer.Option(help="Draw the bars into this file (.png, .svg, .pdf).")] = None,
     as_json: options.Json = False,
 ) -> None:
-    """How much speech is kept by what it is, and what each property changes while the others stay, with intervals.
+    """Show the share of speech that is kept by language, domain and more, and the effect of each factor alone, with intervals.
 
     Examples:
 

@@ -28,15 +28,15 @@ def revoke(
     sha256: Annotated[
         list[str] | None, typer.Option("--hash", help="sha256 of an original, of decoded samples, or of a FLAC in a shard.")
     ] = None,
-    denied: Annotated[bool, typer.Option("--denied", help="What the config's deny-list has come to name.")] = False,
+    denied: Annotated[bool, typer.Option("--denied", help="Everything that the config's deny-list names now.")] = False,
     reason: Annotated[str, typer.Option(help="Kept in the tombstone; put no name there.")] = "",
     ahead: Annotated[
-        bool, typer.Option("--ahead", help="Also refuse what the run does not know yet; else that is a mistake.")
+        bool, typer.Option("--ahead", help="Also refuse what is not in the run yet; without it, that is an error.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Take something out of a run for good, prove that it is gone, and never let it in again.
+    """Remove recordings from a run for good, prove that they are gone, and refuse them from now on.
 
     Only the shards that held it are written again. With a key in VOXMILL_SIGNING_KEY the report is signed.
 

@@ -34,10 +34,10 @@ def run(
     dry_run: options.DryRun = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Run the whole line, from sources to shards, or continue it.
+    """Run the pipeline from sources to shards, or continue a stopped run.
 
-    Without a config, sources are named here: a recipe is chosen by the language and by what is installed, and is kept in the run as
-    `config.yaml`, to be edited.
+    Without a config, name the sources here: recognisers are chosen by language and by what is installed, and the config is saved in the run
+    as `config.yaml`, for you to edit.
 
     Examples:
 
@@ -66,7 +66,7 @@ def crawl(
     executor: options.Executor = None,
     address: Annotated[str | None, typer.Option(help="Ray cluster to join.")] = None,
     retry: options.Retry = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the sources' rules, fetch nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the sources and their rules, and fetch nothing.")] = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Fetch and decode the sources only; `voxmill run` continues from there.
@@ -90,8 +90,10 @@ def plan(
     licence: options.Licence = None,
     contact: options.Contact = None,
     change: options.Set = None,
-    sample: Annotated[int, typer.Option(min=1, max=1_000_000, help="Recordings to try the line on.")] = 3,
-    out: Annotated[str | None, typer.Option("--out", "-o", help="Keep the sample's run, as `plan` in this folder.")] = None,
+    sample: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many recordings to try the pipeline on.")] = 3,
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", help="Keep the run of the sample, as `plan` in this folder.")
+    ] = None,
 ) -> None:
     """Predict disk, hours and time of a run from a small sample of its sources.
 
@@ -119,7 +121,7 @@ def replay(
     unit: Annotated[str, typer.Option(help="Unit, as a rejection's detail names it.")],
     only: Annotated[str | None, typer.Option(help="One member of the unit.")] = None,
 ) -> None:
-    """Repeat one stage on one unit, or one member of it, in this process, writing nothing: to see why it failed."""
+    """Repeat one stage on one unit, or on one member of it, to see why it failed. Writes nothing."""
     from voxmill.manifests.schema import plain
     from voxmill.pipeline.build import as_written, build
     from voxmill.pipeline.execution.host_limit_server import open_gate

@@ -12,7 +12,7 @@ from voxmill.pipeline.terminal.output import console
 
 
 def list_() -> None:
-    """Which weights voxmill knows, and which are here."""
+    """List the weights that voxmill knows, and which are here."""
     from voxmill.operators.weights import registry as weights
     from voxmill.pipeline.preflight.models import size
     from voxmill.pipeline.terminal.table import Column, print_table, prose
@@ -50,7 +50,7 @@ def verify(names: Annotated[list[str], typer.Argument(help="Names or directories
     for name in names:
         problems = weights.verify(name)
         bad |= any(not p.startswith("unpinned") for p in problems)
-        out.print(f"{name}: {'; '.join(problems) or 'every byte is what it should be'}", soft_wrap=True)
+        out.print(f"{name}: {'; '.join(problems) or 'all hashes match'}", soft_wrap=True)
     sys.exit(1 if bad else 0)
 
 
@@ -58,7 +58,7 @@ def doctor(
     config: Annotated[str | None, typer.Option("--config", "-c", help="Check what this config needs.")] = None,
     change: options.Set = None,
 ) -> None:
-    """What is installed, which weights are here, what is missing, and how to get it.
+    """Show what is installed, which weights are here, what is missing, and how to get it.
 
     Example:
 

@@ -41,7 +41,7 @@ def missing(config: RunConfig) -> Iterator[Issue]:
             if not Path(name).expanduser().is_dir():
                 near = get_close_matches(name, weights.registry(), n=1, cutoff=0.5)
                 fix = f"did you mean `{near[0]}`?" if near else "`voxmill models list` names those that are known"
-                yield error(f"{what}: `{name}`", "is neither a known name of weights nor a folder", fix)
+                yield error(f"{what}: `{name}`", "is neither the name of known weights nor a folder", fix)
         elif not weights.ready(name):
             (fetched if entry.kind == "hub" else rest.setdefault(entry.fix(name), [])).append(name)
     if fetched:

@@ -118,9 +118,7 @@ def _local(thing: str, source: SourceConfig, address: str, contact: str | None) 
         fix = f"correct the path (it is looked for in {os.getcwd()})" if not os.path.isabs(path) else "correct the path"
         yield Issue(level, f"{thing} {path}", "does not exist", fix)
     elif not os.path.exists(path):
-        yield Issue(
-            level, f"{thing} {path}", "is a link that leads nowhere", "mend the link, or give the file it should lead to"
-        )
+        yield Issue(level, f"{thing} {path}", "is a broken link", "correct the link, or give the file that it should point to")
     elif not os.access(path, os.R_OK | (os.X_OK if os.path.isdir(path) else 0)):
         yield error(
             f"{thing} {path}", "cannot be read", "its permissions do not let you: chmod, or run as its owner", world=True

@@ -49,10 +49,10 @@ def _local(run: Run) -> Iterator[Issue]:
     thing, place = f"--out {run.root}", Path(os.path.abspath(os.path.expanduser(file_path(run.root))))
     above = next((p for p in (place, *place.parents) if os.path.lexists(p)), Path("/"))
     if not above.exists():
-        yield error(thing, f"cannot be made: {above} is a link that leads nowhere", "mend the link, or give another place")
+        yield error(thing, f"cannot be created: {above} is a broken link", "correct the link, or give another place")
         return
     if not above.is_dir():
-        cause = "is a file" if above == place else f"cannot be made: {above} is a file"
+        cause = "is a file" if above == place else f"cannot be created: {above} is a file"
         yield error(thing, cause, "a run is a folder: give another place")
         return
     try:
@@ -62,7 +62,10 @@ def _local(run: Run) -> Iterator[Issue]:
             os.fsync(probe.fileno())
     except OSError as cause:
         yield error(
-            thing, f"cannot be written ({_words(cause)} in {above})", "give another place, or mend its permissions", world=True
+            thing,
+            f"cannot be written ({_words(cause)} in {above})",
+            "give another place, or change its permissions",
+            world=True,
         )
         return
     free = shutil.disk_usage(above).free / 1e6
@@ -75,7 +78,7 @@ def _local(run: Run) -> Iterator[Issue]:
 def _bucket(run: Run) -> Iterator[Issue]:
     scheme = run.root.partition("://")[0].lower()
     if scheme not in fsspec.available_protocols() or scheme in READ_ONLY:
-        cause = "is read only" if scheme in READ_ONLY else f"names a store that nobody knows here (`{scheme}`)"
+        cause = "is read only" if scheme in READ_ONLY else f"names an unknown protocol (`{scheme}`)"
         yield error(f"--out {run.root}", cause, "a folder, or a bucket prefix: s3://…, gs://…, az://…")
         return
 

@@ -40,14 +40,14 @@ def _licence(source: SourceConfig, config: RunConfig) -> Iterator[Issue]:
     if source.licence:
         name = of_config(source.licence).name
         if normalise(source.licence) is None:
-            cause = f"states the licence `{source.licence}`, which is none that we know: shards will carry it as `{name}`"
+            cause = f"states the licence `{source.licence}`, which voxmill does not know: shards will carry it as `{name}`"
             yield warning(
                 f"source {source.name}",
                 cause,
                 "give an SPDX identifier (cc-by-4.0, cc0-1.0), or leave it if it is one of your own",
             )
         if not licensed(name, config.select):
-            cause = f"is {name}, which select.licences ({allowed}) does not let pass: {_how_much(source)} will be rejected (select.licence)"
+            cause = f"is {name}, which select.licences ({allowed}) does not allow: {_how_much(source)} will be rejected (select.licence)"
             yield warning(f"source {source.name}", cause, "add the licence to select.licences, or take the source out")
     elif not licensed("unknown", config.select) and (says := _who_could_say(source)) is not None:
         cause = (

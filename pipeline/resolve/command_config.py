@@ -61,7 +61,7 @@ def resolve_config(
         config = None
     if facts and not inputs:
         raise UserError(
-            f"--{next(iter(facts))} is notes of sources on the command line; of those in a config: --set sources.NAME.{next(iter(facts))}=…"
+            f"--{next(iter(facts))} applies to sources on the command line only; for those in a config: --set sources.NAME.{next(iter(facts))}=…"
         )
     _check(facts)
     if config is not None and not inputs:
@@ -126,7 +126,7 @@ def _continued(
     (before, open_secrets), text = read(root), given.text(own, "config file", "mend it")
     listed = before.get("sources")
     if inputs and not isinstance(listed, list):
-        raise UserError(f"{own}: `sources` is no list: mend it, or give another --out")
+        raise UserError(f"{own}: `sources` is no list: correct it, or give another --out")
     more_sources = {"sources": add(listed, inputs, facts)} if inputs and isinstance(listed, list) else {}
     data = _changed(before | more_sources, changes, contact)
     parsed = parse_config(data, own)
@@ -148,13 +148,13 @@ def _changed(data: dict[str, Any], changes: Sequence[str], contact: str | None) 
 def _where(root: str | None, config: RunConfig) -> tuple[str, ...]:
     if root is None:
         return ()
-    return (f"this config is written to {Run(root).uri(CONFIG)}: edit it, and `voxmill run -o {root}` goes on with it",)
+    return (f"the config is saved as {Run(root).uri(CONFIG)}: edit it, and `voxmill run -o {root}` goes on with it",)
 
 
 def _nothing(root: str | None) -> str:
     if root and probe_exists(Run(root).uri("run.json")) is True:
         return f"{root} was made with a config: give it as --config, and the run goes on"
-    return "nothing to hear: name folders, files or addresses (`voxmill run FOLDER -o RUN`), or give a --config"
+    return "no sources: name folders, files or addresses (`voxmill run FOLDER -o RUN`), or give a --config"
 
 
 def _same(config: str, own: str) -> bool:

