@@ -82,7 +82,7 @@ def test_what_cannot_be_run_is_refused_with_a_code_and_leaves_nothing(
 def test_a_dry_run_says_what_was_chosen_and_writes_nothing(here: Path, voxmill: Voxmill) -> None:
     done = voxmill("run", "talks", "-o", "run", "--language", "en", "--dry-run")
     assert done.code == 0, done.err
-    assert "whisper-base and, beside it, moonshine-tiny-en" in done.err
+    assert "transcribed by whisper-base and moonshine-tiny-en" in done.err
     assert "its one file will be rejected (select.licence)" in done.out
     assert not (here / "run").exists()
 

@@ -211,7 +211,7 @@ def test_a_disk_that_refuses_is_the_world(make: Make) -> None:
     assert "cannot be written" in found.cause
 
 
-@pytest.mark.parametrize(("root", "said"), [("nosuch://x/y", "nobody knows"), ("https://radio.test/run", "is read only")])
+@pytest.mark.parametrize(("root", "said"), [("nosuch://x/y", "unknown protocol"), ("https://radio.test/run", "is read only")])
 def test_a_store_that_is_none_is_a_mistake(root: str, said: str, make: Make) -> None:
     found = only(errors(make(), Run(root)))
     assert said in found.cause

@@ -106,7 +106,7 @@ def test_english_has_two_engines_from_packages_and_says_why(here: Path) -> None:
     assert asked.config.sources[0].language == "en-GB"
     assert asked.config.select.languages == ("en",)
     said = "\n".join(asked.notes)
-    assert "whisper-base and, beside it, moonshine-tiny-en" in said
+    assert "transcribed by whisper-base and moonshine-tiny-en" in said
     assert "voxmill models fetch whisper-large-v3-turbo" in said
     assert "run/config.yaml" in said
 
