@@ -10,24 +10,24 @@ from pydantic import BaseModel, ValidationError
 
 
 class UserError(Exception):
-    """Something that a user can mend; the message is for people and names the fix. The command line prints it as one line."""
+    """Something that the user can fix; the message names the thing, the cause and the fix. The command line prints it as one line."""
 
     exit_code = 2
-    """How the command ends: 1 where a check says no, 2 for wrong use, 3 where the world does."""
+    """Exit code of the command: 1 a check fails, 2 wrong use, 3 something outside fails."""
 
 
 class CheckFailed(UserError):
-    """What was to be proved does not hold: nobody asked for anything wrong."""
+    """A check or a proof fails, though the command was used rightly."""
 
     exit_code = 1
 
 
 class DamagedError(UserError):
-    """A file of ours does not hold what we wrote into it."""
+    """A file written by voxmill is damaged."""
 
 
 class Unavailable(UserError):
-    """Something outside says no: a store, the disk, the network, another process."""
+    """Something outside fails or is missing: a store, the disk, the network, a package, weights, another process."""
 
     exit_code = 3
 

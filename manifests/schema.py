@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 import pyarrow as pa
 
 from voxmill.manifests import records
+from voxmill.manifests.errors import UserError
 
 SCHEMA_VERSION = 3
 """Raised by one when a record changes; `MIGRATIONS` then says how an older table becomes a newer one."""
@@ -22,7 +23,7 @@ Record = TypeVar("Record")
 _SCALARS: dict[Any, pa.DataType] = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
-class SchemaError(Exception):
+class SchemaError(UserError):
     """A table does not hold the records it should; the message names the file, the difference and the fix."""
 
 

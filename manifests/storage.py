@@ -28,7 +28,7 @@ from typing import Any, BinaryIO
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from voxmill.manifests.errors import UserError
+from voxmill.manifests.errors import CheckFailed, UserError
 
 Event = Callable[[str, str], None]
 """Called with the name of the event and the URI that it is about."""
@@ -40,7 +40,7 @@ _TEMP = ".tmp"
 _BLOCK = 1 << 20
 
 
-class NondeterministicError(Exception):
+class NondeterministicError(CheckFailed):
     """A committed name would get other bytes: work that should repeat exactly did not."""
 
     def __init__(self, uri: str, old: str, new: str) -> None:

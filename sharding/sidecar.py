@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from voxmill.manifests.errors import UserError
 from voxmill.manifests.parquet import table_bytes
 from voxmill.manifests.records import SAMPLE_RATE, Labels
 from voxmill.manifests.schema import (
@@ -109,7 +110,7 @@ class ShardSummary:
     sampling_rate: int = SAMPLE_RATE
 
 
-class ShardError(Exception):
+class ShardError(UserError):
     """A shard that cannot be read: which file, why, and what to do."""
 
     def __init__(self, file: str, cause: str, fix: str = PACK_AGAIN) -> None:

@@ -17,9 +17,10 @@ from typing import Literal
 from pydantic import Field
 
 from voxmill.manifests.config_base import Settings
+from voxmill.manifests.errors import Unavailable
 
 
-class WeightsMissing(RuntimeError):
+class WeightsMissing(Unavailable, RuntimeError):
     """Weights are missing or damaged; `fix` is the command that repairs it."""
 
     def __init__(self, name: str, missing: str, fix: str) -> None:

@@ -1,4 +1,4 @@
-"""Maps every error to an exit code and one line for the user. An error that is not listed here is a bug (code 70).
+"""Maps every error to an exit code and one line for the user. A UserError carries its code; what is not handled here is a bug (code 70).
 
 0 done · 1 the proof or the check fails · 2 wrong use · 3 something outside fails: a store, the disk, the network, what is installed
 """
@@ -12,32 +12,15 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from voxmill.manifests.catalog import CatalogError
-from voxmill.manifests.errors import UserError
+from voxmill.manifests.errors import Unavailable, UserError
 from voxmill.manifests.public_form import public_text
-from voxmill.manifests.schema import SchemaError
-from voxmill.manifests.storage import NondeterministicError
-from voxmill.operators.weights.registry import WeightsMissing
 from voxmill.pipeline import extras
-from voxmill.pipeline.execution.executor import WorkerDied
-from voxmill.pipeline.execution.infra_errors import StageError, machine_fault
-from voxmill.sharding.sidecar import ShardError
+from voxmill.pipeline.execution.infra_errors import machine_fault
 
-DONE, SAYS_NO, WRONG_USE, WORLD, BUG, INTERRUPTED = 0, 1, 2, 3, 70, 130
+WRONG_USE, UNAVAILABLE, BUG = UserError.exit_code, Unavailable.exit_code, 70
 
 DEBUG = "VOXMILL_DEBUG"
 """Environment variable: if set, the traceback of a bug is printed instead of written to a file."""
-
-USER_ERRORS = (UserError, SchemaError, ShardError, CatalogError, StageError, WeightsMissing, WorkerDied, NondeterministicError)
-"""Errors whose message is written for the user: the thing, the cause, the fix."""
-
-_CODES: tuple[tuple[type[Exception], int], ...] = (
-    (NondeterministicError, SAYS_NO),
-    (StageError, WORLD),
-    (WeightsMissing, WORLD),
-    (WorkerDied, WORLD),
-)
-"""Exit codes of errors that carry none themselves; all others are wrong use."""
 
 _PLACES: dict[int, str] = {
     errno.ENOENT: "there is no such file or folder: check the name",
@@ -60,18 +43,16 @@ class Failure:
 
 def failure_of(error: BaseException) -> Failure | None:
     """Exit code and message of an expected error; None for a bug."""
-    if isinstance(error, USER_ERRORS):
-        stated = getattr(error, "exit_code", None)
-        code = stated if stated is not None else next((c for kind, c in _CODES if isinstance(error, kind)), WRONG_USE)
-        return Failure(code, str(error))
+    if isinstance(error, UserError):
+        return Failure(error.exit_code, str(error))
     if isinstance(error, ImportError):
         if (error.name or "").startswith("voxmill"):
             return None
-        return Failure(WORLD, extras.missing(error) or machine_fault(error) or str(error))
+        return Failure(UNAVAILABLE, extras.missing(error) or machine_fault(error) or str(error))
     if isinstance(error, MemoryError):
-        return Failure(WORLD, "the machine is out of memory: fewer workers, or a larger machine")
+        return Failure(UNAVAILABLE, "the machine is out of memory: fewer workers, or a larger machine")
     if said := machine_fault(error):
-        return Failure(WORLD, said)
+        return Failure(UNAVAILABLE, said)
     if isinstance(error, OSError) and error.errno in _PLACES and error.filename is not None:
         return Failure(WRONG_USE, f"{os.fsdecode(error.filename)}: {_PLACES[error.errno]}")
     return None

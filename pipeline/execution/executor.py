@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
 
+from voxmill.manifests.errors import Unavailable
 from voxmill.pipeline.stage import Done, Resources
 
 Work = Callable[[str], Done]
@@ -105,5 +106,5 @@ class Executor(Protocol):
         ...
 
 
-class WorkerDied(Exception):
+class WorkerDied(Unavailable):
     """A worker process died again and again on the same key, although its members were tried alone."""

@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from voxmill.manifests.errors import Unavailable
 from voxmill.operators.weights.registry import WeightsMissing
 from voxmill.pipeline import extras
 
 
-class StageError(Exception):
+class StageError(Unavailable):
     """A stage cannot do its work, whatever it is given: a broken set-up or machine, not bad data. The run stops, nothing is lost."""
 
 

@@ -16,10 +16,10 @@ import pytest
 from typer.testing import CliRunner
 
 from speech.packaged import TWO_CITIES
+from voxmill.manifests.errors import UserError
 from voxmill.manifests.records import Segment
 from voxmill.pipeline.build import build
 from voxmill.pipeline.cli import app
-from voxmill.pipeline.commands.exit_codes import USER_ERRORS
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.execution.host_limit_server import open_gate
 from voxmill.pipeline.execution.local_executor import LocalExecutor
@@ -156,7 +156,7 @@ def test_segments_tile_every_unit(finished: Path) -> None:
 
 
 def test_user_errors_are_one_line(tmp_path: Path) -> None:
-    with pytest.raises(USER_ERRORS, match="no run at"):
+    with pytest.raises(UserError, match="no run at"):
         Run(str(tmp_path)).load()
 
 
