@@ -1,5 +1,6 @@
 # make demo    the main job on real input, from a local web site to shards
-# make test    everything that has to hold: lint, types, tests, the wheel
+# make test    everything that has to hold: lint, types, tests, the wheel, the documentation
+# make docs    the documentation as a site, in build/docs
 # make bench-… / check-… / experiment-…   measurements, see tests/benchmarks/RESULTS.md; FULL=1 runs the full form
 
 SHELL := /bin/bash
@@ -12,11 +13,11 @@ export PYTHONDONTWRITEBYTECODE =
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help install demo test lint types unit wheel readme oracles ffmpeg voices clean pins
+.PHONY: help install demo test lint types unit wheel docs oracles ffmpeg voices clean pins
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '1,4p' Makefile | sed 's/^# //'
+	@sed -n '1,5p' Makefile | sed 's/^# //'
 
 install: .venv/.installed
 
@@ -30,7 +31,7 @@ install: .venv/.installed
 demo: install
 	$(BIN)/python tests/demo/demo.py
 
-test: lint types unit wheel
+test: lint types unit wheel docs
 
 lint: install
 	$(BIN)/ruff check .
@@ -46,9 +47,11 @@ oracles:
 unit: install oracles
 	$(BIN)/pytest -q -n 2 --dist loadgroup
 
-# The tables of the README, from the code.
-readme: install
-	$(BIN)/python -m cogapp -P -r -I tests README.md
+# The generated pages of docs/reference, and the site in build/docs: every warning is an error, every link is followed.
+docs: install
+	$(BIN)/python tests/docs/reference.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python tests/docs/site_links.py build/docs
 
 wheel: install
 	$(BIN)/python tests/wheel.py
@@ -75,7 +78,7 @@ check-%: install oracles voices
 # Re-resolves the pins of every supported Python; hashes only, no registry address.
 pins: install
 	for v in 3.10 3.11 3.12 3.13; do \
-	  $(BIN)/uv pip compile -q --python-version $$v --python-platform x86_64-manylinux_2_34 --extra all --extra dev --extra s3 --extra funasr \
+	  $(BIN)/uv pip compile -q --python-version $$v --python-platform x86_64-manylinux_2_34 --extra all --extra dev --extra docs --extra s3 --extra funasr \
 	    --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml -o constraints/py$$v.txt || exit 1; \
 	done
 

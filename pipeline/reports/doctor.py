@@ -43,7 +43,7 @@ def _packages(out: Console) -> None:
         found = {name: here(name) for name in packages}
         missing = [name for name, number in found.items() if number is None]
         said = ", ".join(f"{name} {number}" for name, number in found.items() if number)
-        if extra != "dev":
+        if extra not in ("dev", "docs"):
             rows.append((extra, said, ", ".join(missing), pip_install([extra]) if missing else ""))
     print_table(out, ("extra", prose("installed"), prose("missing"), "get it"), rows)
 
