@@ -50,7 +50,7 @@ unit: install oracles
 # The generated pages of docs/reference, and the site in build/docs: every warning is an error, every link is followed.
 docs: install
 	$(BIN)/python tests/docs/reference.py
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	$(BIN)/python tests/docs/site_links.py build/docs
 
 wheel: install

@@ -14,7 +14,8 @@ import pytest
 from house import FOLDERS, ROOT
 
 AT_THE_TOP = {
-    ".ci", ".git", ".gitignore", "LICENSE", "Makefile", "NOTICE", "README.md", "constraints", "deploy", "manifests", "models",
+    ".ci", ".git", ".github", ".gitignore", ".pre-commit-config.yaml", "AGENTS.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE",
+    "Makefile", "NOTICE", "README.md", "SECURITY.md", "constraints", "deploy", "docs", "manifests", "mkdocs.yml", "models",
     "notebooks", "operators", "pipeline", "pyproject.toml", "sharding", "src", "tests",
 }  # fmt: skip
 HEAVY = ("torch", "ray", "whisperx", "funasr", "onnxruntime", "yt_dlp", "faster_whisper", "transformers", "wetext")

@@ -127,7 +127,7 @@ def calibrate(run: Run, references: Path, normalise: NormaliserConfig) -> Calibr
 def read_references(path: Path) -> list[ReferenceUtterance]:
     """The lines of a labelled sample. Raises UserError that names the bad line."""
     found = []
-    fix = "give JSON lines with `text`, see the README"
+    fix = "give JSON lines with `text`, see docs/how-to/calibrate.md"
     for place, row in json_lines(path, "labelled sample", fix):
         try:
             found.append(ReferenceUtterance.model_validate(row))

@@ -1,6 +1,6 @@
 """The links of the built site: every `href` and `src` inside it leads to a file, every `#…` to an id of that page.
 
-    python tests/docs/site_links.py build/docs
+python tests/docs/site_links.py build/docs
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from voxmill.manifests.reasons import REASONS
 from voxmill.models.training.recipe import Recipe, load_recipe
 from voxmill.pipeline.cli import app
 from voxmill.pipeline.config import RunConfig, load_config, parse_config, read_config
-from voxmill.pipeline.reports.calibrate import Utterance
+from voxmill.pipeline.reports.calibrate import ReferenceUtterance
 from voxmill.sharding.layout import plan_shards
 from voxmill.sharding.writer import pack_shard
 
@@ -49,7 +49,9 @@ def test_generated_pages_are_current(page: str) -> None:
 
 
 def test_every_generated_page_is_generated() -> None:
-    noted = {f.relative_to(reference.DOCS).as_posix() for f in FILES if f.read_text(encoding="utf-8").startswith(reference.NOTE)}
+    noted = {
+        f.relative_to(reference.DOCS).as_posix() for f in FILES if f.read_text(encoding="utf-8").startswith(reference.NOTE)
+    }
     assert noted == set(reference.pages())
 
 
@@ -70,7 +72,9 @@ def command_of(words: list[str]) -> tuple[str, Any, list[str]]:
     return " ".join(names), found, rest
 
 
-@pytest.mark.parametrize(("place", "words"), list(commands()), ids=lambda value: str(value) if isinstance(value, Snippet) else None)
+@pytest.mark.parametrize(
+    ("place", "words"), list(commands()), ids=lambda value: str(value) if isinstance(value, Snippet) else None
+)
 def test_command_lines_in_blocks_parse(place: Snippet, words: list[str]) -> None:
     name, command, rest = command_of(words)
     rest = [word for word in rest if word != "…"]
@@ -102,7 +106,12 @@ def test_commands_in_sentences_exist() -> None:
         if words[0] in ("…", "-h"):
             continue
         name, command, rest = command_of([word for word in words if word != "…"])
-        known = {option for one in command.params for option in one.opts} | {"-h", "--help", "--version", "--install-completion"}
+        known = {option for one in command.params for option in one.opts} | {
+            "-h",
+            "--help",
+            "--version",
+            "--install-completion",
+        }
         for word in rest:
             if word.startswith("-"):
                 assert word.split("=")[0] in known, f"{code}: `{name}` has no option {word}"
@@ -162,7 +171,9 @@ def test_configs_are_configs(block: Snippet) -> None:
     parse_config(yaml.safe_load(block.text), str(block))
 
 
-NAMED = re.compile(r"(list|crawl|decode|units|segment|frames|transcribe|reconcile|labels?|duplicates|redact|select|pack|executor)(\.[a-z_]+)+")
+NAMED = re.compile(
+    r"(list|crawl|decode|units|segment|frames|transcribe|reconcile|labels?|duplicates|redact|select|pack|executor)(\.[a-z_]+)+"
+)
 
 
 def test_keys_and_reasons_in_sentences_exist() -> None:
@@ -217,7 +228,7 @@ def test_views_in_sentences_exist() -> None:
 @pytest.mark.parametrize("block", of("json"), ids=str)
 def test_samples_of_calibration_are_valid(block: Snippet) -> None:
     for line in block.text.splitlines():
-        Utterance.model_validate(json.loads(line))
+        ReferenceUtterance.model_validate(json.loads(line))
 
 
 @pytest.mark.parametrize("block", of("python"), ids=str)
@@ -242,10 +253,10 @@ def test_python_that_reads_shards_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     made = {one.key: one for one in samples.several()}
-    for run in {match for match in re.findall(r"runs/\w+", block.text)}:
+    for run in set(re.findall(r"runs/\w+", block.text)):
         for plan in plan_shards([one.entry for one in made.values()], 1, 10**9):
             pack_shard(plan, [made[entry.key] for entry in plan.entries], samples.read_audio, str(tmp_path / run / "shards"))
-    exec(compile(block.text, str(block), "exec"), {})
+    exec(compile(block.text, str(block), "exec"), {})  # noqa: S102 - the page is ours
     assert capsys.readouterr().out or list((tmp_path / "exports").iterdir())
 
 
@@ -264,9 +275,13 @@ def test_links_lead_somewhere(file: Path) -> None:
         assert not anchor or anchor in anchors(place), f"{link}: there is no such heading"
 
 
-NOWHERE = re.compile(r"(?<![\w.])/(work|root|opt|home/\w+)/|pypi\.org|pythonhosted|registry\.npmjs|deb\.debian\.org|\bhttps?://huggingface\.co")
+NOWHERE = re.compile(
+    r"(?<![\w.])/(work|root|opt|home/\w+)/|pypi\.org|pythonhosted|registry\.npmjs|deb\.debian\.org|\bhttps?://huggingface\.co"
+)
 
 
 def test_no_page_names_a_machine_or_a_registry() -> None:
-    found = [f"{file.relative_to(ROOT)}: {match[0]}" for file in FILES if (match := NOWHERE.search(file.read_text(encoding="utf-8")))]
+    found = [
+        f"{file.relative_to(ROOT)}: {match[0]}" for file in FILES if (match := NOWHERE.search(file.read_text(encoding="utf-8")))
+    ]
     assert found == []
