@@ -27,10 +27,11 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from voxmill.manifests.catalog import RECORDS, catalog_sql, sql_type, table_schemas
+from voxmill.manifests.catalog import catalog_sql, sql_type, table_schemas
 from voxmill.manifests.config_base import about, models_in
 from voxmill.manifests.reasons import REASONS
 from voxmill.manifests.schema import schema_of
+from voxmill.manifests.tables import RECORDS
 from voxmill.models.training.recipe import RECIPES as TRAINING_RECIPES
 from voxmill.models.training.recipe import Recipe
 from voxmill.operators.crawl.facts.media_types import MEDIA, Kind, kind_by_name
@@ -38,7 +39,9 @@ from voxmill.operators.label.label import LabellerConfig
 from voxmill.operators.transcribe.transcribe import EngineConfig
 from voxmill.operators.weights.registry import registry
 from voxmill.pipeline.cli import app
-from voxmill.pipeline.config import RECIPES, RunConfig
+from voxmill.pipeline.config import RunConfig
+from voxmill.pipeline.load_config import RECIPES
+from voxmill.pipeline.stages import KINDS as STAGE_KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -58,6 +61,7 @@ def pages() -> dict[str, str]:
         "labellers": labellers(),
         "weights": weights(),
         "reasons": reasons(),
+        "stages": stages(),
         "tables": tables(),
         "views": views(),
     }
@@ -417,6 +421,49 @@ def reasons() -> str:
         rows = [(f"`{one.name}`", one.meaning, one.advice) for one in REASONS.values() if one.stage == stage]
         parts += [f"## {stage}", table(("reason", "what it means", "what to do"), rows)]
     return "\n\n".join(parts)
+
+
+ROWS = {
+    "items": "item",
+    "recordings": "recording",
+    "units": "unit",
+    "parts": "part of a unit",
+    "tiles": "span; the spans cover every part",
+    "segments": "kept segment",
+    "stretches": "stretch; any number of them",
+}
+
+
+def stages() -> str:
+    rows = []
+    for kind in STAGE_KINDS:
+        if kind.name in ("items", "units", "recordings"):  # the listing, which no config key is about
+            continue
+        record = "yours" if kind.record is object else f"`{kind.record.__name__}`"
+        table_of = f"[{kind.table}](tables.md#{kind.table})" if kind.table else ""
+        notes = {"hears": kind.hears, "in shards": kind.packed, "by the driver": kind.by_driver}
+        rows.append(
+            (
+                f"`{kind.name}`",
+                ROWS[kind.rows],
+                record,
+                table_of,
+                kind.version.split()[0],
+                ", ".join(k for k, v in notes.items() if v),
+            )
+        )
+    return "\n\n".join(
+        [
+            "# Stages",
+            (
+                "In the order of the line; `pipeline/stages.py` holds this table. What each does: [the line](../concepts/line.md). "
+                "`transcribe` and `label` are there once per entry of the config (`transcribe:whisperx`); the second `label` merges what "
+                "labellers say; `python` is a stage of your own ([extend](../how-to/extend.md)). The version is part of the "
+                "fingerprint: where it is raised, the stage runs again. That of `reconcile` has the versions of its normalisers in it as well."
+            ),
+            table(("stage", "one row per", "record", "table", "version", ""), rows),
+        ]
+    )
 
 
 TABLES = {

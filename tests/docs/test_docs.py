@@ -6,6 +6,7 @@ import ast
 import importlib
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from voxmill.manifests.overrides import override
 from voxmill.manifests.reasons import REASONS
 from voxmill.models.training.recipe import Recipe, load_recipe
 from voxmill.pipeline.cli import app
-from voxmill.pipeline.config import RunConfig, load_config, parse_config, read_config
+from voxmill.pipeline.config import RunConfig
+from voxmill.pipeline.load_config import load_config, parse_config, read_config
 from voxmill.pipeline.reports.calibrate import ReferenceUtterance
 from voxmill.sharding.layout import plan_shards
 from voxmill.sharding.writer import pack_shard
@@ -167,7 +169,16 @@ def test_every_measurement_is_listed() -> None:
 
 
 @pytest.mark.parametrize("block", of("yaml"), ids=str)
-def test_configs_are_configs(block: Snippet) -> None:
+def test_configs_are_configs(block: Snippet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code of a user's own that a config names is the Python of the same page."""
+    for module, name in re.findall(r"call: \"?(\w+\.\w+):(\w+)", block.text):
+        (code,) = [one for one in of("python") if one.file == block.file and f"class {name}" in one.text]
+        file = (tmp_path / module.replace(".", "/")).with_suffix(".py")
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(code.text)
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        monkeypatch.delitem(sys.modules, module.partition(".")[0], raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
     parse_config(yaml.safe_load(block.text), str(block))
 
 
