@@ -99,5 +99,5 @@ def revote(
     tiers = ("high", "weak", "unlabelled", "rejected")
     rows = [(tier, str(found.before[tier]), str(found.after[tier])) for tier in tiers]
     print_table(out, ("tier", number("segments before"), number("after")), rows)
-    said = f"{amount(found.segments, 'segment')}: {amount(found.texts, 'text')} and {amount(found.tiers, 'tier')} changed; no engine ran"
-    out.print(said, soft_wrap=True)
+    summary = f"{amount(found.segments, 'segment')}: {amount(found.texts, 'text')} and {amount(found.tiers, 'tier')} changed; no engine ran"
+    out.print(summary, soft_wrap=True)

@@ -32,8 +32,8 @@ def init(
     if out.exists() or out.is_symlink():
         raise ConfigError(f"{out} exists: give another name with --out")
     commit_bytes(new_file(out), (RECIPES / f"{recipe}.yaml").read_bytes())
-    said = f"{out}: now edit `sources` and `crawl.contact`, then `voxmill config check -c {out}`"
-    console().print(said, soft_wrap=True)
+    message = f"{out}: now edit `sources` and `crawl.contact`, then `voxmill config check -c {out}`"
+    console().print(message, soft_wrap=True)
 
 
 def show(config: options.Config, change: options.Set = None, training: Training = False) -> None:

@@ -51,8 +51,8 @@ def failure_of(error: BaseException) -> Failure | None:
         return Failure(UNAVAILABLE, extras.missing(error) or machine_fault(error) or str(error))
     if isinstance(error, MemoryError):
         return Failure(UNAVAILABLE, "the machine is out of memory: fewer workers, or a larger machine")
-    if said := machine_fault(error):
-        return Failure(UNAVAILABLE, said)
+    if fault := machine_fault(error):
+        return Failure(UNAVAILABLE, fault)
     if isinstance(error, OSError) and error.errno in _PLACES and error.filename is not None:
         return Failure(WRONG_USE, f"{os.fsdecode(error.filename)}: {_PLACES[error.errno]}")
     return None

@@ -52,20 +52,20 @@ def train(
     from voxmill.pipeline.modelling import model_display
 
     recipe = ray_train.for_workers(session.with_overrides(load_recipe(config, change or ()), where=where, steps=steps), workers)
-    said = console(stderr=True)
+    stderr = console(stderr=True)
     if dry_run or not quiet:
         with working("reading the shards", quiet=quiet):
             estimate = session.estimate(shards, out, recipe)
-        model_display.print_estimate(estimate, shards, out, recipe.train.steps, said)
+        model_display.print_estimate(estimate, shards, out, recipe.train.steps, stderr)
     if dry_run:
         return
-    with model_display.TrainingDisplay(recipe.train.steps, said, quiet=quiet) as display:
+    with model_display.TrainingDisplay(recipe.train.steps, stderr, quiet=quiet) as display:
         if workers == 1 and address is None:
             trained = session.train(shards, out, recipe, device, [display])
         else:
             together = ray_train.WorkersConfig(workers=workers)
             trained = ray_train.train(shards, out, recipe, together, address, device, [display])
-    if not model_display.print_trained(trained, out, said, quiet=quiet):
+    if not model_display.print_trained(trained, out, stderr, quiet=quiet):
         sys.exit(130)
 
 

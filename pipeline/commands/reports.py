@@ -111,16 +111,16 @@ def calibrate(
     opened = Run(run)
     config, _ = as_written(opened)
     found = labelled.calibrate(opened, reference, config.reconcile.normalise)
-    wanted = error is not None or hours is not None
-    chosen = labelled.threshold(found.points, error=error, hours=hours) if wanted else None
+    asked_threshold = error is not None or hours is not None
+    chosen = labelled.threshold(found.points, error=error, hours=hours) if asked_threshold else None
     if as_json:
         rows = {"tiers": [asdict(t) for t in found.tiers], "warnings": found.calibration.warnings}
         print_json(rows | {"threshold": asdict(chosen) if chosen else None})
         return
     _print_calibrated(found)
     out = console()
-    if wanted:
-        out.print(_said(chosen), soft_wrap=True)
+    if asked_threshold:
+        out.print(_threshold_line(chosen), soft_wrap=True)
     file = opened.uri(labelled.FILE)
     out.print(
         f"written: {file}; to select by it: --set select.score=expected_error --set select.calibration={file}", soft_wrap=True
@@ -221,7 +221,7 @@ def _print_calibrated(found: Calibrated) -> None:
         out.print(f"warning: {warning}", style="yellow", soft_wrap=True)
 
 
-def _said(chosen: Point | None) -> str:
+def _threshold_line(chosen: Point | None) -> str:
     if chosen is None:
         return "no threshold does that"
     kept = f"{chosen.hours:.2f} h ({chosen.share:.1%})"

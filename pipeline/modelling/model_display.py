@@ -87,10 +87,10 @@ def print_estimate(estimate: Any, shards: str, out: str, steps: int, console: Co
     console.print(f"{amount(estimate.batches, 'batch')} an epoch, {estimate.epochs:.1f} epochs in all", soft_wrap=True)
     console.print(f"model: {estimate.size.stored:,} parameters, {estimate.size.active:,} of them active", soft_wrap=True)
     if estimate.done >= steps:
-        said = (
+        message = (
             f"{out} has a checkpoint of step {estimate.done}, and {amount(steps, 'step')} were asked for: nothing is left to do"
         )
-        console.print(f"{said}; --steps with a larger number goes on", soft_wrap=True)
+        console.print(f"{message}; --steps with a larger number goes on", soft_wrap=True)
     elif estimate.done:
         console.print(f"{out} has a checkpoint of step {estimate.done}: training goes on from there", soft_wrap=True)
 

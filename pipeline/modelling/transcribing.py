@@ -60,7 +60,7 @@ class TranscribedFile:
     @property
     def text(self) -> str:
         """The text of all segments."""
-        return " ".join(said.text for said in self.segments if said.text)
+        return " ".join(segment.text for segment in self.segments if segment.text)
 
 
 def transcribe(files: Sequence[str], model: Model, loader: AudioLoader) -> Iterator[TranscribedFile]:
@@ -71,8 +71,8 @@ def transcribe(files: Sequence[str], model: Model, loader: AudioLoader) -> Itera
         except NoAudio as error:
             yield TranscribedFile(file, 0.0, None, (), str(error))
             continue
-        said = tuple(one for batch in _batches(loader.segments(recording)) for one in _run(batch, model))
-        yield TranscribedFile(file, round(recording.seconds, 3), recording.bandwidth, said)
+        segments = tuple(one for batch in _batches(loader.segments(recording)) for one in _run(batch, model))
+        yield TranscribedFile(file, round(recording.seconds, 3), recording.bandwidth, segments)
 
 
 def _run(segments: Sequence[AudioSegment], model: Model) -> Iterator[TranscribedSegment]:
@@ -104,7 +104,7 @@ def print_transcribed(result: TranscribedFile, console: Console, *, as_json: boo
         console.print(f"{result.file}: {result.error}", style="red", soft_wrap=True)
         return
     console.print(f"{result.file} · {result.seconds:.1f} s · {result.bandwidth}", style="bold", soft_wrap=True)
-    for said in result.segments:
-        labels = " ".join(f"{kind}={'+'.join(values) or 'none'}" for kind, values in said.labels.items())
-        line = f"  {said.start:.1f}–{said.end:.1f}  {said.text}" + (f"  [{labels}]" if labels else "")
+    for segment in result.segments:
+        labels = " ".join(f"{kind}={'+'.join(values) or 'none'}" for kind, values in segment.labels.items())
+        line = f"  {segment.start:.1f}–{segment.end:.1f}  {segment.text}" + (f"  [{labels}]" if labels else "")
         console.print(line, soft_wrap=True)

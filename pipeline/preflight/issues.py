@@ -20,16 +20,16 @@ class Issue:
     thing: str
     cause: str
     fix: str
-    world: bool = False
+    external: bool = False
     """The config is right, but something outside is missing or does not answer: exit code 3 instead of 2."""
 
     def __str__(self) -> str:
         return f"{self.thing} {self.cause}: {self.fix}"
 
 
-def error(thing: str, cause: str, fix: str, *, world: bool = False) -> Issue:
+def error(thing: str, cause: str, fix: str, *, external: bool = False) -> Issue:
     """An issue that stops the run."""
-    return Issue("error", thing, cause, fix, world)
+    return Issue("error", thing, cause, fix, external)
 
 
 def warning(thing: str, cause: str, fix: str) -> Issue:
@@ -46,13 +46,13 @@ def lines(issues: Sequence[Issue]) -> list[tuple[Issue, str]]:
     alike: dict[tuple[str, str], list[Issue]] = {}
     for one in issues:
         alike.setdefault((one.level, one.fix), []).append(one)
-    said = []
+    shown = []
     for group in alike.values():
-        said += [(one, str(one)) for one in group[:LIKE]]
+        shown += [(one, str(one)) for one in group[:LIKE]]
         if len(group) > LIKE:
-            last, line = said.pop()
-            said.append((last, f"{line} (and {len(group) - LIKE} more like this)"))
-    return said
+            last, line = shown.pop()
+            shown.append((last, f"{line} (and {len(group) - LIKE} more like this)"))
+    return shown
 
 
 def print_issues(issues: Sequence[Issue], out: Console) -> int:
@@ -68,7 +68,7 @@ class NotReady(UserError):
     def __init__(self, issues: Sequence[Issue]) -> None:
         self.issues = tuple(one for one in issues if one.level == "error")
         super().__init__("\n".join(line for _, line in lines(self.issues)))
-        self.exit_code = 3 if all(one.world for one in self.issues) else 2
+        self.exit_code = 3 if all(one.external for one in self.issues) else 2
 
     def __reduce__(self) -> tuple[type[NotReady], tuple[tuple[Issue, ...]]]:
         return NotReady, (self.issues,)

@@ -30,7 +30,7 @@ def unreachable_cluster(kind: str, address: str | None) -> Iterator[Issue]:
     start = "start one (`ray start --head`), correct the address, or leave it out to run on this machine"
     if address in ("auto", "local"):
         if address == "auto" and not _ray_here():
-            yield error("executor.address auto:", "no Ray is running on this machine", start, world=True)
+            yield error("executor.address auto:", "no Ray is running on this machine", start, external=True)
         return
     place = urlsplit(address if "://" in address else f"//{address}")
     try:
@@ -40,7 +40,7 @@ def unreachable_cluster(kind: str, address: str | None) -> Iterator[Issue]:
     if not host:
         yield error(f"executor.address {address}:", "is no address of a cluster", "`auto`, `ray://host:10001` or `host:6379`")
     elif cause := refuses(host, port):
-        yield error(f"executor.address {address}:", f"nobody answers ({cause})", start, world=True)
+        yield error(f"executor.address {address}:", f"nobody answers ({cause})", start, external=True)
 
 
 def _ray_here() -> bool:
@@ -73,13 +73,13 @@ def unreachable_sources(config: RunConfig, recipe: str | None = None, fetched: C
         )
     elif recipe in recipe_names():
         cause = f"reads from a server on this machine, and nobody answers on {where}. It is {purpose(str(recipe))}"
-        yield error(f"the recipe {recipe}", cause.rstrip(". "), _instead(str(recipe)), world=True)
+        yield error(f"the recipe {recipe}", cause.rstrip(". "), _instead(str(recipe)), external=True)
     else:
         yield error(
             "every source",
             f"is on this machine, and nobody answers on {where}",
             "start that server, or correct the addresses",
-            world=True,
+            external=True,
         )
 
 
@@ -87,8 +87,8 @@ def purpose(recipe: str) -> str:
     """What a shipped recipe is for: the comment at its top, on one line."""
     lines = (RECIPES / f"{recipe}.yaml").read_text(encoding="utf-8").splitlines()
     head = lines[: next((n for n, line in enumerate(lines) if not line.startswith("#")), len(lines))]
-    said = " ".join(line.lstrip("# ").strip() for line in head)
-    return said[:1].lower() + said[1:]
+    text = " ".join(line.lstrip("# ").strip() for line in head)
+    return text[:1].lower() + text[1:]
 
 
 def _instead(recipe: str) -> str:

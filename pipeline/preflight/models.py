@@ -49,14 +49,16 @@ def missing(config: RunConfig) -> Iterator[Issue]:
         total = sum(sizes)
         all_of = f", {size(total)} in all" if len(fetched) > 1 else ""
         fix = f"voxmill models fetch {' '.join(fetched)}"
-        yield error(_list(fetched), f"are not here{all_of}", fix, world=True)
+        yield error(_list(fetched), f"are not here{all_of}", fix, external=True)
     for fix, names in rest.items():
-        yield error(_list(names), "are not here", fix, world=True)
+        yield error(_list(names), "are not here", fix, external=True)
 
 
 def _list(names: list[str]) -> str:
-    said = [f"{name} ({size(entry.megabytes)}, licence {entry.licence})" for name in names if (entry := weights.find(name))]
-    return f"weights {', '.join(said)}"
+    described = [
+        f"{name} ({size(entry.megabytes)}, licence {entry.licence})" for name in names if (entry := weights.find(name))
+    ]
+    return f"weights {', '.join(described)}"
 
 
 def size(megabytes: float | None) -> str:

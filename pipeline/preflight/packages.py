@@ -91,7 +91,7 @@ def missing(config: RunConfig, kind: str, root: str | None = None, *, joined: bo
         if joined and "ray" not in lacking:
             yield warning(named, f"{cause} here", f"where the cluster's machines lack it too, {fix}")
         else:
-            yield error(named, cause, fix, world=True)
+            yield error(named, cause, fix, external=True)
     yield from _broken(config, lacking)
     pages = [s.name for s in config.sources if s.is_web and s.kind in ("auto", "page", "playlist")]
     if pages and not installed("yt_dlp"):
@@ -106,7 +106,7 @@ def _broken(config: RunConfig, lacking: dict[str, list[str]]) -> Iterator[Issue]
             import_module("chromaprint")
         except ImportError as cause:
             fix = "install it (Debian: libchromaprint1, macOS: chromaprint), or set duplicates.by to [text]"
-            yield error("the library Chromaprint", f"is not here ({cause})", fix, world=True)
+            yield error("the library Chromaprint", f"is not here ({cause})", fix, external=True)
 
 
 def can_open(uri: str) -> bool:

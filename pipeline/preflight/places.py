@@ -71,7 +71,7 @@ def missing(config: RunConfig, listed: Collection[str] = ()) -> Iterator[Issue]:
                     f"duplicates.against: {place}",
                     cause,
                     "name the folder or bucket prefix of a run",
-                    world=answer is not False,
+                    external=answer is not False,
                 )
 
 
@@ -106,7 +106,7 @@ def _of_source(source: SourceConfig, contact: str | None) -> Iterator[Issue]:
                 f"{thing} {public_address(address)}",
                 cause,
                 "check the name, the credentials and the network",
-                world=answer is not False,
+                external=answer is not False,
             )
 
 
@@ -121,7 +121,7 @@ def _local(thing: str, source: SourceConfig, address: str, contact: str | None) 
         yield Issue(level, f"{thing} {path}", "is a broken link", "correct the link, or give the file that it should point to")
     elif not os.access(path, os.R_OK | (os.X_OK if os.path.isdir(path) else 0)):
         yield error(
-            f"{thing} {path}", "cannot be read", "its permissions do not let you: chmod, or run as its owner", world=True
+            f"{thing} {path}", "cannot be read", "its permissions do not let you: chmod, or run as its owner", external=True
         )
     elif source.kind == "files" and not os.path.isdir(path):
         yield error(f"{thing} {path}", "is no folder, and kind is `files`", "give a folder, or leave `kind` out")
@@ -154,8 +154,8 @@ def _no_list(source: SourceConfig, path: str) -> str | None:
         return None
     try:
         rows = list(islice(read_list(files.read_file(path), path), LINES))
-    except (CrawlError, ValueError) as bad:
-        return str(bad)
+    except (CrawlError, ValueError) as wrong:
+        return str(wrong)
     if all(row.broken for row in rows):
         return next((row.broken for row in rows), "it names nothing")
     return None
@@ -180,18 +180,18 @@ def _files(config: RunConfig) -> Iterator[Issue]:
             load_calibration(calibration)
         except UserError as wrong:
             yield error("select.calibration:", str(wrong), "give what `voxmill calibrate` wrote")
-        except OSError as said:
+        except OSError as failure:
             yield error(
                 f"select.calibration: {calibration}",
-                f"cannot be read ({said.strerror})",
+                f"cannot be read ({failure.strerror})",
                 "give what `voxmill calibrate` wrote",
             )
     for place in config.crawl.deny_files:
         try:
             read_entries(place)
-        except (UserError, OSError, ValueError, ImportError) as bad:
+        except (UserError, OSError, ValueError, ImportError) as wrong:
             yield error(
-                f"crawl.deny_files: {place}", f"cannot be read ({bad})", "nothing is fetched without it: correct the path"
+                f"crawl.deny_files: {place}", f"cannot be read ({wrong})", "nothing is fetched without it: correct the path"
             )
     if config.crawl.ca_file and not os.path.isfile(config.crawl.ca_file):
         yield error(f"crawl.ca_file: {config.crawl.ca_file}", "does not exist", "give a PEM file, or leave it out")

@@ -36,12 +36,12 @@ def unwritable(run: Run) -> Iterator[Issue]:
         try:
             Lease(run).refuse()
         except RunError as cause:
-            said, _, fix = str(cause).partition(": ")
-            yield error(run.root, said.removeprefix(f"{run.root} "), fix, world=True)
+            text, _, fix = str(cause).partition(": ")
+            yield error(run.root, text.removeprefix(f"{run.root} "), fix, external=True)
         except OSError as cause:
             named = cause.errno in (errno.ENAMETOOLONG, errno.ELOOP)
             yield error(
-                f"--out {run.root}", f"cannot be read ({cause})", "check the place and its permissions", world=not named
+                f"--out {run.root}", f"cannot be read ({cause})", "check the place and its permissions", external=not named
             )
 
 
@@ -65,12 +65,12 @@ def _local(run: Run) -> Iterator[Issue]:
             thing,
             f"cannot be written ({_words(cause)} in {above})",
             "give another place, or change its permissions",
-            world=True,
+            external=True,
         )
         return
     free = shutil.disk_usage(above).free / 1e6
     if free < NEEDED_MB:
-        yield error(thing, f"has no room: {free:.0f} MB are free", "make room, or give another place", world=True)
+        yield error(thing, f"has no room: {free:.0f} MB are free", "make room, or give another place", external=True)
     elif free < WISE_MB:
         yield warning(thing, f"has little room: {free:.0f} MB are free", "`voxmill plan` says what a run will need")
 
@@ -93,7 +93,7 @@ def _bucket(run: Run) -> Iterator[Issue]:
             f"--out {run.root}",
             f"cannot be written ({answer})",
             "check the bucket's name, the credentials and the network",
-            world=True,
+            external=True,
         )
 
 

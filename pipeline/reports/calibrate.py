@@ -2,7 +2,7 @@
 
 The sample is JSON lines, of two kinds:
 
-    {"segment_id": "…", "text": "what is really said"}
+    {"segment_id": "…", "text": "the true words"}
     {"recording": "<id, URL or file name>", "start": 1.2, "end": 4.8, "text": "…", "speaker": "a", "condition": "noisy"}
 
 Of the second kind, give every utterance of a recording: the reference of a segment is all utterances whose middle lies in it, and a
@@ -173,16 +173,16 @@ def labelled(rows: Sequence[Mapping[str, Any]], references: Mapping[str, Referen
         if (reference := references.get(row["segment_id"])) is None:
             continue
         both = normaliser.together([" ".join(reference.texts), row["text"]], row["language"])
-        said, label = (one.units for one in both)
-        errors = Levenshtein.distance(said, label)
+        truth, label = (one.units for one in both)
+        errors = Levenshtein.distance(truth, label)
         sample.append(
             Labelled(
                 row["recording_id"],
                 row["language"],
                 signs(row),
-                len(said),
+                len(truth),
                 errors,
-                agreed_errors(said, ((slot["words"], slot["choice"]) for slot in row["slots"]), errors),
+                agreed_errors(truth, ((slot["words"], slot["choice"]) for slot in row["slots"]), errors),
                 reference.speaker,
                 reference.condition,
             )

@@ -42,9 +42,9 @@ def _packages(out: Console) -> None:
     for extra, packages in extras().items():
         found = {name: here(name) for name in packages}
         missing = [name for name, number in found.items() if number is None]
-        said = ", ".join(f"{name} {number}" for name, number in found.items() if number)
+        text = ", ".join(f"{name} {number}" for name, number in found.items() if number)
         if extra not in ("dev", "docs"):
-            rows.append((extra, said, ", ".join(missing), pip_install([extra]) if missing else ""))
+            rows.append((extra, text, ", ".join(missing), pip_install([extra]) if missing else ""))
     print_table(out, ("extra", prose("installed"), prose("missing"), "get it"), rows)
 
 
@@ -56,8 +56,8 @@ def _machine(out: Console) -> None:
         soft_wrap=True,
     )
     if os.environ.get("PYTHONDONTWRITEBYTECODE"):
-        said = "PYTHONDONTWRITEBYTECODE is set: importing the engines takes half a minute; unset it"
-        out.print(said, style="yellow", soft_wrap=True)
+        text = "PYTHONDONTWRITEBYTECODE is set: importing the engines takes half a minute; unset it"
+        out.print(text, style="yellow", soft_wrap=True)
 
 
 def _gpu() -> str:

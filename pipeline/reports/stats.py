@@ -61,8 +61,8 @@ def print_stats(
         for name in what_if or {}:
             if (word := name.removeprefix("select.")) in ALIASES:
                 key = ALIASES[word]
-                said = f"{name} is no key of a config: it stands for select.{key}, the least score whose text is kept"
-                (console or output.console()).print(said, soft_wrap=True)
+                note = f"{name} is no key of a config: it stands for select.{key}, the least score whose text is kept"
+                (console or output.console()).print(note, soft_wrap=True)
         show(sections, console or output.console(), limit)
 
 

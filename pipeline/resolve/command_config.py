@@ -57,7 +57,7 @@ def resolve_config(
     kept = Run(root).uri(CONFIG) if root else None
     own = kept if kept and probe_exists(kept) is True else None
     facts = {key: value for key, value in (("language", language), ("licence", licence)) if value}
-    if config is not None and own is not None and _same(config, own):
+    if config is not None and own is not None and _same_file(config, own):
         config = None
     if facts and not inputs:
         raise UserError(
@@ -71,7 +71,7 @@ def resolve_config(
     if own is not None:
         return _continued(own, str(root), inputs, changes, facts, contact)
     if not inputs:
-        raise UserError(_nothing(root))
+        raise UserError(_no_sources_message(root))
     if config is not None:
         return _with_config(config, root, inputs, changes, facts, contact)
     if root and probe_exists(Run(root).uri("run.json")) is True:
@@ -103,7 +103,9 @@ def _new(
         data["reconcile"] = {"prefer": {key: list(names) for key, names in ReconcileConfig().prefer.items()} | {ANY: [first]}}
     data["executor"] = {"kind": "local"}
     parsed = parse_config(data := _changed(data, changes, contact), "the command line")
-    return ResolvedConfig(parsed, None, (*chosen.notes, *_where(root, parsed)), new_config_text(parsed, root, chosen.notes))
+    return ResolvedConfig(
+        parsed, None, (*chosen.notes, *_saved_note(root, parsed)), new_config_text(parsed, root, chosen.notes)
+    )
 
 
 def _with_config(
@@ -116,7 +118,7 @@ def _with_config(
     data = _changed(data | {"sources": add(theirs, inputs, facts)}, changes, contact)
     parsed = parse_config(data, config)
     notes = (f"the config {config}, with {'these sources' if recipe_of(config) else 'its sources and these'}",)
-    return ResolvedConfig(parsed, None, (*notes, *_where(root, parsed)), new_config_text(parsed, root, notes))
+    return ResolvedConfig(parsed, None, (*notes, *_saved_note(root, parsed)), new_config_text(parsed, root, notes))
 
 
 def _continued(
@@ -145,19 +147,19 @@ def _changed(data: dict[str, Any], changes: Sequence[str], contact: str | None) 
     return override(data, changes, RunConfig)
 
 
-def _where(root: str | None, config: RunConfig) -> tuple[str, ...]:
+def _saved_note(root: str | None, config: RunConfig) -> tuple[str, ...]:
     if root is None:
         return ()
     return (f"the config is saved as {Run(root).uri(CONFIG)}: edit it, and `voxmill run -o {root}` goes on with it",)
 
 
-def _nothing(root: str | None) -> str:
+def _no_sources_message(root: str | None) -> str:
     if root and probe_exists(Run(root).uri("run.json")) is True:
         return f"{root} was made with a config: give it as --config, and the run goes on"
     return "no sources: name folders, files or addresses (`voxmill run FOLDER -o RUN`), or give a --config"
 
 
-def _same(config: str, own: str) -> bool:
+def _same_file(config: str, own: str) -> bool:
     if "://" in own:
         return config == own
     return os.path.exists(config) and Path(config).resolve() == Path(own).resolve()

