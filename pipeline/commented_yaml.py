@@ -1,4 +1,4 @@
-"""A config as YAML that explains itself: above every key, what it is. Read back, it is the same config."""
+"""Writes a config as YAML with a comment above every key. Read back, it is the same config."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from voxmill.manifests.config_base import about
 
 WIDTH = 100
-"""Columns of the comments; values are as long as they are."""
+"""Width of the comments; values are not wrapped."""
 
 
 def commented(config: BaseModel, *, only_stated: bool = False) -> str:
-    """Every key with its value in force; with `only_stated`, those that whoever wrote the config stated."""
+    """Every key with its value and description; with `only_stated`, only the keys that were set explicitly."""
     return "\n".join(_Writer(only_stated).model(config, 0)) + "\n"
 
 
 def schema(root: type[BaseModel]) -> dict[str, Any]:
-    """The JSON Schema by which an editor completes, explains and checks a config."""
+    """The JSON Schema of a config class, with a description for every key."""
     found = root.model_json_schema(schema_generator=_Described)
     return {"$schema": GenerateJsonSchema.schema_dialect, **found}
 
 
 class _Described(GenerateJsonSchema):
-    """Keys that say nothing themselves are described as `about` does."""
+    """Takes the descriptions of keys from `about`."""
 
     def model_schema(self, schema: Any) -> JsonSchemaValue:
         made = super().model_schema(schema)
@@ -51,7 +51,7 @@ class _Writer:
                 yield from self._entry(key, getattr(config, key), plain[key], indent)
 
     def _comment(self, model: type[BaseModel], key: str, indent: int) -> Iterator[str]:
-        """The same words once: the tenth source is like the first."""
+        """The description of a key, only the first time: the tenth source is like the first."""
         said = about(model, key)
         if (key, said) not in self._explained:
             self._explained.add((key, said))

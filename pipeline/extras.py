@@ -20,7 +20,8 @@ IMPORTED_AS = {
 }
 """Modules whose package has another name, or that come with another package. Metadata cannot tell this for what is not installed."""
 
-GATHERED = ("dev", "docs", "light")
+FOR_DEVELOPERS = ("dev", "docs")
+GATHERED = (*FOR_DEVELOPERS, "light")
 """Extras that repeat others, or are for developers of voxmill: named only where no other extra has the package."""
 
 _NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
@@ -81,7 +82,7 @@ def what_to_install(modules: Iterable[str]) -> tuple[tuple[str, ...], tuple[str,
     ((('light',), ()), ((), ('pocketsphinx',)))
     """
     wanted = {package_of(module) for module in modules}
-    having = {extra: wanted.intersection(names) for extra, names in extras().items() if extra not in ("dev", "docs")}
+    having = {extra: wanted.intersection(names) for extra, names in extras().items() if extra not in FOR_DEVELOPERS}
     brought = set[str]().union(*having.values())
     sets = (some for count in range(len(having) + 1) for some in combinations(having, count))
     chosen = next(some for some in sets if brought == set().union(*(having[extra] for extra in some)))

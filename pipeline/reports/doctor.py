@@ -11,7 +11,7 @@ from rich.console import Console
 
 from voxmill.operators.weights import registry as weights
 from voxmill.pipeline.config import RunConfig
-from voxmill.pipeline.extras import extras, pip_install
+from voxmill.pipeline.extras import FOR_DEVELOPERS, extras, pip_install
 from voxmill.pipeline.preflight.models import named
 from voxmill.pipeline.reports.installs import INSTALLS, here
 from voxmill.pipeline.terminal.table import print_table, prose
@@ -43,7 +43,7 @@ def _packages(out: Console) -> None:
         found = {name: here(name) for name in packages}
         missing = [name for name, number in found.items() if number is None]
         text = ", ".join(f"{name} {number}" for name, number in found.items() if number)
-        if extra not in ("dev", "docs"):
+        if extra not in FOR_DEVELOPERS:
             rows.append((extra, text, ", ".join(missing), pip_install([extra]) if missing else ""))
     print_table(out, ("extra", prose("installed"), prose("missing"), "get it"), rows)
 
