@@ -28,6 +28,7 @@ class AudioClassesConfig(ModelSettings):
 
     hears = True
     events = True
+    modules = ("transformers", "torch")
     kind: Literal["audio_classes"] = "audio_classes"
     name: LabellerName = "audio_classes"
     task: Literal["sound_events", "gender", "age", "emotion"] = "sound_events"

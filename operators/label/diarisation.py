@@ -22,6 +22,7 @@ class DiarisationConfig(ModelSettings):
     """Who speaks when in a whole recording, by pyannote's diarisation pipeline."""
 
     hears = True
+    modules = ("pyannote.audio", "torch")
     kind: Literal["diarisation"] = "diarisation"
     name: LabellerName = "diarisation"
     model: str = "pyannote-diarization"

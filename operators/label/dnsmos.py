@@ -33,6 +33,7 @@ class DnsmosConfig(ModelSettings):
 
     hears = True
     events = True
+    modules = ("onnxruntime",)
     kind: Literal["dnsmos"] = "dnsmos"
     name: LabellerName = "dnsmos"
     model: str = "dnsmos"

@@ -25,6 +25,7 @@ class Emotion2VecConfig(ModelSettings):
     """Emotion of the voice, by emotion2vec."""
 
     hears = True
+    modules = ("funasr", "torch")
     kind: Literal["emotion2vec"] = "emotion2vec"
     name: LabellerName = "emotion2vec"
     model: str = "emotion2vec-plus-base"

@@ -20,6 +20,7 @@ class SpacyEntitiesConfig(LabellerSettings):
     """Names of persons, places and organisations in the text, by a spaCy pipeline of yours."""
 
     reads = ("reconcile",)
+    modules = ("spacy",)
     kind: Literal["spacy_entities"] = "spacy_entities"
     name: LabellerName = "spacy"
     model: str
@@ -55,6 +56,7 @@ class TokenEntitiesConfig(ModelSettings):
     """Names of persons, places and organisations in the text, by a token classifier of `transformers`."""
 
     reads = ("reconcile",)
+    modules = ("transformers", "torch")
     kind: Literal["token_entities"] = "token_entities"
     name: LabellerName = "token_entities"
     model: str = "bert-ner"

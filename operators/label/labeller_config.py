@@ -26,6 +26,8 @@ class LabellerSettings(Settings):
     """Whether it needs the audio."""
     events: ClassVar[bool] = False
     """Whether it also labels segments without speech."""
+    modules: ClassVar[tuple[str, ...]] = ()
+    """Modules of other packages that it imports: `voxmill config check` says how to install those that are missing."""
 
     kind: str
     """Which labeller this is; it decides what else can be set."""

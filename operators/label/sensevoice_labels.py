@@ -26,6 +26,7 @@ class SenseVoiceTagsConfig(ModelSettings):
 
     hears = True
     events = True
+    modules = ("funasr", "torch")
     kind: Literal["sensevoice"] = "sensevoice"
     name: LabellerName = "sensevoice_tags"
     model: str = "SenseVoiceSmall"

@@ -26,6 +26,7 @@ class SpeakerTurnsConfig(ModelSettings):
     """Who speaks when inside a segment, by pyannote's segmentation network."""
 
     hears = True
+    modules = ("pyannote.audio", "torch")
     kind: Literal["speaker_turns"] = "speaker_turns"
     name: LabellerName = "turns"
     model: str = "pyannote-segmentation"

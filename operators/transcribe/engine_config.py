@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,6 +15,9 @@ ComputeType = Literal["auto", "int8", "int8_float16", "float16", "bfloat16", "fl
 
 class EngineSettings(Settings):
     """Settings of one engine: one entry of `transcribe:` in a run's config."""
+
+    modules: ClassVar[tuple[str, ...]] = ()
+    """Modules of other packages that it imports: `voxmill config check` says how to install those that are missing."""
 
     kind: str
     """Which recogniser this is; it decides what else can be set."""

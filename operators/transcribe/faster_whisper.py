@@ -59,6 +59,7 @@ class WhisperSettings(EngineSettings):
 class FasterWhisperConfig(WhisperSettings):
     """Whisper, by faster-whisper alone: the same text as `whisperx`, without torch and without forced alignment."""
 
+    modules = ("faster_whisper",)
     kind: Literal["faster-whisper"] = "faster-whisper"
     name: EngineName = "faster-whisper"
 

@@ -30,6 +30,7 @@ SHORTEST = SAMPLE_RATE // 10
 class MoonshineConfig(EngineSettings):
     """Moonshine: a small English recogniser, independent of Whisper, without word times."""
 
+    modules = ("onnxruntime", "tokenizers")
     kind: Literal["moonshine"] = "moonshine"
     name: EngineName = "moonshine"
     model: str = "moonshine-tiny-en"

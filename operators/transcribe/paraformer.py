@@ -17,6 +17,7 @@ from voxmill.operators.vendors.funasr_text import joined, timed
 class ParaformerConfig(EngineSettings):
     """Paraformer, by FunASR: Mandarin (`paraformer-zh`, with word times) or English (`paraformer-en`)."""
 
+    modules = ("funasr", "torch")
     kind: Literal["paraformer"] = "paraformer"
     name: EngineName = "paraformer"
     model: str = "paraformer-zh"

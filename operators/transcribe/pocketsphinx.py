@@ -19,6 +19,7 @@ FRAME = SAMPLE_RATE // 100
 class PocketSphinxConfig(EngineSettings):
     """PocketSphinx: US English, a weak third voice for votes."""
 
+    modules = ("pocketsphinx",)
     kind: Literal["pocketsphinx"] = "pocketsphinx"
     name: EngineName = "pocketsphinx"
     model: str = "pocketsphinx-en-us"

@@ -21,6 +21,7 @@ TAG_FRAMES = 4
 class SenseVoiceConfig(EngineSettings):
     """SenseVoice, by FunASR: Mandarin, Cantonese, English, Japanese and Korean."""
 
+    modules = ("funasr", "torch")
     kind: Literal["sensevoice"] = "sensevoice"
     name: EngineName = "sensevoice"
     model: str = "SenseVoiceSmall"

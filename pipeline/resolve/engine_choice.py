@@ -6,15 +6,16 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
 from voxmill.manifests.errors import UserError
 from voxmill.operators.contract.languages import primary
+from voxmill.operators.transcribe.transcribe import EngineConfig
 from voxmill.operators.weights import registry as weights
 from voxmill.pipeline.extras import pip_install, what_to_install
 from voxmill.pipeline.load_config import read_config
 from voxmill.pipeline.preflight.models import size
-from voxmill.pipeline.preflight.packages import ENGINES, installed
+from voxmill.pipeline.preflight.packages import installed
 
 RECIPES = {"en": "english", "zh": "mandarin"}
 """Language -> the shipped recipe made for it."""
@@ -25,6 +26,9 @@ FIRST = ("whisper-large-v3-turbo", "whisper-large-v3", "whisper-small", "whisper
 SECOND = ("paraformer-zh", "moonshine-tiny-en", "paraformer-en", "SenseVoiceSmall")
 """Models for the second transcription, from other makers, for the languages that each knows. PocketSphinx is too weak to agree with."""
 
+
+MODULES = {config.model_fields["kind"].default: config.modules for config in get_args(get_args(EngineConfig)[0])}
+"""Kind of engine -> the modules that it needs."""
 
 SILERO = ("silero-vad", "silero-vad-v6")
 """The Silero VAD, as two packages bring it."""
@@ -85,7 +89,7 @@ def _kind(model: str) -> str:
 
 
 def _runs(kind: str) -> bool:
-    return all(map(installed, ENGINES[kind]))
+    return all(map(installed, MODULES[kind]))
 
 
 def _languages(model: str) -> tuple[str, ...]:
@@ -143,7 +147,7 @@ def _none_installed(code: str | None, firsts: Sequence[str], seconds: Sequence[s
 
 def _install_commands(model: str) -> str:
     """The shell commands that install a model's engine and fetch its weights."""
-    entry, modules = weights.find(model), ENGINES[_kind(model)]
+    entry, modules = weights.find(model), MODULES[_kind(model)]
     steps = []
     if not all(map(installed, modules)):
         steps.append(pip_install(*what_to_install(modules)))
