@@ -13,8 +13,11 @@ class Fingerprint:
     """How a part of a recording sounds. `values[i]` is Chromaprint's own encoding, at the i-th speed of the config."""
 
     recording_id: str
+    """The recording."""
     start: int
+    """First sample of the part."""
     num_samples: int
+    """Length in samples."""
     values: tuple[str, ...]
     """Empty where the part is too short to be known by its sound."""
 
@@ -24,12 +27,15 @@ class Duplicate:
     """A stretch that is in another recording too, or in an evaluation set. The first listed stays and has no such row."""
 
     recording_id: str
+    """The recording that is not kept, or not wholly."""
     start: int
+    """First sample of the stretch."""
     num_samples: int
     """The stretch, in samples of this recording."""
     reason: str
     """`select.duplicate` or `select.contaminated`."""
     by: By
+    """What showed it: equal bytes, equal samples, the sound, or the text."""
     partner: str
     """The recording that stays, or the name of the evaluation clip."""
     of: str

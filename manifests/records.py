@@ -24,24 +24,26 @@ Split = Literal["train", "dev", "test"]
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why something was not kept. `reason` is a name from `voxmill.manifests.reasons`; `detail` is for people."""
+    """Why something was not kept."""
 
     reason: str
+    """A name from `voxmill.manifests.reasons`, as in `select.low_agreement`."""
     detail: str = ""
+    """What it was in this case, for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Licence:
-    """What may be done with a recording, and what says so.
-
-    `name` is an SPDX identifier in lower case (`cc-by-4.0`, `cc0-1.0`), `proprietary`, or `unknown`.
-    `evidence` is the text or URL found; `source` tells where: `page`, `feed`, `media`, `config`, or `none`.
-    """
+    """What may be done with a recording, and what says so."""
 
     name: str = "unknown"
+    """SPDX identifier in lower case (`cc-by-4.0`, `cc0-1.0`), `public-domain`, `proprietary`, or `unknown`."""
     evidence: str | None = None
+    """The text or URL that says so."""
     source: str = "none"
+    """Where it was found: `page`, `feed`, `media`, `config`, or `none`."""
     attribution: str | None = None
+    """Who has to be named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,28 +55,39 @@ class Provenance:
     url: str
     """The address that was asked for: a URL, or the path of a local file."""
     final_url: str | None = None
+    """The address after redirects, if there were any."""
     page_url: str | None = None
     """The page, feed or playlist that led to `url`."""
     host: str = ""
     """Host of `url`; `local` for files."""
     title: str | None = None
+    """As the source states it."""
     author: str | None = None
+    """As the source states it."""
     published: str | None = None
+    """Date of publication, as the source states it."""
     content_type: str | None = None
+    """Content-Type of the answer."""
     etag: str | None = None
+    """HTTP validator of the answer."""
     last_modified: str | None = None
+    """HTTP validator of the answer."""
     permission: str | None = None
     """The robots.txt or opt-out rule that allowed the fetch, as text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One line of the persisted listing: something to fetch. `id` derives from the archive key, never from arrival."""
+    """One line of the listing: something to fetch."""
 
     id: str
+    """Hash of the address, so the same in every run, in whatever order."""
     provenance: Provenance
+    """Which source led to it, by which address."""
     licence: Licence
+    """As far as listing knows it."""
     kind: Literal["http", "hls", "file", "manifest"] = "http"
+    """How it is fetched: over HTTP, as an HLS stream, as a file or object, or from a table of recordings."""
     language: str | None = None
     """Language hint (BCP 47) from the source, if any."""
     domain: str | None = None
@@ -85,22 +98,30 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One fetched file. `id` is the sha256 of its bytes; where nothing was fetched, the id of its listing item."""
+    """One fetched file, or an item that could not be fetched."""
 
     id: str
+    """sha256 of the original bytes; where nothing was fetched, the id of the item."""
     item_id: str
+    """The item that it was fetched for."""
     provenance: Provenance
+    """Where it came from."""
     licence: Licence
+    """What may be done with it."""
     audio: str | None = None
     """URI of the original bytes: relative to the run, or absolute where a local file is used in place."""
     num_bytes: int = 0
+    """Size of the original."""
     num_samples: int = 0
     """Decoded length at `SAMPLE_RATE`."""
     sampling_rate: int | None = None
     """Original rate in Hz, as the stream says."""
     num_channels: int | None = None
+    """Channels of the original."""
     codec: str | None = None
+    """Codec of the track that is heard."""
     container: str | None = None
+    """Container format of the original."""
     bandwidth: Bandwidth | None = None
     """Measured, never read from the header."""
     cutoff_hz: int | None = None
@@ -108,16 +129,20 @@ class Recording:
     pcm_sha256: str | None = None
     """Hash of the decoded 16 kHz samples and the decoder's version: finds re-wrapped duplicates."""
     language: str | None = None
+    """Language hint (BCP 47) from the source, if any."""
     domain: str | None = None
+    """Kind of speech, as the source says it."""
     frames: str | None = None
     """URI of video frames or their embeddings, if any."""
     rejection: Rejection | None = None
+    """Why it was not fetched or not decoded; None: it was."""
     lost_samples: int = 0
     """Audio that the file holds or promises and that was not decoded, at `SAMPLE_RATE`: `decode.lost` in the books. What the file
     holds is `num_samples - silent_samples + lost_samples`."""
     silent_samples: int = 0
     """How much of the lost audio stands in the timeline as silence, so that what follows keeps its place."""
     lost_why: str | None = None
+    """Why audio was lost, for people."""
     track: int | None = None
     """Which of several sound streams is heard, counted from 1; None: there is only one, or nobody chose."""
     tracks: tuple[str, ...] | None = None
@@ -149,12 +174,17 @@ class Segment:
     """
 
     id: str
+    """Recording id (shortened), start and end."""
     recording_id: str
+    """The recording that it is a span of."""
     start: int
+    """First sample in the recording."""
     num_samples: int
+    """Length in samples."""
     speech: float | None = None
     """Mean speech probability over the span."""
     rejection: Rejection | None = None
+    """Why the span is no segment; None: it is one."""
     kind: Literal["speech", "event"] = "speech"
     """`event`: a span without speech that is kept as it is, for what else can be heard in it."""
 
@@ -172,9 +202,13 @@ class Word:
     """A word with its span in samples from the start of the recording."""
 
     text: str
+    """As the engine wrote it."""
     start: int | None = None
+    """First sample; None: not known."""
     end: int | None = None
+    """One past the last sample."""
     confidence: float | None = None
+    """Probability in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,17 +216,25 @@ class Hypothesis:
     """What one engine heard in one segment."""
 
     segment_id: str
+    """The segment that was heard."""
     engine: str
+    """Name of the engine in the config."""
     model: str
     """Which weights: name and revision or hash."""
     text: str
+    """What it heard; empty: nothing."""
     words: tuple[Word, ...] | None = None
+    """With their times; None: the engine gives none."""
     confidence: float | None = None
     """In [0, 1]; for Whisper exp(mean log-probability)."""
     language: str | None = None
+    """Language that the engine detected or was told."""
     language_confidence: float | None = None
+    """Probability of the detected language, in [0, 1]."""
     no_speech: float | None = None
+    """Probability that nobody speaks, as Whisper states it."""
     rejection: Rejection | None = None
+    """Why there is no hypothesis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +242,11 @@ class Slot:
     """One correspondence set of the word transition network: what each engine has here (None = nothing)."""
 
     words: tuple[str | None, ...]
+    """One per engine, in the order of `Consensus.engines`; None: it has nothing here."""
     choice: str | None
+    """The word of the label; None: none."""
     tie: bool
+    """Another choice scored the same; with two engines: they differ."""
     share: float | None = None
     """Of the engines that voted, those that said `choice`; None where there was no vote."""
 
@@ -211,31 +256,41 @@ class Consensus:
     """What the engines together say of one segment: the agreement is the signal, the text follows a named rule."""
 
     segment_id: str
+    """The segment that was compared."""
     text: str
     """The label, with its original case and punctuation."""
     rule: str
     """Name of the rule that chose `text`."""
     language: str | None
+    """Language of the text: the hint, or what engines detected."""
     language_confidence: float | None
+    """Probability of a detected language; None for a hint."""
     agreement: float | None
     """1 - normalised edit distance, mean over pairs; None with a single engine."""
     vote: float | None
     """Mean vote fraction of the winning slots, with three or more engines."""
     unit: Literal["char", "word", "mixed"]
+    """What texts were compared in: characters (Han), words, or both."""
     engines: tuple[str, ...]
+    """Names of the engines, in the order of `normalised`."""
     normalised: tuple[str, ...]
     """Each engine's text as it was compared, in the order of `engines`."""
     normaliser: str
     """Rules and libraries; ends in `+digits-as-written` where a text has digits and no library says how the language reads them."""
     slots: tuple[Slot, ...]
+    """The alignment of all texts."""
     num_ties: int
+    """Slots that are ties."""
     confidence: float | None
     """Confidence of the engine whose text was chosen."""
     chars_per_second: float
+    """Characters of the normalised label per second."""
     compression_ratio: float
+    """Bytes of the label over bytes of its zlib output: high for loops."""
     repeated_ngrams: int
     """Longest run of one repeated n-gram; see `operators/reconcile/hallucination.py`."""
     rejection: Rejection | None = None
+    """Why there is no label."""
 
 
 LabelTask = Literal[
@@ -250,10 +305,15 @@ class Mark:
     """One value of an annotation: a class, a text, a measure, or an event with its span."""
 
     value: str
+    """The class, text, or name of what was measured."""
     start: int | None = None
+    """First sample of an event in the recording; None: the whole segment."""
     end: int | None = None
+    """One past its last sample."""
     confidence: float | None = None
+    """In [0, 1]."""
     language: str | None = None
+    """Language of a text (a translation)."""
     score: float | None = None
     """What was measured, on the scale of `value` (MOS of 1 to 5 for quality)."""
     kind: str | None = None
@@ -265,9 +325,11 @@ class Annotation:
     """A label with its source. `marks == ()` says: looked, and there is none."""
 
     marks: tuple[Mark, ...]
+    """What is labelled; empty: there is none."""
     source: str
     """The labeller; of a merged label all that say so, joined by `+`."""
     confidence: float | None = None
+    """In [0, 1]; None: not stated."""
     model: str | None = None
     """Which weights or rules: name and revision or hash; joined like `source`."""
     against: tuple[str, ...] = ()
@@ -279,15 +341,25 @@ class Labels:
     """More than a transcript. `None` = unlabelled; an annotation without marks = labelled, and empty."""
 
     segment_id: str
+    """The segment that is labelled."""
     language: Annotation | None = None
+    """Language or dialect spoken."""
     gender: Annotation | None = None
+    """Guessed from the voice."""
     age: Annotation | None = None
+    """Guessed from the voice: a class such as `child`."""
     emotion: Annotation | None = None
+    """Guessed from the voice."""
     sound_events: Annotation | None = None
+    """What else is heard: music, applause, laughter, …"""
     translation: Annotation | None = None
+    """The text in another language."""
     speaker_change: Annotation | None = None
+    """Places where another speaker begins."""
     named_entities: Annotation | None = None
+    """Persons, places, organisations in the text."""
     endpoint: Annotation | None = None
+    """Where the utterance ends."""
     speaker_turns: Annotation | None = None
     """Who speaks when, as far as one can tell inside this segment: `A`, `B`, … in order of appearance."""
     quality: Annotation | None = None
@@ -299,6 +371,7 @@ class Finding:
     """A labeller's answer to one question."""
 
     task: LabelTask
+    """What was asked."""
     annotation: Annotation | None
     """None: it was asked, and is not sure."""
     reason: str | None = None
@@ -310,10 +383,13 @@ class Opinion:
     """What one labeller says of one segment. All opinions are kept; `Labels` are what is made of them."""
 
     segment_id: str
+    """The segment that was asked about."""
     labeller: str
+    """Name of the labeller in the config."""
     findings: tuple[Finding, ...]
     """One per task that it was asked. A task that is absent was not: it does not apply here."""
     rejection: Rejection | None = None
+    """Why it has none: it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,11 +399,15 @@ class Picture:
     position: int
     """Sample of the recording at which it is to be seen."""
     width: int
+    """Pixels."""
     height: int
+    """Pixels."""
     offset: int
     """Of its first byte in the file."""
     num_bytes: int
+    """Size of the JPEG."""
     sha256: str
+    """Hash of the JPEG."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,10 +418,13 @@ class Pictures:
     """
 
     segment_id: str
+    """The segment that was looked at."""
     pictures: tuple[Picture, ...] = ()
+    """In order of time."""
     file: str | None = None
     """URI of the JPEGs, one after the other: relative to the run. Named by its content."""
     rejection: Rejection | None = None
+    """Why there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,11 +432,15 @@ class Selection:
     """The verdict on one segment: its tier and where it goes, or why not."""
 
     segment_id: str
+    """The segment that was judged."""
     tier: Tier
+    """How far its text is to be trusted."""
     split: Split
+    """`train`, `dev` or `test`, by a hash of the recording."""
     weight: float
     """Loss weight suggested to a trainer: 1 for `high`, less for `weak`."""
     rejection: Rejection | None = None
+    """Why it is not kept; None: it is."""
     expected_error: float | None = None
     """Share of the label's words (characters) that are expected to be wrong; None where the run has no calibration."""
 
@@ -363,8 +450,11 @@ class Part:
     """The share of one recording that belongs to one unit: `[start, start + num_samples)` of its decoded samples."""
 
     recording_id: str
+    """The recording."""
     start: int
+    """First sample of the part."""
     num_samples: int
+    """Length in samples."""
 
     @property
     def end(self) -> int:
@@ -376,10 +466,13 @@ class Unit:
     """The grain of work, of retry and of resume: an ordered group of recording parts, bounded by audio duration."""
 
     id: str
+    """Position and hash of its parts."""
     position: int
+    """Place in the run, counted from 0."""
     generation: int
     """Which `voxmill run` appended it; shard parts never span two generations."""
     parts: tuple[Part, ...] = field(default=())
+    """In listing order."""
 
     @property
     def num_samples(self) -> int:

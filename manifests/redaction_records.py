@@ -18,6 +18,7 @@ class Masked:
     start: int | None = None
     """The silenced stretch, in samples from the start of the recording; None: its place is not known."""
     end: int | None = None
+    """One past the last silenced sample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,11 @@ class Redaction:
     """What is masked in one segment. `masked == ()`: looked, and found nothing."""
 
     segment_id: str
+    """The segment that was searched."""
     text: str
     """The label with its masks."""
     masked: tuple[Masked, ...]
+    """What was found."""
 
     @property
     def untimed(self) -> tuple[str, ...]:

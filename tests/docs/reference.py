@@ -497,6 +497,12 @@ def tables() -> str:
     return "\n\n".join(parts)
 
 
+def records() -> list[type]:
+    """Every record that is a row of a table, or inside one."""
+    found = {inner: None for record in RECORDS.values() for inner in (record, *_inside(record))}
+    return list(found)
+
+
 def _columns(schema: Any, record: type | None) -> str:
     said = attribute_docs(record) if record else {}
     hints = get_type_hints(record) if record else {}

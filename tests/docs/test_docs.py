@@ -7,6 +7,7 @@ import importlib
 import json
 import re
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,11 @@ def test_every_generated_page_is_generated() -> None:
         f.relative_to(reference.DOCS).as_posix() for f in FILES if f.read_text(encoding="utf-8").startswith(reference.NOTE)
     }
     assert noted == set(reference.pages())
+
+
+@pytest.mark.parametrize("record", reference.records(), ids=lambda record: record.__name__)
+def test_every_column_is_explained(record: type) -> None:
+    assert {field.name for field in fields(record)} == set(reference.attribute_docs(record))
 
 
 def test_the_readme_is_short() -> None:
