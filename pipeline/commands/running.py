@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, cast, get_args
@@ -173,6 +172,7 @@ def start_run(
     from voxmill.pipeline.execution.open_executor import open_executor
     from voxmill.pipeline.load_config import ConfigError
     from voxmill.pipeline.preflight import examine, report_issues
+    from voxmill.pipeline.preflight.machine import cluster_of
     from voxmill.pipeline.reports.dry_run import print_dry_run
     from voxmill.pipeline.reports.stats import print_summary
     from voxmill.pipeline.runner import Until, run_line
@@ -199,15 +199,14 @@ def start_run(
     report_issues(issues, _warn)
     if not quiet:
         _say(resolved.notes)
-    cluster = (address or settings.executor.address or os.environ.get("RAY_ADDRESS")) if kind == "ray" else None  # as Ray does
+    cluster = cluster_of(settings, kind, address)
     if cluster and run.is_local:
-        run = run.absolute()  # workers have working directories of their own
+        run = run.absolute()  # workers run in other working directories
         _say_shared(run)
     progress = Progress(quiet=quiet)
     if kind == "ray":
         progress.say(f"joining the Ray cluster at {cluster}" if cluster else "starting Ray on this machine")
-    same = settings.executor.same_results
-    engine = open_executor(kind, cluster, settings.executor.workers, same_results=same)
+    engine = open_executor(kind, cluster, settings.executor.workers, same_results=settings.executor.same_results)
     try:
         with (
             progress.stoppable(),
@@ -233,7 +232,7 @@ def _what_next(run: Run) -> str:
 
     shards = len({shard for shard, suffix, _ in shard_files(run.shards_dir) if suffix == "json"})
     if not shards:
-        return f"no shards, for nothing was kept: the reasons are above, and `voxmill stats {run.root}` has more"
+        return f"no shards, because nothing was kept: the reasons are above, and `voxmill stats {run.root}` has more"
     return f"{amount(shards, 'shard')} in {run.shards_dir}; next: voxmill verify {run.root}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 from voxmill.pipeline.config import RunConfig
@@ -22,7 +21,7 @@ def examine(
     `kind` and `address` of the executor override the config's; `recipe` is the name under which a shipped config was given.
     """
     kind = kind or config.executor.kind
-    cluster = (address or config.executor.address or os.environ.get("RAY_ADDRESS")) if kind == "ray" else None
+    cluster = machine.cluster_of(config, kind, address)
     lacking = list(packages.missing(config, kind, run.root if run else None, joined=cluster is not None))
     stored = list(store.unwritable(run)) if run is not None and packages.can_open(run.root) else []
     listed, fetched = set[str](), set[str]()

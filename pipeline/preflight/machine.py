@@ -23,6 +23,11 @@ SECONDS = 3.0
 """Timeout of a connection attempt."""
 
 
+def cluster_of(config: RunConfig, kind: str, address: str | None) -> str | None:
+    """Address of the Ray cluster to join: of the command, the config, or RAY_ADDRESS, as Ray itself does. None: this machine alone."""
+    return (address or config.executor.address or os.environ.get("RAY_ADDRESS")) if kind == "ray" else None
+
+
 def unreachable_cluster(kind: str, address: str | None) -> Iterator[Issue]:
     """A Ray cluster that is not running, found within seconds; Ray itself would take minutes. `packages` reports a missing Ray."""
     if kind != "ray" or address is None or not installed("ray"):

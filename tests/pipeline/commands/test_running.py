@@ -84,7 +84,7 @@ def test_inside_a_job_of_a_cluster_the_cluster_is_joined(
 
 def test_at_its_end_a_run_says_where_its_shards_are(tmp_path: Path) -> None:
     run = Run(str(tmp_path))
-    assert "no shards, for nothing was kept" in running._what_next(run)
+    assert "no shards, because nothing was kept" in running._what_next(run)
     metadata = tmp_path / "shards" / "__metadata__"
     metadata.mkdir(parents=True)
     (metadata / "train-cc0-1_0-00000-000.json").write_text("{}")
