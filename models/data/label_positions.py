@@ -101,7 +101,7 @@ def _by_words(mark: Mark, text: str, at: int) -> tuple[int, int] | None:
 def cut(text: str, placed: Iterable[PlacedToken]) -> list[tuple[str, str]]:
     """(stretch of text, token after it), in order; the last stretch has the token ''. The stretches make up the text.
 
-    >>> cut("hello hi", [Placed(5, 1, "[SCD]")])
+    >>> cut("hello hi", [PlacedToken(5, 1, "[SCD]")])
     [('hello', '[SCD]'), (' hi', '')]
     """
     pieces, at = [], 0

@@ -107,8 +107,8 @@ def compute_metrics(answers: Iterable[UtteranceResult]) -> Metrics:
 def text_metrics(pairs: Sequence[tuple[str, str]]) -> TextMetrics:
     """Of (reference, hypothesis). An empty reference counts what was said there as insertions.
 
-    >>> text_figures([("The cat sat.", "the cat sat"), ("on a mat", "a hat")])
-    Texts(wer=33.33, cer=20.0, utterances=2, words=6)
+    >>> text_metrics([("The cat sat.", "the cat sat"), ("on a mat", "a hat")])
+    TextMetrics(wer=33.33, cer=20.0, utterances=2, words=6)
     """
     import jiwer
 
@@ -124,7 +124,7 @@ def text_metrics(pairs: Sequence[tuple[str, str]]) -> TextMetrics:
 def normalise(text: str) -> str:
     """A text as it is compared: without case, spelling variants of a character, and punctuation; scripts without spaces by character.
 
-    >>> comparable("Don’t  stop—me, 谢谢 ＯＫ!")
+    >>> normalise("Don’t  stop—me, 谢谢 ＯＫ!")
     "don't stop me 谢 谢 ok"
     """
     out = []
@@ -142,8 +142,8 @@ def normalise(text: str) -> str:
 def class_metrics(references: Sequence[str], hypotheses: Sequence[str]) -> ClassMetrics:
     """Of one value for each utterance.
 
-    >>> choice_figures(["en", "en", "zh", "zh"], ["en", "zh", "zh", "zh"])
-    Choices(accuracy=75.0, macro_f1=73.33, utterances=4)
+    >>> class_metrics(["en", "en", "zh", "zh"], ["en", "zh", "zh", "zh"])
+    ClassMetrics(accuracy=75.0, macro_f1=73.33, utterances=4)
     """
     from sklearn.metrics import accuracy_score, f1_score
 
@@ -155,8 +155,8 @@ def event_metrics(pairs: Sequence[tuple[AbstractSet[str], AbstractSet[str]]]) ->
     """Of any number of events for each utterance: (reference, hypothesis). None without an utterance; nothing heard where nothing
     was to be heard is right, and has no share in an F1: without any event, right or wrong, it is 100.
 
-    >>> event_figures([({"laughter"}, {"laughter", "bgm"}), ({"bgm"}, set())])
-    Events(f1=50.0, macro_f1=50.0, utterances=2)
+    >>> event_metrics([({"laughter"}, {"laughter", "bgm"}), ({"bgm"}, set())])
+    EventMetrics(f1=50.0, macro_f1=50.0, utterances=2)
     """
     from sklearn.metrics import f1_score
     from sklearn.preprocessing import MultiLabelBinarizer
