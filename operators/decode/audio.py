@@ -4,27 +4,70 @@
 the same number of samples; the same bits for PCM and FLAC, within 1e-6 for MP3, Opus, Vorbis and AAC, whose decoders start a
 second early. One exception: AAC's noise substitution is random. Memory is bounded by a block, however long the file.
 
-A source is an address, played as libavformat's best audio stream with the mean of its channels; or a `Playback`.
+A source is an address, played as libavformat's best audio stream with the mean of its channels; or a `Playback`: which stream, how
+its channels become one, which offset and gain. The stage `decode` measures it once and writes it into the recording, so that every
+later reader gets the same samples.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
 
-from voxmill.manifests.records import SAMPLE_RATE
+from voxmill.manifests.records import SAMPLE_RATE, Recording
 from voxmill.operators.contract.adapters import Audio
 from voxmill.operators.contract.meter import METER
 from voxmill.operators.decode.audio_stream import MediaFile, open_media
 from voxmill.operators.decode.dc_offset import begin_for, steady
+from voxmill.operators.decode.loudness import amplified
 from voxmill.operators.decode.packets import frames
-from voxmill.operators.decode.playback import Playback, amplified
 from voxmill.operators.decode.resample import resample
 
 BLOCK = 10 * SAMPLE_RATE
 """Samples in a block: ten seconds, 640 kB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Playback:
+    """How a recording is read. Fields that are None mean: best stream, mean of channels, no offset, no gain."""
+
+    uri: str
+    track: int | None = None
+    channels: tuple[float, ...] | None = None
+    dc: float | None = None
+    gain_db: float | None = None
+    each: int | None = None
+    """Samples per channel, where channels are kept apart one after the other."""
+
+    @classmethod
+    def of(cls, recording: Recording) -> Playback:
+        """The playback of a recording. Raises ValueError where it has no audio."""
+        if recording.audio is None:
+            raise ValueError(f"recording {recording.id} has no audio")
+        each = recording.num_samples // recording.apart if recording.apart else None
+        return cls(recording.audio, recording.track, recording.channels, recording.dc, recording.gain_db, each)
+
+    def pieces(self, start: int, num_samples: int | None) -> Iterator[tuple[Playback, int, int | None]]:
+        """The reads that make up `[start, start + num_samples)`: playback, start, number of samples; None = to the end.
+
+        >>> both = Playback("a.wav", channels=(1.0, 0.0, 0.5), each=10)
+        >>> [(how.channels, start, length) for how, start, length in both.pieces(8, 5)]
+        [((1.0, 0.0, 0.0), 8, 2), ((0.0, 0.0, 0.5), 0, 3)]
+        """
+        if self.each is None or self.channels is None:
+            yield self, start, num_samples
+            return
+        heard = [channel for channel, weight in enumerate(self.channels) if weight]
+        end = len(heard) * self.each if num_samples is None else start + num_samples
+        for place, channel in enumerate(heard):
+            begin = place * self.each
+            first, last = max(start, begin), min(end, begin + self.each)
+            if first < last:
+                alone = tuple(weight if c == channel else 0.0 for c, weight in enumerate(self.channels))
+                yield replace(self, channels=alone, each=None), first - begin, last - first
 
 
 def stream(source: str | Playback, start: int = 0, num_samples: int | None = None, block: int = BLOCK) -> Iterator[Audio]:

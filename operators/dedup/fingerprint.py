@@ -19,8 +19,7 @@ from voxmill.manifests.records import SAMPLE_RATE, Part
 from voxmill.manifests.tombstones import is_scrubbed
 from voxmill.operators.contract.adapters import Audio
 from voxmill.operators.contract.unit_input import UnitInput
-from voxmill.operators.decode.audio import stream
-from voxmill.operators.decode.playback import Playback
+from voxmill.operators.decode.audio import Playback, stream
 
 
 class FingerprintMissing(Unavailable, ImportError):

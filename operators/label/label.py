@@ -11,8 +11,7 @@ from pydantic import Field
 from voxmill.manifests.records import Annotation, Consensus, Finding, Hypothesis, Mark, Opinion, Part, Segment
 from voxmill.operators.contract.adapters import LabelAnswer, LabelInput, Labeller, Scene
 from voxmill.operators.contract.unit_input import UnitInput
-from voxmill.operators.decode.audio import read
-from voxmill.operators.decode.playback import Playback
+from voxmill.operators.decode.audio import Playback, read
 from voxmill.operators.label.audio_classes import AudioClasses, AudioClassesConfig
 from voxmill.operators.label.diarisation import Diarisation, DiarisationConfig
 from voxmill.operators.label.dnsmos import Dnsmos, DnsmosConfig

@@ -8,9 +8,13 @@ import regex
 
 from voxmill.operators.reconcile.figures import SpokenFigures
 from voxmill.operators.reconcile.readings import Piece, Reading, readings
-from voxmill.operators.reconcile.roman import CLASS, value
 from voxmill.operators.reconcile.scripts import lower
 from voxmill.operators.reconcile.tokenize import units
+
+ROMAN = r"(?:M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3}))(?<=[IVXLCDM])"
+"""Pattern of a Roman numeral up to 3999."""
+
+_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 
 
 class Letters(SpokenFigures):
@@ -18,14 +22,14 @@ class Letters(SpokenFigures):
 
     def _romanth(self, said: str) -> list[Piece]:
         """A Roman numeral with the ending of an ordinal: `XIXe`, `II.`."""
-        numeral = regex.match(CLASS, said)
-        number = value(numeral[0]) if numeral else None
+        numeral = regex.match(ROMAN, said)
+        number = roman_number(numeral[0]) if numeral else None
         if number is None or self.numbers is None:
             return [readings((lower(said, self.language),))]
         return [self._say(self.numbers.ordinal(number), said.casefold())]
 
     def _roman(self, said: str) -> list[Piece]:
-        number = value(said)
+        number = roman_number(said)
         literal = (lower(said, self.language),)
         if number is None or self.numbers is None:
             return [readings(literal, tuple(lower(said, self.language)))]
@@ -94,3 +98,17 @@ class Letters(SpokenFigures):
                 }
                 found.append(self._say(self.symbols.get(part) or names.get(part, ()), part))
         return found
+
+
+def roman_number(numeral: str) -> int | None:
+    """The number of a Roman numeral; None where it is none.
+
+    >>> roman_number("XIV"), roman_number("CIVIC")
+    (14, None)
+    """
+    if not numeral or regex.fullmatch(ROMAN, numeral) is None:
+        return None
+    total = 0
+    for one, after in zip(numeral, numeral[1:] + "I", strict=True):
+        total += -_VALUES[one] if _VALUES[one] < _VALUES[after] else _VALUES[one]
+    return total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from pydantic import Field
@@ -9,11 +10,11 @@ from pydantic import Field
 from voxmill.manifests.config_base import Settings
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import NO_SPEECH, Consensus, Hypothesis, Rejection, Segment
+from voxmill.operators.contract.languages import primary
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.reconcile.agreement import agreement
 from voxmill.operators.reconcile.choose import ANY, EngineText, LabelChoice, Voting, choose_label, preference
 from voxmill.operators.reconcile.hallucination import chars_per_second, compression_ratio, repeated_run
-from voxmill.operators.reconcile.language import spoken_language
 from voxmill.operators.reconcile.normalise import NORMALISER, UNREAD, Normaliser, NormaliserConfig
 from voxmill.operators.reconcile.rover import Method
 from voxmill.operators.reconcile.tokenize import kind
@@ -127,3 +128,27 @@ def _silent(engines: Sequence[str], heard: Sequence[EngineText]) -> Rejection | 
     if len(empty) == len(engines):
         return reject("reconcile.no_text")
     return reject("reconcile.one_empty", ", ".join(empty)) if empty else None
+
+
+def spoken_language(hypotheses: Sequence[Hypothesis], hint: str | None) -> tuple[str | None, float | None]:
+    """The language and its probability: the summed probability it gets from its detectors, over the number of detectors.
+
+    So detectors that contradict each other are never sure together. Engines that name a language without a probability were given it,
+    or know no other: they count only where nothing was detected and the source gives no hint, and the probability is then None.
+    """
+    detected: dict[str, list[float]] = {}
+    assumed = []
+    for hypothesis in hypotheses:
+        if hypothesis.language is None:
+            continue
+        if hypothesis.language_confidence is None:
+            assumed.append(primary(hypothesis.language))
+        else:
+            detected.setdefault(primary(hypothesis.language), []).append(hypothesis.language_confidence)
+    if detected:
+        support = {language: math.fsum(values) for language, values in detected.items()}
+        language = min(support, key=lambda name: (-support[name], name))
+        return language, support[language] / sum(map(len, detected.values()))
+    if hint:
+        return primary(hint), None
+    return (min(assumed, key=lambda name: (-assumed.count(name), name)) if assumed else None), None

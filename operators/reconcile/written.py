@@ -10,9 +10,8 @@ import regex
 from voxmill.operators.reconcile import unit_names as measures
 from voxmill.operators.reconcile.amounts import MONEY, Amounts
 from voxmill.operators.reconcile.figures import Plain
-from voxmill.operators.reconcile.letters import Letters
+from voxmill.operators.reconcile.letters import ROMAN, Letters
 from voxmill.operators.reconcile.readings import Piece
-from voxmill.operators.reconcile.roman import CLASS
 
 _ENDINGS = "com|org|net|edu|gov|io|info|js|py|exe|pdf|zip"
 _WORD = regex.compile(r"\S+")
@@ -70,9 +69,9 @@ class Writing(Amounts, Letters):
             "groups": r"(?<![\d.,\p{L}-])(?:\+|\(\d+\)\s?)?\d+(?:\s?[-–—]\s?\d+)+(?![\d]|[.,]\d)",
             "measure": rf"(?:(?<![\w)\]])[-−+±])?{number}\s?(?i:{symbols})(?:/(?i:{symbols})(?![\p{{L}}\d])|(?![\p{{L}}\d]))",
             "number": rf"(?:(?<![\w)\]])[-−+±])?(?:{number}|(?<![\d\w])\.\d+)",
-            **({"romanth": rf"(?<!\p{{L}}){CLASS}(?:{ended})"} if ended else {}),
+            **({"romanth": rf"(?<!\p{{L}}){ROMAN}(?:{ended})"} if ended else {}),
             "power": r"\^-?\d+",
-            "roman": rf"(?<=\p{{Lu}}[\p{{L}}']*\s{after}){CLASS}(?!\p{{L}}|')",
+            "roman": rf"(?<=\p{{Lu}}[\p{{L}}']*\s{after}){ROMAN}(?!\p{{L}}|')",
             "initials": r"(?<![\p{L}.])(?:\p{L}\.\s?){2,}(?:\p{L}\b)?|(?<!\p{L})\p{Lu}+(?:&\p{Lu}+)+(?!\p{L})",
             "spelt": r"(?<![\p{L}'])\p{Latin}(?:[ -]\p{Latin}(?![\p{L}'\d]))+",
             "capitals": r"(?<![\p{L}'])\p{Lu}{2,6}(?=s?(?![\p{L}']))",

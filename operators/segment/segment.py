@@ -13,8 +13,7 @@ from voxmill.manifests.records import SAMPLE_RATE, Part, Recording, Segment
 from voxmill.manifests.tombstones import is_scrubbed, revoked_tile
 from voxmill.operators.contract.adapters import Audio, SpeechDetector
 from voxmill.operators.contract.unit_input import UnitInput
-from voxmill.operators.decode.audio import stream
-from voxmill.operators.decode.playback import Playback
+from voxmill.operators.decode.audio import Playback, stream
 from voxmill.operators.segment.spans import SpanConfig, Stretch, spans_from_probs, tile
 
 DIGITS = 4

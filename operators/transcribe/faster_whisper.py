@@ -18,8 +18,7 @@ from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.operators.contract.adapters import Audio, AudioClip, Span, TimedWord, Transcript
 from voxmill.operators.contract.languages import primary
 from voxmill.operators.transcribe.engine_config import EngineName, EngineSettings
-from voxmill.operators.transcribe.stitch import WindowTranscript, share
-from voxmill.operators.transcribe.windows import Window, cut, pack, sharing
+from voxmill.operators.transcribe.windows import Window, WindowTranscript, cut, pack, share, sharing
 from voxmill.operators.weights.registry import identity, resolve
 
 if TYPE_CHECKING:

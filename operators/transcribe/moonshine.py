@@ -17,8 +17,7 @@ from pydantic import Field
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.operators.contract.adapters import Audio, AudioClip, Transcript
 from voxmill.operators.transcribe.engine_config import EngineName, EngineSettings
-from voxmill.operators.transcribe.stitch import confidence
-from voxmill.operators.transcribe.windows import cut
+from voxmill.operators.transcribe.windows import confidence, cut
 from voxmill.operators.weights.registry import identity, resolve
 
 START, STOP = 1, 2

@@ -12,8 +12,7 @@ from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Hypothesis, Part, Segment, Word
 from voxmill.operators.contract.adapters import AudioClip, Span, Transcriber, Transcript
 from voxmill.operators.contract.unit_input import UnitInput
-from voxmill.operators.decode.audio import read
-from voxmill.operators.decode.playback import Playback
+from voxmill.operators.decode.audio import Playback, read
 from voxmill.operators.transcribe.faster_whisper import FasterWhisper, FasterWhisperConfig
 from voxmill.operators.transcribe.moonshine import Moonshine, MoonshineConfig
 from voxmill.operators.transcribe.paraformer import Paraformer, ParaformerConfig

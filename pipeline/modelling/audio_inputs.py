@@ -11,9 +11,8 @@ from voxmill.manifests.reasons import REASONS
 from voxmill.manifests.records import Bandwidth, Licence, Part, Provenance, Recording, Segment
 from voxmill.operators.contract.adapters import Audio
 from voxmill.operators.contract.unit_input import UnitInput
-from voxmill.operators.decode.audio import AudioReader
+from voxmill.operators.decode.audio import AudioReader, Playback
 from voxmill.operators.decode.container import open_bytes
-from voxmill.operators.decode.playback import Playback
 from voxmill.operators.decode.probe import Decode, DecodeConfig
 from voxmill.operators.segment.segment import FindSpeech, SegmentConfig
 

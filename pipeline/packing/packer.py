@@ -21,8 +21,7 @@ from voxmill.manifests.schema import to_table
 from voxmill.manifests.storage import commit_bytes, locate
 from voxmill.manifests.tombstones import Ghost
 from voxmill.operators.contract.adapters import Audio
-from voxmill.operators.decode.audio import AudioReader
-from voxmill.operators.decode.playback import Playback
+from voxmill.operators.decode.audio import AudioReader, Playback
 from voxmill.pipeline.config import PackConfig
 from voxmill.pipeline.execution.activity import Reporter
 from voxmill.pipeline.execution.bisect import MAX_ATTEMPTS, describe, isolate

@@ -23,8 +23,7 @@ from benchmarks.words import edits, english
 from speech.packaged import BECKETT, ENDGAME, TWO_CITIES
 from voxmill.manifests.records import Licence, Part, Provenance, Recording
 from voxmill.operators.contract.unit_input import UnitInput
-from voxmill.operators.decode.audio import read
-from voxmill.operators.decode.playback import Playback
+from voxmill.operators.decode.audio import Playback, read
 from voxmill.operators.decode.probe import Decode, DecodeConfig, Mix
 from voxmill.operators.segment.segment import FindSpeech, SegmentConfig
 from voxmill.operators.transcribe.moonshine import MoonshineConfig

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from voxmill.manifests.records import Licence, Provenance, Recording
 from voxmill.operators.contract.unit_input import UnitInput
-from voxmill.operators.decode.audio import AudioReader, read
-from voxmill.operators.decode.playback import Playback
+from voxmill.operators.decode.audio import AudioReader, Playback, read
 from voxmill.operators.decode.probe import Decode, DecodeConfig, Mix
 from voxmill.operators.decode.tracks import Track, choose
 from voxmill.pipeline.state.units import UnitConfig, form_units

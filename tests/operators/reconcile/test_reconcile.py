@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Consensus, Hypothesis, Licence, Provenance, Recording, Segment
 from voxmill.operators.contract.unit_input import UnitInput
-from voxmill.operators.reconcile.reconcile import Reconcile, ReconcileConfig, VoteConfig
+from voxmill.operators.reconcile.reconcile import Reconcile, ReconcileConfig, VoteConfig, spoken_language
 
 RECORDING = Recording("r", "i", Provenance("web", "http://h/a.mp3"), Licence("cc0-1.0"), num_samples=160_000)
 
@@ -149,3 +149,30 @@ def test_of_an_event_the_text_is_known_and_empty() -> None:
     assert (consensus.text, consensus.rule, consensus.language, consensus.agreement) == ("", "event", "nospeech", None)
     assert consensus.rejection is None
     assert consensus.normalised == ("", "")
+
+
+def heard(language: str | None, confidence: float | None) -> Hypothesis:
+    return Hypothesis("s", "e", "m", "text", language=language, language_confidence=confidence)
+
+
+@pytest.mark.parametrize(
+    ("given", "hint", "language", "confidence"),
+    [
+        ([], None, None, None),
+        ([], "en-GB", "en", None),
+        ([heard(None, None)], "cmn", "zh", None),
+        ([heard("en", None)], "fr", "fr", None),
+        ([heard("en", None)], None, "en", None),
+        ([heard("zh-CN", 0.9), heard(None, None)], "en", "zh", 0.9),
+        ([heard("zh", 0.9), heard("zh", 0.7)], None, "zh", 0.8),
+        ([heard("zh", 0.9), heard("yue", 0.8)], None, "zh", 0.45),
+        ([heard("en", None), heard("zh", 0.6)], None, "zh", 0.6),
+    ],
+)
+def test_detectors_decide_then_the_source_then_what_engines_assume(
+    given: list[Hypothesis], hint: str | None, language: str | None, confidence: float | None
+) -> None:
+    for order in (given, given[::-1]):
+        found = spoken_language(order, hint)
+        assert found[0] == language
+        assert found[1] == (confidence if confidence is None else pytest.approx(confidence))
