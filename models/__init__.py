@@ -1,5 +1,8 @@
-"""What learns from shards. Four rooms, to be read in this order: `data`, `network`, `training`, `inference`.
+"""A speech model trained from shards: `common`, `data`, `network`, `checkpoint`, then `inference` and `training`, in reading order.
 
-Tensors are named by their axes: `x_BTD` has utterances, time and width; every file says its letters.
-It needs torch, sentencepiece and safetensors, and nothing of crawling or recognisers; Ray is asked for by `training.distributed` alone.
+Imports point to the left: `data` and `network` know `common` only, `checkpoint` knows these three, `inference` and `training` know
+all of them but not each other.
+
+Tensors are named by their axes: `x_BTD` has B utterances, T positions and width D; every file lists its letters.
+Needs torch, sentencepiece and safetensors, and nothing of crawling or transcription; only `training/ray_train.py` imports Ray.
 """

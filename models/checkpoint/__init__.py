@@ -1,1 +1,1 @@
-"""A model in a folder: writing it, and reading it without trusting it."""
+"""Checkpoints: a model with its tokeniser and training state in a folder, checked when read."""

@@ -1,10 +1,10 @@
-"""A model in a folder: tensors as safetensors, everything else as JSON and the tokeniser's own file. Nothing is ever unpickled.
+"""Saving and loading checkpoints: tensors as safetensors, the tokeniser's own file, everything else as JSON. No pickle.
 
     model.safetensors  tokens.model  [training.safetensors]  checkpoint.json
 
-The JSON is written last and holds the digests of the others and its own: a folder without it, or whose files differ from it, is no
-checkpoint. Digests find damage, not malice, so what is loaded is checked before it is used whatever they say: names, shapes, finite
-numbers, and that the tokeniser is the model's own.
+The JSON is written last and holds the digests of the other files and of itself: a folder without it, or whose files differ from their
+digests, is no checkpoint. Digests find damage, not malice, so loading also checks names, shapes, that all numbers are finite, and
+that the tokeniser is the one the model was trained with.
 """
 
 from __future__ import annotations
@@ -44,24 +44,24 @@ from voxmill.models.network.model import ModelConfig, SpeechModel
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bundle:
-    """A model with all that it takes to use it."""
+    """A model with its tokeniser and all else that using it takes."""
 
     model: SpeechModel
     tokens: Tokenizer
     targets: TargetsConfig
     step: int = 0
     trained: tuple[Budget, ...] = ()
-    """Budgets that training visited; empty for a model of one size."""
+    """Budgets that training visited, smallest first; empty for a model without eMoE."""
     taught: tuple[Task, ...] = ()
-    """Of the targets' tasks, those that any utterance was labelled for: the others were never learnt. Empty: not known."""
+    """Of the targets' tasks, those that any training utterance was labelled for; the others were never learnt. Empty: not known."""
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """What the model can be asked for."""
+        """The tasks that the model can be asked for."""
         return self.taught or self.targets.tasks
 
     def extract(self, budget: Budget) -> Bundle:
-        """The smaller model, on its own. Warns where training never visited the budget; raises BudgetError."""
+        """The model of a smaller budget, as one of its own. Warns if training never visited the budget; raises BudgetError."""
         self.warn_outside(budget)
         small = self.model.extract(budget)
         full = small.config.emoe.full if small.config.emoe else budget
@@ -69,6 +69,7 @@ class Bundle:
         return Bundle(small, self.tokens, self.targets, self.step, tuple(inside), self.taught)
 
     def warn_outside(self, budget: Budget) -> None:
+        """Warns if training visited budgets, and not this one."""
         if self.trained and budget not in self.trained:
             known = ", ".join(map(str, self.trained))
             warnings.warn(f"budget {budget} was never trained, expect worse: trained were {known}", stacklevel=3)
@@ -76,15 +77,15 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingState:
-    """What resuming needs besides the model."""
+    """What resuming a training needs besides the model."""
 
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
-    """JSON."""
+    """Plain values, written as JSON."""
 
 
 def save(folder: str, bundle: Bundle, training: TrainingState | None = None) -> None:
-    """Writes a checkpoint to a folder or fsspec URL; it exists when this returns, and not before."""
+    """Writes a checkpoint to a folder or fsspec URL. It is a checkpoint only once the last file, the JSON, is written."""
     from safetensors.torch import save as to_bytes
 
     files = {MODEL: to_bytes(_contiguous(bundle.model.state_dict())), TOKENS: bundle.tokens.subwords}
@@ -92,7 +93,7 @@ def save(folder: str, bundle: Bundle, training: TrainingState | None = None) -> 
         files[TRAINING] = to_bytes(_contiguous(training.tensors))
     for name, blob in files.items():
         commit_bytes(f"{folder}/{name}", blob, replace=True)
-    document = {
+    manifest = {
         "format": FORMAT,
         "step": bundle.step,
         "model": bundle.model.config.model_dump(mode="json"),
@@ -103,39 +104,39 @@ def save(folder: str, bundle: Bundle, training: TrainingState | None = None) -> 
         "training": None if training is None else dict(training.values),
         "sha256": {name: hashlib.sha256(blob).hexdigest() for name, blob in files.items()},
     }
-    document["seal"] = seal(document)
-    commit_bytes(f"{folder}/{COMMIT}", (json.dumps(document, indent=1, sort_keys=True) + "\n").encode(), replace=True)
+    manifest["seal"] = seal(manifest)
+    commit_bytes(f"{folder}/{COMMIT}", (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode(), replace=True)
 
 
 def load(folder: str, device: torch.device | str = "cpu") -> Bundle:
-    """The model in evaluation mode, on a device. Raises CheckpointError."""
-    document = read_manifest(folder)
-    config, tokens = document.model, _tokens(folder, document)
+    """Loads a checkpoint; the model is in evaluation mode, on a device. Raises CheckpointError."""
+    manifest = read_manifest(folder)
+    config, tokens = manifest.model, _tokens(folder, manifest)
     try:
         full = config.emoe.full if config.emoe else None
-        trained = tuple(Budget.parse(text, full) for text in document.trained) if full else ()
+        trained = tuple(Budget.parse(text, full) for text in manifest.trained) if full else ()
     except BudgetError as error:
         raise damaged(folder, COMMIT, str(error)) from error
     if config.vocabulary != len(tokens):
         raise damaged(folder, TOKENS, f"has {len(tokens)} tokens, the model was trained with {config.vocabulary}")
-    tensors = _read_tensors(folder, MODEL, document)
+    tensors = _read_tensors(folder, MODEL, manifest)
     model = _empty_model(folder, config, len(tensors))
     _check(folder, model, tensors)
     model.load_state_dict(tensors, assign=True)
     model.to(device).eval()
-    return Bundle(model, tokens, document.targets, document.step, trained, document.taught)
+    return Bundle(model, tokens, manifest.targets, manifest.step, trained, manifest.taught)
 
 
 def load_training(folder: str) -> TrainingState:
-    """Raises CheckpointError where the checkpoint was saved without it."""
-    document = read_manifest(folder)
-    if document.training is None:
+    """Loads the training state of a checkpoint. Raises CheckpointError if it is damaged or was saved without one."""
+    manifest = read_manifest(folder)
+    if manifest.training is None:
         raise CheckpointError(f"{folder} holds a model and no training state: training cannot go on from it")
     try:
-        LoaderState.model_validate(document.training.get("loader"))
+        LoaderState.model_validate(manifest.training.get("loader"))
     except ValidationError as error:
         raise damaged(folder, COMMIT, f"training.loader: {first_line(error)}") from error
-    tensors, of_model = _read_tensors(folder, TRAINING, document), _read_tensors(folder, MODEL, document)
+    tensors, of_model = _read_tensors(folder, TRAINING, manifest), _read_tensors(folder, MODEL, manifest)
     for place, tensor in tensors.items():
         kind, _, name = place.partition(".")
         key, _, name = name.partition(".") if kind == "optimizer" else (kind, "", name)
@@ -143,17 +144,17 @@ def load_training(folder: str) -> TrainingState:
             raise damaged(folder, TRAINING, f"{place} {tuple(tensor.shape)} belongs to no tensor of the model")
         if not torch.isfinite(tensor).all():
             raise damaged(folder, TRAINING, f"{place} holds NaN or infinite numbers")
-    return TrainingState(tensors, document.training)
+    return TrainingState(tensors, manifest.training)
 
 
 def latest(folder: str) -> str | None:
-    """The checkpoint of the highest step among the sub-folders `step-…` of a training's folder."""
+    """The checkpoint of the highest step among the sub-folders `step-…` of a training's folder; None if there is none."""
     found = _steps(folder)
     return f"{folder}/{found[-1]}" if found else None
 
 
 def prune(folder: str, keep: int) -> None:
-    """Removes all but the last `keep` checkpoints of a training's folder, each of them first of all as a checkpoint."""
+    """Removes all but the last `keep` checkpoints of a training's folder. The JSON goes first, so that no half checkpoint is left."""
     fs, path = locate(folder)
     for name in _steps(folder)[:-keep]:
         fs.rm_file(f"{path}/{name}/{COMMIT}")
@@ -171,33 +172,35 @@ def _steps(folder: str) -> list[str]:
 
 
 def step_folder(folder: str, step: int) -> str:
+    """The folder of the checkpoint of a step inside a training's folder."""
     return f"{folder}/step-{step:08d}"
 
 
-def _read_tensors(folder: str, name: str, document: CheckpointManifest) -> dict[str, Tensor]:
+def _read_tensors(folder: str, name: str, manifest: CheckpointManifest) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load as from_bytes
 
     try:
-        tensors: dict[str, Tensor] = from_bytes(_read(folder, name, document))
+        tensors: dict[str, Tensor] = from_bytes(_read(folder, name, manifest))
     except (SafetensorError, ValueError) as error:
         raise damaged(folder, name, first_line(error)) from error
     return tensors
 
 
-def _tokens(folder: str, document: CheckpointManifest) -> Tokenizer:
-    blob = _read(folder, TOKENS, document)
+def _tokens(folder: str, manifest: CheckpointManifest) -> Tokenizer:
+    blob = _read(folder, TOKENS, manifest)
     try:
-        tokens = Tokenizer(blob, document.tokens.config)
+        tokens = Tokenizer(blob, manifest.tokens.config)
     except (RuntimeError, ValueError) as error:
         raise damaged(folder, TOKENS, first_line(error)) from error
-    if tokens.digest != document.tokens.digest:
+    if tokens.digest != manifest.tokens.digest:
         raise damaged(folder, TOKENS, "is another tokeniser than the model was trained with")
     return tokens
 
 
 def _empty_model(folder: str, config: ModelConfig, num_tensors: int) -> SpeechModel:
-    """Without memory for its tensors. A config can ask for a model that takes for ever to build, or for none at all."""
+    """The model of a config on the `meta` device. Checks first that the config does not ask for more layers than there are tensors, which
+    could take for ever to build."""
     blocks = config.encoder.layers + config.decoder.layers + config.decoder.backward_layers
     blocks += config.emoe.experts if config.emoe else 0
     if blocks > num_tensors:
@@ -209,13 +212,13 @@ def _empty_model(folder: str, config: ModelConfig, num_tensors: int) -> SpeechMo
         raise damaged(folder, COMMIT, f"describes no model that can be built: {first_line(error)}") from error
 
 
-def _read(folder: str, name: str, document: CheckpointManifest) -> bytes:
+def _read(folder: str, name: str, manifest: CheckpointManifest) -> bytes:
     fs, path = locate(f"{folder}/{name}")
     try:
         blob: bytes = fs.cat_file(path)
     except FileNotFoundError:
         raise damaged(folder, name, "is missing") from None
-    if hashlib.sha256(blob).hexdigest() != document.sha256.get(name):
+    if hashlib.sha256(blob).hexdigest() != manifest.sha256.get(name):
         raise damaged(folder, name, f"differs from its digest in {COMMIT}")
     return blob
 

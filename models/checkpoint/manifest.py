@@ -1,4 +1,4 @@
-"""A checkpoint's JSON: what it has to say, and reading it without trusting it."""
+"""`checkpoint.json`, the manifest of a checkpoint: its fields, and reading it with every value checked."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ MODEL, TOKENS, TRAINING, COMMIT = "model.safetensors", "tokens.model", "training
 
 
 class TokenizerEntry(Settings):
+    """Config of the tokeniser, and its digest (`Tokenizer.digest`)."""
+
     config: TokenizerConfig
     digest: str
 
 
 class CheckpointManifest(Settings):
-    """`checkpoint.json`."""
+    """The content of `checkpoint.json`."""
 
     format: PositiveInt
     step: NonNegativeInt
@@ -36,24 +38,31 @@ class CheckpointManifest(Settings):
     targets: TargetsConfig
     tokens: TokenizerEntry
     trained: tuple[str, ...]
+    """Budgets that training visited, as `Budget.parse` reads them."""
     taught: tuple[Task, ...] = ()
+    """Tasks that any utterance was labelled for."""
     training: dict[str, Any] | None
+    """Values that resuming needs; null: only the model was saved."""
     sha256: dict[str, str]
+    """Digest of each of the other files."""
     seal: str = ""
-    """Digest of all the rest of this document."""
+    """Digest of all other fields."""
 
 
 class LoaderState(Settings):
+    """Position of the data loader (`Loader.state_dict`), which is checked before training goes on from it."""
+
     epoch: NonNegativeInt
     index: NonNegativeInt
     skipped: dict[str, NonNegativeInt] = Field(default_factory=dict)
 
 
 class CheckpointError(UserError):
-    """A folder that is no checkpoint of ours, or no longer; the message names the file and what is wrong with it."""
+    """A folder that is no checkpoint or a damaged one; the message names the file and what is wrong with it."""
 
 
 def read_manifest(folder: str) -> CheckpointManifest:
+    """The manifest of the checkpoint in a folder or at an fsspec URL. Raises CheckpointError."""
     fs, path = locate(f"{folder}/{COMMIT}")
     try:
         plain = json.loads(fs.cat_file(path))
@@ -75,16 +84,18 @@ def read_manifest(folder: str) -> CheckpointManifest:
 
 
 def seal(document: Mapping[str, Any]) -> str:
-    """Of a checkpoint's JSON, whatever its spaces and the order of its keys."""
+    """SHA-256 of a manifest without its seal; does not depend on spaces or the order of keys."""
     rest = {name: value for name, value in document.items() if name != "seal"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def damaged(folder: str, name: str, cause: str) -> CheckpointError:
+    """The error for a file of a checkpoint that cannot be used, with its fix."""
     return CheckpointError(f"{folder}/{name}: {cause}; take another checkpoint, or save it again")
 
 
 def first_line(error: Exception) -> str:
+    """What an exception says, in one line; of a validation error the first field and its message."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}"

@@ -1,1 +1,1 @@
-"""What data, network, training and inference share: features, tokens, tasks, seeded randomness."""
+"""What data, network, training and inference share: features, tokeniser, tasks, video frames, seeded random numbers."""

@@ -8,7 +8,7 @@ from voxmill.manifests.errors import UserError
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` is the first GPU where there is one. Raises UserError."""
+    """The torch device of that name; `auto` is the first GPU if there is one, else the CPU. Raises UserError if it cannot be used."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

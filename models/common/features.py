@@ -1,4 +1,4 @@
-"""Sound to log mel filterbank features, as Kaldi computes them, in torch.
+"""Log mel filterbank features, computed as Kaldi does, in torch; and how many frames of them the encoder makes one of its own.
 
 Shape suffixes: S samples, T frames, W samples of a window, Q frequency bins, M mel bins.
 """
@@ -26,11 +26,11 @@ _PREEMPHASIS = 0.97
 
 
 MIN_FRAMES = 7
-"""Feature frames that one frame of the encoder looks at; fewer give none."""
+"""Feature frames under one frame of the encoder (two convolutions of kernel 3 at stride 2); a shorter utterance gives none."""
 
 
 class FbankConfig(Settings):
-    """What a frame of features is. A model remembers it: other features are another language to it."""
+    """How features are computed. Saved with a model, which can only be used with the features it was trained on."""
 
     num_mels: int = 80
     """Mel bands of a frame: more resolve pitch and consonants better, at more computing."""
@@ -47,19 +47,21 @@ class FbankConfig(Settings):
 
     @property
     def window(self) -> int:
+        """Samples of a window."""
         return int(SAMPLE_RATE * self.window_ms / 1000)
 
     @property
     def shift(self) -> int:
+        """Samples from the start of a frame to the start of the next."""
         return int(SAMPLE_RATE * self.shift_ms / 1000)
 
     def num_frames(self, num_samples: int) -> int:
-        """Whole windows only, as Kaldi's `snip_edges`: 0 where the audio is shorter than one."""
+        """Feature frames of so many samples. Whole windows only, as Kaldi's `snip_edges`: 0 where the audio is shorter than one."""
         return 0 if num_samples < self.window else 1 + (num_samples - self.window) // self.shift
 
 
 def fbank(wave_S: Tensor, config: FbankConfig, generator: Generator | None = None) -> Tensor:
-    """Log mel energies, shape (T, M), of 16 kHz mono samples in [-1, 1]. Dither only where a generator is given."""
+    """Log mel energies, shape (T, M), of 16 kHz mono samples in [-1, 1]. Adds dither only if a generator is given."""
     if config.num_frames(len(wave_S)) == 0:
         return wave_S.new_zeros(0, config.num_mels)
     frames_TW = (wave_S * _FULL_SCALE).unfold(0, config.window, config.shift)
@@ -75,14 +77,14 @@ def fbank(wave_S: Tensor, config: FbankConfig, generator: Generator | None = Non
 
 @cache
 def _povey_window(length: int) -> Tensor:
-    """A Hann window to the power 0.85: close to Hamming's, and zero at its ends."""
+    """Kaldi's default window: Hann to the power 0.85, close to Hamming's but zero at its ends."""
     window: Tensor = torch.hann_window(length, periodic=False) ** 0.85
     return window
 
 
 @cache
 def _mel_bank(config: FbankConfig, size: int) -> Tensor:
-    """Triangles that are straight on the mel axis, shape (Q, M). The highest frequency bin takes no part, as in Kaldi."""
+    """Triangular filters on the mel axis, shape (Q, M). The highest frequency bin is not used, as in Kaldi."""
     edges = torch.linspace(_mel(config.low_hz), _mel(config.high_hz), config.num_mels + 2, dtype=torch.float64)
     left_M, centre_M, right_M = edges[:-2], edges[1:-1], edges[2:]
     bins_Q = torch.arange(size // 2 + 1, dtype=torch.float64) * (SAMPLE_RATE / size)
@@ -97,14 +99,14 @@ def _mel(hertz: float) -> float:
 
 
 class Statistics(NamedTuple):
-    """Mean and standard deviation of every mel bin over a corpus: a model subtracts and divides (global CMVN)."""
+    """Mean and standard deviation of each mel bin over a corpus, with which a model normalises (global CMVN)."""
 
     mean_M: Tensor
     std_M: Tensor
 
 
 def statistics(features: Iterable[Tensor]) -> Statistics:
-    """Over all frames of an iterable of (T, M), in one pass. Raises ValueError where there is no frame."""
+    """Statistics over all frames of an iterable of features (T, M), in one pass. Raises ValueError if there is no frame."""
     count, total_M, square_M = 0, torch.zeros(()), torch.zeros(())
     for one_TM in features:
         count += len(one_TM)
@@ -117,5 +119,5 @@ def statistics(features: Iterable[Tensor]) -> Statistics:
 
 
 def num_subsampled(length: int) -> int:
-    """Positions left after two convolutions of 3 at stride 2, in time and in frequency."""
+    """Positions left of `length` after two convolutions of kernel 3 at stride 2; used for time and for frequency."""
     return ((length - 1) // 2 - 1) // 2 if length >= MIN_FRAMES else 0

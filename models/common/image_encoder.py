@@ -1,6 +1,6 @@
-"""What turns a video frame into an embedding: a seam, a small encoder of our own, and CLIP.
+"""Image encoders, which turn a video frame into an embedding: the interface, CLIP, and a small one of our own for experiments.
 
-An image encoder is not part of the model: it is never trained with it, so a frame's embedding can be made once and kept.
+An image encoder is not part of the speech model and is never trained with it, so each frame is embedded once and cached.
 Shape suffixes: F frames, H height, W width, C width of an embedding.
 """
 
@@ -31,7 +31,7 @@ _SMALL = "small_image_encoder.safetensors"
 
 
 class ImageEncoderConfig(Settings):
-    """Which image encoder looks at the video frames of a sample."""
+    """The image encoder for the video frames of samples."""
 
     kind: Literal["clip", "small"] = "clip"
     """`clip`: a CLIP of the hub or a folder; `small`: the small encoder that the experiments train."""
@@ -43,17 +43,26 @@ class ImageEncoderConfig(Settings):
     """Frames of a sample at most, spread evenly over those that it has."""
 
     def load(self) -> ImageEncoder:
-        """Raises ValueError, or what transformers raises, where there are no such weights."""
+        """Loads the encoder. Raises ValueError, or what transformers raises, if the weights are missing or invalid."""
         return SmallImageEncoder.load(self.model) if self.kind == "small" else ClipImageEncoder(self.model, self.revision)
 
 
 class ImageEncoder(Protocol):
-    """`name` tells which weights: embeddings of different encoders must not be mixed."""
+    """An image encoder. Embeddings of different encoders must not be mixed: `name` tells their weights apart.
+
+    >>> class MeanColour:
+    ...     dim, name = 3, "mean-colour"
+    ...     def embed(self, images):
+    ...         return torch.stack([as_tensor(image).mean(dim=(1, 2)) for image in images])
+    """
 
     dim: int
+    """Width C of an embedding."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Identifies the weights."""
+        ...
 
     def embed(self, images: Sequence[Image]) -> Tensor:
         """One embedding for each image, in order, shape (F, C)."""
@@ -61,7 +70,7 @@ class ImageEncoder(Protocol):
 
 
 class SmallImageEncoder(nn.Module):
-    """Four strided convolutions and a mean, for images of any size. For tests and small experiments, where it is trained first."""
+    """Four strided convolutions and a mean over the image, of any size. For tests and small experiments, which train it first."""
 
     def __init__(self, dim: int = 64, seed: int = 0) -> None:
         super().__init__()
@@ -74,11 +83,12 @@ class SmallImageEncoder(nn.Module):
 
     @property
     def name(self) -> str:
-        """Tells the weights: another training is another encoder."""
+        """Holds a digest of the weights: another training is another encoder."""
         blob = b"".join(tensor.detach().cpu().numpy().tobytes() for tensor in self.state_dict().values())
         return f"small-{self.dim}-{hashlib.sha256(blob).hexdigest()[:12]}"
 
     def save(self, folder: str | Path) -> None:
+        """Writes the weights into a folder as safetensors."""
         from safetensors.torch import save_file
 
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -86,7 +96,7 @@ class SmallImageEncoder(nn.Module):
 
     @classmethod
     def load(cls, folder: str | Path) -> SmallImageEncoder:
-        """Raises ValueError where the folder holds other weights than one of these has, or none."""
+        """Loads what `save` wrote. Raises ValueError if the folder holds no such weights."""
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
@@ -101,13 +111,14 @@ class SmallImageEncoder(nn.Module):
         return ready
 
     def forward(self, image_F3HW: Tensor) -> Tensor:
-        """Of float images in [0, 1]; shape (F, C)."""
+        """Embeddings, shape (F, C), of float images (F, 3, H, W) in [0, 1]."""
         for layer in self.layers:
             image_F3HW = functional.gelu(layer(image_F3HW))
         return image_F3HW.mean(dim=(2, 3))
 
     @torch.no_grad()
     def embed(self, images: Sequence[Image]) -> Tensor:
+        """One embedding for each image, in order, shape (F, C)."""
         if not images:
             return torch.zeros(0, self.dim)
         embedded: Tensor = torch.cat([self(as_tensor(image)[None]) for image in images])
@@ -115,10 +126,10 @@ class SmallImageEncoder(nn.Module):
 
 
 class ClipImageEncoder:
-    """CLIP's image tower through transformers, from a local folder or a hub id. Only safetensors are loaded."""
+    """The image tower of a CLIP, through transformers, from a local folder or a hub id. Loads safetensors only."""
 
     def __init__(self, model: str, revision: str | None = None, device: torch.device | str = "cpu", batch: int = 32) -> None:
-        """A hub id needs a revision, so that the weights are always the same ones. Raises ValueError without."""
+        """`batch`: images per forward pass. Raises ValueError for a hub id without a revision: its weights could change."""
         if revision is None and not Path(model).is_dir():
             raise ValueError(f"{model} is no local folder: a model of a hub needs a revision, to stay the same")
         from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
@@ -131,6 +142,7 @@ class ClipImageEncoder:
 
     @torch.no_grad()
     def embed(self, images: Sequence[Image]) -> Tensor:
+        """One embedding for each image, in order, shape (F, C), on the CPU."""
         parts = [torch.zeros(0, self.dim)]
         for start in range(0, len(images), self.batch):
             pixels = self._processor(images=list(images[start : start + self.batch]), return_tensors="pt")["pixel_values"]
@@ -139,18 +151,18 @@ class ClipImageEncoder:
 
 
 class FrameEmbedder:
-    """Embeddings of the frames that a stored sample carries, each made once. The encoder is loaded when the first one is needed."""
+    """Embeds the video frames of stored samples, with a cache. The encoder is loaded when the first frame is needed."""
 
     def __init__(self, config: ImageEncoderConfig, encoder: ImageEncoder | None = None, name: str | None = None) -> None:
-        """`name`: of the encoder that it has to be, where a model was trained on its embeddings."""
+        """`name`: the name that the encoder must have, because a model was trained on its embeddings."""
         self.config, self.name = config, name
         self._encoder = encoder
         self._known: dict[bytes, Tensor] = {}
 
     def __call__(self, sample: StoredSample) -> Tensor | None:
-        """Shape (F, C); None where nobody looked or there is no video.
+        """Embeddings of at most `config.frames` frames, shape (F, C); None if the sample has no video or its frames were not kept.
 
-        Raises ValueError on bytes that are no JPEG, UserError where the encoder is another one.
+        Raises ValueError on bytes that are no JPEG, UserError if the encoder is not the one named.
         """
         if sample.document.get("pictures") is None:
             return None
@@ -170,11 +182,11 @@ class FrameEmbedder:
 
 
 MAX_CACHED = 200_000
-"""Embeddings that stay in memory (400 MB of CLIP's): a frame is looked at once, not once an epoch."""
+"""Embeddings that the cache holds (400 MB of CLIP's), so that a frame is embedded once and not once an epoch."""
 
 
 def decode_jpeg(blob: bytes) -> Image:
-    """Raises ValueError on bytes that are no JPEG."""
+    """RGB pixels of a JPEG. Raises ValueError on bytes that are none."""
     import av
     import av.error
 
@@ -190,12 +202,12 @@ def decode_jpeg(blob: bytes) -> Image:
 
 
 def as_tensor(image: Image) -> Tensor:
-    """Shape (3, H, W), in [0, 1]."""
+    """The image as floats in [0, 1], shape (3, H, W)."""
     return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float() / 255
 
 
 def spread_over(count: int, most: int) -> list[int]:
-    """Which of `count` frames to take, at most `most`, evenly.
+    """Indices of at most `most` of `count` frames, spread evenly.
 
     >>> spread_over(10, 3), spread_over(2, 8), spread_over(0, 8)
     ([1, 5, 8], [0, 1], [])

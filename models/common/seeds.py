@@ -1,7 +1,7 @@
-"""Randomness that can be repeated: every draw comes from a generator that a seed and a name decide.
+"""Reproducible random numbers: every draw comes from a generator that is seeded by a name.
 
-No module of this folder touches torch's global generator. What happens to a sample depends on the seed, the epoch and the
-sample's key, so it does not depend on the worker that loads it, on the batch it falls into, or on a restart.
+What happens to a sample depends on the seed, the epoch and the sample's key, so it is the same in any loader process, in any batch and
+after a restart. torch's global generator is only used where torch offers nothing else (dropout, first parameters).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Generator: TypeAlias = torch.Generator
 
 
 def seeded(*name: str | int) -> Generator:
-    """A CPU generator for a purpose.
+    """A CPU generator whose seed is a digest of the name's parts, for example `seeded(seed, "example", epoch, key)`.
 
     >>> a, b = seeded(1, "noise", "key"), seeded(1, "noise", "key")
     >>> uniform(a) == uniform(b)
@@ -28,20 +28,21 @@ def seeded(*name: str | int) -> Generator:
 
 
 def uniform(generator: Generator, low: float = 0.0, high: float = 1.0) -> float:
+    """A float, uniform in [low, high)."""
     return low + (high - low) * float(torch.rand((), generator=generator))
 
 
 def integer(generator: Generator, low: int, high: int) -> int:
-    """In [low, high]."""
+    """A whole number, uniform in [low, high], both included."""
     return int(torch.randint(low, high + 1, (), generator=generator))
 
 
 def choice(generator: Generator, weights: Sequence[float]) -> int:
-    """An index, drawn in proportion to its weight."""
+    """An index into `weights`, drawn in proportion to its weight."""
     return int(torch.multinomial(torch.tensor(weights, dtype=torch.float64), 1, generator=generator))
 
 
 def shuffled(generator: Generator, count: int) -> list[int]:
-    """The numbers below `count` in random order."""
+    """The numbers 0 to `count` - 1 in random order."""
     order: list[int] = torch.randperm(count, generator=generator).tolist()
     return order

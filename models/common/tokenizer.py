@@ -1,11 +1,11 @@
-"""Text and task labels as token ids: subwords that can spell anything, and atomic tokens for everything that is not text.
+"""The tokeniser: text as subwords, and labels and tasks as special tokens.
 
-Id 0 is the CTC blank; then come the subwords (SentencePiece BPE with byte fallback, so no text is unknown), then the task
-tokens. A task token is never found *in* text: `<|en|>` in a transcript is six letters and some punctuation. New task tokens
-are appended, so the ids of a trained model stay. The set and its spellings are ours; the classes follow TouchASP, SenseVoice
-and WenetSpeech-Chuan, the inline tokens TokenVerse.
+Id 0 is the CTC blank; then come the subwords (SentencePiece BPE with byte fallback, so no text is unknown), then the special tokens.
+A special token is never read out of text: `<|en|>` in a transcript is encoded as letters and punctuation. The set and its spellings
+are ours; the classes follow TouchASP (arXiv 2412.15622), SenseVoice and WenetSpeech-Chuan, the inline tokens TokenVerse
+(arXiv 2407.04444).
 
-SentencePiece is in the extra `train` and is imported when a tokeniser is made or loaded.
+SentencePiece is in the extra `train` and is imported when a tokeniser is trained or loaded.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ BLANK = 0
 """CTC's blank. SentencePiece keeps id 0 for the unknown piece, which byte fallback never produces."""
 
 SOT, EOT, NOT_KNOWN, NONE = "<|sot|>", "<|eot|>", "<|na|>", "<|none|>"
-"""Start, end, *nobody labelled this* and *somebody looked, and there is none*."""
+"""Start, end, \"not labelled\", and \"labelled: there is none\"."""
 TRANSCRIBE = "<|transcribe|>"
 SPEAKER_CHANGE, ENTITY, ENTITY_END, ENDPOINT = "[SCD]", "[NE]", "[/NE]", "[ENDP]"
 _FRAME = (SOT, EOT, NOT_KNOWN, NONE, TRANSCRIBE, SPEAKER_CHANGE, ENTITY, ENTITY_END, ENDPOINT)
 
 Class = Literal["language", "gender", "age", "emotion", "sound_events"]
 CLASSES: tuple[Class, ...] = ("language", "gender", "age", "emotion", "sound_events")
-"""The labels that are one of a few names, in the order in which the decoder says them. Named as the fields of `Labels`."""
+"""The labels whose values are names from a list, in the order in which the decoder says them. Named as the fields of `Labels`."""
 
 
 class UnknownTokenError(UserError):
-    """A label or task that this tokeniser has no token for."""
+    """A label, task or translation language that this tokeniser has no token for."""
 
     def __init__(self, kind: str, value: str, known: Sequence[str]) -> None:
         super().__init__(f"no {kind} token for {value!r}: this tokeniser was made with {', '.join(known)}")
@@ -43,12 +43,12 @@ class UnknownTokenError(UserError):
 
 
 class TokenizerConfig(Settings):
-    """What the tokeniser can say. Names are those that labels carry; they are lower-cased before they are looked up."""
+    """The vocabulary. Names are those that labels carry; they are lower-cased before they are looked up."""
 
     num_subwords: int = 4096
-    """Wanted size of the subword vocabulary, its 257 byte pieces included; a small corpus fills less."""
+    """Largest size of the subword vocabulary, its 257 byte pieces included; a small corpus fills less."""
     coverage: float = 0.9995
-    """Share of the characters that get a piece of their own; the rest is spelt in bytes."""
+    """Share of the corpus's characters that get a piece of their own; rarer ones are spelt in bytes."""
     language: tuple[str, ...] = (
         "zh", "en", "yue", "sichuan", "minnan", "ja", "ko", "es", "fr", "de", "it", "pt", "ru", "ar", "hi", "id", "th", "vi",
         "nospeech",
@@ -70,6 +70,7 @@ class TokenizerConfig(Settings):
     """Target languages of speech translation: one task token each."""
 
     def task_tokens(self) -> Iterator[str]:
+        """Every special token, in the order of their ids."""
         yield from _FRAME
         for kind in CLASSES:
             yield from (class_token(name) for name in getattr(self, kind))
@@ -77,18 +78,20 @@ class TokenizerConfig(Settings):
 
 
 def class_token(name: str) -> str:
+    """The token of a label value: `en` is `<|en|>`."""
     return f"<|{name}|>"
 
 
 def translate_token(language: str) -> str:
+    """The token of the task "translate into this language": `en` is `<|st_en|>`."""
     return f"<|st_{language}|>"
 
 
 class Tokenizer:
-    """A trained tokeniser: an immutable value of a SentencePiece model and a list of task tokens."""
+    """A trained tokeniser: a SentencePiece model and a list of special tokens. Immutable; `len()` is the size of the vocabulary."""
 
     def __init__(self, subwords: bytes, config: TokenizerConfig) -> None:
-        """`subwords` is a serialised SentencePiece model. Raises ValueError where a task token is there twice."""
+        """`subwords`: a serialised SentencePiece model. Raises ValueError if the config names a token twice."""
         import sentencepiece
 
         self.subwords, self.config = subwords, config
@@ -102,9 +105,9 @@ class Tokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], config: TokenizerConfig | None = None) -> Tokenizer:
-        """Learns subwords; the same texts in the same order give the same bytes.
+        """Learns subwords from texts; the same texts in the same order give the same bytes.
 
-        Raises ValueError where there is no text, or where even the single characters are more than `num_subwords`.
+        Raises ValueError if every text is empty, or if the single characters alone are more than `num_subwords`.
         """
         import sentencepiece
 
@@ -130,14 +133,17 @@ class Tokenizer:
         return self.num_subwords + len(self._names)
 
     def __getitem__(self, token: str) -> int:
-        """The id of a task token. Raises UnknownTokenError."""
+        """The id of a special token. Raises UnknownTokenError."""
         try:
             return self._ids[token]
         except KeyError:
             raise UnknownTokenError("task", token, self._names) from None
 
     def of_class(self, kind: Class, name: str) -> int:
-        """The id of a label's value, in any case; of a language tag (`en-GB`) the language. Raises UnknownTokenError."""
+        """The id of a label's value, which may be in any case; a language tag (`en-GB`) counts as its language.
+
+        Raises UnknownTokenError.
+        """
         known: tuple[str, ...] = getattr(self.config, kind)
         low = name.lower()
         value = low if low in known or kind != "language" else low.split("-")[0]
@@ -146,35 +152,34 @@ class Tokenizer:
         return self._ids[class_token(value)]
 
     def translate_to(self, language: str) -> int:
-        """The id of the task *translate into this language*. Raises UnknownTokenError."""
+        """The id of the task \"translate into this language\". Raises UnknownTokenError."""
         if language not in self.config.translate_to:
             raise UnknownTokenError("translation", language, self.config.translate_to)
         return self._ids[translate_token(language)]
 
     def encode(self, text: str, *, start: bool = True) -> list[int]:
-        """The subwords of a text. `start`: it begins a word; a later part of a text that was cut up begins with its space."""
+        """The subwords of a text. `start`: the text begins a word; False for a later part of a text that was cut up, which then begins
+        with its own space."""
         ids: list[int] = self._pieces.encode(" " + text if start and text else text)
         return ids
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of the subwords among the ids; blanks and task tokens say nothing. Bytes that are no UTF-8 become U+FFFD."""
+        """The text of the subwords among the ids; blanks and special tokens are left out. Bytes that are no UTF-8 become U+FFFD."""
         text: str = self._pieces.decode([i for i in ids if BLANK < i < self.num_subwords])
         return text.removeprefix(" ")
 
     def name(self, token: int) -> str:
-        """How a token is spelt, for people.
-
-        Raises IndexError on an id that is none.
-        """
+        """The spelling of a token. Raises IndexError on an id outside the vocabulary."""
         if token < self.num_subwords:
             piece: str = self._pieces.id_to_piece(token)
             return "<blank>" if token == BLANK else piece
         return self._names[token - self.num_subwords]
 
     def is_subword(self, token: int) -> bool:
+        """Whether an id is a subword, neither blank nor special token."""
         return BLANK < token < self.num_subwords
 
     @cached_property
     def digest(self) -> str:
-        """Tells tokenisers apart: a model is only ever used with the one it was trained with."""
+        """SHA-256 of subwords and special tokens: a model can only be used with the tokeniser it was trained with."""
         return hashlib.sha256(self.subwords + b"\0" + json.dumps(self._names).encode()).hexdigest()

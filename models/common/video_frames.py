@@ -16,24 +16,25 @@ from voxmill.models.common.seeds import Generator
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoFrames:
-    """Image embeddings of a batch."""
+    """Embeddings of the video frames of a batch of utterances."""
 
     embedding_BFC: Tensor
     number_B: Tensor
-    """How many of them are real; 0 for an utterance without video."""
+    """How many frames of each utterance are not padding; 0 for one without video."""
 
     def to(self, device: torch.device | str) -> VideoFrames:
+        """A copy on a device."""
         return VideoFrames(self.embedding_BFC.to(device), self.number_B.to(device))
 
     def withheld(self, probability: float, generator: Generator) -> VideoFrames | None:
-        """Some utterances lose their frames; None where nobody has any left."""
+        """Modality dropout: each utterance loses its frames with this probability. None if no utterance keeps any."""
         kept_B = torch.rand(len(self.number_B), generator=generator) >= probability
         number_B = self.number_B * kept_B.to(self.number_B.device)
         return VideoFrames(self.embedding_BFC, number_B) if bool(number_B.any()) else None
 
 
 def pad_video_frames(rows: Sequence[Tensor | None]) -> VideoFrames | None:
-    """None where no utterance has any: the model then takes its audio path, to the bit."""
+    """Embeddings (F, C) of each utterance, padded to the most frames. None if no utterance has any."""
     seen = [row for row in rows if row is not None and len(row)]
     if not seen:
         return None

@@ -1,7 +1,7 @@
-"""Shards to batches. To be read in this order:
+"""Shards to batches. In reading order:
 
-`features`, `augment`      sound to log mel features, and what training does to it
-`tokens`, `targets`        text and labels to token ids; what one utterance teaches (`inline`: where a label stands in a text)
-`batch`                    what a step gets
-`plan`, `examples`, `loader`   planned from the sidecars, exact to resume (`where`: a SQL condition; `denied`: what is revoked; `seeds`)
+`targets`, `label_positions`     what one utterance teaches: labels as token sequences; where a label stands in the text
+`augment`                        changes to sound and features in training
+`sampler`, `training_denylist`   which samples, in which order, in which batches; samples that must not be used
+`examples`, `batch`, `loader`    a sample as a training example, examples as padded tensors, batches for any number of processes
 """

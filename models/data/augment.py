@@ -1,6 +1,6 @@
-"""More voices, rooms and telephones than the shards hold: what training does to a waveform and to its features.
+"""Data augmentation: speed, noise and telephone on the waveform, SpecAugment on the features.
 
-Everything random comes from the generator that is handed in; the same generator gives the same sound.
+All randomness comes from the generator that is passed in; the same generator state gives the same result.
 Shape suffixes: S samples, T frames, M mel bins.
 """
 
@@ -25,45 +25,45 @@ _MU = 255.0
 
 
 class SpecAugmentConfig(Settings):
-    """Masks on the features; sizes are upper bounds, each drawn anew. WeNet's values."""
+    """SpecAugment (arXiv 1904.08779), with WeNet's defaults. Sizes are upper bounds; each is drawn uniformly from 0 up."""
 
     num_bands: int = 2
-    """Stretches of mel bands that are masked."""
+    """Masks in frequency."""
     band_mels: int = 30
-    """Bands in one of them at most."""
+    """Mel bands of one at most."""
     num_gaps: int = 2
-    """Stretches of time that are masked."""
+    """Masks in time."""
     gap_frames: int = 50
-    """Frames in one of them at most."""
+    """Feature frames of one at most."""
     gap_share: float = 0.2
-    """A gap is never longer than this share of the utterance."""
+    """Share of the utterance that a mask in time covers at most."""
     num_echoes: int = 3
-    """Stretches that are replaced by an earlier one."""
+    """Stretches of time that are replaced by an earlier stretch (WeNet's `spec_sub`)."""
     echo_frames: int = 30
-    """A stretch of this many frames at most is replaced by an earlier one (spectral substitution)."""
+    """Feature frames of one at most."""
 
 
 class AugmentConfig(Settings):
-    """How often each thing happens to an utterance in training."""
+    """How often each augmentation is applied to an utterance in training."""
 
     speeds: tuple[float, ...] = (0.9, 1.0, 1.1)
-    """Tempo and pitch together, one drawn for each utterance."""
+    """Speed factors, of tempo and pitch together; one is drawn for each utterance."""
     noise: float = Field(default=0.3, ge=0, le=1)
-    """Probability of added noise."""
+    """Probability to add noise."""
     snr_db: tuple[float, float] = (5.0, 25.0)
     """Least and greatest ratio of speech to added noise (dB); lower is noisier."""
     telephone: float = Field(default=0.3, ge=0, le=1)
-    """Probability that a wide-band utterance is sent through a telephone; its bandwidth is then narrow."""
+    """Probability to simulate a telephone on a wide-band utterance, which then counts as narrow-band."""
     mu_law: float = Field(default=0.5, ge=0, le=1)
-    """Of those, the share that G.711 companding quantises as well."""
+    """Share of these that are also quantised by G.711's mu-law."""
     spec: SpecAugmentConfig | None = SpecAugmentConfig()
-    """Masks on the features. Null: none."""
+    """Masks on the features; null: none."""
 
 
 def augment_wave(
     wave_S: Tensor, bandwidth: Bandwidth, config: AugmentConfig, generator: Generator, noises: Sequence[Tensor] = ()
 ) -> tuple[Tensor, Bandwidth]:
-    """A varied waveform, and the bandwidth it now has. Without recorded noises, coloured noise is made."""
+    """The augmented waveform and the bandwidth that it now has. Without recorded `noises`, coloured noise is made."""
     speed = config.speeds[choice(generator, [1.0] * len(config.speeds))] if config.speeds else 1.0
     wave_S = change_speed(wave_S, speed)
     if uniform(generator) < config.noise:
@@ -75,7 +75,7 @@ def augment_wave(
 
 
 def resample(wave_S: Tensor, num_samples: int) -> Tensor:
-    """The same sound in another number of samples, band-limited exactly: the spectrum is cut or filled with zeros."""
+    """The same sound in another number of samples: the spectrum is cut off or padded with zeros, so the band limit is exact."""
     if num_samples == len(wave_S) or not len(wave_S):
         return wave_S
     spectrum = torch.fft.rfft(wave_S)[: num_samples // 2 + 1]
@@ -85,7 +85,7 @@ def resample(wave_S: Tensor, num_samples: int) -> Tensor:
 
 @cache
 def smooth_size(at_least: int) -> int:
-    """The next size whose prime factors are 2, 3 and 5. A Fourier transform of any other may take several times as long.
+    """The next size with no prime factors but 2, 3 and 5: a Fourier transform of another size may take several times as long.
 
     >>> [smooth_size(size) for size in (1, 7, 88_889)]
     [1, 8, 90000]
@@ -102,7 +102,7 @@ def smooth_size(at_least: int) -> int:
 
 
 def change_speed(wave_S: Tensor, speed: float) -> Tensor:
-    """1.1 is ten per cent faster, and higher."""
+    """The sound at another speed; 1.1 is ten per cent faster, and higher in pitch."""
     ratio = Fraction(speed).limit_denominator(1000)
     unit = smooth_size(math.ceil(len(wave_S) / ratio.numerator))
     padded_S = functional.pad(wave_S, (0, unit * ratio.numerator - len(wave_S)))
@@ -110,21 +110,21 @@ def change_speed(wave_S: Tensor, speed: float) -> Tensor:
 
 
 def telephone(wave_S: Tensor, *, mu_law: bool = False) -> Tensor:
-    """What is left after 8 kHz: nothing above 4 kHz; with `mu_law`, 8 bits a sample as well."""
+    """The sound after a telephone: resampled to 8 kHz and back, with `mu_law` also quantised to 8 bits a sample."""
     half = smooth_size(math.ceil(len(wave_S) / 2))
     narrow_S = resample(functional.pad(wave_S, (0, 2 * half - len(wave_S))), half)
     return resample(companded(narrow_S) if mu_law else narrow_S, 2 * half)[: len(wave_S)]
 
 
 def companded(wave_S: Tensor) -> Tensor:
-    """G.711's mu-law to 256 levels and back."""
+    """The waveform quantised to the 256 levels of G.711's mu-law."""
     loud_S = torch.log1p(_MU * wave_S.abs().clamp_max(1.0)) / math.log1p(_MU)
     coarse_S = (loud_S * 127).round() / 127
     return wave_S.sign() * torch.expm1(coarse_S * math.log1p(_MU)) / _MU
 
 
 def coloured_noise(num_samples: int, generator: Generator) -> Tensor:
-    """Noise whose power falls with frequency to a random power: 0 is white, 1 pink, 2 brown."""
+    """Noise whose power falls as 1 / frequency ^ a, with a drawn from [0, 2): 0 is white, 1 pink, 2 brown noise."""
     size = smooth_size(num_samples)
     spectrum = torch.fft.rfft(torch.randn(size, generator=generator))
     hertz = torch.fft.rfftfreq(size, d=1 / SAMPLE_RATE).clamp_min(20.0)
@@ -133,7 +133,7 @@ def coloured_noise(num_samples: int, generator: Generator) -> Tensor:
 
 
 def add_noise(wave_S: Tensor, noise_S: Tensor, snr_db: float, generator: Generator) -> Tensor:
-    """Speech with noise under it, at a ratio of their powers over the whole utterance. Short noise repeats."""
+    """Speech plus noise at a signal-to-noise ratio (dB) over the whole utterance. Shorter noise is repeated; silence stays as it is."""
     start = integer(generator, 0, max(0, len(noise_S) - len(wave_S)))
     noise_S = noise_S[start:].repeat(math.ceil(len(wave_S) / max(1, len(noise_S) - start)))[: len(wave_S)]
     speech, noise = float(wave_S.square().mean()), float(noise_S.square().mean())
@@ -143,7 +143,7 @@ def add_noise(wave_S: Tensor, noise_S: Tensor, snr_db: float, generator: Generat
 
 
 def spec_augment(features_TM: Tensor, config: SpecAugmentConfig, generator: Generator) -> Tensor:
-    """Bands and gaps filled with the utterance's mean, and stretches replaced by earlier ones. Returns a copy."""
+    """A copy of the features with masks filled by the utterance's mean, and stretches of time replaced by earlier ones."""
     features_TM = features_TM.clone()
     num_frames, num_mels = features_TM.shape
     if not num_frames:
@@ -163,7 +163,7 @@ def spec_augment(features_TM: Tensor, config: SpecAugmentConfig, generator: Gene
 
 
 def _stretch(length: int, longest: int, generator: Generator) -> tuple[int, int]:
-    """A random part of `length`, of 0 to `longest` steps."""
+    """A random interval [start, stop) within `length`, of 0 to `longest` steps."""
     size = integer(generator, 0, longest)
     start = integer(generator, 0, length - size)
     return start, start + size

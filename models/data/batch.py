@@ -1,4 +1,4 @@
-"""Examples side by side: what a training step gets.
+"""Examples padded into the tensors that a training step reads.
 
 Shape suffixes: B utterances, T feature frames, M mel bins, U tokens.
 """
@@ -22,55 +22,63 @@ from voxmill.models.data.targets import Target
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Example:
-    """One utterance, ready to be learnt from."""
+    """One utterance with features and target, ready for training."""
 
     key: str
     feature_TM: Tensor
+    """Log mel features."""
     bandwidth: Bandwidth
     target: Target
     weight: float
-    """1 for a label to be trusted, less for a weak one, 0 for none at all."""
+    """Weight of its loss: 1 for a label to be trusted, less for a weak one, 0 to learn nothing from it."""
     frame_FC: Tensor | None = None
-    """Embeddings of video frames."""
+    """Embeddings of its video frames; None: no video."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
+    """Utterances as padded tensors."""
+
     keys: tuple[str, ...]
     feature_BTM: Tensor
     length_B: Tensor
     read_BU: Tensor
-    """What the decoder reads, padded with blanks."""
+    """Input tokens of the decoder, padded with blanks."""
     said_BU: Tensor
-    """What it should say after each token; IGNORE where nothing is learnt."""
+    """Its target tokens; IGNORE where nothing is learnt, on padding too."""
     read_backward_BU: Tensor
+    """The same for the decoder that reads the text from its end."""
     said_backward_BU: Tensor
     spoken_BU: Tensor
-    """What CTC and the transducer learn, padded with blanks."""
+    """Targets of CTC and the transducer, padded with blanks."""
     num_spoken_B: Tensor
-    """Its length; -1 where they learn nothing of the utterance."""
+    """Length of each of these; -1: no target."""
     weight_B: Tensor
     bandwidth_B: Tensor
+    """Indices into `guides.BANDWIDTHS`."""
     translates_B: Tensor
+    """Indices into `guides.PROMPT_TASKS`: 1 where the target is a translation."""
     active: tuple[frozenset[Task], ...]
+    """Tasks that each target holds labels of."""
     frames: VideoFrames | None = None
     skipped: Mapping[str, int] = field(default_factory=dict)
-    """Samples that were to be in this batch and are not, by reason."""
+    """Samples left out of this batch, by reason (`examples.REASONS`)."""
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def to(self, device: torch.device | str) -> Batch:
+        """A copy on a device."""
         names = (name for name in self.__dataclass_fields__ if isinstance(getattr(self, name), (Tensor, VideoFrames)))
         return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
     def blinded(self, probability: float, generator: Generator) -> Batch:
-        """Some utterances lose their video frames."""
+        """Modality dropout: each utterance loses its video frames with this probability."""
         return replace(self, frames=self.frames and self.frames.withheld(probability, generator))
 
 
 def collate(examples: Sequence[Example], tokens: Tokenizer, skipped: Mapping[str, int] | None = None) -> Batch:
-    """Pads to the longest. No examples give a batch of none."""
+    """A batch of examples, padded to the longest; there may be none."""
     both = [[e.target.decoder(tokens[EOT], backwards=backwards) for e in examples] for backwards in (False, True)]
     (read, said), (read_backward, said_backward) = (list(zip(*one, strict=True)) or [(), ()] for one in both)
     spoken = [e.target.ctc for e in examples]

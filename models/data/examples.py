@@ -1,6 +1,6 @@
-"""One sample of the shards as an example to learn from: read, checked, augmented, with features and target.
+"""A sample of the shards as a training example: read, checked, augmented, with features and target.
 
-What cannot be used is said with a reason and never raises anything else: the shards' content is not to be trusted.
+The content of shards is not trusted: a sample that cannot be used raises UnusableSample with a reason, and nothing else.
 """
 
 from __future__ import annotations
@@ -42,27 +42,27 @@ REASONS = {
 
 
 class ExampleConfig(Settings):
-    """How a sample becomes an example to learn from."""
+    """How a sample becomes a training example."""
 
     targets: TargetsConfig = TargetsConfig()
     augment: AugmentConfig | None = AugmentConfig()
-    """Speed, noise, telephone and masks in training. Null: sounds as they are, for evaluation."""
+    """Augmentation in training; null: none, for evaluation."""
     images: ImageEncoderConfig | None = None
-    """What looks at the video frames of the shards; needed with `model.vision`. Null: they are not read."""
+    """The image encoder for the video frames of the shards; needed with `model.vision`. Null: frames are not read."""
     tier_weights: dict[str, float] = {}
-    """Loss weight by tier, instead of the weight that the shard suggests."""
+    """Loss weight by tier, instead of the weight that is stored in the shard."""
     seed: int = 0
-    """Draws augmentation and targets; another seed draws others."""
+    """Seed of augmentation and targets."""
 
 
 class FramesOf(Protocol):
-    """Where embeddings of video frames come from: of a stored sample to shape (F, C), or None without video."""
+    """Embeds the video frames of a stored sample: shape (F, C), or None without video. `FrameEmbedder` is one."""
 
     def __call__(self, sample: StoredSample) -> Tensor | None: ...
 
 
 class UnusableSample(Exception):
-    """A sample that is left out; `reason` is one of REASONS."""
+    """A sample that is left out. `reason` is a key of REASONS."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"{reason}: {REASONS[reason]}")
@@ -70,6 +70,8 @@ class UnusableSample(Exception):
 
 
 class ExampleReader:
+    """Makes examples of the samples of one folder of shards."""
+
     def __init__(
         self,
         root: str,
@@ -79,16 +81,16 @@ class ExampleReader:
         noises: Sequence[Tensor] = (),
         frames_of: FramesOf | None = None,
     ) -> None:
-        """`noises`: recordings of noise at 16 kHz; without any, noise is made."""
+        """`noises`: recordings of noise at 16 kHz; without any, coloured noise is made."""
         self.tokens, self.fbank, self.config = tokens, fbank_config, config
         self.noises = noises
         self.frames_of = frames_of or (FrameEmbedder(config.images) if config.images else None)
         self._samples = SampleReader(root, pictures=self.frames_of is not None)
 
-    def __call__(self, place: PlannedSample, epoch: int) -> Example:
-        """The same bytes for the same place and epoch. Raises Unusable."""
-        sample = self._read(place.key)
-        generator = seeded(self.config.seed, "example", epoch, place.key)
+    def __call__(self, planned: PlannedSample, epoch: int) -> Example:
+        """The example of a sample; the same for the same sample and epoch. Raises UnusableSample."""
+        sample = self._read(planned.key)
+        generator = seeded(self.config.seed, "example", epoch, planned.key)
         target, bandwidth = self._label(sample.document, generator)
         wave_S = torch.from_numpy(sample.audio)
         augment = self.config.augment
@@ -102,9 +104,9 @@ class ExampleReader:
             raise UnusableSample("text_too_long")
         if augment is not None and augment.spec is not None:
             feature_TM = spec_augment(feature_TM, augment.spec, generator)
-        weight = self.config.tier_weights.get(place.tier, place.weight)
+        weight = self.config.tier_weights.get(planned.tier, planned.weight)
         seen = self._look(sample)
-        return Example(place.key, feature_TM, bandwidth, target, weight, seen)
+        return Example(planned.key, feature_TM, bandwidth, target, weight, seen)
 
     def _look(self, sample: StoredSample) -> Tensor | None:
         try:

@@ -1,7 +1,7 @@
-"""Where in a text a label stands: speaker changes and endpoints by time, named entities by time or by their words.
+"""Where in the text a label stands: speaker changes and endpoints by time, named entities by time or by their words.
 
-Times come from the words of a hypothesis that says exactly the label's text; where no engine does, nothing can be placed,
-and the label counts as missing for this utterance.
+Times come from the words of a hypothesis whose text is exactly the label's. If no engine has that text, labels with a time have no
+position, and the label counts as missing for this utterance.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from voxmill.manifests.records import Annotation, Mark, Word
 
 @dataclass(frozen=True, slots=True)
 class PlacedToken:
-    """A token and the character of the text that it stands before; at one place, lower ranks come first."""
+    """A token to insert before the character at `offset`; tokens at the same offset are ordered by rank, lowest first."""
 
     offset: int
     rank: int
@@ -23,7 +23,7 @@ class PlacedToken:
 
 @dataclass(frozen=True, slots=True)
 class TimedSpan:
-    """The characters [start, end) of a word of the text, and its samples [begin, finish) in the recording."""
+    """A word: its characters [start, end) in the text, and its samples [begin, finish) in the recording."""
 
     start: int
     end: int
@@ -32,7 +32,7 @@ class TimedSpan:
 
 
 def timed_spans(text: str, words: Sequence[Word] | None) -> list[TimedSpan] | None:
-    """The words' places in the text, in order; None where a word is not there or has no time."""
+    """Positions of the words in the text, in order; None if a word is not found there or has no time."""
     if words is None:
         return None
     spans, at = [], 0
@@ -49,9 +49,9 @@ def timed_spans(text: str, words: Sequence[Word] | None) -> list[TimedSpan] | No
 def place_moments(
     label: Annotation, text: str, spans: Sequence[TimedSpan] | None, token: str, rank: int
 ) -> list[PlacedToken] | None:
-    """A token after the last word whose middle is before each mark's start; None where it cannot be told.
+    """For each mark, a token after the last word whose middle is before the mark's start; None if times are missing.
 
-    A mark that ends rather than starts somewhere (an endpoint with `end` only) counts at its end.
+    A mark without a start (an endpoint has `end` only) counts at its end.
     """
     if not label.marks:
         return []
@@ -68,13 +68,16 @@ def place_moments(
 def place_entities(
     label: Annotation, text: str, spans: Sequence[TimedSpan] | None, opening: str, closing: str
 ) -> list[PlacedToken] | None:
-    """An opening token (before the space that leads to it) and a closing one around each entity: by its time, else where its value is found in the text."""
+    """An opening token (before the space that leads to it) and a closing token around each entity, found by its time, else by its words.
+
+    None if an entity is not found or overlaps the one before.
+    """
     placed: list[PlacedToken] = []
     at = 0
     for mark in label.marks:
         found = _by_time(mark, spans) or _by_words(mark, text, at)
         if found is None or found[0] < at:
-            return None  # not there, or overlapping the one before
+            return None
         start, at = found
         placed += [PlacedToken(len(text[:start].rstrip()), 3, opening), PlacedToken(at, 0, closing)]
     return placed
@@ -99,7 +102,7 @@ def _by_words(mark: Mark, text: str, at: int) -> tuple[int, int] | None:
 
 
 def cut(text: str, placed: Iterable[PlacedToken]) -> list[tuple[str, str]]:
-    """(stretch of text, token after it), in order; the last stretch has the token ''. The stretches make up the text.
+    """The text cut at the tokens: (piece, token after it), in order; the last piece has the token ''.
 
     >>> cut("hello hi", [PlacedToken(5, 1, "[SCD]")])
     [('hello', '[SCD]'), (' hi', '')]

@@ -1,8 +1,8 @@
-"""From shards to batches, for any number of ranks and of loader processes, to be stopped and continued anywhere.
+"""Batches from shards, for any number of ranks and loader processes, resumable at any step.
 
-Batches come in the order of the plan. Every `round` neighbours in it are what all ranks do before they meet, a training step. The
-ranks take them in turn, and so do the loader processes of a rank: a step's batches are the same on any number of either. A sample that cannot be used is left out and counted; nothing of a
-shard's content stops training. All the state there is are two numbers: where in the plan the next round begins.
+Batches come in the sampler's order. Each `round` of consecutive batches is one training step: the ranks take them in turn, and so do
+the loader processes of a rank, so that a step has the same batches on any number of either. A sample that cannot be used is left out
+and counted; no content of a shard stops training. The state is two numbers: the position at which the next round begins.
 """
 
 # mypy: allow-subclassing-any
@@ -26,24 +26,24 @@ from voxmill.models.data.sampler import BucketingSampler, PlannedBatch, SamplerC
 
 
 class DataConfig(Settings):
-    """What is read from the shards, in which order, and what becomes of it."""
+    """What is read from the shards, in which order, and how samples become examples."""
 
     plan: SamplerConfig = SamplerConfig()
     example: ExampleConfig = ExampleConfig()
     workers: int = 0
-    """Loader processes; 0: in the training process. The batches are the same."""
+    """Loader processes of each rank; 0: load in the training process. The batches are the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in the plan: the `index`-th batch of an epoch. Past its end it counts on in the next epoch."""
+    """A position in the order of batches: the `index`-th of an epoch. Past its end it counts on in the next epoch."""
 
     epoch: int = 0
     index: int = 0
 
 
 class Loader:
-    """Iterates over batches without end. `position` and `skipped` say what was handed out so far."""
+    """Iterates over batches without end. `position` is where the next round begins, `skipped` counts samples left out so far."""
 
     def __init__(
         self,
@@ -58,16 +58,16 @@ class Loader:
         noises: Sequence[Tensor] = (),
         frames_of: FramesOf | None = None,
     ) -> None:
-        """`round`: batches between two meetings of all ranks; None: one for each rank.
+        """`round`: batches of a training step over all ranks; None: one for each rank.
 
-        Raises NothingToLearn where there is no shard, ConditionError where `where` cannot be read.
+        Raises NoShards if there is no shard of the split, ConditionError if `where` cannot be read, DenyListError.
         """
         self.config, self.rank, self.world, self.round = config, rank, world, round or world
-        self._planner = BucketingSampler(root, config.plan)
+        self._sampler = BucketingSampler(root, config.plan)
         self._reader = ExampleReader(root, tokens, fbank_config, config.example, noises, frames_of)
         self.position = Position()
         self.skipped: Counter[str] = Counter()
-        """Samples left out so far, by `examples.REASONS`."""
+        """Samples left out so far, by reason (`examples.REASONS`)."""
 
     def __iter__(self) -> Iterator[Batch]:
         for after, batch in self._loaded(self.position):
@@ -76,42 +76,43 @@ class Loader:
             yield batch
 
     def once(self) -> Iterator[Batch]:
-        """One epoch's batches for this rank, from the start; position and counts do not move. For evaluation."""
+        """The batches of one epoch for this rank; position and counts stay as they are. For evaluation."""
         for _, batch in self._loaded(None):
             yield batch
 
     def state_dict(self) -> dict[str, Any]:
+        """Position and counts, as JSON values."""
         return {"epoch": self.position.epoch, "index": self.position.index, "skipped": dict(self.skipped)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The next batch is the one that would have come next, on any number of loader processes."""
+        """Continues where `state_dict` was taken, on any number of loader processes."""
         self.position = Position(state["epoch"], state["index"])
         self.skipped = Counter(state["skipped"])
 
     def _loaded(self, start: Position | None) -> Iterator[tuple[Position, Batch]]:
-        rounds = _Rounds(self._planner, self._reader, (self.rank, self.world, self.round), start)
+        rounds = _Rounds(self._sampler, self._reader, (self.rank, self.world, self.round), start)
         yield from DataLoader(rounds, batch_size=None, num_workers=self.config.workers, worker_init_fn=_leave_interrupts)
 
 
 def _leave_interrupts(_: int) -> None:
-    """Ctrl-C reaches every process of a terminal; what it means is for the training process to say, which still needs batches."""
+    """Ctrl-C reaches every process of a terminal; loaders ignore it, since the training process finishes its step and needs batches."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Rounds(IterableDataset):
-    """What one loader process loads: (position after this round, batch). `start` None: one epoch and no more."""
+    """The batches of one loader process: (position after this round, batch). `start` None: one epoch only."""
 
     def __init__(
-        self, planner: BucketingSampler, reader: ExampleReader, share: tuple[int, int, int], start: Position | None
+        self, sampler: BucketingSampler, reader: ExampleReader, share: tuple[int, int, int], start: Position | None
     ) -> None:
-        self.planner, self.reader, self.start = planner, reader, start
+        self.sampler, self.reader, self.start = sampler, reader, start
         self.rank, self.world, self.round = share
 
     def __iter__(self) -> Iterator[tuple[Position, Batch]]:
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
         start = self.start
-        stream = self.planner.epoch(0) if start is None else self.planner.stream(start.epoch, start.index)
+        stream = self.sampler.epoch(0) if start is None else self.sampler.stream(start.epoch, start.index)
         own = 0
         for offset, planned in enumerate(stream):
             place = offset % self.round
@@ -123,9 +124,9 @@ class _Rounds(IterableDataset):
     def _load(self, planned: PlannedBatch) -> Batch:
         skipped = Counter(planned.skipped)
         examples = []
-        for place in planned.places:
+        for sample in planned.samples:
             try:
-                examples.append(self.reader(place, planned.epoch))
+                examples.append(self.reader(sample, planned.epoch))
             except UnusableSample as error:
                 skipped[error.reason] += 1
         return collate(examples, self.reader.tokens, skipped)

@@ -1,8 +1,8 @@
-"""Which samples, in which order, in which batch: planned from the sidecars alone, before any audio is read.
+"""Which samples are read, in which order, in which batches: decided from the sidecars alone, before any audio is read.
 
-An epoch takes the shards in random order, some at a time; their samples are shuffled, put into buckets of similar length, and cut
-into batches of bounded size. The plan is a function of the shards, the config and the epoch. So a place in it is two numbers, it is
-the same for every worker and every rank, and going on from there is exact.
+An epoch takes the shards in random order, a few at a time; their samples are shuffled, put into buckets of similar length, and cut
+into batches of bounded size. The order is a function of shards, config and epoch: it is the same for every process and rank, and two
+numbers, epoch and index of a batch, are enough to resume exactly.
 """
 
 from __future__ import annotations
@@ -31,38 +31,38 @@ _COLUMNS = ("key", "num_samples", "weight", "tier")
 
 
 class NothingToLearn(UserError, ValueError):
-    """Shards without a sample that could be used."""
+    """No sample of the shards can be used."""
 
 
 class SamplerConfig(Settings):
-    """Which samples are read, in which order, in which batches."""
+    """Which samples are read, in which order, and how batches are cut."""
 
     split: Split = "train"
-    """The part of the shards that is learnt from: `train`, `dev` or `test`."""
+    """The split that is read: `train`, `dev` or `test`."""
     where: str | None = None
     """SQL condition over the columns of the sidecars and `seconds`: `tier = 'high' and language = 'en'`."""
     deny: tuple[str, ...] = ()
     """Tombstone folders of runs, or text files of ids and hashes: samples so named are left out, and counted as `denied`."""
     min_seconds: float = 0.1
-    """Shorter samples are left out, and counted (s)."""
+    """Shorter samples (s) are left out, and counted as `too_short`."""
     max_seconds: float = 30.0
-    """Samples outside are left out, and counted."""
+    """Longer samples (s) are left out, and counted as `too_long`."""
     batch_seconds: float = Field(default=360.0, gt=0)
-    """Audio in a batch at most, padding counted (360 s are WeNet's 36,000 frames). One longer sample is a batch of its own."""
+    """Most audio in a batch (s), padding included (360 s are WeNet's 36,000 frames). One longer sample is a batch of its own."""
     batch_size: int = Field(default=128, ge=1)
-    """Utterances in a batch at most."""
+    """Most utterances in a batch."""
     bucket_ratio: float = Field(default=1.25, gt=1)
-    """The longest in a bucket is this many times the shortest: bounds padding."""
+    """Ratio of the longest to the shortest sample of a bucket: bounds padding."""
     window: int = Field(default=16, ge=1)
-    """Shards that are mixed with each other."""
+    """Shards whose samples are shuffled together."""
     seed: int = 0
-    """Draws the order of shards and samples; another seed is another order."""
+    """Seed of the order of shards, samples and batches."""
     shuffle: bool = True
-    """Mix shards and samples in every epoch; off: as they lie."""
+    """Shuffle in every epoch; off: the order of the shards."""
 
 
 def sampler_config(**asked: Any) -> SamplerConfig:
-    """From what a command line says. Raises UserError."""
+    """The config from command line options. Raises UserError."""
     try:
         return SamplerConfig.model_validate(asked)
     except ValidationError as error:
@@ -71,7 +71,7 @@ def sampler_config(**asked: Any) -> SamplerConfig:
 
 @dataclass(frozen=True, slots=True)
 class PlannedSample:
-    """One sample to be loaded."""
+    """One sample to load."""
 
     key: str
     num_samples: int
@@ -80,22 +80,25 @@ class PlannedSample:
 
     @property
     def seconds(self) -> float:
+        """Duration of the audio (s)."""
         return self.num_samples / SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedBatch:
-    """One batch to be loaded: the `index`-th of its epoch. `skipped` counts what planning left out before it, by reason."""
+    """One batch to load, the `index`-th of its epoch. `skipped` counts the samples left out since the batch before, by reason."""
 
     epoch: int
     index: int
-    places: tuple[PlannedSample, ...]
+    samples: tuple[PlannedSample, ...]
     skipped: Mapping[str, int]
 
 
 class BucketingSampler:
+    """Decides the batches of every epoch. Bucketing by length keeps padding small, as in lhotse's samplers."""
+
     def __init__(self, root: str, config: SamplerConfig) -> None:
-        """Raises NoShards where there is no shard of the split, ConditionError where `where` cannot be read."""
+        """Raises NoShards if there is no shard of the split, ConditionError if `where` cannot be read, DenyListError."""
         self.root, self.config = root, config
         self.shards = shards_of(root, config.split)
         self._denied = TrainingDenylist(config.deny)
@@ -103,14 +106,14 @@ class BucketingSampler:
             matching_rows(_members([]), config.where)  # so that a condition that cannot be read is told before the first shard
 
     def stream(self, epoch: int = 0, index: int = 0) -> Iterator[PlannedBatch]:
-        """Batches without end from a place on, epoch after epoch. An index past the end of its epoch counts on in the next.
+        """Batches without end, epoch after epoch, from a position on. An index past the end of its epoch counts on in the next.
 
-        Raises NothingToLearn where a whole epoch holds no batch: nothing would ever come.
+        Raises NothingToLearn if a whole epoch holds no batch.
         """
         while True:
             count, usable = 0, False
             for planned in self.epoch(epoch):
-                count, usable = count + 1, usable or bool(planned.places)
+                count, usable = count + 1, usable or bool(planned.samples)
                 if planned.index >= index:
                     yield planned
             if not usable:
@@ -119,14 +122,14 @@ class BucketingSampler:
             epoch, index = epoch + 1, max(0, index - count)
 
     def epoch(self, epoch: int) -> Iterator[PlannedBatch]:
-        """The batches of one epoch, in order; the last is empty where samples were left out after all others."""
+        """The batches of one epoch, in order. Samples left out after the last batch are counted by an empty batch at the end."""
         order = self._order("shards", len(self.shards), epoch)
         index, skipped = 0, Counter[str]()
         for start in range(0, len(order), self.config.window):
-            places, unfit = self._places(self.shards[i] for i in order[start : start + self.config.window])
+            samples, unfit = self._samples(self.shards[i] for i in order[start : start + self.config.window])
             skipped += unfit
-            places = [places[i] for i in self._order("samples", len(places), epoch, start)]
-            batches = list(cut_batches(places, self.config))
+            samples = [samples[i] for i in self._order("samples", len(samples), epoch, start)]
+            batches = list(cut_batches(samples, self.config))
             for position in self._order("batches", len(batches), epoch, start):
                 yield PlannedBatch(epoch, index, batches[position], dict(skipped))
                 skipped.clear()
@@ -134,8 +137,8 @@ class BucketingSampler:
         if skipped:
             yield PlannedBatch(epoch, index, (), dict(skipped))
 
-    def _places(self, shards: Iterable[ShardSummary]) -> tuple[list[PlannedSample], Counter[str]]:
-        places: list[PlannedSample] = []
+    def _samples(self, shards: Iterable[ShardSummary]) -> tuple[list[PlannedSample], Counter[str]]:
+        samples: list[PlannedSample] = []
         skipped: Counter[str] = Counter()
         for shard in shards:
             try:
@@ -149,16 +152,16 @@ class BucketingSampler:
             table = _members(rows)
             table = matching_rows(table, self.config.where) if self.config.where else table
             for row in table.select(_COLUMNS).to_pylist():
-                place = PlannedSample(**row)
-                reason = self._unfit(place)
+                sample = PlannedSample(**row)
+                reason = self._unfit(sample)
                 skipped.update([reason] if reason else ())
-                places += [] if reason else [place]
-        return places, skipped
+                samples += [] if reason else [sample]
+        return samples, skipped
 
-    def _unfit(self, place: PlannedSample) -> str | None:
-        if place.seconds < self.config.min_seconds:
+    def _unfit(self, sample: PlannedSample) -> str | None:
+        if sample.seconds < self.config.min_seconds:
             return "too_short"
-        return "too_long" if place.seconds > self.config.max_seconds else None
+        return "too_long" if sample.seconds > self.config.max_seconds else None
 
     def _order(self, what: str, count: int, *when: int) -> list[int]:
         return shuffled(self._generator(what, *when), count) if self.config.shuffle else list(range(count))
@@ -167,16 +170,16 @@ class BucketingSampler:
         return seeded(self.config.seed, "plan", what, *when)
 
 
-def cut_batches(places: Iterable[PlannedSample], config: SamplerConfig) -> Iterator[tuple[PlannedSample, ...]]:
-    """Samples of one bucket together, in their order; a batch ends where one more would make it too large."""
+def cut_batches(samples: Iterable[PlannedSample], config: SamplerConfig) -> Iterator[tuple[PlannedSample, ...]]:
+    """Batches of samples of similar length, in their order; a batch ends where one more sample would make it too large."""
     buckets: dict[int, list[PlannedSample]] = {}
-    for place in places:
-        bucket = buckets.setdefault(int(math.log(max(place.num_samples, 1), config.bucket_ratio)), [])
-        longest = max([place, *bucket], key=lambda p: p.num_samples).seconds
+    for sample in samples:
+        bucket = buckets.setdefault(int(math.log(max(sample.num_samples, 1), config.bucket_ratio)), [])
+        longest = max([sample, *bucket], key=lambda p: p.num_samples).seconds
         if bucket and (len(bucket) == config.batch_size or longest * (len(bucket) + 1) > config.batch_seconds):
             yield tuple(bucket)
             bucket.clear()
-        bucket.append(place)
+        bucket.append(sample)
     yield from (tuple(bucket) for _, bucket in sorted(buckets.items()) if bucket)
 
 

@@ -1,13 +1,13 @@
-"""What one utterance teaches: the token sequences a model is trained to say, from the labels that the utterance has.
+"""Training targets: the token sequences that an utterance teaches, made from the labels that it has.
 
-Two formats, because a label may be missing in two ways of handling it (papers differ, so it is a switch):
+Two formats, which treat missing labels differently:
 
-`prompt`     `<|sot|> LANGUAGE GENDER AGE EMOTION EVENT… TASK text <|eot|>`; where nobody labelled a class, the decoder reads
-             `<|na|>` and learns nothing from that place. After Whisper, OWSM and SenseVoice.
-`activated`  `<|sot|> TASK` and then only the tokens of tasks that are active, classes first, others inside the text. A task
-             without a label is inactive, and its vector is not added to the sound (see `task_vectors.py`). After TokenVerse++.
+`prompt`     `<|sot|> LANGUAGE GENDER AGE EMOTION EVENT… TASK text <|eot|>`; for a class that is not labelled the decoder reads
+             `<|na|>`, and that position is left out of the loss. After Whisper, OWSM and SenseVoice.
+`activated`  `<|sot|> TASK` and then the tokens of active tasks only, classes first, others inside the text. A task without a label is
+             inactive, and its vector is not added to the sound (`task_vectors.py`). After TokenVerse++ (arXiv 2508.19856).
 
-In both, *not labelled* (None) and *labelled: nothing there* (no marks) are two different things.
+In both, "not labelled" (None) differs from "labelled: there is none" (no marks).
 """
 
 from __future__ import annotations
@@ -40,49 +40,54 @@ from voxmill.models.data.label_positions import PlacedToken, cut, place_entities
 
 
 class TargetsConfig(Settings):
-    """What the model learns to say of a sample."""
+    """Which tasks the model learns, and in which format."""
 
     style: Literal["prompt", "activated"] = "prompt"
-    """How it is told which tasks are wanted: by a `prompt` of tokens, or by task vectors (`activated`, with `model.tasks`)."""
+    """How the model is told which tasks are wanted: by a `prompt` of tokens, or by task vectors (`activated`, with `model.tasks`)."""
     tasks: tuple[Task, ...] = ("asr", *CLASSES)
-    """The tasks this model is for; labels of others are not looked at. Inline tasks need `activated`."""
+    """The tasks to learn; labels of others are ignored. Tasks with tokens inside the text need `activated`."""
     deactivate: float = Field(default=0.3, ge=0, le=1)
-    """`activated`, and every task labelled: probability to switch each one but `asr` off, so that the switch means something."""
+    """With `activated`, for an utterance labelled for every task: probability to switch each task but `asr` off, so that the model learns
+    what the vectors mean."""
     translate: float = Field(default=0.5, ge=0, le=1)
-    """Probability to learn the translation of an utterance that has one."""
+    """Probability that an utterance with a translation teaches that instead of its transcript."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledUtterance:
-    """What is known of a sample, as its shard says."""
+    """Transcript and labels of a sample, as stored in its shard."""
 
     text: str | None
-    """None: no transcript that anyone vouches for. Empty: somebody listened, and nothing is said."""
+    """The transcript. None: there is none to be trusted. Empty: nobody speaks."""
     labels: Labels
     words: tuple[Word, ...] | None = None
-    """Those of an engine that says exactly `text`, with times."""
+    """Words with times, from an engine whose transcript is exactly `text`; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
+    """What the heads of the model learn from one utterance."""
+
     prompt: tuple[int, ...]
-    """What the decoder reads before the text."""
+    """Tokens that the decoder reads before the text."""
     learnt: tuple[bool, ...]
-    """For each token of the prompt, whether the decoder learns to say it."""
+    """For each token of the prompt, whether the decoder is trained to predict it."""
     text: tuple[int, ...] | None
-    """What it says then, without the end; None where there is no text to learn."""
+    """Tokens of the text, without the end token; None if there is no text to learn."""
     ctc: tuple[int, ...] | None
-    """What CTC and transducer heads learn; None: nothing. Never a text in another language than the sound."""
+    """Target of CTC and transducer, None if there is none. Never a translation, whose words are not in the sound."""
     active: frozenset[Task]
+    """Tasks that this target holds labels of."""
     translates: bool = False
 
     @property
     def teaches(self) -> bool:
-        """False where nobody labelled anything that this model is for."""
+        """False if the utterance is labelled for none of the tasks."""
         return bool(self.active) or self.translates
 
     def decoder(self, end: int, *, backwards: bool = False) -> tuple[list[int], list[int]]:
-        """(what the decoder reads, what it should say next), of equal length; the text can be read from its end."""
+        """(input tokens, target tokens) of the decoder, of equal length, `end` last. `backwards`: with the text reversed, for the second decoder
+        of U2++."""
         said = [token if learn else IGNORE for token, learn in zip(self.prompt, self.learnt, strict=True)][1:]
         if self.text is None:
             return list(self.prompt[:-1]), said
@@ -91,7 +96,7 @@ class Target:
 
 
 def read_utterance(document: Mapping[str, Any]) -> LabelledUtterance:
-    """From a shard's JSON. Raises KeyError where it is not one of ours."""
+    """Transcript and labels from the JSON of a sample. Raises KeyError if it lacks a field."""
     text, key = document["text"], document["key"]
     labels = from_plain(document["labels"], Labels) if document["labels"] else Labels(key)
     if labels.language is None and document["language"]:
@@ -103,7 +108,10 @@ def read_utterance(document: Mapping[str, Any]) -> LabelledUtterance:
 
 
 def make_target(utterance: LabelledUtterance, tokens: Tokenizer, config: TargetsConfig, generator: Generator) -> Target:
-    """One of the things this utterance can teach; the generator chooses. Raises UnknownTokenError."""
+    """The target of an utterance; the generator draws whether it is a translation, and which tasks are active.
+
+    Raises UnknownTokenError.
+    """
     return (_activated if config.style == "activated" else _prompted)(utterance, tokens, config, generator)
 
 
@@ -137,9 +145,7 @@ def _activated(utterance: LabelledUtterance, tokens: Tokenizer, config: TargetsC
         label = _label(utterance, kind)
         leading += _values(label, kind, tokens) if kind in known and label is not None else []
     task, text, translates = _task(utterance, tokens, config, generator)
-    if (
-        translates
-    ):  # its words have no times: where inline tokens stand cannot be told, and no head may learn that there are none
+    if translates:  # where inline tokens stand in a translation is not known, and the model must not learn that there are none
         known = [t for t in known if t not in INLINE_TOKENS]
     spoken: list[int] = []
     if "asr" in known:
@@ -166,13 +172,13 @@ def _label(utterance: LabelledUtterance, kind: Class) -> Annotation | None:
 
 
 def _values(label: Annotation, kind: Class, tokens: Tokenizer) -> list[int]:
-    """The tokens of a label's marks; of an exclusive class only the first."""
+    """The tokens of a label's marks; only the first, unless there may be several (sound events)."""
     marks = label.marks if kind == "sound_events" else label.marks[:1]
     return [tokens.of_class(kind, mark.value) for mark in marks]
 
 
 def _placed(utterance: LabelledUtterance) -> dict[Task, list[PlacedToken]]:
-    """The inline labels that are there and whose places in the text can be told."""
+    """The inline labels whose positions in the text are known, as tokens to insert."""
     if utterance.text is None:
         return {}
     text, labels = utterance.text, utterance.labels

@@ -1,7 +1,7 @@
-"""What must not be learnt from, though its sample lies in a shard: copies of shards outlive a revocation.
+"""Deny-lists for training: samples that must not be used although a copy of the shards still holds them.
 
-A deny-list is a run's `tombstones` folder (or files of it), or a text file with an id or `sha256:<hex>` on each line: of a recording,
-a segment, or a FLAC. Shards do not index addresses, so those are revoked in the run.
+A deny-list is a run's `tombstones` folder (or a Parquet file of it), or a text file with an id or `sha256:<hex>` on each line, of a
+recording, a segment or a FLAC file. Addresses cannot be denied here, since shards do not hold them: revoke those in the run.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ _ENTRY = re.compile(r"(?:sha256:)?([0-9a-f]{64}|[0-9a-f]{24})(?:-\d{10}-\d{10})?
 
 
 class DenyListError(UserError, ValueError):
-    """A deny-list that cannot be read: nothing may be learnt without it."""
+    """A deny-list that is missing or cannot be read. Training does not start without it."""
 
 
 class TrainingDenylist:
-    """`row in denied`. Raises DenyListError where a list is not there or has a line that cannot be held against a shard."""
+    """All deny-lists together; `row in denylist` for a row of a shard's sidecar. False if they are empty.
+
+    Raises DenyListError if a list is missing or has a line that is neither id nor hash.
+    """
 
     def __init__(self, sources: Sequence[str]) -> None:
         stones: list[Tombstone] = []

@@ -1,7 +1,7 @@
-"""A trained model in use. To be read in this order:
+"""A trained model in use. In reading order:
 
-`decode`, `listen`     searches over what the heads say; sound in, text and labels out
-`opening`              from a folder, as a command line asks
-`evaluate`, `trial`    figures from what was true and what was said; a model put to the test
-`export`, `delivery`   ONNX; one budget as a model of its own, proved to be the same
+`decode`, `per_task`, `recognizer`   searches over a head's predictions; each task by itself; from audio to text and labels
+`load`                               a model from a folder, with the options of a command line
+`metrics`, `evaluate_split`          scores from references and predictions; a model evaluated on a split of shards
+`onnx`, `export`                     ONNX graphs; one budget as a model of its own, checked against the original
 """

@@ -1,4 +1,4 @@
-"""From probabilities to tokens: searches over what the heads say. No model is loaded here, and nothing of text is known.
+"""Decoding: searches for the best token sequences in the predictions of a head. Independent of models and text.
 
 Shape suffixes: T frames, V vocabulary, N hypotheses, U tokens, D model width.
 """
@@ -19,7 +19,7 @@ from voxmill.models.common.tokenizer import BLANK
 from voxmill.models.network.transducer import Transducer
 
 _HOPELESS = 50.0
-"""Nats below the likeliest: who has said so little, or so much, is given up."""
+"""Prefixes this many nats below the likeliest are dropped (pruning of `ctc_insert`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Scored:
 
 
 def ctc_greedy(log_TV: Tensor) -> Scored:
-    """The likeliest token of every frame; repetitions are one, blanks none. The score is that of this one alignment."""
+    """CTC's best path: the likeliest token of every frame, repetitions merged, blanks removed. The score is that of this alignment."""
     best_T = log_TV.max(dim=-1)
     path = best_T.indices.tolist()
     said = tuple(t for i, t in enumerate(path) if t != BLANK and (i == 0 or path[i - 1] != t))
@@ -39,9 +39,9 @@ def ctc_greedy(log_TV: Tensor) -> Scored:
 
 
 def ctc_beam(log_TV: Tensor, beam: int = 10, candidates: int = 20) -> list[Scored]:
-    """Prefix beam search (Hannun et al., 2014): scores sum over all alignments of a prefix that the beam kept. Best first.
+    """CTC prefix beam search (Hannun et al., arXiv 1408.2873), best first. Scores sum over all alignments that the beam kept.
 
-    Only the likeliest `candidates` tokens of a frame are looked at.
+    Only the likeliest `candidates` tokens of a frame are considered.
     """
     prefixes: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, -math.inf)}
     top = log_TV.topk(min(candidates, log_TV.shape[-1]), dim=-1)
@@ -61,10 +61,10 @@ def ctc_beam(log_TV: Tensor, beam: int = 10, candidates: int = 20) -> list[Score
 
 
 def ctc_insert(log_TV: Tensor, said: Sequence[int], marks: Sequence[int], beam: int = 4) -> tuple[int, ...]:
-    """What is said, with marks set in it where that makes it likelier: the prefix beam search again, in which the next token is a mark
-    or the one that has to come. The `beam` best prefixes are kept for every number of tokens said.
+    """Inserts marks into a known token sequence: a prefix beam search in which the next token is a mark or the next known token.
 
-    Without marks where `said` does not fit the frames. No mark may be among what is said.
+    Keeps the `beam` best prefixes for each number of known tokens consumed. Returns `said` unchanged if it does not fit the frames. No
+    mark may be among the known tokens.
     """
     column = {token: index for index, token in enumerate(dict.fromkeys((BLANK, *said, *marks)))}
     frames: list[list[float]] = log_TV[:, list(column)].tolist()
@@ -91,7 +91,7 @@ def ctc_insert(log_TV: Tensor, said: Sequence[int], marks: Sequence[int], beam: 
 
 
 def sequence_scores(logits_NUV: Tensor, said_NU: Tensor) -> list[float]:
-    """Log probability of what each row should say; places with IGNORE do not count."""
+    """Log probability of each row's targets; targets that are IGNORE do not count."""
     log_NUV = logits_NUV.float().log_softmax(dim=-1)
     picked_NU = log_NUV.gather(-1, said_NU.clamp_min(0)[..., None])[..., 0]
     scores: list[float] = picked_NU.masked_fill(said_NU == IGNORE, 0.0).sum(dim=1).tolist()
@@ -101,7 +101,7 @@ def sequence_scores(logits_NUV: Tensor, said_NU: Tensor) -> list[float]:
 def rescored(
     hypotheses: Sequence[Scored], forwards: Sequence[float], backwards: Sequence[float], ctc: float, backward: float
 ) -> list[Scored]:
-    """CTC's hypotheses in the order of CTC and decoders together, weighted as in training. Best first."""
+    """Attention rescoring (U2++): CTC's hypotheses ordered by the weighted sum of CTC's and both decoders' scores, best first."""
     together = [
         Scored(one.tokens, ctc * one.score + (1 - ctc) * ((1 - backward) * ahead + backward * back))
         for one, ahead, back in zip(hypotheses, forwards, backwards, strict=True)
@@ -111,8 +111,8 @@ def rescored(
 
 @torch.no_grad()
 def transducer_greedy(head: Transducer, frame_TD: Tensor, most: int = 5, silent: Sequence[int] = ()) -> Scored:
-    """The likeliest token again and again, until a blank moves on to the next frame; at most `most` tokens in a frame, and none of
-    the silent ones."""
+    """Greedy transducer decoding: the likeliest token, again and again, until a blank moves on to the next frame; at most `most` tokens a
+    frame, and none of `silent`."""
     said: list[int] = []
     score = 0.0
     expected_1WD = head.predictor(torch.zeros(1, 0, dtype=torch.long, device=frame_TD.device))
@@ -130,7 +130,7 @@ def transducer_greedy(head: Transducer, frame_TD: Tensor, most: int = 5, silent:
 
 
 def _best(grown: Mapping[tuple[int, ...], list[float]], beam: int) -> dict[tuple[int, ...], tuple[float, float]]:
-    """The likeliest prefixes, best first; those that cannot be are none."""
+    """The likeliest prefixes, best first, without impossible ones."""
     possible = ((prefix, ends) for prefix, ends in grown.items() if max(ends) > -math.inf)
     best = sorted(possible, key=lambda entry: (-_log_add(*entry[1]), entry[0]))[:beam]
     return {prefix: (ends[0], ends[1]) for prefix, ends in best}

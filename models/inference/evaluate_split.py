@@ -1,4 +1,4 @@
-"""A model put to the test: every sample of a split is heard, and the answers are kept beside what the shards say is true."""
+"""Evaluates a model on a split of shards: recognises every sample and compares the result with its transcript and labels."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from voxmill.sharding.reader import SampleReader, StoredSample
 from voxmill.sharding.sidecar import ShardError
 
 SPLITS = ("test", "dev", "train")
-"""Where evaluation looks for samples, if nobody says: what was held out first."""
+"""Splits in the order in which evaluation looks for samples by default: held-out ones first."""
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetResult:
-    """One budget's figures, all of them plain values for JSON."""
+    """Size, speed and metrics of one budget, as plain values for JSON."""
 
     budget: str
     stored: int
@@ -40,25 +40,25 @@ class BudgetResult:
     utterances: int
     audio_seconds: float
     rtf: float
-    """Seconds of features, network and search for a second of audio; reading and decoding files is not in it."""
+    """Real-time factor: seconds of features, network and search for a second of audio, without reading and decoding files."""
     skipped: dict[str, int]
     figures: dict[str, Any]
-    """`evaluate.Figures`."""
+    """`metrics.Metrics` as a dictionary."""
 
 
 class EvaluationSamples:
-    """The samples to be tried on, in the order of their batches."""
+    """The samples to evaluate on, in batches of similar length. `len()`: how many there are."""
 
     def __init__(self, root: str, plan: SamplerConfig, limit: int | None = None) -> None:
-        """Raises NothingToLearn, ConditionError."""
+        """`limit`: most samples. Raises NoShards, NothingToLearn, ConditionError."""
         self.root, self._reader = root, SampleReader(root)
         self.skipped: Counter[str] = Counter()
-        planner = BucketingSampler(root, plan.model_copy(update={"shuffle": False}))
-        places = []
-        for planned in planner.epoch(0):
+        sampler = BucketingSampler(root, plan.model_copy(update={"shuffle": False}))
+        batches = []
+        for planned in sampler.epoch(0):
             self.skipped.update(planned.skipped)
-            places += [planned.places]
-        self.batches: list[tuple[PlannedSample, ...]] = list(_limited(places, limit))
+            batches += [planned.samples]
+        self.batches: list[tuple[PlannedSample, ...]] = list(_limited(batches, limit))
         if not self.batches:
             condition = f" where {plan.where}" if plan.where else ""
             raise NothingToLearn(f"no sample of split {plan.split!r} in {root}{condition}")
@@ -67,11 +67,11 @@ class EvaluationSamples:
         return sum(map(len, self.batches))
 
     def read(self, batch: Sequence[PlannedSample], skipped: Counter[str]) -> list[tuple[StoredSample, LabelledUtterance]]:
-        """What can be read of a batch; the rest is counted, by the reasons of `examples`."""
+        """Reads the samples of a batch; those that cannot be read are counted in `skipped`, by reason (`examples.REASONS`)."""
         found = []
-        for place in batch:
+        for planned in batch:
             try:
-                sample = self._reader[place.key]
+                sample = self._reader[planned.key]
                 found.append((sample, read_utterance(sample.document)))
             except (ShardError, KeyError, TypeError, ValueError) as error:
                 skipped["damaged" if isinstance(error, ShardError) else "document"] += 1
@@ -81,33 +81,33 @@ class EvaluationSamples:
 def evaluate_model(
     bundle: Bundle, budget: str, shards: EvaluationSamples, asked: dict[str, Any], on_batch: Callable[[int], None]
 ) -> BudgetResult:
-    """`asked`: fields of ListenConfig; `on_batch` is told how many samples were heard since it was last called."""
-    listener = open_recognizer(bundle, looks=True, **asked)
-    listener([np.zeros(SAMPLE_RATE, np.float32)], ["wide"])  # the first call sets things up
+    """Evaluates one budget. `asked`: fields of RecognizerConfig; `on_batch` is called with the number of samples of each batch."""
+    recognizer = open_recognizer(bundle, looks=True, **asked)
+    recognizer([np.zeros(SAMPLE_RATE, np.float32)], ["wide"])  # the first call sets things up
     look = frame_embedder(bundle)
     translators = {
         to: open_recognizer(bundle, looks=True, **asked, translate_to=to) for to in bundle.tokens.config.translate_to
     }
-    skipped, answers = Counter(shards.skipped), list[UtteranceResult]()
+    skipped, results = Counter(shards.skipped), list[UtteranceResult]()
     busy = heard_seconds = 0.0
     for batch in shards.batches:
         samples = shards.read(batch, skipped)
         start = time.perf_counter()
-        heard = _hear(listener, samples, look)
+        heard = _recognise(recognizer, samples, look)
         busy += time.perf_counter() - start
         heard_seconds += sum(len(sample.audio) for sample, _ in samples) / SAMPLE_RATE
-        answers += [utterance_result(*sample, one, translators, look) for sample, one in zip(samples, heard, strict=True)]
+        results += [utterance_result(*sample, one, translators, look) for sample, one in zip(samples, heard, strict=True)]
         on_batch(len(batch))
     size = model_size(bundle.model)
     rtf = busy / heard_seconds if heard_seconds else 0.0
     return BudgetResult(
-        budget, size.stored, size.active, len(answers), round(heard_seconds, 1), round(rtf, 4), dict(skipped),
-        asdict(compute_metrics(answers)),
+        budget, size.stored, size.active, len(results), round(heard_seconds, 1), round(rtf, 4), dict(skipped),
+        asdict(compute_metrics(results)),
     )  # fmt: skip
 
 
 def frame_embedder(bundle: Bundle) -> FrameEmbedder | None:
-    """What looks at the video frames of samples, where the model was trained to see them."""
+    """The image encoder that a model was trained with; None for a model without vision."""
     vision = bundle.model.config.vision
     return FrameEmbedder(vision.images, name=vision.encoder) if vision and vision.images else None
 
@@ -119,11 +119,11 @@ def utterance_result(
     translators: dict[str, Recognizer],
     look: FrameEmbedder | None = None,
 ) -> UtteranceResult:
-    """What is true of a sample beside what was said; what it has translations of is heard again for each."""
+    """References and predictions of a sample. It is recognised again for each language it has a translation into."""
     labels = {kind: label for kind in CLASSES if (label := getattr(utterance.labels, kind)) is not None}
     offers = utterance.labels.translation.marks if utterance.labels.translation else ()
     translations = {
-        mark.language: (mark.value, _hear(translators[mark.language], [(sample, utterance)], look)[0].text)
+        mark.language: (mark.value, _recognise(translators[mark.language], [(sample, utterance)], look)[0].text)
         for mark in offers
         if mark.language in translators
     }
@@ -138,7 +138,7 @@ def utterance_result(
 
 
 def first_split(root: str) -> str:
-    """The split that evaluation takes where nobody says. Raises NoShards."""
+    """The split that evaluation takes by default. Raises NoShards."""
     there = {shard.split for shard in read_index(root)}
     for split in SPLITS:
         if split in there:
@@ -146,17 +146,17 @@ def first_split(root: str) -> str:
     raise NoShards(root, "holds no committed shard: its run kept nothing")
 
 
-def _hear(
-    listener: Recognizer, samples: Sequence[tuple[StoredSample, LabelledUtterance]], look: FrameEmbedder | None
+def _recognise(
+    recognizer: Recognizer, samples: Sequence[tuple[StoredSample, LabelledUtterance]], look: FrameEmbedder | None
 ) -> list[Recognition]:
     bandwidths = [(sample.document.get("recording") or {}).get("bandwidth") or "wide" for sample, _ in samples]
     frames = pad_video_frames([look(sample) for sample, _ in samples]) if look else None
-    heard: list[Recognition] = listener([sample.audio for sample, _ in samples], bandwidths, frames)
+    heard: list[Recognition] = recognizer([sample.audio for sample, _ in samples], bandwidths, frames)
     return heard
 
 
 def _value(name: str, kind: str) -> str:
-    """A label as the tokeniser spells it."""
+    """A label value as the tokeniser spells it."""
     low = name.lower()
     return low.split("-")[0] if kind == "language" else low
 

@@ -1,8 +1,8 @@
-"""`voxmill export`: a model of one budget in a folder of its own, proved to be the same model before the folder exists.
+"""`voxmill export`: writes the model of one budget to a folder, after checking that it computes the same as the original.
 
 safetensors   a checkpoint like any other, smaller
-onnx          `encoder.onnx`, `decoder.onnx`, `tokens.model`, and `model.json`: features, tokens and budget, for a program
-              without torch
+onnx          `encoder.onnx`, `decoder.onnx`, `tokens.model`, and `model.json` with features, tokens and budget, for a program without
+              torch
 """
 
 # mypy: allow-untyped-decorators
@@ -29,24 +29,30 @@ from voxmill.models.network.size import ModelSize, model_size
 
 Format = Literal["safetensors", "onnx"]
 TOLERANCE = 1e-3
-"""Largest difference of any output to the model it comes from: more is another model, and is not exported."""
+"""Largest absolute difference of any output to the original model; with a larger one nothing is exported."""
 META = "model.json"
 
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
+    """What was exported."""
+
     folder: str
     files: dict[str, int]
-    """Bytes of each."""
+    """Size of each file in bytes."""
     budget: str | None
     size: ModelSize
     difference: float
-    """The largest, over all outputs of encoder and decoder, to the model under this budget."""
+    """Largest absolute difference of any output to the original model under this budget."""
     compared_in: str
+    """What the exported model was run with: `torch` or `onnxruntime`."""
 
 
 def export_model(bundle: Bundle, budget: str | None, form: Format, out: str) -> ExportReport:
-    """Raises BudgetError, and UserError where `out` is there already or where what was written does not compute the same."""
+    """Exports a budget (None: the whole model) to the folder `out`.
+
+    Raises BudgetError; UserError if `out` exists and is not empty; CheckFailed if the exported model does not compute the same.
+    """
     folder = new_output_folder(out)
     wanted = parse_budget(bundle, budget) if budget is not None else None
     small = bundle.extract(wanted) if wanted else bundle
@@ -69,7 +75,7 @@ def export_model(bundle: Bundle, budget: str | None, form: Format, out: str) -> 
 
 
 def new_output_folder(out: str) -> Path:
-    """Raises UserError where something is there already."""
+    """The folder to write. Raises UserError if it exists and is not empty, or cannot be made."""
     folder = Path(out)
     new_folder(folder)
     if folder.exists() and any(folder.iterdir()):
@@ -94,7 +100,7 @@ def _write_onnx(bundle: Bundle, folder: Path) -> None:
 
 @torch.no_grad()
 def _difference(model: SpeechModel, budget: Budget | None, small: SpeechModel) -> float:
-    """Of what both say of a made-up batch: the one under the budget, the other as it is."""
+    """Largest difference of the outputs for a random batch: `model` under the budget, `small` as it is."""
     model = model.cpu().eval()
     inputs = example_inputs(model, batch=3, frames=133, tokens=9)
     encoder, token_BU = inputs[ENCODER], inputs[DECODER]["token"]

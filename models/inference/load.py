@@ -1,4 +1,4 @@
-"""A model from a folder, ready to be used as a command line asks: which checkpoint, how much of it, how it is to decode."""
+"""Loads a model for a command: which checkpoint of a folder, which budget of it, how it decodes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from voxmill.models.inference.recognizer import Recognizer, RecognizerConfig
 from voxmill.models.network.budget import Budget, BudgetError
 
 TASK_ALIASES = {"lid": "language", "events": "sound_events"}
-"""Other names that people use for a task."""
+"""Other names for a task on the command line."""
 
 
 def checkpoint_of(folder: str) -> str:
-    """The folder itself where it is a checkpoint, else the last checkpoint of the training in it. Raises CheckpointError."""
+    """The folder itself if it is a checkpoint, else the last checkpoint of the training in it. Raises CheckpointError."""
     fs, path = locate(f"{folder}/{COMMIT}")
     if fs.exists(path):
         return folder
@@ -33,13 +33,14 @@ def checkpoint_of(folder: str) -> str:
 
 
 def open_bundle(folder: str, budget: str | None = None, device: torch.device | str = "cpu") -> Bundle:
-    """The model, or of an elastic one the part that a budget names. Raises CheckpointError, BudgetError."""
+    """The model of a folder, or the part of it that a budget names. Raises CheckpointError, BudgetError."""
     bundle = load(checkpoint_of(folder), device)
     return bundle if budget is None else bundle.extract(parse_budget(bundle, budget))
 
 
 def open_recognizer(bundle: Bundle, *, looks: bool = False, **asked: Any) -> Recognizer:
-    """`asked`: fields of ListenConfig as a person gave them; `looks`: it will be given video frames. Raises UserError, UnknownTokenError."""
+    """A recognizer from command line options. `asked`: fields of RecognizerConfig, None for those not given; `looks`: it will be called with
+    video frames. Raises UserError, UnknownTokenError."""
     if bundle.model.config.vision is not None and not looks:
         warnings.warn("this model can look at video frames; here it only listens", stacklevel=2)
     if asked.get("tasks"):
@@ -58,7 +59,7 @@ def open_recognizer(bundle: Bundle, *, looks: bool = False, **asked: Any) -> Rec
 
 
 def parse_budget(bundle: Bundle, text: str) -> Budget:
-    """`6`, `6:2`, `6:2:256`. Raises BudgetError."""
+    """The budget of a model from text: `6`, `6:2` or `6:2:256`. Raises BudgetError."""
     emoe = bundle.model.config.emoe
     if emoe is None:
         raise BudgetError("a budget needs a model with elastic experts (`model.emoe` in its recipe): this one has one size")
@@ -66,7 +67,10 @@ def parse_budget(bundle: Bundle, text: str) -> Budget:
 
 
 def budgets_of(bundle: Bundle, texts: str | None) -> list[Budget | None]:
-    """`all`: those that training visited; else the ones listed, as in `6,15`; None: the whole model alone. Raises BudgetError."""
+    """The budgets to evaluate. `all`: those that training visited; else those listed, as in `6,15`; None: the whole model only.
+
+    An entry that is None stands for the whole model. Raises BudgetError.
+    """
     if texts is None:
         return [None]
     if texts != "all":

@@ -1,7 +1,7 @@
-"""How good a model is: what was true and what was said, as figures. No model, no audio, no files.
+"""Metrics from references and predictions: word and character errors, classes, sound events, translations.
 
-The counting is jiwer's (words, characters), scikit-learn's (classes, events) and sacrebleu's (translations), in the extra
-`evaluate`. What is ours is small and said here: how texts are made alike before they are compared, and which samples count.
+Counting is done by jiwer (words, characters), scikit-learn (classes, events) and sacrebleu (translations), all in the extra `evaluate`.
+Ours is only how texts are normalised before they are compared, and which samples count.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from voxmill.models.common.tokenizer import CLASSES, Class
 
 @dataclass(frozen=True, slots=True)
 class TextMetrics:
-    """Errors in percent of what the references hold, spaces aside; None where they hold nothing."""
+    """Word and character error rates in percent (characters without spaces); None if the references hold no words."""
 
     wer: float | None
     cer: float | None
     utterances: int
     words: int
-    """Of the references."""
+    """Words of the references."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClassMetrics:
-    """Of a class that has one value: percent right, and the mean F1 (percent) of the classes that occur in the references."""
+    """A label with one value: accuracy, and the mean F1 of the values that occur in the references; both in percent."""
 
     accuracy: float
     macro_f1: float
@@ -37,7 +37,7 @@ class ClassMetrics:
 
 @dataclass(frozen=True, slots=True)
 class EventMetrics:
-    """F1 in percent over all (utterance, event), and its mean over the events that occur in the references."""
+    """Sound events: F1 over all pairs of utterance and event, and its mean over the events of the references; both in percent."""
 
     f1: float
     macro_f1: float
@@ -46,7 +46,7 @@ class EventMetrics:
 
 @dataclass(frozen=True, slots=True)
 class TranslationMetrics:
-    """Of a whole corpus into one language, 0 to 100."""
+    """BLEU and chrF of a corpus into one language, 0 to 100."""
 
     bleu: float
     chrf: float
@@ -55,57 +55,61 @@ class TranslationMetrics:
 
 @dataclass(frozen=True, slots=True)
 class UtteranceResult:
-    """One utterance: what is known of it, and what a model said. None and absent: nobody labelled it, so it does not count."""
+    """References and predictions of one utterance. What is None or missing was not labelled, and does not count."""
 
     language: str
     text: str | None
+    """Reference transcript."""
     said: str
+    """Recognised text."""
     labels: Mapping[Class, tuple[str, ...]] = field(default_factory=dict)
     said_labels: Mapping[Class, tuple[str, ...]] = field(default_factory=dict)
     translations: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """Target language to (reference, what was said)."""
+    """By target language: (reference, prediction)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
+    """All metrics of a set of utterances."""
+
     text: TextMetrics
     by_language: dict[str, TextMetrics]
     choices: dict[str, ClassMetrics]
-    """Language, gender, age, emotion; those that any utterance is labelled for."""
+    """Language, gender, age, emotion: those that any utterance is labelled for."""
     events: EventMetrics | None
     translations: dict[str, TranslationMetrics]
     """By target language."""
 
 
-def compute_metrics(answers: Iterable[UtteranceResult]) -> Metrics:
-    """Everything that these answers can tell."""
-    answers = list(answers)
+def compute_metrics(results: Iterable[UtteranceResult]) -> Metrics:
+    """All metrics of a set of utterances."""
+    results = list(results)
     pairs: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for answer in answers:
-        if answer.text is not None:
-            pairs[answer.language].append((answer.text, answer.said))
+    for result in results:
+        if result.text is not None:
+            pairs[result.language].append((result.text, result.said))
     choices: dict[str, ClassMetrics] = {}
     for kind in CLASSES:
-        judged = [a for a in answers if kind in a.labels and kind in a.said_labels and kind != "sound_events"]
+        judged = [a for a in results if kind in a.labels and kind in a.said_labels and kind != "sound_events"]
         if judged:
             choices[kind] = class_metrics(
                 *zip(*((_one(a.labels[kind]), _one(a.said_labels[kind])) for a in judged), strict=True)
             )
-    heard = [a for a in answers if "sound_events" in a.labels and "sound_events" in a.said_labels]
-    targets = sorted({target for answer in answers for target in answer.translations})
+    heard = [a for a in results if "sound_events" in a.labels and "sound_events" in a.said_labels]
+    targets = sorted({target for result in results for target in result.translations})
     return Metrics(
         text=text_metrics([pair for one in pairs.values() for pair in one]),
         by_language={language: text_metrics(one) for language, one in sorted(pairs.items())},
         choices=choices,
         events=event_metrics([(set(a.labels["sound_events"]), set(a.said_labels["sound_events"])) for a in heard]),
         translations={
-            to: translation_metrics([a.translations[to] for a in answers if to in a.translations], to) for to in targets
+            to: translation_metrics([a.translations[to] for a in results if to in a.translations], to) for to in targets
         },
     )
 
 
 def text_metrics(pairs: Sequence[tuple[str, str]]) -> TextMetrics:
-    """Of (reference, hypothesis). An empty reference counts what was said there as insertions.
+    """Error rates of pairs (reference, hypothesis). With an empty reference, all that was recognised is an insertion.
 
     >>> text_metrics([("The cat sat.", "the cat sat"), ("on a mat", "a hat")])
     TextMetrics(wer=33.33, cer=20.0, utterances=2, words=6)
@@ -122,7 +126,7 @@ def text_metrics(pairs: Sequence[tuple[str, str]]) -> TextMetrics:
 
 
 def normalise(text: str) -> str:
-    """A text as it is compared: without case, spelling variants of a character, and punctuation; scripts without spaces by character.
+    """A text as it is compared: NFKC, lower case, without punctuation; scripts without spaces are split into characters.
 
     >>> normalise("Don’t  stop—me, 谢谢 ＯＫ!")
     "don't stop me 谢 谢 ok"
@@ -140,7 +144,7 @@ def normalise(text: str) -> str:
 
 
 def class_metrics(references: Sequence[str], hypotheses: Sequence[str]) -> ClassMetrics:
-    """Of one value for each utterance.
+    """Accuracy and F1 of one value for each utterance.
 
     >>> class_metrics(["en", "en", "zh", "zh"], ["en", "zh", "zh", "zh"])
     ClassMetrics(accuracy=75.0, macro_f1=73.33, utterances=4)
@@ -152,8 +156,9 @@ def class_metrics(references: Sequence[str], hypotheses: Sequence[str]) -> Class
 
 
 def event_metrics(pairs: Sequence[tuple[AbstractSet[str], AbstractSet[str]]]) -> EventMetrics | None:
-    """Of any number of events for each utterance: (reference, hypothesis). None without an utterance; nothing heard where nothing
-    was to be heard is right, and has no share in an F1: without any event, right or wrong, it is 100.
+    """F1 of sets of events, (reference, hypothesis) for each utterance; None without an utterance.
+
+    If there is no event in any reference or hypothesis, F1 is 100.
 
     >>> event_metrics([({"laughter"}, {"laughter", "bgm"}), ({"bgm"}, set())])
     EventMetrics(f1=50.0, macro_f1=50.0, utterances=2)
@@ -176,7 +181,7 @@ def event_metrics(pairs: Sequence[tuple[AbstractSet[str], AbstractSet[str]]]) ->
 
 
 def translation_metrics(pairs: Sequence[tuple[str, str]], language: str) -> TranslationMetrics:
-    """Of (reference, hypothesis), as sacrebleu counts a corpus by default, in the tokenisation that suits the language."""
+    """BLEU and chrF of pairs (reference, hypothesis): sacrebleu's defaults, with the tokenisation that suits the language."""
     import sacrebleu
 
     references, hypotheses = ([one[side] for one in pairs] for side in (0, 1))
@@ -189,7 +194,7 @@ _BLEU_TOKENS = {"zh": "zh", "yue": "zh", "ja": "char", "ko": "char", "th": "char
 
 
 def _one(values: Sequence[str]) -> str:
-    """The value of an exclusive class; *labelled: none* is a value as well."""
+    """The value of a label with one value; \"labelled: there is none\" is a value too."""
     return values[0] if values else ""
 
 
@@ -198,7 +203,7 @@ def _percent(share: float) -> float:
 
 
 def _stands_alone(letter: str) -> bool:
-    """Han, kana, Thai, Lao, Khmer and Burmese do not put spaces between words."""
+    """True for Han, kana, Thai, Lao, Khmer and Burmese, which have no spaces between words."""
     return any(low <= letter <= high for low, high in _ALONE)
 
 

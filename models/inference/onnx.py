@@ -4,8 +4,8 @@
                  memory (B, T', D), real (B, T')
 `decoder.onnx`   token (B, U), memory, real [, translates (B)] -> logits (B, U, V)
 
-Every axis but the model's own is free. The graphs are for sound in full context; a budget is chosen before, by
-`model.extract(budget)`. Writing needs the package onnx, comparing onnxruntime (extra `export`).
+Batch and time axes are dynamic. The graphs compute in full context; a budget is chosen beforehand by `model.extract(budget)`. Writing
+needs the package onnx, comparing needs onnxruntime (extra `export`).
 """
 
 # mypy: allow-subclassing-any, allow-untyped-decorators
@@ -57,7 +57,7 @@ class _DecoderGraph(nn.Module):
 
 
 def example_inputs(model: SpeechModel, batch: int = 2, frames: int = 80, tokens: int = 5) -> dict[str, dict[str, Tensor]]:
-    """Inputs of both graphs by name, random and of any size: to trace with, and to compare with."""
+    """Random inputs of both graphs by name, for tracing and comparing. Sizes: utterances, feature frames, tokens."""
     config, generator = model.config, torch.Generator().manual_seed(batch * frames)
     encoder: dict[str, Tensor] = {
         "features": torch.randn(batch, frames, config.fbank.num_mels, generator=generator),
@@ -75,7 +75,7 @@ def example_inputs(model: SpeechModel, batch: int = 2, frames: int = 80, tokens:
 
 @torch.no_grad()
 def export_onnx(model: SpeechModel, folder: Path) -> list[Path]:
-    """Writes both graphs into a folder. Raises ImportError where the package onnx is missing."""
+    """Writes both graphs into a folder and returns their paths. Raises ImportError if the package onnx is missing."""
     was_training = model.training
     model.eval()
     inputs = example_inputs(model)
@@ -101,7 +101,7 @@ def _write(graph: type[Any], model: SpeechModel, inputs: dict[str, Tensor], outp
 
 @torch.no_grad()
 def largest_difference(model: SpeechModel, folder: Path, batch: int = 3, frames: int = 133, tokens: int = 9) -> float:
-    """Between torch and onnxruntime, over all outputs of both graphs, at another size than was traced."""
+    """Largest absolute difference between torch and onnxruntime over all outputs of both graphs, at other sizes than were traced."""
     inputs = example_inputs(model, batch, frames, tokens)
     encoder = inputs[ENCODER]
     wanted = _EncoderGraph(model, list(encoder))(*encoder.values())

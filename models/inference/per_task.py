@@ -1,8 +1,8 @@
-"""Each task by itself: the words as if nothing else were asked for, then every task's own tokens set among them.
+"""Decoding each task by itself: first the words, then the tokens of each task inserted among them.
 
-Vectors that are added up (TokenVerse++) shift each other's tokens a little, and those of the words. Here a task is heard with its own
-vector and that of the words alone, and all it can do is set its tokens between words that stand already. So whatever a task says, and
-every word, is the same to the bit whether other tasks are on or off.
+Task vectors that are added up (TokenVerse++) shift each other's tokens a little, and the words too. Here every task is decoded with its
+own vector and that of the words only, and its tokens are inserted between words that are already fixed. So the words, and what each
+task says, are the same bit for bit whether other tasks are on or off.
 Shape suffixes: T frames, V vocabulary.
 """
 
@@ -18,11 +18,11 @@ from voxmill.models.common.tokenizer import CLASSES, ENDPOINT, ENTITY, ENTITY_EN
 from voxmill.models.inference.decode import ctc_insert
 
 _RANKS = {ENTITY_END: 0, ENDPOINT: 1, SPEAKER_CHANGE: 2, ENTITY: 3}
-"""Of tokens between the same two words, lower ones stand first, as in targets; classes stand before all."""
+"""Order of tokens between the same two words, lowest first, as in targets; tokens of classes come before these."""
 
 
 def own_tokens(task: Task, tokens: Tokenizer) -> list[int]:
-    """The ids that belong to a task alone: those of `asr` are the subwords."""
+    """The ids of a task's own tokens; those of `asr` are the subwords."""
     if task == "asr":
         return [token for token in range(len(tokens)) if tokens.is_subword(token)]
     names = INLINE_TOKENS.get(task) or [
@@ -32,12 +32,12 @@ def own_tokens(task: Task, tokens: Tokenizer) -> list[int]:
 
 
 def silenced(log_TV: Tensor, ids: list[int]) -> Tensor:
-    """The same, in which these tokens cannot be said. Any number of dimensions, V the last one."""
+    """Log probabilities (…, V) in which these tokens are impossible."""
     return log_TV.index_fill(-1, torch.tensor(ids, dtype=torch.long, device=log_TV.device), -torch.inf)
 
 
 def with_marks(said: tuple[int, ...], log_TV: Mapping[Task, Tensor], tokens: Tokenizer, beam: int) -> tuple[int, ...]:
-    """The words, and among them what each task says; `log_TV` is what CTC hears with that task's vector alone."""
+    """The words with the tokens of each task inserted. `log_TV`: CTC's log probabilities with that task's vector."""
     between: list[list[tuple[int, int]]] = [[] for _ in range(len(said) + 1)]
     for task, log in log_TV.items():
         own = own_tokens(task, tokens)

@@ -1,7 +1,7 @@
-"""Inference: sound in, text and labels out, with any of the model's heads, budgets and tasks.
+"""Inference: audio to text and labels, with any of the model's heads, budgets and tasks.
 
-A budget is either cut out beforehand (`Bundle.extract`), or given with every call. With a chunk the encoder computes what it would
-compute on a stream: no frame sees past the end of its chunk.
+A budget is either extracted beforehand (`Bundle.extract`) or given to the recognizer. With a chunk the encoder computes what it would on
+a stream: no frame sees past the end of its chunk.
 Shape suffixes: B utterances, T frames, U tokens, V vocabulary.
 """
 
@@ -37,42 +37,51 @@ Audio = NDArray[np.float32]
 
 
 class RecognizerConfig(Settings):
+    """How audio is decoded."""
+
     method: Literal["greedy", "beam", "rescore", "attention", "transducer"] = "rescore"
-    """CTC's best path, CTC's prefix beam, that judged by the decoders, the decoder alone, or the transducer."""
+    """`greedy`: CTC's best path. `beam`: CTC's prefix beam search. `rescore`: that, rescored by the decoders. `attention`: the decoder alone.
+    `transducer`: the transducer, greedily."""
     beam: int = Field(default=10, ge=1)
+    """Hypotheses of the beam search."""
     ctc: float = 0.3
-    """Share of CTC in `rescore`."""
+    """Weight of CTC in `rescore`; the decoders have the rest."""
     backward: float = 0.3
-    """Of the decoders' share, that of the one which reads from the end."""
+    """Of the decoders' weight, the share of the one that reads from the end."""
     chunk: int | None = None
-    """Encoder frames (40 ms) of a chunk; None: full context."""
+    """Encoder frames (40 ms) of a streaming chunk; None: full context."""
     tasks: tuple[Task, ...] | None = None
-    """What is asked for; None: all that the model has learnt. Tokens of other tasks are never said, whatever the method."""
+    """Tasks to run; None: all that the model has learnt. Tokens of other tasks are never in the result."""
     apart: bool = True
-    """With task vectors and a method of CTC: every task with its own vector alone, its tokens set among words that were found without
-    it (`per_task.py`), so that no task changes what another one says; an encoder pass for each, unless vectors come after the encoder.
-    Else the vectors of all that is asked for are added up, in one pass, as TokenVerse++ has it."""
+    """With task vectors and a method of CTC: decode every task by itself (`per_task.py`), so that no task changes the result of another; this
+    costs an encoder pass for each task, unless vectors are added after the encoder. Off: add the vectors of all tasks, in one pass, as
+    TokenVerse++ does."""
     translate_to: str | None = None
-    """Say it in this language instead."""
+    """Translate into this language; None: transcribe."""
     max_tokens: int = 400
+    """Most tokens that `attention` says of an utterance."""
     max_events: int = 4
+    """Most sound events of an utterance, with targets of style `prompt`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
-    """What the model says of one utterance."""
+    """The result for one utterance."""
 
     text: str
     marked: str
-    """The text with its inline tokens (`[SCD]`, `[NE]`, …), where the model has them."""
+    """The text with its inline tokens (`[SCD]`, `[NE]`, …), if the model has them."""
     labels: dict[Class, tuple[str, ...]]
-    """A task that was not asked for is not there; empty: there is none."""
+    """Values of each class that was asked for; empty: the model says there is none."""
     score: float
+    """Log probability of the text under the chosen method."""
 
 
 class Recognizer:
+    """Recognises utterances with a loaded model."""
+
     def __init__(self, bundle: Bundle, config: RecognizerConfig | None = None, budget: Budget | None = None) -> None:
-        """Raises BudgetError, UnknownTokenError; ValueError where the model has no head for the method."""
+        """Raises BudgetError, UnknownTokenError; ValueError if the model has no head for the method."""
         self.bundle, self.config, self.budget = bundle, config or RecognizerConfig(), budget
         self.model, self.tokens = bundle.model.eval(), bundle.tokens
         if budget is not None:
@@ -83,13 +92,13 @@ class Recognizer:
         self.task = self.tokens[TRANSCRIBE] if target is None else self.tokens.translate_to(target)
         asked = self.config.tasks or bundle.tasks
         self.tasks: frozenset[Task] = frozenset(task for task in bundle.tasks if task in asked)
-        self._apart = self._heard_apart()
-        self._first: frozenset[Task] = self.tasks & {"asr"} if self._apart else self.tasks
+        self._by_task = self._decoded_alone()
+        self._first: frozenset[Task] = self.tasks & {"asr"} if self._by_task else self.tasks
         heard = self._first | ({"asr"} if target else set())  # a translation is words
         self._silent = [token for task in TASKS if task not in heard for token in own_tokens(task, self.tokens)]
 
-    def _heard_apart(self) -> tuple[Task, ...]:
-        """The tasks that are heard by themselves, after the words. Tokens inside the text need a text."""
+    def _decoded_alone(self) -> tuple[Task, ...]:
+        """The tasks to decode by themselves, after the words. Tokens inside the text need a text."""
         by_ctc = self.config.method in ("greedy", "beam", "rescore") and self.config.translate_to is None
         if self.model.config.tasks is None or not (self.config.apart and by_ctc and self.bundle.targets.style == "activated"):
             return ()
@@ -100,9 +109,9 @@ class Recognizer:
     def __call__(
         self, waves: Sequence[Audio], bandwidths: Sequence[Bandwidth] | None = None, frames: VideoFrames | None = None
     ) -> list[Recognition]:
-        """One result per utterance, in order. One shorter than a frame of the encoder says nothing.
+        """One result for each utterance, in order; an empty one for an utterance shorter than a frame of the encoder.
 
-        `bandwidths` are measured ones, wide where nothing is said; `frames` embeddings of what was to be seen.
+        `bandwidths`: measured bandwidths; all wide if None. `frames`: embeddings of video frames.
         """
         if not waves:
             return []
@@ -113,7 +122,7 @@ class Recognizer:
         conditions = self._conditions(bandwidths or ["wide"] * len(waves), frames and frames.to(device), device)
         encoded = self.model.encode(feature_BTM, length_B, conditions)
         ctc_BTV = self.model.ctc_of(encoded)
-        alone = {task: self._alone(task, feature_BTM, length_B, encoded, conditions) for task in self._apart}
+        alone = {task: self._alone(task, feature_BTM, length_B, encoded, conditions) for task in self._by_task}
         heard = []
         for row, length in enumerate(length_B.tolist()):
             if length < MIN_FRAMES:
@@ -126,7 +135,7 @@ class Recognizer:
         return heard
 
     def _alone(self, task: Task, feature_BTM: Tensor, length_B: Tensor, words: EncoderOutput, conditions: Conditions) -> Tensor:
-        """What CTC says with that task active, and the words where they are asked for; shape (B, T, V)."""
+        """CTC's log probabilities with that task active, and the words if they are asked for; shape (B, T, V)."""
         assert self.model.config.tasks is not None
         with_task_BK = self.model.config.tasks.active([self._first | {task}] * len(length_B)).to(length_B.device)
         late = self.model.tasks_late
@@ -170,7 +179,7 @@ class Recognizer:
         return Recognition(self.tokens.decode(all_said), self._marked(inline), labels, best.score)
 
     def _class(self, kind: Class, prompt: list[int], encoded: EncoderOutput, conditions: Conditions) -> list[int]:
-        """The tokens that the decoder says for a class; of sound events as many as it says before the task."""
+        """The tokens that the decoder predicts for a class: one, or of sound events all that come before the task token."""
         allowed = [self.tokens.of_class(kind, name) for name in getattr(self.tokens.config, kind)]
         said: list[int] = []
         for _ in range(self.config.max_events if kind == "sound_events" else 1):
@@ -199,7 +208,7 @@ class Recognizer:
         return found[0] if method == "beam" else self._rescore(found, encoded, conditions, prompt)[0]
 
     def _attention(self, encoded: EncoderOutput, conditions: Conditions, prompt: list[int]) -> Scored:
-        """The decoder's likeliest token, again and again."""
+        """Greedy decoding by the attention decoder."""
         said, score, end = list(prompt), 0.0, self.tokens[EOT]
         while len(said) - len(prompt) < self.config.max_tokens:
             log_V = self.model.decode(_tensor([said], encoded), encoded, conditions)[0, -1].float().log_softmax(dim=-1)
@@ -232,7 +241,7 @@ class Recognizer:
         return sequence_scores(logits_NUV, _tensor(said, encoded))
 
     def _leading(self, said: Sequence[int]) -> dict[Class, tuple[str, ...]]:
-        """Labels among what an activated model said; a task that was asked for and said nothing is there, and empty."""
+        """Labels among the tokens of a model with task vectors; a class that was asked for and has no token is empty."""
         names = [self.tokens.name(t)[2:-2] for t in said if not self.tokens.is_subword(t)]
         return {
             kind: tuple(name for name in names if name in getattr(self.tokens.config, kind))

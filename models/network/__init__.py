@@ -1,7 +1,8 @@
-"""The network and its switches. To be read in this order:
+"""The network and its four switches. In reading order:
 
-`budget`, `moe`, `guided`  how much of a model to use; elastic experts; experts that a guide chooses (`feed_forward`: what they replace)
-`attention`, `conformer`, `decoder`, `transducer`      encoder and heads
-`vision`, `images`, `task_vectors`                     what the camera saw; which tasks are on
-`assemble`, `model`, `size`                            where the switches meet; the whole; how large it is
+`budget`, `route`                  how much of an elastic model a call uses; per-call inputs of feed-forward layers
+`feed_forward`, `smoe`, `emoe`     a dense layer, and its replacements: guided experts, elastic experts (`grouped_mlp`: fast on a CPU)
+`attention`, `conformer`, `decoder`, `transducer`  encoder and heads
+`vision`, `task_vectors`           tokens from video frames; vectors that switch tasks on
+`layers`, `model`, `size`          which layer stands where; the whole model; its parameters counted
 """

@@ -1,4 +1,4 @@
-"""Attention with rotary positions, and who may look at whom.
+"""Multi-head attention with rotary positions, and the attention masks.
 
 Shape suffixes: B utterances, T queries, S keys, P prefix tokens, D model width, H heads, C channels of a head.
 """
@@ -23,21 +23,24 @@ class Rotation(NamedTuple):
 
 
 def rotation(position_BT: Tensor, channels: int) -> Rotation:
-    """Rotary position embedding (RoFormer): dot products then depend on the distance of two positions. Positions may be
-    fractions: a video frame stands between two frames of sound."""
+    """Angles of rotary position embedding (RoFormer, arXiv 2104.09864) for positions (B, T) and heads of `channels` channels.
+
+    Positions may be fractions: a video frame stands between two frames of sound.
+    """
     half = torch.arange(0, channels, 2, device=position_BT.device, dtype=torch.float32)
     angle_BTC = position_BT.float()[..., None] * (10_000.0 ** (-half / channels)).repeat(2)
     return Rotation(angle_BTC.cos()[:, None], angle_BTC.sin()[:, None])
 
 
 def rotate(x_BHTC: Tensor, by: Rotation) -> Tensor:
+    """Turns pairs of channels by the angles of their positions."""
     first, second = x_BHTC.chunk(2, dim=-1)
     turned = torch.cat([-second, first], dim=-1)
     return (x_BHTC * by.cosine + turned * by.sine).to(x_BHTC.dtype)
 
 
 class Attention(nn.Module):
-    """Multi-head attention of a sequence to itself, or to `source`."""
+    """Multi-head attention of a sequence to itself, or to another one."""
 
     def __init__(self, dim: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -49,7 +52,8 @@ class Attention(nn.Module):
         self.query, self.key, self.value, self.out = (nn.Linear(dim, dim) for _ in range(4))
 
     def forward(self, x_BTD: Tensor, mask_B1TS: Tensor, by: Rotation | None = None, source_BSD: Tensor | None = None) -> Tensor:
-        """`mask`: True where a query may see a key; every query must see one. `by`: only for a sequence and itself."""
+        """Output of the shape of `x`. `mask`: True where a query may attend to a key; every query needs one. `by`: rotary angles, for
+        attention to itself. `source`: the other sequence."""
         source_BSD = x_BTD if source_BSD is None else source_BSD
         query, key, value = (
             self._split(linear(of)) for linear, of in ((self.query, x_BTD), (self.key, source_BSD), (self.value, source_BSD))
@@ -66,15 +70,15 @@ class Attention(nn.Module):
 
 
 def real_mask(length_B: Tensor, size: int) -> Tensor:
-    """True on the real positions, shape (B, size)."""
+    """True on positions that are not padding, shape (B, size)."""
     return torch.arange(size, device=length_B.device)[None] < length_B[:, None]
 
 
 def encoder_mask(real_BS: Tensor, num_prefix: int, chunk: int | None) -> Tensor:
-    """Shape (B, 1, S, S), for prefix tokens followed by sound: a frame sees its own chunk and all before it.
+    """Attention mask (B, 1, S, S) of prefix tokens followed by frames: a frame sees its own chunk and those before it.
 
-    Everybody sees the prefix. With chunks the prefix sees only itself: else a frame would learn of later ones through it.
-    Padding sees itself, so that no row is empty.
+    All frames see the prefix. With chunks the prefix sees only itself, or frames would learn of later ones through it. Padding sees
+    itself, so that no row is empty.
     """
     index_S = torch.arange(real_BS.shape[1], device=real_BS.device)
     part_S = torch.zeros_like(index_S)
@@ -86,12 +90,12 @@ def encoder_mask(real_BS: Tensor, num_prefix: int, chunk: int | None) -> Tensor:
 
 
 def past_mask(size: int, device: torch.device) -> Tensor:
-    """Shape (1, 1, U, U): a token sees itself and what was said before."""
+    """Causal mask (1, 1, U, U): a token sees itself and those before it."""
     index_U = torch.arange(size, device=device)
     return (index_U[None, :] <= index_U[:, None])[None, None]
 
 
 def sample_chunk(num_frames: int, generator: Generator) -> int | None:
-    """U2++'s dynamic chunk: half of the time full context, else up to 25 frames (a second)."""
+    """A chunk size (encoder frames) drawn as in U2++: full context (None) half of the time, else 1 to 25 frames (1 s)."""
     drawn = integer(generator, 1, max(1, num_frames - 1))
     return None if drawn > num_frames / 2 else drawn % 25 + 1

@@ -1,8 +1,7 @@
-"""How much of an elastic model to use, and which amounts it is trained for.
+"""Budgets: which part of an elastic model a call uses, and which budgets training visits.
 
-A budget is a value that travels with each call; no layer remembers one. Everything is a prefix: the first experts, the first
-hidden units of each. So the tensors of a smaller model are the leading corners of the larger one's, and `copy_leading` is all
-that cutting a model takes.
+A budget is passed with each call; layers keep none. Everything is a prefix: the first experts, and the first hidden units of each. So
+the tensors of a smaller model are leading slices of the larger one's, and `copy_leading` is all that extracting a model takes.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from voxmill.models.common.seeds import Generator, choice
 
 
 class BudgetError(UserError, ValueError):
-    """A budget that a model does not have."""
+    """A budget that cannot be read, or that is larger than the model."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -44,7 +43,7 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str, full: Budget) -> Budget:
-        """`EXPERTS[:TOP_K[:WIDTH]]`; what is not said is as in `full`. Raises BudgetError."""
+        """Reads `EXPERTS[:TOP_K[:WIDTH]]`; what is missing is as in `full`. Raises BudgetError."""
         try:
             given = [int(part) for part in text.split(":")]
             budget = cls(*given, *(full.experts, full.top_k, full.width)[len(given) :])
@@ -53,10 +52,11 @@ class Budget:
         return budget.within(full)
 
     def fits(self, full: Budget) -> bool:
+        """Whether no part of it is larger than that of `full`."""
         return self.experts <= full.experts and self.top_k <= full.top_k and self.width <= full.width
 
     def within(self, full: Budget) -> Budget:
-        """This budget, with no more experts for a frame than there are. Raises BudgetError where it is larger than `full`."""
+        """This budget with `top_k` at most `experts`. Raises BudgetError if it is larger than `full`."""
         if not self.fits(full):
             raise BudgetError(f"budget {self} is larger than the model, which has {full} (experts:top-k:width)")
         return Budget(self.experts, min(self.top_k, self.experts), self.width)
@@ -66,51 +66,52 @@ _Value = TypeVar("_Value")
 
 
 class BudgetSchedule(Settings):
-    """Which budgets training visits. One is drawn for each optimiser step, for all layers and all ranks together."""
+    """Which budgets training visits. Each optimiser step draws one, the same for all layers and ranks."""
 
     experts: tuple[int, ...] = (3, 6, 9, 12, 15)
-    """Prefix lengths, smallest first."""
+    """Numbers of experts, smallest first."""
     top_k: tuple[int, ...] = (3,)
-    """Numbers of experts that a frame asks, which training visits."""
+    """Numbers of experts that process a frame."""
     width: tuple[int, ...] = (512,)
-    """Widths of an expert (hidden units) that training visits."""
+    """Hidden units of an expert."""
     favour: float = 1.0
-    """The i-th value of a list is drawn in proportion to i to this power: 0 all alike, 1 larger ones more often (TouchASP's
-    'later groups are favoured'; the exponent is ours)."""
+    """The i-th value of each list is drawn with a probability proportional to i to this power: 0 is uniform, 1 favours larger ones (as
+    TouchASP does by a second-hand source; the exponent is ours)."""
     only: tuple[str, ...] = ()
-    """These budgets, smallest first, as `Budget.parse` reads them, instead of every combination of the lists: devices ask for few,
-    and each is visited more often then."""
+    """Visit these budgets only, smallest first, written as `EXPERTS:TOP_K:WIDTH`, instead of every combination of the lists."""
     passes: Literal["one", "sandwich", "every"] = "one"
-    """What one step learns at: the budget that is drawn; that and the largest, so that the whole model learns in every step (after
-    Yu and Huang's slimmable networks); or all budgets instead of a drawn one, so that each has as many steps as a model trained for
-    it alone, which suits short lists. A step of several passes takes the mean of their gradients, and costs that many."""
+    """Budgets of one step. `one`: the drawn one. `sandwich`: the drawn one and the largest (after universally slimmable networks,
+    arXiv 1903.05134). `every`: all of them, so that each gets as many steps as a model trained for it alone. A step of several budgets
+    averages their gradients, and costs a pass for each."""
 
     @property
     def largest(self) -> Budget:
+        """The largest of the lists' combinations."""
         n, k, width = self.experts[-1], self.top_k[-1], self.width[-1]
         return Budget(n, min(k, n), width)
 
     def budgets(self) -> Iterator[Budget]:
-        """Every budget that can be drawn, once, smallest first."""
+        """Every budget that training visits, once, smallest first."""
         values = product(self.experts, self.top_k, self.width)
         drawn = set(self._listed()) if self.only else {Budget(n, min(k, n), width) for n, k, width in values}
         yield from sorted(drawn if self.passes == "one" else drawn | {self.largest})
 
     def sample(self, generator: Generator) -> Budget:
+        """Draws one budget."""
         if self.only:
             return self._draw(self._listed(), generator)
         n, k, width = (self._draw(values, generator) for values in (self.experts, self.top_k, self.width))
         return Budget(n, min(k, n), width)
 
     def of_step(self, generator: Generator) -> tuple[Budget, ...]:
-        """What one step learns at, the largest first."""
+        """The budgets of one step, the largest first."""
         if self.passes == "every":
             return tuple(self.budgets())[::-1]
         drawn = self.sample(generator)
         return (self.largest, drawn) if self.passes == "sandwich" and drawn != self.largest else (drawn,)
 
     def cut(self, full: Budget) -> BudgetSchedule:
-        """What is left of it in a model of that size."""
+        """The schedule of a smaller model: without the budgets that do not fit it."""
         left: dict[str, tuple[int | str, ...]] = {
             "experts": tuple(n for n in self.experts if n <= full.experts) or (full.experts,),
             "top_k": tuple(k for k in self.top_k if k <= full.top_k) or (full.top_k,),
@@ -128,7 +129,7 @@ class BudgetSchedule(Settings):
 
 
 def copy_leading(small: nn.Module, large: nn.Module) -> None:
-    """Gives every parameter and buffer of `small` the leading corner of the one of the same name in `large`."""
+    """Copies into every parameter and buffer of `small` the leading slice of the one of the same name in `large`."""
     source = large.state_dict()
     shapes = {name: tensor.shape for name, tensor in small.state_dict().items()}
     small.load_state_dict({name: source[name][tuple(map(slice, shape))] for name, shape in shapes.items()})

@@ -1,4 +1,4 @@
-"""The encoder: fourfold subsampling and Conformer layers, after U2++ (WeNet), with rotary instead of relative positions.
+"""The encoder: fourfold subsampling and Conformer layers (arXiv 2005.08100), as in WeNet's U2++ but with rotary positions.
 
 Shape suffixes: B utterances, T frames, P prefix tokens, S = P + T, M mel bins, D model width.
 """
@@ -20,35 +20,36 @@ from voxmill.models.network.route import Route
 
 
 class EncoderConfig(Settings):
-    """The Conformer encoder: what hears."""
+    """The Conformer encoder."""
 
     layers: int = Field(default=12, ge=1)
-    """Conformer layers; more learn more, and cost time and memory in proportion."""
+    """Conformer layers."""
     dim: int = 256
-    """Width of the representation, a multiple of `heads`."""
+    """Model width, a multiple of twice `heads`."""
     heads: int = 4
     """Attention heads of a layer."""
     hidden: int = 2048
-    """Of a dense feed-forward layer."""
+    """Hidden units of a dense feed-forward layer."""
     kernel: int = 15
-    """Frames of 40 ms that the convolution spans."""
+    """Kernel of the convolution, in encoder frames (40 ms)."""
     causal: bool = True
-    """The convolution looks back only: needed to stream."""
+    """The convolution sees the past only, which streaming needs."""
     dropout: float = 0.1
-    """Share of values that training sets to 0, against learning by heart."""
+    """Dropout probability."""
 
 
 class PrefixTokens(NamedTuple):
-    """Tokens before the sound: video frames, a guide. They are seen by attention and experts, not by the convolution."""
+    """Tokens before the sound (guide, video frames). Attention and feed-forward layers process them, the convolution does not."""
 
     token_BPD: Tensor
     real_BP: Tensor
+    """False on padding."""
     position_BP: Tensor
-    """Where on the time axis of the encoder's frames each one belongs."""
+    """Position of each on the time axis, in encoder frames; may be a fraction."""
 
 
 class Subsampling(nn.Module):
-    """Normalised features to a quarter as many frames of the model's width. No padding: a frame is of real features only."""
+    """Normalises features, and makes a quarter as many frames of the model's width by two strided convolutions without padding."""
 
     def __init__(self, num_mels: int, dim: int) -> None:
         super().__init__()
@@ -59,7 +60,7 @@ class Subsampling(nn.Module):
         self.out = nn.Linear(dim * num_subsampled(num_mels), dim)
 
     def forward(self, features_BTM: Tensor, length_B: Tensor) -> tuple[Tensor, Tensor]:
-        """(frames (B, T/4, D), their number for each utterance)."""
+        """(frames (B, T', D), number of frames of each utterance (B)), with T' = num_subsampled(T)."""
         missing = max(0, MIN_FRAMES - features_BTM.shape[1])
         normal_BTM = functional.pad((features_BTM - self.mean_M) / self.std_M, (0, 0, 0, missing))
         maps = functional.relu(self.second(functional.relu(self.first(normal_BTM[:, None]))))
@@ -67,11 +68,12 @@ class Subsampling(nn.Module):
 
 
 def subsampled(length_B: Tensor) -> Tensor:
+    """`num_subsampled` of every length, shape (B)."""
     return torch.div(torch.div(length_B - 1, 2, rounding_mode="floor") - 1, 2, rounding_mode="floor").clamp_min(0)
 
 
 class Convolution(nn.Module):
-    """Gate, convolution over time for each channel alone, gate: what Conformer adds to a transformer."""
+    """Conformer's convolution module: gated linear layer, depthwise convolution over time, layer norm, SiLU, linear layer."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -83,6 +85,7 @@ class Convolution(nn.Module):
         self.margins = (before, config.kernel - 1 - before)
 
     def forward(self, x_BTD: Tensor, real_BT: Tensor) -> Tensor:
+        """Output of the same shape; padding counts as zero."""
         x_BTD = functional.glu(self.enter(x_BTD), dim=-1).masked_fill(~real_BT[..., None], 0.0)
         x_BTD = self.depthwise(functional.pad(x_BTD.transpose(1, 2), self.margins)).transpose(1, 2)
         out_BTD: Tensor = self.leave(functional.silu(self.norm(x_BTD)))
@@ -90,7 +93,7 @@ class Convolution(nn.Module):
 
 
 class ConformerLayer(nn.Module):
-    """Half a feed-forward layer, attention, convolution, the other half; each adds to its input, normalised before."""
+    """Feed-forward (macaron), attention, convolution, feed-forward; each with layer norm before and a residual connection."""
 
     def __init__(self, config: EncoderConfig, macaron: nn.Module, feed_forward: nn.Module) -> None:
         super().__init__()
@@ -103,6 +106,7 @@ class ConformerLayer(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x_BSD: Tensor, mask_B1SS: Tensor, by: Rotation, real_BT: Tensor, route: Route) -> Tensor:
+        """Output of the same shape; `real_BT` is the padding mask of the sound alone."""
         x_BSD = x_BSD + 0.5 * self.dropout(self.macaron(self.norm_macaron(x_BSD), route))
         x_BSD = x_BSD + self.dropout(self.attention(self.norm_attention(x_BSD), mask_B1SS, by))
         prefix_BPD, sound_BTD = x_BSD.split([x_BSD.shape[1] - real_BT.shape[1], real_BT.shape[1]], dim=1)
@@ -114,7 +118,7 @@ class ConformerLayer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Conformer layers over prefix and sound, under one mask. Returns the prefix as well: the decoder may look at it."""
+    """Conformer layers over prefix tokens and sound."""
 
     def __init__(self, config: EncoderConfig, layers: list[ConformerLayer]) -> None:
         super().__init__()
@@ -124,7 +128,7 @@ class Encoder(nn.Module):
     def forward(
         self, x_BTD: Tensor, length_B: Tensor, route: Route, chunk: int | None = None, prefix: PrefixTokens | None = None
     ) -> Tensor:
-        """Shape (B, P + T, D). `route.real_BT` is filled in here."""
+        """Prefix and frames, shape (B, P + T, D). `chunk`: see `encoder_mask`. `route.real_BT` is filled in here."""
         real_BT = real_mask(length_B, x_BTD.shape[1])
         position_BS = torch.arange(x_BTD.shape[1], device=x_BTD.device)[None]
         real_BS, num_prefix = real_BT, 0

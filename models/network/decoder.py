@@ -1,7 +1,7 @@
-"""The attention decoder: says the prompt's classes and the text, one token after the other, looking at the encoder's frames.
+"""The attention decoder, which predicts labels and text token by token from the encoder's frames.
 
-A second one that says the text from its end (U2++) helps to judge hypotheses; it is the same module.
-Shape suffixes: B utterances, U tokens, S what the encoder gives (prefix and frames), D model width, V vocabulary.
+U2++ has a second one that predicts the text from its end and helps to rescore hypotheses; it is the same module.
+Shape suffixes: B utterances, U tokens, S positions of the encoder's output (prefix and frames), D model width, V vocabulary.
 """
 
 # mypy: allow-subclassing-any
@@ -19,21 +19,23 @@ from voxmill.models.network.route import Route
 
 
 class DecoderConfig(Settings):
-    """The attention decoders: what writes, forwards and backwards."""
+    """The attention decoders, forwards and backwards."""
 
     layers: int = Field(default=3, ge=1)
-    """Layers of the decoder that says the text from its beginning."""
+    """Layers of the decoder that predicts the text from its beginning."""
     backward_layers: int = Field(default=3, ge=0)
-    """Of the decoder that says the text from its end; 0: there is none."""
+    """Layers of the decoder that predicts the text from its end; 0: no such decoder."""
     heads: int = 4
     """Attention heads of a layer."""
     hidden: int = 2048
-    """Width of a feed-forward layer."""
+    """Hidden units of a dense feed-forward layer."""
     dropout: float = 0.1
-    """Share of values that training sets to 0, against learning by heart."""
+    """Dropout probability."""
 
 
 class DecoderLayer(nn.Module):
+    """Self-attention, attention to the encoder, feed-forward; each with layer norm before and a residual connection."""
+
     def __init__(self, dim: int, config: DecoderConfig, feed_forward: nn.Module) -> None:
         super().__init__()
         self.itself = Attention(dim, config.heads, config.dropout)
@@ -45,12 +47,15 @@ class DecoderLayer(nn.Module):
     def forward(
         self, x_BUD: Tensor, past_11UU: Tensor, by: Rotation, memory_BSD: Tensor, sound_B1US: Tensor, route: Route
     ) -> Tensor:
+        """Output of the same shape; the masks are True where a token may attend."""
         x_BUD = x_BUD + self.dropout(self.itself(self.norm_itself(x_BUD), past_11UU, by))
         x_BUD = x_BUD + self.dropout(self.sound(self.norm_sound(x_BUD), sound_B1US, None, memory_BSD))
         return x_BUD + self.dropout(self.feed_forward(self.norm_feed_forward(x_BUD), route))
 
 
 class Decoder(nn.Module):
+    """Embedding, decoder layers, and a linear layer to the vocabulary."""
+
     def __init__(self, vocabulary: int, dim: int, config: DecoderConfig, feed_forwards: list[nn.Module]) -> None:
         super().__init__()
         self.channels = dim // config.heads
@@ -62,11 +67,13 @@ class Decoder(nn.Module):
         self.out = nn.Linear(dim, vocabulary)
 
     def forward(self, token_BU: Tensor, memory_BSD: Tensor, memory_real_BS: Tensor, route: Route) -> Tensor:
-        """Logits of the next token after each, shape (B, U, V). Padding comes last, so nothing real ever sees it."""
+        """Logits of the next token after each, shape (B, U, V). Padding tokens come last, so the causal mask hides them."""
         length = token_BU.shape[1]
         position_1U = torch.arange(length, device=token_BU.device)[None]
         by, past_11UU = rotation(position_1U, self.channels), past_mask(length, token_BU.device)
-        empty_B1 = ~memory_real_BS.any(dim=1, keepdim=True)  # nothing to look at: look at padding rather than divide by 0
+        empty_B1 = ~memory_real_BS.any(
+            dim=1, keepdim=True
+        )  # no frame: attend to padding, since a row without any key would be NaN
         sound_B1US = (memory_real_BS | empty_B1)[:, None, None].expand(-1, 1, length, -1)
         x_BUD = self.dropout(self.embed(token_BU) * math.sqrt(self.embed.embedding_dim))
         for layer in self.layers:

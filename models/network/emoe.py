@@ -1,15 +1,16 @@
-"""Elastic mixture of experts (eMoE) in the place of a feed-forward layer, all of it in this file.
+"""Elastic mixture of experts (eMoE), which replaces a feed-forward layer.
 
     y = shared(x) + sum of weight_i * expert_i(x) over the top-k experts of the router
 
-The budget of a call says how many experts exist, how many a frame may ask, and how wide they are. Training draws a budget for
-every step, so each prefix of experts learns to work without the rest, and a device takes the prefix that fits it.
+The budget of a call says how many experts are there, how many of them process a frame, and how wide they are. Training draws a budget
+for every step, so each prefix of the experts learns to work without the rest, and a device gets the prefix that fits it.
 
-Shape suffixes: B utterances, T positions, N = B * T tokens, D model width, E experts of the budget, K chosen experts,
-P = N * K places, in the order of the experts they go to, G places kept for each expert.
+Sources: TouchASP, arXiv 2412.15622 (elastic experts, shared experts; of its method only second-hand accounts were read, and that
+budgets are prefixes is our reading of them), DeepSeekMoE, arXiv 2401.06066 (shared and fine-grained experts, balance loss), WeNet's
+U2++ MoE, arXiv 2404.16407 (weights normalised after top-k), DeepSeek-V3, arXiv 2412.19437 (balancing by a bias on the choice).
 
-After TouchASP (elastic prefixes, shared experts), DeepSeekMoE (shared experts, fine-grained experts, balance loss), WeNet's
-U2++ MoE (weights renormalised after top-k), DeepSeek-V3 (balancing by a bias on the choice instead of a loss).
+Shape suffixes: B utterances, T positions, N = B * T tokens, D model width, F hidden width, E experts of the budget, K chosen experts,
+P = N * K choices sorted by expert, G rows reserved for each expert.
 """
 
 # mypy: allow-subclassing-any, allow-untyped-decorators
@@ -31,42 +32,46 @@ from voxmill.models.network.route import ExpertLoad, Route
 from voxmill.models.network.smoe import GuidedExperts
 
 _MOST_PADDING = 1.5
-"""On a GPU experts compute side by side as long as the largest group is at most this many times the mean."""
+"""On a GPU all experts compute in one batched product while the largest group is at most this many times the mean."""
 
 
 class MoEConfig(Settings):
-    """A mixture of experts in place of a feed-forward layer."""
+    """A mixture of experts."""
 
     experts: int = Field(default=15, ge=1)
     """Routed experts."""
     shared: int = Field(default=1, ge=0)
-    """Experts that every frame passes, as one feed-forward layer of that many times the width."""
+    """Shared experts, which process every frame: one feed-forward layer of that many times the width."""
     top_k: int = Field(default=3, ge=1)
-    """Experts that a frame or token asks."""
+    """Routed experts that process a frame or token."""
     width: int = Field(default=512, ge=1)
-    """Hidden units of an expert. A quarter of a dense layer's: one shared and three routed ones then compute as much."""
+    """Hidden units of an expert. With a quarter of a dense layer's, one shared and three routed experts compute as much as that layer."""
     renormalise: bool = True
-    """The weights of the chosen experts sum to 1, whatever the budget."""
+    """Normalise the weights of the chosen experts to a sum of 1, so that the scale is the same for every budget."""
     balance: Literal["loss", "bias", "none"] = "loss"
-    """How experts are kept in use: a loss, a bias on the choice that training moves (`Router.adjust`), or not at all."""
+    """How experts are kept in equal use: a balance loss, a bias on the choice that training adjusts, or not at all."""
     dropout: float = 0.1
-    """Share of values that training sets to 0, against learning by heart."""
+    """Dropout probability of hidden units."""
 
     @property
     def full(self) -> Budget:
+        """The budget that uses all of the layer."""
         return Budget(self.experts, min(self.top_k, self.experts), self.width)
 
 
 class RouterOutput(NamedTuple):
-    """Where each token goes."""
+    """Which experts process each token."""
 
     weight_NK: Tensor
+    """Weights of the chosen experts."""
     expert_NK: Tensor
+    """Their indices."""
     probability_NE: Tensor
+    """Softmax over all experts of the budget, float32."""
 
 
 class Router(nn.Module):
-    """A linear gate. Only the experts of the budget take part in its softmax, so a prefix is a router of its own."""
+    """A linear gate with top-k choice. Its softmax is over the experts of the budget only, so a prefix of it is a router of its own."""
 
     def __init__(self, dim: int, config: MoEConfig) -> None:
         super().__init__()
@@ -76,23 +81,25 @@ class Router(nn.Module):
         self.register_buffer("bias_E", torch.zeros(config.experts))
 
     def forward(self, x_ND: Tensor, budget: Budget) -> RouterOutput:
+        """Chooses `budget.top_k` of the first `budget.experts` experts for each token."""
         logits_EN = (self.gate.weight[: budget.experts] @ x_ND.t()).float()
-        probability_EN = logits_EN.softmax(dim=0)  # tokens side by side: rows of 15 numbers are slow to go through on a CPU
+        probability_EN = logits_EN.softmax(dim=0)  # along dim 0: softmax over rows of 15 numbers is slow on a CPU
         expert_KN = (probability_EN + self.bias_E[: budget.experts, None]).topk(budget.top_k, dim=0).indices
         chosen_KN = (logits_EN if self.renormalise else probability_EN).gather(0, expert_KN)
-        weight_KN = chosen_KN.softmax(dim=0) if self.renormalise else chosen_KN  # the bias decides who, never how much
+        weight_KN = chosen_KN.softmax(dim=0) if self.renormalise else chosen_KN  # the bias takes part in the choice only
         return RouterOutput(weight_KN.t().to(x_ND.dtype), expert_KN.t(), probability_EN.t())
 
     @torch.no_grad()
     def adjust(self, share_E: Tensor, rate: float = 1e-3) -> None:
-        """Makes experts that were chosen less than the mean a little easier to choose, and the others harder."""
+        """Loss-free balancing (DeepSeek-V3): raises the bias of experts chosen less than the mean by `rate`, and lowers the others'."""
         self.bias_E[: len(share_E)] += rate * (share_E.mean() - share_E).sign()
 
 
 class Experts(nn.ModuleList):
-    """The routed experts. Separate modules, so that one outside the budget has no gradient at all, not one of zeros."""
+    """The routed experts. Separate modules, so that experts outside the budget get no gradient instead of zeros, and AdamW skips them."""
 
     def forward(self, x_ND: Tensor, choice: RouterOutput, budget: Budget) -> Tensor:
+        """The weighted sum of each token's chosen experts, shape (N, D)."""
         if torch.jit.is_tracing():  # sizes that depend on the data would be frozen into the trace
             return self.one_by_one(x_ND, choice, budget)
         sizes = choice.expert_NK.flatten().bincount(minlength=budget.experts).tolist()
@@ -100,21 +107,21 @@ class Experts(nn.ModuleList):
         return (self.side_by_side if x_ND.is_cuda and even else self.in_turn)(x_ND, choice, budget, sizes)
 
     def in_turn(self, x_ND: Tensor, choice: RouterOutput, budget: Budget, sizes: list[int]) -> Tensor:
-        """Choices are sorted by expert, and each expert computes its own: no more work than there is."""
+        """Each expert computes its own tokens, one expert after the other. Fastest on a CPU, and on a GPU where the load is uneven."""
         order_P = choice.expert_NK.flatten().argsort(stable=True)
         parts = [expert.part(budget.width) for expert in list(self)[: budget.experts]]
         dropout: nn.Dropout = self[0].dropout
         return grouped_mlp(x_ND, order_P, choice.weight_NK.contiguous(), sizes, parts, dropout.p if dropout.training else 0.0)
 
     def side_by_side(self, x_ND: Tensor, choice: RouterOutput, budget: Budget, sizes: list[int]) -> Tensor:
-        """All experts in one product of matrices, each with room for the largest group: few launches, which is what a GPU waits for."""
+        """All experts in one batched product, each padded to the largest group: few kernel launches, for a GPU."""
         room, expert_P = max(sizes), choice.expert_NK.flatten()
         order_P = expert_P.argsort(stable=True)
         first_E = torch.tensor([0, *accumulate(sizes[:-1])], device=x_ND.device)
         rank_P = torch.arange(len(order_P), device=x_ND.device) - first_E.repeat_interleave(
             torch.tensor(sizes, device=x_ND.device), output_size=len(order_P)
         )
-        place_P = torch.empty_like(order_P).scatter_(0, order_P, rank_P) + expert_P * room  # where in (E, G) each choice goes
+        place_P = torch.empty_like(order_P).scatter_(0, order_P, rank_P) + expert_P * room  # row in (E, G) of each choice
         if torch.is_autocast_enabled(x_ND.device.type):
             x_ND = x_ND.to(torch.get_autocast_dtype(x_ND.device.type))  # half as much to move
         x_EGD = _Spread.apply(x_ND, place_P, budget.experts * room).unflatten(0, (budget.experts, room))
@@ -135,7 +142,7 @@ class Experts(nn.ModuleList):
         )
 
     def one_by_one(self, x_ND: Tensor, choice: RouterOutput, budget: Budget) -> Tensor:
-        """The same, as one would say it: each expert finds its tokens. What ONNX export traces, and what tests compare with."""
+        """The same by a plain loop, in which each expert selects its tokens. ONNX export traces it, and tests compare with it."""
         out_ND = torch.zeros_like(x_ND)
         for e in range(budget.experts):
             token, slot = torch.where(choice.expert_NK == e)
@@ -144,7 +151,7 @@ class Experts(nn.ModuleList):
 
 
 class _Spread(torch.autograd.Function):
-    """Copies each token to its places; the gradient is a sum in a fixed order, which `index_select`'s is not on a GPU."""
+    """Copies each token to the rows `place`. Its gradient is summed in a fixed order, which that of `index_select` is not on a GPU."""
 
     @staticmethod
     def forward(ctx: Any, x_ND: Tensor, place_P: Tensor, num_places: int) -> Tensor:
@@ -160,7 +167,7 @@ class _Spread(torch.autograd.Function):
 
 
 class ElasticMoE(nn.Module):
-    """Shared and routed experts under a budget. `guides`: the shared expert is one for each guide id (S-MoE inside eMoE)."""
+    """Shared and routed experts under a budget. `guides`: number of guide ids; the shared expert is then one for each (S-MoE in eMoE)."""
 
     def __init__(self, dim: int, config: MoEConfig, guides: int = 0) -> None:
         super().__init__()
@@ -177,7 +184,7 @@ class ElasticMoE(nn.Module):
         self.experts = Experts(FeedForward(dim, config.width, config.dropout) for _ in range(config.experts))
 
     def forward(self, x_BTD: Tensor, route: Route | None = None) -> Tensor:
-        """Raises BudgetError where the budget is larger than the layer."""
+        """Output of the same shape; the load is appended to `route.loads`. Raises BudgetError if the budget is larger than the layer."""
         route = route or Route()
         budget = (route.budget or self.config.full).within(self.config.full)
         x_ND = x_BTD.flatten(0, 1)
@@ -190,14 +197,14 @@ class ElasticMoE(nn.Module):
         return out_BTD
 
     def extract(self, budget: Budget) -> ElasticMoE:
-        """A standalone smaller layer that computes exactly `self(x, budget)`. Raises BudgetError."""
+        """A smaller layer of its own that computes what this one does under the budget. Raises BudgetError."""
         small = ElasticMoE(self.dim, cut(self.config, budget), self.guides)
         copy_leading(small, self)
         small.to(self.router.gate.weight.device).train(self.training)
         return small
 
     def _load(self, choice: RouterOutput, real_BT: Tensor | None) -> ExpertLoad:
-        """Over real tokens; f_i * P_i as in DeepSeekMoE, equation 12. Weights instead of a selection: a GPU need not wait."""
+        """Load over real tokens; the balance loss is f_i * P_i of DeepSeekMoE, equation 12. Masks by weights, so that a GPU need not wait."""
         probability_NE, top_k = choice.probability_NE, choice.expert_NK.shape[1]
         real_N = torch.ones_like(probability_NE[:, 0]) if real_BT is None else real_BT.flatten().to(probability_NE.dtype)
         num_real, num_experts = real_N.sum().clamp_min(1), probability_NE.shape[1]
@@ -209,6 +216,6 @@ class ElasticMoE(nn.Module):
 
 
 def cut(config: MoEConfig, budget: Budget) -> MoEConfig:
-    """The config of the smaller layer."""
+    """The config of a layer of that budget. Raises BudgetError."""
     budget = budget.within(config.full)
     return config.model_copy(update={"experts": budget.experts, "top_k": budget.top_k, "width": budget.width})

@@ -1,6 +1,6 @@
-"""The position-wise feed-forward layer, and what every layer that stands in its place is told.
+"""The dense position-wise feed-forward layer.
 
-Shape suffixes: B utterances, T positions, D model width, F hidden width, E experts.
+Shape suffixes: D model width, F hidden width.
 """
 
 # mypy: allow-subclassing-any
@@ -13,6 +13,8 @@ from voxmill.models.network.route import Route
 
 
 class FeedForward(nn.Module):
+    """Linear, SiLU, dropout, linear."""
+
     def __init__(self, dim: int, hidden: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.up = nn.Linear(dim, hidden)
@@ -20,15 +22,15 @@ class FeedForward(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x_D: Tensor, route: Route | None = None, width: int | None = None) -> Tensor:
-        """Any leading shape. `width`: only the first hidden units."""
-        if width is None or width == self.up.out_features:  # a slice of everything would still be copied in the backward pass
+        """Output of the same shape (…, D). `route` is ignored; `width`: use the first so many hidden units only."""
+        if width is None or width == self.up.out_features:  # even a slice of all of it would be copied in the backward pass
             return self.down(self.dropout(functional.silu(self.up(x_D))))
         hidden_F = functional.silu(functional.linear(x_D, self.up.weight[:width], self.up.bias[:width]))
         return functional.linear(self.dropout(hidden_F), self.down.weight[:, :width], self.down.bias)
 
     def part(self, width: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Weight and bias of both projections, for the first hidden units only."""
+        """Weights and biases of the first `width` hidden units: up (F, D), (F), down (D, F), (D)."""
         up, down = self.up, self.down
-        if width == up.out_features:  # a slice of everything would still be copied in the backward pass
+        if width == up.out_features:  # even a slice of all of it would be copied in the backward pass
             return up.weight, up.bias, down.weight, down.bias
         return up.weight[:width], up.bias[:width], down.weight[:, :width], down.bias

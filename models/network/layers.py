@@ -1,7 +1,7 @@
-"""Which feed-forward layer stands where: the place in which the switches meet.
+"""Which feed-forward layer the switches put at each place of encoder and decoders.
 
-Off, a place holds a plain `FeedForward`. smoe makes it one for each guide id, emoe an elastic mixture with that (or a plain one)
-as shared expert, vision adds experts beside it for utterances with video.
+With all switches off it is a plain `FeedForward`. smoe makes it one for each guide id; emoe makes it an elastic mixture, with smoe's or
+a plain layer as shared expert; vision adds experts beside it for utterances with video.
 """
 
 from __future__ import annotations
@@ -20,42 +20,44 @@ from voxmill.models.network.vision import VisionConfig, VisualExperts
 
 
 class ElasticConfig(MoEConfig):
-    """eMoE. The defaults are TouchASP's numbers as second-hand sources give them, and ours elsewhere."""
+    """eMoE. 15 experts, top 3 and 1 shared are TouchASP's numbers as second-hand sources give them; the other defaults are ours."""
 
     encoder: bool = True
-    """The second feed-forward layer of every encoder layer."""
+    """Use it as the second feed-forward layer of every encoder layer."""
     macaron: bool = False
-    """The first one as well."""
+    """Use it as the first (macaron) one as well."""
     decoder: bool = True
-    """The feed-forward layers of the decoders as well."""
+    """Use it in the decoders."""
     schedule: BudgetSchedule = BudgetSchedule()
     """The budgets that training visits."""
 
     def cut(self, budget: Budget) -> ElasticConfig:
-        """The config of the smaller model; the schedule keeps what is left inside it."""
+        """The config of a model of that budget. Raises BudgetError."""
         small = cut(self, budget)
         full = small.full
         return self.model_copy(update={**full_fields(full), "schedule": self.schedule.cut(full)})
 
 
 class GuidedConfig(Settings):
-    """S-MoE."""
+    """S-MoE: experts that the bandwidth and the task choose."""
 
     encoder: bool = True
-    """Experts by bandwidth: narrow, wide."""
+    """Experts by bandwidth (narrow, wide) in the encoder."""
     decoder: bool = True
-    """Experts by task: transcribe, translate."""
+    """Experts by task (transcribe, translate) in the decoders."""
     guide_token: bool = True
-    """The bandwidth also stands before the sound as a learned token; in the decoder the prompt says the task anyway."""
+    """Put a learned token of the bandwidth before the sound; in the decoder the prompt holds the task anyway."""
 
 
 def full_fields(full: Budget) -> dict[str, int]:
+    """The config fields that hold a budget."""
     return {"experts": full.experts, "top_k": full.top_k, "width": full.width}
 
 
 def encoder_layers(
     config: EncoderConfig, emoe: ElasticConfig | None, smoe: GuidedConfig | None, vision: VisionConfig | None
 ) -> list[ConformerLayer]:
+    """The Conformer layers of the encoder."""
     guides = len(BANDWIDTHS) if smoe and smoe.encoder else 0
     size = (config.dim, config.hidden, config.dropout)
     layers = []
@@ -71,20 +73,22 @@ def encoder_layers(
 def decoder_layers(
     dim: int, config: DecoderConfig, depth: int, emoe: ElasticConfig | None, smoe: GuidedConfig | None
 ) -> list[nn.Module]:
+    """The feed-forward layers of a decoder of `depth` layers."""
     guides = len(PROMPT_TASKS) if smoe and smoe.decoder else 0
     elastic = emoe if emoe and emoe.decoder else None
     return [feed_forward(dim, config.hidden, config.dropout, guides, elastic) for _ in range(depth)]
 
 
 def feed_forward(dim: int, hidden: int, dropout: float, guides: int, emoe: ElasticConfig | None) -> nn.Module:
+    """One feed-forward layer: elastic, guided (`guides`: number of guide ids) or dense."""
     if emoe is not None:
         return ElasticMoE(dim, emoe, guides)
     return GuidedExperts(guides, dim, hidden, dropout) if guides else FeedForward(dim, hidden, dropout)
 
 
 def upcycle(model: nn.Module, dense: nn.Module) -> list[str]:
-    """Starts a model with switches on from a trained dense one: equal names are copied, guided and visual experts become copies
-    of the layer that stood in their place. Returns what is left as it was: elastic experts, gates, vectors, projections.
+    """Initialises a model with switches on from a trained dense one: tensors of equal name and shape are copied, guided and visual experts
+    become copies of the layer at their place. Returns the names that keep their values: elastic experts, gates, vectors, projections.
     """
     given = dense.state_dict()
     fresh = model.state_dict()
@@ -102,7 +106,7 @@ def upcycle(model: nn.Module, dense: nn.Module) -> list[str]:
 
 
 def _same_size(layer: GuidedExperts | VisualExperts, dense: FeedForward) -> bool:
-    """Not so for the shared expert of an elastic layer, which is narrower."""
+    """False for the shared expert of an elastic layer, which is narrower than a dense layer."""
     expert = (layer.moe if isinstance(layer, VisualExperts) else layer).experts[0]
     same: bool = expert.up.weight.shape == dense.up.weight.shape
     return same

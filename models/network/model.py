@@ -1,14 +1,14 @@
-"""The model: Conformer encoder, CTC, attention decoders, and four switches that work alone and together.
+"""The model: Conformer encoder, CTC, attention decoders, transducer, and four switches that work alone and together.
 
     features -> subsampling -> + task vectors -> [visual tokens, guide] + sound -> Conformer layers -> CTC, decoders, transducer
 
     emoe    feed-forward layers are elastic mixtures of experts: one model, many sizes (TouchASP)
     smoe    a feed-forward layer for each bandwidth in the encoder, for each task in the decoder (S-MoE)
-    vision  video frames as tokens before the sound, with experts for utterances that have some (EVA)
-    tasks   vectors that switch tasks on, for utterances labelled for some tasks only (TokenVerse++)
+    vision  video frames as tokens before the sound, with experts for utterances that have them (EVA)
+    tasks   vectors that switch tasks on, for utterances that are labelled for some tasks only (TokenVerse++)
 
-All off is a plain U2++-style Conformer. How the four combine is ours: with emoe and smoe, the guide chooses the shared expert;
-with emoe and vision, the elastic experts serve the visual tokens too.
+With all off it is a U2++-style Conformer. How the four combine is ours: with emoe and smoe, the guide chooses the shared expert; with
+emoe and vision, the elastic experts process the visual tokens too.
 
 Shape suffixes: B utterances, T frames, P prefix tokens, S = P + T, U tokens, M mel bins, D model width, K tasks, V vocabulary.
 """
@@ -49,11 +49,11 @@ class ModelConfig(Settings):
     emoe: ElasticConfig | None = None
     """Elastic mixtures of experts: one model, many sizes. Null: dense feed-forward layers."""
     smoe: GuidedConfig | None = None
-    """Experts that the bandwidth and the task choose. Null: none."""
+    """Guided experts: one for each bandwidth and task. Null: none."""
     vision: VisionConfig | None = None
-    """Eyes, for samples with pictures. Null: none."""
+    """Visual tokens, for samples with video frames. Null: none."""
     tasks: TaskVectorsConfig | None = None
-    """Task vectors, which switch tasks on and off. Null: the prompt says the task."""
+    """Task vectors, which switch tasks on and off. Null: the prompt holds the task."""
     transducer: TransducerConfig | None = None
     """A transducer beside CTC and the decoders. Null: none."""
 
@@ -72,45 +72,56 @@ class ModelConfig(Settings):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Conditions:
-    """Everything besides the sound that decides what the model computes. The defaults ask for all of it, in full context."""
+    """Inputs of a call besides the sound. The defaults use the whole model, in full context."""
 
     budget: Budget | None = None
+    """Part of the elastic experts to use; None: all. Needs emoe."""
     chunk: int | None = None
-    """Streaming: encoder frames (40 ms) in a chunk, which sees itself and the past."""
+    """Encoder frames (40 ms) of a streaming chunk, which sees itself and the past; None: full context."""
     bandwidth_B: Tensor | None = None
-    """Index into `guided.BANDWIDTHS`; needed with smoe in the encoder."""
+    """Indices into `guides.BANDWIDTHS`; needed with smoe in the encoder."""
     translates_B: Tensor | None = None
-    """1 where the prompt asks for a translation; needed with smoe in the decoder."""
+    """Indices into `guides.PROMPT_TASKS`: 1 where the prompt asks for a translation; needed with smoe in the decoder."""
     active_BK: Tensor | None = None
-    """Which tasks are switched on; needed with tasks."""
+    """Which tasks are active; needed with tasks."""
     frames: VideoFrames | None = None
+    """Embeddings of video frames; needs vision."""
     loads: list[ExpertLoad] | None = None
-    """Where layers with experts report their loads."""
+    """Layers with experts append their loads here; None: they do not count."""
 
 
 class EncoderOutput(NamedTuple):
+    """What the encoder hands to the heads."""
+
     frame_BTD: Tensor
+    """Frames of 40 ms, which CTC and the transducer read."""
     length_B: Tensor
-    """Real frames of each utterance; 0 where it was shorter than `conformer.MIN_FRAMES`."""
+    """Frames of each utterance without padding; 0 if it was shorter than `features.MIN_FRAMES`."""
     memory_BSD: Tensor
-    """What the decoder looks at: the frames, and the visual tokens."""
+    """What the decoder attends to: visual tokens, if any, and frames."""
     real_BS: Tensor
+    """Its padding mask, False on padding."""
 
 
 class ModelOutputs(NamedTuple):
+    """Predictions of every head."""
+
     ctc_BTV: Tensor
-    """Log probabilities."""
+    """Log probabilities of CTC."""
     length_B: Tensor
+    """Frames of each utterance without padding."""
     forward_BUV: Tensor
     """Logits of the decoder."""
     backward_BUV: Tensor | None
-    """Of the decoder that says the text from its end."""
+    """Logits of the decoder that predicts the text from its end; None without one, or without its input."""
     joint_BTWV: Tensor | None
-    """Logits of the transducer."""
+    """Logits of the transducer; None without one, or without its input. W = U + 1."""
     encoded: EncoderOutput
 
 
 class SpeechModel(nn.Module):
+    """The whole network. Its state dict is what checkpoints hold, so names of modules and parameters must not change."""
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
@@ -142,7 +153,8 @@ class SpeechModel(nn.Module):
         backward_BU: Tensor | None = None,
         joint_BU: Tensor | None = None,
     ) -> ModelOutputs:
-        """Training's call: what every head says of the sound. The decoders read `token` and `backward`, the transducer `joint`."""
+        """Every head's predictions, for training. `feature` are log mel features and `length` their frames; `token` is the input of the
+        decoder, `backward` that of the second decoder, `joint` the transducer's target. Raises as `encode` does."""
         encoded = self.encode(feature_BTM, length_B, conditions)
         forwards = self.decode(token_BU, encoded, conditions)
         backwards = joint = None
@@ -158,7 +170,7 @@ class SpeechModel(nn.Module):
         return log_BTV
 
     def encode(self, feature_BTM: Tensor, length_B: Tensor, conditions: Conditions | None = None) -> EncoderOutput:
-        """Raises BudgetError, or ValueError where a switch that is on misses its condition."""
+        """Encodes log mel features. Raises BudgetError, or ValueError if a switch that is on misses its input, or one that is off gets one."""
         conditions = conditions or Conditions()
         x_BTD, frames_B = self.frontend(feature_BTM, length_B)
         x_BTD = self._with_tasks(self.tasks_early, x_BTD, conditions)
@@ -179,7 +191,7 @@ class SpeechModel(nn.Module):
     def _seen_afterwards(
         self, sound_BTD: Tensor, real_BT: Tensor, frames_B: Tensor, frames: VideoFrames, route: Route
     ) -> EncoderOutput:
-        """What the decoder looks at gets the visual tokens; what CTC reads stays as the encoder left it."""
+        """`post_encoder` vision: visual tokens are mixed into what the decoder attends to; frames for CTC stay as they are."""
         assert self.vision is not None
         assert self.afterwards is not None
         seen = self.vision(frames, frames_B)
@@ -191,7 +203,7 @@ class SpeechModel(nn.Module):
     def decode(
         self, token_BU: Tensor, encoded: EncoderOutput, conditions: Conditions | None = None, *, backwards: bool = False
     ) -> Tensor:
-        """Logits of the next token after each, shape (B, U, V)."""
+        """Logits of the next token after each, shape (B, U, V). Raises BudgetError, or ValueError if there is no such decoder."""
         conditions = conditions or Conditions()
         decoder = self.backward_decoder if backwards else self.decoder
         if decoder is None:
@@ -201,7 +213,7 @@ class SpeechModel(nn.Module):
         return logits_BUV
 
     def extract(self, budget: Budget) -> SpeechModel:
-        """A standalone smaller model that computes exactly what this one does under the budget. Raises BudgetError."""
+        """A smaller model of its own that computes what this one does under the budget. Raises BudgetError."""
         small = SpeechModel(self.config.cut(budget))
         copy_leading(small, self)
         small.to(self.ctc.weight.device).train(self.training)
@@ -221,7 +233,7 @@ class SpeechModel(nn.Module):
         return out_BTD
 
     def _prefix(self, frames_B: Tensor, conditions: Conditions) -> tuple[PrefixTokens | None, int]:
-        """The tokens before the sound: the guide, then what was seen; and how many of them are the guide."""
+        """The tokens before the sound, guide token first, then visual tokens; and how many of them are guide tokens."""
         parts = []
         if self.guide is not None:
             if conditions.bandwidth_B is None:

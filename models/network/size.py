@@ -1,4 +1,4 @@
-"""How large a model is: what has to be stored, and what one frame or token passes."""
+"""Counts the parameters of a model: those stored, and those active for one frame or token."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ from voxmill.models.network.vision import VisualExperts
 
 @dataclass(frozen=True, slots=True)
 class ModelSize:
+    """Numbers of parameters."""
+
     stored: int
-    """Parameters."""
+    """All parameters."""
     active: int
-    """Of these, the ones that one frame of an utterance without video, or one token, computes with: of routed experts the chosen
-    ones, of guided experts the guide's, none of those for video."""
+    """Parameters that one frame of an utterance without video, or one token, is computed with: of routed experts `top_k`, of guided
+    experts one, of the experts for video none."""
 
 
 def model_size(model: nn.Module) -> ModelSize:
+    """Counts the parameters of a model with all of its budget."""
     stored = _count(model)
     return ModelSize(stored, stored - sum(map(_idle, model.modules())))
 
 
 def _idle(layer: nn.Module) -> int:
-    """Of this layer itself; layers inside it are asked for themselves."""
+    """Inactive parameters of this layer itself, without the layers inside it."""
     if isinstance(layer, ElasticMoE):
         full = layer.config.full
         return (full.experts - full.top_k) * _count(layer.experts[0])

@@ -1,7 +1,10 @@
-"""Supervised mixture of experts (S-MoE): one expert for each kind of input or task, and no gate to learn.
+"""Supervised mixture of experts (S-MoE, arXiv 2508.10009): one expert for each kind of input or task, with no gate to learn.
 
-What kind an utterance is, is known: its measured bandwidth in the encoder, the task that its prompt asks for in the decoder.
-All frames of an utterance go to one expert, so the active compute is that of a single feed-forward layer.
+The guide id of an utterance is known beforehand: its measured bandwidth in the encoder, the task of its prompt in the decoder. All
+frames of an utterance go to one expert, so the compute is that of a single feed-forward layer. The paper's abstract says what guides
+what; that the encoder has experts by bandwidth and the decoder by task is our reading.
+
+Shape suffixes: B utterances, T positions, R utterances of one guide, D model width.
 """
 
 # mypy: allow-subclassing-any
@@ -24,7 +27,7 @@ class GuidedExperts(nn.Module):
         self.experts = nn.ModuleList(FeedForward(dim, hidden, dropout) for _ in range(num_guides))
 
     def forward(self, x_BTD: Tensor, route: Route, width: int | None = None) -> Tensor:
-        """Raises ValueError where the route has no guide ids, or one that no expert has."""
+        """Output of the same shape. Raises ValueError if the route has no guide ids, or one that no expert has."""
         if route.guide_B is None:
             raise ValueError("guided experts need a guide id for every utterance: its bandwidth, or its task")
         out_BTD = torch.zeros_like(x_BTD)
@@ -38,5 +41,5 @@ class GuidedExperts(nn.Module):
         return out_BTD
 
     def upcycle(self, dense: FeedForward) -> None:
-        """Every expert becomes a copy of a trained dense layer: the function is the dense one's until training goes on."""
+        """Makes every expert a copy of a trained dense layer, so that the layer computes what that one did."""
         self.experts = nn.ModuleList(copy.deepcopy(dense) for _ in self.experts)

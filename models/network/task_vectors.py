@@ -1,7 +1,7 @@
-"""Learnable vectors that switch tasks on (TokenVerse++): added to every frame of the sound, one for each active task.
+"""Task vectors (TokenVerse++, arXiv 2508.19856): learnable vectors that switch tasks on, added to every frame of the sound.
 
-An utterance labelled for some tasks only is trained with these active, and its target holds their tokens only: nothing has
-to be masked, and at inference the same switch decides what the model says.
+An utterance that is labelled for some tasks only is trained with these active, and its target holds their tokens only, so nothing has
+to be masked. At inference the same switch decides which tokens the model says.
 Shape suffixes: B utterances, T frames, D model width, K tasks.
 """
 
@@ -20,16 +20,16 @@ from voxmill.models.common.tasks import Task
 
 
 class TaskVectorsConfig(Settings):
-    """Vectors that switch tasks on and off (TokenVerse)."""
+    """Task vectors (TokenVerse++)."""
 
     tasks: tuple[Task, ...] = ("asr", "language", "speaker_change", "named_entities", "endpoint")
-    """In the order of the vectors; `asr` comes first."""
+    """Tasks that have a vector; `asr` comes first."""
     mode: Literal["sum", "combination"] = "sum"
-    """One vector for each task, those of the active ones summed; or one for each combination of tasks. The paper tried both;
-    which won was not to be found. Its combinations are of the tasks beside `asr`; ours include it, because an utterance may be
-    labelled without a transcript, and a model may be asked for a label alone."""
+    """`sum`: one vector for each task, those of active tasks are added up. `combination`: one vector for each combination of tasks. The
+    paper studied both; which one it chose was not found. Its combinations leave `asr` out; ours include it, because an utterance may
+    have labels and no transcript."""
     where: Literal["frontend", "encoder", "both"] = "frontend"
-    """After subsampling, after the encoder, or at both places with vectors of their own."""
+    """Where they are added: after subsampling (`frontend`), after the encoder, or at both places with vectors of their own."""
 
     @model_validator(mode="after")
     def _asr_first(self) -> TaskVectorsConfig:
@@ -38,11 +38,13 @@ class TaskVectorsConfig(Settings):
         return self
 
     def active(self, tasks: Iterable[frozenset[Task]]) -> Tensor:
-        """Shape (B, K): which tasks of each utterance are active. Tasks without a vector are left out."""
+        """Which tasks are active in each utterance, shape (B, K). Tasks without a vector are left out."""
         return torch.tensor([[task in one for task in self.tasks] for one in tasks], dtype=torch.bool)
 
 
 class TaskVectors(nn.Module):
+    """Adds the vectors of active tasks to every frame."""
+
     def __init__(self, config: TaskVectorsConfig, dim: int) -> None:
         super().__init__()
         self.mode = config.mode
@@ -51,6 +53,7 @@ class TaskVectors(nn.Module):
         nn.init.normal_(self.vectors.weight, std=0.02)
 
     def forward(self, x_BTD: Tensor, active_BK: Tensor) -> Tensor:
+        """Frames of the same shape; `active`: which tasks are on in each utterance."""
         if self.mode == "sum":
             vector_BD = active_BK.to(self.vectors.weight.dtype) @ self.vectors.weight
         else:

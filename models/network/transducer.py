@@ -1,4 +1,4 @@
-"""A transducer head: a stateless predictor of the next token, a joiner with the sound, and the loss over all alignments.
+"""A transducer head (Graves, arXiv 1211.3711) with a stateless predictor, and its loss.
 
 Shape suffixes: B utterances, T frames, U target tokens, W = U + 1, D model width, J joiner width, V vocabulary.
 """
@@ -18,18 +18,18 @@ from voxmill.models.common.tokenizer import BLANK
 
 
 class TransducerConfig(Settings):
-    """A transducer beside CTC and the decoders, for streaming."""
+    """A transducer head beside CTC and the decoders, for streaming."""
 
     dim: int = 512
     """Width of the predictor."""
     joiner: int = 512
-    """Width of the layer that joins sound and predictor."""
+    """Width of the joiner."""
     context: int = 2
-    """Tokens that the predictor sees."""
+    """Past tokens that the predictor sees."""
 
 
 class Predictor(nn.Module):
-    """No recurrence: an embedding and a convolution over the last few tokens (as in icefall)."""
+    """A stateless predictor as in icefall: an embedding and a convolution over the last `context` tokens."""
 
     def __init__(self, vocabulary: int, config: TransducerConfig) -> None:
         super().__init__()
@@ -38,13 +38,15 @@ class Predictor(nn.Module):
         self.mix = nn.Conv1d(config.dim, config.dim, config.context, groups=max(1, config.dim // 4), bias=False)
 
     def forward(self, token_BU: Tensor) -> Tensor:
-        """What is expected before the first token and after each, shape (B, W, D). Blanks stand for what came before."""
+        """States before the first token and after each, shape (B, W, D). Blanks stand for tokens before the first."""
         padded = functional.pad(token_BU, (self.context, 0), value=BLANK)
         mixed: Tensor = self.mix(self.embed(padded).transpose(1, 2)).transpose(1, 2)
         return functional.relu(mixed)
 
 
 class Transducer(nn.Module):
+    """Predictor and joiner."""
+
     def __init__(self, vocabulary: int, dim: int, config: TransducerConfig) -> None:
         super().__init__()
         self.predictor = Predictor(vocabulary, config)
@@ -53,17 +55,18 @@ class Transducer(nn.Module):
         self.out = nn.Linear(config.joiner, vocabulary)
 
     def forward(self, frame_BTD: Tensor, token_BU: Tensor) -> Tensor:
-        """Logits of every token at every frame after every prefix of the target, shape (B, T, W, V)."""
+        """Logits at every frame after every prefix of the target, shape (B, T, W, V)."""
         return self.join(frame_BTD, self.predictor(token_BU))
 
     def join(self, frame_BTD: Tensor, expected_BWD: Tensor) -> Tensor:
+        """Logits of every frame (B, T) with every predictor state (B, W), shape (B, T, W, V)."""
         both_BTWJ = self.sound(frame_BTD)[:, :, None] + self.past(expected_BWD)[:, None]
         logits_BTWV: Tensor = self.out(torch.tanh(both_BTWJ))
         return logits_BTWV
 
 
 def transducer_loss(logits_BTWV: Tensor, token_BU: Tensor, frames_B: Tensor, tokens_B: Tensor) -> Tensor:
-    """-log P(tokens | sound) of each utterance, by torchaudio where it is installed, else by `reference_loss`.
+    """-log P(tokens | sound) of each utterance, shape (B), by torchaudio if it is installed, else by `reference_loss`.
 
     Every utterance needs at least one frame.
     """
@@ -79,7 +82,7 @@ def transducer_loss(logits_BTWV: Tensor, token_BU: Tensor, frames_B: Tensor, tok
 
 
 def reference_loss(logits_BTWV: Tensor, token_BU: Tensor, frames_B: Tensor, tokens_B: Tensor) -> Tensor:
-    """The same by its definition (Graves, 2012): alpha(t, u), the log probability to have said u tokens on reaching frame t.
+    """The transducer loss by its definition: alpha(t, u) is the log probability to have said u tokens on reaching frame t.
 
     alpha(t, u) = logaddexp(alpha(t - 1, u) + blank(t - 1, u), alpha(t, u - 1) + token(t, u - 1)). Along u that recursion is a
     cumulative sum of token(t, .) with a cumulative logaddexp inside, so that only frames are looped over.

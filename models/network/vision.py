@@ -1,7 +1,7 @@
-"""What the camera saw, as tokens before the sound (EVA): projected, marked with their place, mixed by experts.
+"""Video frames as tokens before the sound, and experts for both (EVA, arXiv 2409.12370).
 
-Where an utterance has no frames, nothing of this file takes part: its feed-forward layers are the audio model's own. So a model
-that got eyes with its audio parts frozen computes the same for sound alone, to the bit.
+An utterance without frames takes no part in this: its feed-forward layers are those of the audio model. So a model that was extended
+by vision with its audio parts frozen computes the same for sound alone, bit for bit.
 Shape suffixes: B utterances, F video frames, C width of an image embedding, T sound frames, D model width.
 """
 
@@ -25,30 +25,30 @@ from voxmill.models.network.route import Route
 
 
 class VisionConfig(Settings):
-    """What sees: visual tokens from the frames of a sample, and experts for them."""
+    """Vision: tokens from the video frames of a sample, and experts for them."""
 
     dim: int = 512
     """Width of the image encoder's embeddings: 512 for CLIP ViT-B/32."""
     encoder: str = ""
-    """Name of the encoder whose embeddings it was trained on. Filled in where training starts, as `images` is."""
+    """Name of the image encoder that the model was trained with. Filled in when training starts, as `images` is."""
     images: ImageEncoderConfig | None = None
-    """Where that encoder came from."""
+    """Where that image encoder is loaded from."""
     frames: int = Field(default=8, ge=1)
-    """Frames of an utterance at most, spread evenly over it."""
+    """Most frames of an utterance."""
     experts: int = Field(default=8, ge=1)
-    """EVA has 8."""
+    """Experts of a layer; EVA has 8."""
     top_k: int = 2
-    """Experts that a frame asks."""
+    """Experts that process a frame."""
     where: Literal["all", "last_half", "post_encoder"] = "last_half"
-    """Encoder layers whose second feed-forward layer gets experts. With eMoE on, its experts are used instead of these.
+    """Encoder layers whose second feed-forward layer gets experts. With eMoE on, its experts are used instead.
 
-    `post_encoder`: none of them. The visual tokens join the sound after the encoder, in one mixture of experts for both; so only
-    the decoder sees with the sound, and CTC does not. Second-hand sources of EVA support either reading.
+    `post_encoder`: none of them; visual tokens join the sound after the encoder, in one mixture of experts for both, so the decoder
+    uses them and CTC does not. Second-hand sources of EVA support either reading.
     """
     in_memory: bool = True
-    """The decoder looks at the visual tokens too. CTC never does."""
+    """The decoder attends to the visual tokens too. CTC never does."""
     drop: float = Field(default=0.3, ge=0, le=1)
-    """Probability that training withholds an utterance's frames, so that sound alone keeps working."""
+    """Modality dropout: probability that training withholds an utterance's frames, so that the model also works without."""
 
     @model_validator(mode="after")
     def _somebody_looks(self) -> VisionConfig:
@@ -57,11 +57,12 @@ class VisionConfig(Settings):
         return self
 
     def has_experts(self, layer: int, layers: int) -> bool:
+        """Whether encoder layer number `layer` of `layers` gets experts."""
         return self.where == "all" or (self.where == "last_half" and layer >= layers // 2)
 
 
 class VisualTokens(nn.Module):
-    """A light projection of image embeddings into the space of the sound, with frame position and modality."""
+    """Projects image embeddings to the model's width, and adds embeddings of frame position and modality."""
 
     def __init__(self, config: VisionConfig, dim: int) -> None:
         super().__init__()
@@ -72,7 +73,7 @@ class VisualTokens(nn.Module):
         nn.init.normal_(self.place.weight, std=0.02)
 
     def forward(self, frames: VideoFrames, length_B: Tensor) -> PrefixTokens:
-        """`length`: frames of sound, over which the images are spread. Raises ValueError on more frames than there are places."""
+        """Tokens spread evenly over the `length` frames of sound. Raises ValueError on too many video frames, or a wrong embedding width."""
         count, places = frames.embedding_BFC.shape[1], self.place.num_embeddings
         if count > places:
             raise ValueError(f"{count} video frames for an utterance, this model was made for {places} at most")
@@ -87,7 +88,7 @@ class VisualTokens(nn.Module):
 
 
 class VisualExperts(nn.Module):
-    """The audio model's layer for utterances without frames, a mixture of experts for those with."""
+    """The audio model's layer for utterances without video, a mixture of experts for those with video."""
 
     def __init__(self, config: VisionConfig, dim: int, hidden: int, dropout: float, audio: nn.Module) -> None:
         super().__init__()
@@ -95,6 +96,7 @@ class VisualExperts(nn.Module):
         self.moe = _experts(config, dim, hidden, dropout)
 
     def forward(self, x_BSD: Tensor, route: Route) -> Tensor:
+        """Output of the same shape."""
         if route.seen_B is None:
             out_BSD: Tensor = self.audio(x_BSD, route)
             return out_BSD
@@ -110,7 +112,7 @@ class VisualExperts(nn.Module):
         return out_BSD
 
     def upcycle(self, dense: FeedForward) -> None:
-        """The audio layer and every expert become a copy of a trained dense layer; the gate stays near even."""
+        """Makes the audio layer and every expert a copy of a trained dense layer; the gate keeps its first values."""
         if isinstance(self.audio, FeedForward):
             self.audio.load_state_dict(dense.state_dict())
         for index in range(len(self.moe.experts)):
@@ -118,7 +120,7 @@ class VisualExperts(nn.Module):
 
 
 class PostEncoderExperts(nn.Module):
-    """`post_encoder`: experts over visual tokens and sound together. A fresh one changes nothing."""
+    """`post_encoder`: a mixture of experts over visual tokens and sound, added to its input. A new one adds zero."""
 
     def __init__(self, config: VisionConfig, dim: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -129,7 +131,7 @@ class PostEncoderExperts(nn.Module):
             nn.init.zeros_(expert.down.bias)
 
     def forward(self, x_BSD: Tensor, route: Route) -> Tensor:
-        """Utterances without frames keep every bit."""
+        """Output of the same shape; utterances without video are not changed."""
         assert route.seen_B is not None
         (row_R,) = torch.where(route.seen_B)
         real_RS = None if route.real_BT is None else route.real_BT[row_R]
@@ -143,4 +145,5 @@ def _experts(config: VisionConfig, dim: int, hidden: int, dropout: float) -> Ela
 
 
 def is_vision_parameter(name: str) -> bool:
+    """Whether a parameter of a model belongs to vision: in EVA's first phase only these are trained."""
     return name.startswith(("vision.", "afterwards.")) or ".moe." in name

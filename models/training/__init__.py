@@ -1,6 +1,6 @@
-"""What a step minimises, the loop, and what it leaves. To be read in this order:
+"""Training. In reading order:
 
-`loss`, `schedule`, `team`, `train`            a step, and the ranks that share it
-`checkpoint`, `checkpoint_json`                a model in a folder; nothing is ever unpickled
-`recipe`, `training`, `journal`, `distributed` around the loop: its settings, in one process, what it tells, on several workers
+`loss`, `schedule`, `data_parallel`, `forward`, `trainer`   what a step minimises, the learning rate, several ranks, the loop
+`recipe`, `session`, `metrics_log`   all settings of a training; running one in this process; what it writes for people
+`ray_train`                          running one on several workers of a Ray cluster
 """

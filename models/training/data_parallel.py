@@ -1,10 +1,10 @@
-"""The ranks that train one model together: what they tell each other in a step.
+"""Data parallel training: what the ranks exchange in a step.
 
-Every rank goes through its share of a step's batches; then sums and gradients become those of all of them, and each rank makes the
-same step. Gradients are added by hand rather than by `DistributedDataParallel`: a budget leaves experts without a gradient on every
-rank, and they have to stay at None, where AdamW passes them by. DDP would wait for them, or step them with zeros.
+Every rank computes its share of a step's batches; then gradients are summed over ranks, and each rank makes the same optimiser step.
+`DistributedDataParallel` is not used: experts outside the budget have no gradient on any rank, and it must stay None so that AdamW skips
+them. DDP would wait for them, or step them with zeros.
 
-One rank alone needs no process group, and pays nothing.
+A single rank needs no process group.
 """
 
 from __future__ import annotations
@@ -15,26 +15,29 @@ import torch
 from torch import Tensor, distributed
 
 _BUCKET = 1 << 23
-"""Numbers that travel together (32 MiB): many small messages cost more than one copy."""
+"""Numbers in one message (32 MiB of float32): many small messages are slower than copying them together."""
 
 
 class RankGroup:
-    """`rank` of `world`. Every method but `share` is a meeting: all ranks have to call it, in the same order."""
+    """The ranks that train together. Every method but `share` is collective: all ranks must call it, in the same order.
+
+    `rank`: number of this one, from 0. `world`: how many there are.
+    """
 
     def __init__(self, rank: int = 0, world: int = 1, device: torch.device | str = "cpu") -> None:
         self.rank, self.world, self.device = rank, world, torch.device(device)
 
     @classmethod
     def joined(cls, device: torch.device | str = "cpu") -> RankGroup:
-        """The ranks of the process group that this process is in."""
+        """The ranks of the process group that this process has joined."""
         return cls(distributed.get_rank(), distributed.get_world_size(), device)
 
     def share(self, count: int) -> range:
-        """Which of a step's `count` batches are this rank's."""
+        """Numbers of the batches, of the `count` of a step, that this rank computes."""
         return range(self.rank, count, self.world)
 
     def sum(self, values: Tensor) -> Tensor:
-        """Of all ranks' tensors, which have one shape; the same numbers everywhere."""
+        """The sum of all ranks' tensors, which must have one shape; equal on all ranks."""
         if self.world == 1:
             return values
         total = values.detach().to(self.device, copy=True)
@@ -42,13 +45,14 @@ class RankGroup:
         return total.to(values.device)
 
     def sums(self, values: Sequence[float]) -> list[float]:
+        """Sums of numbers over ranks."""
         if self.world == 1:
             return list(values)
         found: list[float] = self.sum(torch.tensor(values, dtype=torch.float64)).tolist()
         return found
 
     def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Each gradient becomes the sum over ranks. One that no rank has stays None; who has none adds zero."""
+        """Replaces each gradient by its sum over ranks. One that no rank has stays None; a rank without it adds zero."""
         if self.world == 1:
             return
         parameters = list(parameters)
@@ -63,13 +67,13 @@ class RankGroup:
                 p.grad = part.view_as(p)
 
     def wait(self) -> None:
-        """Until all ranks are here."""
+        """Waits until all ranks have called it."""
         if self.world > 1:
             distributed.barrier()
 
 
 def _buckets(parameters: Sequence[Tensor]) -> Iterable[list[Tensor]]:
-    """In their order, each bucket of one type."""
+    """The parameters in their order, in buckets of one data type and at most _BUCKET numbers."""
     bucket: list[Tensor] = []
     size = 0
     for p in parameters:

@@ -1,4 +1,4 @@
-"""A batch through a model: the one place where the names of the data meet those of the network."""
+"""Runs a model on a batch: translates the fields of `Batch` into the inputs of `SpeechModel`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def conditions_of(
     chunk: int | None = None,
     loads: list[ExpertLoad] | None = None,
 ) -> Conditions:
-    """What a batch says to the switches of a model; the defaults are the whole model in full context."""
+    """The inputs of a model besides the sound, from a batch. The defaults use the whole model in full context."""
     active_BK = config.tasks.active(batch.active).to(batch.length_B.device) if config.tasks else None
     return Conditions(
         budget=budget, chunk=chunk, bandwidth_B=batch.bandwidth_B, translates_B=batch.translates_B, active_BK=active_BK,
@@ -24,7 +24,7 @@ def conditions_of(
 
 
 def forward(model: SpeechModel, batch: Batch, conditions: Conditions) -> ModelOutputs:
-    """What every head of the model says of a batch."""
+    """Predictions of every head of the model for a batch."""
     outputs: ModelOutputs = model(
         batch.feature_BTM, batch.length_B, batch.read_BU, conditions, batch.read_backward_BU, batch.spoken_BU
     )

@@ -1,7 +1,7 @@
-"""What training minimises: one function for each head, and their weighted sum.
+"""The training loss: a function for each head, and their weighted sum.
 
-Losses are sums over utterances, each utterance with its own weight (labels of a weak tier count less). Who trains on several
-ranks divides by the number of utterances of all of them, and gets the loss that one rank would have had.
+Losses are sums over utterances, each with its own weight (labels of a weak tier count less). The trainer divides them by the number of
+utterances of all ranks, so that several ranks have the loss that one would have.
 Shape suffixes: B utterances, T frames, U tokens, V vocabulary.
 """
 
@@ -25,31 +25,33 @@ from voxmill.models.network.transducer import transducer_loss
 
 
 class LossConfig(Settings):
-    """U2++'s weights, and ours where it has none."""
+    """Weights of the losses: those of WeNet's U2++, and ours for heads that it lacks."""
 
     ctc: float = Field(default=0.3, ge=0, le=1)
-    """Share of CTC; the decoders have the rest."""
+    """Weight of CTC; the decoders have the rest."""
     backward: float = Field(default=0.3, ge=0, le=1)
-    """Of the decoders' share, that of the one which says the text from its end."""
+    """Of the decoders' weight, the share of the one that predicts the text from its end."""
     smoothing: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the target that is spread over the whole vocabulary, for the decoders."""
+    """Label smoothing of the decoders."""
     transducer: float = Field(default=0.5, ge=0)
-    """Added, where the model has a transducer."""
+    """Weight of the transducer's loss, which is added."""
     balance: float = Field(default=0.01, ge=0)
-    """Added: weight of the balance loss, a mean over the layers that use it."""
+    """Weight of the experts' balance loss, averaged over layers, which is added."""
 
 
 @dataclass(frozen=True, slots=True)
 class Losses:
+    """The loss of a batch."""
+
     total: Tensor
-    """Sum over utterances, with a gradient."""
+    """Weighted sum of all parts over utterances, a scalar with a gradient."""
     utterances: int
     parts: Mapping[str, Tensor]
-    """Weighted sums of each head alone, without gradients, for the log."""
+    """Loss of each head, summed over weighted utterances, without gradient, for the log."""
 
 
 def heads_of(config: ModelConfig, balanced: bool) -> tuple[str, ...]:
-    """Which parts a model's loss has; `balanced`: it has experts that a loss keeps in use."""
+    """Names of the parts of a model's loss; `balanced`: it has experts with a balance loss."""
     has = {
         "attention": True, "ctc": True, "backward": config.decoder.backward_layers > 0,
         "transducer": config.transducer is not None, "balance": balanced,
@@ -58,6 +60,7 @@ def heads_of(config: ModelConfig, balanced: bool) -> tuple[str, ...]:
 
 
 def speech_loss(outputs: ModelOutputs, batch: Batch, loads: Sequence[ExpertLoad], config: LossConfig) -> Losses:
+    """The weighted sum of all heads' losses. `loads`: loads of the experts in the same call, for the balance loss."""
     decoders = 1.0 - config.ctc
     backward = config.backward if outputs.backward_BUV is not None else 0.0
     said = attention_loss(outputs.forward_BUV, batch.said_BU, config.smoothing)
@@ -80,14 +83,14 @@ def speech_loss(outputs: ModelOutputs, batch: Batch, loads: Sequence[ExpertLoad]
 
 
 def attention_loss(logits_BUV: Tensor, said_BU: Tensor, smoothing: float) -> Tensor:
-    """Cross-entropy of each utterance, summed over the places where something is learnt. Shape (B,)."""
+    """Cross-entropy of each utterance, summed over tokens that are not IGNORE. Shape (B,)."""
     logits_BVU = logits_BUV.float().transpose(1, 2)
     loss_BU = functional.cross_entropy(logits_BVU, said_BU, ignore_index=IGNORE, label_smoothing=smoothing, reduction="none")
     return loss_BU.sum(dim=1)
 
 
 def ctc_loss(log_BTV: Tensor, length_B: Tensor, spoken_BU: Tensor, num_spoken_B: Tensor) -> Tensor:
-    """-log P(spoken | sound) of each utterance, shape (B,); 0 where nothing is learnt or where the text does not fit the frames."""
+    """-log P(spoken | sound) of each utterance, shape (B,); 0 if it has no target or the target does not fit the frames."""
     loss_B = functional.ctc_loss(
         log_BTV.transpose(0, 1), spoken_BU, length_B, num_spoken_B.clamp_min(0),
         blank=BLANK, reduction="none", zero_infinity=True,
@@ -96,7 +99,7 @@ def ctc_loss(log_BTV: Tensor, length_B: Tensor, spoken_BU: Tensor, num_spoken_B:
 
 
 def joint_loss(logits_BTWV: Tensor, length_B: Tensor, spoken_BU: Tensor, num_spoken_B: Tensor) -> Tensor:
-    """The transducer's, of the utterances that have something to learn and a frame to learn it from; 0 for others. Shape (B,)."""
+    """The transducer's loss of each utterance, shape (B,); 0 if it has no target or no frame."""
     (row_R,) = torch.where((num_spoken_B >= 0) & (length_B > 0))
     loss_B = logits_BTWV.new_zeros(len(length_B), dtype=torch.float32)
     if not len(row_R):

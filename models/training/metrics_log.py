@@ -1,10 +1,10 @@
-"""What a training leaves for people besides its checkpoints: a line of JSON for each step, TensorBoard's events, and a curve.
+"""The log of a training: a line of JSON for each step, TensorBoard events, and a plot.
 
-    log.jsonl   every field of every `Step`; a resumed training goes on in it, without the steps that it repeats
+    log.jsonl   every field of every `Step`; a resumed training continues it, without the steps that it repeats
     events/     the same for `tensorboard --logdir`
-    curve.png   loss of each head, learning rate, load of the experts, drawn at the end
+    curve.png   loss of each head, learning rate and load of the experts, drawn at the end
 
-TensorBoard and matplotlib are in the extra `train`; where they are missing, the log still has everything.
+TensorBoard and matplotlib are in the extra `train`; without them only the JSON is written.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from voxmill.models.training.trainer import Step
 
 LOG, EVENTS, CURVE = "log.jsonl", "events", "curve.png"
 SMOOTHED = 0.95
-"""Of the line in the curve, the share that comes from the step before."""
+"""Decay of the running mean that the plot shows."""
 
 
 class MetricsLog:
-    """A listener for `Trainer.run`. `with Journal(folder, trainer.step) as journal: trainer.run(out, journal)`."""
+    """A callback for `Trainer.run`: `with MetricsLog(folder, trainer.step) as log: trainer.run(out, log)`."""
 
     def __init__(self, folder: str | Path, start: int = 0) -> None:
-        """`start`: steps done already; what the log says of later ones is forgotten."""
+        """`start`: number of steps done; lines of later ones are removed from the log."""
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         kept = [line for line in read_log(self.folder) if line["step"] <= start]
@@ -51,7 +51,7 @@ class MetricsLog:
         self.close()
 
     def close(self) -> None:
-        """Draws the curve over all steps, those before a resume included."""
+        """Closes the files and draws the plot of all steps, those before a resume included."""
         self._log.close()
         if self._events is not None:
             self._events.close()
@@ -62,7 +62,7 @@ class MetricsLog:
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The steps that a training has logged; a line that a crash cut short is left out."""
+    """The logged steps of a training, without a line that a crash cut short."""
     try:
         text = (folder / LOG).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
@@ -71,7 +71,7 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
 
 
 def _finite(value: Any) -> Any:
-    """JSON knows no NaN and no infinity: such a loss is null."""
+    """The value with NaN and infinities replaced by None, since JSON has neither."""
     if isinstance(value, dict):
         return {name: _finite(one) for name, one in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
@@ -90,7 +90,7 @@ def _parsed(line: str) -> dict[str, Any] | None:
 
 
 def draw_curve(steps: Sequence[dict[str, Any]], path: Path) -> bool:
-    """False where there is nothing to draw, or nothing to draw it with."""
+    """Draws the plot of logged steps. Returns False if there is no step, or matplotlib is missing."""
     try:
         from matplotlib.figure import Figure  # not pyplot: that keeps figures, and looks for a screen
     except ImportError:
@@ -117,7 +117,7 @@ def draw_curve(steps: Sequence[dict[str, Any]], path: Path) -> bool:
 
 
 def smoothed(values: Sequence[float]) -> list[float]:
-    """A running mean that forgets, and begins as a plain mean; numbers that are not finite leave it as it is.
+    """Exponential running mean, corrected for its start; values that are not finite are skipped.
 
     >>> [round(mean, 3) for mean in smoothed([1.0, 2.0, float("nan"), 1.5])]
     [1.0, 1.513, 1.513, 1.508]
@@ -132,7 +132,7 @@ def smoothed(values: Sequence[float]) -> list[float]:
 
 
 def _scalars(line: dict[str, Any]) -> dict[str, float]:
-    """Names as TensorBoard groups them."""
+    """Values of a step under TensorBoard's names, grouped by prefix."""
     values = {f"loss/{name}": part for name, part in line["parts"].items()} | {"loss/all": line["loss"]}
     values |= {f"train/{name}": line[name] for name in ("rate", "gradient_norm", "utterances")}
     values = {name: value for name, value in values.items() if value is not None}

@@ -1,8 +1,8 @@
-"""The training loop on several workers of a Ray cluster: Ray Train places them, joins them, and starts them anew when one dies.
+"""Training on several workers of a Ray cluster. Ray Train starts them, joins them to a process group, and restarts all when one dies.
 
-Every worker runs `Trainer.run` over its share of each step's batches (`team`). The checkpoints are the loop's own, in `out`, written
-by the first rank; after a failure all ranks go on from the last one, and repeat the steps since to the bit. So `out` and the shards
-have to be where every worker reaches them: one machine, or a shared file system.
+Every worker runs `Trainer.run` over its share of each step's batches. Checkpoints are written to `out` by the first rank; after a failure
+all ranks continue from the last one and repeat the steps since bit for bit. So every worker must reach `out` and the shards: one machine,
+or a shared file system.
 """
 
 from __future__ import annotations
@@ -27,29 +27,32 @@ from voxmill.models.training.session import TrainingResult, open_trainer, stop_o
 from voxmill.models.training.trainer import Step
 
 _POLL_S = 0.2
-"""How often the driver asks what the workers have done."""
+"""Seconds between the driver's requests for the workers' progress."""
 
 
 class WorkersConfig(Settings):
+    """How many workers train, and what each gets."""
+
     workers: int = Field(default=2, ge=1)
-    """Processes that train together; on GPUs each has one of its own."""
+    """Worker processes; on GPUs each has one of its own."""
     cpus: float = Field(default=1.0, gt=0)
-    """Of each worker: its threads, and its loader processes."""
+    """CPUs of each worker, for its threads and loader processes."""
     failures: int = Field(default=3, ge=-1)
-    """How often all workers are started anew because one died; -1: as often as it takes."""
+    """How often all workers are restarted after one died; -1: without limit."""
     timeout_s: int = Field(default=1800, ge=1)
-    """A rank that waits longer than this for the others gives up, which counts as a failure."""
+    """A rank that waits longer than this (s) for the others fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerJob:
-    """What every worker is told."""
+    """What every worker is told to do."""
 
     shards: str
     out: str
     recipe: dict[str, Any]
-    """Plain values: a worker with another version of voxmill says what it does not understand."""
+    """The recipe as plain values, so that a worker with another version of voxmill can name a key it does not know."""
     cuda: bool
+    """Whether each worker has a GPU."""
 
 
 def train(
@@ -61,10 +64,10 @@ def train(
     device: str = "auto",
     listeners: Sequence[Callable[[Step], None]] = (),
 ) -> TrainingResult:
-    """As `training.train`, on several workers. `address`: a Ray cluster; None starts Ray on this machine.
+    """Like `session.train`, on several workers. `address`: a Ray cluster; None starts Ray on this machine.
 
-    What can be wrong with shards, recipe or checkpoint is found here, before a worker starts; the checkpoint of step 0, from which
-    all ranks begin, is made here too. Listeners hear every step once, also where it had to be repeated. Raises UserError.
+    Errors of shards, recipe and checkpoint are found here, before a worker starts; the checkpoint of step 0, from which all ranks begin,
+    is written here too. Listeners are called once for each step, even if it had to be repeated. Raises UserError.
     """
     config = config or WorkersConfig()
     shards, out = _absolute(shards), _absolute(out)  # a worker has a working directory of its own
@@ -73,9 +76,9 @@ def train(
     trainer = open_trainer(shards, out, recipe, "cpu")
     if trainer.step == 0:
         trainer.save(step_folder(out, 0))
-    order = WorkerJob(shards, out, recipe.model_dump(mode="json"), cuda=_room(config, address, device))
-    with stop_on_interrupt() as stopped, MetricsLog(out, trainer.step) as journal:
-        last = _follow(order, config, [journal, *listeners], stopped, trainer.step)
+    job = WorkerJob(shards, out, recipe.model_dump(mode="json"), cuda=_room(config, address, device))
+    with stop_on_interrupt() as stopped, MetricsLog(out, trainer.step) as log:
+        last = _follow(job, config, [log, *listeners], stopped, trainer.step)
     place = latest(out) or out
     return TrainingResult(
         place, int(place.rsplit("-", 1)[1]), place == step_folder(out, recipe.train.steps), last.skipped if last else {}
@@ -89,7 +92,7 @@ def for_workers(recipe: Recipe, workers: int) -> Recipe:
 
 
 def start_ray(address: str | None) -> None:
-    """Connects to a cluster, or starts Ray on this machine; nothing to do where that has happened. Raises UserError."""
+    """Connects to a cluster, or starts Ray on this machine, unless that was done before. Raises UserError."""
     try:
         import ray
     except ImportError:
@@ -103,7 +106,7 @@ def start_ray(address: str | None) -> None:
 
 
 def _room(config: WorkersConfig, address: str | None, device: str) -> bool:
-    """Whether each worker gets a GPU. Raises UserError where Ray would wait for ever for what this machine does not have."""
+    """Whether each worker gets a GPU. Raises UserError if this machine lacks what they need, since Ray would wait for ever."""
     import ray
 
     has = ray.cluster_resources()
@@ -119,17 +122,17 @@ def _room(config: WorkersConfig, address: str | None, device: str) -> bool:
 
 
 def _follow(
-    order: WorkerJob, config: WorkersConfig, listeners: Sequence[Callable[[Step], None]], stopped: Callable[[], bool], done: int
+    job: WorkerJob, config: WorkersConfig, listeners: Sequence[Callable[[Step], None]], stopped: Callable[[], bool], done: int
 ) -> Step | None:
-    """Starts the workers and passes on what they do, until they are through. Returns the last step."""
+    """Starts the workers and passes their steps on to the listeners until they end. Returns the last step."""
     import ray
 
-    board = ray.remote(num_cpus=0)(_Board).remote()
+    relay = ray.remote(num_cpus=0)(_StepRelay).remote()
     failure: list[BaseException] = []
 
     def fit() -> None:
         try:
-            _trainer(order, config, board).fit()
+            _trainer(job, config, relay).fit()
         except BaseException as error:  # noqa: BLE001  raised again below, in the thread that waits
             failure.append(error)
 
@@ -138,7 +141,7 @@ def _follow(
     last: Step | None = None
     while True:
         running = thread.is_alive()
-        for step in ray.get(board.exchange.remote(stopped())):
+        for step in ray.get(relay.exchange.remote(stopped())):
             if step.step > done:
                 last, done = step, step.step
                 for listener in listeners:
@@ -149,51 +152,51 @@ def _follow(
     if failure:
         raise UserError(
             f"training on {config.workers} workers failed: {_cause(failure[0])}; "
-            f"after that is mended, the same command goes on from {latest(order.out)}"
+            f"after that is mended, the same command goes on from {latest(job.out)}"
         ) from failure[0]
     return last
 
 
-def _trainer(order: WorkerJob, config: WorkersConfig, board: Any) -> Any:
+def _trainer(job: WorkerJob, config: WorkersConfig, relay: Any) -> Any:
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
     logging.getLogger("ray.train").setLevel(logging.ERROR)  # the display is ours
     return TorchTrainer(
         _work,
-        train_loop_config={"order": order, "board": board},
-        torch_config=TorchConfig(backend="nccl" if order.cuda else "gloo", timeout_s=config.timeout_s),
+        train_loop_config={"job": job, "relay": relay},
+        torch_config=TorchConfig(backend="nccl" if job.cuda else "gloo", timeout_s=config.timeout_s),
         scaling_config=ScalingConfig(
-            num_workers=config.workers, use_gpu=order.cuda, resources_per_worker={"CPU": config.cpus, "GPU": int(order.cuda)}
+            num_workers=config.workers, use_gpu=job.cuda, resources_per_worker={"CPU": config.cpus, "GPU": int(job.cuda)}
         ),
         run_config=RunConfig(
-            name="ray", storage_path=order.out, failure_config=FailureConfig(max_failures=config.failures)
+            name="ray", storage_path=job.out, failure_config=FailureConfig(max_failures=config.failures)
         ),
     )  # fmt: skip
 
 
 def _work(told: dict[str, Any]) -> None:
-    """What a worker does: the loop, from the last checkpoint on."""
+    """The main function of a worker: the training loop, from the last checkpoint on."""
     import ray
     import torch
 
-    order, board = told["order"], told["board"]
-    device = torch.device("cuda", torch.cuda.current_device()) if order.cuda else torch.device("cpu")
-    team = RankGroup.joined(device)
-    trainer = open_trainer(order.shards, order.out, Recipe.model_validate(order.recipe), str(device), team)
-    team.wait()  # nobody looks for the last checkpoint while another writes the next
+    job, relay = told["job"], told["relay"]
+    device = torch.device("cuda", torch.cuda.current_device()) if job.cuda else torch.device("cpu")
+    ranks = RankGroup.joined(device)
+    trainer = open_trainer(job.shards, job.out, Recipe.model_validate(job.recipe), str(device), ranks)
+    ranks.wait()  # so that no rank looks for the last checkpoint while another writes the next
     stop = False
 
     def tell(step: Step) -> None:
         nonlocal stop
-        if team.rank == 0:
-            stop = ray.get(board.post.remote(step))
+        if ranks.rank == 0:
+            stop = ray.get(relay.post.remote(step))
 
-    trainer.run(order.out, tell, lambda: stop)
+    trainer.run(job.out, tell, lambda: stop)
 
 
-class _Board:
-    """An actor between the first rank and the driver: steps one way, the wish to stop the other."""
+class _StepRelay:
+    """An actor between first rank and driver: passes steps to the driver, and a request to stop to the rank."""
 
     def __init__(self) -> None:
         self._steps: list[Step] = []
@@ -210,7 +213,7 @@ class _Board:
 
 
 def _cause(error: BaseException) -> str:
-    """The worker's own words, of the first that has some."""
+    """Type and last line of the first worker's exception."""
     failures = getattr(error, "worker_failures", None) or {0: error}
     first = failures[min(failures)]
     first = getattr(first, "cause", None) or first

@@ -1,4 +1,4 @@
-"""A training from nothing but shards: the tree of all its settings, and what happens before the first step."""
+"""The recipe of a training (all of its settings), and what is prepared from shards before the first step."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from voxmill.sharding.sidecar import ShardError, read_members
 
 
 class Recipe(Settings):
-    """One tree. `model.vocabulary` is the tokeniser's, and the targets follow `model.tasks`: neither is to be written twice."""
+    """All settings of a training. `model.vocabulary` is filled in from the tokeniser."""
 
     tokens: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
     normaliser_batches: int = Field(default=50, ge=1)
-    """Batches over which mean and deviation of the features are taken."""
+    """Batches over which mean and standard deviation of the features are computed."""
     begin_with: str | None = None
-    """Folder of a trained model to begin with instead of nothing: a dense one of the same sizes. Its tokeniser and normalisation are
-    kept; guided and visual experts begin as copies of its feed-forward layers, and what it has no equal of as it is drawn."""
+    """Folder of a trained dense model of the same sizes to start from. Its tokeniser and feature normalisation are kept, guided and visual
+    experts start as copies of its feed-forward layers, and what it does not have starts at random. Null: all starts at random."""
 
     @model_validator(mode="after")
     def _targets_follow_the_model(self) -> Recipe:
@@ -70,11 +70,12 @@ RECIPES = Path(__file__).parent / "recipes"
 
 
 def recipe_names() -> list[str]:
+    """Names of the recipes that are shipped."""
     return sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 
 def load_recipe(source: str, changes: Sequence[str] = ()) -> Recipe:
-    """A recipe from a YAML file, or a shipped one by name, with `changes` (`train.steps=100`). Raises UserError."""
+    """Loads a recipe from a YAML file, or a shipped one by name, with `changes` such as `train.steps=100`. Raises UserError."""
     path = Path(source)
     if not path.is_file() and source in recipe_names():
         path = RECIPES / f"{source}.yaml"
@@ -87,9 +88,9 @@ def load_recipe(source: str, changes: Sequence[str] = ()) -> Recipe:
 
 
 def prepare(shards: str, recipe: Recipe, device: torch.device | str = "cpu") -> Trainer:
-    """A trainer before its first step: tokeniser, model and normalisation from the shards. The same every time.
+    """A trainer before its first step, with tokeniser and feature normalisation made from the shards. Deterministic.
 
-    Raises NothingToLearn; CheckpointError, UserError where there is nothing to begin with.
+    Raises NothingToLearn; CheckpointError and UserError if `begin_with` cannot be used.
     """
     earlier = load(recipe.begin_with) if recipe.begin_with else None
     try:
@@ -108,7 +109,7 @@ def prepare(shards: str, recipe: Recipe, device: torch.device | str = "cpu") -> 
 
 
 def begin(model: SpeechModel, earlier: Bundle) -> None:
-    """Everything that the two models have in common, and experts from the layers that they stand for. Raises UserError."""
+    """Initialises a model from a trained dense one (`upcycle`). Raises UserError if their sizes or features differ."""
     if model.config.fbank != earlier.model.config.fbank:
         raise UserError("begin_with: that model hears other features; set model.fbank as it has it")
     hidden = [(config.encoder.hidden, config.decoder.hidden) for config in (model.config, earlier.model.config)]
@@ -118,7 +119,7 @@ def begin(model: SpeechModel, earlier: Bundle) -> None:
 
 
 def _with_encoder(recipe: Recipe) -> VisionConfig | None:
-    """The model's eyes, with the name of what they look through."""
+    """The vision config with the name and config of the image encoder filled in. Raises UserError."""
     vision, images = recipe.model.vision, recipe.data.example.images
     if vision is None or images is None:
         return vision
@@ -132,8 +133,8 @@ def _with_encoder(recipe: Recipe) -> VisionConfig | None:
 
 
 def transcripts(shards: str, plan: SamplerConfig) -> Iterator[str]:
-    """The texts of a split, from the sidecars; those of damaged shards are missing."""
-    wanted = {place.key for planned in BucketingSampler(shards, plan).epoch(0) for place in planned.places}
+    """The transcripts of the samples that are trained on, from the sidecars; damaged shards are skipped."""
+    wanted = {sample.key for planned in BucketingSampler(shards, plan).epoch(0) for sample in planned.samples}
     for shard in read_index(shards):
         if shard.split == plan.split:
             try:
@@ -143,7 +144,7 @@ def transcripts(shards: str, plan: SamplerConfig) -> Iterator[str]:
 
 
 def normalise(model: SpeechModel, loader: Loader, batches: int) -> None:
-    """Gives the model mean and deviation of the first batches' features, as training hears them."""
+    """Sets the model's feature normalisation from the first `batches` batches, augmented as in training."""
     features = (
         batch.feature_BTM[row, :length]
         for batch in islice(loader.once(), batches)

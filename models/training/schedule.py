@@ -1,4 +1,4 @@
-"""The learning rate over a training: a rise, then a fall."""
+"""The learning rate schedule: linear warm-up, then decay."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from voxmill.manifests.config_base import Settings
 
 
 class RateConfig(Settings):
-    """The learning rate over the steps."""
+    """The learning rate schedule."""
 
     peak: float = Field(default=1e-3, gt=0)
-    """Highest learning rate, reached after the warm-up."""
+    """Highest learning rate, reached at the end of the warm-up."""
     warmup: int = Field(default=25_000, ge=1)
-    """Steps. In a small training about 5 % of them."""
+    """Steps of linear warm-up; in a small training about 5 % of all steps."""
     shape: Literal["inverse_sqrt", "cosine"] = "inverse_sqrt"
-    """How it falls: with the root of the step for as long as one likes (WeNet), or to 0 on a cosine over `steps`."""
+    """Decay: with the inverse square root of the step (WeNet), or along a cosine to 0 at the last step."""
 
 
 def learning_rate(config: RateConfig, step: int, steps: int) -> float:
-    """Of the step with this number, counted from 0.
+    """The learning rate of step number `step` (from 0) of `steps`.
 
     >>> [learning_rate(RateConfig(peak=1.0, warmup=2), step, 100) for step in (0, 1, 7)]
     [0.5, 1.0, 0.5]

@@ -1,6 +1,6 @@
-"""`voxmill train` without a terminal: what a recipe would do with these shards, and doing it, or going on with it.
+"""`voxmill train` in one process: estimates what a recipe would do with given shards, starts a training or resumes it.
 
-The loop itself is `train.Trainer`; this is what stands around it for one process on one device.
+The loop itself is `trainer.Trainer`.
 """
 
 from __future__ import annotations
@@ -31,84 +31,88 @@ from voxmill.models.training.recipe import Recipe, prepare
 from voxmill.models.training.trainer import Step, Trainer
 
 RECIPE = "recipe.json"
-"""In a training's folder: the recipe that it was started with, every default written out."""
+"""File in a training's folder: the recipe that it was started with, with all defaults."""
 MAY_CHANGE = (("train", "steps"), ("train", "save_every"), ("train", "keep"), ("data", "workers"))
-"""What another value is allowed for when a training goes on: it is then the same training, longer or saved at other times."""
+"""Recipe keys that may differ when a training is resumed: they do not change what a step computes."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingEstimate:
-    """What training would see and make, found without reading audio or building the tokeniser."""
+    """What a training would read and make, found without reading audio or training the tokeniser (`--dry-run`)."""
 
     samples: int
     seconds: float
     batches: int
-    """Of an epoch."""
+    """Batches of an epoch."""
     epochs: float
-    """In all steps together."""
+    """Epochs in all steps."""
     skipped: dict[str, int]
     size: ModelSize
-    """Of the whole model; the vocabulary is the recipe's wish."""
+    """Size of the model, with the vocabulary that the recipe asks for."""
     done: int
-    """Steps that a checkpoint holds already."""
+    """Steps done, according to the last checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
+    """How a training ended."""
+
     folder: str
     """The last checkpoint."""
     step: int
+    """Steps done."""
     finished: bool
-    """False where it was stopped before its last step."""
+    """False if it was stopped before its last step."""
     skipped: dict[str, int]
+    """Samples left out, by reason."""
 
 
 def with_overrides(recipe: Recipe, *, where: str | None = None, steps: int | None = None) -> Recipe:
-    """The recipe with what the command line says instead."""
+    """The recipe with options of the command line in place of its own values."""
     plan = recipe.data.plan.model_copy(update={} if where is None else {"where": where})
     train = recipe.train if steps is None else recipe.train.model_validate(recipe.train.model_dump() | {"steps": steps})
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"plan": plan}), "train": train})
 
 
 def estimate(shards: str, out: str, recipe: Recipe) -> TrainingEstimate:
-    """Raises NothingToLearn, ConditionError."""
+    """Estimates a training. Raises NoShards, NothingToLearn, ConditionError."""
     batches = list(BucketingSampler(shards, recipe.data.plan).epoch(0))
-    places = [place for planned in batches for place in planned.places]
+    samples = [sample for planned in batches for sample in planned.samples]
     skipped = Counter[str]()
     for planned in batches:
         skipped.update(planned.skipped)
-    if not places:
+    if not samples:
         condition = f" where {recipe.data.plan.where}" if recipe.data.plan.where else ""
         raise NothingToLearn(f"no sample of split {recipe.data.plan.split!r} in {shards}{condition}; left out: {dict(skipped)}")
     tokens = recipe.tokens.num_subwords + len(list(recipe.tokens.task_tokens()))
     with torch.device("meta"):
         model = SpeechModel(recipe.model.model_copy(update={"vocabulary": tokens}))
     checkpoint = latest(out)
-    seconds = sum(place.seconds for place in places)
+    seconds = sum(sample.seconds for sample in samples)
     epochs = recipe.train.steps * recipe.train.accumulate / len(batches)
     done = int(checkpoint.rsplit("-", 1)[1]) if checkpoint else 0
-    return TrainingEstimate(len(places), seconds, len(batches), epochs, dict(skipped), model_size(model), done)
+    return TrainingEstimate(len(samples), seconds, len(batches), epochs, dict(skipped), model_size(model), done)
 
 
-def open_trainer(shards: str, out: str, recipe: Recipe, device: str = "auto", team: RankGroup | None = None) -> Trainer:
-    """A trainer before its first step, or after the last one that `out` has a checkpoint of; on several ranks there has to be one.
+def open_trainer(shards: str, out: str, recipe: Recipe, device: str = "auto", ranks: RankGroup | None = None) -> Trainer:
+    """A trainer before its first step, or after the last checkpoint in `out`; on several ranks there must be a checkpoint.
 
-    Raises UserError where `out` holds a training with another recipe; CheckpointError, NothingToLearn, ConditionError.
+    Raises UserError if `out` holds a training with another recipe; CheckpointError, NothingToLearn, ConditionError.
     """
-    place = choose_device(device)
+    target = choose_device(device)
     new_folder(out)
     _same_training(Path(out) / RECIPE, recipe)
     checkpoint = latest(out)
     if checkpoint is None:
-        trainer = prepare(shards, recipe, place)
+        trainer = prepare(shards, recipe, target)
     else:
         bundle = load(checkpoint)
-        team = team or RankGroup()
+        ranks = ranks or RankGroup()
         loader = Loader(
             shards, bundle.tokens, bundle.model.config.fbank, recipe.data,
-            rank=team.rank, world=team.world, round=recipe.train.accumulate,
+            rank=ranks.rank, world=ranks.world, round=recipe.train.accumulate,
         )  # fmt: skip
-        trainer = Trainer.resumed(checkpoint, loader, recipe.train, place, team)
+        trainer = Trainer.resumed(checkpoint, loader, recipe.train, target, ranks)
     commit_bytes(Path(out) / RECIPE, (json.dumps(_plain(recipe), indent=1) + "\n").encode(), replace=True)
     return trainer
 
@@ -116,10 +120,10 @@ def open_trainer(shards: str, out: str, recipe: Recipe, device: str = "auto", te
 def train(
     shards: str, out: str, recipe: Recipe, device: str = "auto", listeners: Sequence[Callable[[Step], None]] = ()
 ) -> TrainingResult:
-    """Trains to the end, or until the first Ctrl-C: then the step is finished and saved. A second one ends at once."""
+    """Trains to the end, or until the first Ctrl-C, after which the step is finished and saved; a second Ctrl-C ends at once."""
     trainer = open_trainer(shards, out, recipe, device)
-    with stop_on_interrupt() as stopped, MetricsLog(out, trainer.step) as journal:
-        told: list[Callable[[Step], None]] = [journal, *listeners]
+    with stop_on_interrupt() as stopped, MetricsLog(out, trainer.step) as log:
+        told: list[Callable[[Step], None]] = [log, *listeners]
 
         def tell(step: Step) -> None:
             for listener in told:
@@ -131,7 +135,7 @@ def train(
 
 @contextmanager
 def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
-    """A question whether anybody has asked to stop (SIGINT, SIGTERM). Asking twice interrupts as usual."""
+    """Inside it, the first SIGINT or SIGTERM only makes the yielded function return True; the second raises KeyboardInterrupt."""
     asked: list[int] = []
 
     def ask(number: int, _: Any) -> None:

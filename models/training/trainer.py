@@ -1,8 +1,8 @@
-"""The training loop, to be read from top to bottom: draw, forward, backward, step, log, save.
+"""The training loop: draw a budget, forward, backward, optimiser step, log, save.
 
-What a step does is decided by the seed and its number: the budget, the chunk, dropout, which video frames are withheld. So going on
-from a checkpoint is going on as if nothing had happened. On several ranks (`team`) every rank runs this loop over its share of
-each step's batches, and what a batch does is decided by its place in the step: any number of ranks makes the same steps.
+All randomness of a step (budget, chunk, dropout, withheld video frames) is decided by the seed and the step's number, so resuming from
+a checkpoint repeats the same steps bit for bit. On several ranks every rank runs this loop over its share of each step's batches, and
+the randomness of a batch is decided by its number in the step: any number of ranks makes the same steps.
 """
 
 from __future__ import annotations
@@ -41,79 +41,83 @@ from voxmill.models.training.schedule import RateConfig, learning_rate
 
 
 class TrainConfig(Settings):
-    """The optimiser's steps."""
+    """The training loop and its optimiser."""
 
     steps: int = Field(default=50_000, ge=1)
     """Optimiser steps."""
     rate: RateConfig = RateConfig()
     accumulate: int = Field(default=1, ge=1)
-    """Batches for a step, over all ranks together: the number of ranks changes who computes a step, not what it is."""
+    """Batches of a step, over all ranks together. The number of ranks does not change what a step computes."""
     clip: float = Field(default=5.0, gt=0)
-    """Largest norm of the gradient."""
+    """Largest norm of the gradient; a larger one is scaled down to it."""
     weight_decay: float = 0.01
-    """AdamW's pull of the parameters towards 0; higher is more."""
+    """AdamW's weight decay."""
     betas: tuple[float, float] = (0.9, 0.98)
-    """AdamW's decay of the mean of gradients, and of their squares."""
+    """AdamW's betas: decay of the means of gradients and of their squares."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the forward pass; parameters stay float32."""
+    """Precision of the forward pass (autocast); parameters stay float32."""
     average: float = Field(default=0.0, ge=0, lt=1)
-    """Decay of a running mean of the parameters, which is then the model that is saved; 0: none."""
+    """Decay of an exponential moving average of the parameters, which is then the model that is saved; 0: none."""
     dynamic_chunk: bool = True
-    """Half of the steps see the past and a chunk only, so that one model streams and does not."""
+    """U2++'s dynamic chunk: half of the batches see chunks and the past only, so that one model can stream and use full context."""
     bias_rate: float = 1e-3
-    """Step of the bias that balances experts, where `emoe.balance` is `bias`."""
+    """Step of the bias that balances experts, with `emoe.balance: bias`."""
     loss: LossConfig = LossConfig()
     eyes_first: int = Field(default=0, ge=0)
-    """With `model.vision`: steps at the start in which only what vision adds learns, and the audio model does not move a bit."""
+    """With `model.vision`: steps at the start in which only the parameters of vision are trained (EVA's first phase)."""
     after_eyes: float = Field(default=0.1, gt=0)
-    """Share of the learning rate from then on, where all of it learns. EVA freezes first and then tunes the whole."""
+    """Factor of the learning rate after these steps, when all parameters are trained (EVA's second phase)."""
     save_every: int = Field(default=1000, ge=1)
     """Steps between checkpoints."""
     keep: int = Field(default=0, ge=0)
-    """Checkpoints that stay; older ones are removed when a new one is whole. 0: all."""
+    """Checkpoints to keep; older ones are removed after a new one is written. 0: keep all."""
     seed: int = 0
-    """Draws the first parameters, dropout and chunks."""
+    """Seed of first parameters, budgets, dropout and chunks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step did. All but the times is the same in every run."""
+    """The metrics of one step. All but the times are the same in every run."""
 
     step: int
+    """Number of the step, from 1."""
     loss: float
-    """Per utterance."""
+    """Loss per utterance."""
     parts: dict[str, float]
-    """Of each head, per utterance, without its weight."""
+    """Loss of each head per utterance, without its weight."""
     rate: float
+    """Learning rate."""
     gradient_norm: float
+    """Norm before clipping."""
     updated: bool
-    """False where the gradient was not finite: the step then changed nothing."""
+    """False if the gradient was not finite, and the step changed nothing."""
     budget: str | None
-    """The smallest that it learnt at."""
+    """The smallest budget of the step; None without eMoE."""
     utterances: int
     audio_seconds: float
     load_spread: float | None
-    """Standard deviation of the experts' shares over their mean, averaged over layers: 0 is even."""
+    """Standard deviation of the experts' loads divided by their mean, averaged over layers: 0 is even. None without experts."""
     seconds: float
+    """Duration of the step (s)."""
     waiting: float
-    """Of `seconds`, those that this rank spent waiting for data."""
+    """Of these, seconds that this rank waited for data."""
     skipped: dict[str, int]
     """Samples left out since the training began, by reason."""
 
 
 class Trainer:
-    """Holds what changes while training: model, optimiser, running mean, number of the step, place in the data."""
+    """The state of a training: model, optimiser, moving average, number of the step, position in the data."""
 
     def __init__(
-        self, model: Any, tokens: Tokenizer, loader: Loader, config: TrainConfig, team: RankGroup | None = None
+        self, model: Any, tokens: Tokenizer, loader: Loader, config: TrainConfig, ranks: RankGroup | None = None
     ) -> None:
-        """The loader is this rank's (`Loader.shared`). Raises ValueError where a rank would have nothing to do."""
+        """`loader`: this rank's. Raises ValueError if a rank would have no batch, or if the config does not fit the model."""
         self.model, self.tokens, self.loader, self.config = model.train(), tokens, loader, config
-        self.team = team or RankGroup()
-        if config.accumulate < self.team.world:
+        self.ranks = ranks or RankGroup()
+        if config.accumulate < self.ranks.world:
             raise ValueError(
-                f"{self.team.world} workers share the batches of a step, and there are only {config.accumulate}: "
-                f"set train.accumulate to {self.team.world} or more"
+                f"{self.ranks.world} workers share the batches of a step, and there are only {config.accumulate}: "
+                f"set train.accumulate to {self.ranks.world} or more"
             )
         if config.eyes_first and model.config.vision is None:
             raise ValueError("train.eyes_first is set, and the model has no eyes: switch model.vision on")
@@ -121,7 +125,7 @@ class Trainer:
         self.step = 0
         self.visited: set[Budget] = set()
         self.taught: set[Task] = set()
-        """Tasks that this rank has met a label of, and `asr` where it has met a text."""
+        """Tasks that this rank has seen a label of."""
         self.learnt = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         self.optimizer: Any = torch.optim.AdamW(
             [p for _, p in self.learnt], lr=config.rate.peak, betas=config.betas, weight_decay=config.weight_decay, fused=True
@@ -136,16 +140,16 @@ class Trainer:
         self._batches: Iterator[Batch] | None = None
 
     def run(self, out: str, on_step: Callable[[Step], None] = lambda _: None, stop: Callable[[], bool] = lambda: False) -> bool:
-        """Trains to the end, or until `stop` says so after a step. Checkpoints go to folders `step-…` under `out`.
+        """Trains to the end, or until `stop()` is true after a step. Checkpoints are written to folders `step-…` under `out`.
 
-        Returns whether all steps are done; either way the last one is saved.
+        Returns whether all steps are done; the last step is saved in either case.
         """
         while self.step < self.config.steps:
             on_step(self.advance())
-            (stopping,) = map(bool, self.team.sums([stop()]))
+            (stopping,) = map(bool, self.ranks.sums([stop()]))
             if self.step % self.config.save_every == 0 or self.step == self.config.steps or stopping:
                 self.save(step_folder(out, self.step))
-                if self.config.keep and not self.team.rank:
+                if self.config.keep and not self.ranks.rank:
                     prune(out, self.config.keep)
             if stopping:
                 break
@@ -156,34 +160,34 @@ class Trainer:
         start = time.perf_counter()
         self._freeze()
         self._batches = self._batches or iter(self.loader)
-        batches = {turn: next(self._batches) for turn in self.team.share(self.config.accumulate)}
+        batches = {turn: next(self._batches) for turn in self.ranks.share(self.config.accumulate)}
         waiting = time.perf_counter() - start
 
         budgets = self._draw_budgets(seeded(self.config.seed, "step", self.step))
-        (utterances,) = map(int, self.team.sums([sum(map(len, batches.values()))]))
+        (utterances,) = map(int, self.ranks.sums([sum(map(len, batches.values()))]))
         done, loads = defaultdict[str, float](float), list[ExpertLoad]()
-        self.optimizer.zero_grad(set_to_none=True)  # None, not zero: AdamW then leaves experts outside the budget as they are
+        self.optimizer.zero_grad(set_to_none=True)  # None instead of zero, so that AdamW skips experts outside the budget
         for (turn, batch), budget in product(batches.items(), budgets):
             if len(batch):
                 self.taught.update(*batch.active)
                 generator = seeded(self.config.seed, "batch", self.step, turn)
-                torch.manual_seed(integer(generator, 0, 2**31 - 1))  # for dropout, which knows only the global generator
+                torch.manual_seed(integer(generator, 0, 2**31 - 1))  # for dropout, which uses the global generator
                 losses = self._losses(batch, budget, generator, loads)
                 share = utterances * len(budgets)
-                if losses.total.requires_grad:  # nothing that learns in this step took part: a batch without video, eyes first
+                if losses.total.requires_grad:  # False if no trained parameter took part: eyes_first, and a batch without video
                     (losses.total / share).backward()
                 done["loss"] += float(losses.total.detach()) / share
                 done["audio_frames"] += int(batch.length_B.sum()) / len(budgets)
                 for name, part in losses.parts.items():
                     done[name] += float(part) / share
-        loss, frames, *parts = self.team.sums([done[name] for name in ("loss", "audio_frames", *self.heads)])
+        loss, frames, *parts = self.ranks.sums([done[name] for name in ("loss", "audio_frames", *self.heads)])
         self.skipped = self._skipped()
-        self.team.sum_gradients(p for _, p in self.learnt)
+        self.ranks.sum_gradients(p for _, p in self.learnt)
         rate = learning_rate(self.config.rate, self.step, self.config.steps)
         if self.config.eyes_first and self.step >= self.config.eyes_first:
             rate *= self.config.after_eyes
         norm = self._update(rate)
-        load_of = shares(self.experts, loads, self.team)
+        load_of = shares(self.experts, loads, self.ranks)
         self._balance(load_of)
         self.step += 1
         return Step(
@@ -196,11 +200,11 @@ class Trainer:
         )  # fmt: skip
 
     def save(self, folder: str) -> None:
-        """A model to use, and all that it takes to go on; written by the first rank."""
-        met = self.team.sums([task in self.taught for task in TASKS])
+        """Writes a checkpoint of model and training state; the first rank does, and all ranks wait for it."""
+        met = self.ranks.sums([task in self.taught for task in TASKS])
         self.taught = {task for task, ranks in zip(TASKS, met, strict=True) if ranks}
-        if self.team.rank:
-            return self.team.wait()
+        if self.ranks.rank:
+            return self.ranks.wait()
         model = self.mean.module if self.mean else self.model
         taught = tuple(task for task in TASKS if task in self.taught)
         targets = self.loader.config.example.targets
@@ -211,20 +215,25 @@ class Trainer:
         loader = {**self.loader.state_dict(), "skipped": self.skipped}
         values = {"loader": loader, "averaged": int(self.mean.n_averaged) if self.mean else 0}
         save(folder, bundle, TrainingState(tensors, {**values, "config": self.config.model_dump(mode="json")}))
-        self.team.wait()
+        self.ranks.wait()
 
     @classmethod
     def resumed(
-        cls, folder: str, loader: Loader, config: TrainConfig, device: torch.device | str = "cpu", team: RankGroup | None = None
+        cls,
+        folder: str,
+        loader: Loader,
+        config: TrainConfig,
+        device: torch.device | str = "cpu",
+        ranks: RankGroup | None = None,
     ) -> Trainer:
-        """Goes on from a checkpoint: the next step is the one that would have come next. Raises CheckpointError."""
+        """A trainer that continues from a checkpoint with the next step. Raises CheckpointError."""
         bundle, state = load(folder, device), load_training(folder)
-        trainer = cls(bundle.model, bundle.tokens, loader, config, team)
+        trainer = cls(bundle.model, bundle.tokens, loader, config, ranks)
         trainer.step, trainer.visited, trainer.taught = bundle.step, set(bundle.trained), set(bundle.taught)
         loader.load_state_dict(state.values["loader"])
         trainer.skipped = state.values["loader"]["skipped"]
-        if trainer.team.rank:
-            loader.skipped.clear()  # the first rank has what all of them counted
+        if trainer.ranks.rank:
+            loader.skipped.clear()  # the checkpoint has the counts of all ranks: the first one goes on from them
         if trainer.mean and state.values["averaged"]:
             trainer.mean.n_averaged.fill_(state.values["averaged"])
             trainer.model.load_state_dict(_below("model.", state.tensors))
@@ -238,7 +247,7 @@ class Trainer:
         return trainer
 
     def _freeze(self) -> None:
-        """What learns in this step; the rest has no gradient, and AdamW passes it by."""
+        """Sets which parameters are trained in this step; the others get no gradient, and AdamW skips them."""
         if self.config.eyes_first:
             for name, parameter in self.learnt:
                 parameter.requires_grad_(self.step >= self.config.eyes_first or is_vision_parameter(name))
@@ -266,7 +275,7 @@ class Trainer:
         return speech_loss(outputs, batch, own, self.config.loss)
 
     def _update(self, rate: float) -> float:
-        """The norm of the gradient before it was clipped. Nothing is changed where that is not finite."""
+        """One optimiser step. Returns the norm of the gradient before clipping; if it is not finite, nothing is changed."""
         norm = float(nn.utils.clip_grad_norm_([p for _, p in self.learnt], self.config.clip))
         if math.isfinite(norm):
             for group in self.optimizer.param_groups:
@@ -277,7 +286,7 @@ class Trainer:
         return norm
 
     def _skipped(self) -> dict[str, int]:
-        counts = self.team.sums([self.loader.skipped[reason] for reason in REASONS])
+        counts = self.ranks.sums([self.loader.skipped[reason] for reason in REASONS])
         return {reason: int(count) for reason, count in zip(REASONS, counts, strict=True) if count}
 
     def _balance(self, load_of: Mapping[ElasticMoE, Tensor]) -> None:
@@ -289,8 +298,8 @@ class Trainer:
 _ADAM = ("step", "exp_avg", "exp_avg_sq")
 
 
-def shares(layers: Sequence[ElasticMoE], loads: Sequence[ExpertLoad], team: RankGroup) -> dict[ElasticMoE, Tensor]:
-    """Mean share of each expert over a step's calls, on all ranks, for each layer that was called."""
+def shares(layers: Sequence[ElasticMoE], loads: Sequence[ExpertLoad], ranks: RankGroup) -> dict[ElasticMoE, Tensor]:
+    """Mean share of each expert over the calls of a step, on all ranks, for each layer that was called. Shape (E) each."""
     if not layers:
         return {}
     size = (len(layers), max(layer.config.experts for layer in layers), 2)
@@ -299,7 +308,7 @@ def shares(layers: Sequence[ElasticMoE], loads: Sequence[ExpertLoad], team: Rank
         sums_E2 = sums_LE2[layers.index(load_.layer), : len(load_.share_E)]
         sums_E2 += torch.stack([load_.share_E, torch.ones_like(load_.share_E)], dim=-1)
     found = {}
-    for layer, sums_E2 in zip(layers, team.sum(sums_LE2).cpu(), strict=True):
+    for layer, sums_E2 in zip(layers, ranks.sum(sums_LE2).cpu(), strict=True):
         sum_E, calls_E = sums_E2[sums_E2[:, 1] > 0].T  # the experts of the budget: a prefix
         if len(sum_E):
             found[layer] = sum_E / calls_E
@@ -307,6 +316,7 @@ def shares(layers: Sequence[ElasticMoE], loads: Sequence[ExpertLoad], team: Rank
 
 
 def load_spread(load_of: Mapping[ElasticMoE, Tensor]) -> float | None:
+    """Standard deviation of the shares divided by their mean, averaged over layers; None without experts."""
     spreads = [float(share_E.std(correction=0) / share_E.mean()) for share_E in load_of.values()]
     return sum(spreads) / len(spreads) if spreads else None
 

@@ -19,15 +19,15 @@ SMALL: dict[str, Any] = {"batch_seconds": 8.0, "window": 2}
 
 
 def keys(batches: list[PlannedBatch]) -> list[str]:
-    return [place.key for planned in batches for place in planned.places]
+    return [sample.key for planned in batches for sample in planned.samples]
 
 
 @given(st.lists(st.integers(1, 480_000), max_size=60), st.integers(1, 10))
 def test_batches_lose_nothing_and_stay_within_their_bounds(lengths: list[int], size: int) -> None:
     config = SamplerConfig(batch_seconds=20, batch_size=size)
-    places = [PlannedSample(str(i), length, 1.0, "high") for i, length in enumerate(lengths)]
-    batches = list(cut_batches(places, config))
-    assert Counter(p.key for batch in batches for p in batch) == Counter(p.key for p in places)
+    samples = [PlannedSample(str(i), length, 1.0, "high") for i, length in enumerate(lengths)]
+    batches = list(cut_batches(samples, config))
+    assert Counter(p.key for batch in batches for p in batch) == Counter(p.key for p in samples)
     for batch in batches:
         longest, shortest = max(p.num_samples for p in batch), min(p.num_samples for p in batch)
         assert len(batch) <= size
@@ -36,8 +36,8 @@ def test_batches_lose_nothing_and_stay_within_their_bounds(lengths: list[int], s
 
 
 def test_an_epoch_is_every_sample_once_in_an_order_of_its_own(shards: Path) -> None:
-    planner = BucketingSampler(str(shards), SamplerConfig(**SMALL))
-    first, again, second = (list(planner.epoch(epoch)) for epoch in (0, 0, 1))
+    sampler = BucketingSampler(str(shards), SamplerConfig(**SMALL))
+    first, again, second = (list(sampler.epoch(epoch)) for epoch in (0, 0, 1))
     assert sorted(keys(first)) == sorted(keys(second)) == sorted(s.key for s in several(recordings=10))
     assert first == again
     assert keys(first) != keys(second)
@@ -53,25 +53,25 @@ def test_another_seed_is_another_order_and_no_shuffle_is_none(shards: Path) -> N
 
 @pytest.mark.parametrize("skip", [0, 1, 5, 29, 60])
 def test_the_stream_goes_on_from_any_place(shards: Path, skip: int) -> None:
-    planner = BucketingSampler(str(shards), SamplerConfig(**SMALL))
-    whole = list(islice(planner.stream(), 80))
-    assert list(islice(planner.stream(0, skip), 80 - skip)) == whole[skip:]
+    sampler = BucketingSampler(str(shards), SamplerConfig(**SMALL))
+    whole = list(islice(sampler.stream(), 80))
+    assert list(islice(sampler.stream(0, skip), 80 - skip)) == whole[skip:]
     later = whole[skip]
-    assert next(planner.stream(later.epoch, later.index)) == later
+    assert next(sampler.stream(later.epoch, later.index)) == later
 
 
 def test_a_condition_chooses_and_bounds_count(shards: Path) -> None:
-    planner = BucketingSampler(
+    sampler = BucketingSampler(
         str(shards), SamplerConfig(where="seconds < 2 and tier = 'high' and language = 'zh'", max_seconds=1.2)
     )
-    batches = list(planner.epoch(0))
-    assert {place.seconds for planned in batches for place in planned.places} == {1.0}
+    batches = list(sampler.epoch(0))
+    assert {sample.seconds for planned in batches for sample in planned.samples} == {1.0}
     assert sum((Counter(planned.skipped) for planned in batches), Counter()) == {"too_long": 10}
 
 
 def test_what_is_left_out_after_the_last_batch_is_counted_too(shards: Path) -> None:
     (only,) = BucketingSampler(str(shards), SamplerConfig(max_seconds=0.5)).epoch(0)
-    assert (only.places, only.skipped) == ((), {"too_long": 40})
+    assert (only.samples, only.skipped) == ((), {"too_long": 40})
 
 
 def test_a_damaged_sidecar_costs_its_shard_and_is_counted(shards: Path, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def keys(root: Path, deny: Path) -> tuple[set[str], int]:
     planned = list(BucketingSampler(str(root), SamplerConfig(deny=(str(deny),), shuffle=False)).epoch(0))
-    return {place.key for one in planned for place in one.places}, sum(one.skipped.get("denied", 0) for one in planned)
+    return {sample.key for one in planned for sample in one.samples}, sum(one.skipped.get("denied", 0) for one in planned)
 
 
 def test_a_tombstone_keeps_its_recording_out(shards: Path, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ class LessonLoader(Loader):
         stream = self._plan.epoch(0) if start is None else self._plan.stream(start.epoch, start.index)
         for planned in stream:
             examples, skipped = [], Counter[str]()
-            for place in planned.places:
+            for place in planned.samples:
                 try:
                     examples.append(self._read(place, planned.epoch))
                 except UnusableSample as error:
