@@ -6,6 +6,8 @@ import ast
 import importlib
 import json
 import re
+import shutil
+import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -21,6 +23,7 @@ from typer.testing import CliRunner
 import samples
 from docs import reference
 from docs.snippets import FILES, ROOT, Snippet, anchors, blocks, commands, inline, links
+from speech.packaged import TWO_CITIES
 from speech.waves import write_wave
 from voxmill.manifests.catalog import catalog_sql, query
 from voxmill.manifests.config_base import models_in
@@ -151,6 +154,22 @@ def test_a_folder_is_looked_at(words: list[str], tmp_path: Path, monkeypatch: py
     assert result.exit_code == 0, result.output
     assert "transcribe" in result.output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["talks"], "nothing was written"
+
+
+@pytest.mark.slow
+def test_the_lines_of_the_readme_lead_from_a_folder_to_shards(tmp_path: Path) -> None:
+    """In their order, on real speech; without those that need the web."""
+    (tmp_path / "talks").mkdir()
+    shutil.copy(TWO_CITIES.path, tmp_path / "talks")
+    lines = [words for place, words in commands() if place.file.name == "README.md" and "runs/talks" in " ".join(words)]
+    lines = [words for words in lines if not any(word.startswith("http") for word in words)]
+    assert [words[0] for words in lines] == ["run", "run", "verify", "stats", "stats", "run", "train"]
+    for words in lines:
+        done = subprocess.run(
+            [sys.executable, "-m", "voxmill.pipeline.cli", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+    assert list((tmp_path / "runs" / "talks" / "shards").glob("*.tar"))
 
 
 def test_every_make_target_exists() -> None:
