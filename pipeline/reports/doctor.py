@@ -12,17 +12,27 @@ from rich.console import Console
 from voxmill.operators.weights import registry as weights
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.extras import FOR_DEVELOPERS, extras, pip_install
-from voxmill.pipeline.preflight.models import named
+from voxmill.pipeline.preflight import models, packages, print_issues
 from voxmill.pipeline.reports.installs import INSTALLS, here
 from voxmill.pipeline.terminal.table import print_table, prose
 
 
 def examine(config: RunConfig | None, out: Console) -> bool:
-    """Prints what is installed and what is missing. Returns False if no install that makes shards is complete, or weights that the config needs are missing."""
-    ok = _installs(out)
+    """Prints what is installed and what is missing.
+
+    Returns whether an install that makes shards is complete, and all packages and weights of the config are here.
+    """
+    installed = _installs(out)
     _packages(out)
     _machine(out)
-    return _weights(config, out) and ok
+    _weights(config, out)
+    issues = [*packages.missing(config, config.executor.kind), *models.missing(config)] if config else []
+    ready = installed and not print_issues(issues, out)
+    if not installed:
+        out.print("not ready: no install that makes shards is complete (see the first table)", style="red", soft_wrap=True)
+    elif ready:
+        out.print(f"ready to make shards{' with this config' if config else ''}", style="green", soft_wrap=True)
+    return ready
 
 
 def _installs(out: Console) -> bool:
@@ -39,8 +49,8 @@ def _installs(out: Console) -> bool:
 
 def _packages(out: Console) -> None:
     rows = []
-    for extra, packages in extras().items():
-        found = {name: here(name) for name in packages}
+    for extra, names in extras().items():
+        found = {name: here(name) for name in names}
         missing = [name for name, number in found.items() if number is None]
         text = ", ".join(f"{name} {number}" for name, number in found.items() if number)
         if extra not in FOR_DEVELOPERS:
@@ -70,14 +80,8 @@ def _gpu() -> str:
     return ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
 
 
-def _weights(config: RunConfig | None, out: Console) -> bool:
-    wanted = named(config) if config else {}
-    rows = []
-    ok = True
-    for row in weights.status():
-        needed = row.name in wanted
-        ok &= row.ready or not needed
-        rows.append((row.name, "yes" if row.ready else "no", "yes" if needed else "", row.fix))
+def _weights(config: RunConfig | None, out: Console) -> None:
+    wanted = models.named(config) if config else {}
+    rows = [(row.name, "yes" if row.ready else "no", "yes" if row.name in wanted else "", row.fix) for row in weights.status()]
     out.print()
     print_table(out, ("weights", "here", "needed", prose("get them", 1)), rows)
-    return ok

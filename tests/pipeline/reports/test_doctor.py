@@ -36,6 +36,7 @@ def row(text: str, command: str) -> str:
 def test_a_light_install_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     ok, text = examined(monkeypatch, "torch", "torchaudio", "whisperx", "silero-vad", "pyannote-audio", "funasr", "ray")
     assert ok, "sources become shards with it"
+    assert text.rstrip().endswith("ready to make shards")
     assert row(text, "pip install 'voxmill[light]'").endswith("yes")
     assert re.search(r"lacks \d+ of its packages$", row(text, "pip install 'voxmill[all]'"))
     assert "pip install 'voxmill[cluster]'" in text
@@ -44,6 +45,7 @@ def test_a_light_install_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_any_that_makes_shards_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     ok, text = examined(monkeypatch, "yt-dlp", "torch")
     assert not ok
+    assert "not ready: no install that makes shards is complete" in text
     assert "lacks 1 of its packages" in row(text, "pip install 'voxmill[light]'")
 
 
