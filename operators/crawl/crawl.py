@@ -200,7 +200,7 @@ class Crawl:
 
 
 def _licence(item: Item, link: str | None) -> Licence:
-    """The listing's licence; where it found none, what the header of the media says."""
+    """The licence from the listing; if it found none, that of the Link header of the media."""
     if item.licence.name != "unknown" or not link:
         return item.licence
     stated = licence.of_headers(link)
@@ -212,7 +212,7 @@ def _receipt(item: Item) -> str:
 
 
 def _plain(path: str) -> bool:
-    """Whether a path can be written in a record and opened from there as it is; other files are copied."""
+    """Whether a record can hold the path unchanged (UTF-8, no fsspec chain); other files are copied."""
     try:
         path.encode("utf-8")
     except UnicodeEncodeError:

@@ -144,7 +144,7 @@ def _take(arrays: Iterable[Audio], num_samples: int | None) -> Iterator[Audio]:
 
 
 def _reblock(arrays: Iterable[Audio], block: int) -> Iterator[Audio]:
-    """The same samples in arrays of `block`, none of them empty."""
+    """Regroups samples into arrays of `block` samples, none of them empty."""
     filled = np.empty(block, np.float32)
     size = 0
     for array in arrays:

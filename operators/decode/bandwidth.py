@@ -20,7 +20,7 @@ FRAME = 512
 """Samples in a frame: 32 ms."""
 
 STRIDE = 2
-"""Every second frame is looked at: enough for a statistic, and half the cost."""
+"""Only every second frame is counted: enough for statistics at half the cost."""
 
 BANDS = 64
 """Bands of equal width, 125 Hz, over 0–8 kHz: four bins of the transform each."""
@@ -43,7 +43,7 @@ REFERENCE_FRAMES = 32
 
 
 class BandwidthConfig(Settings):
-    """How the bandwidth of speech is told: `narrow` as on the telephone, or `wide`."""
+    """How the bandwidth of speech is classified: `narrow` as on the telephone, or `wide`."""
 
     loud_db: float = 18.0
     """Frames within so many dB of the recording's loudness count as loud."""
@@ -51,9 +51,9 @@ class BandwidthConfig(Settings):
     """A band belongs to the speech if its 95th percentile over loud frames is at most so far below the strongest band (dB).
     Speech of full bandwidth stays above -40 up to 7 kHz; what MP3, AAC and Opus leave above telephone speech stays below -46."""
     lively_db: float = 12.0
-    """Speech comes and goes: least 95th minus 20th percentile of a band (dB). Steady noise spreads by 8."""
+    """Least difference of 95th and 20th percentile of a band with speech (dB); steady noise has 8."""
     noisy_db: float = -35.0
-    """A steady floor above this (median, dB below the strongest band) is no hiss put on later: the channel is that wide."""
+    """A steady floor above this (median, dB below the strongest band) counts as part of the channel, not as added hiss."""
     narrow_below_hz: int = 5000
     """Cut-offs below this are class `narrow` (Hz). Telephone speech measures 3500-4400 with the skirt of its resampler, up to 4900
     after 8 kb/s Opus; audio sampled at 11.025 kHz, the next step up, measures from 5600."""
@@ -66,14 +66,14 @@ class Spectrum:
     """Accumulates the histogram over the spectra of frames."""
 
     scale = np.float32(2 / (_WINDOW**2).sum() / FRAME)
-    """From squares of a spectrum to mean squares of samples."""
+    """Factor from squared spectrum to mean squares of samples."""
 
     def __init__(self) -> None:
         self.histogram: Histogram = np.zeros((BINS, BANDS, BINS), np.int64)
         self._rest = np.zeros(0, np.float32)
 
     def add(self, block: Audio) -> None:
-        """A block of any size: every `STRIDE`-th frame of the stream is counted."""
+        """Adds a block of any size; every `STRIDE`-th frame of the stream is counted."""
         samples = np.concatenate([self._rest, block]) if len(self._rest) else block
         count = len(samples) // (FRAME * STRIDE)
         used = count * FRAME * STRIDE
@@ -83,12 +83,12 @@ class Spectrum:
 
     @staticmethod
     def of(frames: NDArray[np.float32]) -> NDArray[np.complex64]:
-        """Of frames without their offset; the last axis is `FRAME` samples, and becomes `FRAME / 2` lines from 31 Hz on."""
+        """Windowed spectra of frames, offset removed: shape (…, FRAME) becomes (…, FRAME / 2), lines from 31 Hz on."""
         flat = frames - frames.mean(axis=-1, keepdims=True)
         return np.fft.rfft(flat * _WINDOW)[..., 1:].astype(np.complex64, copy=False)
 
     def count(self, spectrum: NDArray[np.complex64]) -> None:
-        """`spectrum` has shape (frames, lines)."""
+        """Adds spectra of shape (frames, lines) to the histogram."""
         lines = spectrum.view(np.float32).reshape(len(spectrum), BANDS, -1)
         power = np.einsum("fbl,fbl->fb", lines, lines) * self.scale
         bands = _bin(power)
@@ -98,7 +98,7 @@ class Spectrum:
 
 
 def cutoff_hz(histogram: Histogram, config: BandwidthConfig) -> int | None:
-    """The frequency up to which speech reaches, in steps of 125 Hz; None where there is too little that is not silence."""
+    """The frequency up to which speech reaches, in steps of 125 Hz; None where nearly all is silence."""
     per_level = histogram[:, 0, :].sum(axis=1)
     first = round((SILENT - FLOOR) / STEP)
     louder = per_level[::-1].cumsum()[::-1]  # how many frames are at least as loud, by level

@@ -41,7 +41,7 @@ _HEADS = (
 """Signatures of files that may follow one of another kind."""
 
 _SPEECH = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ", b"\x80theora", b"fishead\0", b"BBCD\0")
-"""How the first page of an Ogg stream begins, after its header."""
+"""First bytes of the first page of an Ogg stream, after the page header."""
 
 
 def links(raw: IO[bytes], size: int) -> list[tuple[int, int]]:
@@ -56,7 +56,7 @@ def links(raw: IO[bytes], size: int) -> list[tuple[int, int]]:
 
 
 def _blank(raw: IO[bytes]) -> int:
-    """How many bytes stand before the head of a file."""
+    """Number of blank bytes before the file header."""
     head = _at(raw, 0, 64)
     rest = head.lstrip(_BLANK)
     return len(head) - len(rest) if _begins(rest) else 0
@@ -67,7 +67,7 @@ def _begins(head: bytes) -> bool:
 
 
 def _files(raw: IO[bytes], size: int, place: int) -> Iterator[int]:
-    """The changes within files, and the beginnings of those that follow another."""
+    """Offsets of changes within files, and of files that follow another."""
     while True:
         end = yield from _walk(_at(raw, place, 12))(raw, size, place)
         if not place < end < size or not _begins(_at(raw, end, 400)):
@@ -107,7 +107,7 @@ def _at(raw: IO[bytes], place: int, size: int) -> bytes:
 
 
 def _ogg(raw: IO[bytes], size: int, place: int) -> Walk:
-    """Streams begin together, on pages marked so; such a page after others begins the next link."""
+    """Ogg: begin-of-stream pages come together; one after other pages starts the next link (RFC 3533)."""
     beginning = True
     while place < size:
         page = _at(raw, place, 27 + 255 + 8)
@@ -127,7 +127,7 @@ def _ogg(raw: IO[bytes], size: int, place: int) -> Walk:
 
 
 def _mp4(raw: IO[bytes], size: int, place: int) -> Walk:
-    """A file type after media begins a file; so does an index before fragments, where there was one already."""
+    """MP4: a `ftyp` after media starts a file; so does a second `moov` before fragments."""
     begun, indexed, pending = False, False, 0
     while place + 8 <= size:
         box = _at(raw, place, 16)
@@ -153,7 +153,7 @@ def _mp4(raw: IO[bytes], size: int, place: int) -> Walk:
 
 
 def _chunk(raw: IO[bytes], size: int, place: int) -> Walk:
-    """A chunk that holds all others. The end is told by its head, and chunks begin at even places."""
+    """RIFF and IFF: one chunk holds all others; its header states the end, and chunks start at even offsets."""
     yield from ()
     head = _at(raw, place, 8)
     end = place + 8 + int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big")
@@ -175,7 +175,7 @@ def _caf(raw: IO[bytes], size: int, place: int) -> Walk:
 
 
 def _matroska(raw: IO[bytes], size: int, place: int) -> Walk:
-    """Only where the length of what comes before is told; live recordings do not tell it."""
+    """Matroska: cut only where the length is stated; live recordings do not state it."""
     yield from ()
     begin = place
     while place < size:

@@ -23,7 +23,7 @@ from voxmill.operators.decode.dc_offset import CELL
 from voxmill.operators.decode.loudness import Levels
 
 SPEECH = slice(2, 32)
-"""Bands (of 125 Hz) in which speech is told from noise."""
+"""Bands (125 Hz each) used to tell speech from noise."""
 
 LIVELY = 12.0
 """Least contrast of speech (dB); steady noise has 4, hum less."""
@@ -41,10 +41,10 @@ ACTIVE = 12.0
 """Frames within so many dB of the loudest of a channel count as speech."""
 
 TOGETHER = 0.35
-"""Two channels whose speech overlaps less (share of the one that speaks less) speak in turns."""
+"""Two channels speak in turns where their speech overlaps less than this share of the quieter one's."""
 
 LEAST_TURN = 0.05
-"""And the one that speaks less speaks at least so much of the other's time."""
+"""Least speaking time of the quieter channel, as a share of the other's, to count as turns."""
 
 CENTRE = 25.0
 """The centre channel, where films have their dialogue, is used unless it is further below the loudest channel (dB)."""
@@ -99,13 +99,13 @@ class ChannelStats:
         """Of each channel, and of their mean."""
         self.levels = [Levels() for _ in range(n)]
         self.peak, self.steady_peak = np.zeros(n), np.zeros(n)
-        """The largest sample, and the largest with the offset taken off."""
+        """Largest absolute sample per channel, with and without the DC offset."""
         self.cross = np.zeros((n, n))
-        """Products of channels, summed over the speech band."""
+        """Cross-power of channels in the speech band, shape (channels, channels)."""
         self.joint = np.zeros((n, n, Levels.BINS, Levels.BINS), np.int64)
-        """Frames by the levels of two channels."""
+        """Joint level histogram of each pair of channels."""
         self.cancelled = self.loud = 0
-        """Of two channels: frames in which both are equally loud, and in how many of them they cancel."""
+        """For two channels: number of frames with similar levels (`loud`), and of those in which they cancel."""
         self.cells = np.zeros((n, n))
         self.offsets = np.zeros(n)
         self.num_cells = 0
@@ -291,7 +291,7 @@ def _mean(channels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _power(spectra: NDArray[np.complex64]) -> NDArray[np.float64]:
-    """Of each frame: the sum over its lines."""
+    """Power of each frame, summed over its lines."""
     lines = np.ascontiguousarray(spectra).view(np.float32)
     found: NDArray[np.float64] = np.einsum("...l,...l->...", lines, lines).astype(np.float64)
     return found

@@ -35,7 +35,7 @@ def steady(arrays: Iterable[Audio], start: int) -> Iterator[Audio]:
 
 
 def _levelled(cells: Iterable[Audio]) -> Iterator[Audio]:
-    """A cell is cut in its middle: up to it the line comes from the cell before, after it it goes to the next."""
+    """Subtracts from each cell the line that joins the means at the middles of neighbouring cells."""
     before: np.float32 | None = None
     held: tuple[Audio, np.float32] | None = None
     for cell in cells:

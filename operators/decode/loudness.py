@@ -20,15 +20,15 @@ KNEE = 0.9
 
 
 class LevelConfig(Settings):
-    """How loud recordings are heard: very soft and very loud speech is brought to one level before any model hears it."""
+    """Level adjustment: very soft and very loud speech is brought to one level before any model reads it."""
 
     target_db: float = Field(default=-26.0, le=-6.0)
-    """Speech that is too soft or too loud is brought to this level (dB, 0 is full scale; mean power between 250 Hz and
-    4 kHz while somebody speaks)."""
+    """Speech outside the tolerance is brought to this level (dB, 0 is full scale; mean power between 250 Hz and
+    4 kHz during speech)."""
     tolerance_db: float = Field(default=12.0, ge=0.0)
-    """Speech within so many dB of it stays as it is: recordings of every ordinary level are heard and packed bit by bit as decoded."""
+    """Speech within so many dB of the target stays bit by bit as decoded, as most recordings do."""
     most_db: float = Field(default=80.0, ge=0.0)
-    """The most by which a recording is made louder (dB); 0: none is."""
+    """Largest gain (dB); 0: recordings are never amplified."""
 
 
 class Levels:
@@ -38,10 +38,10 @@ class Levels:
     """Bin width (dB), level of the first bin (dB), number of bins."""
 
     SILENT = -105.0
-    """Frames below this are digital silence. The noise of 16 bits lies above; it is as steady as other noise."""
+    """Frames below this (dB) are digital silence; 16-bit noise lies above."""
 
     CLICKS = 32
-    """So many of the loudest frames (2 s) may be clicks, or one frame in 200, and the next one counts as the loudest."""
+    """Number of loudest frames (2 s, or one in 200) that may be clicks and are ignored."""
 
     def __init__(self) -> None:
         self.frames = np.zeros(self.BINS, np.int64)
@@ -62,7 +62,7 @@ class Levels:
 
     @property
     def _top(self) -> int:
-        """The step of the loudest frames that are no clicks."""
+        """Bin of the loudest frames that are not clicks."""
         audible = int(self.frames[self.bin(self.SILENT) :].sum())
         louder = self.frames[::-1].cumsum()[::-1]
         reached = np.flatnonzero(louder > min(max(self.CLICKS, audible // 200), audible // 4))
@@ -83,7 +83,7 @@ class Levels:
 
     @property
     def active(self) -> float | None:
-        """Mean power while somebody speaks (dB): of the frames that are no more than 15 dB below it. None: all is silence."""
+        """Mean power of speech (dB): of the frames at most 15 dB below it. None: all is silence."""
         top = self._top
         frames, power = self.frames.copy(), self.power.copy()
         if top + 1 < self.BINS and frames[top]:  # a click is as loud as the loudest speech
@@ -101,10 +101,10 @@ class Levels:
 
 
 def gain_db(active: float | None, peak: float, lively: bool, config: LevelConfig) -> float | None:
-    """How much louder a recording is to be heard, in whole dB; None: as it is.
+    """The gain for a recording in whole dB; None: unchanged.
 
-    `peak` is the largest sample there is. What would go over full scale is made louder by less, as long as the level allows;
-    single peaks beyond that are bent. What does not come and go is no speech, and nothing is made of it.
+    `active` is the speech level (dB), `peak` the largest absolute sample. The gain is lowered where it would exceed full scale, as
+    far as the tolerance allows; remaining peaks are limited. Without `lively` (contrast of speech) nothing is amplified.
 
     >>> config = LevelConfig()
     >>> gain_db(-60, 0.01, True, config), gain_db(-26, 0.5, True, config), gain_db(-60, 0.01, False, config)

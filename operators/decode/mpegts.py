@@ -14,7 +14,7 @@ SIZES = (188, 192, 204)
 SYNC = 0x47
 
 AUDIO = frozenset({0x03, 0x04, 0x06, 0x0F, 0x11, 0x1C, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87})
-"""Stream types that hold sound; 0x06 is private, and often AC-3 or Opus."""
+"""Stream types with audio (ISO/IEC 13818-1); 0x06 is private, and often AC-3 or Opus."""
 
 NEAR = 32
 """Most packets between a PAT and the PMT it leads to, for the cut to include the PAT."""
@@ -32,7 +32,7 @@ def programmes(raw: IO[bytes], size: int) -> Iterator[int]:
 
 
 class _Told:
-    """What the tables have said so far."""
+    """What the tables have listed so far."""
 
     def __init__(self) -> None:
         self.listed: dict[int, int] = {}
@@ -41,10 +41,10 @@ class _Told:
         """Programme to the PIDs and types of its sound."""
         self.cut = 0
         self.listing = 0
-        """Where the newest list of programmes lies."""
+        """Offset of the newest PAT."""
 
     def changes(self, place: int, packet: bytes) -> bool:
-        """Takes a packet in that may hold a table; whether the sound goes on elsewhere from `cut` on."""
+        """Reads a packet that may hold a table; returns whether the audio streams change from offset `cut` on."""
         pid = (packet[1] & 0x1F) << 8 | packet[2]
         if pid and pid not in self.listed:
             return False

@@ -155,7 +155,7 @@ class _Timeline:
         self._finish()
 
     def _time(self, ahead: int) -> float:
-        """Seconds from the recording's beginning to the place so many samples ahead."""
+        """Seconds from the start of the recording to `ahead` samples after the current position."""
         rate = self.shape[0] if self.shape else self.link.codec.sample_rate or SAMPLE_RATE
         return self.base / SAMPLE_RATE + (self.position + ahead) / rate
 
@@ -181,7 +181,7 @@ class _Timeline:
         yield None
 
     def _decoded(self, packet: Packet[AudioStream] | None) -> list[AudioFrame] | None:
-        """None where it cannot be decoded; None drains the decoder."""
+        """Frames of a packet (None drains the decoder); None where it cannot be decoded."""
         try:
             with self.link.source:
                 decoded = [sound(frame, self.books) for frame in self.link.codec.decode(packet)]

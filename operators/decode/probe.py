@@ -36,7 +36,7 @@ class DecodeConfig(Settings):
     max_expansion: float = Field(default=0.02, gt=0)
     """More decoded seconds than this per byte of the file is `decode.bomb` (s/B). Speech at 5 kbit/s has 0.0016."""
     expansion_grace: float = Field(default=600.0, ge=0)
-    """So much audio is never a bomb (s): digital silence, which FLAC stores in 0.02 s/B and more, may be honest."""
+    """Audio up to this long is never a bomb (s): FLAC stores digital silence in 0.02 s/B and more."""
     bandwidth: BandwidthConfig = BandwidthConfig()
     level: LevelConfig = LevelConfig()
 
@@ -46,10 +46,10 @@ Mix = Literal["choose", "mix", "split"]
 
 
 class Decode:
-    """Fills in what only decoding tells. A recording that arrives with a rejection passes unchanged."""
+    """Fills in what only decoding tells: length, format, channels, level. A rejected recording passes unchanged."""
 
     def __init__(self, config: DecodeConfig, channels: Mapping[str, Mix] | None = None) -> None:
-        """`channels`: by the name of the source."""
+        """`channels`: how channels are mixed, by name of the source (`choose` if absent)."""
         self.config, self._channels = config, channels or {}
 
     def __call__(self, work: UnitInput) -> list[Recording]:

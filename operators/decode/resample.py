@@ -138,7 +138,7 @@ class _Chain:
             yield from self._pull()
 
     def finish(self, samples: int) -> Iterator[NDArray[np.float32]]:
-        """So many more, whatever is left in the chain."""
+        """Exactly so many more samples: the rest of the chain, cut or padded with zeros."""
         self.graph.push(None)
         for audio in self._pull():
             audio = audio[: max(0, samples)]

@@ -27,29 +27,29 @@ class FingerprintMissing(Unavailable, ImportError):
 
 
 class FingerprintConfig(Settings):
-    """How parts of recordings are known by their sound."""
+    """How audio fingerprints are made."""
 
     speeds: tuple[float, ...] = (1.0, 0.952, 1.05)
-    """How much faster a copy may run; each costs a fingerprint. The first is 1."""
+    """Speeds at which copies are searched, each at the cost of one fingerprint. The first is 1."""
     min_seconds: float = Field(default=4.0, ge=3.0)
-    """Shorter parts and clips are not known by their sound (s)."""
+    """Shorter parts and clips get no fingerprint (s)."""
 
 
 class DuplicatesConfig(FingerprintConfig):
-    """What is in the run, in another run or in an evaluation set already. The first listed stays."""
+    """Duplicates within the run, with other runs, and with evaluation sets. Of duplicates the first listed stays."""
 
     by: tuple[Literal["acoustic", "text"], ...] = ("acoustic", "text")
-    """`acoustic` needs the C library Chromaprint; `text` compares what was heard."""
+    """`acoustic` compares audio and needs the C library Chromaprint; `text` compares transcripts."""
     min_score: float = Field(default=0.3, gt=0.0, le=1.0)
-    """Share of the shorter one's fingerprint that must match. Unrelated speech has 0.01, the copies that were tried 0.5 and more."""
+    """Share of the shorter fingerprint that must match. Unrelated speech has 0.01, the tested copies 0.5 and more."""
     shingle: int = Field(default=4, ge=1)
     """Neighbouring words or Han characters in a shingle."""
     min_shared: float = Field(default=0.5, gt=0.0, le=1.0)
-    """Share of the shorter one's shingles that must be in the other."""
+    """Share of the shingles of the shorter text that must be in the other."""
     min_shingles: int = Field(default=6, ge=1)
-    """With fewer, a text is not compared: phrases that everybody says are no copies."""
+    """Texts with fewer shingles are not compared: common phrases are no copies."""
     against: tuple[str, ...] = ()
-    """Other runs: what they hold already is a duplicate here."""
+    """Other runs: what they hold is a duplicate here."""
     evaluation: tuple[str, ...] = ()
     """Evaluation sets: NeMo-style JSONL (`audio_filepath`, `text`), folders of audio with `.txt` beside, or folders of shards."""
 

@@ -26,20 +26,20 @@ class FramesConfig(Settings):
     """Which pictures of a video are kept with a segment."""
 
     per_segment: int = Field(default=8, ge=1, le=1000)
-    """Pictures of a segment, spread evenly over it; with `fps` on, the most there may be."""
+    """Pictures per segment, evenly spaced; with `fps` set, the most."""
     fps: float | None = Field(default=None, gt=0, le=100)
-    """Pictures a second instead (1/s)."""
+    """Pictures per second instead; `per_segment` is then the most per segment."""
     size: int = Field(default=224, ge=16, le=4096)
     """Shorter side of a stored picture (pixels); smaller ones stay as they are. 224 is what CLIP looks at."""
     quality: int = Field(default=3, ge=2, le=31)
-    """Of the JPEG, as libavcodec counts: 2 is best, 31 worst."""
+    """JPEG quality on libavcodec's scale: 2 is best, 31 worst."""
     max_pixels: int = Field(default=7680 * 4320, ge=1)
     """A video with larger pictures is `frames.too_large`: it bounds a worker's memory (6 bytes a pixel)."""
 
 
 @dataclass(slots=True)
 class _File:
-    """JPEGs one after the other, and where each segment's lie."""
+    """Concatenated JPEGs."""
 
     blobs: list[bytes] = field(default_factory=list)
     size: int = 0
@@ -80,7 +80,7 @@ class TakePictures:
             return [Pictures(segment.id, rejection=reject(reason, error.detail)) for segment in segments]
 
     def _take(self, video: Video, segments: Sequence[Segment], each: int | None) -> Iterator[Pictures]:
-        """`each`: how long the file is, in samples, where the recording is its channels one after the other."""
+        """`each`: length of the file in samples, where the recording is its channels one after the other."""
         wanted = [(position, segment.id) for segment in segments for position in self._positions(segment)]
         wanted.sort(key=lambda one: (one[0] % each if each else one[0], one))
         found: dict[str, list[Picture]] = {segment.id: [] for segment in segments}

@@ -23,10 +23,10 @@ from voxmill.operators.decode.byte_source import Broken
 from voxmill.operators.decode.container import OpenFile, Undecodable, only, open_container
 
 SLACK = 1.0
-"""Seconds by which the first picture may come late, and the last one may be stretched."""
+"""Seconds by which the first picture may start late, and the last one may be extended."""
 
 FAR = 10.0
-"""Seconds to the first moment from which on libavformat seeks."""
+"""libavformat seeks only to moments later than this (s)."""
 
 MOST_PER_SECOND = 1000
 """Decoding stops where a second of video has more pictures than this."""
@@ -44,7 +44,7 @@ class Video(OpenFile):
     origin: float
     """Time stamp of the recording's first sample (s)."""
     failures: int = 0
-    """How often decoding or reading has failed so far; what could be decoded is kept."""
+    """Number of failed reads or decodes so far."""
 
     @property
     def codec(self) -> VideoCodecContext:
@@ -99,7 +99,7 @@ def shown(video: Video, moments: Sequence[float]) -> Iterator[tuple[int, VideoFr
 
 
 def _from(video: Video, moment: float) -> Iterator[tuple[float, VideoFrame]]:
-    """Pictures with their times, from before a moment on where that can be had without decoding all that comes earlier."""
+    """Pictures with their times, starting before `moment`: at a seek point if possible, else at the start."""
     if moment > FAR and video.stream.time_base:
         try:
             with video.source:
@@ -118,7 +118,7 @@ def _from(video: Video, moment: float) -> Iterator[tuple[float, VideoFrame]]:
 
 
 def _decoded(video: Video) -> Iterator[tuple[float, VideoFrame]]:
-    """Every picture that can be decoded; what cannot is counted. Ends where the file cannot be read further."""
+    """Every picture that can be decoded, with its time; failures are counted. Ends where reading fails."""
     count, begin = 0, None
     packets = video.container.demux(video.stream)
     while True:
@@ -166,7 +166,7 @@ def jpeg(frame: VideoFrame, size: int, quality: int) -> tuple[bytes, int, int]:
 
 
 def fitted(width: int, height: int, size: int) -> tuple[int, int]:
-    """Even sides, as JPEG's quarter-size colour wants.
+    """Width and height of the stored picture; even, as 4:2:0 chroma subsampling needs.
 
     >>> fitted(1280, 720, 224), fitted(64, 48, 224), fitted(9000, 100, 224)
     ((398, 224), (64, 48), (400, 100))

@@ -32,11 +32,11 @@ class AudioClassesConfig(ModelSettings):
     kind: Literal["audio_classes"] = "audio_classes"
     name: LabellerName = "audio_classes"
     task: Literal["sound_events", "gender", "age", "emotion"] = "sound_events"
-    """What its classes are."""
+    """Task that its classes belong to."""
     classes: dict[str, str] = {}
-    """The model's class names (in lower case) to the ones that labels have, where they differ; '' is no label."""
+    """Class names of the model (in lower case) to those of labels, where they differ; '' is no label."""
     only: tuple[str, ...] = ()
-    """Labels to keep, as they are called here; empty: all. A trained tokeniser has tokens for a few, not for AudioSet's 527."""
+    """Labels to keep, by the names used here; empty: all. A tokeniser has tokens for a few, not for AudioSet's 527."""
     several: bool | None = None
     """Whether several classes can hold at once (each with a probability of its own); null: for sound events, yes."""
     min_confidence: float = Field(default=0.5, ge=0.0, le=1.0)

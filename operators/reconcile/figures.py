@@ -48,7 +48,7 @@ class SpokenFigures:
         self._figure = f"(?:{_SPACED}|{_NUMBER})" if self.comma else f"(?:{_NUMBER})"
 
     def _say(self, texts: Iterable[str], written: str) -> Piece:
-        """One piece that is said in any of these ways; where nobody knows how, it stays as it is written."""
+        """One piece with these spoken forms; without any, it stays as written."""
         said = [self.words(text) for text in texts]
         said = [one for one in dict.fromkeys(said) if one]
         return readings(*said[:SEVERAL]) if said else readings(units(written.casefold()))
@@ -62,7 +62,7 @@ class SpokenFigures:
         return self.numbers.integer(string) if self.numbers else []
 
     def value(self, string: str) -> list[str]:
-        """All ways to say a written number, with its separators."""
+        """All spoken forms of a written number with separators."""
         if self.numbers is None:
             return []
         whole, part = self.parts(string)
@@ -81,7 +81,7 @@ class SpokenFigures:
         return [way.format(h=one) for way in self.row.get("and_half", ()) for one in self.numbers.cardinal(whole)]
 
     def quantity(self, string: str) -> list[str]:
-        """A number of things that are counted, so neither a year nor digit by digit: `220` dollars are not `two twenty`."""
+        """Spoken forms of a counted number: neither a year nor digit by digit (`220` dollars are not `two twenty`)."""
         whole, part = self.parts(string)
         if self.numbers is None or part is not None or len(whole) > 15 or (len(whole) > 1 and whole[0] == "0"):
             return self.value(string)
@@ -141,7 +141,7 @@ class SpokenFigures:
         return [piece for piece in found if piece != ()]
 
     def _dotted(self, said: str) -> list[Piece]:
-        """A version, an address of a machine; in languages that group digits by full stops, a large number too."""
+        """A version or IP address; in languages that group digits with full stops, also a large number."""
         if self.comma and regex.fullmatch(r"\d{1,3}(?:\.\d{3})+", said):
             return self._number(said)
         dots: list[str] = [*(self.numbers.point() if self.numbers else ()), *self.row.get("dot", ["dot"])]
@@ -153,7 +153,7 @@ class SpokenFigures:
         return found
 
     def _ratio(self, said: str) -> list[Piece]:
-        """`3:1`: no time has one digit behind its colon."""
+        """A ratio such as `3:1`: times have two digits after the colon."""
         one, two = said.split(":")
         between = [self.words(word) for word in self.row.get("ratio", ())]
         return [self._say(self.integer(one), one), readings((), *between), self._say(self.integer(two), two)]

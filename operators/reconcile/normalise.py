@@ -56,7 +56,7 @@ UNREAD = "digits-as-written"
 
 
 class NormaliserConfig(Settings):
-    """What counts as the same text."""
+    """Which differences between texts are ignored."""
 
     fillers: dict[str, tuple[str, ...]] = {
         "zh": ("呃", "啊", "嗯"),

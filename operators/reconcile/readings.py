@@ -125,7 +125,7 @@ def _joined(pieces: Sequence[Piece], other: Sequence[Piece]) -> Sequence[Piece]:
 
 
 def _apart(texts: Sequence[Reading]) -> bool:
-    """Whether a text may write as one word what another writes as several: most do not, and this is the fast way to know."""
+    """Whether a text may write as one word what another writes as several; a quick test that is mostly false."""
     sets: list[set[str]] = [set(text) for text in texts]
     odd = {word for word in sets[0].union(*sets) - sets[0].intersection(*sets) if len(word) > 4}
     return bool(odd) and any(

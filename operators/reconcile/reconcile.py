@@ -24,11 +24,11 @@ class VoteConfig(Settings):
     """How three or more engines vote. Fiscus' searches on Hub-5E'97 gave avgconf 0.2 and 0.8, maxconf 0.7 and 0.6 (alpha, null)."""
 
     method: Method = "meth1"
-    """Which confidence a word has: the mean over its supporters, its share of the slot's total, or its best."""
+    """Confidence of a word: the mean over its supporters (`meth1`), its share of the slot's total (`avgconf`), its best (`maxconf`)."""
     alpha: float = Field(default=1.0, ge=0.0, le=1.0)
     """Weight of the number of votes against confidence; 1 = votes alone."""
     null_confidence: float = Field(default=0.0, ge=0.0, le=1.0)
-    """Confidence of silence, where an engine says nothing."""
+    """Confidence of the null word, where an engine has no word."""
     outlier: float = Field(default=0.3, ge=0.0, le=1.0)
     """An engine whose mean similarity to the others is below this has no vote (it still counts in the agreement)."""
     pairs: bool = False
@@ -107,7 +107,7 @@ class Reconcile:
         )
 
     def _event(self, segment: Segment) -> Consensus:
-        """Nobody speaks, so the text is known, and it is empty; the engines were not asked."""
+        """The consensus of a segment without speech: empty text; engines were not run."""
         count = len(self.engines)
         return Consensus(
             segment.id, "", "event", NO_SPEECH, None, None, None, "word", self.engines, ("",) * count, NORMALISER, (), 0, None,

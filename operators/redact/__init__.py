@@ -1,1 +1,1 @@
-"""Personal data in transcripts: found by Presidio, masked in the text, silenced in the sound."""
+"""Personal data in transcripts: found by Presidio, masked in the text, silenced in the audio."""

@@ -41,12 +41,12 @@ class RedactConfig(Settings):
     entities: tuple[str, ...] = (
         "PERSON", "EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN_CODE", "IP_ADDRESS", "US_SSN", "SPOKEN_EMAIL", "SPOKEN_NUMBER", "URL"
     )  # fmt: skip
-    """Presidio's names of what is looked for; `SPOKEN_EMAIL` and `SPOKEN_NUMBER` are ours. `URL` is among
+    """Entities to find, by Presidio's names; `SPOKEN_EMAIL` and `SPOKEN_NUMBER` are ours. `URL` is among
     them because engines write a spoken e-mail address as one word with a dot (`annatexample.com`)."""
     min_score: float = Field(default=0.3, ge=0.0, le=1.0)
-    """Least confidence of a recogniser."""
+    """Least score of a finding."""
     margin: float = Field(default=0.2, ge=0.0)
-    """Silence before and after the words (s): the times of words are not exact."""
+    """Silence added before and after masked words (s), since word times are not exact."""
 
 
 class RecogniserMissing(Unavailable, ImportError):

@@ -21,10 +21,10 @@ DIGITS = 4
 
 
 EVENT = "event"
-"""Marks a stretch that is kept though nobody speaks in it."""
+"""Marks a stretch without speech that is kept."""
 
 WEIGHTS = {"silero": "silero-vad", "pyannote": "pyannote-segmentation", "fsmn": "fsmn-vad"}
-"""Engine to its weights: a name, so that a stage's fingerprint holds their hash."""
+"""Default weights of each engine, by name, so that the fingerprint of the stage holds their hash."""
 
 
 class SegmentConfig(SpanConfig):
@@ -35,7 +35,7 @@ class SegmentConfig(SpanConfig):
     model: str = ""
     """Weights: a known name, or a folder; by default those of the engine."""
     keep_events: bool = False
-    """Keep spans without speech as samples of their sounds: `<|nospeech|>`, with whatever the labellers hear in them."""
+    """Keep spans without speech as samples with the text `<|nospeech|>`, labelled by their sound events."""
     min_event_seconds: float = Field(default=2.0, gt=0)
     """Shorter spans without speech are not kept (s)."""
 
@@ -119,7 +119,7 @@ def load_detector(config: SegmentConfig) -> SpeechDetector:
 
 
 class _Counted:
-    """A stream of blocks that knows how many samples went by."""
+    """A stream of blocks that counts its samples."""
 
     def __init__(self, blocks: Iterable[Audio]) -> None:
         self._blocks = blocks

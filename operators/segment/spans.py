@@ -167,7 +167,7 @@ def _join(pauses: Sequence[_Pause], config: SpanConfig) -> list[_Group]:
     """
     least, widest, close = map(_samples, (config.min_seconds, config.absorb_seconds, config.merge_seconds))
     first, last = list(range(len(pauses) - 1)), list(range(len(pauses) - 1))
-    """Of a group of runs: `first[i]` holds for its last member, `last[i]` for its first."""
+    """Groups of runs: `first[i]` is valid for the last member of a group, `last[i]` for its first."""
 
     def group(begin: int, end: int) -> _Group:
         return _Group(pauses[begin].right, pauses[end + 1].left, pauses[begin + 1 : end + 1])

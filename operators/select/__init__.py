@@ -1,1 +1,1 @@
-"""The stage `select`: which segments are kept, at which tier, and what calibration says their labels are worth."""
+"""The stage `select`: which segments are kept, in which tier, and the expected error of their labels by calibration."""

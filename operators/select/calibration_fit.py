@@ -36,19 +36,19 @@ class Labelled:
     language: str | None
     signs: Signs
     words: int
-    """Of the reference."""
+    """Words of the reference."""
     errors: int
     """Word edits between label and reference."""
     agreed_errors: int = 0
-    """Of these, in words on which all engines agree."""
+    """Those of them in words on which all engines agree."""
     speaker: str | None = None
     condition: str | None = None
 
 
 def fit(sample: Sequence[Labelled], unit: str = "word", seed: int = 0, rounds: int = ROUNDS) -> Calibration:
-    """A calibration from the labels with an agreement. Raises UserError where the sample cannot tell right from wrong.
+    """A calibration from the labels with an agreement. Raises UserError where the sample has only right or only wrong labels.
 
-    Without `rounds` of resampling its intervals hold chance alone.
+    Without resampling (`rounds` 0) its intervals hold the chance in the labels only.
     """
     known = [one for one in sample if one.signs.agreement is not None and one.words + one.errors]
     errors, words = sum(one.errors for one in known), sum(one.words for one in known)
@@ -145,7 +145,7 @@ def _enough(rows: Sequence[Labelled]) -> bool:
 def _weights(data: Columns, terms: tuple[str, ...]) -> Weights:
     """Logistic regression of words right against words wrong, each word once.
 
-    Where a term of agreement or confidence would count against a label, it is left out: better signs never raise an expected error.
+    A term of agreement or confidence with a negative weight is left out, so that better evidence never raises the expected error.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -163,7 +163,7 @@ def _weights(data: Columns, terms: tuple[str, ...]) -> Weights:
 def _line(data: Columns, weights: Weights) -> Line:
     """Isotonic regression: the falling curve closest to the rates, weighed by words.
 
-    Of bins with equal numbers of labels, not of single labels: at its ends the regression would follow the luckiest of them.
+    Fitted to bins with equal numbers of labels, not to single labels, whose extremes it would follow.
     """
     from sklearn.isotonic import IsotonicRegression
 

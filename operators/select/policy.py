@@ -34,7 +34,7 @@ class SelectConfig(Settings):
     confidence_share: float = Field(default=0.25, ge=0.0, le=1.0)
     """With `agreement_confidence`: how much of the score the chosen engine's confidence can take away (w above)."""
     calibration: str | None = None
-    """What `voxmill calibrate` wrote. With `expected_error` the score is 1 - the share of words expected to be wrong."""
+    """A file written by `voxmill calibrate`. With `expected_error` the score is 1 - the share of words expected to be wrong."""
     high: float = Field(default=0.95, ge=0.0, le=1.0)
     """Least score of the tier `high`: labels to trust. Higher keeps fewer and better labels."""
     weak: float = Field(default=0.80, ge=0.0, le=1.0)
@@ -43,7 +43,7 @@ class SelectConfig(Settings):
     unlabelled: float = Field(default=0.60, ge=0.0, le=1.0)
     """Below this nothing is kept."""
     single_high: float = Field(default=0.90, ge=0.0, le=1.0)
-    """With one engine, thresholds for its confidence: no second opinion stands behind these tiers."""
+    """With one engine, least confidence of the tier `high`: there is no agreement to rely on."""
     single_weak: float = Field(default=0.75, ge=0.0, le=1.0)
     """With one engine, least confidence of the tier `weak`."""
     single_unlabelled: float = Field(default=0.50, ge=0.0, le=1.0)
@@ -67,7 +67,7 @@ class SelectConfig(Settings):
     licences: tuple[str, ...] = ("*",)
     """Names or patterns (`cc-by-*`). No pattern matches `unknown` or `proprietary`; the latter can be named."""
     allow_unknown_licence: bool = False
-    """Also keep recordings whose licence nobody states. What you may do with them is then yours to know."""
+    """Also keep recordings without a stated licence. You must then know what you may do with them."""
     keep_unlabelled: bool = False
     """Keep the audio of the `unlabelled` tier."""
     weak_weight: float = Field(default=0.3, ge=0.0, le=1.0)

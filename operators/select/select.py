@@ -1,4 +1,4 @@
-"""The operator: each segment's tier, split and weight, or the reason why it is not kept; the rules are in `policy.py`."""
+"""The stage `select`: tier, split and weight of each segment, or the reason for which it is not kept. Rules are in `policy.py`."""
 
 from __future__ import annotations
 

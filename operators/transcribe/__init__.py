@@ -1,1 +1,1 @@
-"""Speech recognisers behind one seam: one adapter file per engine, and the operator that runs any of them on a unit."""
+"""Speech recognisers behind one Protocol: an adapter file per engine, and the operator that runs any of them on a unit."""

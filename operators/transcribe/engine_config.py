@@ -20,7 +20,7 @@ class EngineSettings(Settings):
     """Modules of other packages that it imports: `voxmill config check` says how to install those that are missing."""
 
     kind: str
-    """Which recogniser this is; it decides what else can be set."""
+    """Which recogniser this is; other settings depend on it."""
     name: EngineName
     """How hypotheses, statistics and rules name this engine; unique in a run."""
     model: str
@@ -30,13 +30,13 @@ class EngineSettings(Settings):
     compute_type: ComputeType = "auto"
     """Arithmetic; `auto` takes the engine's fastest safe one for the device."""
     threads: int = Field(default=1, ge=1)
-    """CPU threads of one worker. Several workers of one thread do more than one worker of several."""
+    """CPU threads of one worker. Several workers with one thread are faster than one worker with several."""
     gpus: float | None = Field(default=None, ge=0)
     """Share of a GPU that one worker holds; null = one whole GPU on `cuda`, none on `cpu`."""
     languages: tuple[str, ...] = ()
-    """Languages (`en`, `zh`, …) this engine may hear; empty = all it knows. One language = that one is assumed, not detected."""
+    """Languages (`en`, `zh`, …) this engine may recognise; empty = all it knows. A single language is assumed, not detected."""
     skip_other_languages: bool = False
-    """Leave out recordings whose stated language is not among `languages`; else they are transcribed all the same."""
+    """Skip recordings whose stated language is not among `languages`; otherwise they are transcribed too."""
 
     @model_validator(mode="after")
     def _gpu_where_cuda(self) -> EngineSettings:

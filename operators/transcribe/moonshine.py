@@ -35,11 +35,11 @@ class MoonshineConfig(EngineSettings):
     model: str = "moonshine-tiny-en"
     device: Literal["cpu"] = "cpu"
     compute_type: Literal["auto"] = "auto"
-    """The weights decide: int8."""
+    """Only `auto`: the weights are int8."""
     max_seconds: float = Field(default=30.0, gt=1, le=64)
     """Longest audio heard at once (the model was trained on 30 s); longer spans are cut at their quietest point."""
     tokens_per_second: float = Field(default=6.5, gt=0)
-    """Most tokens that speech can hold; what goes on beyond is a loop, and is stopped."""
+    """Decoding stops at this many tokens per second of audio: more is a loop."""
 
 
 class Moonshine:

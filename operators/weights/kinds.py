@@ -45,7 +45,7 @@ class WeightsEntry(Settings):
     engine: str
     """Kind of the engine, detector or labeller that loads it."""
     licence: str
-    """Of the weights, as their publisher names it; `other` has conditions of its own, to be read there."""
+    """Licence of the weights, by the publisher's name; `other` has its own conditions."""
     languages: tuple[str, ...] = ()
     """Languages that a recogniser writes."""
 
@@ -142,13 +142,13 @@ class HubWeights(WeightsEntry):
     kind: Literal["hub"]
     repo: str
     megabytes: float | None = None
-    """About what a download brings (MB); None: nobody has said."""
+    """Approximate download size (MB); None: unknown."""
     revision: str | None
-    """Commit; None = not pinned, whatever the main branch holds on the day of the download."""
+    """Commit; None: not pinned, the main branch at the time of the download."""
     needs: tuple[str, ...]
     """Files without which the model does not load."""
     patterns: tuple[str, ...]
-    """What is downloaded."""
+    """File patterns to download."""
     sha256: dict[str, str] = {}
 
     @property

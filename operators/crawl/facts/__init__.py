@@ -1,1 +1,1 @@
-"""What the crawl knows of an address before it fetches it: its kind, its licence, why it may not be fetched."""
+"""What is known of an address without asking a network: its kind, its licence, and the errors that end a fetch."""

@@ -40,14 +40,14 @@ class SourceConfig(Settings):
     domain: str | None = None
     """Kind of speech: `podcast`, `audiobook`, `broadcast`, … Free text, a column of the statistics."""
     channels: Literal["choose", "mix", "split"] = "choose"
-    """What several channels become: `choose` leaves out what is dead, noise, or cancels the others, `mix` is their mean. `split` keeps
-    channels that hold different speech apart: one after the other, each as long as the file."""
+    """What several channels become: `choose` leaves out channels that are dead, noisy or cancel others; `mix` is the mean of all; `split`
+    keeps channels with different speech apart, one after the other, each as long as the file."""
     licence: Annotated[str, AfterValidator(_licence)] | None = None
     """Overrides what the source says; you answer for it."""
     glob: str | None = None
     """Which files of a folder (`*.wav`); null: those with a media suffix."""
     limit: int | None = Field(default=None, ge=1)
-    """Take so many items at most, the first ones."""
+    """Most items to take, the first ones; null: all."""
 
     @model_validator(mode="after")
     def _somewhere(self) -> SourceConfig:

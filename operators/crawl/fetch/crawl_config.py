@@ -46,26 +46,26 @@ class FetchSettings(GateSettings):
     timeout: float = Field(default=30.0, gt=0)
     """Seconds for a connection, for the headers of an answer, and for each pause between its bytes."""
     min_bytes_per_second: float = Field(default=256.0, ge=0)
-    """A body that stays slower than this (bytes/s) over `timeout` seconds is given up: it would hold its host for days."""
+    """A body that stays slower than this (bytes/s) over `timeout` seconds is given up."""
     retries: int = Field(default=3, ge=0)
-    """Further attempts after a connection fault, a broken body, or HTTP 408, 429, 500, 502, 503, 504."""
+    """Retries after a connection error, a broken body, or HTTP 408, 429, 500, 502, 503, 504."""
     backoff: float = Field(default=1.0, ge=0)
-    """Seconds before the first further attempt; doubled before each next one."""
+    """Seconds before the first retry; doubled before each further one."""
     allow_private: tuple[Annotated[str, AfterValidator(check_entry)], ...] = ()
-    """Hosts, `host:port` pairs, addresses or CIDR blocks that may be private: your own servers."""
+    """Hosts, `host:port` pairs, addresses or CIDR blocks that may have private addresses: your own servers."""
     ca_file: str | None = None
-    """More certificate authorities to trust (PEM), for your own servers."""
+    """Additional certificate authorities to trust (PEM), for your own servers."""
     deny: tuple[str, ...] = ()
     """Hosts, URLs, URL globs and `sha256:<hex>` contents that are never fetched or kept."""
     deny_files: tuple[str, ...] = ()
-    """Files of such entries, one a line; what follows a `#` is a comment."""
+    """Files of such entries, one per line; text after a `#` is a comment."""
     max_page_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
     """Largest page, feed, playlist or list file that is read for its links (bytes)."""
 
     list_seconds: float = Field(default=600.0, gt=0)
-    """Listing one address of a source takes so long at most, what it leads to and waiting for hosts included (s)."""
+    """Time limit for listing one address of a source, with everything it leads to and waits for hosts (s)."""
     read_seconds: float = Field(default=10.0, gt=0)
-    """Reading a page takes so much of a processor's time at most (s); a feed, whose reader is slow but steady, six times as much."""
+    """CPU time limit for parsing a page or playlist (s); six times as much for a feed or list."""
 
     @property
     def denied(self) -> tuple[str, ...]:
@@ -82,15 +82,15 @@ class FetchSettings(GateSettings):
 
 
 class CrawlConfig(FetchSettings):
-    """What is fetched and kept."""
+    """The section `crawl` of the config: how requests are made, and what is fetched and kept."""
 
     obey_robots: Literal[True] = True
-    """robots.txt is obeyed. Written here to be seen; it cannot be switched off."""
+    """robots.txt is obeyed; this cannot be switched off."""
     obey_opt_outs: Literal[True] = True
-    """X-Robots-Tag, TDMRep and robots meta tags are obeyed; neither can this."""
+    """X-Robots-Tag, TDMRep and robots meta tags are obeyed; this cannot be switched off."""
     max_bytes: int = Field(default=2 * 1024**3, ge=1)
     """Largest file that is fetched (bytes)."""
     max_seconds: float = Field(default=43_200.0, gt=0)
     """Longest recording (s), where a feed, an extractor or a playlist says how long it is."""
     copy_local: bool = False
-    """Copy local files into the run; else they are used where they are, and must stay there."""
+    """Copy local files into the run; otherwise they are read where they are and must stay there."""

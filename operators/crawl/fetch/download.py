@@ -54,7 +54,7 @@ class ResponseFacts:
     permission: str | None = None
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
-    """All of them but cookies and tokens: evidence, not part of a record."""
+    """All response headers except cookies and tokens: evidence, not part of a record."""
 
     @classmethod
     def of(cls, reply: Reply) -> ResponseFacts:
@@ -183,7 +183,7 @@ def _attempt(fetcher: Fetcher, url: str, part: BinaryIO, limit: int) -> Download
 
 
 def _media_only(fetcher: Fetcher, reply: Reply, blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """The blocks, unless they are a web page: then it asks for humans (Blocked), or the address is simply not media."""
+    """The blocks; raises Blocked where they are a bot challenge, Unsupported where they are another web page."""
     if "html" in reply.content_type:
         first = next(blocks, b"")
         if first.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):

@@ -203,7 +203,7 @@ class Fetcher:
         *,
         guarded: bool,
     ) -> Reply:
-        """One hop: ask until the host answers something that another attempt would not change."""
+        """One hop: requests until the response is final, with retries."""
         for attempt in range(self.settings.retries + 1):
             last = attempt == self.settings.retries or method not in ("GET", "HEAD")
             lease = self._turn(url, permission.crawl_delay)
@@ -228,10 +228,9 @@ class Fetcher:
         raise AssertionError("unreachable")
 
     def _answered(self, reply: Reply, response: BaseHTTPResponse, *, guarded: bool, last: bool) -> bool:
-        """True: an answer to use. False: worth another attempt. Raises what the status means.
+        """True: use the response. False: retry. Raises the CrawlError of the status.
 
-        A refusal to show robots.txt is no refusal to show the rest (a bucket says 403 to what it does not have),
-        so it does not count for the breaker; a bot page always does.
+        A 403 for robots.txt does not count for the breaker (buckets answer 403 for missing files); a bot page always does.
         """
         status = reply.status
         page = _error_page(reply) if status >= 400 else b""
@@ -249,7 +248,7 @@ class Fetcher:
         raise HttpError(f"HTTP {status} at {reply.url}", status)
 
     def _turn(self, url: str, crawl_delay: float) -> str:
-        """Waits for the gate. Raises Blocked, BudgetSpent; NoContact, for nobody asks without a name."""
+        """Waits for a turn and returns its lease. Raises Blocked, BudgetSpent, NoContact."""
         if self.settings.contact is None:
             raise NoContact(url)
         host = host_of(url)
@@ -266,13 +265,13 @@ class Fetcher:
         return lambda num_bytes: self.gate.release(host, lease, num_bytes)
 
     def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """Ours come last: nobody speaks under another name. No compression: a length then means what it says."""
+        """Our User-Agent cannot be overridden. No compression, so that Content-Length is the length of the file."""
         asked = {name: value for name, value in headers.items() if name.lower() not in ("user-agent", "accept-encoding")}
         return {"Accept": "*/*", **asked, "Accept-Encoding": "identity", "User-Agent": self.settings.user_agent}
 
 
 def host_of(url: str) -> str:
-    """The host a gate counts: with its port where that is not the scheme's own.
+    """The host that the gate counts: with its port, unless that is the default of the scheme.
 
     >>> host_of("https://A.org:443/x"), host_of("http://127.0.0.1:8000/")
     ('a.org', '127.0.0.1:8000')
@@ -288,9 +287,9 @@ def _error_page(reply: Reply) -> bytes:
 
 
 def _retry_after(response: BaseHTTPResponse) -> float | None:
-    """Seconds that a host asks us to wait; None where it does not say, or names a moment that is past.
+    """Seconds of a Retry-After header (RFC 9110, 10.2.3); None where there is none, or it is in the past.
 
-    A date is one of the host's clock: it is held against the host's own `Date`, and against ours only where there is none.
+    A date is compared with the `Date` header of the host, and with our clock only where that is missing.
     """
     asked = response.headers.get("retry-after", "").strip()
     if not asked:

@@ -104,7 +104,7 @@ def _playlist(reply: Reply, master: Playlist | None = None) -> Playlist:
 
 
 def _check(playlist: Playlist, url: str, max_seconds: float) -> None:
-    """Only an open, finished, affordable media playlist is taken."""
+    """Raises Unsupported or TooLong unless the playlist is a finished, unencrypted media playlist within limits."""
     if playlist.is_master:
         raise Unsupported(f"a playlist of playlists in one, at {url}")
     if playlist.encryption:
@@ -120,7 +120,7 @@ def _check(playlist: Playlist, url: str, max_seconds: float) -> None:
 
 
 class _Target:
-    """The file, and beside it what it holds: a part is noted once it is there whole."""
+    """The output file, with notes beside it: a segment is noted once it is complete."""
 
     def __init__(self, path: Path, plan: str) -> None:
         self.path = path
@@ -130,9 +130,9 @@ class _Target:
         self.num_bytes = 0
         self.lost: list[LostPart] = []
         self.last: int | None = None
-        """Which part was written last: its head is the one that holds."""
+        """Index of the segment written last: its init section applies."""
         self.missing: InitSection | None = None
-        """A head that is not there: its parts need not be asked for."""
+        """An init section that is missing: its segments are not asked for."""
 
     def __enter__(self) -> _Target:
         try:
@@ -151,19 +151,19 @@ class _Target:
         self.file.close()
 
     def back(self) -> None:
-        """To the end of what is noted."""
+        """Truncates the file to what is noted."""
         self.file.truncate(self.num_bytes)
         self.file.seek(self.num_bytes)
 
     def lose(self, lost: LostPart) -> None:
-        """Stretches that touch and are missing for the same reason are one."""
+        """Notes a lost stretch; adjacent ones with the same reason are joined."""
         last = self.lost[-1] if self.lost else None
         if last and last.why == lost.why and abs(last.at + last.seconds - lost.at) < 0.01:
             lost = replace(self.lost.pop(), seconds=round(last.seconds + lost.seconds, 3))
         self.lost.append(replace(lost, at=round(lost.at, 3), seconds=round(lost.seconds, 3)))
 
     def note(self) -> None:
-        """What has been written since the last note counts."""
+        """Commits what was written since the last note."""
         self.file.flush()
         self.done += 1
         self.num_bytes = self.file.tell()
@@ -189,7 +189,7 @@ def _fetch_parts(fetcher: Fetcher, plan: list[MediaSegment], target: _Target, ma
 
 
 def _append(fetcher: Fetcher, part: MediaSegment, head: InitSection | None, target: _Target, max_bytes: int) -> str | None:
-    """Writes a part, before it its head where another one holds. Returns why it cannot be had, None if it is there."""
+    """Writes a segment, after its init section if that changed. Returns why it is missing, or None."""
     what = "its head is"
     try:
         if part.init and part.init != head:
@@ -206,7 +206,7 @@ def _append(fetcher: Fetcher, part: MediaSegment, head: InitSection | None, targ
 
 
 def _copy(fetcher: Fetcher, url: str, span: ByteRange | None, target: _Target, max_bytes: int) -> None:
-    """Raises NotFound where there is nothing that could be a part."""
+    """Appends one resource. Raises NotFound where it is missing or no media."""
     headers = {"Range": f"bytes={span.start}-{span.end - 1}"} if span else {}
     start = target.file.tell()
     for attempt in range(fetcher.settings.retries + 1):
@@ -226,7 +226,7 @@ def _copy(fetcher: Fetcher, url: str, span: ByteRange | None, target: _Target, m
 
 
 def _wanted(fetcher: Fetcher, reply: Reply, span: ByteRange | None, room: int) -> Iterator[bytes]:
-    """The bytes of the answer that are of the part: a server may know no ranges, and send the whole."""
+    """The requested bytes of the response: a server without range support sends the whole file."""
     if reply.status == 416 or (span and reply.status == 206 and content_range(reply)[0] != span.start):
         raise NotFound(f"HTTP {reply.status}, no such bytes, at {reply.url}")
     if (span.end - span.start if span else 1) > room:
@@ -243,7 +243,7 @@ def _wanted(fetcher: Fetcher, reply: Reply, span: ByteRange | None, room: int) -
 
 
 def _first(blocks: Iterator[bytes], limit: int) -> Iterator[bytes]:
-    """As many bytes, and not one request of the rest."""
+    """The first so many bytes; the rest is not read."""
     while limit > 0 and (block := next(blocks, b"")):
         yield block[:limit]
         limit -= len(block)

@@ -126,7 +126,7 @@ def _dial(conn: HTTPConnection, policy: AddressPolicy, resolve: Resolve) -> sock
 
 @contextlib.contextmanager
 def _hang_up(sock: socket.socket | None, seconds: Any) -> Iterator[None]:
-    """Shuts the connection after `seconds`: a socket's own time-out starts anew with every byte that drips in.
+    """Closes the connection after `seconds`: a socket time-out restarts with every byte.
 
     Raises TimeoutError then: headers that were cut off would otherwise pass for whole ones.
     """

@@ -62,7 +62,7 @@ class Extractor:
 
     @contextmanager
     def _session(self, url: str, **options: Any) -> Iterator[FetchedYoutubeDL]:
-        """A fresh yt-dlp; what it raises ends as a CrawlError."""
+        """A fresh yt-dlp, whose errors become a CrawlError."""
         from yt_dlp.utils import YoutubeDLError
 
         from voxmill.operators.crawl.listing.ytdlp import FetchedYoutubeDL
@@ -75,7 +75,7 @@ class Extractor:
                 raise self._explain(ydl, url) from error
 
     def _explain(self, ydl: FetchedYoutubeDL, url: str) -> CrawlError:
-        """Why yt-dlp came back with nothing: what stopped a request, else what it says."""
+        """The error for which yt-dlp found nothing: that of a failed request, else its own message."""
         said = _plain("; ".join(ydl.log.errors[-2:])) or "nothing to fetch there"
         for fault in reversed(ydl.handler.faults):
             if not isinstance(fault, (HttpError, NetworkError)) or not _CLOSED.search(said):
@@ -91,7 +91,7 @@ class Extractor:
 
 
 def _flat(info: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any] | None]:
-    """Playlists in playlists as one series of entries; None stands for an entry that could not be read."""
+    """Nested playlists as one sequence of entries; None for an entry that could not be read."""
     if info is None or info.get("entries") is None:
         yield info
         return
@@ -104,7 +104,7 @@ def _unread(address: str, page: str, said: str) -> Candidate:
 
 
 def _plain(said: str) -> str:
-    """A message of yt-dlp's without colours and advice."""
+    """A message of yt-dlp without colours, advice and secrets."""
     text = " ".join(re.sub(r"\x1b\[[\d;]*m", "", said).split()).split("; please report")[0]
     return public_text(text)[:300]  # first, lest an address lose the end by which its secrets are known
 
@@ -127,7 +127,7 @@ def _found(info: Mapping[str, Any], page: str) -> Candidate:
 
 
 def _closed(info: Mapping[str, Any]) -> str | None:
-    """Why media that an extractor found is none of ours."""
+    """Why media that an extractor found may not be fetched, or None."""
     if info.get("live_status") in ("is_live", "is_upcoming", "post_live") or info.get("is_live"):
         return "live"
     if info.get("has_drm"):

@@ -1,4 +1,4 @@
-"""RSS, Atom and JSON Feed: the episodes of a podcast, from bytes that are already here."""
+"""RSS, Atom and JSON Feed: the entries of a podcast or blog, from bytes already fetched."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def read_feed(body: bytes, url: str, content_type: str = "") -> ParsedDocument:
 
 
 def _teach(feedparser: Any) -> None:
-    """feedparser keeps the last of several podcast:alternateEnclosure; here all of their addresses."""
+    """Patches feedparser to keep all podcast:alternateEnclosure elements, of which it keeps the last."""
     handler = feedparser.mixin._FeedParserMixin
 
     def alternate(self: Any, attributes: dict[str, str]) -> None:
@@ -113,14 +113,14 @@ def _offers(entry: Mapping[str, Any]) -> Iterator[Offer]:
 
 
 def _base(context: Mapping[str, Any], url: str) -> str:
-    """The `xml:base` that holds there: feedparser notes it beside every text."""
+    """The `xml:base` in effect: feedparser notes it with every text."""
     texts = [context.get(key) for key in ("title_detail", "subtitle_detail", "summary_detail", "rights_detail")]
     texts += context.get("content", [])[:1]
     return absolute(url, next((str(text["base"]) for text in texts if text and text.get("base")), url))
 
 
 def _missing(text: str, size: int, parsed: Mapping[str, Any]) -> tuple[str | None, bool]:
-    """What of a document that is not well-formed could not be read, and whether it ends inside the last entry that was."""
+    """What is missing of a document that is not well-formed, and whether it ends inside the last entry read."""
     root = _ROOT.search(text)
     if root is None:
         return None, False
@@ -140,7 +140,7 @@ def _missing(text: str, size: int, parsed: Mapping[str, Any]) -> tuple[str | Non
 
 
 def _plain(text: str) -> str:
-    """Without comments and CDATA, in which tags are text; one that nothing closes hides the rest."""
+    """The text without comments and CDATA, in which tags are text."""
     parts, at = [], 0
     while match := re.compile(r"<!--|<!\[CDATA\[").search(text, at):
         parts.append(text[at : match.start()])

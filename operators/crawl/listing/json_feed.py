@@ -40,7 +40,7 @@ def read_json_feed(body: bytes, url: str) -> ParsedDocument:
 
 
 def _pieces(text: str) -> dict[str, Any]:
-    """The items that are whole, and what stands before them as simple values."""
+    """The complete items of a broken document, with the simple values before them."""
     start = _ITEMS.search(text)
     if start is None:
         return {}

@@ -47,7 +47,7 @@ def _used() -> float:
 
 
 def _limit(what: int, value: int) -> None:
-    """The soft limit; not every system has every one."""
+    """Sets a soft limit, where the system has it."""
     with contextlib.suppress(ValueError, OSError):
         hard = resource.getrlimit(what)[1]
         resource.setrlimit(what, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))

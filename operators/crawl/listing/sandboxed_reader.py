@@ -61,7 +61,7 @@ class SandboxedReader:
     def _exchange(
         self, process: subprocess.Popen[bytes], message: Mapping[str, Any], body: bytes, seconds: float, url: str
     ) -> tuple[dict[str, Any], bytes]:
-        """Says one thing and hears one. Raises Limit, Unreadable; the process is gone then."""
+        """Sends one message and returns the answer. Raises Limit or Unreadable after the process is killed."""
         assert process.stdin
         assert process.stdout
         late = threading.Event()
@@ -140,7 +140,7 @@ class _Asked:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """It ends when nobody talks to it any more; a busy one is ended."""
+    """Closes the pipes, at which an idle process ends; a busy one is killed after half a second."""
     for pipe in (process.stdin, process.stdout):
         with contextlib.suppress(OSError):
             if pipe:

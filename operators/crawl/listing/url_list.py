@@ -14,7 +14,7 @@ from voxmill.operators.crawl.facts.crawl_errors import Unreadable
 from voxmill.operators.crawl.facts.media_types import Kind, decoded, suffix
 
 _ADDRESS = ("url", "address", "path", "audio_url")
-"""Columns that hold the address: the first of these that is there."""
+"""Names of the column with the address; the first that exists is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def _lines(text: str) -> Iterator[Row]:
 
 
 _TITLE = re.compile(r'^#EXTINF:(?:[^,"]|"[^"]*"?)*,?')
-"""What stands before the title: seconds, and attributes, whose commas are in quotes."""
+"""The part of EXTINF before the title: seconds, and attributes with quoted commas."""
 
 
 def _pls(text: str) -> Iterator[Row]:
@@ -78,12 +78,12 @@ def _pls(text: str) -> Iterator[Row]:
 
 
 def _split(text: str) -> Iterator[str]:
-    """Lines as text files have them: other characters that Unicode counts as line ends are parts of names."""
+    """Lines split at CR and LF only: other Unicode line ends may be part of a name."""
     return (line.strip().lstrip("\ufeff") for line in re.split(r"\r\n|\r|\n", text))
 
 
 def _readable(text: str) -> str:
-    """A title whose bytes are no UTF-8 is of Windows-1252, as old playlists are."""
+    """A title; bytes that are not UTF-8 are read as Windows-1252, as in old playlists."""
     try:
         return text.encode("utf-8", "surrogateescape").decode()
     except UnicodeDecodeError:

@@ -49,7 +49,7 @@ def read_xml_list(body: bytes, url: str) -> ParsedDocument:
 
 
 def _rows(parser: XMLPullParser[Element], base: list[str]) -> Iterator[Row]:
-    """What has been parsed by now."""
+    """Rows parsed so far."""
     for said in parser.read_events():
         event, element = cast("tuple[str, Element]", said)
         name = _name(element)
@@ -65,7 +65,7 @@ def _rows(parser: XMLPullParser[Element], base: list[str]) -> Iterator[Row]:
 
 
 def _outline(element: Element, base: str) -> Iterator[Row]:
-    """A feed (`xmlUrl`), another outline (`type=include`), or a file (`type=link|audio`); a mere heading is none of them."""
+    """A feed (`xmlUrl`), another outline (`type=include`), or a file (`type=link|audio`); a heading gives no row."""
     said = {key.lower(): value.strip() for key, value in element.attrib.items()}
     title, language = said.get("title") or said.get("text"), said.get("language")
     address = said.get("xmlurl") or said.get("url")
@@ -90,7 +90,7 @@ def _track(element: Element, base: str) -> Row:
 
 
 def _asx(text: str, url: str) -> Iterator[Row]:
-    """ASX is XML in name only: names in any case, nothing escaped. An HTML parser reads it as players do."""
+    """Rows of an ASX file. It is rarely well-formed XML, so an HTML parser reads it, as players do."""
     from selectolax.lexbor import LexborHTMLParser
 
     from voxmill.operators.crawl.listing.html_tags import Tags

@@ -1,4 +1,4 @@
-"""The run's deny-list: hosts, addresses and contents that are never fetched or kept, whoever asks."""
+"""The run's deny-list: hosts, addresses and contents that are never fetched or kept."""
 
 from __future__ import annotations
 

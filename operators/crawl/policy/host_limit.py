@@ -19,18 +19,18 @@ from voxmill.manifests.config_base import Settings
 
 
 class GateSettings(Settings):
-    """How a host is treated. All durations in seconds."""
+    """Rate limits and circuit breaker of a host. All durations in seconds."""
 
     requests_per_second: float = Field(default=1.0, gt=0)
     """Requests a second to one host, over all workers together. robots.txt's Crawl-delay can only lower it."""
     max_in_flight: int = Field(default=2, ge=1)
     """Requests of one host that may run at once."""
     lease_seconds: float = Field(default=600.0, gt=0)
-    """After so many seconds a request counts as lost and its place is given away: a dead worker holds no host for ever."""
+    """After so many seconds a request counts as lost and its place is freed, so that a dead worker does not block a host."""
     breaker_refusals: int = Field(default=2, ge=1)
     """403 or 429 this many times in a row opens the host's breaker."""
     breaker_bot_pages: int = Field(default=1, ge=1)
-    """So many pages in a row that ask for proof of being human open it too."""
+    """Bot challenges in a row that open the breaker."""
     breaker_seconds: float = Field(default=86_400.0, gt=0)
     """How long a breaker stays open (s). After it one refusal is enough to open it again."""
     cooloff_seconds: float = Field(default=30.0, ge=0)
@@ -107,14 +107,14 @@ class HostState:
     next_at: float = 0.0
     """When the rate allows the next request."""
     hold_until: float = 0.0
-    """What Retry-After asked for."""
+    """End of the pause that Retry-After asked for."""
     refusals: int = 0
     """403 and 429 in a row."""
     bot_pages: int = 0
     opened_at: float | None = None
     opened_by: str = ""
     leases: Mapping[str, float] = field(default_factory=dict)
-    """Lease to its expiry."""
+    """Leases, with their expiry times."""
     num_requests: int = 0
     num_bytes: int = 0
 
