@@ -24,7 +24,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.parquet import read_table
-from voxmill.manifests.reasons import REASONS
+from voxmill.manifests.reasons import REASONS, Reason
 from voxmill.manifests.schema import SCHEMA_VERSION, SchemaError, check_version, schema_of
 from voxmill.manifests.storage import locate
 from voxmill.manifests.tables import RECORDS, TABLES
@@ -68,14 +68,16 @@ def table_schemas() -> dict[str, pa.Schema]:
     return {**schemas, "samples": SAMPLES, "unpacked": UNPACKED, "costs": COSTS}
 
 
-def catalog_sql(files: Mapping[str, Sequence[str]]) -> str:
+def catalog_sql(files: Mapping[str, Sequence[str]], own: Mapping[str, pa.Schema] | None = None) -> str:
     """The script that makes a run's views, for `cd RUN && duckdb -init catalog.sql`.
 
-    `files` holds the Parquet files of each table, relative to the run; a table without files is an empty view.
+    `files` holds the Parquet files of each table, relative to the run; a table without files is an empty view. `own` holds the schemas
+    of the tables of the user's own stages, which are files of the run as well.
     """
-    listed = {name: list(files.get(name, ())) for name in table_schemas()}
+    own = own or {}
+    listed = {name: list(files.get(name, ())) for name in (*table_schemas(), *own)}
     sources = {name: _parquet(paths) if paths else _nothing(name) for name, paths in listed.items()}
-    return _FILES + json.dumps(listed) + "\n" + _script(sources, f"read_text({_quote('run.json')})")
+    return _FILES + json.dumps(listed) + "\n" + _script(sources, own, f"read_text({_quote('run.json')})")
 
 
 def open_catalog(run_root: str) -> Any:
@@ -86,11 +88,13 @@ def open_catalog(run_root: str) -> Any:
     """
     root = run_root.rstrip("/")
     files = _files_of(root)
-    run = json.dumps(_run_json(root))
+    state = _run_json(root)
     con = duckdb.connect()
-    sources = {name: _source(con, root, name, files.get(name, [])) for name in table_schemas()}
+    own = {name: _schema(f"{root}/{paths[0]}") for name, paths in files.items() if paths and name not in table_schemas()}
+    sources = {name: _source(con, root, name, files.get(name, [])) for name in (*table_schemas(), *own)}
+    told = {name: Reason(name, *texts) for name, texts in state.get("reasons", {}).items()}
     try:
-        con.execute(_script(sources, f"(SELECT {_quote(run)} AS content)"))
+        con.execute(_script(sources, own, f"(SELECT {_quote(json.dumps(state))} AS content)", told))
     except duckdb.Error as error:
         first = str(error).splitlines()[0]
         raise CatalogError(f"the tables of {root} cannot be opened ({first}): continue the run to write them again") from error
@@ -286,27 +290,50 @@ def _source(con: Any, root: str, name: str, files: Sequence[str]) -> str:
 
 def _version(fs: Any, path: str, uri: str, name: str) -> int:
     """The schema version of a file of a table. Raises SchemaError where it is newer or columns are missing."""
+    schema = _schema(uri)
+    stated = (schema.metadata or {}).get(b"voxmill.schema_version")
+    version = check_version(stated or SCHEMA_VERSION, uri)
+    missing = [column for column in table_schemas().get(name, schema).names if column not in schema.names]
+    if missing and version == SCHEMA_VERSION:
+        raise SchemaError(f"{uri} does not hold the table `{name}`: missing {missing}; continue the run to write it again")
+    return version
+
+
+def _schema(uri: str) -> pa.Schema:
+    """Of a Parquet file. Raises CatalogError where it is gone, SchemaError where it is none."""
+    fs, path = locate(uri)
     try:
         with fs.open(path, "rb") as source:
-            schema = pq.read_schema(source)
+            return pq.read_schema(source)
     except FileNotFoundError:
         raise CatalogError(
             f"{uri} is missing: continue the run with the same `voxmill run` command to write it again"
         ) from None
     except (pa.ArrowException, IsADirectoryError) as error:
         raise SchemaError(f"{uri} is no readable Parquet file ({error}): continue the run to write it again") from error
-    stated = (schema.metadata or {}).get(b"voxmill.schema_version")
-    version = check_version(stated or SCHEMA_VERSION, uri)
-    missing = [column for column in table_schemas()[name].names if column not in schema.names]
-    if missing and version == SCHEMA_VERSION:
-        raise SchemaError(f"{uri} does not hold the table `{name}`: missing {missing}; continue the run to write it again")
-    return version
 
 
-def _script(sources: Mapping[str, str], run: str) -> str:
-    lines = [f"CREATE OR REPLACE VIEW {name} AS FROM {source};" for name, source in sources.items()]
+def _own_rows(own: Mapping[str, pa.Schema]) -> str:
+    """The verdicts of the user's own stages, as one query: (stage, segment_id, kept, reason)."""
+    queries = [
+        "SELECT NULL::VARCHAR AS stage, NULL::VARCHAR AS segment_id, NULL::BOOLEAN AS kept, NULL::VARCHAR AS reason WHERE false"
+    ]
+    for name, schema in own.items():
+        verdict = "rejection IS NULL, rejection.reason" if "rejection" in schema.names else "true, NULL"
+        queries.append(f"SELECT {_quote(name)}, segment_id, {verdict} FROM {_identifier(name)}")
+    return " UNION ALL ".join(queries)
+
+
+def _script(
+    sources: Mapping[str, str], own: Mapping[str, pa.Schema], run: str, told: Mapping[str, Reason] | None = None
+) -> str:
+    """The views over `sources` (table to what it selects from). `told`: reasons that the run itself states, of the user's own stages."""
+    lines = [f"CREATE OR REPLACE VIEW {_identifier(name)} AS FROM {source};" for name, source in sources.items()]
+    lines.append(f"CREATE OR REPLACE VIEW own_rows AS {_own_rows(own)};")
     lines.append(f"CREATE OR REPLACE VIEW run AS FROM {run};")
-    rows = ",\n    ".join(f"({', '.join(map(_quote, (r.name, r.stage, r.meaning, r.advice)))})" for r in REASONS.values())
+    rows = ",\n    ".join(
+        f"({', '.join(map(_quote, (r.name, r.stage, r.meaning, r.advice)))})" for r in {**(told or {}), **REASONS}.values()
+    )
     lines.append(f"CREATE OR REPLACE VIEW reasons AS FROM (VALUES\n    {rows}\n) AS reasons(reason, stage, meaning, advice);")
     return "\n".join(lines) + "\n\n" + _views()
 

@@ -80,6 +80,13 @@ WITH fetches AS (
     FROM timeline AS t CROSS JOIN (SELECT DISTINCT engine FROM hypotheses) AS e
     LEFT JOIN hypotheses AS h ON h.segment_id = t.segment_id AND h.engine = e.engine
     WHERE t.speech
+), checking AS (
+    SELECT t.segment_id, t.recording_id, t.unit, t.num_samples,
+        t.source, t.host, t.domain, t.licence, t.bandwidth, t.language, t.tier, t.agreement,
+        5 AS position, e.stage, true AS entered, o.kept, o.reason
+    FROM timeline AS t CROSS JOIN (SELECT DISTINCT stage FROM own_rows) AS e
+    LEFT JOIN own_rows AS o ON o.segment_id = t.segment_id AND o.stage = e.stage
+    WHERE t.speech
 ), packing AS (
     SELECT t.segment_id, t.recording_id, t.unit, t.num_samples,
         t.source, t.host, t.domain, t.licence, t.bandwidth, t.language, t.tier, t.agreement,
@@ -91,7 +98,7 @@ WITH fetches AS (
 )
 SELECT position, stage, kept, reason, item_id, recording_id, segment_id, unit, num_samples, num_samples / 16000 AS seconds,
     source, host, domain, licence, bandwidth, language, tier, agreement
-FROM (FROM listing UNION ALL BY NAME FROM losing UNION ALL BY NAME FROM judging UNION ALL BY NAME FROM hearing UNION ALL BY NAME FROM packing)
+FROM (FROM listing UNION ALL BY NAME FROM losing UNION ALL BY NAME FROM judging UNION ALL BY NAME FROM hearing UNION ALL BY NAME FROM checking UNION ALL BY NAME FROM packing)
 WHERE entered;
 
 -- The verdicts, with each one's share of what its stage spent on its unit: by audio, or by count where there is none.

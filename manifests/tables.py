@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 from voxmill.manifests.duplicate_records import Duplicate
 from voxmill.manifests.records import (
@@ -55,6 +58,16 @@ TABLES = (
     Table("duplicates", Duplicate, ("recording_id", "start", "by", "partner")),
     Table("redactions", Redaction, ("segment_id",)),
 )
+
+
+@cache
+def reserved_names() -> frozenset[str]:
+    """Names that no table of a user's own stage may have: tables and views that every run has."""
+    views = re.findall(
+        r"^CREATE OR REPLACE (?:VIEW|MACRO) (\w+)", Path(__file__).with_name("catalog.sql").read_text("utf-8"), re.MULTILINE
+    )
+    return frozenset({*views, *RECORDS, "samples", "unpacked", "costs", "run", "reasons", "own_rows"})
+
 
 RECORDS: dict[str, type] = {table.name: table.record for table in TABLES}
 """Record type by table."""

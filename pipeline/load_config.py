@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from voxmill.manifests.errors import UserError, explain, nearest
 from voxmill.manifests.overrides import override
+from voxmill.manifests.tables import reserved_names
 from voxmill.manifests.user_input import yaml_mapping
 from voxmill.pipeline.config import RunConfig
-from voxmill.pipeline.stages import names_of
+from voxmill.pipeline.stages import READABLE, STAGE_NAMES, names_of
 
 
 class ConfigError(UserError):
@@ -62,17 +63,10 @@ def _check_stages(config: RunConfig, where: str) -> None:
     for stage in config.executor.resources:
         if stage not in known:
             raise ConfigError(f"{where}: executor.resources: no stage `{stage}`{nearest(stage, known)}")
-    before = {name for name in known if name.partition(":")[0] in ("segment", "transcribe", "reconcile", "label", "redact")} | {
-        "transcribe"
-    }
+    before = {name for name in known if name.partition(":")[0] in READABLE} | {"transcribe"}
     for own in config.stages:
-        if own.name in known - {stage.name for stage in config.stages} or own.name in (
-            "duplicates",
-            "recordings",
-            "units",
-            "items",
-        ):
-            raise ConfigError(f"{where}: stages: `{own.name}` is a stage of Voxmill's: give yours another name")
+        if own.name in reserved_names() | STAGE_NAMES:
+            raise ConfigError(f"{where}: stages: `{own.name}` is a stage, table or view of Voxmill's: give yours another name")
         for read in own.reads:
             if read not in before:
                 raise ConfigError(f"{where}: stages.{own.name}.reads: no stage `{read}` before it{nearest(read, before)}")

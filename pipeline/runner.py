@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from voxmill import __version__
+from voxmill.manifests.reasons import REASONS
 from voxmill.manifests.records import Item
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.operators.crawl.listing.lister import Lister
@@ -120,10 +121,18 @@ def _open(config: RunConfig, run: Run, stages: Mapping[str, Stage]) -> dict[str,
         "config": config.model_dump(mode="json"),
         "fingerprints": {name: stage.fingerprint for name, stage in stages.items()},
         "stated": amend.stated(run, config.sources),
+        **_own_reasons(config),
         "versions": _versions(),
     }
     run.save(state)
     return state
+
+
+def _own_reasons(config: RunConfig) -> dict[str, Any]:
+    """What the reasons of the user's own stages mean: kept with the run, for whoever asks it without their code."""
+    own = {stage.name for stage in config.stages}
+    reasons = {r.name: [r.meaning, r.advice] for r in REASONS.values() if r.stage in own}
+    return {"reasons": reasons} if own else {}
 
 
 def _fetch(

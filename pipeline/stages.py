@@ -188,6 +188,11 @@ ENTRIES: tuple[Entry, ...] = (
 
 KINDS: tuple[StageKind, ...] = tuple(entry.kind for entry in ENTRIES)
 
+STAGE_NAMES = frozenset({"list", "pack", *(kind.name for kind in KINDS)})
+
+READABLE = ("segment", "transcribe", "reconcile", "label")
+"""Kinds whose rows a stage of the user's own may read."""
+
 
 def names_of(config: RunConfig) -> set[str]:
     """Every name under which `executor.resources` may state something, for stages of this config."""

@@ -17,7 +17,7 @@ from itertools import chain
 
 import numpy as np
 
-from voxmill.manifests.records import SAMPLE_RATE, Recording
+from voxmill.manifests.records import SAMPLE_RATE, Recording, Segment
 from voxmill.operators.contract.adapters import Audio
 from voxmill.operators.contract.meter import METER
 from voxmill.operators.decode.audio_stream import MediaFile, open_media
@@ -84,6 +84,11 @@ def read(source: str | Playback, start: int = 0, num_samples: int | None = None)
     """The samples of `stream` as one array, shape (≤ num_samples,)."""
     parts = list(stream(source, start, num_samples))
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def read_segment(recording: Recording, segment: Segment) -> Audio:
+    """The samples of a segment, shape (num_samples,), as every stage hears them. `recording` is the one that the segment is of."""
+    return read(Playback.of(recording), segment.start, segment.num_samples)
 
 
 class AudioReader:

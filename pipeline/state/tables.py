@@ -19,9 +19,9 @@ from voxmill.manifests.records import (
     Item,
     Recording,
 )
-from voxmill.manifests.schema import to_table
+from voxmill.manifests.schema import schema_of, to_table
 from voxmill.manifests.storage import commit_bytes, remove
-from voxmill.manifests.tables import TABLES
+from voxmill.manifests.tables import TABLE_OF, TABLES
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import Listing
@@ -67,7 +67,8 @@ def write_tables(
         files[name] = _write(run, name, _fragments(ledger, group, units))
     files |= {name: _write(run, name, parts) for name, parts in packed.items()}
     files["costs"] = _write(run, "costs", _costs(run, stages, units))
-    commit_bytes(run.uri("catalog.sql"), catalog_sql(files).encode(), replace=True)
+    own = {stage.of.table: schema_of(stage.writes) for stage in stages if stage.of.table and stage.writes not in TABLE_OF}
+    commit_bytes(run.uri("catalog.sql"), catalog_sql(files, own).encode(), replace=True)
     _remove_stale(run, files)
     return files
 
