@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field
 
@@ -58,7 +58,12 @@ def registered(group: Group) -> dict[str, str]:
     return {point.name: point.value for point in entry_points(group=group)}
 
 
-def resolved(data: Any, group: Group, known: Mapping[str, Any] | frozenset[str]) -> Any:
+def kinds_of(union: Any) -> frozenset[str]:
+    """The `kind` of every class in `Annotated[A | B | …, …]`."""
+    return frozenset(get_args(one.model_fields["kind"].annotation)[0] for one in get_args(get_args(union)[0]))
+
+
+def resolved(data: Any, group: Group, known: frozenset[str]) -> Any:
     """An entry of a config, with a `kind` that a package has registered written out as `kind: python` with its `call`.
 
     Other entries come back as they are, for pydantic to judge.

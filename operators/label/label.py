@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from voxmill.manifests.records import Annotation, Consensus, Finding, Hypothesis, Mark, Opinion, Part, Segment
 from voxmill.operators.contract.adapters import LabelAnswer, LabelInput, Labeller, Scene
 from voxmill.operators.contract.unit_input import UnitInput
+from voxmill.operators.contract.user_code import kinds_of, resolved
 from voxmill.operators.decode.audio import Playback, read
 from voxmill.operators.label.audio_classes import AudioClasses, AudioClassesConfig
 from voxmill.operators.label.diarisation import Diarisation, DiarisationConfig
@@ -24,6 +25,7 @@ from voxmill.operators.label.speaker_turns import SpeakerTurns, SpeakerTurnsConf
 from voxmill.operators.label.stated import StatedLanguage, StatedLanguageConfig
 from voxmill.operators.label.text_language import TextLanguage, TextLanguageConfig
 from voxmill.operators.label.translation import Translation, TranslationConfig
+from voxmill.operators.label.user_labeller import UserLabellerConfig, make_labeller
 
 LabellerConfig = Annotated[
     StatedLanguageConfig
@@ -38,8 +40,10 @@ LabellerConfig = Annotated[
     | EndpointsConfig
     | SpacyEntitiesConfig
     | TokenEntitiesConfig
-    | TranslationConfig,
+    | TranslationConfig
+    | UserLabellerConfig,
     Field(discriminator="kind"),
+    BeforeValidator(lambda data: resolved(data, "voxmill.labellers", kinds_of(LabellerConfig))),
 ]
 """One entry of `label:` in a config, told apart by `kind`. A new labeller is a new file, listed here and in `load`."""
 
@@ -76,6 +80,8 @@ def load(config: LabellerConfig) -> Labeller:
             return TokenEntities(config)
         case TranslationConfig():
             return Translation(config)
+        case UserLabellerConfig():
+            return make_labeller(config)
 
 
 class Label:

@@ -6,23 +6,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Hypothesis, Part, Segment, Word
 from voxmill.operators.contract.adapters import AudioClip, Span, Transcriber, Transcript
 from voxmill.operators.contract.unit_input import UnitInput
+from voxmill.operators.contract.user_code import kinds_of, resolved
 from voxmill.operators.decode.audio import Playback, read
 from voxmill.operators.transcribe.faster_whisper import FasterWhisper, FasterWhisperConfig
 from voxmill.operators.transcribe.moonshine import Moonshine, MoonshineConfig
 from voxmill.operators.transcribe.paraformer import Paraformer, ParaformerConfig
 from voxmill.operators.transcribe.pocketsphinx import PocketSphinx, PocketSphinxConfig
 from voxmill.operators.transcribe.sensevoice import SenseVoice, SenseVoiceConfig
+from voxmill.operators.transcribe.user_engine import UserEngineConfig, make_engine
 from voxmill.operators.transcribe.whisperx import WhisperX, WhisperXConfig
 
 EngineConfig = Annotated[
-    WhisperXConfig | FasterWhisperConfig | MoonshineConfig | ParaformerConfig | SenseVoiceConfig | PocketSphinxConfig,
+    WhisperXConfig
+    | FasterWhisperConfig
+    | MoonshineConfig
+    | ParaformerConfig
+    | SenseVoiceConfig
+    | PocketSphinxConfig
+    | UserEngineConfig,
     Field(discriminator="kind"),
+    BeforeValidator(lambda data: resolved(data, "voxmill.transcribers", kinds_of(EngineConfig))),
 ]
 """One entry of `transcribe:` in a config, told apart by `kind`. A new engine is a new file, listed here and in `load`."""
 
@@ -45,6 +54,8 @@ def load(config: EngineConfig) -> Transcriber:
             return SenseVoice(config)
         case PocketSphinxConfig():
             return PocketSphinx(config)
+        case UserEngineConfig():
+            return make_engine(config)
 
 
 class Transcribe:

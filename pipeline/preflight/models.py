@@ -20,6 +20,8 @@ def named(config: RunConfig) -> dict[str, str]:
     if config.segment.model:
         wanted.setdefault(config.segment.model, "segment.model")
     for engine in config.transcribe:
+        if not engine.model:  # code of the user's own that loads none
+            continue
         wanted.setdefault(engine.model, f"engine {engine.name}")
         if isinstance(engine, WhisperXConfig):
             for language, folder in engine.aligners.items():

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from typing import get_args
 
 import psutil
 from rich.console import Console
 
+from voxmill.operators.contract.user_code import Group, registered
 from voxmill.operators.weights import registry as weights
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.extras import FOR_DEVELOPERS, extras, pip_install
@@ -24,6 +26,7 @@ def examine(config: RunConfig | None, out: Console) -> bool:
     """
     installed = _installs(out)
     _packages(out)
+    _extensions(out)
     _machine(out)
     _weights(config, out)
     issues = [*packages.missing(config, config.executor.kind), *models.missing(config)] if config else []
@@ -56,6 +59,13 @@ def _packages(out: Console) -> None:
         if extra not in FOR_DEVELOPERS:
             rows.append((extra, text, ", ".join(missing), pip_install([extra]) if missing else ""))
     print_table(out, ("extra", prose("installed"), prose("missing"), "get it"), rows)
+
+
+def _extensions(out: Console) -> None:
+    """What installed packages add to a run, where any does."""
+    rows = [(group, kind, call) for group in get_args(Group) for kind, call in sorted(registered(group).items())]
+    if rows:
+        print_table(out, ("adds to", "kind", "code"), rows)
 
 
 def _machine(out: Console) -> None:

@@ -64,7 +64,9 @@ def verify(run: Run, stages: Mapping[str, Stage]) -> Report:
     report.pending += to_come
     _check_fetching(run, listing, ledger, stages, to_come, report)
     lost = known.units - {unit.id for unit in units}
-    report.problems += [f"missing: unit {ident}: it is in the tables, and the listing knows nothing of it" for ident in sorted(lost)]
+    report.problems += [
+        f"missing: unit {ident}: it is in the tables, and the listing knows nothing of it" for ident in sorted(lost)
+    ]
     recordings = {r.id: r for r in listing.recordings() if r.rejection is None}
     report.problems += _check_parts(units, recordings)
     expected = _check_units(run, ledger, units, stages, to_come, report)

@@ -226,7 +226,8 @@ def _repeated(recording: Recording) -> bool:
 
 def source_key(source: SourceConfig) -> str:
     """What makes a source a new one: its name and everything that decides what it lists. Licence and domain may be amended."""
-    identity = source.model_dump_json(exclude={"licence", "domain"})
+    own = set() if source.code else {"call", "version", "options"}
+    identity = source.model_dump_json(exclude={"licence", "domain", *own})
     return f"{_slug(source.name)}-{digest([identity])[:12]}"
 
 

@@ -34,8 +34,10 @@ from voxmill.manifests.schema import schema_of
 from voxmill.manifests.tables import RECORDS
 from voxmill.models.training.recipe import RECIPES as TRAINING_RECIPES
 from voxmill.models.training.recipe import Recipe
+from voxmill.operators.contract.user_code import Group, registered
 from voxmill.operators.crawl.facts.media_types import MEDIA, Kind, kind_by_name
 from voxmill.operators.label.label import LabellerConfig
+from voxmill.operators.label.user_labeller import UserLabellerConfig
 from voxmill.operators.transcribe.transcribe import EngineConfig
 from voxmill.operators.weights.registry import registry
 from voxmill.pipeline.cli import app
@@ -62,6 +64,7 @@ def pages() -> dict[str, str]:
         "weights": weights(),
         "reasons": reasons(),
         "stages": stages(),
+        "extensions": extensions(),
         "tables": tables(),
         "views": views(),
     }
@@ -345,6 +348,9 @@ def labellers() -> str:
     rows = []
     for model in models:
         info = model.model_fields
+        if model is UserLabellerConfig:
+            rows.append(("[`python`](#python)", "what you say in `labels`", "what you say in `audio` and `after`", "yours"))
+            continue
         tasks = get_args(info["task"].annotation) if "task" in info else model.tasks(None)
         looks = (*(["the audio"] if model.hears else []), *model.reads) or ("metadata",)
         default = info["model"].default if "model" in info else None
@@ -580,6 +586,21 @@ def views() -> str:
     return "\n\n".join(parts)
 
 
+def extensions() -> str:
+    rows = [
+        (f"`{group}`", f"`{kind}`", f"`{call}`")
+        for group in get_args(Group)
+        for kind, call in sorted(registered(group).items())
+    ]
+    return "\n\n".join(
+        [
+            "# Extensions",
+            "Kinds that installed packages add, by entry point group. [Extend](../how-to/extend.md) says how to write one.",
+            table(("group", "`kind`", "code"), rows) if rows else "None is installed where this page was made.",
+        ]
+    )
+
+
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(
@@ -602,9 +623,11 @@ def anchor(heading: str) -> str:
 
 
 def main() -> None:
+    """Into `docs/`, or into the folder after `--out`."""
+    target = Path(sys.argv[sys.argv.index("--out") + 1]) if "--out" in sys.argv else DOCS
     for path, text in pages().items():
-        (DOCS / path).parent.mkdir(parents=True, exist_ok=True)
-        (DOCS / path).write_text(text, encoding="utf-8")
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        (target / path).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

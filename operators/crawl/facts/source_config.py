@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
 from voxmill.manifests.config_base import Settings
+from voxmill.operators.contract.user_code import UserCode, resolved
 from voxmill.operators.crawl.facts.licence import normalise
 from voxmill.operators.crawl.facts.media_types import Kind
 from voxmill.operators.crawl.facts.urls import is_web
+
+KINDS = frozenset({"auto", *get_args(Kind)})
 
 
 def _licence(text: str) -> str:
@@ -33,8 +36,15 @@ class SourceConfig(Settings):
     """More addresses of the same source, each as `url` would be."""
     path: str | None = None
     """A local file or folder."""
-    kind: Literal["auto"] | Kind = "auto"
-    """What the address leads to; `auto` tells by suffix and content."""
+    kind: Literal["auto", "python"] | Kind = "auto"
+    """What the address leads to; `auto` tells by suffix and content. `python`, or a name that an installed package has registered under
+    `voxmill.sources`: code of yours that lists addresses."""
+    call: str | None = None
+    """With `kind: python`, `package.module:Class`: iterating over `Class(**options)` yields addresses, or `Candidate`s."""
+    version: str = "1"
+    """With `kind: python`: raise it to have the source listed anew."""
+    options: dict[str, Any] = {}
+    """With `kind: python`, keyword arguments of the class."""
     language: str | None = None
     """BCP 47 hint for the recognisers. Stronger than what the source says. Of several audio tracks, the one in this language is used."""
     domain: str | None = None
@@ -49,11 +59,29 @@ class SourceConfig(Settings):
     limit: int | None = Field(default=None, ge=1)
     """Most items to take, the first ones; null: all."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _registered(cls, data: Any) -> Any:
+        return resolved(data, "voxmill.sources", KINDS)
+
     @model_validator(mode="after")
     def _somewhere(self) -> SourceConfig:
-        if not any(address.strip() for address in self.addresses):
+        if self.code is None and (self.call or self.options):
+            raise ValueError(f"source `{self.name}`: `call` and `options` belong to `kind: python`")
+        if self.kind == "python" and not self.call:
+            raise ValueError(f"source `{self.name}` needs `call`: `package.module:Class`")
+        if self.kind != "python" and not any(address.strip() for address in self.addresses):
             raise ValueError(f"source `{self.name}` needs `url`, `urls` or `path`")
         return self
+
+    @property
+    def code(self) -> UserCode | None:
+        """The user's code that lists this source; None where it has addresses."""
+        return (
+            UserCode(call=self.call, version=self.version, options=self.options)
+            if self.kind == "python" and self.call
+            else None
+        )
 
     @property
     def addresses(self) -> tuple[str, ...]:

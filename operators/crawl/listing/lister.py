@@ -74,10 +74,23 @@ class Lister:
         self._reader.close()
 
     def _source(self, source: SourceConfig) -> Iterator[Candidate]:
+        if source.code:
+            yield from self._own(source)
+            return
         for address in source.addresses:
-            kind = None if source.kind == "auto" else source.kind
+            kind = None if source.kind == "auto" or source.kind == "python" else source.kind
             with self._limited():
                 yield from self._or_rejection(self._expand(address.strip(), kind, source, 0), address)
+
+    def _own(self, source: SourceConfig) -> Iterator[Candidate]:
+        """What the user's code lists: candidates as they are, addresses expanded like the lines of a list."""
+        assert source.code is not None
+        for one in source.code.make():
+            if isinstance(one, Candidate):
+                yield one
+                continue
+            with self._limited():
+                yield from self._or_rejection(self._expand(str(one).strip(), None, source, 1), str(one))
 
     @contextmanager
     def _limited(self) -> Iterator[None]:
