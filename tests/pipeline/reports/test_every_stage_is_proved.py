@@ -26,7 +26,7 @@ from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.tables import write_tables
 from voxmill.sharding.index import write_index
 
-from ..packing.test_packer import STAGES, selected  # type: ignore[import-not-found]  # tests are no package to mypy
+from ..packing.test_packer import STAGES, selected
 
 UNIT = "u0000000-0"
 
