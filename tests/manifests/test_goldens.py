@@ -26,6 +26,8 @@ def test_golden_segment_ids() -> None:
     [
         ("HTTP://User@Example.ORG:80/a b/%c3%a9.mp3?q=1#t=3", "http://example.org/a%20b/%C3%A9.mp3?q=1"),
         ("https://example.org:443/~a/!$&'()*+,;=:@-._.mp3", "https://example.org/~a/!$&'()*+,;=:@-._.mp3"),
+        ("https://example.org/a^b.mp3 ", "https://example.org/a%5Eb.mp3"),
+        ("/data/a b.flac", "/data/a%20b.flac"),
         ("https://[2001:DB8::1]:8443/x", "https://[2001:db8::1]:8443/x"),
         ("http://[broken/a.mp3 ", "http://[broken/a.mp3"),
         ("ftp://example.org:80/a", "ftp://example.org:80/a"),
@@ -52,4 +54,5 @@ def test_golden_marks_and_pseudonyms() -> None:
 
 
 def test_golden_forms_of_secrets() -> None:
+    assert digest_of("麦\udcff") == "~d42c1dc2f34a"
     assert digest_of("9f86d081884c7d659a2feaa0c55ad015") == "~672124622314"

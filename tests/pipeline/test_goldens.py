@@ -16,6 +16,7 @@ import pytest
 
 from factory import item, recording
 from voxmill.manifests.ids import digest
+from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.records import Item
 from voxmill.manifests.storage import commit_bytes
 from voxmill.manifests.tombstones import Tombstone, Tombstones
