@@ -40,7 +40,7 @@ PINNED: dict[str, tuple[str, ...]] = {
     ),
     "models": ("seeds.seeded", "manifest.seal", "tokenizer.Tokenizer.digest"),
     "pipeline": (
-        "units.form_units", "units._unit_id", "listing.source_key", "listing._slug", "build._fingerprint", "build._contents",
+        "units.form_units", "units._unit_id", "listing.source_key", "listing._slug", "stage_builder.StageBuilder.fingerprint", "stage_builder._contents", "stages._duplicates",
         "metadata_overrides.fingerprint", "request._salt", "scrub.Scrub.pseudonym", "failures.pack_stage", "tombstone_store.name_of",
     ),
 }  # fmt: skip

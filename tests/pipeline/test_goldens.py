@@ -22,16 +22,18 @@ from voxmill.manifests.storage import commit_bytes
 from voxmill.manifests.tombstones import Tombstone, Tombstones
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.operators.reconcile.normalise import NORMALISER
-from voxmill.pipeline.build import RECORDED_ONLY, build
-from voxmill.pipeline.config import RunConfig, parse_config
+from voxmill.pipeline.build import build
+from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.execution.host_limit_server import no_gate
+from voxmill.pipeline.load_config import parse_config
 from voxmill.pipeline.packing import failures
 from voxmill.pipeline.rights.request import _salt
 from voxmill.pipeline.rights.scrub import Scrub
 from voxmill.pipeline.stage import Stage
+from voxmill.pipeline.stage_builder import RECORDED_ONLY
 from voxmill.pipeline.state import metadata_overrides
-from voxmill.pipeline.state.listing import Listing, source_key
-from voxmill.pipeline.state.run_dir import Run
+from voxmill.pipeline.state.listing import source_key
+from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.tombstone_store import name_of
 from voxmill.pipeline.state.units import UnitConfig, form_units
 
@@ -66,7 +68,7 @@ def test_golden_sources() -> None:
 
 def test_golden_lines_of_the_listing(tmp_path: Path) -> None:
     """What is listed by two sources, and by a later run, is a line of its own each time."""
-    listing = Listing(Run(str(tmp_path)))
+    listing = Run(str(tmp_path)).listing
 
     def listed(source: SourceConfig) -> list[Item]:
         return [item(source.name), item("both")]
