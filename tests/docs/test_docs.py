@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import doctest
 import importlib
 import json
 import re
@@ -11,6 +12,7 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,7 @@ from pydantic import BaseModel
 from typer.testing import CliRunner
 
 import samples
-from docs import reference
+from docs import doctest_blocks, reference, snippets
 from docs.snippets import FILES, ROOT, Snippet, anchors, blocks, commands, inline, links
 from speech.packaged import TWO_CITIES
 from speech.waves import write_wave
@@ -45,6 +47,11 @@ BLOCKS = list(blocks("sh", "yaml", "python", "sql", "json", ""))
 
 def of(language: str) -> list[Snippet]:
     return [block for block in BLOCKS if block.language == language]
+
+
+@pytest.mark.parametrize("module", [doctest_blocks, reference, snippets], ids=lambda module: module.__name__)
+def test_examples_in_docstrings(module: ModuleType) -> None:
+    assert doctest.testmod(module).failed == 0
 
 
 @pytest.mark.parametrize("page", sorted(reference.pages()))
