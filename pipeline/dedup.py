@@ -21,7 +21,7 @@ from voxmill.operators.decode.audio import read
 from voxmill.operators.dedup.acoustic import HOP, REACH, AcousticIndex, Match
 from voxmill.operators.dedup.evaluation_sets import EvaluationClip, clips
 from voxmill.operators.dedup.fingerprint import Chromaprint, DuplicatesConfig, pcm
-from voxmill.operators.dedup.minhash import PartShingles, TextIndex, part_shingles, shared
+from voxmill.operators.dedup.minhash import PartShingles, TextIndex, containment, part_shingles
 from voxmill.operators.reconcile.normalise import Normaliser
 from voxmill.operators.reconcile.tokenize import units as units_of
 from voxmill.pipeline.build import as_written
@@ -127,7 +127,7 @@ class Settle:
         for clip in hit:
             partner, theirs = self._eval_texts[clip]
             if len(mine & theirs) >= self._config.min_shared * len(theirs):
-                found += _rows_of_segments(one, theirs, partner, CONTAMINATED, shared(mine, theirs), least=1)
+                found += _rows_of_segments(one, theirs, partner, CONTAMINATED, containment(mine, theirs), least=1)
         return found
 
     def _remember(self, one: Heard, partner: Partner) -> None:

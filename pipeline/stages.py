@@ -23,7 +23,7 @@ from voxmill.operators.frames.frames import TakePictures
 from voxmill.operators.label.heard_language import HeardLanguageConfig
 from voxmill.operators.label.label import Label
 from voxmill.operators.label.labeller_config import ModelSettings
-from voxmill.operators.label.merge import Merge, asked
+from voxmill.operators.label.merge import Merge, active_labellers
 from voxmill.operators.reconcile.normalise import NORMALISER
 from voxmill.operators.reconcile.reconcile import Reconcile
 from voxmill.operators.redact.redact import Redact
@@ -97,7 +97,7 @@ def _reconcile(line: StageBuilder, kind: StageKind) -> None:
 
 def _opinions(line: StageBuilder, kind: StageKind) -> None:
     """One stage for each labeller that may say something."""
-    for settings in asked(line.config.label, line.config.labels):
+    for settings in active_labellers(line.config.label, line.config.labels):
         reads = ["segment"]
         if "transcribe" in settings.reads:
             heard = settings.engine if isinstance(settings, HeardLanguageConfig) else None

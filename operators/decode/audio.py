@@ -21,9 +21,9 @@ from voxmill.manifests.records import SAMPLE_RATE, Recording, Segment
 from voxmill.operators.contract.adapters import Audio
 from voxmill.operators.contract.meter import METER
 from voxmill.operators.decode.audio_stream import MediaFile, open_media
-from voxmill.operators.decode.dc_offset import begin_for, steady
-from voxmill.operators.decode.loudness import amplified
-from voxmill.operators.decode.packets import frames
+from voxmill.operators.decode.dc_offset import read_start, remove_offset
+from voxmill.operators.decode.loudness import amplify
+from voxmill.operators.decode.packets import decode_frames
 from voxmill.operators.decode.resample import resample
 
 BLOCK = 10 * SAMPLE_RATE
@@ -130,11 +130,11 @@ def _piece(how: Playback, start: int, num_samples: int | None) -> Iterator[Audio
 
 
 def _heard(media: MediaFile, how: Playback, start: int) -> Iterator[Audio]:
-    begin = start if how.dc is None else begin_for(start)
-    arrays = resample(frames(media, begin), begin, how.channels)
+    begin = start if how.dc is None else read_start(start)
+    arrays = resample(decode_frames(media, begin), begin, how.channels)
     if how.dc is not None:
-        arrays = steady(arrays, start)
-    return arrays if how.gain_db is None else amplified(arrays, how.gain_db)
+        arrays = remove_offset(arrays, start)
+    return arrays if how.gain_db is None else amplify(arrays, how.gain_db)
 
 
 def _take(arrays: Iterable[Audio], num_samples: int | None) -> Iterator[Audio]:

@@ -13,10 +13,10 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from voxmill.operators.decode.byte_source import ByteSource
-from voxmill.operators.decode.chained_files import links
-from voxmill.operators.decode.container import OpenFile, Undecodable, only, open_bytes, opened
-from voxmill.operators.decode.lost_audio import LostAudio, claimed
-from voxmill.operators.decode.tracks import Track, alike, tracks_of
+from voxmill.operators.decode.chained_files import find_stretches
+from voxmill.operators.decode.container import OpenFile, Undecodable, only_stream, open_bytes, open_source
+from voxmill.operators.decode.lost_audio import LostAudio, stated_seconds
+from voxmill.operators.decode.tracks import Track, matching_track, tracks_of
 
 _libraries = av.library_versions
 DECODER = "4 " + " ".join(
@@ -88,7 +88,7 @@ class MediaFile:
         """Short name of its format, such as `mp4`."""
         return self.link.container_name
 
-    def links(self) -> Iterator[OpenStretch]:
+    def open_stretches(self) -> Iterator[OpenStretch]:
         """All stretches with audio, each open until the next one is asked for. Iterate once."""
         yield self.link
         while self.stretches:
@@ -130,19 +130,19 @@ class MediaFile:
         self._stack.close()
         self._late = False
         source = ByteSource(self.raw, begin, end)
-        container, _ = self._stack.enter_context(opened(source, self.uri, far))
+        container, _ = self._stack.enter_context(open_source(source, self.uri, far))
         self._late = container.format.name in LATE
         with source:
             number = self._number(tracks_of(container))
             chosen = container.streams.audio[number - 1] if number else None
-            stream = only(container, AudioStream, Undecodable, "decode.not_audio", chosen)
+            stream = only_stream(container, AudioStream, Undecodable, "decode.not_audio", chosen)
         link = OpenStretch(container, source, stream, None)
-        link.claimed = claimed(container, stream, link.container_name, source)
+        link.claimed = stated_seconds(container, stream, link.container_name, source)
         return link
 
     def _number(self, tracks: tuple[Track, ...]) -> int | None:
         if self.tracks:
-            return alike(tracks, self.tracks[self.track - 1], self.track) if self.track else None
+            return matching_track(tracks, self.tracks[self.track - 1], self.track) if self.track else None
         self.tracks = tracks
         if self.choose and len(tracks) > 1:
             self.track = self.choose(tracks)
@@ -163,7 +163,7 @@ def open_media(uri: str, track: int | None = None, choose: Choose | None = None)
     """
     with open_bytes(uri) as raw:
         size = raw.seek(0, 2)
-        media = MediaFile(raw, uri, size, links(raw, size), track, choose)
+        media = MediaFile(raw, uri, size, find_stretches(raw, size), track, choose)
         try:
             media.open_first()
             yield media

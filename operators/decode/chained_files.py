@@ -44,7 +44,7 @@ _SPEECH = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ", b"\x80theora", 
 """First bytes of the first page of an Ogg stream, after the page header."""
 
 
-def links(raw: IO[bytes], size: int) -> list[tuple[int, int]]:
+def find_stretches(raw: IO[bytes], size: int) -> list[tuple[int, int]]:
     """Byte ranges `(begin, end)` of the stretches, in order; they tile the file. Raises storage errors."""
     begins = [_blank(raw)]
     for place in _files(raw, size, begins[0]):

@@ -24,7 +24,7 @@ from av.video.stream import VideoStream
 from voxmill.operators.decode.byte_source import Broken, ByteSource, Undecodable
 from voxmill.operators.decode.telephony_formats import OPTIONS, RAW, raw_suffix
 
-__all__ = ["OpenFile", "Undecodable", "only", "open_bytes", "open_container", "opened"]
+__all__ = ["OpenFile", "Undecodable", "only_stream", "open_bytes", "open_container", "open_source"]
 
 CONTAINERS = (
     "wav w64 aiff caf au voc flac mp3 aac loas ac3 eac3 dts dtshd truehd mlp amr amrnb amrwb ape tta tak wv mpc mpc8 dsf wsd "
@@ -75,12 +75,12 @@ def open_container(uri: str) -> Iterator[tuple[InputContainer, ByteSource]]:
 
     Raises Undecodable where it is no media; errors of the storage (OSError and those of the file system) pass through.
     """
-    with open_bytes(uri) as raw, opened(ByteSource(raw, 0, raw.seek(0, 2)), uri) as both:
+    with open_bytes(uri) as raw, open_source(ByteSource(raw, 0, raw.seek(0, 2)), uri) as both:
         yield both
 
 
 @contextmanager
-def opened(source: ByteSource, uri: str = "", far: bool = False) -> Iterator[tuple[InputContainer, ByteSource]]:
+def open_source(source: ByteSource, uri: str = "", far: bool = False) -> Iterator[tuple[InputContainer, ByteSource]]:
     """Opens one stretch of a file; see `open_container`. Only the suffix of `uri` is used, and only where the content does not tell.
 
     `far` searches `FAR` bytes for streams: some containers do not list streams that start later.
@@ -132,7 +132,9 @@ def opened(source: ByteSource, uri: str = "", far: bool = False) -> Iterator[tup
         yield container, source
 
 
-def only(container: InputContainer, kind: type[S], missing: type[Undecodable], reason: str, chosen: S | None = None) -> S:
+def only_stream(
+    container: InputContainer, kind: type[S], missing: type[Undecodable], reason: str, chosen: S | None = None
+) -> S:
     """The chosen stream, or libavformat's best one of that kind; all other streams are discarded from now on.
 
     Raises `missing(reason, …)` where there is none, or no decoder for it.

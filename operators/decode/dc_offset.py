@@ -21,14 +21,14 @@ _HALF = CELL // 2
 _RAMP: NDArray[np.float32] = ((np.arange(CELL) + 0.5) / CELL).astype(np.float32)
 
 
-def begin_for(start: int) -> int:
+def read_start(start: int) -> int:
     """Sample at which reading must start for sample `start` to come out right: at a cell, two cells earlier."""
     return max(0, start // CELL - 2) * CELL
 
 
-def steady(arrays: Iterable[Audio], start: int) -> Iterator[Audio]:
-    """Removes the offset. `arrays` start at sample `begin_for(start)`; the result starts at `start`."""
-    skip = start - begin_for(start)
+def remove_offset(arrays: Iterable[Audio], start: int) -> Iterator[Audio]:
+    """Removes the offset. `arrays` start at sample `read_start(start)`; the result starts at `start`."""
+    skip = start - read_start(start)
     for array in _levelled(_cells(arrays)):
         yield array[skip:]
         skip = max(0, skip - len(array))

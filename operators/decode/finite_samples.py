@@ -20,15 +20,15 @@ SMALLEST = 1e-20
 """Smaller values become 0: denormal numbers are slow and inaudible."""
 
 
-def readable(frame: AudioFrame) -> bool:
+def is_readable(frame: AudioFrame) -> bool:
     """Whether the samples can be read: PyAV loses planes of frames with eight or more planes."""
     return not frame.format.is_planar or len(frame.layout.channels) < 8
 
 
-def sound(frame: AudioFrame, lost: LostAudio) -> AudioFrame:
+def repair_samples(frame: AudioFrame, lost: LostAudio) -> AudioFrame:
     """The frame; NaN becomes 0 and infinite or absurd values full scale, counted in `lost.odd`."""
     kind = FLOATS.get(frame.format.name)
-    if kind is None or not readable(frame):
+    if kind is None or not is_readable(frame):
         return frame
     planes = [np.frombuffer(memoryview(plane), kind)[: frame.samples * _width(frame)] for plane in frame.planes]
     with np.errstate(over="ignore", invalid="ignore"):

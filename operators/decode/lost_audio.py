@@ -93,7 +93,7 @@ class LostAudio:
         return "; ".join(said) or None
 
 
-def claimed(container: InputContainer, stream: AudioStream, name: str, source: ByteSource) -> float | None:
+def stated_seconds(container: InputContainer, stream: AudioStream, name: str, source: ByteSource) -> float | None:
     """Seconds of audio that the header or index states; None where nothing credible is stated."""
     if _complete(source) or (name == "mp3" and not _counted(source)):
         return None

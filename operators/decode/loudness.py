@@ -127,7 +127,7 @@ def gain_db(active: float | None, peak: float, lively: bool, config: LevelConfig
     return found or None
 
 
-def amplified(arrays: Iterable[Audio], gain_db: float) -> Iterator[Audio]:
+def amplify(arrays: Iterable[Audio], gain_db: float) -> Iterator[Audio]:
     """Applies a gain with a soft limiter. Only basic arithmetic per sample: the same bits on every machine, from any start."""
     gain, room = np.float32(10 ** (gain_db / 20)), np.float32(1 - KNEE)
     for array in arrays:

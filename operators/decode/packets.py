@@ -26,7 +26,7 @@ from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.operators.decode.audio_stream import MediaFile, OpenStretch
 from voxmill.operators.decode.byte_source import Broken
 from voxmill.operators.decode.container import Undecodable
-from voxmill.operators.decode.finite_samples import readable, sound
+from voxmill.operators.decode.finite_samples import is_readable, repair_samples
 from voxmill.operators.decode.lost_audio import HOLE, LEAST, LostAudio
 
 PREROLL = 1.0
@@ -68,7 +68,7 @@ class FramePosition(NamedTuple):
     """Samples from there, at the rate of the frame."""
 
 
-def frames(media: MediaFile, start: int = 0) -> Iterator[tuple[FramePosition, AudioFrame]]:
+def decode_frames(media: MediaFile, start: int = 0) -> Iterator[tuple[FramePosition, AudioFrame]]:
     """Decoded frames with their positions, from at least `PREROLL` before sample `start` (at 16 kHz) or the start of the file.
 
     Audio ends where a stretch cannot be read further. What is not decoded is counted in `media.lost`, completely if all was read
@@ -76,7 +76,7 @@ def frames(media: MediaFile, start: int = 0) -> Iterator[tuple[FramePosition, Au
     """
     before, base = start / SAMPLE_RATE - PREROLL, 0
     alone = len(media.stretches) == 0
-    for link in media.links():
+    for link in media.open_stretches():
         position, packets = 0, link.container.demux(link.stream)
         if alone and before > HEAD and link.container_name in SEEKABLE and link.codec.name.startswith("pcm_"):
             position, packets = _seek(link, before)
@@ -88,7 +88,7 @@ def frames(media: MediaFile, start: int = 0) -> Iterator[tuple[FramePosition, Au
         media.lost.miss(media.closed_bytes / of_sound * base / SAMPLE_RATE, "or so, in parts that cannot be opened")
 
 
-def length(position: int, rate: int) -> int:
+def length_16k(position: int, rate: int) -> int:
     """Number of samples at 16 kHz of `position` samples at `rate` (rounded up)."""
     return -(-position * SAMPLE_RATE // rate)
 
@@ -117,7 +117,7 @@ class _Timeline:
     @property
     def end(self) -> int:
         """Sample at 16 kHz at which the next run starts."""
-        return self.base + (length(self.position, self.shape[0]) if self.shape else 0)
+        return self.base + (length_16k(self.position, self.shape[0]) if self.shape else 0)
 
     def frames(self, packets: Iterator[Packet[AudioStream]]) -> Iterator[tuple[FramePosition, AudioFrame]]:
         early = self._time(0) <= self.before
@@ -184,7 +184,7 @@ class _Timeline:
         """Frames of a packet (None drains the decoder); None where it cannot be decoded."""
         try:
             with self.link.source:
-                decoded = [sound(frame, self.books) for frame in self.link.codec.decode(packet)]
+                decoded = [repair_samples(frame, self.books) for frame in self.link.codec.decode(packet)]
         except Broken:
             return None
         for frame in decoded:
@@ -221,7 +221,7 @@ class _Timeline:
     def _note_sound(self, packet: Packet[AudioStream] | None, decoded: list[AudioFrame]) -> None:
         """Accounts for a packet that gave audio, and for the lost ones before it."""
         rate = decoded[0].sample_rate
-        if self.lost and not readable(decoded[0]):
+        if self.lost and not is_readable(decoded[0]):
             self.books.miss(self.lost / rate, "could not be decoded")
             self.heard += self.lost / rate
             self.lost = self.broken = 0
@@ -324,8 +324,8 @@ def _silence(like: AudioFrame, samples: int) -> Iterator[AudioFrame]:
     channels = len(like.layout.channels)
     planes, width = (channels, 1) if like.format.is_planar else (1, channels)
     for begin in range(0, samples, like.sample_rate):
-        length = min(like.sample_rate, samples - begin)
-        zeros = np.full((planes, length * width), 128 if values.dtype == np.uint8 else 0, values.dtype)
+        length_16k = min(like.sample_rate, samples - begin)
+        zeros = np.full((planes, length_16k * width), 128 if values.dtype == np.uint8 else 0, values.dtype)
         frame = AudioFrame.from_ndarray(zeros, like.format.name, like.layout.name)
         frame.sample_rate = like.sample_rate
         yield frame

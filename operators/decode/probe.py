@@ -21,9 +21,9 @@ from voxmill.operators.decode.bandwidth import BandwidthConfig, bandwidth, cutof
 from voxmill.operators.decode.channel_mix import LIVELY, ChannelMix, ChannelStats
 from voxmill.operators.decode.container import Undecodable
 from voxmill.operators.decode.loudness import LevelConfig, gain_db
-from voxmill.operators.decode.packets import frames
-from voxmill.operators.decode.resample import apart
-from voxmill.operators.decode.tracks import choose, contradicts
+from voxmill.operators.decode.packets import decode_frames
+from voxmill.operators.decode.resample import split_channels
+from voxmill.operators.decode.tracks import choose_track, language_contradicts
 
 
 class DecodeConfig(Settings):
@@ -49,7 +49,7 @@ class Decode:
     """Fills in what only decoding tells: length, format, channels, level. A rejected recording passes unchanged."""
 
     def __init__(self, config: DecodeConfig, channels: Mapping[str, Mix] | None = None) -> None:
-        """`channels`: how channels are mixed, by name of the source (`choose` if absent)."""
+        """`channels`: how channels are mixed, by name of the source (`choose_track` if absent)."""
         self.config, self._channels = config, channels or {}
 
     def __call__(self, work: UnitInput) -> list[Recording]:
@@ -59,7 +59,7 @@ class Decode:
         if recording.audio is None:
             raise ValueError(f"recording {recording.id} has neither audio nor a rejection")
         try:
-            with open_media(recording.audio, choose=partial(choose, language=recording.language)) as media:
+            with open_media(recording.audio, choose=partial(choose_track, language=recording.language)) as media:
                 return self._measure(recording, media)
         except Undecodable as error:
             return replace(recording, rejection=reject(error.reason, error.detail))
@@ -86,7 +86,7 @@ class Decode:
             silent_samples=min(media.lost.silent_samples, measured.num_samples),
             lost_why=media.lost.why,
         )
-        if media.track and contradicts(media.tracks, media.track, recording.language):
+        if media.track and language_contradicts(media.tracks, media.track, recording.language):
             found = replace(found, language=None)  # the language of the source is that of another stream
         return found if rejection else self._heard(found, measured)
 
@@ -119,7 +119,7 @@ class Decode:
         """Measures the audio to its end, or until it exceeds a limit."""
         config = self.config
         allowed = max(config.expansion_grace, config.max_expansion * media.num_bytes)
-        for names, block in apart(frames(media)):
+        for names, block in split_channels(decode_frames(media)):
             measured.add(names, block)
             seconds = measured.num_samples / SAMPLE_RATE
             if seconds > config.max_seconds:

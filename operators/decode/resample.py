@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.operators.contract.adapters import Audio
 from voxmill.operators.decode.container import Undecodable
-from voxmill.operators.decode.packets import FramePosition, length
+from voxmill.operators.decode.packets import FramePosition, length_16k
 
 MOST_WAITING = 1 << 21
 """Most samples of all channels that wait before the chain runs."""
@@ -36,13 +36,13 @@ def resample(
 
     `frames` are without gaps, from before `start` on. The output grid is that of the timeline, wherever the frames begin: input is
     dropped up to the next sample that falls on an output sample. A new run starts a new chain. Whatever libswresample makes of a
-    run's end, a run is as long as its samples say (`length`), so that places in it and after it can be counted without decoding.
+    run's end, a run is as long as its samples say (`length_16k`), so that places in it and after it can be counted without decoding.
     """
     for _, audio in _resample(frames, start, lambda channels: _mono(channels, weights)):
         yield audio[:, 0]
 
 
-def apart(frames: Iterable[tuple[FramePosition, AudioFrame]]) -> Iterator[tuple[tuple[str, ...], NDArray[np.float32]]]:
+def split_channels(frames: Iterable[tuple[FramePosition, AudioFrame]]) -> Iterator[tuple[tuple[str, ...], NDArray[np.float32]]]:
     """Channel names and blocks of all channels side by side, shape (samples, channels), each as `resample` gives it alone.
 
     Of more than `MOST_APART` channels the mean, under one empty name. Raises Undecodable.
@@ -66,7 +66,7 @@ def _resample(
             trim = -position % _grid(frame.sample_rate)
             run, place = base, base + (position + trim) * SAMPLE_RATE // frame.sample_rate
             chain = _chain(frame, trim, mix(len(frame.layout.channels)))
-        end = base + length(position + frame.samples, frame.sample_rate)
+        end = base + length_16k(position + frame.samples, frame.sample_rate)
         for audio in chain.push(frame):
             yield chain.names, audio[max(0, start - place) :]
             place += len(audio)

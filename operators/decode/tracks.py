@@ -79,11 +79,11 @@ def tracks_of(container: InputContainer) -> tuple[Track, ...]:
     return tuple(found)
 
 
-def choose(tracks: Sequence[Track], language: str | None) -> int:
+def choose_track(tracks: Sequence[Track], language: str | None) -> int:
     """The number, from 1, of the stream to use.
 
     >>> film = Track("ger", default=True), Track("eng", aside=("comment",)), Track("eng"), Track("fre", best=True)
-    >>> choose(film, "en-GB"), choose(film, "de"), choose(film, "ja"), choose(film, None)
+    >>> choose_track(film, "en-GB"), choose_track(film, "de"), choose_track(film, "ja"), choose_track(film, None)
     (3, 1, 1, 1)
     """
 
@@ -95,12 +95,12 @@ def choose(tracks: Sequence[Track], language: str | None) -> int:
     return min(range(1, len(tracks) + 1), key=rank)
 
 
-def alike(tracks: Sequence[Track], chosen: Track, number: int) -> int | None:
+def matching_track(tracks: Sequence[Track], chosen: Track, number: int) -> int | None:
     """The number of the stream that continues the chosen one in a later stretch, where the order may differ.
 
-    >>> alike((Track("eng"), Track("ger")), Track("ger"), 1), alike((Track("eng"), Track("eng")), Track("eng"), 2)
+    >>> matching_track((Track("eng"), Track("ger")), Track("ger"), 1), matching_track((Track("eng"), Track("eng")), Track("eng"), 2)
     (2, 2)
-    >>> alike((Track(), Track()), Track("eng"), 2), alike((Track(),), Track("eng"), 2)
+    >>> matching_track((Track(), Track()), Track("eng"), 2), matching_track((Track(),), Track("eng"), 2)
     (2, None)
     """
     same = [n for n, track in enumerate(tracks, 1) if (track.language, track.aside) == (chosen.language, chosen.aside)]
@@ -109,7 +109,7 @@ def alike(tracks: Sequence[Track], chosen: Track, number: int) -> int | None:
     return same[0]
 
 
-def contradicts(tracks: Sequence[Track], number: int, language: str | None) -> bool:
+def language_contradicts(tracks: Sequence[Track], number: int, language: str | None) -> bool:
     """Whether the chosen stream is stated to be in another language than `language`, which no stream has."""
     return bool(language) and _distance(tracks[number - 1], language) == 2
 

@@ -58,7 +58,7 @@ class AcousticIndex:
         owner = len(self._all)
         self._all.append(values)
         self._keys.append(key)
-        places = np.flatnonzero(living(values)).astype(np.int32)
+        places = np.flatnonzero(non_silent(values)).astype(np.int32)
         self._blocks.append(_sorted(values[places], np.full(len(places), owner, np.int32), places))
         while len(self._blocks) > 1 and len(self._blocks[-2][0]) <= 2 * len(self._blocks[-1][0]):
             right, left = self._blocks.pop(), self._blocks.pop()
@@ -66,7 +66,7 @@ class AcousticIndex:
 
     def find(self, query: Values, least: float) -> list[Match]:
         """Every partner with at least this score, the best first; of equals the one that was added first."""
-        alive = np.flatnonzero(living(query))
+        alive = np.flatnonzero(non_silent(query))
         votes: dict[tuple[int, int], int] = {}
         for values, owners, places in self._blocks:
             low = np.searchsorted(values, query[alive], "left")
@@ -78,28 +78,28 @@ class AcousticIndex:
         best: dict[int, Match] = {}
         for (owner, shift), count in sorted(votes.items()):
             if count >= EXACT:
-                match = aligned(self._keys[owner], query, self._all[owner], shift)
+                match = match_at(self._keys[owner], query, self._all[owner], shift)
                 if match.score >= least and (owner not in best or match.score > best[owner].score):
                     best[owner] = match
         return [best[owner] for owner in sorted(best, key=lambda o: (-best[o].score, o))]
 
 
-def living(values: Values) -> NDArray[np.bool_]:
+def non_silent(values: Values) -> NDArray[np.bool_]:
     """Mask of values that differ from the one before: audio, not silence."""
     if not len(values):
         return np.zeros(0, np.bool_)
     return np.concatenate([[True], values[1:] != values[:-1]])
 
 
-def aligned(key: Hashable, query: Values, other: Values, shift: int) -> Match:
+def match_at(key: Hashable, query: Values, other: Values, shift: int) -> Match:
     """How well two fingerprints match at a shift: `query[i]` against `other[i + shift]`."""
     first, last = max(0, -shift), min(len(query), len(other) - shift)
     if last <= first:
         return Match(key, shift, 0.0, 0, 0)
-    alive = living(query)[first:last] & living(other)[first + shift : last + shift]
+    alive = non_silent(query)[first:last] & non_silent(other)[first + shift : last + shift]
     differ = query[first:last] ^ other[first + shift : last + shift]
     same = np.flatnonzero((np.bitwise_count(differ) <= BITS) & alive)
-    shorter = min(int(living(query).sum()), int(living(other).sum()))
+    shorter = min(int(non_silent(query).sum()), int(non_silent(other).sum()))
     if not len(same) or not shorter:
         return Match(key, shift, 0.0, first, first)
     return Match(key, shift, min(1.0, len(same) / shorter), first + int(same[0]), first + int(same[-1]))

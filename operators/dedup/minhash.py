@@ -37,7 +37,7 @@ def part_shingles(texts: Sequence[Sequence[str]], size: int) -> PartShingles:
     return PartShingles(tuple(map(_hash, hashed)), tuple(flat[at][1] for at in runs))
 
 
-def shared(left: frozenset[int], right: frozenset[int]) -> float:
+def containment(left: frozenset[int], right: frozenset[int]) -> float:
     """Share of the shorter set that is in the other."""
     return len(left & right) / min(len(left), len(right)) if left and right else 0.0
 
@@ -61,7 +61,7 @@ class TextIndex:
 
     def find(self, shingles: frozenset[int], least: float) -> list[tuple[Hashable, float]]:
         """Partners with at least this share, the largest first; of equals the one that was added first."""
-        found = ((key, shared(shingles, self._sets[key])) for key in self._lsh.query(self._signature(shingles)))
+        found = ((key, containment(shingles, self._sets[key])) for key in self._lsh.query(self._signature(shingles)))
         return sorted(((k, s) for k, s in found if s >= least), key=lambda pair: (-pair[1], self._order[pair[0]]))
 
     def shingles(self, key: Hashable) -> frozenset[int]:

@@ -19,7 +19,7 @@ from voxmill.manifests.records import SAMPLE_RATE, Picture, Pictures, Recording,
 from voxmill.manifests.storage import commit_bytes
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.decode.container import Undecodable
-from voxmill.operators.frames.video import Unwatchable, Video, jpeg, open_video, shown
+from voxmill.operators.frames.video import Unwatchable, Video, jpeg, open_video, pictures_at
 
 
 class FramesConfig(Settings):
@@ -86,7 +86,9 @@ class TakePictures:
         found: dict[str, list[Picture]] = {segment.id: [] for segment in segments}
         file = _File()
         last: tuple[VideoFrame, Picture] | None = None
-        for index, frame in shown(video, [(position % each if each else position) / SAMPLE_RATE for position, _ in wanted]):
+        for index, frame in pictures_at(
+            video, [(position % each if each else position) / SAMPLE_RATE for position, _ in wanted]
+        ):
             position, key = wanted[index]
             if last is not None and last[0] is frame and found[key] and found[key][-1] == last[1]:
                 continue  # a slow video shows the same picture at two moments of a segment: once is enough

@@ -20,7 +20,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from voxmill.operators.decode.byte_source import Broken
-from voxmill.operators.decode.container import OpenFile, Undecodable, only, open_container
+from voxmill.operators.decode.container import OpenFile, Undecodable, only_stream, open_container
 
 SLACK = 1.0
 """Seconds by which the first picture may start late, and the last one may be extended."""
@@ -62,7 +62,7 @@ def open_video(uri: str, max_pixels: int, track: int | None = None) -> Iterator[
         with source:
             heard = container.streams.audio[track - 1 : track] if track else ()
             sound = heard[0] if heard else container.streams.best("audio")
-        stream = only(container, VideoStream, Unwatchable, "frames.no_video")
+        stream = only_stream(container, VideoStream, Unwatchable, "frames.no_video")
         if stream.disposition & Disposition.attached_pic:  # a video stream to libavformat, and none to us
             raise Unwatchable("frames.no_video", "a cover picture only")
         codec = stream.codec_context
@@ -74,7 +74,7 @@ def open_video(uri: str, max_pixels: int, track: int | None = None) -> Iterator[
         yield Video(container, source, stream, origin)
 
 
-def shown(video: Video, moments: Sequence[float]) -> Iterator[tuple[int, VideoFrame]]:
+def pictures_at(video: Video, moments: Sequence[float]) -> Iterator[tuple[int, VideoFrame]]:
     """Pairs (index, picture) of the moments (s, ascending, from the first sample) at which the video has a picture."""
     if not moments:
         return
@@ -152,7 +152,7 @@ def jpeg(frame: VideoFrame, size: int, quality: int) -> tuple[bytes, int, int]:
 
     `quality` is libavcodec's: 2 is best, 31 worst. The same picture gives the same bytes with one version of the library.
     """
-    width, height = fitted(frame.width, frame.height, size)
+    width, height = fitted_size(frame.width, frame.height, size)
     picture = frame.reformat(width, height, format="yuvj420p", interpolation="AREA", dst_color_range="JPEG")
     encoder = av.CodecContext.create("mjpeg", "w")
     assert isinstance(encoder, VideoCodecContext)
@@ -165,10 +165,10 @@ def jpeg(frame: VideoFrame, size: int, quality: int) -> tuple[bytes, int, int]:
     return blob, width, height
 
 
-def fitted(width: int, height: int, size: int) -> tuple[int, int]:
+def fitted_size(width: int, height: int, size: int) -> tuple[int, int]:
     """Width and height of the stored picture; even, as 4:2:0 chroma subsampling needs.
 
-    >>> fitted(1280, 720, 224), fitted(64, 48, 224), fitted(9000, 100, 224)
+    >>> fitted_size(1280, 720, 224), fitted_size(64, 48, 224), fitted_size(9000, 100, 224)
     ((398, 224), (64, 48), (400, 100))
     """
     scale = min(1.0, size / min(width, height))

@@ -60,12 +60,12 @@ class Diarisation:
             for turn, _, who in annotation.itertracks(yield_label=True)
         ]
         return [
-            within(spans, u.segment.start - scene.start, u.segment.num_samples, scene.start, self._least)
+            turns_within(spans, u.segment.start - scene.start, u.segment.num_samples, scene.start, self._least)
             for u in scene.utterances
         ]
 
 
-def within(spans: Spans, start: int, length: int, origin: int, least: int) -> list[LabelAnswer]:
+def turns_within(spans: Spans, start: int, length: int, origin: int, least: int) -> list[LabelAnswer]:
     """Answers for one segment that starts `start` samples into the audio: its share of every turn, speakers named in order of appearance."""
     inside = [(max(a, start), min(b, start + length), who) for a, b, who in sorted(spans)]
     inside = [(a, b, who) for a, b, who in inside if b - a >= least]

@@ -9,7 +9,7 @@ from pydantic import Field
 from voxmill.manifests.records import LabelTask, Mark
 from voxmill.operators.contract.adapters import LabelAnswer, LabelInput, Scene
 from voxmill.operators.label.labeller_config import LabellerName, LabellerSettings
-from voxmill.operators.label.language_codes import spoken
+from voxmill.operators.label.language_codes import language_class
 
 
 class HeardLanguageConfig(LabellerSettings):
@@ -45,4 +45,4 @@ class HeardLanguage:
         if heard is None or heard.language is None or (heard.language_confidence or 0.0) < self._config.min_confidence:
             return LabelAnswer("language", None, model=heard.model if heard else None)
         sure = heard.language_confidence
-        return LabelAnswer("language", (Mark(spoken(heard.language), confidence=sure),), sure, model=heard.model)
+        return LabelAnswer("language", (Mark(language_class(heard.language), confidence=sure),), sure, model=heard.model)

@@ -11,10 +11,10 @@ _SPOKEN = {
 }  # fmt: skip
 
 
-def spoken(tag: str) -> str:
+def language_class(tag: str) -> str:
     """The class of a language tag (BCP 47), or of a dialect's name.
 
-    >>> [spoken(tag) for tag in ("en-US", "cmn-Hans", "zh-HK", "nan-TW", "zh-x-sichuan", "zh_CN", "sichuan")]
+    >>> [language_class(tag) for tag in ("en-US", "cmn-Hans", "zh-HK", "nan-TW", "zh-x-sichuan", "zh_CN", "sichuan")]
     ['en', 'zh', 'yue', 'minnan', 'sichuan', 'zh', 'sichuan']
     """
     parts = tag.replace("_", "-").lower().split("-")

@@ -36,7 +36,7 @@ class MergeConfig(Settings):
 Asked = TypeVar("Asked", bound=LabellerSettings)
 
 
-def asked(labellers: Sequence[Asked], config: MergeConfig) -> list[Asked]:
+def active_labellers(labellers: Sequence[Asked], config: MergeConfig) -> list[Asked]:
     """The labellers that have something to label, each with the tasks it must skip."""
     barred = frozenset() if config.sensitive else SENSITIVE
     skips = [(one, {*one.skip, *(barred & set(one.tasks()))}) for one in labellers]

@@ -7,7 +7,7 @@ from typing import Literal
 from voxmill.manifests.records import LabelTask, Mark
 from voxmill.operators.contract.adapters import LabelAnswer, Scene
 from voxmill.operators.label.labeller_config import LabellerName, LabellerSettings
-from voxmill.operators.label.language_codes import spoken
+from voxmill.operators.label.language_codes import language_class
 
 
 class StatedLanguageConfig(LabellerSettings):
@@ -32,5 +32,5 @@ class StatedLanguage:
     def label(self, scene: Scene) -> list[list[LabelAnswer]]:
         """See `Labeller.label`."""
         stated = scene.recording.language
-        answer = LabelAnswer("language", (Mark(spoken(stated)),) if stated else None)
+        answer = LabelAnswer("language", (Mark(language_class(stated)),) if stated else None)
         return [[answer] for _ in scene.utterances]

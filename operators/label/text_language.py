@@ -13,7 +13,7 @@ from pydantic import Field
 from voxmill.manifests.records import LabelTask, Mark
 from voxmill.operators.contract.adapters import LabelAnswer, Scene
 from voxmill.operators.label.labeller_config import LabellerName, LabellerSettings
-from voxmill.operators.label.language_codes import spoken
+from voxmill.operators.label.language_codes import language_class
 from voxmill.operators.weights.registry import identity, resolve
 
 FILE = "lid.176.ftz"
@@ -71,6 +71,6 @@ def text_detector(model: str) -> Any:
 
     def detect(text: str) -> tuple[str, float]:
         best = detector.detect(text.replace("\n", " "), k=1)[0]
-        return spoken(str(best["lang"])), min(1.0, float(best["score"]))
+        return language_class(str(best["lang"])), min(1.0, float(best["score"]))
 
     return detect

@@ -17,7 +17,7 @@ from voxmill.manifests.records import LabelTask, Mark
 from voxmill.operators.contract.adapters import LabelAnswer, LabelInput, Scene
 from voxmill.operators.label.labeller_config import LabellerName, ModelSettings
 from voxmill.operators.label.text_language import text_detector
-from voxmill.operators.label.translation_checks import GateConfig, refuse
+from voxmill.operators.label.translation_checks import GateConfig, refusal
 from voxmill.operators.weights.registry import identity, resolve
 
 NLLB = {
@@ -107,7 +107,7 @@ class Translation:
         return language if not self._config.languages or language in self._config.languages else None
 
     def _answer(self, text: str, said: str, sure: float) -> LabelAnswer:
-        if reason := refuse(text, said, self._config.to, self._detect, self._config.gate):
+        if reason := refusal(text, said, self._config.to, self._detect, self._config.gate):
             return LabelAnswer("translation", None, reason=reason)
         return LabelAnswer("translation", (Mark(said, confidence=sure, language=self._config.to),), sure)
 

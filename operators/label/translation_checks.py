@@ -31,7 +31,7 @@ class GateConfig(Settings):
     """Most repetitions of one word in a row."""
 
 
-def refuse(source: str, translation: str, target: str, detect: Detect, config: GateConfig) -> str | None:
+def refusal(source: str, translation: str, target: str, detect: Detect, config: GateConfig) -> str | None:
     """The reason for which a text is no translation into `target`, or None."""
     low, high = config.length_ratio
     if not low <= length(translation) / max(1.0, length(source)) <= high:

@@ -19,10 +19,10 @@ _SOUNDS = regex.compile(
 )
 
 
-def said_only(text: str) -> str:
+def remove_sounds(text: str) -> str:
     """The text without bracketed sounds. Other words in round brackets are kept; square brackets are removed unless they touch a word.
 
-    >>> said_only("(laughs) I do (not) know [Music]"), said_only("(不)好"), said_only("（笑）好的")
+    >>> remove_sounds("(laughs) I do (not) know [Music]"), remove_sounds("(不)好"), remove_sounds("（笑）好的")
     ('  I do  not  know  ', ' 不 好', ' 好的')
     """
     if not _BRACKET.search(text):

@@ -99,7 +99,7 @@ class English(Writing):
 
     def pieces(self, text: str) -> list[Piece]:
         """See `Writing.pieces`."""
-        return spoken(super().pieces(_HYPHENS.sub(" ", text)))
+        return one_spoken_form(super().pieces(_HYPHENS.sub(" ", text)))
 
     def expression(self, match: regex.Match[str], before: Sequence[Piece], text: str) -> Sequence[Piece]:
         """See `Writing.expression`."""
@@ -358,11 +358,11 @@ def _shouted(text: str) -> bool:
 
 
 def canonical(words: Sequence[str]) -> Reading:
-    """Words in one form; see `spoken`."""
-    return tuple(word for word in spoken(words) if isinstance(word, str))
+    """Words in one form; see `one_spoken_form`."""
+    return tuple(word for word in one_spoken_form(words) if isinstance(word, str))
 
 
-def spoken(pieces: Sequence[Piece]) -> list[Piece]:
+def one_spoken_form(pieces: Sequence[Piece]) -> list[Piece]:
     """Spoken numbers in one form: no `and` inside, `a hundred` as `one hundred`, `oh` as `zero`, `double five` as `five five`."""
     found: list[Piece] = []
     skip = False

@@ -23,8 +23,8 @@ from importlib.metadata import PackageNotFoundError, version
 import regex
 
 from voxmill.manifests.config_base import Settings
-from voxmill.operators.reconcile.bracketed import said_only
-from voxmill.operators.reconcile.readings import Piece, shared, usual
+from voxmill.operators.reconcile.bracketed import remove_sounds
+from voxmill.operators.reconcile.readings import Piece, shared_readings, usual_reading
 from voxmill.operators.reconcile.scripts import lower, one_form
 from voxmill.operators.reconcile.tokenize import CHINESE, join, units
 from voxmill.operators.reconcile.written import Writing
@@ -101,11 +101,11 @@ class Normaliser:
 
     def __call__(self, text: str, language: str | None) -> Normalised:
         """The text in its usual reading. `language` is a primary subtag; None: the script decides, where it can."""
-        return _normalised(usual(self._pieces(text, language)))
+        return _normalised(usual_reading(self._pieces(text, language)))
 
     def together(self, texts: Sequence[str], language: str | None) -> list[Normalised]:
         """Texts to be compared, each in the reading closest to the others; their order does not matter."""
-        return [_normalised(said) for said in shared([self._pieces(text, language) for text in texts])]
+        return [_normalised(said) for said in shared_readings([self._pieces(text, language) for text in texts])]
 
     def unread(self, language: str | None, texts: Sequence[str]) -> bool:
         """Whether the texts have digits in a language whose numbers no library can spell out."""
@@ -114,7 +114,7 @@ class Normaliser:
         return any(self._writing(_rules(text, language)).numbers is None for text in texts if _has_digit(text))
 
     def _cut(self, text: str, language: str | None) -> tuple[Piece, ...]:
-        text = said_only(one_form(text))
+        text = remove_sounds(one_form(text))
         rules = _rules(text, language)
         if rules == "zh":
             text = _LETTER_HYPHEN_DIGIT.sub(" ", text)  # `gpt-4` holds no minus

@@ -26,10 +26,10 @@ LONG = 7
 """Least letters of a word that equals its parts written apart: `ice cream`, but not `may be`."""
 
 
-def usual(pieces: Iterable[Piece]) -> Reading:
+def usual_reading(pieces: Iterable[Piece]) -> Reading:
     """The text in its usual reading.
 
-    >>> usual(["in", (("eighteen", "seventy", "one"), ("one", "eight", "seven", "one"))])
+    >>> usual_reading(["in", (("eighteen", "seventy", "one"), ("one", "eight", "seven", "one"))])
     ('in', 'eighteen', 'seventy', 'one')
     """
     found: list[str] = []
@@ -47,12 +47,12 @@ def readings(*given: Iterable[str]) -> Piece:
     return found[0][0] if len(found) == 1 and len(found[0]) == 1 else found
 
 
-def shared(texts: Sequence[Sequence[Piece]]) -> list[Reading]:
+def shared_readings(texts: Sequence[Sequence[Piece]]) -> list[Reading]:
     """One reading per text, such that the texts differ in as few words as possible; independent of their order.
 
     With more than two, the text with the fewest choices is fixed first; each other one follows the fixed text closest to it.
     """
-    found = [usual(text) for text in texts]
+    found = [usual_reading(text) for text in texts]
     if len(set(found)) < 2:
         return found
     if not any(map(_open, texts)) and not _apart(found):
@@ -62,19 +62,19 @@ def shared(texts: Sequence[Sequence[Piece]]) -> list[Reading]:
     settled: dict[tuple[Piece, ...], Reading] = {}
     for key in distinct:
         if not settled and len(distinct) > 1:
-            settled[key] = pair(key, distinct[1])[0] if _open(key) else usual(key)
+            settled[key] = closest_readings(key, distinct[1])[0] if _open(key) else usual_reading(key)
             continue
-        tries = [pair(key, other)[::2] for other in dict.fromkeys(settled.values())]
+        tries = [closest_readings(key, other)[::2] for other in dict.fromkeys(settled.values())]
         settled[key] = min(tries, key=lambda one: one[1])[0]
     return [settled[key] for key in keys]
 
 
-def pair(a: Sequence[Piece], b: Sequence[Piece]) -> tuple[Reading, Reading, int]:
+def closest_readings(a: Sequence[Piece], b: Sequence[Piece]) -> tuple[Reading, Reading, int]:
     """The readings of two texts that differ least, and in how many words; never more than their usual readings do."""
     start, end = _same_ends(a, b)
-    head, tail = usual(a[:start]), usual(a[len(a) - end :])
+    head, tail = usual_reading(a[:start]), usual_reading(a[len(a) - end :])
     a, b = a[start : len(a) - end], b[start : len(b) - end]
-    one, two = usual(a), usual(b)
+    one, two = usual_reading(a), usual_reading(b)
     distance = _cost(one, two)
     a, b = _joined(a, b), _joined(b, a)
     if distance and (_open(a) or _open(b)):
@@ -219,7 +219,7 @@ def _graph(pieces: Sequence[Piece]) -> tuple[int, list[_Edge]]:
 def _cheapest(a: Sequence[Piece], b: Sequence[Piece]) -> tuple[Reading, Reading, int]:
     """Edit distance between two word graphs, and a path through each that has it."""
     if (not _open(a) and not _open(b)) or _size(a) * _size(b) > WINDOW:
-        return usual(a), usual(b), _cost(usual(a), usual(b))
+        return usual_reading(a), usual_reading(b), _cost(usual_reading(a), usual_reading(b))
     rows, left = _graph(a)
     columns, right = _graph(b)
     into: list[list[_Edge]] = [[] for _ in range(columns + 1)]

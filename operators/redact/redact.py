@@ -37,7 +37,7 @@ class Redact:
         words = timed_words(consensus.text, heard)
         masked = []
         for finding, at in zip(found, places, strict=True):
-            span = spoken(finding, consensus.text, words) if words else None
+            span = spoken_span(finding, consensus.text, words) if words else None
             start, end = self._widened(span, segment) if span else (None, None)
             masked.append(Masked(finding.entity, at, finding.score, start, end))
         return Redaction(segment.id, text, tuple(masked))
@@ -85,7 +85,7 @@ def _placed(text: str, words: Sequence[Word]) -> list[tuple[int, int, Word]]:
     return placed
 
 
-def spoken(finding: PiiSpan, text: str, words: Sequence[tuple[int, int, Word]]) -> tuple[int, int] | None:
+def spoken_span(finding: PiiSpan, text: str, words: Sequence[tuple[int, int, Word]]) -> tuple[int, int] | None:
     """Samples from the first to the last word that a finding touches; None where it touches none."""
     mine = [word for first, last, word in words if first < finding.end and finding.start < last]
     if not mine:

@@ -29,7 +29,7 @@ SLIP = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Signs:
+class LabelEvidence:
     """What is known of one label without listening."""
 
     agreement: float | None
@@ -52,7 +52,7 @@ class Weights(Settings):
         return found
 
 
-def features(signs: Signs) -> tuple[float, float, float]:
+def features(signs: LabelEvidence) -> tuple[float, float, float]:
     """The terms of `Weights`: agreement and confidence on a logarithmic scale of doubt, and log length. 0 for what is unknown.
 
     Errors fall with the order of magnitude of a doubt: from 0.9 to 0.95 as from 0.8 to 0.9. Confidence counts as far as the engines
@@ -124,27 +124,27 @@ class Calibration(Settings):
     """For labels whose engine gives no confidence."""
     warnings: tuple[str, ...] = ()
 
-    def expected(self, signs: Signs, language: str | None) -> float | None:
+    def expected(self, signs: LabelEvidence, language: str | None) -> float | None:
         """Expected errors per true word; None where there is no agreement."""
         if signs.agreement is None:
             return None
         wrong, true = self.curve(signs, language).counts(np.array([features(signs)]), np.ones(1))
         return float(wrong[0] / true[0])
 
-    def curve(self, signs: Signs, language: str | None) -> Curve:
+    def curve(self, signs: LabelEvidence, language: str | None) -> Curve:
         """The curve for a label: of its language, else of all; with or without confidence."""
         curves = self.curves if signs.confidence is not None else self.plain
         own = [curve for curve in curves if curve.language == language]
         rest = [curve for curve in curves if curve.language is None]
         return (own or rest or list(curves))[0]
 
-    def estimate(self, labels: Sequence[tuple[Signs, str | None]]) -> Estimate | None:
+    def estimate(self, labels: Sequence[tuple[LabelEvidence, str | None]]) -> Estimate | None:
         """The error rate of labels (with their languages) taken together, with its interval; None where none can be compared.
 
         The interval holds the uncertainty of the sample (rates of its resamples) and the chance in these labels. Both are relative errors,
         so a rate is never below zero.
         """
-        groups: dict[int, tuple[Curve, list[Signs]]] = {}
+        groups: dict[int, tuple[Curve, list[LabelEvidence]]] = {}
         for signs, language in labels:
             if signs.agreement is not None:
                 curve = self.curve(signs, language)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxmill.manifests.errors import UserError
-from voxmill.operators.select.calibration import Calibration, Curve, Floats, Line, Signs, Weights, features
+from voxmill.operators.select.calibration import Calibration, Curve, Floats, LabelEvidence, Line, Weights, features
 
 STEPS, LABELS = 16, 60
 """A curve has at least `STEPS` steps, and one per `LABELS` labels."""
@@ -34,7 +34,7 @@ class Labelled:
 
     recording_id: str
     language: str | None
-    signs: Signs
+    signs: LabelEvidence
     words: int
     """Words of the reference."""
     errors: int

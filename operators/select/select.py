@@ -10,10 +10,10 @@ from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Consensus, Recording, Rejection, Segment, Selection, Split
 from voxmill.manifests.redaction_records import Redaction
 from voxmill.operators.contract.unit_input import UnitInput
-from voxmill.operators.select.calibration import Signs, load_calibration
+from voxmill.operators.select.calibration import LabelEvidence, load_calibration
 from voxmill.operators.select.policy import DEV, TEST, Evidence, SelectConfig, licensed, verdict
 
-__all__ = ["Select", "SelectConfig", "fence", "split_of"]
+__all__ = ["Select", "SelectConfig", "split_of", "tukey_fence"]
 
 
 def split_of(recording_id: str, dev: float = DEV, test: float = TEST) -> Split:
@@ -22,7 +22,7 @@ def split_of(recording_id: str, dev: float = DEV, test: float = TEST) -> Split:
     return "test" if place < test else "dev" if place < test + dev else "train"
 
 
-def fence(rates: Sequence[float], ranges: float) -> tuple[float, float]:
+def tukey_fence(rates: Sequence[float], ranges: float) -> tuple[float, float]:
     """Tukey's fence: the quartiles (linearly interpolated), and `ranges` interquartile ranges beyond them."""
     low, high = _quantile(rates, 0.25), _quantile(rates, 0.75)
     return low - ranges * (high - low), high + ranges * (high - low)
@@ -82,7 +82,7 @@ class Select:
             if consensus[segment.id].rejection is None and segment.kind == "speech":
                 rates.setdefault(segment.recording_id, []).append(consensus[segment.id].chars_per_second)
         enough = self.config.rate_segments
-        return {key: fence(values, self.config.rate_fence) for key, values in rates.items() if len(values) >= enough}
+        return {key: tukey_fence(values, self.config.rate_fence) for key, values in rates.items() if len(values) >= enough}
 
     def _select(
         self,
@@ -131,4 +131,4 @@ class Select:
         if self._calibration is None:
             return None
         units = sum(slot.choice is not None for slot in consensus.slots)
-        return self._calibration.expected(Signs(consensus.agreement, consensus.confidence, units), consensus.language)
+        return self._calibration.expected(LabelEvidence(consensus.agreement, consensus.confidence, units), consensus.language)

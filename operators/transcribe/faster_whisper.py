@@ -18,7 +18,7 @@ from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.operators.contract.adapters import Audio, AudioClip, Span, TimedWord, Transcript
 from voxmill.operators.contract.languages import primary
 from voxmill.operators.transcribe.engine_config import EngineName, EngineSettings
-from voxmill.operators.transcribe.windows import Window, WindowTranscript, cut, pack, share, sharing
+from voxmill.operators.transcribe.windows import Window, WindowTranscript, assign_words, cut_spans, pack_windows, spans_sharing
 from voxmill.operators.weights.registry import identity, resolve
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class FasterWhisper:
         silent = [
             (number, owner)
             for number, (plan, transcripts) in enumerate(zip(plans, heard, strict=True))
-            for owner in sharing(plan)
+            for owner in spans_sharing(plan)
             if not transcripts[owner].text
         ]
         single = [replace(clips[number], spans=(clips[number].spans[owner],)) for number, owner in silent]
@@ -117,16 +117,16 @@ class FasterWhisper:
         size = self._config.batch_size
         heard = iter([found for first in range(0, len(jobs), size) for found in self._hear(jobs[first : first + size])])
         return [
-            share(clip.spans, [(window, next(heard)) for window in plan], LONGEST_WORD)
+            assign_words(clip.spans, [(window, next(heard)) for window in plan], LONGEST_WORD)
             for clip, plan in zip(clips, plans, strict=True)
         ]
 
     def _windows(self, clip: AudioClip) -> list[Window]:
-        pieces = cut(clip.audio, clip.spans, INPUT_SECONDS * SAMPLE_RATE)
+        pieces = cut_spans(clip.audio, clip.spans, INPUT_SECONDS * SAMPLE_RATE)
         if not self._config.packed:
             return [Window((piece,)) for piece in pieces]
         limits = self._config.window_seconds, self._config.max_pause_seconds
-        return pack(pieces, *(int(seconds * SAMPLE_RATE) for seconds in limits))
+        return pack_windows(pieces, *(int(seconds * SAMPLE_RATE) for seconds in limits))
 
     def _hear(self, batch: Sequence[tuple[AudioClip, Window]]) -> list[WindowTranscript]:
         """One batch of windows, each decoded in its own language."""

@@ -17,7 +17,7 @@ from pydantic import Field
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.operators.contract.adapters import Audio, AudioClip, Transcript
 from voxmill.operators.transcribe.engine_config import EngineName, EngineSettings
-from voxmill.operators.transcribe.windows import confidence, cut
+from voxmill.operators.transcribe.windows import cut_spans, mean_probability
 from voxmill.operators.weights.registry import identity, resolve
 
 START, STOP = 1, 2
@@ -72,12 +72,12 @@ class Moonshine:
     def _clip(self, clip: AudioClip) -> list[Transcript]:
         texts: list[list[str]] = [[] for _ in clip.spans]
         chances: list[list[float]] = [[] for _ in clip.spans]
-        for piece in cut(clip.audio, clip.spans, int(self._config.max_seconds * SAMPLE_RATE)):
+        for piece in cut_spans(clip.audio, clip.spans, int(self._config.max_seconds * SAMPLE_RATE)):
             tokens, probabilities = self._generate(clip.audio[piece.start : piece.end])
             texts[piece.owner].append(self._tokenizer.decode(tokens).strip())
             chances[piece.owner] += probabilities
         return [
-            Transcript(" ".join(filter(None, heard)), confidence=confidence(chance), language="en")
+            Transcript(" ".join(filter(None, heard)), confidence=mean_probability(chance), language="en")
             for heard, chance in zip(texts, chances, strict=True)
         ]
 

@@ -1,7 +1,7 @@
 """Plans the windows of audio that a recogniser decodes: long spans are cut at their quietest point, short ones share a window.
 
 A model of fixed input length costs the same for 3 s as for 30 s, so neighbours share a window, with the real pause between them.
-`share` then gives each span the words recognised in its windows. Pure arithmetic on samples.
+`assign_words` then gives each span the words recognised in its windows. Pure arithmetic on samples.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Window:
         return min(self.pieces, key=lambda piece: max(piece.start - middle, middle - piece.end, 0)).owner
 
 
-def cut(audio: Audio, spans: Sequence[Span], limit: int) -> list[Piece]:
+def cut_spans(audio: Audio, spans: Sequence[Span], limit: int) -> list[Piece]:
     """Cuts the spans into pieces of at most `limit` samples; a piece of a cut span keeps at least a quarter of the limit."""
     pieces = []
     for owner, span in enumerate(spans):
@@ -63,13 +63,13 @@ def cut(audio: Audio, spans: Sequence[Span], limit: int) -> list[Piece]:
     return pieces
 
 
-def sharing(windows: Iterable[Window]) -> list[int]:
+def spans_sharing(windows: Iterable[Window]) -> list[int]:
     """Indices, in order, of the spans that share a window with another span."""
     shared = {piece.owner for window in windows if len({p.owner for p in window.pieces}) > 1 for piece in window.pieces}
     return sorted(shared)
 
 
-def pack(pieces: Sequence[Piece], limit: int, max_pause: int) -> list[Window]:
+def pack_windows(pieces: Sequence[Piece], limit: int, max_pause: int) -> list[Window]:
     """The fewest windows of at most `limit` samples; among those plans, the one that splits at the longest pauses.
 
     A pause longer than `max_pause` always splits. A piece longer than the limit gets its own window.
@@ -106,7 +106,9 @@ class WindowTranscript:
     no_speech: float | None = None
 
 
-def share(spans: Sequence[Span], heard: Iterable[tuple[Window, WindowTranscript]], longest_word: int) -> list[Transcript]:
+def assign_words(
+    spans: Sequence[Span], heard: Iterable[tuple[Window, WindowTranscript]], longest_word: int
+) -> list[Transcript]:
     """One transcript per span. A span that was cut gets the words of all its pieces, and the language of the first.
 
     A word longer than `longest_word` samples is placed by its end: its start may be that of the pause before it.
@@ -121,10 +123,10 @@ def share(spans: Sequence[Span], heard: Iterable[tuple[Window, WindowTranscript]
     return [_transcript(*of_span) for of_span in zip(spans, words, origin, strict=True)]
 
 
-def confidence(probabilities: Iterable[float | None]) -> float | None:
+def mean_probability(probabilities: Iterable[float | None]) -> float | None:
     """Geometric mean of the known probabilities, exp(mean log p), as engines report it; None without any.
 
-    >>> confidence([0.5, None, 0.125])
+    >>> mean_probability([0.5, None, 0.125])
     0.25
     """
     logs = [log(max(p, 1e-10)) for p in probabilities if p is not None]
@@ -136,7 +138,7 @@ def _transcript(span: Span, words: Sequence[TimedWord], heard: WindowTranscript 
     return Transcript(
         text="".join(word.text for word in words).strip(),
         words=tuple(_inside(span, word) for word in words if word.text.strip()),
-        confidence=confidence(word.confidence for word in words),
+        confidence=mean_probability(word.confidence for word in words),
         language=heard.language,
         language_confidence=heard.language_confidence,
         no_speech=heard.no_speech,

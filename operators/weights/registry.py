@@ -32,12 +32,12 @@ __all__ = [
     "UnknownWeights",
     "Weights",
     "WeightsMissing",
+    "check_known",
     "default_cache",
     "fetch",
     "find",
     "identity",
-    "known",
-    "ready",
+    "is_ready",
     "registry",
     "resolve",
     "status",
@@ -137,7 +137,7 @@ def resolve(name_or_path: str, cache_dir: Path | None = None, offline: bool | No
     return weights.here(name_or_path, root) or weights.obtain(name_or_path, root, is_offline() if offline is None else offline)
 
 
-def known(names: Iterable[str]) -> None:
+def check_known(names: Iterable[str]) -> None:
     """Raises UnknownWeights for the first name that is neither known nor a folder."""
     for name in names:
         if find(name) is None and not Path(name).expanduser().is_dir():
@@ -150,7 +150,7 @@ def _unknown(name: str) -> UnknownWeights:
     return UnknownWeights(name, what + (f"; did you mean {near[0]}?" if near else ""), "voxmill models list")
 
 
-def ready(name_or_path: str, cache_dir: Path | None = None) -> bool:
+def is_ready(name_or_path: str, cache_dir: Path | None = None) -> bool:
     """Whether `resolve` would succeed without a network: the weights are here, or in packages that are installed."""
     weights = find(name_or_path)
     if weights is None:
@@ -169,7 +169,7 @@ def verify(name_or_path: str, cache_dir: Path | None = None) -> list[str]:
     """What is wrong with the weights, one line each; empty where every byte is right. Reads all files."""
     weights = find(name_or_path)
     if weights is None:
-        known([name_or_path])
+        check_known([name_or_path])
         place = Path(name_or_path).expanduser()
         files = [file for file in place.rglob("*") if file.is_file() and file.stat().st_size]
         if not any(file.suffix.lower() in SUFFIXES or file.name == "model" for file in files):

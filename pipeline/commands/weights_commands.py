@@ -32,7 +32,7 @@ def fetch(
     from voxmill.pipeline.terminal.display import Display
 
     out = console()
-    weights.known(names)
+    weights.check_known(names)
     for name in names:
         with Display() as display:
             display.phase(f"fetching {name}")
@@ -46,7 +46,7 @@ def verify(names: Annotated[list[str], typer.Argument(help="Names or directories
     from voxmill.operators.weights import registry as weights
 
     out, bad = console(), False
-    weights.known(names)
+    weights.check_known(names)
     for name in names:
         problems = weights.verify(name)
         bad |= any(not p.startswith("unpinned") for p in problems)

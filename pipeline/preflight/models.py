@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from voxmill.operators.label.merge import asked
+from voxmill.operators.label.merge import active_labellers
 from voxmill.operators.label.translation import TranslationConfig
 from voxmill.operators.transcribe.whisperx import WhisperXConfig
 from voxmill.operators.weights import registry as weights
@@ -26,7 +26,7 @@ def named(config: RunConfig) -> dict[str, str]:
         if isinstance(engine, WhisperXConfig):
             for language, folder in engine.aligners.items():
                 wanted.setdefault(folder, f"engine {engine.name}, aligners.{language}")
-    for labeller in asked(config.label, config.labels):
+    for labeller in active_labellers(config.label, config.labels):
         if model := getattr(labeller, "model", None):
             wanted.setdefault(model, f"labeller {labeller.name}")
         if isinstance(labeller, TranslationConfig):
@@ -44,7 +44,7 @@ def missing(config: RunConfig) -> Iterator[Issue]:
                 near = get_close_matches(name, weights.registry(), n=1, cutoff=0.5)
                 fix = f"did you mean `{near[0]}`?" if near else "`voxmill models list` names those that are known"
                 yield error(f"{what}: `{name}`", "is neither the name of known weights nor a folder", fix)
-        elif not weights.ready(name):
+        elif not weights.is_ready(name):
             (fetched if entry.kind == "hub" else rest.setdefault(entry.fix(name), [])).append(name)
     if fetched:
         sizes = [entry.megabytes or 0.0 for entry in map(weights.find, fetched) if entry is not None]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
 
-from voxmill.operators.label.merge import asked
+from voxmill.operators.label.merge import active_labellers
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.extras import pip_install, what_to_install
 from voxmill.pipeline.preflight.issues import Issue, error, warning
@@ -25,7 +25,7 @@ def needs(config: RunConfig, kind: str, root: str | None = None) -> Iterator[tup
     yield f"segment.engine {config.segment.engine}", DETECTORS[config.segment.engine]
     for engine in config.transcribe:
         yield f"engine {engine.name}", engine.modules
-    for labeller in asked(config.label, config.labels):
+    for labeller in active_labellers(config.label, config.labels):
         yield f"labeller {labeller.name}", labeller.modules
     yield "reconcile", ("wetext", "whisper_normalizer")
     if config.duplicates is not None:

@@ -128,7 +128,7 @@ def _local(thing: str, source: SourceConfig, address: str, contact: str | None) 
     elif source.kind not in ("auto", "files") and os.path.isdir(path):
         yield error(f"{thing} {path}", f"is a folder, and kind is `{source.kind}`", "give a file, or leave `kind` out")
     elif os.path.isdir(path):
-        if next(files.glance(path, source.glob), None) is None:
+        if next(files.unordered_files(path, source.glob), None) is None:
             what = f"that match `{source.glob}`" if source.glob else "of audio or video"
             yield warning(
                 f"{thing} {path}", f"holds no files {what}", "give another folder, or set `glob` to what its files are called"

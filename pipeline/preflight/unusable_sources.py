@@ -78,7 +78,7 @@ def _how_much(source: SourceConfig) -> str:
     folders = [_path(a) for a in source.addresses if is_local(a) and os.path.isdir(_path(a))]
     if len(folders) != len(source.addresses):
         return "all of it"
-    count = sum(1 for _ in islice((file for folder in folders for file in files.glance(folder, source.glob)), MANY))
+    count = sum(1 for _ in islice((file for folder in folders for file in files.unordered_files(folder, source.glob)), MANY))
     return "its one file" if count == 1 else f"all its {'more than ' * (count >= MANY)}{count} files"
 
 

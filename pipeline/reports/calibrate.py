@@ -27,7 +27,7 @@ from voxmill.manifests.storage import commit_bytes
 from voxmill.manifests.user_input import json_lines
 from voxmill.operators.reconcile.normalise import Normaliser, NormaliserConfig
 from voxmill.operators.select.agreed_errors import agreed_errors
-from voxmill.operators.select.calibration import Calibration, Signs
+from voxmill.operators.select.calibration import Calibration, LabelEvidence
 from voxmill.operators.select.calibration_fit import Labelled, fit
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.run_dir import RunError
@@ -190,9 +190,9 @@ def labelled(rows: Sequence[Mapping[str, Any]], references: Mapping[str, Referen
     return sample
 
 
-def signs(row: Mapping[str, Any]) -> Signs:
+def signs(row: Mapping[str, Any]) -> LabelEvidence:
     """The signs from which the calibration predicts errors: agreement, confidence, number of words."""
-    return Signs(row["agreement"], row["confidence"], sum(slot["choice"] is not None for slot in row["slots"]))
+    return LabelEvidence(row["agreement"], row["confidence"], sum(slot["choice"] is not None for slot in row["slots"]))
 
 
 def tiers(rows: Sequence[Mapping[str, Any]], calibration: Calibration) -> list[Tier]:

@@ -73,12 +73,12 @@ def choose_engines(language: str | None) -> EngineChoice:
 
 def choose_detector() -> dict[str, Any]:
     """The `segment` section: empty (the default) with Silero's own package, else the copy inside faster-whisper."""
-    return {"model": SILERO[1]} if not weights.ready(SILERO[0]) and weights.ready(SILERO[1]) else {}
+    return {"model": SILERO[1]} if not weights.is_ready(SILERO[0]) and weights.is_ready(SILERO[1]) else {}
 
 
 def ready(model: str) -> bool:
     """Whether a model can be used now: the packages of its engine are installed and its weights are here."""
-    return weights.find(model) is not None and _runs(_kind(model)) and weights.ready(model)
+    return weights.find(model) is not None and _runs(_kind(model)) and weights.is_ready(model)
 
 
 def _kind(model: str) -> str:
@@ -151,7 +151,7 @@ def _install_commands(model: str) -> str:
     steps = []
     if not all(map(installed, modules)):
         steps.append(pip_install(*what_to_install(modules)))
-    if entry is not None and not weights.ready(model):
+    if entry is not None and not weights.is_ready(model):
         steps.append(entry.fix(model))
     return " && ".join(steps)
 

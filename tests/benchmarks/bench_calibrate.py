@@ -40,7 +40,7 @@ from benchmarks.retention import Floats, error_rates
 from benchmarks.words import edits, english
 from speech.waves import RATE
 from voxmill.operators.select.agreed_errors import agreed_errors
-from voxmill.operators.select.calibration import LEVEL, Estimate, Signs
+from voxmill.operators.select.calibration import LEVEL, Estimate, LabelEvidence
 from voxmill.operators.select.calibration_fit import Labelled, fit
 from voxmill.operators.select.policy import SelectConfig
 
@@ -92,7 +92,7 @@ def labelled(one: Heard) -> list[Labelled]:
         units = sum(slot.choice is not None for slot in consensus.slots)
         errors = edits(words, english(consensus.text)).errors
         agreed = agreed_errors(words, ((slot.words, slot.choice) for slot in consensus.slots), errors)
-        signs = Signs(consensus.agreement, consensus.confidence, units)
+        signs = LabelEvidence(consensus.agreement, consensus.confidence, units)
         found.append(Labelled(one.mixed.id, "en", signs, len(words), errors, agreed, condition=one.mixed.condition))
     return found
 

@@ -23,8 +23,8 @@ from voxmill.operators.crawl.fetch.hls_playlist import (
     InitSection,
     MediaSegment,
     Playlist,
-    choose,
-    parts,
+    choose_stream,
+    join_ranges,
     read_playlist,
 )
 from voxmill.operators.crawl.fetch.response import Reply
@@ -71,10 +71,10 @@ def fetch_stream(
     if playlist.is_master:
         if playlist.encryption:
             raise Unsupported(f"an encrypted stream at {url}: {playlist.encryption}")
-        document = fetcher.read(choose(playlist, language))
+        document = fetcher.read(choose_stream(playlist, language))
         media_url, media = document.url, _playlist(document, playlist)
     _check(media, media_url, max_seconds)
-    plan = list(parts(media.segments))
+    plan = list(join_ranges(media.segments))
     with _Target(target, hashlib.sha256(repr((media_url, plan)).encode()).hexdigest()) as file:
         _fetch_parts(fetcher, plan, file, max_bytes)
         if not file.num_bytes:

@@ -248,7 +248,7 @@ class _Reading:
         return _VARIABLE.sub(lambda match: self.variables.get(match[1], match[0]), text)
 
 
-def choose(playlist: Playlist, language: str | None = None) -> str:
+def choose_stream(playlist: Playlist, language: str | None = None) -> str:
     """The address of the audio of a master playlist: in `language` if offered, without video if possible.
 
     Else the best variant of at most 480 lines, else the one with the fewest lines.
@@ -279,7 +279,7 @@ def _cheapest(variants: tuple[Variant, ...] | list[Variant]) -> Variant:
     return max(small, key=lambda v: v.bandwidth) if small else min(variants, key=lambda v: (v.height or 0, v.bandwidth))
 
 
-def parts(segments: tuple[MediaSegment, ...]) -> Iterator[MediaSegment]:
+def join_ranges(segments: tuple[MediaSegment, ...]) -> Iterator[MediaSegment]:
     """The segments, with neighbouring byte ranges of one file joined into one request."""
     last: MediaSegment | None = None
     for segment in segments:

@@ -59,7 +59,7 @@ def walk(address: str, glob: str | None) -> Iterator[Candidate]:
             yield Candidate(fs.unstrip_protocol(name), "file", page_url=address, host=address.split("/")[2])
 
 
-def glance(folder: str, glob: str | None) -> Iterator[str]:
+def unordered_files(folder: str, glob: str | None) -> Iterator[str]:
     """Paths of the files that `walk` would give of a local folder, in no order: the first comes at once, however many there are."""
     for inside, _, names in os.walk(folder):
         for name in names:

@@ -87,7 +87,7 @@ class Tags:
         return end + len(mark)
 
 
-def shallow(text: str) -> tuple[str, str | None]:
+def flatten(text: str) -> tuple[str, str | None]:
     """The page, flattened where it is deeper than `DEEP`, and what it ends inside of or None."""
     tags = Tags(text)
     return (_thinned(text) if depth(tags) > DEEP else text), tags.cut

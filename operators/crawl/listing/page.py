@@ -10,7 +10,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from voxmill.operators.crawl.facts.media_types import decoded, is_hls, is_media
 from voxmill.operators.crawl.facts.urls import absolute
-from voxmill.operators.crawl.listing.html_tags import shallow
+from voxmill.operators.crawl.listing.html_tags import flatten
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def parse(body: bytes, content_type: str = "") -> LexborHTMLParser:
 
 def parse_to_end(body: bytes, content_type: str = "") -> tuple[LexborHTMLParser, str | None]:
     """The tree of a page, and what the page ends inside of or None."""
-    text, cut = shallow(_text(body, content_type))
+    text, cut = flatten(_text(body, content_type))
     return LexborHTMLParser(text), cut
 
 

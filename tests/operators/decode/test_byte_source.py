@@ -9,7 +9,7 @@ import os
 import pytest
 
 from voxmill.operators.decode.byte_source import Broken, ByteSource
-from voxmill.operators.decode.container import Undecodable, opened
+from voxmill.operators.decode.container import Undecodable, open_source
 
 
 def source(content: bytes = b"0123456789", begin: int = 2, end: int = 8) -> ByteSource:
@@ -63,7 +63,7 @@ class Failing(io.BytesIO):
 def test_errors_of_the_storage_come_up_as_they_are(error: BaseException, good: int, capfd: pytest.CaptureFixture[str]) -> None:
     content = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\1\0\1\0\x80>\0\0\0}\0\0\2\0\x10\0data\xff\xff\xff\xff" + bytes(1 << 20)
     raw = Failing(content, good, error)
-    with pytest.raises(type(error)), opened(ByteSource(raw, 0, len(content))) as (container, file), file:
+    with pytest.raises(type(error)), open_source(ByteSource(raw, 0, len(content))) as (container, file), file:
         for _ in container.demux():
             pass
     assert capfd.readouterr().err == ""

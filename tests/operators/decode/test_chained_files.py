@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from voxmill.operators.decode.audio import read
-from voxmill.operators.decode.chained_files import links
+from voxmill.operators.decode.chained_files import find_stretches
 
 from .conftest import Encode
 from .test_probe import probe, reason
@@ -116,7 +116,7 @@ def test_parts_join_across_the_seam(joined: tuple[Path, list[Path]]) -> None:
 
 def cuts(path: Path) -> list[tuple[int, int]]:
     with path.open("rb") as raw:
-        return links(raw, path.stat().st_size)
+        return find_stretches(raw, path.stat().st_size)
 
 
 def test_another_rate_after_the_first_ten_seconds_is_noticed_where_packets_are_skipped(

@@ -19,7 +19,7 @@ from voxmill.manifests.records import Licence, Provenance, Recording
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.decode.audio import AudioReader, Playback, read
 from voxmill.operators.decode.probe import Decode, DecodeConfig, Mix
-from voxmill.operators.decode.tracks import Track, choose
+from voxmill.operators.decode.tracks import Track, choose_track
 from voxmill.pipeline.state.units import UnitConfig, form_units
 
 RATE = 16_000
@@ -282,4 +282,4 @@ def test_the_track_in_the_language_of_the_source_is_heard(name: str, first: bool
     ],
 )
 def test_the_choice_among_tracks(tracks: tuple[Track, ...], language: str | None, number: int) -> None:
-    assert choose(tracks, language) == number
+    assert choose_track(tracks, language) == number

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from voxmill.manifests.duplicate_records import Duplicate
 from voxmill.manifests.ids import segment_id
 from voxmill.manifests.records import Segment
-from voxmill.operators.dedup.acoustic import AcousticIndex, Values, aligned, living
+from voxmill.operators.dedup.acoustic import AcousticIndex, Values, match_at, non_silent
 from voxmill.operators.dedup.evaluation_sets import NoEvaluationSet, clips, sets_digest
-from voxmill.operators.dedup.minhash import TextIndex, part_shingles, shared
+from voxmill.operators.dedup.minhash import TextIndex, containment, part_shingles
 from voxmill.operators.select.select import copy_of
 
 
@@ -45,7 +45,7 @@ def test_strangers_and_silence_are_no_match() -> None:
     index.add("silence", np.full(200, 627964279, np.uint32))
     assert index.find(values(2), 0.01) == []
     assert index.find(np.full(300, 627964279, np.uint32), 0.01) == []
-    assert int(living(np.full(300, 1, np.uint32)).sum()) == 1
+    assert int(non_silent(np.full(300, 1, np.uint32)).sum()) == 1
 
 
 def test_of_two_equal_partners_the_first_is_named() -> None:
@@ -57,7 +57,7 @@ def test_of_two_equal_partners_the_first_is_named() -> None:
 
 @given(st.integers(0, 50), st.integers(1, 60), st.integers(-80, 80))
 def test_a_score_is_a_share(seed: int, count: int, shift: int) -> None:
-    match = aligned("x", values(seed, count), values(seed + 1, 40), shift)
+    match = match_at("x", values(seed, count), values(seed + 1, 40), shift)
     assert 0.0 <= match.score <= 1.0
     assert match.first <= match.last
 
@@ -80,7 +80,7 @@ def test_the_partner_is_found_by_what_is_shared() -> None:
     half = part_shingles([words(9)[:30] + words(99)[:20]], 4).unique
     ((key, score),) = index.find(half, 0.4)
     assert key == 9
-    assert score == shared(half, part_shingles([words(9)], 4).unique)
+    assert score == containment(half, part_shingles([words(9)], 4).unique)
     assert index.find(part_shingles([words(1234)], 4).unique, 0.1) == []
 
 

@@ -12,7 +12,7 @@ from voxmill.manifests.records import SAMPLE_RATE, Licence, Pictures, Provenance
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.decode.audio import read
 from voxmill.operators.frames.frames import FramesConfig, TakePictures
-from voxmill.operators.frames.video import fitted
+from voxmill.operators.frames.video import fitted_size
 
 SOUND = (0.1 * np.random.default_rng(0).standard_normal(16 * SAMPLE_RATE)).astype(np.float32)
 
@@ -83,7 +83,7 @@ def test_where_the_film_has_ended_there_is_nothing_to_see(tmp_path: Path) -> Non
 def test_large_pictures_are_made_small(movie: Path, tmp_path: Path) -> None:
     [row] = take(movie, tmp_path, (0, 1), size=32)
     assert {(p.width, p.height) for p in row.pictures} == {(48, 32)}
-    assert fitted(9000, 100, 224) == (400, 100)
+    assert fitted_size(9000, 100, 224) == (400, 100)
 
 
 def reason(path: Path, folder: Path, **config: object) -> str | None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from voxmill.manifests.records import Annotation, Finding, Labels, LabelTask, Mark, Opinion, Segment
 from voxmill.operators.contract.unit_input import UnitInput
-from voxmill.operators.label.merge import CLASSES, Merge, MergeConfig, asked, merge
+from voxmill.operators.label.merge import CLASSES, Merge, MergeConfig, active_labellers, merge
 from voxmill.operators.label.sensevoice_labels import SenseVoiceTagsConfig
 from voxmill.operators.label.text_language import TextLanguageConfig
 
@@ -98,11 +98,11 @@ def test_nobody_speaks_in_an_event_whoever_was_asked() -> None:
 
 def test_without_sensitive_labels_nobody_is_asked_for_them() -> None:
     labellers = [SenseVoiceTagsConfig(), TextLanguageConfig()]
-    assert asked(labellers, MergeConfig()) == labellers
-    tags, text = asked(labellers, MergeConfig(sensitive=False))
+    assert active_labellers(labellers, MergeConfig()) == labellers
+    tags, text = active_labellers(labellers, MergeConfig(sensitive=False))
     assert tags.skip == ("emotion",)
     assert text.skip == ()
-    assert asked([SenseVoiceTagsConfig(skip=("language", "sound_events"))], MergeConfig(sensitive=False)) == []
+    assert active_labellers([SenseVoiceTagsConfig(skip=("language", "sound_events"))], MergeConfig(sensitive=False)) == []
 
 
 @pytest.mark.parametrize("task", sorted(CLASSES))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voxmill.operators.label.translation_checks import GateConfig, refuse
+from voxmill.operators.label.translation_checks import GateConfig, refusal
 
 SOURCE = "Guten Morgen, meine Damen und Herren, und willkommen."
 
@@ -24,17 +24,17 @@ def test_what_cannot_be_a_translation(translation: str, reason: str | None) -> N
     def detect(text: str) -> tuple[str, float]:
         return ("fr" if "bienvenue" in text else "en"), 0.9
 
-    assert refuse(SOURCE, translation, "en", detect, GateConfig()) == reason
+    assert refusal(SOURCE, translation, "en", detect, GateConfig()) == reason
 
 
 def test_an_unsure_detector_refuses_nothing() -> None:
     said = "Bonjour mesdames et messieurs, et bienvenue."
-    assert refuse(SOURCE, said, "en", lambda text: ("fr", 0.3), GateConfig()) is None
+    assert refusal(SOURCE, said, "en", lambda text: ("fr", 0.3), GateConfig()) is None
 
 
 def test_han_characters_count_for_their_words() -> None:
     assert (
-        refuse(
+        refusal(
             "各位女士先生早上好，欢迎光临",
             "Good morning, ladies and gentlemen, welcome.",
             "en",

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxmill.operators.label.diarisation import within
+from voxmill.operators.label.diarisation import turns_within
 from voxmill.operators.label.turn_stitching import Turn, changes, stitch, turns
 
 
@@ -37,8 +37,8 @@ def test_one_speaker_has_no_change() -> None:
 
 def test_the_turns_of_a_recording_cut_to_a_segment() -> None:
     spans = [(0, 100, "X"), (90, 300, "Y"), (300, 305, "X")]
-    turn, change = within(spans, start=95, length=200, origin=1000, least=10)
+    turn, change = turns_within(spans, start=95, length=200, origin=1000, least=10)
     assert turn.marks is not None
     assert [(m.value, m.start, m.end) for m in turn.marks] == [("A", 1095, 1295)]
     assert change.marks == ()
-    assert within(spans, 400, 50, 0, 10)[0].marks is None
+    assert turns_within(spans, 400, 50, 0, 10)[0].marks is None

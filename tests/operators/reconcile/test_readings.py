@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
-from voxmill.operators.reconcile.readings import Piece, pair, readings, shared, usual
+from voxmill.operators.reconcile.readings import Piece, closest_readings, readings, shared_readings, usual_reading
 
 word = st.sampled_from("abcde")
 reading = st.lists(word, max_size=3).map(tuple)
@@ -28,15 +28,15 @@ def possible(text: list[Piece]) -> set[tuple[str, ...]]:
 
 @given(texts, texts)
 def test_the_readings_chosen_are_readings(a: list[Piece], b: list[Piece]) -> None:
-    one, two, distance = pair(a, b)
+    one, two, distance = closest_readings(a, b)
     assert one in possible(a)
     assert two in possible(b)
-    assert Levenshtein.distance(one, two) <= distance <= Levenshtein.distance(usual(a), usual(b))
+    assert Levenshtein.distance(one, two) <= distance <= Levenshtein.distance(usual_reading(a), usual_reading(b))
 
 
 @given(texts, texts)
 def test_texts_that_can_be_equal_come_out_equal(a: list[Piece], b: list[Piece]) -> None:
-    one, two, distance = pair(a, b)
+    one, two, distance = closest_readings(a, b)
     assert (one == two) == bool(possible(a) & possible(b)) == (distance == 0)
 
 
@@ -44,13 +44,13 @@ def test_texts_that_can_be_equal_come_out_equal(a: list[Piece], b: list[Piece]) 
 def test_the_order_of_texts_does_not_matter(given_texts: list[list[Piece]]) -> None:
     ways = set()
     for order in permutations(range(len(given_texts))):
-        said = shared([given_texts[k] for k in order])
+        said = shared_readings([given_texts[k] for k in order])
         ways.add(tuple(said[order.index(k)] for k in range(len(given_texts))))
     assert len(ways) == 1
 
 
 def test_a_third_text_takes_after_the_one_that_it_can_equal() -> None:
-    said = shared([["in", YEAR], ["in", "one", "eight", "seven", "one"], ["in", YEAR]])
+    said = shared_readings([["in", YEAR], ["in", "one", "eight", "seven", "one"], ["in", YEAR]])
     assert set(said) == {("in", "one", "eight", "seven", "one")}
 
 
@@ -66,16 +66,16 @@ def test_a_third_text_takes_after_the_one_that_it_can_equal() -> None:
     ],
 )
 def test_words_apart_and_together(one: str, other: str, same: bool) -> None:
-    first, second = shared([one.split(), other.split()])
+    first, second = shared_readings([one.split(), other.split()])
     assert (first == second) == same
 
 
 def test_a_piece_holds_each_reading_once() -> None:
     assert readings(["a"], ["a"]) == "a"
     assert readings(["a"], ["b", "c"], ["a"]) == (("a",), ("b", "c"))
-    assert usual([readings([]), "x"]) == ("x",)
+    assert usual_reading([readings([]), "x"]) == ("x",)
 
 
 def test_the_same_piece_may_be_read_in_two_ways() -> None:
     silent: Piece = (("b",), ())
-    assert pair(["b", silent], [silent]) == (("b",), ("b",), 0)
+    assert closest_readings(["b", silent], [silent]) == (("b",), ("b",), 0)

@@ -21,7 +21,7 @@ from voxmill.operators.select.calibration import (
     Calibration,
     Curve,
     Estimate,
-    Signs,
+    LabelEvidence,
     Weights,
     features,
     load_calibration,
@@ -42,7 +42,7 @@ def world(seed: int, recordings: int = 60, per: int = 12) -> list[Labelled]:
             confidence = float(np.clip(1 - noise + rng.normal(0, 0.1), 0.05, 1))
             errors = int(rng.binomial(WORDS, noise))
             rows.append(
-                Labelled(f"r{seed}-{k}", "en", Signs(agreement, confidence, WORDS), WORDS, errors, speaker=f"s{k % 12}")
+                Labelled(f"r{seed}-{k}", "en", LabelEvidence(agreement, confidence, WORDS), WORDS, errors, speaker=f"s{k % 12}")
             )
     return rows
 
@@ -57,7 +57,7 @@ def calibration() -> Calibration:
     return fitted()
 
 
-def labels(rows: Sequence[Labelled]) -> list[tuple[Signs, str | None]]:
+def labels(rows: Sequence[Labelled]) -> list[tuple[LabelEvidence, str | None]]:
     return [(row.signs, row.language) for row in rows]
 
 
@@ -131,8 +131,8 @@ def test_better_signs_never_raise_the_expected_error(
     places, errors = tuple(np.linspace(-9, 30, 8).tolist()), tuple(np.linspace(1.2, 0.001, 8).tolist())
     curve = Curve(language=None, weights=weights, scores=places, errors=errors, segments=1, words=1, recordings=1)
     one = Calibration(curves=(curve,), plain=(curve,))
-    base = one.expected(Signs(agreement, confidence, units), "en")
-    better = one.expected(Signs(max(agreement, more), max(confidence, surer), units), "en")
+    base = one.expected(LabelEvidence(agreement, confidence, units), "en")
+    better = one.expected(LabelEvidence(max(agreement, more), max(confidence, surer), units), "en")
     assert base is not None
     assert better is not None
     assert better <= base + 1e-12
@@ -150,10 +150,10 @@ def test_a_sign_that_misleads_is_left_out() -> None:
 @given(st.lists(st.tuples(shares, st.none() | shares, st.integers(0, 40)), min_size=1, max_size=30))
 @settings(max_examples=50)
 def test_an_interval_holds_what_is_expected_and_nothing_below_zero(made: list[tuple[float, float | None, int]]) -> None:
-    found = fitted().estimate([(Signs(*one), "en") for one in made])
+    found = fitted().estimate([(LabelEvidence(*one), "en") for one in made])
     assert found is not None
     assert 0 < found.low < found.expected < found.high
-    each = [error for one in made if (error := fitted().expected(Signs(*one), "en")) is not None]
+    each = [error for one in made if (error := fitted().expected(LabelEvidence(*one), "en")) is not None]
     assert min(each) * 0.999 <= found.expected <= max(each) * 1.001
 
 
@@ -168,8 +168,8 @@ def test_agreed_errors_are_those_that_no_engine_sees() -> None:
 
 def test_unknown_signs() -> None:
     calibration = fit(world(1))
-    assert calibration.expected(Signs(None, 0.9, 5), "en") is None
-    assert calibration.expected(Signs(0.9, None, 5), "en") is not None
+    assert calibration.expected(LabelEvidence(None, 0.9, 5), "en") is None
+    assert calibration.expected(LabelEvidence(0.9, None, 5), "en") is not None
 
 
 def test_languages_have_their_own_curves_where_they_have_enough() -> None:
@@ -179,7 +179,7 @@ def test_languages_have_their_own_curves_where_they_have_enough() -> None:
     french = [replace(row, recording_id="y" + row.recording_id, language="fr") for row in world(4)[:20]]
     calibration = fit([*world(1), *spanish, *french])
     assert [curve.language for curve in calibration.curves] == [None, "en", "es"]
-    signs = Signs(0.7, 0.7, WORDS)
+    signs = LabelEvidence(0.7, 0.7, WORDS)
     english, other = calibration.expected(signs, "en"), calibration.expected(signs, "es")
     assert english is not None
     assert other is not None

@@ -14,7 +14,7 @@ from voxmill.manifests.reasons import REASONS, reject
 from voxmill.manifests.records import Consensus, Licence, Provenance, Recording, Segment, Selection
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.select.policy import RULES
-from voxmill.operators.select.select import Select, SelectConfig, fence, split_of
+from voxmill.operators.select.select import Select, SelectConfig, split_of, tukey_fence
 
 GOOD = Consensus(
     segment_id="s0",
@@ -148,7 +148,7 @@ def test_speech_outside_the_fence_of_its_recording_is_rejected() -> None:
 def test_the_fence_is_that_of_tukey() -> None:
     values = [3.0, 1.0, 4.0, 1.5, 9.0, 2.6, 5.3]
     q1, q3 = np.percentile(values, [25, 75])
-    assert fence(values, 1.5) == pytest.approx((q1 - 1.5 * (q3 - q1), q3 + 1.5 * (q3 - q1)))
+    assert tukey_fence(values, 1.5) == pytest.approx((q1 - 1.5 * (q3 - q1), q3 + 1.5 * (q3 - q1)))
 
 
 def test_an_earlier_rejection_passes_through() -> None:

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxmill.operators.contract.adapters import Span, TimedWord
-from voxmill.operators.transcribe.windows import FRAME, Piece, Window, WindowTranscript, confidence, cut, pack, share
+from voxmill.operators.transcribe.windows import (
+    FRAME,
+    Piece,
+    Window,
+    WindowTranscript,
+    assign_words,
+    cut_spans,
+    mean_probability,
+    pack_windows,
+)
 
 LIMIT = 100
 MAX_PAUSE = 40
@@ -45,7 +54,7 @@ def cost(windows: list[Window]) -> tuple[int, int]:
 
 @given(timelines())
 def test_every_piece_is_in_one_window_in_order(pieces: list[Piece]) -> None:
-    windows = pack(pieces, LIMIT, MAX_PAUSE)
+    windows = pack_windows(pieces, LIMIT, MAX_PAUSE)
     assert [piece for window in windows for piece in window.pieces] == pieces
     assert all(allowed(window) for window in windows)
 
@@ -53,12 +62,12 @@ def test_every_piece_is_in_one_window_in_order(pieces: list[Piece]) -> None:
 @given(timelines(longest=60))
 def test_no_other_packing_has_fewer_windows_or_longer_pauses_between_them(pieces: list[Piece]) -> None:
     best = min(cost(windows) for windows in partitions(pieces) if all(map(allowed, windows)))
-    assert cost(pack(pieces, LIMIT, MAX_PAUSE)) == best
+    assert cost(pack_windows(pieces, LIMIT, MAX_PAUSE)) == best
 
 
 @given(timelines(), st.data())
 def test_a_word_inside_a_piece_is_its_own(pieces: list[Piece], data: st.DataObject) -> None:
-    for window in pack(pieces, LIMIT, MAX_PAUSE):
+    for window in pack_windows(pieces, LIMIT, MAX_PAUSE):
         for piece in window.pieces:
             start = data.draw(st.integers(piece.start, piece.end - 1))
             end = data.draw(st.integers(start + 1, piece.end))
@@ -79,7 +88,7 @@ def test_cut_pieces_tile_their_span_within_the_limit(shape: list[tuple[int, int]
     for pause, length in shape:
         spans.append(Span(now + pause, now + pause + length))
         now += pause + length
-    pieces = cut(np.ones(now, np.float32), spans, limit)
+    pieces = cut_spans(np.ones(now, np.float32), spans, limit)
     for owner, span in enumerate(spans):
         own = [piece for piece in pieces if piece.owner == owner]
         assert (own[0].start, own[-1].end) == (span.start, span.end)
@@ -91,7 +100,7 @@ def test_cut_pieces_tile_their_span_within_the_limit(shape: list[tuple[int, int]
 def test_a_long_span_is_cut_where_it_is_quiet() -> None:
     audio = np.ones(100 * FRAME, np.float32)
     audio[60 * FRAME : 61 * FRAME] = 0
-    (first, second) = cut(audio, [Span(0, len(audio))], 80 * FRAME)
+    (first, second) = cut_spans(audio, [Span(0, len(audio))], 80 * FRAME)
     assert 60 * FRAME <= first.end < 61 * FRAME
     assert second == Piece(first.end, len(audio), 0)
 
@@ -108,7 +117,7 @@ def test_words_come_back_to_their_spans() -> None:
     heard = WindowTranscript(
         (word(" Good", 10, 40, 0.5), word(" day.", 40, 90, 0.125), word(" Bye", 310, 390, 1.0)), "en", 0.9, 0.1
     )
-    first, second, third = share(SPANS, [(WINDOW, heard)], longest_word=1000)
+    first, second, third = assign_words(SPANS, [(WINDOW, heard)], longest_word=1000)
     assert (first.text, second.text, third.text) == ("Good day.", "", "Bye")
     assert (first.confidence, second.confidence, third.confidence) == (0.25, None, 1.0)
     assert {(t.language, t.language_confidence, t.no_speech) for t in (first, second, third)} == {("en", 0.9, 0.1)}
@@ -119,23 +128,23 @@ def test_words_come_back_to_their_spans() -> None:
 def test_a_word_that_swallowed_the_pause_before_it_belongs_to_what_follows() -> None:
     """Cross-attention gives the pause to the next word: it seems to begin where the last one ended."""
     heard = WindowTranscript((word(" one", 60, 80), word(" two", 80, 170)))
-    first, second, _ = share(SPANS, [(WINDOW, heard)], longest_word=40)
+    first, second, _ = assign_words(SPANS, [(WINDOW, heard)], longest_word=40)
     assert (first.text, second.text) == ("one", "two")
     assert second.words == (word("two", 150, 170),)
-    assert share(SPANS, [(WINDOW, heard)], longest_word=1000)[0].text == "one two"
+    assert assign_words(SPANS, [(WINDOW, heard)], longest_word=1000)[0].text == "one two"
 
 
 def test_a_span_that_was_cut_has_the_words_of_its_pieces() -> None:
     halves = (Window((Piece(0, 50, 0),)), Window((Piece(50, 100, 0),)))
     heard = (WindowTranscript((word(" so", 10, 20),), "en", 0.8, 0.3), WindowTranscript((word(" on", 60, 70),), "fr", 0.4, 0.9))
-    (transcript,) = share(SPANS[:1], zip(halves, heard, strict=True), longest_word=1000)
+    (transcript,) = assign_words(SPANS[:1], zip(halves, heard, strict=True), longest_word=1000)
     assert (transcript.text, transcript.language, transcript.language_confidence) == ("so on", "en", 0.8)
 
 
 @given(st.lists(st.tuples(st.text("ab字 ", min_size=1, max_size=3), st.integers(0, 400), st.integers(0, 120)), max_size=12))
 def test_no_word_is_lost_doubled_or_outside_its_span(words: list[tuple[str, int, int]]) -> None:
     timed = sorted((word(text, start, start + length) for text, start, length in words), key=lambda w: (w.end, w.start))
-    shared = share(SPANS, [(WINDOW, WindowTranscript(tuple(timed)))], longest_word=50)
+    shared = assign_words(SPANS, [(WINDOW, WindowTranscript(tuple(timed)))], longest_word=50)
     placed = sorted(w.text for transcript in shared for w in transcript.words or ())
     assert placed == sorted(w.text.strip() for w in timed if w.text.strip())
     for span, transcript in zip(SPANS, shared, strict=True):
@@ -143,7 +152,7 @@ def test_no_word_is_lost_doubled_or_outside_its_span(words: list[tuple[str, int,
 
 
 def test_confidence_is_a_geometric_mean_of_what_is_known() -> None:
-    assert confidence([]) is None
-    assert confidence([None]) is None
-    assert confidence([0.5, 0.5, None]) == pytest.approx(0.5)
-    assert confidence([0.0, 1.0]) == pytest.approx(1e-5)
+    assert mean_probability([]) is None
+    assert mean_probability([None]) is None
+    assert mean_probability([0.5, 0.5, None]) == pytest.approx(0.5)
+    assert mean_probability([0.0, 1.0]) == pytest.approx(1e-5)

@@ -11,7 +11,7 @@ import pytest
 
 from voxmill.manifests.errors import UserError
 from voxmill.operators.reconcile.normalise import Normaliser, NormaliserConfig
-from voxmill.operators.select.calibration import Calibration, Curve, Signs, Weights, features
+from voxmill.operators.select.calibration import Calibration, Curve, LabelEvidence, Weights, features
 from voxmill.pipeline.reports.calibrate import ReferenceUtterance, labelled, match, points, read_references, threshold, tiers
 
 
@@ -76,7 +76,7 @@ def test_errors_that_only_one_engine_makes_are_not_agreed() -> None:
 def calibration() -> Calibration:
     """Expects an error of 1 - agreement."""
     weights = Weights(intercept=-5.0, agreement=10.0)
-    terms = np.array([features(Signs(k / 100, 1.0, 5)) for k in range(101)])
+    terms = np.array([features(LabelEvidence(k / 100, 1.0, 5)) for k in range(101)])
     curve = Curve(
         language=None,
         weights=weights,

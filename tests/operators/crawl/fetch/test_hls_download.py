@@ -23,7 +23,7 @@ from voxmill.operators.crawl.facts.crawl_errors import (
 )
 from voxmill.operators.crawl.fetch.fetcher import Fetcher
 from voxmill.operators.crawl.fetch.hls_download import GAP, LostPart, Stream, clear_parts, fetch_stream
-from voxmill.operators.crawl.fetch.hls_playlist import choose, read_playlist
+from voxmill.operators.crawl.fetch.hls_playlist import choose_stream, read_playlist
 from website import Answer, Asked, Website, in_turn, typed
 
 Make = Callable[..., Fetcher]
@@ -307,7 +307,7 @@ def test_the_sound_in_the_source_s_language(
 )
 def test_which_variant(variants: list[str], chosen: int) -> None:
     lines = "".join(f"#EXT-X-STREAM-INF:{said}\n{number}\n" for number, said in enumerate(variants))
-    assert choose(read_playlist(f"#EXTM3U\n{lines}".encode(), "http://a.example/")) == f"http://a.example/{chosen}"
+    assert choose_stream(read_playlist(f"#EXTM3U\n{lines}".encode(), "http://a.example/")) == f"http://a.example/{chosen}"
 
 
 def test_the_next_attempt_goes_on(stream: Website, make_fetcher: Make, tmp_path: Path) -> None:
