@@ -105,14 +105,14 @@ def calibrate(
         voxmill revote runs/one --set select.score=expected_error --set select.calibration=runs/one/calibration.json
     """
     from voxmill.pipeline.build import as_written
-    from voxmill.pipeline.reports import calibrate as labelled
+    from voxmill.pipeline.reports import calibrate as calibration
     from voxmill.pipeline.state.run import Run
 
     opened = Run(run)
     config, _ = as_written(opened)
-    found = labelled.calibrate(opened, reference, config.reconcile.normalise)
+    found = calibration.calibrate(opened, reference, config.reconcile.normalise)
     asked_threshold = error is not None or hours is not None
-    chosen = labelled.threshold(found.points, error=error, hours=hours) if asked_threshold else None
+    chosen = calibration.threshold(found.points, error=error, hours=hours) if asked_threshold else None
     if as_json:
         rows = {"tiers": [asdict(t) for t in found.tiers], "warnings": found.calibration.warnings}
         print_json(rows | {"threshold": asdict(chosen) if chosen else None})
@@ -121,7 +121,7 @@ def calibrate(
     out = console()
     if asked_threshold:
         out.print(_threshold_line(chosen), soft_wrap=True)
-    file = opened.uri(labelled.FILE)
+    file = opened.uri(calibration.FILE)
     out.print(
         f"written: {file}; to select by it: --set select.score=expected_error --set select.calibration={file}", soft_wrap=True
     )
@@ -143,16 +143,16 @@ def retention(
     """
     from voxmill.manifests.user_input import new_file
     from voxmill.pipeline.load_config import ConfigError
-    from voxmill.pipeline.reports import retention as kept
+    from voxmill.pipeline.reports import retention as report
 
     for factor in by or ():
-        if factor not in kept.FACTORS:
-            raise ConfigError(f"--by: no factor `{factor}`; there are {', '.join(kept.FACTORS)}")
+        if factor not in report.FACTORS:
+            raise ConfigError(f"--by: no factor `{factor}`; there are {', '.join(report.FACTORS)}")
     if plot:
-        new_file(plot, kept.FORMATS)
-    found = kept.retention(run, by or kept.FACTORS)
+        new_file(plot, report.FORMATS)
+    found = report.retention(run, by or report.FACTORS)
     if plot:
-        kept.plot(found, str(plot))
+        report.plot(found, str(plot))
     if as_json:
         print_json(asdict(found))
     else:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from voxmill.pipeline.config import RunConfig
-from voxmill.pipeline.preflight import machine, models, packages, places
-from voxmill.pipeline.preflight import store_check as store
-from voxmill.pipeline.preflight import unusable_sources as rights
+from voxmill.pipeline.preflight import machine, models, packages, places, store_check, unusable_sources
 from voxmill.pipeline.preflight.issues import Issue, NotReady, lines
 from voxmill.pipeline.state.listing import source_key
 from voxmill.pipeline.state.run import Run
@@ -23,7 +21,7 @@ def examine(
     kind = kind or config.executor.kind
     cluster = machine.cluster_of(config, kind, address)
     lacking = list(packages.missing(config, kind, run.root if run else None, joined=cluster is not None))
-    stored = list(store.unwritable(run)) if run is not None and packages.can_open(run.root) else []
+    stored = list(store_check.unwritable(run)) if run is not None and packages.can_open(run.root) else []
     listed, fetched = set[str](), set[str]()
     if run is not None and packages.can_open(run.root) and not any(one.level == "error" for one in stored):
         listed, fetched = _known(config, run)
@@ -34,7 +32,7 @@ def examine(
         *machine.unreachable_cluster(kind, cluster),
         *machine.unreachable_sources(config, recipe, fetched),
         *places.missing(config, listed),
-        *rights.rejected_sources(config),
+        *unusable_sources.rejected_sources(config),
     ]
     return sorted(found, key=lambda one: one.level != "error")
 

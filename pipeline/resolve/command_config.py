@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from voxmill.manifests import user_input as given
+from voxmill.manifests import user_input
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.overrides import override
 from voxmill.operators.crawl.facts.source_config import SourceConfig
@@ -125,7 +125,7 @@ def _continued(
     own: str, root: str, inputs: Sequence[str], changes: Sequence[str], facts: dict[str, str], contact: str | None
 ) -> ResolvedConfig:
     """The run's own config.yaml, with the user's edits, plus the new sources and changes."""
-    (before, open_secrets), text = read(root), given.text(own, "config file", "mend it")
+    (before, open_secrets), text = read(root), user_input.text(own, "config file", "mend it")
     listed = before.get("sources")
     if inputs and not isinstance(listed, list):
         raise UserError(f"{own}: `sources` is no list: correct it, or give another --out")

@@ -22,7 +22,7 @@ from voxmill.pipeline.rights.attribution import write_attribution
 from voxmill.pipeline.rights.erasure_check import find_traces
 from voxmill.pipeline.rights.request import Affected, Request, apply_tombstones, make_tombstone, unknown
 from voxmill.pipeline.stage import Resources, Stage
-from voxmill.pipeline.state import metadata_overrides as amend
+from voxmill.pipeline.state import metadata_overrides
 from voxmill.pipeline.state.driver_lease import Lease
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.run_dir import RunError, exists, names_in
@@ -85,7 +85,7 @@ def revoke(
 def rewrite_run(run: Run, config: RunConfig, stages: Mapping[str, Stage]) -> None:
     """Makes the run agree with its tombstones: ledger, originals, shards and tables."""
     apply_tombstones(run)
-    amendments = amend.find(run, config.sources)
+    amendments = metadata_overrides.find(run, config.sources)
     ledger = run.ledger
     needed = [s for s in stages.values() if not s.of.of_items]
     if not all({u.id for u in run.listing.units()} <= ledger.done(stage) for stage in needed):
