@@ -35,7 +35,7 @@ REASONS = {
     "picture": "a video frame of it cannot be decoded",
     "document": "its JSON is not one of ours, or misses a field",
     "unknown_token": "it carries a label that the tokeniser has no token for",
-    "no_label": "nobody labelled anything that this model is for",
+    "no_label": "it has no label for any task of this model",
     "text_too_long": "more tokens than frames: CTC cannot align it, and the label is likely wrong",
 }
 """Why a sample is not in its batch."""

@@ -110,16 +110,16 @@ def rescored(
 
 
 @torch.no_grad()
-def transducer_greedy(head: Transducer, frame_TD: Tensor, most: int = 5, silent: Sequence[int] = ()) -> Scored:
+def transducer_greedy(head: Transducer, frame_TD: Tensor, most: int = 5, forbidden: Sequence[int] = ()) -> Scored:
     """Greedy transducer decoding: the likeliest token, again and again, until a blank moves on to the next frame; at most `most` tokens a
-    frame, and none of `silent`."""
+    frame, and none of `forbidden`."""
     said: list[int] = []
     score = 0.0
     expected_1WD = head.predictor(torch.zeros(1, 0, dtype=torch.long, device=frame_TD.device))
     for frame_D in frame_TD:
         for _ in range(most):
             log_V = head.join(frame_D[None, None], expected_1WD[:, -1:])[0, 0, 0].float().log_softmax(dim=-1)
-            log_V[list(silent)] = -math.inf
+            log_V[list(forbidden)] = -math.inf
             token = int(log_V.argmax())
             score += float(log_V[token])
             if token == BLANK:

@@ -82,26 +82,28 @@ def evaluate_model(
     bundle: Bundle, budget: str, shards: EvaluationSamples, asked: dict[str, Any], on_batch: Callable[[int], None]
 ) -> BudgetResult:
     """Evaluates one budget. `asked`: fields of RecognizerConfig; `on_batch` is called with the number of samples of each batch."""
-    recognizer = open_recognizer(bundle, looks=True, **asked)
+    recognizer = open_recognizer(bundle, with_video=True, **asked)
     recognizer([np.zeros(SAMPLE_RATE, np.float32)], ["wide"])  # the first call sets things up
-    look = frame_embedder(bundle)
+    embedder = frame_embedder(bundle)
     translators = {
-        to: open_recognizer(bundle, looks=True, **asked, translate_to=to) for to in bundle.tokens.config.translate_to
+        to: open_recognizer(bundle, with_video=True, **asked, translate_to=to) for to in bundle.tokens.config.translate_to
     }
     skipped, results = Counter(shards.skipped), list[UtteranceResult]()
-    busy = heard_seconds = 0.0
+    busy = audio_seconds = 0.0
     for batch in shards.batches:
         samples = shards.read(batch, skipped)
         start = time.perf_counter()
-        heard = _recognise(recognizer, samples, look)
+        recognised = _recognise(recognizer, samples, embedder)
         busy += time.perf_counter() - start
-        heard_seconds += sum(len(sample.audio) for sample, _ in samples) / SAMPLE_RATE
-        results += [utterance_result(*sample, one, translators, look) for sample, one in zip(samples, heard, strict=True)]
+        audio_seconds += sum(len(sample.audio) for sample, _ in samples) / SAMPLE_RATE
+        results += [
+            utterance_result(*sample, one, translators, embedder) for sample, one in zip(samples, recognised, strict=True)
+        ]
         on_batch(len(batch))
     size = model_size(bundle.model)
-    rtf = busy / heard_seconds if heard_seconds else 0.0
+    rtf = busy / audio_seconds if audio_seconds else 0.0
     return BudgetResult(
-        budget, size.stored, size.active, len(results), round(heard_seconds, 1), round(rtf, 4), dict(skipped),
+        budget, size.stored, size.active, len(results), round(audio_seconds, 1), round(rtf, 4), dict(skipped),
         asdict(compute_metrics(results)),
     )  # fmt: skip
 
@@ -115,24 +117,24 @@ def frame_embedder(bundle: Bundle) -> FrameEmbedder | None:
 def utterance_result(
     sample: StoredSample,
     utterance: LabelledUtterance,
-    heard: Recognition,
+    recognised: Recognition,
     translators: dict[str, Recognizer],
-    look: FrameEmbedder | None = None,
+    embedder: FrameEmbedder | None = None,
 ) -> UtteranceResult:
     """References and predictions of a sample. It is recognised again for each language it has a translation into."""
     labels = {kind: label for kind in CLASSES if (label := getattr(utterance.labels, kind)) is not None}
     offers = utterance.labels.translation.marks if utterance.labels.translation else ()
     translations = {
-        mark.language: (mark.value, _recognise(translators[mark.language], [(sample, utterance)], look)[0].text)
+        mark.language: (mark.value, _recognise(translators[mark.language], [(sample, utterance)], embedder)[0].text)
         for mark in offers
         if mark.language in translators
     }
     return UtteranceResult(
         language=sample.document["language"] or "unknown",
         text=utterance.text,
-        said=heard.text,
+        said=recognised.text,
         labels={kind: tuple(_value(mark.value, kind) for mark in label.marks) for kind, label in labels.items()},
-        said_labels=heard.labels,
+        said_labels=recognised.labels,
         translations=translations,
     )
 
@@ -147,12 +149,12 @@ def first_split(root: str) -> str:
 
 
 def _recognise(
-    recognizer: Recognizer, samples: Sequence[tuple[StoredSample, LabelledUtterance]], look: FrameEmbedder | None
+    recognizer: Recognizer, samples: Sequence[tuple[StoredSample, LabelledUtterance]], embedder: FrameEmbedder | None
 ) -> list[Recognition]:
     bandwidths = [(sample.document.get("recording") or {}).get("bandwidth") or "wide" for sample, _ in samples]
-    frames = pad_video_frames([look(sample) for sample, _ in samples]) if look else None
-    heard: list[Recognition] = recognizer([sample.audio for sample, _ in samples], bandwidths, frames)
-    return heard
+    frames = pad_video_frames([embedder(sample) for sample, _ in samples]) if embedder else None
+    recognised: list[Recognition] = recognizer([sample.audio for sample, _ in samples], bandwidths, frames)
+    return recognised
 
 
 def _value(name: str, kind: str) -> str:

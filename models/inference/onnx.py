@@ -52,7 +52,7 @@ class _DecoderGraph(nn.Module):
         named = dict(zip(self.inputs, given, strict=True))
         encoded = EncoderOutput(
             named["memory"], named["real"], named["memory"], named["real"]
-        )  # a decoder looks at the last two only
+        )  # a decoder reads the last two only
         return self.model.decode(named["token"], encoded, Conditions(translates_B=named.get("translates")))
 
 

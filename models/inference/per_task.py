@@ -31,7 +31,7 @@ def own_tokens(task: Task, tokens: Tokenizer) -> list[int]:
     return [tokens[name] for name in names]
 
 
-def silenced(log_TV: Tensor, ids: list[int]) -> Tensor:
+def mask_tokens(log_TV: Tensor, ids: list[int]) -> Tensor:
     """Log probabilities (…, V) in which these tokens are impossible."""
     return log_TV.index_fill(-1, torch.tensor(ids, dtype=torch.long, device=log_TV.device), -torch.inf)
 

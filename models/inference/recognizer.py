@@ -27,7 +27,7 @@ from voxmill.models.common.tasks import IGNORE, INLINE_TOKENS, TASKS, Task
 from voxmill.models.common.tokenizer import CLASSES, EOT, NONE, NOT_KNOWN, SOT, TRANSCRIBE, Class
 from voxmill.models.common.video_frames import VideoFrames
 from voxmill.models.inference.decode import Scored, ctc_beam, ctc_greedy, rescored, sequence_scores, transducer_greedy
-from voxmill.models.inference.per_task import own_tokens, silenced, with_marks
+from voxmill.models.inference.per_task import mask_tokens, own_tokens, with_marks
 from voxmill.models.network.budget import Budget
 from voxmill.models.network.model import Conditions, EncoderOutput
 
@@ -52,7 +52,7 @@ class RecognizerConfig(Settings):
     """Encoder frames (40 ms) of a streaming chunk; None: full context."""
     tasks: tuple[Task, ...] | None = None
     """Tasks to run; None: all that the model has learnt. Tokens of other tasks are never in the result."""
-    apart: bool = True
+    per_task: bool = True
     """With task vectors and a method of CTC: decode every task by itself (`per_task.py`), so that no task changes the result of another; this
     costs an encoder pass for each task, unless vectors are added after the encoder. Off: add the vectors of all tasks, in one pass, as
     TokenVerse++ does."""
@@ -93,14 +93,16 @@ class Recognizer:
         asked = self.config.tasks or bundle.tasks
         self.tasks: frozenset[Task] = frozenset(task for task in bundle.tasks if task in asked)
         self._by_task = self._decoded_alone()
-        self._first: frozenset[Task] = self.tasks & {"asr"} if self._by_task else self.tasks
-        heard = self._first | ({"asr"} if target else set())  # a translation is words
-        self._silent = [token for task in TASKS if task not in heard for token in own_tokens(task, self.tokens)]
+        self._base_tasks: frozenset[Task] = self.tasks & {"asr"} if self._by_task else self.tasks
+        said = self._base_tasks | ({"asr"} if target else set())  # a translation is words
+        self._forbidden = [token for task in TASKS if task not in said for token in own_tokens(task, self.tokens)]
 
     def _decoded_alone(self) -> tuple[Task, ...]:
         """The tasks to decode by themselves, after the words. Tokens inside the text need a text."""
         by_ctc = self.config.method in ("greedy", "beam", "rescore") and self.config.translate_to is None
-        if self.model.config.tasks is None or not (self.config.apart and by_ctc and self.bundle.targets.style == "activated"):
+        if self.model.config.tasks is None or not (
+            self.config.per_task and by_ctc and self.bundle.targets.style == "activated"
+        ):
             return ()
         placed = self.tasks - {"asr"} if "asr" in self.tasks else self.tasks - set(INLINE_TOKENS)
         return tuple(sorted(placed))
@@ -123,21 +125,21 @@ class Recognizer:
         encoded = self.model.encode(feature_BTM, length_B, conditions)
         ctc_BTV = self.model.ctc_of(encoded)
         alone = {task: self._alone(task, feature_BTM, length_B, encoded, conditions) for task in self._by_task}
-        heard = []
+        results = []
         for row, length in enumerate(length_B.tolist()):
             if length < MIN_FRAMES:
-                heard.append(Recognition("", "", {}, 0.0))
+                results.append(Recognition("", "", {}, 0.0))
                 continue
             num_frames = int(encoded.length_B[row])
             marks_TV = {task: ctc[row, :num_frames] for task, ctc in alone.items()}
             ctc_TV = ctc_BTV[row, :num_frames]
-            heard.append(self._one(_row(encoded, row, num_frames), ctc_TV, marks_TV, _of_row(conditions, row)))
-        return heard
+            results.append(self._one(_row(encoded, row, num_frames), ctc_TV, marks_TV, _of_row(conditions, row)))
+        return results
 
     def _alone(self, task: Task, feature_BTM: Tensor, length_B: Tensor, words: EncoderOutput, conditions: Conditions) -> Tensor:
         """CTC's log probabilities with that task active, and the words if they are asked for; shape (B, T, V)."""
         assert self.model.config.tasks is not None
-        with_task_BK = self.model.config.tasks.active([self._first | {task}] * len(length_B)).to(length_B.device)
+        with_task_BK = self.model.config.tasks.active([self._base_tasks | {task}] * len(length_B)).to(length_B.device)
         late = self.model.tasks_late
         if self.model.tasks_early is None and late is not None and late.mode == "sum":
             assert conditions.active_BK is not None
@@ -147,7 +149,7 @@ class Recognizer:
 
     def _conditions(self, bandwidths: Sequence[Bandwidth], frames: VideoFrames | None, device: torch.device) -> Conditions:
         config, batch = self.model.config, len(bandwidths)
-        active_BK = config.tasks.active([self._first] * batch).to(device) if config.tasks else None
+        active_BK = config.tasks.active([self._base_tasks] * batch).to(device) if config.tasks else None
         translates = int(self.config.translate_to is not None)
         return Conditions(
             budget=self.budget, chunk=self.config.chunk, active_BK=active_BK, frames=frames,
@@ -199,9 +201,9 @@ class Recognizer:
             return self._attention(encoded, conditions, prompt)
         if method == "transducer":
             assert self.model.transducer is not None
-            said: Scored = transducer_greedy(self.model.transducer, encoded.frame_BTD[0], silent=self._silent)
+            said: Scored = transducer_greedy(self.model.transducer, encoded.frame_BTD[0], forbidden=self._forbidden)
             return said
-        ctc_TV = silenced(ctc_TV, self._silent)
+        ctc_TV = mask_tokens(ctc_TV, self._forbidden)
         if method == "greedy":
             return ctc_greedy(ctc_TV)
         found = ctc_beam(ctc_TV, self.config.beam)
@@ -212,7 +214,7 @@ class Recognizer:
         said, score, end = list(prompt), 0.0, self.tokens[EOT]
         while len(said) - len(prompt) < self.config.max_tokens:
             log_V = self.model.decode(_tensor([said], encoded), encoded, conditions)[0, -1].float().log_softmax(dim=-1)
-            log_V = silenced(log_V, self._silent)
+            log_V = mask_tokens(log_V, self._forbidden)
             token = int(log_V.argmax())
             score += float(log_V[token])
             if token == end:

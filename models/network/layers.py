@@ -98,9 +98,9 @@ def upcycle(model: nn.Module, dense: nn.Module) -> list[str]:
     places = dict(dense.named_modules())
     for name, layer in model.named_modules():
         if isinstance(layer, (GuidedExperts, VisualExperts)):
-            stood = places.get(name.removesuffix(".audio").removesuffix(".shared"))
-            if isinstance(stood, FeedForward) and _same_size(layer, stood):
-                layer.upcycle(stood)
+            dense_layer = places.get(name.removesuffix(".audio").removesuffix(".shared"))
+            if isinstance(dense_layer, FeedForward) and _same_size(layer, dense_layer):
+                layer.upcycle(dense_layer)
                 filled |= {f"{name}.{own}" for own in layer.state_dict() if "router" not in own}
     return sorted(set(fresh) - filled)
 

@@ -38,4 +38,4 @@ class Route:
     real_BT: Tensor | None = None
     """False on padding. Used for counting loads only: padding is computed like everything else. None: nothing is padding."""
     loads: list[ExpertLoad] | None = None
-    """Layers with experts append their loads here; None: nobody counts."""
+    """Layers with experts append their loads here; None: do not count."""

@@ -54,7 +54,7 @@ class Recipe(Settings):
     def _eyes_need_pictures(self) -> Recipe:
         images, vision = self.data.example.images, self.model.vision
         if (images is None) != (vision is None):
-            raise ValueError("model.vision and data.example.images go together: the one sees what the other looks at")
+            raise ValueError("model.vision and data.example.images go together: set both or neither")
         if images is not None and vision is not None and images.frames > vision.frames:
             raise ValueError(f"data.example.images.frames is {images.frames}, model.vision.frames {vision.frames}: not enough")
         return self

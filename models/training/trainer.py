@@ -120,7 +120,7 @@ class Trainer:
                 f"set train.accumulate to {self.ranks.world} or more"
             )
         if config.eyes_first and model.config.vision is None:
-            raise ValueError("train.eyes_first is set, and the model has no eyes: switch model.vision on")
+            raise ValueError("train.eyes_first is set, and the model has no vision: switch model.vision on")
         self.device = next(model.parameters()).device
         self.step = 0
         self.visited: set[Budget] = set()

@@ -20,7 +20,7 @@ from voxmill.models.common.tasks import Task
 from voxmill.models.common.tokenizer import Tokenizer
 from voxmill.models.data.targets import LabelledUtterance, TargetsConfig, make_target
 from voxmill.models.inference.decode import ctc_beam
-from voxmill.models.inference.per_task import own_tokens, silenced, with_marks
+from voxmill.models.inference.per_task import mask_tokens, own_tokens, with_marks
 
 AUXILIARY: tuple[Task, ...] = ("language", "speaker_change", "named_entities")
 TASKS: tuple[Task, ...] = ("asr", *AUXILIARY)
@@ -54,7 +54,7 @@ def heard(bundle: Bundle, speech: Corpus, active: Iterable[Task]) -> Ids:
     """
     tokens = bundle.tokens
     marks = [token for task in AUXILIARY for token in own_tokens(task, tokens)]
-    of_words = {key: silenced(log_TV, marks) for key, log_TV in _logs(bundle, speech, ())}
+    of_words = {key: mask_tokens(log_TV, marks) for key, log_TV in _logs(bundle, speech, ())}
     said = {key: ctc_beam(log_TV, BEAM, BEAM + 1)[0].tokens for key, log_TV in of_words.items()}
     of_task: dict[str, dict[Task, Tensor]] = {key: {} for key in said}
     for task in active:
@@ -68,7 +68,7 @@ def heard_at_once(bundle: Bundle, speech: Corpus, active: Iterable[Task]) -> Ids
     active = tuple(active)
     marks = [token for task in AUXILIARY if task not in active for token in own_tokens(task, bundle.tokens)]
     logs = _logs(bundle, speech, active)
-    return {key: ctc_beam(silenced(log_TV, marks), BEAM, BEAM + 1)[0].tokens for key, log_TV in logs}
+    return {key: ctc_beam(mask_tokens(log_TV, marks), BEAM, BEAM + 1)[0].tokens for key, log_TV in logs}
 
 
 def _logs(bundle: Bundle, speech: Corpus, active: Iterable[Task]) -> Iterator[tuple[str, Tensor]]:

@@ -4,7 +4,7 @@ import torch
 
 from voxmill.models.common.tasks import TASKS, Task
 from voxmill.models.common.tokenizer import Tokenizer
-from voxmill.models.inference.per_task import own_tokens, silenced, with_marks
+from voxmill.models.inference.per_task import mask_tokens, own_tokens, with_marks
 
 
 def test_every_task_has_tokens_of_its_own(tokens: Tokenizer) -> None:
@@ -17,8 +17,8 @@ def test_every_task_has_tokens_of_its_own(tokens: Tokenizer) -> None:
 
 def test_what_is_silenced_cannot_be_said_and_all_else_as_before() -> None:
     log_TV = torch.tensor([[-1.0, -2.0, -3.0]])
-    assert silenced(log_TV, [1]).tolist() == [[-1.0, -torch.inf, -3.0]]
-    assert silenced(log_TV, []).tolist() == log_TV.tolist()
+    assert mask_tokens(log_TV, [1]).tolist() == [[-1.0, -torch.inf, -3.0]]
+    assert mask_tokens(log_TV, []).tolist() == log_TV.tolist()
 
 
 def test_marks_of_several_tasks_stand_in_the_order_of_targets(tokens: Tokenizer) -> None:

@@ -122,9 +122,9 @@ def loud(tokens: Tokenizer, where: Any = "both") -> Bundle:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("apart", [True, False])
-def test_what_is_off_is_never_said(tokens: Tokenizer, method: Any, apart: bool) -> None:
-    config = {"method": method, "beam": 3, "max_tokens": 6, "apart": apart}
+@pytest.mark.parametrize("per_task", [True, False])
+def test_what_is_off_is_never_said(tokens: Tokenizer, method: Any, per_task: bool) -> None:
+    config = {"method": method, "beam": 3, "max_tokens": 6, "per_task": per_task}
     said = [f"{one.marked} {one.labels}" for one in Recognizer(loud(tokens), RecognizerConfig(**config))(WAVES[:2])]
     assert any("[SCD]" in one or "[ENDP]" in one or "'en'" in one for one in said)
     for off, token in (("speaker_change", "[SCD]"), ("endpoint", "[ENDP]"), ("language", "language")):

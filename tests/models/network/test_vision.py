@@ -190,7 +190,7 @@ def test_eyes_and_pictures_go_together(encoder: Path, shards: Path) -> None:
     other = recipe(encoder, model=whole.model.model_copy(update={"vision": VisionConfig(dim=7, frames=3)}))
     with pytest.raises(UserError, match="have 6: set that"):
         prepare(str(shards), other)
-    with pytest.raises(ValueError, match="no eyes"):
+    with pytest.raises(ValueError, match="no vision"):
         Trainer(model(), None, None, TrainConfig(eyes_first=1))  # type: ignore[arg-type]
 
 
