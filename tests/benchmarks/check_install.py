@@ -41,7 +41,7 @@ PLATFORMS = {
     "Linux arm64": ("aarch64-manylinux_2_34", {"light", "train"}),
     "macOS 15 arm64": ("aarch64-apple-darwin", {"light", "train", "all", "all and FunASR"}),
 }
-"""For uv, and the sets whose pins the README says have packages there: torchcodec 0.7, which whisperX needs, has none for Linux arm64."""
+"""For uv, and the sets whose pins docs/how-to/install.md says have packages there: torchcodec 0.7, which whisperX needs, has none for Linux arm64."""
 SOURCES_ONLY = ("jieba", "antlr4-python3-runtime", "oss2", "crcmod")
 """Pure Python without a wheel, built where it is installed."""
 ABSENT = ("torch", "torchaudio", "whisperx", "funasr", "ray", "silero-vad", "mutagen", "kaldiio")
@@ -207,7 +207,7 @@ def platforms(targets: dict[str, Target]) -> list[tuple[str, ...]]:
         faults = {key: resolves(platform, parts) for key, parts in SETS.items()}
         rows.append((name, *("no" if faults[key] else "yes" for key in SETS)))
         differ = [key for key in SETS if (not faults[key]) != (key in wanted)]
-        targets[f"{name}: pins resolve as the README says"] = {
+        targets[f"{name}: pins resolve as install.md says"] = {
             "value": "; ".join(f"{key}: {faults[key] or 'does'}" for key in differ) or "as said", "target": "as said", "met": not differ,
         }  # fmt: skip
     return rows
