@@ -38,7 +38,7 @@ def revoke(
 ) -> None:
     """Remove recordings from a run for good, prove that they are gone, and refuse them from now on.
 
-    Only the shards that held it are written again. With a key in VOXMILL_SIGNING_KEY the report is signed.
+    Only the shards that held them are written again. With a key in VOXMILL_SIGNING_KEY the report is signed.
 
     Examples:
 
