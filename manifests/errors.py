@@ -1,4 +1,4 @@
-"""What people get wrong, said so that they can mend it: the error itself, and the words for a config that does not fit."""
+"""Errors that the user can fix, with the exit code of each, and readable messages for a config that is not valid."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ def explain(error: ValidationError, root: type[BaseModel], where: str) -> str:
 
 
 def nearest(key: str, valid: set[str]) -> str:
+    """The end of a message about an unknown key: the valid key that is most like it, or all valid keys where none is."""
     near = difflib.get_close_matches(key, sorted(valid), n=1, cutoff=0.5)
     return f"; did you mean `{near[0]}`?" if near else f"; valid keys: {', '.join(sorted(valid))}"
 

@@ -1,4 +1,7 @@
-"""Ids are derived from content, never counted, and hold no dot (WebDataset splits a member's name at its first dot)."""
+"""Ids, derived from content and never counted, so that they are equal in every run.
+
+No id holds a dot: WebDataset splits a member's name at its first dot.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ SHORT = 24
 
 
 def segment_id(recording_id: str, start: int, end: int) -> str:
-    """Sorts by recording, then by time.
+    """The id of a span `[start, end)`, in samples at 16 kHz. Sorts by recording, then by time.
 
     >>> segment_id("ab" * 32, 16000, 48000)
     'abababababababababababab-0000016000-0000048000'
@@ -28,7 +31,7 @@ def archive_key(url: str) -> str:
     >>> archive_key("https://example.org/%c3%a9") == archive_key("https://example.org/%C3%A9")
     True
 
-    What is no valid address is its own key.
+    A text that is no valid address is returned as it is, stripped.
 
     >>> archive_key("http://[broken/a.mp3"), archive_key("http://a.org:99999/")
     ('http://[broken/a.mp3', 'http://a.org:99999/')
@@ -57,4 +60,5 @@ def digest(fields: Iterable[str | bytes]) -> str:
 
 
 def item_id(url: str) -> str:
+    """The id of a listed item: a hash of its `archive_key`, so one address has one id in every run. 64 hex digits."""
     return digest(["item", archive_key(url)])

@@ -15,7 +15,7 @@ from voxmill.manifests.storage import locate
 Record = TypeVar("Record")
 
 SMALL = 2**20
-"""Bytes up to which waking other threads costs more than reading: nearly every fragment."""
+"""Files up to this size (bytes) are read with one thread: starting more would take longer than reading."""
 
 
 def table_bytes(table: pa.Table) -> bytes:
@@ -26,6 +26,7 @@ def table_bytes(table: pa.Table) -> bytes:
 
 
 def records_bytes(rows: Iterable[Any], record: type) -> bytes:
+    """Records as a Parquet file. Raises SchemaError where a value does not fit its type."""
     return table_bytes(to_table(rows, record))
 
 
@@ -45,7 +46,7 @@ def read_records(uri: str, record: type[Record]) -> list[Record]:
 
 
 def read_batches(uri: str, record: type[Record], rows: int = 10_000) -> Iterator[list[Record]]:
-    """`read_records`, so many at a time: for files that grow with the run."""
+    """Like `read_records`, at most `rows` records at a time: for files that grow with the run."""
     blob = _read(uri)
     try:
         for batch in pq.ParquetFile(io.BytesIO(blob)).iter_batches(rows):

@@ -1,7 +1,7 @@
-"""The form of an address, and of any text about one, that may be handed on: without user info, signatures, tokens and keys.
+"""Removes secrets (passwords, signatures, tokens, keys) from addresses and from texts that quote them.
 
-Whatever is written into a record, a report or a log goes through here. The whole address, where one is needed to fetch again, lies
-apart from all that (`operators/crawl/facts/private_addresses.py`).
+Everything that is written into a record, a report or a log goes through here. The whole address, which fetching again needs, is kept
+apart, readable by its owner only (`operators/crawl/facts/private_addresses.py`).
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _COOKIELESS = re.compile(r"\([A-Za-z]\([^()]*\)\)")
 _BOT = re.compile(r"(?:bot)?\d{6,}:[A-Za-z0-9_-]{30,}")
 _ROUNDS = 12
 _DEPTH = 5
-"""Addresses inside addresses that are looked into; what lies deeper is hidden as a whole."""
+"""How deep addresses inside addresses are read; what is nested deeper is hidden as a whole."""
 
 
 def public_address(url: str, known: Iterable[str] = ()) -> str:
-    """An address as anybody may read it: the same text where it holds no secret. `known`: secrets to be hidden wherever they stand.
+    """The address without its secrets; unchanged where it has none. `known`: secrets to be hidden wherever they stand.
 
     >>> public_address("https://me:pw@a.net/x.mp3?id=7&X-Amz-Signature=0f0f&token=1#t=3")
     'https://a.net/x.mp3?id=7#t=3'
@@ -51,7 +51,7 @@ def public_address(url: str, known: Iterable[str] = ()) -> str:
 
 
 def _stable(strip: Callable[[str], str], text: str) -> str:
-    """Taking something out of nonsense may leave what looks like a secret again: done until nothing changes."""
+    """Strips until nothing changes: removing a part may join the rest into something that looks like a secret again."""
     for _ in range(_ROUNDS):
         before, text = text, strip(text)
         if text == before:
@@ -60,7 +60,7 @@ def _stable(strip: Callable[[str], str], text: str) -> str:
 
 
 def secrets_of(url: str) -> tuple[str, ...]:
-    """What `public_address` takes out, as far as it is long enough to be looked for elsewhere.
+    """The secrets that `public_address` removes, those of at least 8 characters: shorter ones would match by chance elsewhere.
 
     >>> secrets_of("https://me:pass-word-1@a.net/x?key=FEEDKEY99&n=1")
     ('pass-word-1', 'FEEDKEY99')
@@ -71,7 +71,7 @@ def secrets_of(url: str) -> tuple[str, ...]:
 
 
 def without(text: str, known: Iterable[str]) -> str:
-    """A text with what is known to be secret replaced, in whatever way it is quoted."""
+    """The text with every known secret replaced by `HIDDEN`, percent-encoded or not."""
     for secret in sorted(known, key=len, reverse=True):
         for form in dict.fromkeys((secret, quote(secret, safe=""), quote(secret))):
             text = text.replace(form, HIDDEN)
@@ -273,6 +273,7 @@ def _found(match: re.Match[str]) -> str:
 
 
 def public_provenance(origin: Provenance, known: Iterable[str] = ()) -> Provenance:
+    """The provenance without secrets in its addresses and texts. `known`: secrets to be hidden wherever they stand."""
     known = tuple(known)
     return replace(
         origin,
@@ -289,12 +290,13 @@ def public_provenance(origin: Provenance, known: Iterable[str] = ()) -> Provenan
 
 
 def public_licence(licence: Licence, known: Iterable[str] = ()) -> Licence:
+    """The licence without secrets in its texts; `known` as in `public_provenance`."""
     known = tuple(known)
     return replace(licence, evidence=_text(licence.evidence, known), attribution=_text(licence.attribution, known))
 
 
 def public_item(item: Item, known: Iterable[str] = ()) -> Item:
-    """The line of the listing that may be handed on; its id is that of the whole address."""
+    """The item without secrets in its addresses, texts and rejection. Its id stays the hash of the whole address."""
     known = (*known, *secrets_of(item.provenance.url), *secrets_of(item.provenance.page_url or ""))
     said = item.rejection and replace(item.rejection, detail=public_text(item.rejection.detail, known))
     origin, licence = public_provenance(item.provenance, known), public_licence(item.licence, known)
@@ -302,6 +304,7 @@ def public_item(item: Item, known: Iterable[str] = ()) -> Item:
 
 
 def public_recording(recording: Recording, known: Iterable[str] = ()) -> Recording:
+    """The recording without secrets in its addresses, texts and rejection; `known` as in `public_provenance`."""
     said = recording.rejection and replace(recording.rejection, detail=public_text(recording.rejection.detail, known))
     origin, licence = public_provenance(recording.provenance, known), public_licence(recording.licence, known)
     return replace(recording, provenance=origin, licence=licence, rejection=said)

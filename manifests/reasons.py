@@ -13,12 +13,15 @@ from voxmill.manifests.records import Rejection
 
 @dataclass(frozen=True, slots=True)
 class Reason:
+    """A name `<stage>.<what>`, what it means, and what one can do about it."""
+
     name: str
     meaning: str
     advice: str
 
     @property
     def stage(self) -> str:
+        """The part of the name before the dot."""
         return self.name.split(".", 1)[0]
 
 

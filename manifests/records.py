@@ -14,7 +14,7 @@ SAMPLE_RATE = 16_000
 """Samples per second of every span in every record (Hz)."""
 
 NO_SPEECH = "nospeech"
-"""What stands for a language where nobody speaks."""
+"""The language label of a segment in which nobody speaks."""
 
 Bandwidth = Literal["narrow", "wide"]
 Tier = Literal["high", "weak", "unlabelled", "event", "rejected"]
@@ -163,6 +163,7 @@ class Recording:
 
     @property
     def seconds(self) -> float:
+        """Decoded length in seconds."""
         return self.num_samples / SAMPLE_RATE
 
 
@@ -190,10 +191,12 @@ class Segment:
 
     @property
     def end(self) -> int:
+        """One past the last sample."""
         return self.start + self.num_samples
 
     @property
     def seconds(self) -> float:
+        """Length in seconds."""
         return self.num_samples / SAMPLE_RATE
 
 
@@ -458,6 +461,7 @@ class Part:
 
     @property
     def end(self) -> int:
+        """One past the last sample."""
         return self.start + self.num_samples
 
 
@@ -476,4 +480,5 @@ class Unit:
 
     @property
     def num_samples(self) -> int:
+        """Samples of all its parts."""
         return sum(part.num_samples for part in self.parts)

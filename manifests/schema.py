@@ -51,6 +51,7 @@ def from_table(table: pa.Table, record: type[Record], where: str = "table") -> l
 
 
 def check_schema(schema: pa.Schema, record: type, where: str) -> None:
+    """Raises SchemaError, naming each difference, unless the schema is that of the record. `where` is for the message."""
     want = schema_of(record)
     if schema.equals(want, check_metadata=False):
         return

@@ -1,7 +1,7 @@
-"""What counts as a secret in an address or a text: by the name of a parameter, or by the look of its value.
+"""What counts as a secret in an address or a text: a parameter with a telling name, or a value that looks random.
 
-Too much rather than too little. Where only the look speaks (an unknown name, a value like noise), the value may be all that tells two
-files apart: so it is replaced by a short digest of it, which nobody can turn back.
+When in doubt, it counts. Where only the look of the value says so, the value may be all that tells two files apart: it is then replaced
+by a short digest, from which it cannot be recovered.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _STRONG = re.compile(
     r"|private_?key|license_?key|licence_?key|credential|bearer|oauth|csrf|xsrf|hdnea|hdnts|hdntl|authenti|authori[sz]|jwt|cookie"
     r"|googleaccessid|keypairid|(?:user|feed|rss|app|client|stream|member|account|download|subscriber|premium|private)key"
 )
-"""Parts of a squashed name that only a secret has."""
+"""Parts of a squashed name that occur only in names of secrets."""
 
 _WORDS = frozenset(
     [
@@ -64,10 +64,10 @@ _WORDS = frozenset(
         "akey",
     ]
 )
-"""Words of a name that mostly say so (`feed_key`, `authUser`)."""
+"""Words that mostly mark a secret where they occur in a name (`feed_key`, `authUser`)."""
 
 _SURE = frozenset(["auth", "authn", "authz", "pwd", "passwd", "sig", "sid", "session", "pass", "sas", "txsecret", "wssecret"])
-"""Those of them that do so in any text, before any `=`."""
+"""Those of them that mark one in any text, not only in an address."""
 
 _AZURE = frozenset(
     [
@@ -203,7 +203,7 @@ def secret_name(name: str, value: str = "") -> bool:
 
 
 def companions(names: list[str]) -> set[str]:
-    """Squashed names that are secret, or worthless, because of what stands beside them in the same query."""
+    """Of the names in one query those (squashed) to be dropped because of the others: parts of a signature, or who signed it."""
     flat = {squashed(name) for name in names}
     found: set[str] = set()
     if "sig" in flat:
@@ -216,13 +216,13 @@ def companions(names: list[str]) -> set[str]:
 
 
 def identity(name: str, value: str) -> bool:
-    """Whether a value that looks like noise is the very name of the file."""
+    """Whether a value that looks random is the id of a file (a number or UUID under a name such as `id`) and no secret."""
     value = plain(value)
     return value.lower().startswith("urn:") or (squashed(name) in _IDENTITY and bool(_HEX_ID.fullmatch(value)))
 
 
 def token_like(value: str) -> bool:
-    """Whether a value looks like noise: made by a machine, to be guessed by nobody.
+    """Whether a value looks random, as tokens do.
 
     >>> token_like("the-history-of-rome-episode-12"), token_like("dGhpcyBpcyBhIHRva2Vu"), token_like("9f86d081884c7d659a2feaa0c55ad015")
     (False, True, True)
@@ -240,7 +240,7 @@ def token_like(value: str) -> bool:
 
 
 def digest_of(value: str) -> str:
-    """What stands for a value that looks like noise: short, the same everywhere, and no way back.
+    """A short digest in place of a value that looks random: equal for equal values, and irreversible.
 
     >>> token_like(digest_of("9f86d081884c7d659a2feaa0c55ad015"))
     False

@@ -1,4 +1,4 @@
-"""Making a file visible, all of it or not at all: on a local disk and in an object store.
+"""Writes files atomically: a file is visible with all its bytes or not at all, on a local disk and in an object store.
 
 Local: a temporary file in the same folder, fsync, one atomic link or rename, fsync of the folder.
 Object store (any fsspec URL): one PUT, which is atomic there; nothing temporary is ever visible.
@@ -56,6 +56,7 @@ class NondeterministicError(CheckFailed):
 
 
 def emit(event: str, uri: str) -> None:
+    """Calls every listener, those of VOXMILL_ON_COMMIT included."""
     for listener in (*events, *_listeners_from(os.environ.get("VOXMILL_ON_COMMIT", ""))):
         listener(event, uri)
 
@@ -171,6 +172,7 @@ def sweep(folder: str | os.PathLike[str], name: str = "") -> int:
 
 
 def file_sha256(uri: str | os.PathLike[str]) -> str:
+    """The sha256 of a file at a path or fsspec URL, in hex. Raises FileNotFoundError."""
     fs, path = locate(uri)
     with fs.open(path, "rb") as source:
         return _sha256(source)

@@ -1,4 +1,4 @@
-"""What was taken out of a run for good: tombstones that refuse it again and do not say what it was.
+"""Tombstones: records of what was revoked, which refuse it if it comes again without saying what it was.
 
 A tombstone holds *marks*: HMACs, under the tombstone's salt, of the addresses, hosts, ids and content hashes that are revoked.
 Whoever holds such a value can ask whether it is revoked; nobody can read the values off the tombstone. (An address that can be
@@ -31,7 +31,7 @@ HEX = re.compile(rf"(?<![0-9a-f])[0-9a-f]{{{SHORT}}}(?:[0-9a-f]{{40}})?(?![0-9a-
 
 @dataclass(frozen=True, slots=True)
 class Ghost:
-    """The place in the shards of a sample that is no more: it still counts where parts are cut."""
+    """Placeholder for a revoked sample: not packed, but counted in part sizes so that shard boundaries do not move."""
 
     recording_id: str
     """A pseudonym."""
@@ -69,7 +69,7 @@ def pseudonym(salt: str, ident: str, attempt: int = 0) -> str:
 
 
 class Tombstones:
-    """All tombstones that hold somewhere, to be asked. Without any, every answer is no.
+    """The tombstones of a run, asked whether a value is revoked. Without any, every answer is no.
 
     >>> salt = "s"
     >>> stone = Tombstone(salt, "", (), (mark(salt, "host", "example.org"), mark(salt, "url", "http://a.net/1")), 0, 0)
@@ -90,6 +90,7 @@ class Tombstones:
         return bool(self._marks)
 
     def has(self, kind: str, value: str) -> bool:
+        """Whether a tombstone holds the mark of this value; `kind` is `url`, `host` or `hash`."""
         return any(mark(salt, kind, value) in marks for salt, marks in self._marks.items())
 
     def hash(self, value: str | None) -> bool:
@@ -117,12 +118,15 @@ class Tombstones:
         return any(self.has("url", k) for k in keys) or any(host and self.has("host", host) for host in hosts)
 
     def provenance(self, origin: Provenance) -> bool:
+        """Whether any address of a provenance is revoked."""
         return any(map(self.address, (origin.url, origin.final_url, origin.page_url)))
 
     def item(self, item: Item) -> bool:
+        """Whether an item is revoked, by its id or by an address."""
         return self.hash(item.id) or self.provenance(item.provenance)
 
     def recording(self, recording: Recording) -> bool:
+        """Whether a recording is revoked, by an id, by the hash of its samples, or by an address."""
         return (
             self.hash(recording.id)
             or self.hash(recording.item_id)
@@ -131,13 +135,13 @@ class Tombstones:
         )
 
     def refuse(self, items: Iterable[Item]) -> list[Item]:
-        """Listed items, the revoked ones without their address: they are counted, refused, and not kept in mind."""
+        """The listed items, revoked ones scrubbed: they stay in the counts, and their addresses are not stored."""
         salt = min(self._marks, default="")
         return [scrubbed_item(item, salt) if self.item(item) else item for item in items]
 
 
 def scrubbed_item(item: Item, salt: str) -> Item:
-    """The line of the listing with nothing left of it but which source it came from."""
+    """The item under a pseudonym: only its source, kind, licence name and reason are left."""
     ident = pseudonym(salt, item.id)
     rejection = replace(item.rejection, detail="") if item.rejection else None
     licence = Licence(item.licence.name, source=item.licence.source)
@@ -145,7 +149,7 @@ def scrubbed_item(item: Item, salt: str) -> Item:
 
 
 def scrubbed_recording(recording: Recording, salt: str, ident: str) -> Recording:
-    """The recording's place in the books: its length, its verdict, its source and its licence's name. `ident` is its pseudonym."""
+    """The recording under the pseudonym `ident`: only its length, reason, source and licence name are left."""
     item = pseudonym(salt, recording.item_id)
     return Recording(
         item if recording.id == recording.item_id else ident,
@@ -158,17 +162,18 @@ def scrubbed_recording(recording: Recording, salt: str, ident: str) -> Recording
 
 
 def is_scrubbed(recording: Recording) -> bool:
+    """Whether a recording was revoked and its content removed: only its length, source and licence are left."""
     return recording.provenance.url.startswith(REVOKED)
 
 
 def refused(recording: Recording) -> Recording:
-    """A revoked recording that no unit holds yet: it gets none."""
+    """A scrubbed recording that no unit holds yet is rejected as `crawl.revoked`, so that it gets none; others are unchanged."""
     lives = is_scrubbed(recording) and recording.rejection is None
     return replace(recording, rejection=reject("crawl.revoked")) if lives else recording
 
 
 def revoked_tile(recording_id: str, start: int, num_samples: int) -> Segment:
-    """All that is left of a part of a revoked recording: one rejected segment of its length."""
+    """The one rejected segment that stands for a part of a revoked recording. `start` and `num_samples` are of the part."""
     key = segment_id(recording_id, start, start + num_samples)
     return Segment(key, recording_id, start, num_samples, rejection=reject("segment.revoked"))
 

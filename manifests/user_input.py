@@ -1,6 +1,6 @@
-"""Files and places that a person names: read or refused in one way, with the thing, the cause and the fix.
+"""Reads files that the user names, and checks places to write to; each error names the file, the cause and the fix.
 
-What the disk says (full, read-only, no permission) passes as the OSError that it is: that is nobody's mistake.
+Errors of the disk (full, read-only, no permission) stay OSErrors.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def text(path: str | os.PathLike[str], what: str, fix: str, error: type[UserErro
 
 
 def yaml_mapping(path: str | os.PathLike[str], what: str, fix: str, error: type[UserError] = UserError) -> dict[str, Any]:
-    """Raises `error`."""
+    """The mapping in a YAML file; `what` it should be and the `fix` go into the message. Raises `error`."""
     whole = text(path, what, fix, error)
     try:
         data = yaml.safe_load(whole)

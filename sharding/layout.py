@@ -49,6 +49,7 @@ class ShardPlan:
 
     @property
     def name(self) -> str:
+        """`{split}-{licence}-{bucket:05d}-{part:03d}`: the name of its files, without a suffix."""
         return f"{self.split}-{slug(self.licence)}-{self.bucket:05d}-{self.part:03d}"
 
     @property
@@ -88,7 +89,7 @@ def plan_shards(
 
 
 def bucket_of(recording_id: str, buckets: int) -> int:
-    """Of the part of the id that is in every key, so that a key alone tells its bucket."""
+    """The bucket of a recording, in [0, buckets). Hashes the part of the id that is in every key, so that a key alone tells its bucket."""
     return int(digest(["bucket", recording_id[:SHORT]])[:16], 16) % buckets
 
 
@@ -107,6 +108,7 @@ def slug(licence: str) -> str:
 
 
 def estimated_bytes(entry: Entry) -> int:
+    """What the sample is taken to need in the tar, in bytes."""
     return int(entry.num_samples * BYTES_PER_SAMPLE) + BYTES_PER_ENTRY
 
 

@@ -22,7 +22,7 @@ OnDamage = Callable[[ShardError], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredSample:
-    """A sample as it lies in a shard."""
+    """A sample read from a shard."""
 
     key: str
     audio: flac.Audio
@@ -30,7 +30,7 @@ class StoredSample:
     document: dict[str, Any]
     """Everything that is known of it; see `sample.document`."""
     pictures: tuple[bytes, ...] = ()
-    """JPEGs of what was to be seen, in order of time."""
+    """Video frames as JPEGs, in order of time."""
 
 
 def read_run(root: str, on_damage: OnDamage | None = None) -> Iterator[StoredSample]:
@@ -54,7 +54,7 @@ class SampleReader:
     """Random access by key: two sidecars and two byte ranges are read, never a whole tar."""
 
     def __init__(self, root: str, *, pictures: bool = True) -> None:
-        """Without `pictures` those of a sample are left where they are."""
+        """`root` is a folder or prefix of shards; with `pictures=False` video frames are not read. Raises NoShards."""
         self._finder, self._pictures = SampleFinder(root), pictures
 
     def __getitem__(self, key: str) -> StoredSample:

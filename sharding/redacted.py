@@ -1,4 +1,4 @@
-"""A sample without its personal data: the label with masks, nothing of the engines' words that could say it, silence in the sound."""
+"""A sample without its personal data: the label masked, the engines' texts and translations left out, the audio silenced."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{1,90}")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A sample's place: the few facts that decide its shard and its order, so that planning needs no transcripts in memory."""
+    """What decides the shard of a sample and its order in it: so planning needs no transcripts in memory. Raises ValueError on a bad key."""
 
     key: str
     recording_id: str
@@ -65,7 +65,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One kept segment with its evidence. Audio stays a reference until the shard is written."""
+    """One kept segment with all its records. The audio is read when the shard is written.
+
+    Raises ValueError where the records belong to different segments, or the segment was rejected.
+    """
 
     recording: Recording
     segment: Segment
@@ -77,7 +80,7 @@ class Sample:
     order: int
     generation: int
     pictures: Pictures | None = None
-    """What is to be seen; None where nobody looked."""
+    """Its video frames; None where none were asked for."""
 
     def __post_init__(self) -> None:
         key = self.segment.id
@@ -92,6 +95,7 @@ class Sample:
 
     @property
     def key(self) -> str:
+        """Its name in the shard: the id of its segment."""
         return self.segment.id
 
     @property
@@ -101,11 +105,12 @@ class Sample:
 
     @property
     def seen(self) -> tuple[Picture, ...] | None:
-        """The video frames to pack. None: not known; empty: looked, and there is nothing to see."""
+        """The video frames to pack. None: not asked for, or not readable; empty: the video shows nothing there."""
         return None if self.pictures is None or self.pictures.rejection else self.pictures.pictures
 
     @property
     def entry(self) -> Entry:
+        """Its place among the samples of the run, from which shards are planned."""
         return Entry(
             self.key, self.recording.id, self.segment.start, self.segment.num_samples, self.selection.split,
             self.recording.licence.name, self.unit, self.order, self.generation,
@@ -115,8 +120,8 @@ class Sample:
 def document(sample: Sample) -> dict[str, Any]:
     """All that is known of a sample: the short form on top, the records behind it below. Equal on every machine and in every run.
 
-    So no clocks, no absolute paths, and none of a fetch's accidents: validators (etag, last-modified), the run's copy of
-    the file and the listing's id stay in the run's manifests, which `recording_id` leads to.
+    So it holds no times of the run, no absolute paths, and nothing that differs between two fetches of the same file: etag, last-modified,
+    the path of the copy and the item's id stay in the run's manifests, where `recording_id` finds them.
     """
     recording = plain(public_recording(sample.recording))  # an older version may have listed it
     licence, provenance = recording.pop("licence"), recording.pop("provenance")
@@ -154,17 +159,17 @@ def document(sample: Sample) -> dict[str, Any]:
 
 
 def pictures_name(key: str) -> str:
-    """Of the tar member that holds a sample's video frames; `webdataset` calls it by what follows the first dot."""
+    """The tar member that holds a sample's video frames: `<key>.mjpeg`, which `webdataset` reads as the field `mjpeg`."""
     return f"{key}.mjpeg"
 
 
 def old_picture_name(key: str, index: int) -> str:
-    """Before packer 3 each frame was a member of its own."""
+    """The tar member of one video frame in shards of packers before 3, which had one for each."""
     return f"{key}.{index:03d}.jpg"
 
 
 def _pictures(sample: Sample) -> list[dict[str, Any]] | None:
-    """In the order of the members; the place in a file of the run is none of a shard's business."""
+    """The pictures in order, without their offsets in the run's own file."""
     if sample.seen is None:
         return None
     return [{k: v for k, v in plain(picture).items() if k != "offset"} for picture in sample.seen]

@@ -20,7 +20,7 @@ from voxmill.sharding.layout import SHARD_NAME
 
 METADATA = "__metadata__"
 SUFFIXES = ("json", "tar", "parquet")
-"""In the order in which a shard is taken away: without its commit it does not exist."""
+"""In the order in which the files of a shard are removed: without its commit it does not exist."""
 
 
 def beside(root: str, file: str) -> str:
@@ -29,15 +29,17 @@ def beside(root: str, file: str) -> str:
 
 
 def tar_of(name: str) -> str:
-    """Below the folder of the shards, like the next two."""
+    """The tar of a shard, below the folder of the shards."""
     return f"{name}.tar"
 
 
 def sidecar_of(name: str) -> str:
+    """The Parquet sidecar of a shard, below the folder of the shards."""
     return f"{METADATA}/{name}.parquet"
 
 
 def commit_of(name: str) -> str:
+    """The JSON commit of a shard, below the folder of the shards."""
     return f"{METADATA}/{name}.json"
 
 

@@ -122,10 +122,12 @@ class ShardError(UserError):
 
 
 def commit_document(summary: ShardSummary) -> bytes:
+    """The commit as JSON: keys sorted, one on a line."""
     return (json.dumps(plain(summary), sort_keys=True, indent=1) + "\n").encode()
 
 
 def members_document(members: Sequence[Member]) -> bytes:
+    """The Parquet sidecar."""
     return table_bytes(to_table(members, Member))
 
 
@@ -141,6 +143,7 @@ def read_commit(root: str, name: str) -> ShardSummary | None:
 
 
 def parse_commit(blob: bytes, file: str) -> ShardSummary:
+    """The inverse of `commit_document`. Raises ShardError, or SchemaError where a newer voxmill wrote it. `file` is for the message."""
     try:
         row: dict[str, Any] = json.loads(blob)
         check_version(row["schema_version"], file)

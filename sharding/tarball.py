@@ -39,10 +39,12 @@ class TarSink:
 
     @property
     def num_bytes(self) -> int:
+        """Bytes written so far; the size of the tar after the `with` block."""
         return self._through.num_bytes
 
     @property
     def sha256(self) -> str:
+        """The sha256 of what was written so far, in hex."""
         return self._through.hasher.hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Proof that a folder of shards holds exactly what it should: ledger = index = Parquet rows = tar members.
+"""Proves that a folder of shards holds exactly what it should: ledger = commits = Parquet rows = tar members.
 
 Each tar is read as a tar (by the standard library, not by our offsets), so an error in the offsets is found as well.
 """
@@ -74,10 +74,12 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
+        """Whether there is no problem."""
         return not self.problems
 
     @property
     def seconds(self) -> float:
+        """Length of all samples in seconds."""
         return self.num_samples / SAMPLE_RATE
 
 

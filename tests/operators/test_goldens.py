@@ -65,8 +65,11 @@ def test_golden_shingles() -> None:
 def test_golden_evaluation_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a.wav").write_bytes(b"1234")
-    Path("set.jsonl").write_text('{"audio_filepath": "a.wav", "text": "it was"}\n{"id": "b", "text": "the best"}\n')
-    assert sets_digest(["set.jsonl", "absent.jsonl"]) == "de0f4f32a9f0ffa7dfa3b1c3cc282425a52515321b941edef242517e5d9b8341"
+    Path("set.jsonl").write_text(
+        '{"audio_filepath": "a.wav", "text": "it was"}\n{"audio_filepath": "b.wav"}\n{"id": "c", "text": "the best"}\n'
+    )
+    assert sets_digest(["set.jsonl", "absent.jsonl"]) == "c060ff3516c453c737abda12187c9fa7a404dd954572468857a3ad7e22575a61"
+    assert sets_digest(["absent.jsonl"]) == ""
 
 
 def test_golden_weights(tmp_path: Path) -> None:

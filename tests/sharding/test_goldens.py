@@ -6,7 +6,7 @@ import pytest
 
 from voxmill.manifests.ids import segment_id
 from voxmill.sharding import layout
-from voxmill.sharding.layout import ShardPlan, bucket_of, bucket_of_key, plan_shards, slug
+from voxmill.sharding.layout import ShardPlan, bucket_of, bucket_of_key, estimated_bytes, plan_shards, slug
 from voxmill.sharding.sample import Entry
 
 IDS = tuple(digits * 4 for digits in ("0123456789abcdef", "fedcba9876543210", "00ff00ff00ff00ff", "5a5a5a5a5a5a5a5a"))
@@ -16,6 +16,7 @@ def test_golden_buckets() -> None:
     assert [bucket_of(one, 64) for one in IDS] == [51, 61, 4, 13]
     assert [bucket_of(one, 100_000) for one in IDS] == [60659, 36509, 93668, 64589]
     assert [bucket_of_key(segment_id(one, 0, 16_000), 64) for one in IDS] == [51, 61, 4, 13]
+    assert bucket_of_key("a-b-0000000000-0000016000", 100_000) == bucket_of("a-b", 100_000) == 51701
 
 
 def test_golden_names() -> None:
@@ -41,6 +42,7 @@ def test_golden_plan_digests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_golden_parts() -> None:
     """Boundaries lie where the estimated sizes put them: another estimate would move every sample."""
+    assert estimated_bytes(Entry("k", IDS[0], 0, 60_000, "train", "cc0-1.0", 0, 0, 0)) == 64096
     entries = [
         Entry(segment_id(IDS[0], start, start + 60_000), IDS[0], start, 60_000, "train", "cc0-1.0", 0, 0, generation)
         for generation in (0, 1)
