@@ -34,7 +34,7 @@ from voxmill.pipeline.state.driver_lease import Lease
 from voxmill.pipeline.state.listing import Expand, Listing
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.run_dir import RunError
-from voxmill.pipeline.state.tables import write_tables
+from voxmill.pipeline.state.table_writer import write_tables
 from voxmill.pipeline.terminal.output import amount
 from voxmill.pipeline.terminal.progress import Progress
 from voxmill.sharding.index import write_index

@@ -42,15 +42,15 @@ UNIT = ("units", "recordings")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StageEntry:
     """A kind of stage, and `add(line, kind)`: adds the stages of this kind that the config asks for, which may be none."""
 
     kind: StageKind
     add: Callable[[StageBuilder, StageKind], None]
 
 
-def _driver(stage: Stage) -> Entry:
-    return Entry(stage.of, lambda line, kind: line.put(stage))
+def _driver(stage: Stage) -> StageEntry:
+    return StageEntry(stage.of, lambda line, kind: line.put(stage))
 
 
 def _crawl(line: StageBuilder, kind: StageKind) -> None:
@@ -161,29 +161,29 @@ def _select(line: StageBuilder, kind: StageKind) -> None:
 
 _of = StageKind.of
 
-ENTRIES: tuple[Entry, ...] = (
+ENTRIES: tuple[StageEntry, ...] = (
     _driver(ITEMS),
-    Entry(StageKind("crawl", Recording, "items", failed=failed_rows.recording), _crawl),
-    Entry(StageKind("decode", Recording, "items", failed=failed_rows.recording, hears=True), _decode),
+    StageEntry(StageKind("crawl", Recording, "items", failed=failed_rows.recording), _crawl),
+    StageEntry(StageKind("decode", Recording, "items", failed=failed_rows.recording, hears=True), _decode),
     _driver(UNITS),
-    Entry(RECORDINGS.of, _recordings),
-    Entry(_of("segment", Segment, "tiles", failed=failed_rows.segment, hears=True, engine=True, packed=True), _segment),
-    Entry(_of("frames", Pictures, "segments", failed=failed_rows.pictures, hears=True, packed=True), _frames),
-    Entry(
+    StageEntry(RECORDINGS.of, _recordings),
+    StageEntry(_of("segment", Segment, "tiles", failed=failed_rows.segment, hears=True, engine=True, packed=True), _segment),
+    StageEntry(_of("frames", Pictures, "segments", failed=failed_rows.pictures, hears=True, packed=True), _frames),
+    StageEntry(
         _of("transcribe", Hypothesis, "segments", failed=failed_rows.hypothesis, hears=True, engine=True, packed=True),
         _transcribe,
     ),
-    Entry(
+    StageEntry(
         _of("reconcile", Consensus, "segments", version=f"2 {NORMALISER}", failed=failed_rows.consensus, packed=True),
         _reconcile,
     ),
-    Entry(_of("label", Opinion, "segments", failed=failed_rows.opinion), _opinions),
-    Entry(_of("label", Labels, "segments", failed=failed_rows.labels, packed=True), _labels),
-    Entry(StageKind("fingerprint", Fingerprint, "parts", failed=failed_rows.fingerprint, hears=True), _fingerprint),
-    Entry(_of("duplicates", Duplicate, "stretches"), _duplicates),
-    Entry(_of("redact", Redaction, "segments", failed=failed_rows.redaction, packed=True), _redact),
-    Entry(StageKind("python", object, "segments", failed=failed_rows.labels), _user),
-    Entry(_of("select", Selection, "segments", failed=failed_rows.selection, packed=True), _select),
+    StageEntry(_of("label", Opinion, "segments", failed=failed_rows.opinion), _opinions),
+    StageEntry(_of("label", Labels, "segments", failed=failed_rows.labels, packed=True), _labels),
+    StageEntry(StageKind("fingerprint", Fingerprint, "parts", failed=failed_rows.fingerprint, hears=True), _fingerprint),
+    StageEntry(_of("duplicates", Duplicate, "stretches"), _duplicates),
+    StageEntry(_of("redact", Redaction, "segments", failed=failed_rows.redaction, packed=True), _redact),
+    StageEntry(StageKind("python", object, "segments", failed=failed_rows.labels), _user),
+    StageEntry(_of("select", Selection, "segments", failed=failed_rows.selection, packed=True), _select),
 )
 
 KINDS: tuple[StageKind, ...] = tuple(entry.kind for entry in ENTRIES)

@@ -53,6 +53,7 @@ class Activity:
 
 
 def folder_of(session: str) -> Path:
+    """Where the workers of a session leave their notes on this machine."""
     return Path(tempfile.gettempdir()) / f"voxmill-{session}"
 
 

@@ -19,6 +19,7 @@ class Machine:
     memory_gb: float
 
     def holds(self, worker: Resources) -> bool:
+        """Whether one such worker fits on an empty machine of this size."""
         return worker.cpus <= self.cpus and worker.gpus <= self.gpus and worker.memory_gb <= self.memory_gb
 
     def __str__(self) -> str:

@@ -38,6 +38,7 @@ class Pool:
 
     @property
     def name(self) -> str:
+        """The names of its jobs, as in `segment + transcribe:whisperx`."""
         return " + ".join(job.name for job in self.jobs)
 
     @property
@@ -46,11 +47,12 @@ class Pool:
         lists = sorted((job.keys for job in self.jobs), key=len, reverse=True)
         return tuple(dict.fromkeys(key for keys in lists for key in keys))
 
-    def make(self) -> Member:
-        return Member(self.jobs)
+    def make(self) -> PoolWorker:
+        """One worker, built in the process that runs it."""
+        return PoolWorker(self.jobs)
 
 
-class Member:
+class PoolWorker:
     """One worker of a pool. What it yields is done: a key that is repeated skips it."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:

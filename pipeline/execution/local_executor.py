@@ -21,14 +21,14 @@ from threading import Event, Thread
 import psutil
 
 from voxmill.pipeline.execution.cpu_type import pin
-from voxmill.pipeline.execution.executor import MAX_DEATHS, Job, Member, Pool, Report, WorkerDied, pools, workers_for
+from voxmill.pipeline.execution.executor import MAX_DEATHS, Job, Pool, PoolWorker, Report, WorkerDied, pools, workers_for
 from voxmill.pipeline.execution.malloc import keep_memory
 from voxmill.pipeline.stage import Done
 
 GRACE_S = 10.0
 """How long a worker may take to let go of its unit when the run is stopped."""
 
-_worker: Member | None = None
+_worker: PoolWorker | None = None
 
 
 class LocalExecutor:
@@ -44,6 +44,7 @@ class LocalExecutor:
             pin()
 
     def run(self, jobs: Sequence[Job], report: Report) -> None:
+        """See `Executor.run`. Raises WorkerDied where a key kills its worker `MAX_DEATHS` times."""
         for pool in pools(jobs, self._workers):
             if self._in_process:
                 member = pool.make()
@@ -107,7 +108,7 @@ class _Stopped(Exception):
 class _Process:
     """One worker in one process, started again when it dies."""
 
-    def __init__(self, make: Callable[[], Member], stop: Event) -> None:
+    def __init__(self, make: Callable[[], PoolWorker], stop: Event) -> None:
         self._make, self._stop = make, stop
         self._pool = self._start()
 
@@ -148,7 +149,7 @@ class _Process:
         return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_init, initargs=(self._make,))
 
 
-def _init(make: Callable[[], Member]) -> None:
+def _init(make: Callable[[], PoolWorker]) -> None:
     global _worker
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # as Ray does: torch with default threads is many times slower on small models

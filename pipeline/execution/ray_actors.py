@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from voxmill.pipeline.execution.capacity import machines, room
-from voxmill.pipeline.execution.executor import MAX_DEATHS, Member, Pool, Report
+from voxmill.pipeline.execution.executor import MAX_DEATHS, Pool, PoolWorker, Report
 from voxmill.pipeline.execution.infra_errors import StageError
 from voxmill.pipeline.stage import Done
 
@@ -71,7 +71,7 @@ def run_crew(pool: Pool, report: Report, environment: Mapping[str, str]) -> None
 class _Actor:
     """A worker as Ray wants it."""
 
-    def __init__(self, make: Callable[[], Member]) -> None:
+    def __init__(self, make: Callable[[], PoolWorker]) -> None:
         self._member = make()
 
     def do(self, key: str) -> list[Done]:

@@ -14,7 +14,7 @@ from contextlib import closing
 from functools import partial
 from typing import Any
 
-from voxmill.pipeline.execution.executor import MAX_DEATHS, Member, Pool, Report
+from voxmill.pipeline.execution.executor import MAX_DEATHS, Pool, PoolWorker, Report
 from voxmill.pipeline.execution.infra_errors import StageError
 from voxmill.pipeline.stage import Done, Resources
 
@@ -78,7 +78,7 @@ class _Actor:
     core. It also carries a failure, as Ray Data would give the driver only its text, among a traceback.
     """
 
-    def __init__(self, make: Callable[[], Member]) -> None:
+    def __init__(self, make: Callable[[], PoolWorker]) -> None:
         self._member = make()
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:

@@ -70,6 +70,7 @@ class RayExecutor:
         start_ray(address)
 
     def run(self, jobs: Sequence[Job], report: Report) -> None:
+        """See `Executor.run`. Raises WorkerDied where a key kills its worker again and again, StageError where no machine holds a worker."""
         import ray
 
         streams = pools(jobs, self._workers or _workers())

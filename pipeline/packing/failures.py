@@ -33,6 +33,7 @@ def pack_stage(upstream: str) -> Stage:
 
 
 def put_aside(ledger: Ledger, stage: Stage, entry: Entry, detail: str) -> None:
+    """Commits the outcome of a sample that could not be packed: `pack.failed` with its detail."""
     outcome = Selection(entry.key, "rejected", entry.split, 0.0, reject("pack.failed", detail))  # type: ignore[arg-type]
     commit_bytes(ledger.fragment(stage, entry.key), records_bytes([outcome], Selection))
 

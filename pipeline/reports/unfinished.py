@@ -51,6 +51,7 @@ class Pending:
 
 
 def finished(run: Run) -> Finished:
+    """The units and segments that the tables of the run list; none where it has no tables yet."""
     if not exists(run.uri("catalog.sql")):
         return Finished()
     try:

@@ -36,11 +36,14 @@ class Balance:
 
     @property
     def holds(self) -> bool:
+        """in = kept + rejected, in rows and in samples."""
         return self.rows_in == self.kept + self.rejected and self.samples_in == self.samples_kept + self.samples_rejected
 
 
 @dataclass(slots=True)
 class Report:
+    """What `verify` found: the books of every stage, what is wrong, and what is not there yet."""
+
     balances: list[Balance] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     shards: int = 0
@@ -52,6 +55,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
+        """Nothing is wrong."""
         return not self.problems
 
 

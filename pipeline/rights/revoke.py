@@ -26,7 +26,7 @@ from voxmill.pipeline.state import metadata_overrides
 from voxmill.pipeline.state.driver_lease import Lease
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.run_dir import RunError, exists, names_in
-from voxmill.pipeline.state.tables import write_tables
+from voxmill.pipeline.state.table_writer import write_tables
 from voxmill.pipeline.state.tombstone_store import FOLDER, name_of, stones_of
 from voxmill.sharding.index import write_index
 from voxmill.sharding.sidecar import committed, read_members

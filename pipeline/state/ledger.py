@@ -28,14 +28,18 @@ TWICE = "twice.json"
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
+    """The fragments of a run. Reading asks the store each time: another process may have written meanwhile."""
+
     run: RunDir
     session: str = ""
     """One driver's pass over a chain of stages: what its attempts are marked with."""
 
     def fragment(self, stage: Stage, unit: str) -> str:
+        """URI of the fragment of a unit."""
         return self.run.uri("ledger", stage.key, f"{unit}.parquet")
 
     def is_done(self, stage: Stage, unit: str) -> bool:
+        """Whether the fragment of a unit is committed."""
         return exists(self.fragment(stage, unit))
 
     def done(self, stage: Stage) -> set[str]:
@@ -44,9 +48,11 @@ class Ledger:
         return {n[: -len(suffix)] for n in names_in(self.run.uri("ledger", stage.key)) if n.endswith(suffix)}
 
     def read(self, stage: Stage, unit: str) -> list[Any]:
+        """A unit's rows, as records of the type that the stage writes. Raises FileNotFoundError where there are none, SchemaError where they are damaged."""
         return read_records(self.fragment(stage, unit), stage.writes)
 
     def commit(self, stage: Stage, unit: str, rows: list[Any], cost: dict[str, Any]) -> None:
+        """Writes a unit's fragment, then its cost. Raises NondeterministicError where it is there with other bytes, made on the same type of CPU."""
         try:
             commit_bytes(self.fragment(stage, unit), records_bytes(rows, stage.writes))
         except NondeterministicError as error:

@@ -44,6 +44,8 @@ Expand = Callable[[SourceConfig], Iterable[Item]]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
+    """The sources of a run as they were listed, and the units made of them."""
+
     ledger: Ledger
 
     @property
@@ -96,6 +98,7 @@ class Listing:
         return {key for g in range(self.num_generations()) for key in self._sources(g)}
 
     def num_generations(self) -> int:
+        """How often something was listed: every `voxmill run` with new sources adds a generation."""
         return sum(name.endswith(".json") for name in names_in(self.run.uri("ledger", "generations")))
 
     def groups(self, generation: int) -> list[str]:
@@ -103,6 +106,7 @@ class Listing:
         return sorted(g for g in self.ledger.done(ITEMS) if g.startswith(f"g{generation:04d}-"))
 
     def has_units(self, generation: int) -> bool:
+        """Whether all of a generation is fetched and decoded, and its units are written."""
         return exists(self._generation(generation, "units.parquet"))
 
     def units(self) -> list[Unit]:
@@ -114,6 +118,7 @@ class Listing:
         return [recording for batch in self.batches(Recording) for recording in batch]
 
     def items(self) -> list[Item]:
+        """Every listed item of the run, in order, without secrets in its address."""
         return [item for batch in self.batches(Item) for item in batch]
 
     def batches(self, record: type[Record]) -> Iterator[list[Record]]:

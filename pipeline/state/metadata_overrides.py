@@ -49,6 +49,7 @@ def find(run: Run, sources: Sequence[SourceConfig]) -> Amendments:
 
 
 def amend(recording: Recording, amendments: Amendments) -> Recording:
+    """The recording with the licence and domain that are stated of its source now."""
     facts = amendments.get(recording.provenance.source, {})
     if "licence" in facts:
         # a licence that the source itself states is kept where the config takes its own statement back
@@ -60,6 +61,7 @@ def amend(recording: Recording, amendments: Amendments) -> Recording:
 
 
 def fingerprint(amendments: Amendments) -> str:
+    """Of the stage `recordings`: its own where nothing was amended."""
     return digest([json.dumps(amendments, sort_keys=True)])[:16] if amendments else RECORDINGS.fingerprint
 
 

@@ -30,18 +30,22 @@ class RunDir:
     root: str
 
     def uri(self, *parts: str) -> str:
+        """Address of something inside the run."""
         return "/".join([self.root.rstrip("/"), *parts])
 
     @property
     def audio_dir(self) -> str:
+        """Folder of the fetched originals."""
         return self.uri("audio")
 
     @property
     def frames_dir(self) -> str:
+        """Folder of video frames."""
         return self.uri("frames")
 
     @property
     def shards_dir(self) -> str:
+        """Folder of the shards."""
         return self.uri("shards")
 
     @property
@@ -51,6 +55,7 @@ class RunDir:
 
     @property
     def is_local(self) -> bool:
+        """Whether the run lies on a disk of this machine, not in an object store."""
         return "://" not in self.root or self.root.startswith("file://")
 
     def absolute(self) -> Self:
@@ -58,6 +63,7 @@ class RunDir:
         return self if "://" in self.root else replace(self, root=os.path.abspath(self.root))
 
     def exists(self) -> bool:
+        """Whether a run was begun here."""
         return exists(self.uri("run.json"))
 
     def load(self) -> dict[str, Any]:
@@ -121,11 +127,13 @@ def no_empty_folder(run: RunDir) -> Iterator[None]:
 
 
 def exists(uri: str) -> bool:
+    """Whether a file or folder is there."""
     fs, path = locate(uri)
     return bool(fs.exists(path))
 
 
 def read_bytes(uri: str) -> bytes:
+    """A whole file. Raises FileNotFoundError."""
     fs, path = locate(uri)
     blob: bytes = fs.cat_file(path)
     return blob

@@ -19,8 +19,10 @@ def stones_of(run: RunDir) -> list[Tombstone]:
 
 
 def name_of(stone: Tombstone) -> str:
+    """A tombstone's name: the beginning of the hash of its bytes."""
     return hashlib.sha256(records_bytes([stone], Tombstone)).hexdigest()[:20]
 
 
 def commit_stone(run: RunDir, stone: Tombstone) -> None:
+    """Writes a tombstone; one that is there already stays as it is."""
     commit_bytes(run.uri(FOLDER, f"{name_of(stone)}.parquet"), records_bytes([stone], Tombstone))

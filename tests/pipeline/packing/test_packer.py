@@ -29,7 +29,7 @@ from voxmill.pipeline.reports.verify_run import Balance, verify
 from voxmill.pipeline.stage import Done, Resources, Stage
 from voxmill.pipeline.state.listing import ITEMS, RECORDINGS, UNITS
 from voxmill.pipeline.state.run import Run
-from voxmill.pipeline.state.tables import write_tables
+from voxmill.pipeline.state.table_writer import write_tables
 from voxmill.sharding.index import write_index
 from voxmill.sharding.sample import Sample, document_bytes
 

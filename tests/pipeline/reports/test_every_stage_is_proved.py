@@ -23,7 +23,7 @@ from voxmill.pipeline.reports.verify_run import verify
 from voxmill.pipeline.stage import Resources, Stage, StageKind
 from voxmill.pipeline.stages import KINDS
 from voxmill.pipeline.state.run import Run
-from voxmill.pipeline.state.tables import write_tables
+from voxmill.pipeline.state.table_writer import write_tables
 from voxmill.sharding.index import write_index
 
 from ..packing.test_packer import STAGES, selected
