@@ -42,8 +42,11 @@ class Place:
     """A file in a tar."""
 
     offset: int
+    """Of its first byte, from the start of the tar."""
     size: int
+    """Bytes."""
     sha256: str
+    """Of its bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +54,41 @@ class Member:
     """One row of the Parquet sidecar: a sample, where it lies in the tar, and what one wants to filter by."""
 
     key: str
+    """Name of the sample in the tar: the id of its segment."""
     segment_id: str
+    """The segment."""
     recording_id: str
+    """The recording."""
     start: int
+    """First sample in the recording (16 kHz)."""
     num_samples: int
+    """Length in samples."""
     split: str
+    """`train`, `dev` or `test`."""
     licence: str
+    """Licence of the recording."""
     tier: str
+    """`high`, `weak`, `unlabelled` or `event`."""
     weight: float
+    """Loss weight suggested to a trainer."""
     text: str | None
+    """The label; null for the tier `unlabelled`."""
     language: str | None
+    """Language of the text; null where not known."""
     agreement: float | None
+    """Agreement of the engines; null where there was one."""
     flac_offset: int
     """Of the first byte of the FLAC file, from the start of the tar."""
     flac_size: int
+    """Bytes of the FLAC file."""
     json_offset: int
+    """Of the first byte of the JSON, from the start of the tar."""
     json_size: int
+    """Bytes of the JSON."""
     audio_sha256: str
     """Of the FLAC bytes."""
     json_sha256: str
+    """Of the JSON bytes."""
     num_pictures: int | None = None
     """Video frames; null where nobody looked, or where there is no video."""
     pictures: tuple[Place, ...] = ()

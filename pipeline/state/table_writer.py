@@ -38,14 +38,23 @@ class Cost:
     """What one stage spent on one unit. Measured, so the one table that differs between two equal runs."""
 
     unit: str
+    """The unit; for `crawl` and `decode` a group of listed items."""
     stage: str
+    """Kind of the stage."""
     engine: str | None
+    """Name of the engine or labeller, if it has one."""
     wall_s: float
+    """Seconds on the clock."""
     cpu_s: float
+    """Seconds of CPU time."""
     max_rss_bytes: int
+    """Largest memory of the worker so far."""
     host: str
+    """Name of the machine."""
     device: str
+    """`cpu` or `cuda`."""
     attempts: int
+    """How many attempts it took."""
     cpu: str | None = None
     """Name of the CPU it was made on; None in runs of before this was kept."""
     isa: str | None = None

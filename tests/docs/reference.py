@@ -44,6 +44,8 @@ from voxmill.pipeline.cli import app
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.load_config import RECIPES
 from voxmill.pipeline.stages import KINDS as STAGE_KINDS
+from voxmill.pipeline.state.tables import Cost
+from voxmill.sharding.sidecar import Member
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -472,12 +474,12 @@ def stages() -> str:
     )
 
 
-TABLES = {
-    "samples": "One row per sample in the shards: which shard, and where in it.",
-    "unpacked": "Samples that were selected and could not be packed, with why.",
-    "costs": "What one stage spent on one unit (seconds, bytes). Crawling and decoding have units of their own: groups of listed items.",
+MEASURED: dict[str, tuple[type, str]] = {
+    "samples": (Member, "One row per sample in the shards: which shard (column `shard`), and where in it."),
+    "costs": (Cost, "What one stage spent on one unit."),
 }
-"""Tables that are no records."""
+"""Tables whose rows are no records that stages read."""
+UNPACKED = "Samples that were selected and could not be packed: `segment_id`, and the `reason` and `detail` of its rejection."
 
 
 def tables() -> str:
@@ -493,19 +495,25 @@ def tables() -> str:
     for name, schema in table_schemas().items():
         parts.append(f"## {name}")
         record = RECORDS.get(name)
-        parts.append(f"`{record.__name__}`. {_doc(record)}" if record else TABLES[name])
-        parts.append(_columns(schema, record))
         if record:
+            parts += [f"`{record.__name__}`. {_doc(record)}", _columns(schema, record)]
             used |= dict.fromkeys(_inside(record))
+        elif name in MEASURED:
+            row, said = MEASURED[name]
+            parts += [said, _columns(schema_of(row), row)]
+            used |= dict.fromkeys(_inside(row))
+        else:
+            parts.append(UNPACKED)
     parts.append("# Records inside columns\n\nColumns of these types are structs, or lists of structs.")
-    for record in used:
+    for record in (one for one in used if one not in RECORDS.values()):
         parts += [f"## {record.__name__}", _doc(record), _columns(schema_of(record), record)]
     return "\n\n".join(parts)
 
 
 def records() -> list[type]:
     """Every record that is a row of a table, or inside one."""
-    found = {inner: None for record in RECORDS.values() for inner in (record, *_inside(record))}
+    rows = [*RECORDS.values(), *(row for row, _ in MEASURED.values())]
+    found = {inner: None for record in rows for inner in (record, *_inside(record))}
     return list(found)
 
 
