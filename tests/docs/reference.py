@@ -44,7 +44,7 @@ from voxmill.pipeline.cli import app
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.load_config import RECIPES
 from voxmill.pipeline.stages import KINDS as STAGE_KINDS
-from voxmill.pipeline.state.tables import Cost
+from voxmill.pipeline.state.table_writer import Cost
 from voxmill.sharding.sidecar import Member
 
 ROOT = Path(__file__).resolve().parents[2]
