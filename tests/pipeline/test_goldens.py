@@ -19,7 +19,7 @@ from voxmill.manifests.ids import digest
 from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.records import Item
 from voxmill.manifests.storage import commit_bytes
-from voxmill.manifests.tombstones import Tombstone, Tombstones
+from voxmill.manifests.tombstones import Tombstone, Tombstones, pseudonym
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.operators.reconcile.normalise import NORMALISER
 from voxmill.pipeline.build import build
@@ -91,6 +91,7 @@ def test_golden_overrides() -> None:
 def test_golden_tombstones(tmp_path: Path) -> None:
     run = Run(str(tmp_path))
     run.save({"buckets": 4, "config": {}, "fingerprints": {}})
+    assert _salt(run) == "84b22e7891ef54813e5f1c51e56e15813ea913dbfb27c1fd5aa9fda5026627af"
     commit_bytes(run.uri("ledger", "generations", "0000.json"), b"{}")
     assert _salt(run) == "3d6e524774e251e7edfd2862c8ae9e03374a4633a70f3f73b456cb0287cfbd76"
     scrub = Scrub(run, Tombstones([]), "salt", 4)
@@ -98,6 +99,7 @@ def test_golden_tombstones(tmp_path: Path) -> None:
         "5acd85cfe58df4add6173fac5100370760c6adcce2aadc26ae9dc1a8f6c10833",
         "6b78e6b23cc8454815f2403d685d47722a19bcffd53cde2ca4808a326710c8ea",
     ]
+    assert Scrub(run, Tombstones([]), "salt", 1).pseudonym("ab" * 32) == pseudonym("salt", "ab" * 32)
     stone = Tombstone("salt", "", (), ("m",), 1, 2)
     assert name_of(stone) == hashlib.sha256(records_bytes([stone], Tombstone)).hexdigest()[:20]
 
