@@ -12,7 +12,7 @@ from voxmill.manifests import storage as commit
 from voxmill.manifests.parquet import read_batches, read_records, records_bytes
 from voxmill.manifests.records import Item, Recording, Unit
 from voxmill.manifests.storage import commit_bytes
-from voxmill.pipeline.state import tables
+from voxmill.pipeline.state import table_writer
 from voxmill.pipeline.state.listing import ITEMS
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.units import UnitConfig, form_units
@@ -45,15 +45,15 @@ def events() -> Iterator[list[str]]:
 
 
 def test_listed_tables_are_cut_into_files_like_all_others(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = tables.write_tables(run, [], {}, {})
+    whole = table_writer.write_tables(run, [], {}, {})
     assert whole["items"] == ["manifests/items-00000.parquet"]
     for name, record in (("items", Item), ("recordings", Recording), ("units", Unit)):
         (path,) = whole[name]
         rows = read_records(run.uri(path), record)
         assert Path(run.uri(path)).read_bytes() == records_bytes(rows, record)
         assert len(rows) == {"items": 25, "recordings": 25, "units": 9}[name]
-    monkeypatch.setattr(tables, "FILE_BYTES", 1)
-    cut = tables.write_tables(run, [], {}, {})
+    monkeypatch.setattr(table_writer, "FILE_BYTES", 1)
+    cut = table_writer.write_tables(run, [], {}, {})
     assert len(cut["items"]) == len(cut["recordings"]) == len(cut["units"]) == 2
     assert [r.id for path in cut["recordings"] for r in read_records(run.uri(path), Recording)] == [
         recording(f"r{n}").id for n in range(25)
@@ -62,11 +62,11 @@ def test_listed_tables_are_cut_into_files_like_all_others(run: Run, monkeypatch:
 
 def test_a_catalog_never_names_a_file_that_is_gone(run: Run, monkeypatch: pytest.MonkeyPatch, events: list[str]) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(tables, "FILE_BYTES", 1)
-        tables.write_tables(run, [], {}, {})
+        patch.setattr(table_writer, "FILE_BYTES", 1)
+        table_writer.write_tables(run, [], {}, {})
     Path(run.uri("manifests", "notes.txt")).write_text("not ours")
     events.clear()
-    now = tables.write_tables(run, [], {}, {})
+    now = table_writer.write_tables(run, [], {}, {})
     catalog = events.index("committed catalog.sql")
     removed = [n for n, event in enumerate(events) if event.startswith("removed")]
     assert len(removed) == 3
