@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from voxmill.manifests.storage import commit_bytes
 from voxmill.manifests.user_input import json_object
-from voxmill.operators.crawl.policy.host_limit import Answer, GateSettings, HostGate, LocalGate, Refused
+from voxmill.operators.crawl.policy.host_limit import GateAnswer, GateSettings, HostGate, LocalGate, Refused
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.run_dir import exists, read_bytes
 
@@ -51,7 +51,7 @@ def no_gate() -> HostGate:
 
 
 class _Closed:
-    def acquire(self, host: str, min_interval: float = 0.0) -> Answer:
+    def acquire(self, host: str, min_interval: float = 0.0) -> GateAnswer:
         return Refused("crawl.blocked", "this command fetches nothing")
 
     def report(
@@ -73,8 +73,8 @@ class _Handle:
     def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError
 
-    def acquire(self, host: str, min_interval: float = 0.0) -> Answer:
-        answer: Answer = self._call("acquire", host, min_interval)
+    def acquire(self, host: str, min_interval: float = 0.0) -> GateAnswer:
+        answer: GateAnswer = self._call("acquire", host, min_interval)
         return answer
 
     def report(
@@ -178,7 +178,7 @@ class _Held:
     def __init__(self, rules: GateSettings, saved: dict[str, Any] | None) -> None:
         self._gate = LocalGate(rules, saved)
 
-    def acquire(self, host: str, min_interval: float) -> Answer:
+    def acquire(self, host: str, min_interval: float) -> GateAnswer:
         return self._gate.acquire(host, min_interval)
 
     def report(self, host: str, status: int, **details: Any) -> Refused | None:

@@ -64,7 +64,8 @@ class Refused:
     detail: str
 
 
-Answer: TypeAlias = Go | Wait | Refused
+GateAnswer: TypeAlias = Go | Wait | Refused
+"""What `HostGate.acquire` returns."""
 
 
 class HostGate(Protocol):
@@ -78,7 +79,7 @@ class HostGate(Protocol):
     (None, None)
     """
 
-    def acquire(self, host: str, min_interval: float = 0.0) -> Answer:
+    def acquire(self, host: str, min_interval: float = 0.0) -> GateAnswer:
         """A turn, a wait, or a refusal. `min_interval`: seconds between requests that robots.txt asks for."""
         ...
 
@@ -126,7 +127,7 @@ class HostState:
             return Refused("crawl.blocked", f"the host asks for a pause of {self.hold_until - now:.0f} s")
         return None
 
-    def acquire(self, now: float, rules: GateSettings, min_interval: float = 0.0) -> tuple[HostState, Answer]:
+    def acquire(self, now: float, rules: GateSettings, min_interval: float = 0.0) -> tuple[HostState, GateAnswer]:
         """The next state, and a turn, a wait or a refusal."""
         if refusal := self.refusal(now, rules):
             return self, refusal
@@ -219,7 +220,7 @@ class LocalGate:
         self._num_bytes = sum(host.num_bytes for host in self._hosts.values())
         self._changed_at = now
 
-    def acquire(self, host: str, min_interval: float = 0.0) -> Answer:
+    def acquire(self, host: str, min_interval: float = 0.0) -> GateAnswer:
         """See `HostGate.acquire`."""
         with self._lock:
             if self.rules.byte_budget is not None and self._num_bytes >= self.rules.byte_budget:
