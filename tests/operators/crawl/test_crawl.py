@@ -26,8 +26,7 @@ from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.operators.crawl.fetch.audio_store import suffix_of
 from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig
 from voxmill.operators.crawl.listing.lister import Lister
-from voxmill.operators.crawl.policy.host_limit import GateAnswer
-from voxmill.operators.crawl.policy.host_limit import LocalGate, Refused
+from voxmill.operators.crawl.policy.host_limit import GateAnswer, LocalGate, Refused
 from website import Answer, Website, html, in_turn, redirect, typed
 
 MakeConfig = Callable[..., CrawlConfig]
