@@ -81,7 +81,13 @@ def test_whatever_voxmill_brings_is_imported_or_said_to_be_for_others() -> None:
     tomllib = pytest.importorskip("tomllib")
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
     parts = {"base": project["dependencies"], **project["optional-dependencies"]}
-    lines = {line for part, each in parts.items() if part != "dev" for line in each if not line.startswith("voxmill[")}
+    lines = {
+        line
+        for part, each in parts.items()
+        if part not in extras.FOR_DEVELOPERS
+        for line in each
+        if not line.startswith("voxmill[")
+    }
     brought = {extras.canonical(re.split(r"[<>=~!; \[]", line)[0]) for line in lines}
     assert brought - {extras.package_of(package) for package in PACKAGES} == BY_OTHERS.keys()
 
