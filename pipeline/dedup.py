@@ -42,7 +42,7 @@ class Partner:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ComparedPart:
     """One part with all that it is compared by."""
 
     part: Part
@@ -53,8 +53,8 @@ class Heard:
     """Fingerprint values by speed; empty where there are none."""
 
 
-class Settle:
-    """`Settle(run, stages, config)(units)` writes a fragment for each unit that has none."""
+class FindDuplicates:
+    """`FindDuplicates(run, stages, config)(units)` writes a fragment for each unit that has none."""
 
     def __init__(self, run: Run, stages: Mapping[str, Stage], config: DuplicatesConfig) -> None:
         self._run, self._stages, self._config = run, stages, config
@@ -84,7 +84,7 @@ class Settle:
                 commit_bytes(self._ledger.fragment(self._stages["duplicates"], unit.id), records_bytes(rows, Duplicate))
         return len(units) - len(done)
 
-    def _judge(self, one: Heard, recordings: Mapping[str, Recording]) -> list[Duplicate]:
+    def _judge(self, one: ComparedPart, recordings: Mapping[str, Recording]) -> list[Duplicate]:
         found = self._contaminated(one)
         recording = recordings[one.part.recording_id]
         for by, value in (("bytes", recording.id), ("samples", recording.pcm_sha256)):
@@ -94,7 +94,7 @@ class Settle:
             return found + twin
         return found + self._reading(one)
 
-    def _sounding(self, one: Heard, index: AcousticIndex, reason: str) -> list[Duplicate]:
+    def _sounding(self, one: ComparedPart, index: AcousticIndex, reason: str) -> list[Duplicate]:
         """By sound, the best partner first."""
         found = []
         for speed, values in zip(self._config.speeds, one.sounds, strict=False):
@@ -105,7 +105,7 @@ class Settle:
         found.sort(key=lambda f: -f[0].score)
         return [_row(one.part, reason, "acoustic", p, m.score, *_span(m, s, one.part), speed=s) for m, s, p in found]
 
-    def _reading(self, one: Heard) -> list[Duplicate]:
+    def _reading(self, one: ComparedPart) -> list[Duplicate]:
         """By text: the whole part where most of it is in the partner, else the segments that are."""
         mine = one.shingles.unique
         if self._texts is None or len(mine) < self._config.min_shingles:
@@ -120,7 +120,7 @@ class Settle:
             return _rows_of_segments(one, theirs, partner, DUPLICATE, score)
         return []
 
-    def _contaminated(self, one: Heard) -> list[Duplicate]:
+    def _contaminated(self, one: ComparedPart) -> list[Duplicate]:
         found = self._sounding(one, self._eval_sounds, CONTAMINATED)
         mine = one.shingles.unique
         hit = sorted({clip for shingle in mine for clip in self._eval_of.get(shingle, ())})
@@ -130,13 +130,13 @@ class Settle:
                 found += _rows_of_segments(one, theirs, partner, CONTAMINATED, containment(mine, theirs), least=1)
         return found
 
-    def _remember(self, one: Heard, partner: Partner) -> None:
+    def _remember(self, one: ComparedPart, partner: Partner) -> None:
         if one.sounds:
             self._sounds.add(partner, one.sounds[0])
         if self._texts is not None and len(one.shingles.unique) >= self._config.min_shingles:
             self._texts.add((partner, one.part.start), one.shingles.unique)
 
-    def _heard(self, ledger: Ledger, stages: Mapping[str, Stage], unit: Unit) -> Iterator[Heard]:
+    def _heard(self, ledger: Ledger, stages: Mapping[str, Stage], unit: Unit) -> Iterator[ComparedPart]:
         segments = [s for s in ledger.read(stages["segment"], unit.id) if s.rejection is None]
         consensus: dict[str, Consensus] = {c.segment_id: c for c in ledger.read(stages["reconcile"], unit.id)}
         sounds: dict[str, Fingerprint] = {}
@@ -146,7 +146,7 @@ class Settle:
             mine = tuple(s for s in segments if s.recording_id == part.recording_id and consensus[s.id].rejection is None)
             texts = [units_of(next(iter(consensus[s.id].normalised), "")) for s in mine]
             values = tuple(map(self._chromaprint.values, sounds[part.recording_id].values)) if self._chromaprint else ()
-            yield Heard(part, mine, part_shingles(texts, self._config.shingle), values)
+            yield ComparedPart(part, mine, part_shingles(texts, self._config.shingle), values)
 
     def _recordings(self, unit: Unit) -> dict[str, Recording]:
         return {r.id: r for r in self._ledger.read(self._stages["recordings"], unit.id)}
@@ -200,7 +200,7 @@ def _span(match: Match, speed: float, part: Part) -> tuple[int, int]:
 
 
 def _rows_of_segments(
-    one: Heard, theirs: frozenset[int], partner: Partner, reason: str, score: float, least: int = 2
+    one: ComparedPart, theirs: frozenset[int], partner: Partner, reason: str, score: float, least: int = 2
 ) -> list[Duplicate]:
     """One row for each segment with enough of the partner's shingles."""
     counts: dict[int, int] = {}

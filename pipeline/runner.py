@@ -20,10 +20,11 @@ from voxmill.operators.crawl.listing.lister import Lister
 from voxmill.operators.crawl.policy.host_limit import HostGate
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import RunConfig
-from voxmill.pipeline.dedup import Settle
+from voxmill.pipeline.dedup import FindDuplicates
 from voxmill.pipeline.execution.executor import Executor, Job
 from voxmill.pipeline.execution.worker import Worker
-from voxmill.pipeline.packing.packer import packed_tables, packing, plan
+from voxmill.pipeline.packing.packer import packed_tables, packing
+from voxmill.pipeline.packing.plan import plan
 from voxmill.pipeline.preflight.run_inputs import check_inputs
 from voxmill.pipeline.resolve.saved_config import keep
 from voxmill.pipeline.rights.attribution import write_attribution
@@ -98,7 +99,7 @@ def run_line(
         if settings := config.duplicates:
             _run_stages(run, stages, chain[:-1], units, executor, progress, sharing)
             progress.phase("looking for duplicates")
-            changed = Settle(run, stages, settings)(listing.units())
+            changed = FindDuplicates(run, stages, settings)(listing.units())
             progress.say(f"{amount(changed, 'unit')} of work compared with the rest anew")
         _run_stages(run, stages, chain, units, executor, progress, sharing)
         if until == "pack":

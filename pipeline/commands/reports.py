@@ -16,8 +16,8 @@ from voxmill.pipeline.terminal.table import number, print_table
 
 if TYPE_CHECKING:
     from voxmill.pipeline.reports.calibrate import Calibrated, Point
+    from voxmill.pipeline.reports.proof import Report
     from voxmill.pipeline.reports.retention import Retention
-    from voxmill.pipeline.reports.verify_run import Report
 
 WARNINGS_SHOWN = 10
 
@@ -67,16 +67,17 @@ def verify(run: options.RunRoot, as_json: options.Json = False) -> None:
     from voxmill.manifests.errors import DamagedError
     from voxmill.manifests.schema import SchemaError
     from voxmill.pipeline.build import as_written
-    from voxmill.pipeline.reports import verify_run
+    from voxmill.pipeline.reports import proof
+    from voxmill.pipeline.reports.verify_run import verify as prove
     from voxmill.pipeline.state.run import Run
     from voxmill.sharding.sidecar import ShardError
 
     opened = Run(run)
     opened.written()
     try:
-        report = verify_run.verify(opened, as_written(opened)[1])
+        report = prove(opened, as_written(opened)[1])
     except (SchemaError, ShardError, DamagedError) as error:  # unreadable data: the proof fails
-        report = verify_run.Report(problems=[f"damaged: {error}"])
+        report = proof.Report(problems=[f"damaged: {error}"])
     if as_json:
         print_json({"ok": report.ok, **asdict(report)})
     else:

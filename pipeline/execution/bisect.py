@@ -1,4 +1,4 @@
-"""Taking a unit apart: which of its members fail alone, and which kill their worker.
+"""Taking a unit found: which of its members fail alone, and which kill their worker.
 
 What must outlive a worker is in the ledger: that an attempt at a member began, and that one ended well. An error is not noted: it
 comes again with the same text, unless its cause was mended, and then it should not.
@@ -24,7 +24,7 @@ MAX_DEADLY = 6
 
 
 @dataclass(slots=True)
-class Apart:
+class Isolated:
     """How the members of one unit fared alone."""
 
     bad: dict[str, str] = field(default_factory=dict)
@@ -47,25 +47,25 @@ def isolate(
     members: Sequence[str],
     attempt: Callable[[str], object],
     kin: Callable[[str], str] = str,
-) -> Apart:
+) -> Isolated:
     """Tries each member alone; what comes of it is thrown away.
 
     A member is bad when it raises, or when two attempts at it alone began and none ended. After one of the second kind the
     members of the same `kin` that come after it are bad untried, after `MAX_DEADLY` of them all that come after.
     Errors that stop a run pass, and leave no mark.
     """
-    apart, deadly = Apart(), dict[str, str]()
+    found, deadly = Isolated(), dict[str, str]()
     for key in members:
         repeat = f"reproduce: voxmill replay RUN --stage {stage.name} --unit {unit} --only {key}"
         if ledger.ended(stage, unit, key):
             continue
         if ledger.strikes(stage, unit, key) >= MAX_ATTEMPTS:
-            apart.bad[key] = f"the worker died on this {MAX_ATTEMPTS} times; {repeat}"
+            found.bad[key] = f"the worker died on this {MAX_ATTEMPTS} times; {repeat}"
             deadly[kin(key)] = key
         elif kin(key) in deadly:
-            apart.bad[key] = f"not tried: the worker died on {deadly[kin(key)]}, which comes before it; {repeat}"
+            found.bad[key] = f"not tried: the worker died on {deadly[kin(key)]}, which comes before it; {repeat}"
         elif len(deadly) >= MAX_DEADLY:
-            apart.bad[key] = f"not tried: the worker died on {len(deadly)} others of unit {unit}; {repeat}"
+            found.bad[key] = f"not tried: the worker died on {len(deadly)} others of unit {unit}; {repeat}"
         else:
             ledger.begin(stage, unit, key)
             try:
@@ -75,12 +75,12 @@ def isolate(
                 raise
             except Exception as error:  # noqa: BLE001 - an operator's error becomes an outcome
                 ledger.withdraw(stage, unit, key)
-                apart.errors[key] = error
-                apart.bad[key] = f"{describe(error, ledger.run.root)}; {repeat}"
+                found.errors[key] = error
+                found.bad[key] = f"{describe(error, ledger.run.root)}; {repeat}"
             else:
                 ledger.end(stage, unit, key)
-                apart.worked = key
-    return apart
+                found.worked = key
+    return found
 
 
 def describe(error: BaseException, root: str) -> str:

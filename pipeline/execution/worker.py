@@ -125,12 +125,12 @@ class Worker:
 
     def _isolate(self, unit: str, work: UnitInput, strikes: int) -> dict[str, str]:
         """Which members die or fail alone, with why. Raises StageError where it is not the members that are at fault."""
-        apart = isolate(self._ledger, self._stage, unit, work.members(), lambda key: self._apply(work.only(key)))
-        if apart.worked:
-            self._worked = work.only(apart.worked)
-        if apart.errors:
-            self._doubt(unit, list(apart.errors.values()), strikes, work)
-        return apart.bad
+        found = isolate(self._ledger, self._stage, unit, work.members(), lambda key: self._apply(work.only(key)))
+        if found.worked:
+            self._worked = work.only(found.worked)
+        if found.errors:
+            self._doubt(unit, list(found.errors.values()), strikes, work)
+        return found.bad
 
     def _doubt(self, unit: str, errors: list[Exception], strikes: int, work: UnitInput) -> None:
         """Members failed: is it the stage? It is not if it still does what it did before, or works on anything else.

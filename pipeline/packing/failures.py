@@ -32,13 +32,13 @@ def pack_stage(upstream: str) -> Stage:
     return by_driver(_KIND, digest([PACKER, upstream])[:16])
 
 
-def put_aside(ledger: Ledger, stage: Stage, entry: Entry, detail: str) -> None:
+def commit_failure(ledger: Ledger, stage: Stage, entry: Entry, detail: str) -> None:
     """Commits the outcome of a sample that could not be packed: `pack.failed` with its detail."""
     outcome = Selection(entry.key, "rejected", entry.split, 0.0, reject("pack.failed", detail))  # type: ignore[arg-type]
     commit_bytes(ledger.fragment(stage, entry.key), records_bytes([outcome], Selection))
 
 
-def put_aside_in(run: Run, stages: Mapping[str, Stage]) -> set[str]:
+def failed_samples(run: Run, stages: Mapping[str, Stage]) -> set[str]:
     """Keys of the samples that could not be packed."""
     return run.ledger.done(pack_stage(upstream_of(stages)))
 

@@ -7,88 +7,33 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
 
-from voxmill.manifests.ids import segment_id
 from voxmill.manifests.parquet import read_records, records_bytes
 from voxmill.manifests.records import Consensus, Hypothesis, Labels, Pictures, Recording, Segment, Selection, Unit
 from voxmill.manifests.redaction_records import Redaction
 from voxmill.manifests.schema import to_table
 from voxmill.manifests.storage import commit_bytes, locate
-from voxmill.manifests.tombstones import Ghost
 from voxmill.operators.contract.adapters import Audio
 from voxmill.operators.decode.audio import AudioReader, Playback
-from voxmill.pipeline.config import PackConfig
 from voxmill.pipeline.execution.activity import Reporter
 from voxmill.pipeline.execution.bisect import MAX_ATTEMPTS, describe, isolate
 from voxmill.pipeline.execution.executor import Job
 from voxmill.pipeline.execution.infra_errors import StageError, blamed, machine_fault
 from voxmill.pipeline.execution.worker import openable
-from voxmill.pipeline.packing.failures import pack_stage, put_aside, put_aside_in, unpacked_tables, upstream_of
-from voxmill.pipeline.packing.partition import by_bucket
+from voxmill.pipeline.packing.failures import commit_failure, pack_stage, unpacked_tables, upstream_of
+from voxmill.pipeline.packing.plan import entries_of
 from voxmill.pipeline.stage import Done, Resources, Stage
-from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.run import Run
-from voxmill.sharding.layout import ShardPlan, plan_shards
+from voxmill.sharding.layout import ShardPlan
 from voxmill.sharding.redacted import redacted, silenced
 from voxmill.sharding.sample import Entry, Sample
 from voxmill.sharding.shard_files import remove_shard
 from voxmill.sharding.sidecar import Member, committed, read_members
 from voxmill.sharding.writer import pack_shard, up_to_date
-
-
-def plan(
-    run: Run, stages: Mapping[str, Stage], config: PackConfig, buckets: int, *, revoked_too: bool = False
-) -> Iterator[ShardPlan]:
-    """The shards that the run's selections make, bucket after bucket; with `revoked_too`, as they were before anything was revoked.
-
-    A plan holds the places of its samples, so plans are best used up one at a time.
-    """
-    entries = chain(entries_of(run, stages, partial=revoked_too), ghosts_of(run, stages))
-    revoked = set() if revoked_too else {ghost.recording_id for ghost in run.tombstones.ghosts}
-    upstream, picture_bytes = upstream_of(stages), int(config.picture_kb * 1e3) if "frames" in stages else 0
-    aside = put_aside_in(run, stages)
-    for pile in by_bucket(entries, buckets):
-        shards = plan_shards(
-            pile, buckets, int(config.shard_mb * 1e6), upstream=upstream, revoked=revoked, picture_bytes=picture_bytes
-        )
-        for shard in shards:
-            if kept := tuple(entry for entry in shard.entries if entry.key not in aside):
-                yield replace(shard, entries=kept)
-
-
-def entries_of(run: Run, stages: Mapping[str, Stage], *, partial: bool = False) -> Iterator[Entry]:
-    """Every selected segment's place; with `partial`, of the units that are selected so far."""
-    ledger = run.ledger
-    for unit in run.listing.units():
-        if not partial or ledger.is_done(stages["select"], unit.id):
-            yield from _entries(ledger, stages, unit)
-
-
-def ghosts_of(run: Run, stages: Mapping[str, Stage]) -> list[Entry]:
-    """The places of revoked samples: they still count where parts are cut, and are not packed."""
-    ghosts: dict[str, list[Ghost]] = {}
-    for ghost in run.tombstones.ghosts:
-        ghosts.setdefault(ghost.recording_id, []).append(ghost)
-    entries, ledger = list[Entry](), run.ledger
-    for unit in run.listing.units() if ghosts else ():
-        for order, part in enumerate(unit.parts):
-            mine = [g for g in ghosts.get(part.recording_id, ()) if part.start <= g.start < part.end]
-            if mine:
-                recordings = {r.id: r for r in ledger.read(stages["recordings"], unit.id)}
-                licence = recordings[part.recording_id].licence.name
-                for g in mine:
-                    key = segment_id(g.recording_id, g.start, g.start + g.num_samples)
-                    entries.append(
-                        Entry(
-                            key, g.recording_id, g.start, g.num_samples, g.split, licence, unit.position, order, unit.generation
-                        )
-                    )
-    return entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +67,7 @@ def packing(
 class Packer:
     """Writes one shard: reads the fragments of the units that it draws from, one unit at a time.
 
-    A sample that fails or kills its packer is put aside (see `unpacked.py`), and the shard is written without it.
+    A sample that fails or kills its packer is put aside (see `failures.py`), and the shard is written without it.
     """
 
     def __init__(self, root: str, stages: dict[str, Stage], headers: Mapping[str, ShardPlan], session: str = "") -> None:
@@ -175,7 +120,7 @@ class Packer:
     def _without_the_bad(self, shard: ShardPlan) -> ShardPlan:
         """The shard without the samples that fail alone; their outcomes are committed before the shard is."""
         entries = {entry.key: entry for entry in shard.entries}
-        apart = isolate(
+        found = isolate(
             self._ledger,
             self._stage,
             shard.name,
@@ -184,14 +129,14 @@ class Packer:
             kin=lambda key: entries[key].recording_id,  # what kills a decoder does so to every span after it
         )
         self._reader = None
-        if apart.alike:
-            error = next(iter(apart.errors.values()))
+        if found.alike:
+            error = next(iter(found.errors.values()))
             raise StageError(
-                f"stage pack fails on all {len(apart.errors)} samples of {shard.name}: {describe(error, self._run.root)}"
+                f"stage pack fails on all {len(found.errors)} samples of {shard.name}: {describe(error, self._run.root)}"
             )
-        for key, detail in apart.bad.items():
-            put_aside(self._ledger, self._stage, entries[key], detail)
-        return replace(shard, entries=tuple(e for e in shard.entries if e.key not in apart.bad))
+        for key, detail in found.bad.items():
+            commit_failure(self._ledger, self._stage, entries[key], detail)
+        return replace(shard, entries=tuple(e for e in shard.entries if e.key not in found.bad))
 
     def _try(self, shard: ShardPlan) -> None:
         with TemporaryDirectory(prefix="voxmill-pack-") as folder, blamed(f"stage pack stopped at {shard.entries[0].key}"):
@@ -254,21 +199,6 @@ class Packer:
                 )  # fmt: skip
                 samples[key] = redacted(sample, hidden[key]) if key in hidden else sample
         return samples
-
-
-def _entries(ledger: Ledger, stages: Mapping[str, Stage], unit: Unit) -> list[Entry]:
-    segments = {s.id: s for s in ledger.read(stages["segment"], unit.id)}
-    recordings = {r.id: r for r in ledger.read(stages["recordings"], unit.id)}
-    order = {part.recording_id: i for i, part in enumerate(unit.parts)}
-    kept = [s for s in ledger.read(stages["select"], unit.id) if s.rejection is None]
-    rows = [(s, segments[s.segment_id]) for s in kept]
-    return [
-        Entry(
-            segment.id, segment.recording_id, segment.start, segment.num_samples, selection.split,
-            recordings[segment.recording_id].licence.name, unit.position, order[segment.recording_id], unit.generation,
-        )
-        for selection, segment in rows
-    ]  # fmt: skip
 
 
 def packed_tables(run: Run, stages: Mapping[str, Stage]) -> dict[str, Iterator[pa.Table]]:

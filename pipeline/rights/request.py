@@ -19,7 +19,7 @@ from voxmill.manifests.records import Item, Provenance, Recording
 from voxmill.manifests.tombstones import Ghost, Tombstone, Tombstones, is_scrubbed, mark
 from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig
 from voxmill.operators.crawl.policy.denylist import DenyList
-from voxmill.pipeline.packing.packer import entries_of
+from voxmill.pipeline.packing.plan import entries_of
 from voxmill.pipeline.rights.scrub import Scrub
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.listing import ITEMS

@@ -17,7 +17,8 @@ from voxmill.manifests.storage import commit_bytes, remove
 from voxmill.manifests.tombstones import Tombstone
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.execution.local_executor import LocalExecutor
-from voxmill.pipeline.packing.packer import packed_tables, packing, plan
+from voxmill.pipeline.packing.packer import packed_tables, packing
+from voxmill.pipeline.packing.plan import plan
 from voxmill.pipeline.rights.attribution import write_attribution
 from voxmill.pipeline.rights.erasure_check import find_traces
 from voxmill.pipeline.rights.request import Affected, Request, apply_tombstones, make_tombstone, unknown

@@ -28,7 +28,7 @@ from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.pipeline.stage import Stage, StageKind, by_driver
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.run_dir import RunDir, exists, names_in, read_bytes
-from voxmill.pipeline.state.units import UnitConfig, form_units, settle_duplicates
+from voxmill.pipeline.state.units import UnitConfig, form_units, reject_duplicates
 
 ITEMS_PER_GROUP = 8
 """Items that one worker fetches before it commits: small, because a fetch is slow and a kill redoes the group."""
@@ -145,7 +145,7 @@ class Listing:
     def make_units(self, generation: int, crawl: Stage, decode: Stage, config: UnitConfig) -> None:
         """Settles duplicates and writes the units of a generation whose items are all fetched and decoded."""
         before = [r for g in range(generation) for r in self._recordings(g)]
-        recordings = settle_duplicates(self._outcomes(generation, crawl, decode), before)
+        recordings = reject_duplicates(self._outcomes(generation, crawl, decode), before)
         units = form_units(recordings, config, position=len(self.units()), generation=generation)
         by_id = {r.id: r for r in recordings if r.rejection is None}
         for unit in units:

@@ -24,7 +24,7 @@ class UnitConfig(Settings):
     """Most audio in a unit (s): what a killed worker redoes, and what it holds in memory (64 kB a second)."""
 
 
-def settle_duplicates(recordings: Iterable[Recording], kept: Iterable[Recording] = ()) -> list[Recording]:
+def reject_duplicates(recordings: Iterable[Recording], kept: Iterable[Recording] = ()) -> list[Recording]:
     """The recordings with repeats rejected: the same bytes, or the same samples in another wrapping.
 
     The first in order wins; `kept` are the recordings of earlier generations, which always win.

@@ -92,7 +92,7 @@ def sound(folder: Path) -> None:
 
 
 def train(folder: Path) -> None:
-    """Apart from `make`, because it takes torch."""
+    """Isolated from `make`, because it takes torch."""
     from voxmill.models.training.recipe import load_recipe
     from voxmill.models.training.session import train as learn
 

@@ -24,8 +24,10 @@ from voxmill.manifests.storage import commit_bytes
 from voxmill.pipeline.config import PackConfig
 from voxmill.pipeline.execution.infra_errors import StageError
 from voxmill.pipeline.execution.local_executor import LocalExecutor
-from voxmill.pipeline.packing.packer import Packer, packed_tables, packing, plan
-from voxmill.pipeline.reports.verify_run import Balance, verify
+from voxmill.pipeline.packing.packer import Packer, packed_tables, packing
+from voxmill.pipeline.packing.plan import plan
+from voxmill.pipeline.reports.proof import Balance
+from voxmill.pipeline.reports.verify_run import verify
 from voxmill.pipeline.stage import Done, Resources, Stage
 from voxmill.pipeline.state.listing import ITEMS, RECORDINGS, UNITS
 from voxmill.pipeline.state.run import Run

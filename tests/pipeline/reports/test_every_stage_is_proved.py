@@ -18,7 +18,8 @@ from voxmill.manifests.redaction_records import Redaction
 from voxmill.manifests.storage import commit_bytes
 from voxmill.pipeline.config import PackConfig
 from voxmill.pipeline.execution.local_executor import LocalExecutor
-from voxmill.pipeline.packing.packer import packed_tables, packing, plan
+from voxmill.pipeline.packing.packer import packed_tables, packing
+from voxmill.pipeline.packing.plan import plan
 from voxmill.pipeline.reports.verify_run import verify
 from voxmill.pipeline.stage import Resources, Stage, StageKind
 from voxmill.pipeline.stages import KINDS

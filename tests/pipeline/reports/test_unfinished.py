@@ -13,7 +13,8 @@ from voxmill.manifests.storage import commit_bytes, remove
 from voxmill.pipeline.build import build
 from voxmill.pipeline.execution.host_limit_server import no_gate
 from voxmill.pipeline.load_config import parse_config
-from voxmill.pipeline.reports.verify_run import Report, verify
+from voxmill.pipeline.reports.proof import Report
+from voxmill.pipeline.reports.verify_run import verify
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.run import Run
 

@@ -20,11 +20,11 @@ from voxmill.operators.dedup.fingerprint import DuplicatesConfig
 from voxmill.operators.segment.segment import FindSpeech, SegmentConfig
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import RunConfig
-from voxmill.pipeline.dedup import Settle
+from voxmill.pipeline.dedup import FindDuplicates
 from voxmill.pipeline.execution.host_limit_server import no_gate
 from voxmill.pipeline.load_config import parse_config
-from voxmill.pipeline.packing.packer import entries_of, plan
-from voxmill.pipeline.reports.verify_run import _check_parts
+from voxmill.pipeline.packing.plan import entries_of, plan
+from voxmill.pipeline.reports.verify_units import check_parts
 from voxmill.pipeline.rights.erasure_check import find_traces
 from voxmill.pipeline.rights.request import Request, check_denied, make_tombstone
 from voxmill.pipeline.rights.revoke import revoke, signed
@@ -117,7 +117,7 @@ def test_its_length_stays_in_the_books(made: tuple[Run, dict[str, Stage]]) -> No
     revoke(run, config(), stages, Request(ids=(recording("b").id,)))
     listing, ledger = run.listing, run.ledger
     kept = {r.id: r for r in listing.recordings() if r.rejection is None}
-    assert list(_check_parts(listing.units(), kept)) == []
+    assert list(check_parts(listing.units(), kept)) == []
     assert sum(is_scrubbed(r) for r in kept.values()) == 1
     rows = [s for unit in listing.units() for s in ledger.read(stages["segment"], unit.id)]
     assert [s.rejection.reason for s in rows if s.rejection] == ["segment.revoked"]
@@ -219,9 +219,9 @@ def test_verdicts_on_copies_are_append_only(made: tuple[Run, dict[str, Stage]]) 
         ]
         commit_bytes(ledger.fragment(stages["reconcile"], unit.id), records_bytes(changed, Consensus), replace=True)
     units = run.listing.units()
-    assert Settle(run, stages, settings)(units[:1]) == 1
+    assert FindDuplicates(run, stages, settings)(units[:1]) == 1
     first = Path(ledger.fragment(stages["duplicates"], units[0].id)).read_bytes()
-    Settle(run, stages, settings)(units)
+    FindDuplicates(run, stages, settings)(units)
     assert Path(ledger.fragment(stages["duplicates"], units[0].id)).read_bytes() == first
     (row,) = [row for unit in units for row in ledger.read(stages["duplicates"], unit.id)]
     assert (row.recording_id, row.partner, row.by) == (recording("d").id, recording("a").id, "text")

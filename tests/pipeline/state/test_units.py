@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from factory import recording
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import SAMPLE_RATE, Recording
-from voxmill.pipeline.state.units import UnitConfig, form_units, settle_duplicates
+from voxmill.pipeline.state.units import UnitConfig, form_units, reject_duplicates
 
 durations = st.lists(st.integers(0, 100), max_size=12)
 
@@ -52,17 +52,17 @@ def test_the_first_of_two_equal_files_wins() -> None:
     first = recording("a")
     again = recording("a", item_id="another item")
     rewrapped = recording("b", pcm_sha256=first.pcm_sha256)
-    settled = settle_duplicates([first, again, rewrapped])
+    settled = reject_duplicates([first, again, rewrapped])
     assert [r.rejection and r.rejection.reason for r in settled] == [None, "crawl.duplicate", "decode.duplicate"]
     assert settled[1].rejection is not None
     assert settled[1].rejection.detail == first.id
 
 
 def test_an_earlier_generation_always_wins() -> None:
-    (again,) = settle_duplicates([recording("a", item_id="another item")], kept=[recording("a")])
+    (again,) = reject_duplicates([recording("a", item_id="another item")], kept=[recording("a")])
     assert again.rejection is not None
 
 
 def test_a_rejected_recording_makes_nothing_a_duplicate() -> None:
     bad = recording("a", rejection=reject("decode.corrupt"))
-    assert settle_duplicates([bad, recording("a", item_id="x")])[1].rejection is None
+    assert reject_duplicates([bad, recording("a", item_id="x")])[1].rejection is None

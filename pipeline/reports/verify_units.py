@@ -1,0 +1,122 @@
+"""The part of the proof that is about units: parts tile recordings, and each stage's rows are those that its kind promises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from voxmill.manifests.records import Recording, Segment, Unit
+from voxmill.pipeline.reports.proof import Balance, Report
+from voxmill.pipeline.reports.unfinished import Pending
+from voxmill.pipeline.stage import Stage
+from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import exists
+from voxmill.sharding.verify_shards import Expected
+
+
+def check_parts(units: Sequence[Unit], recordings: Mapping[str, Recording]) -> Iterator[str]:
+    """The parts of all units tile every kept recording exactly."""
+    parts: dict[str, list[Any]] = {}
+    for unit in units:
+        for part in unit.parts:
+            parts.setdefault(part.recording_id, []).append(part)
+    for recording_id, recording in recordings.items():
+        yield from _tiles(f"parts of recording {recording_id}", parts.get(recording_id, []), 0, recording.num_samples)
+    for stranger in sorted(parts.keys() - recordings.keys()):
+        yield f"extra: a unit holds recording {stranger}, which was not kept"
+
+
+def _tiles(what: str, pieces: Sequence[Any], start: int, end: int) -> Iterator[str]:
+    at = start
+    for piece in sorted(pieces, key=lambda p: int(p.start)):
+        if piece.start != at:
+            yield f"unbalanced: {what}: a piece starts at sample {piece.start}, the one before ended at {at}"
+        at = piece.end
+    if at != end:
+        yield f"unbalanced: {what}: they end at sample {at}, not at {end}"
+
+
+def check_units(
+    run: Run, ledger: Ledger, units: Sequence[Unit], stages: Mapping[str, Stage], to_come: Pending, report: Report
+) -> dict[str, Expected]:
+    """Stage by stage, unit by unit, what each kind of stage says of its rows. Returns what shards must hold."""
+    chain = stages_of_units(stages)
+    balances = {s.name: Balance(s.name) for s in chain if s.of.rows in ("tiles", "segments", "parts")}
+    expected: dict[str, Expected] = {}
+    for unit in units:
+        later = {name for name, waiting in to_come.hearing.items() if unit.id in waiting}
+        missing = [s.name for s in chain if s.name not in later and not ledger.is_done(s, unit.id)]
+        if missing:
+            report.problems.append(f"missing: unit {unit.id}: no result of {', '.join(missing)}; run `voxmill run` again")
+            continue
+        rows = {s.name: ledger.read(s, unit.id) for s in chain if s.name not in later}
+        kept = {s.id: s for s in rows.get("segment", ()) if s.rejection is None}
+        for stage in (s for s in chain if s.name in rows):
+            report.problems += _check_rows(stage, unit, rows[stage.name], kept)
+            if balance := balances.get(stage.name):
+                _count(balance, stage, unit, rows[stage.name], kept)
+        for file in sorted({row.file for row in rows.get("frames", ()) if row.file}):
+            report.problems += [] if exists(run.uri(file)) else [_no_pictures(run, file)]
+        pictures = {row.segment_id: None if row.rejection else len(row.pictures) for row in rows.get("frames", ())}
+        licences = {r.id: r.licence.name for r in rows.get("recordings", ())}
+        for row in rows.get("select", ()):
+            if row.rejection is None and row.segment_id in kept:
+                s = kept[row.segment_id]
+                expected[s.id] = Expected(
+                    s.recording_id, s.start, s.num_samples, row.split, licences[s.recording_id], row.tier, pictures.get(s.id)
+                )
+    report.balances += (balance for balance in balances.values() if balance.rows_in or balance.stage not in to_come.hearing)
+    return expected
+
+
+def stages_of_units(stages: Mapping[str, Stage]) -> list[Stage]:
+    """The stages that have a fragment for every unit, in order."""
+    return [s for s in stages.values() if not s.of.of_items]
+
+
+def _check_rows(stage: Stage, unit: Unit, rows: Sequence[Any], kept: Mapping[str, Segment]) -> Iterator[str]:
+    """That the rows of a unit are the ones that the stage's kind promises (see `Rows`)."""
+    here = f"differs: unit {unit.id}: rows of {stage.name}"
+    recordings = list(dict.fromkeys(part.recording_id for part in unit.parts))
+    match stage.of.rows:
+        case "segments":
+            if [row.segment_id for row in rows] != list(kept):
+                yield f"{here} are not those of the kept segments"
+        case "tiles":
+            for part in unit.parts:
+                mine = [s for s in rows if s.recording_id == part.recording_id]
+                yield from _tiles(f"segments of {part.recording_id} in unit {unit.id}", mine, part.start, part.end)
+        case "parts":
+            if [(r.recording_id, r.start, r.num_samples) for r in rows] != [
+                (p.recording_id, p.start, p.num_samples) for p in unit.parts
+            ]:
+                yield f"{here} are not those of the parts"
+        case "recordings":
+            if list(dict.fromkeys(row.id for row in rows)) != recordings:
+                yield f"{here} are not those of the unit's parts"
+        case "units":
+            if list(rows) != [unit]:
+                yield f"{here} are not the unit that was listed"
+        case "stretches":
+            if not {row.recording_id for row in rows} <= set(recordings):
+                yield f"{here} are of recordings that the unit does not hold"
+
+
+def _no_pictures(run: Run, file: str) -> str:
+    fix = f"delete {run.uri('ledger', 'frames')} and run `voxmill run` again"
+    return f"missing: {run.uri(file)}: pictures of a recording; {fix}"
+
+
+def _count(balance: Balance, stage: Stage, unit: Unit, rows: Sequence[Any], kept: Mapping[str, Segment]) -> None:
+    """Adds one unit to a stage's books. What enters `segment` and what works on parts is the unit's audio; all else the kept segments."""
+    of_segments = stage.of.rows == "segments"
+    balance.rows_in += len(kept) if of_segments else len(unit.parts) if stage.of.rows == "parts" else len(rows)
+    balance.samples_in += sum(s.num_samples for s in kept.values()) if of_segments else unit.num_samples
+    for row in rows:
+        length = getattr(kept.get(row.segment_id), "num_samples", 0) if of_segments else row.num_samples
+        rejected = getattr(row, "rejection", None) is not None
+        balance.rejected += rejected
+        balance.kept += not rejected
+        balance.samples_rejected += length if rejected else 0
+        balance.samples_kept += 0 if rejected else length
