@@ -16,7 +16,6 @@ from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item
 from voxmill.operators.crawl.facts.candidate import Candidate
 from voxmill.operators.crawl.facts.crawl_errors import CrawlError, Limit, TooLong, Unreadable, Unsupported
-from voxmill.operators.crawl.facts.gzip_body import gunzip
 from voxmill.operators.crawl.facts.licence import UNKNOWN, of_config
 from voxmill.operators.crawl.facts.media_types import Kind, is_hls, is_media, is_xml_list, kind_by_content, kind_by_name, suffix
 from voxmill.operators.crawl.facts.source_config import SourceConfig
@@ -26,6 +25,7 @@ from voxmill.operators.crawl.fetch.fetcher import Fetcher
 from voxmill.operators.crawl.fetch.response import Reply
 from voxmill.operators.crawl.listing import files
 from voxmill.operators.crawl.listing.document import ParsedDocument, RawDocument
+from voxmill.operators.crawl.listing.gzip_body import gunzip
 from voxmill.operators.crawl.listing.sandboxed_reader import SandboxedReader
 from voxmill.operators.crawl.listing.url_list import Row, read_list
 from voxmill.operators.crawl.listing.voxmill_manifest import read_manifest

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from voxmill.operators.crawl.facts.crawl_errors import CrawlError
-from voxmill.operators.crawl.facts.gzip_body import gunzip
 from voxmill.operators.crawl.facts.media_types import is_xml_list, kind_by_content
+from voxmill.operators.crawl.listing.gzip_body import gunzip
 from voxmill.operators.crawl.listing.url_list import Row, read_list
 from voxmill.operators.crawl.listing.xml_list import read_xml_list
 
