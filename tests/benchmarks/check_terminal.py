@@ -6,6 +6,7 @@ python tests/benchmarks/check_terminal.py [--full] [--part right|wrong]
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -16,11 +17,20 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 from benchmarks.report import Target, finish, full_form, heading
 from benchmarks.terminal import right
 from benchmarks.terminal.result import Result
+from speech.chromaprint import library_path
 
 WRONG_CASES = 150
 
 
+def with_chromaprint() -> None:
+    """Starts this program again where the library that `duplicates` needs is found, as its commands would on a whole installation."""
+    where = library_path()
+    if where and not os.environ.get("LD_LIBRARY_PATH"):
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, "LD_LIBRARY_PATH": where})
+
+
 def main() -> None:
+    with_chromaprint()
     full = full_form(sys.argv)
     asked = sys.argv[sys.argv.index("--part") + 1] if "--part" in sys.argv else None
     heading("check-terminal", full, "one packaged recording, and wrong input made on the spot", ["rich", "typer", "click"])
