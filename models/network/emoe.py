@@ -17,7 +17,7 @@ P = N * K choices sorted by expert, G rows reserved for each expert.
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch
 from pydantic import Field
@@ -215,7 +215,10 @@ class ElasticMoE(nn.Module):
         return ExpertLoad(self, share_E, balance)
 
 
-def cut(config: MoEConfig, budget: Budget) -> MoEConfig:
+_Config = TypeVar("_Config", bound=MoEConfig)
+
+
+def cut(config: _Config, budget: Budget) -> _Config:
     """The config of a layer of that budget. Raises BudgetError."""
     budget = budget.within(config.full)
     return config.model_copy(update={"experts": budget.experts, "top_k": budget.top_k, "width": budget.width})

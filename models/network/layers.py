@@ -34,8 +34,7 @@ class ElasticConfig(MoEConfig):
     def cut(self, budget: Budget) -> ElasticConfig:
         """The config of a model of that budget. Raises BudgetError."""
         small = cut(self, budget)
-        full = small.full
-        return self.model_copy(update={**full_fields(full), "schedule": self.schedule.cut(full)})
+        return small.model_copy(update={"schedule": self.schedule.cut(small.full)})
 
 
 class GuidedConfig(Settings):
@@ -47,11 +46,6 @@ class GuidedConfig(Settings):
     """Experts by task (transcribe, translate) in the decoders."""
     guide_token: bool = True
     """Put a learned token of the bandwidth before the sound; in the decoder the prompt holds the task anyway."""
-
-
-def full_fields(full: Budget) -> dict[str, int]:
-    """The config fields that hold a budget."""
-    return {"experts": full.experts, "top_k": full.top_k, "width": full.width}
 
 
 def encoder_layers(
