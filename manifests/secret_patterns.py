@@ -24,126 +24,33 @@ _STRONG = re.compile(
 )
 """Parts of a squashed name that occur only in names of secrets."""
 
-_WORDS = frozenset(
-    [
-        "auth",
-        "authn",
-        "authz",
-        "key",
-        "keys",
-        "pass",
-        "pwd",
-        "pw",
-        "passwd",
-        "sig",
-        "sign",
-        "signed",
-        "signing",
-        "mac",
-        "session",
-        "sid",
-        "sessid",
-        "ticket",
-        "otp",
-        "pin",
-        "policy",
-        "expires",
-        "exp",
-        "md5",
-        "wssecret",
-        "wstime",
-        "txsecret",
-        "txtime",
-        "verify",
-        "nonce",
-        "email",
-        "sas",
-        "ukey",
-        "pkey",
-        "skey",
-        "akey",
-    ]
-)
+_WORDS = frozenset([
+    "auth", "authn", "authz", "key", "keys", "pass", "pwd", "pw", "passwd", "sig", "sign", "signed", "signing", "mac",
+    "session", "sid", "sessid", "ticket", "otp", "pin", "policy", "expires", "exp", "md5", "wssecret", "wstime", "txsecret",
+    "txtime", "verify", "nonce", "email", "sas", "ukey", "pkey", "skey", "akey",
+])  # fmt: skip
 """Words that mostly mark a secret where they occur in a name (`feed_key`, `authUser`)."""
 
 _SURE = frozenset(["auth", "authn", "authz", "pwd", "passwd", "sig", "sid", "session", "pass", "sas", "txsecret", "wssecret"])
 """Those of them that mark one in any text, not only in an address."""
 
-_AZURE = frozenset(
-    [
-        "sv",
-        "st",
-        "se",
-        "sr",
-        "sp",
-        "sip",
-        "spr",
-        "si",
-        "ss",
-        "srt",
-        "sdd",
-        "skoid",
-        "sktid",
-        "skt",
-        "ske",
-        "sks",
-        "skv",
-        "saoid",
-        "suoid",
-        "scid",
-        "sig",
-    ]
-)
+_AZURE = frozenset([
+    "sv", "st", "se", "sr", "sp", "sip", "spr", "si", "ss", "srt", "sdd", "skoid", "sktid", "skt", "ske", "sks", "skv",
+    "saoid", "suoid", "scid", "sig",
+])  # fmt: skip
+"""Parameters of Azure's shared access signatures, dropped where `sig` stands beside them."""
+
 _COMPANIONS = frozenset(
     ["user", "username", "login", "usr", "uid", "u", "p", "un", "client", "clientid", "member", "e", "st", "h", "hash", "t"]
 )
 """Names that mean nothing alone, and much beside a signature or a password."""
 
-_IDENTITY = frozenset(
-    [
-        "id",
-        "ids",
-        "guid",
-        "uuid",
-        "eid",
-        "pid",
-        "vid",
-        "aid",
-        "v",
-        "ep",
-        "episode",
-        "episodeid",
-        "item",
-        "itemid",
-        "media",
-        "mediaid",
-        "track",
-        "trackid",
-        "video",
-        "videoid",
-        "clip",
-        "clipid",
-        "asset",
-        "assetid",
-        "show",
-        "showid",
-        "doc",
-        "article",
-        "articleid",
-        "audio",
-        "audioid",
-        "file",
-        "fileid",
-        "filename",
-        "xt",
-        "btih",
-        "sha256",
-        "checksum",
-        "release",
-        "rec",
-        "record",
-    ]
-)
+_IDENTITY = frozenset([
+    "id", "ids", "guid", "uuid", "eid", "pid", "vid", "aid", "v", "ep", "episode", "episodeid", "item", "itemid", "media",
+    "mediaid", "track", "trackid", "video", "videoid", "clip", "clipid", "asset", "assetid", "show", "showid", "doc",
+    "article", "articleid", "audio", "audioid", "file", "fileid", "filename", "xt", "btih", "sha256", "checksum", "release",
+    "rec", "record",
+])  # fmt: skip
 """Names whose value says which file it is: a hexadecimal number or a UUID stays there."""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")

@@ -63,20 +63,20 @@ class SampleReader:
         file = beside(self._finder.root, shard.tar)
         fs, path = locate(file)
         try:
-            sound = fs.cat_file(path, start=row.flac_offset, end=row.flac_offset + row.flac_size)
-            words = fs.cat_file(path, start=row.json_offset, end=row.json_offset + row.json_size)
+            flac_bytes = fs.cat_file(path, start=row.flac_offset, end=row.flac_offset + row.flac_size)
+            json_bytes = fs.cat_file(path, start=row.json_offset, end=row.json_offset + row.json_size)
             wanted = row.pictures if self._pictures else ()
-            seen = [fs.cat_file(path, start=place.offset, end=place.offset + place.size) for place in wanted]
+            jpegs = [fs.cat_file(path, start=place.offset, end=place.offset + place.size) for place in wanted]
         except FileNotFoundError:
             raise ShardError(file, "missing, though the shard is committed") from None
-        _check(file, row, sound, words, seen)
-        return StoredSample(row.key, flac.decode(sound), read_document(words), tuple(seen))
+        _check(file, row, flac_bytes, json_bytes, jpegs)
+        return StoredSample(row.key, flac.decode(flac_bytes), read_document(json_bytes), tuple(jpegs))
 
 
 def raw_samples(root: str, shard: ShardSummary, on_damage: OnDamage | None = None) -> Iterator[tuple[Member, bytes, bytes]]:
     """(row, FLAC bytes, JSON bytes) of every sample of a shard, checked and not decoded. Raises ShardError, as `read_run`."""
-    for row, sound, words, _ in _raw(root, shard, on_damage, pictures=False):
-        yield row, sound, words
+    for row, flac_bytes, json_bytes, _ in _raw(root, shard, on_damage, pictures=False):
+        yield row, flac_bytes, json_bytes
 
 
 def _raw(
@@ -95,19 +95,20 @@ def _raw(
         return
     with source:
         for row in rows:
-            sound, words = _span(source, row.flac_offset, row.flac_size), _span(source, row.json_offset, row.json_size)
-            seen = [_span(source, place.offset, place.size) for place in row.pictures if pictures]
+            flac_bytes = _span(source, row.flac_offset, row.flac_size)
+            json_bytes = _span(source, row.json_offset, row.json_size)
+            jpegs = [_span(source, place.offset, place.size) for place in row.pictures if pictures]
             try:
-                _check(file, row, sound, words, seen)
+                _check(file, row, flac_bytes, json_bytes, jpegs)
             except ShardError as error:
                 _tell(error, on_damage)
             else:
-                yield row, sound, words, seen
+                yield row, flac_bytes, json_bytes, jpegs
 
 
 def _samples(root: str, shard: ShardSummary, on_damage: OnDamage | None) -> Iterator[StoredSample]:
-    for row, sound, words, seen in _raw(root, shard, on_damage, pictures=True):
-        yield StoredSample(row.key, flac.decode(sound), read_document(words), tuple(seen))
+    for row, flac_bytes, json_bytes, jpegs in _raw(root, shard, on_damage, pictures=True):
+        yield StoredSample(row.key, flac.decode(flac_bytes), read_document(json_bytes), tuple(jpegs))
 
 
 def _span(source: Any, offset: int, size: int) -> bytes:
@@ -116,15 +117,15 @@ def _span(source: Any, offset: int, size: int) -> bytes:
     return blob
 
 
-def _check(file: str, row: Member, sound: bytes, words: bytes, seen: Sequence[bytes]) -> None:
-    """`seen` are the pictures that were read: all of them, or none."""
+def _check(file: str, row: Member, flac_bytes: bytes, json_bytes: bytes, jpegs: Sequence[bytes]) -> None:
+    """`jpegs` are the pictures that were read: all of them, or none."""
     pictures = [
         (blob, place.size, place.sha256, f"picture {i} of {row.key}")
-        for i, (blob, place) in enumerate(zip(seen, row.pictures, strict=False))
+        for i, (blob, place) in enumerate(zip(jpegs, row.pictures, strict=False))
     ]
     for blob, size, sha256, name in (
-        (sound, row.flac_size, row.audio_sha256, f"{row.key}.flac"),
-        (words, row.json_size, row.json_sha256, f"{row.key}.json"),
+        (flac_bytes, row.flac_size, row.audio_sha256, f"{row.key}.flac"),
+        (json_bytes, row.json_size, row.json_sha256, f"{row.key}.json"),
         *pictures,
     ):
         if len(blob) != size:

@@ -154,8 +154,8 @@ def _write_tar(
                 for entry in run:
                     at = entry.start - run[0].start
                     sample = samples[entry.key]
-                    seen = _read_seen(sample, read_pictures)
-                    members.append(_add(tar, sample, audio[at : at + entry.num_samples], seen))
+                    jpegs = _read_jpegs(sample, read_pictures)
+                    members.append(_add(tar, sample, audio[at : at + entry.num_samples], jpegs))
         commit_file(temp, uri, replace=True)
     return members, tar
 
@@ -181,7 +181,7 @@ def _read_run(run: list[Entry], recording: Recording, read_audio: ReadAudio) -> 
     return audio
 
 
-def _read_seen(sample: Sample, read_pictures: ReadPictures | None) -> Sequence[bytes]:
+def _read_jpegs(sample: Sample, read_pictures: ReadPictures | None) -> Sequence[bytes]:
     if not sample.seen:
         return ()
     if sample.pictures is None or read_pictures is None:
@@ -192,20 +192,20 @@ def _read_seen(sample: Sample, read_pictures: ReadPictures | None) -> Sequence[b
     return blobs
 
 
-def _add_pictures(tar: TarSink, sample: Sample, seen: Sequence[bytes]) -> Iterator[Place]:
+def _add_pictures(tar: TarSink, sample: Sample, jpegs: Sequence[bytes]) -> Iterator[Place]:
     """One member for all, also where there are none, so that all samples of a run have the same members."""
     if sample.pictures is not None:
-        offset = tar.add(pictures_name(sample.key), b"".join(seen))
-        for blob in seen:
+        offset = tar.add(pictures_name(sample.key), b"".join(jpegs))
+        for blob in jpegs:
             yield Place(offset, len(blob), hashlib.sha256(blob).hexdigest())
             offset += len(blob)
 
 
-def _add(tar: TarSink, sample: Sample, audio: flac.Audio, seen: Sequence[bytes]) -> Member:
+def _add(tar: TarSink, sample: Sample, audio: flac.Audio, jpegs: Sequence[bytes]) -> Member:
     """The FLAC first, then the JSON, then the pictures: the order of the members is part of the format."""
-    sound, words = flac.encode(audio), document_bytes(sample)
-    flac_offset, json_offset = tar.add(f"{sample.key}.flac", sound), tar.add(f"{sample.key}.json", words)
-    pictures = tuple(_add_pictures(tar, sample, seen))
+    flac_bytes, json_bytes = flac.encode(audio), document_bytes(sample)
+    flac_offset, json_offset = tar.add(f"{sample.key}.flac", flac_bytes), tar.add(f"{sample.key}.json", json_bytes)
+    pictures = tuple(_add_pictures(tar, sample, jpegs))
     return Member(
         key=sample.key,
         segment_id=sample.segment.id,
@@ -221,11 +221,11 @@ def _add(tar: TarSink, sample: Sample, audio: flac.Audio, seen: Sequence[bytes])
         language=sample.consensus.language or sample.recording.language,
         agreement=sample.consensus.agreement,
         flac_offset=flac_offset,
-        flac_size=len(sound),
+        flac_size=len(flac_bytes),
         json_offset=json_offset,
-        json_size=len(words),
-        audio_sha256=hashlib.sha256(sound).hexdigest(),
-        json_sha256=hashlib.sha256(words).hexdigest(),
+        json_size=len(json_bytes),
+        audio_sha256=hashlib.sha256(flac_bytes).hexdigest(),
+        json_sha256=hashlib.sha256(json_bytes).hexdigest(),
         num_pictures=None if sample.seen is None else len(pictures),
         pictures=pictures,
     )
