@@ -2,9 +2,9 @@
 
     model.safetensors  tokens.model  [training.safetensors]  checkpoint.json
 
-The JSON is written last and holds the digests of the other files and of itself: a folder without it, or whose files differ from their
-digests, is no checkpoint. Digests find damage, not malice, so loading also checks names, shapes, that all numbers are finite, and
-that the tokeniser is the one the model was trained with.
+The JSON is written last and holds the digests of the other files and of itself: a folder without it, or whose files differ from
+their digests, is no checkpoint. Digests find damage, not malice, so loading also checks names, shapes, that all numbers are
+finite, and that the tokeniser is the one the model was trained with.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ class Bundle:
     trained: tuple[Budget, ...] = ()
     """Budgets that training visited, smallest first; empty for a model without eMoE."""
     taught: tuple[Task, ...] = ()
-    """Of the targets' tasks, those that any training utterance was labelled for; the others were never learnt. Empty: not known."""
+    """Of the targets' tasks, those that any training utterance was labelled for; the others were never learnt. Empty: not
+    known."""
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -154,7 +155,8 @@ def latest(folder: str) -> str | None:
 
 
 def prune(folder: str, keep: int) -> None:
-    """Removes all but the last `keep` checkpoints of a training's folder. The JSON goes first, so that no half checkpoint is left."""
+    """Removes all but the last `keep` checkpoints of a training's folder. The JSON goes first, so that no half checkpoint is
+    left."""
     fs, path = locate(folder)
     for name in _steps(folder)[:-keep]:
         fs.rm_file(f"{path}/{name}/{COMMIT}")
@@ -199,8 +201,8 @@ def _tokens(folder: str, manifest: CheckpointManifest) -> Tokenizer:
 
 
 def _empty_model(folder: str, config: ModelConfig, num_tensors: int) -> SpeechModel:
-    """The model of a config on the `meta` device. Checks first that the config does not ask for more layers than there are tensors, which
-    could take for ever to build."""
+    """The model of a config on the `meta` device. Checks first that the config does not ask for more layers than there are
+    tensors, which could take for ever to build."""
     blocks = config.encoder.layers + config.decoder.layers + config.decoder.backward_layers
     blocks += config.emoe.experts if config.emoe else 0
     if blocks > num_tensors:

@@ -8,7 +8,8 @@ from voxmill.manifests.errors import UserError
 
 
 def choose_device(name: str) -> torch.device:
-    """The torch device of that name; `auto` is the first GPU if there is one, else the CPU. Raises UserError if it cannot be used."""
+    """The torch device of that name; `auto` is the first GPU if there is one, else the CPU. Raises UserError if it cannot be
+    used."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -56,7 +56,8 @@ class FbankConfig(Settings):
         return int(SAMPLE_RATE * self.shift_ms / 1000)
 
     def num_frames(self, num_samples: int) -> int:
-        """Feature frames of so many samples. Whole windows only, as Kaldi's `snip_edges`: 0 where the audio is shorter than one."""
+        """Feature frames of so many samples. Whole windows only, as Kaldi's `snip_edges`: 0 where the audio is shorter than
+        one."""
         return 0 if num_samples < self.window else 1 + (num_samples - self.window) // self.shift
 
 

@@ -70,7 +70,8 @@ class ImageEncoder(Protocol):
 
 
 class SmallImageEncoder(nn.Module):
-    """Four strided convolutions and a mean over the image, of any size. For tests and small experiments, which train it first."""
+    """Four strided convolutions and a mean over the image, of any size. For tests and small experiments, which train it
+    first."""
 
     def __init__(self, dim: int = 64, seed: int = 0) -> None:
         super().__init__()
@@ -160,7 +161,8 @@ class FrameEmbedder:
         self._known: dict[bytes, Tensor] = {}
 
     def __call__(self, sample: StoredSample) -> Tensor | None:
-        """Embeddings of at most `config.frames` frames, shape (F, C); None if the sample has no video or its frames were not kept.
+        """Embeddings of at most `config.frames` frames, shape (F, C); None if the sample has no video or its frames were not
+        kept.
 
         Raises ValueError on bytes that are no JPEG, UserError if the encoder is not the one named.
         """

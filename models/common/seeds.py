@@ -1,7 +1,7 @@
 """Reproducible random numbers: every draw comes from a generator that is seeded by a name.
 
-What happens to a sample depends on the seed, the epoch and the sample's key, so it is the same in any loader process, in any batch and
-after a restart. torch's global generator is only used where torch offers nothing else (dropout, first parameters).
+What happens to a sample depends on the seed, the epoch and the sample's key, so it is the same in any loader process, in any
+batch and after a restart. torch's global generator is only used where torch offers nothing else (dropout, first parameters).
 """
 
 from __future__ import annotations

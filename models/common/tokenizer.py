@@ -1,9 +1,9 @@
 """The tokeniser: text as subwords, and labels and tasks as special tokens.
 
-Id 0 is the CTC blank; then come the subwords (SentencePiece BPE with byte fallback, so no text is unknown), then the special tokens.
-A special token is never read out of text: `<|en|>` in a transcript is encoded as letters and punctuation. The set and its spellings
-are ours; the classes follow TouchASP (arXiv 2412.15622), SenseVoice and WenetSpeech-Chuan, the inline tokens TokenVerse
-(arXiv 2407.04444).
+Id 0 is the CTC blank; then come the subwords (SentencePiece BPE with byte fallback, so no text is unknown), then the special
+tokens. A special token is never read out of text: `<|en|>` in a transcript is encoded as letters and punctuation. The set and
+its spellings are ours; the classes follow TouchASP (arXiv 2412.15622), SenseVoice and WenetSpeech-Chuan, the inline tokens
+TokenVerse (arXiv 2407.04444).
 
 SentencePiece is in the extra `train` and is imported when a tokeniser is trained or loaded.
 """
@@ -31,7 +31,8 @@ _FRAME = (SOT, EOT, NOT_KNOWN, NONE, TRANSCRIBE, SPEAKER_CHANGE, ENTITY, ENTITY_
 
 Class = Literal["language", "gender", "age", "emotion", "sound_events"]
 CLASSES: tuple[Class, ...] = ("language", "gender", "age", "emotion", "sound_events")
-"""The labels whose values are names from a list, in the order in which the decoder says them. Named as the fields of `Labels`."""
+"""The labels whose values are names from a list, in the order in which the decoder says them. Named as the fields of
+`Labels`."""
 
 
 class UnknownTokenError(UserError):
@@ -88,7 +89,8 @@ def translate_token(language: str) -> str:
 
 
 class Tokenizer:
-    """A trained tokeniser: a SentencePiece model and a list of special tokens. Immutable; `len()` is the size of the vocabulary."""
+    """A trained tokeniser: a SentencePiece model and a list of special tokens. Immutable; `len()` is the size of the
+    vocabulary."""
 
     def __init__(self, subwords: bytes, config: TokenizerConfig) -> None:
         """`subwords`: a serialised SentencePiece model. Raises ValueError if the config names a token twice."""
@@ -158,13 +160,14 @@ class Tokenizer:
         return self._ids[translate_token(language)]
 
     def encode(self, text: str, *, start: bool = True) -> list[int]:
-        """The subwords of a text. `start`: the text begins a word; False for a later part of a text that was cut up, which then begins
-        with its own space."""
+        """The subwords of a text. `start`: the text begins a word; False for a later part of a text that was cut up, which then
+        begins with its own space."""
         ids: list[int] = self._pieces.encode(" " + text if start and text else text)
         return ids
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of the subwords among the ids; blanks and special tokens are left out. Bytes that are no UTF-8 become U+FFFD."""
+        """The text of the subwords among the ids; blanks and special tokens are left out. Bytes that are no UTF-8 become
+        U+FFFD."""
         text: str = self._pieces.decode([i for i in ids if BLANK < i < self.num_subwords])
         return text.removeprefix(" ")
 

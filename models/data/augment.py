@@ -133,7 +133,8 @@ def coloured_noise(num_samples: int, generator: Generator) -> Tensor:
 
 
 def add_noise(wave_S: Tensor, noise_S: Tensor, snr_db: float, generator: Generator) -> Tensor:
-    """Speech plus noise at a signal-to-noise ratio (dB) over the whole utterance. Shorter noise is repeated; silence stays as it is."""
+    """Speech plus noise at a signal-to-noise ratio (dB) over the whole utterance. Shorter noise is repeated; silence stays as
+    it is."""
     start = integer(generator, 0, max(0, len(noise_S) - len(wave_S)))
     noise_S = noise_S[start:].repeat(math.ceil(len(wave_S) / max(1, len(noise_S) - start)))[: len(wave_S)]
     speech, noise = float(wave_S.square().mean()), float(noise_S.square().mean())

@@ -1,7 +1,7 @@
 """Where in the text a label stands: speaker changes and endpoints by time, named entities by time or by their words.
 
-Times come from the words of a hypothesis whose text is exactly the label's. If no engine has that text, labels with a time have no
-position, and the label counts as missing for this utterance.
+Times come from the words of a hypothesis whose text is exactly the label's. If no engine has that text, labels with a time have
+no position, and the label counts as missing for this utterance.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def place_moments(
 def place_entities(
     label: Annotation, text: str, spans: Sequence[TimedSpan] | None, opening: str, closing: str
 ) -> list[PlacedToken] | None:
-    """An opening token (before the space that leads to it) and a closing token around each entity, found by its time, else by its words.
+    """An opening token (before the space that leads to it) and a closing token around each entity, found by its time, else by
+    its words.
 
     None if an entity is not found or overlaps the one before.
     """

@@ -1,8 +1,9 @@
 """Batches from shards, for any number of ranks and loader processes, resumable at any step.
 
-Batches come in the sampler's order. Each `round` of consecutive batches is one training step: the ranks take them in turn, and so do
-the loader processes of a rank, so that a step has the same batches on any number of either. A sample that cannot be used is left out
-and counted; no content of a shard stops training. The state is two numbers: the position at which the next round begins.
+Batches come in the sampler's order. Each `round` of consecutive batches is one training step: the ranks take them in turn, and
+so do the loader processes of a rank, so that a step has the same batches on any number of either. A sample that cannot be used
+is left out and counted; no content of a shard stops training. The state is two numbers: the position at which the next round
+begins.
 """
 
 # mypy: allow-subclassing-any
@@ -43,7 +44,8 @@ class Position:
 
 
 class Loader:
-    """Iterates over batches without end. `position` is where the next round begins, `skipped` counts samples left out so far."""
+    """Iterates over batches without end. `position` is where the next round begins, `skipped` counts samples left out so
+    far."""
 
     def __init__(
         self,
@@ -95,7 +97,8 @@ class Loader:
 
 
 def _leave_interrupts(_: int) -> None:
-    """Ctrl-C reaches every process of a terminal; loaders ignore it, since the training process finishes its step and needs batches."""
+    """Ctrl-C reaches every process of a terminal; loaders ignore it, since the training process finishes its step and needs
+    batches."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -1,8 +1,8 @@
 """Which samples are read, in which order, in which batches: decided from the sidecars alone, before any audio is read.
 
-An epoch takes the shards in random order, a few at a time; their samples are shuffled, put into buckets of similar length, and cut
-into batches of bounded size. The order is a function of shards, config and epoch: it is the same for every process and rank, and two
-numbers, epoch and index of a batch, are enough to resume exactly.
+An epoch takes the shards in random order, a few at a time; their samples are shuffled, put into buckets of similar length, and
+cut into batches of bounded size. The order is a function of shards, config and epoch: it is the same for every process and
+rank, and two numbers, epoch and index of a batch, are enough to resume exactly.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class SamplerConfig(Settings):
     max_seconds: float = 30.0
     """Longer samples (s) are left out, and counted as `too_long`."""
     batch_seconds: float = Field(default=360.0, gt=0)
-    """Most audio in a batch (s), padding included (360 s are WeNet's 36,000 frames). One longer sample is a batch of its own."""
+    """Most audio in a batch (s), padding included (360 s are WeNet's 36,000 frames). One longer sample is a batch of its
+    own."""
     batch_size: int = Field(default=128, ge=1)
     """Most utterances in a batch."""
     bucket_ratio: float = Field(default=1.25, gt=1)
@@ -86,7 +87,8 @@ class PlannedSample:
 
 @dataclass(frozen=True, slots=True)
 class PlannedBatch:
-    """One batch to load, the `index`-th of its epoch. `skipped` counts the samples left out since the batch before, by reason."""
+    """One batch to load, the `index`-th of its epoch. `skipped` counts the samples left out since the batch before, by
+    reason."""
 
     epoch: int
     index: int
@@ -122,7 +124,8 @@ class BucketingSampler:
             epoch, index = epoch + 1, max(0, index - count)
 
     def epoch(self, epoch: int) -> Iterator[PlannedBatch]:
-        """The batches of one epoch, in order. Samples left out after the last batch are counted by an empty batch at the end."""
+        """The batches of one epoch, in order. Samples left out after the last batch are counted by an empty batch at the
+        end."""
         order = self._order("shards", len(self.shards), epoch)
         index, skipped = 0, Counter[str]()
         for start in range(0, len(order), self.config.window):

@@ -2,10 +2,11 @@
 
 Two formats, which treat missing labels differently:
 
-`prompt`     `<|sot|> LANGUAGE GENDER AGE EMOTION EVENT… TASK text <|eot|>`; for a class that is not labelled the decoder reads
-             `<|na|>`, and that position is left out of the loss. After Whisper, OWSM and SenseVoice.
-`activated`  `<|sot|> TASK` and then the tokens of active tasks only, classes first, others inside the text. A task without a label is
-             inactive, and its vector is not added to the sound (`task_vectors.py`). After TokenVerse++ (arXiv 2508.19856).
+`prompt`     `<|sot|> LANGUAGE GENDER AGE EMOTION EVENT… TASK text <|eot|>`; for a class that is not labelled the decoder
+             reads `<|na|>`, and that position is left out of the loss. After Whisper, OWSM and SenseVoice.
+`activated`  `<|sot|> TASK` and then the tokens of active tasks only, classes first, others inside the text. A task without a
+             label is inactive, and its vector is not added to the sound (`task_vectors.py`). After TokenVerse++
+             (arXiv 2508.19856).
 
 In both, "not labelled" (None) differs from "labelled: there is none" (no marks).
 """
@@ -43,12 +44,13 @@ class TargetsConfig(Settings):
     """Which tasks the model learns, and in which format."""
 
     style: Literal["prompt", "activated"] = "prompt"
-    """How the model is told which tasks are wanted: by a `prompt` of tokens, or by task vectors (`activated`, with `model.tasks`)."""
+    """How the model is told which tasks are wanted: by a `prompt` of tokens, or by task vectors (`activated`, with
+    `model.tasks`)."""
     tasks: tuple[Task, ...] = ("asr", *CLASSES)
     """The tasks to learn; labels of others are ignored. Tasks with tokens inside the text need `activated`."""
     deactivate: float = Field(default=0.3, ge=0, le=1)
-    """With `activated`, for an utterance labelled for every task: probability to switch each task but `asr` off, so that the model learns
-    what the vectors mean."""
+    """With `activated`, for an utterance labelled for every task: probability to switch each task but `asr` off, so that the
+    model learns what the vectors mean."""
     translate: float = Field(default=0.5, ge=0, le=1)
     """Probability that an utterance with a translation teaches that instead of its transcript."""
 
@@ -86,8 +88,8 @@ class Target:
         return bool(self.active) or self.translates
 
     def decoder(self, end: int, *, backwards: bool = False) -> tuple[list[int], list[int]]:
-        """(input tokens, target tokens) of the decoder, of equal length, `end` last. `backwards`: with the text reversed, for the second decoder
-        of U2++."""
+        """(input tokens, target tokens) of the decoder, of equal length, `end` last. `backwards`: with the text reversed, for
+        the second decoder of U2++."""
         said = [token if learn else IGNORE for token, learn in zip(self.prompt, self.learnt, strict=True)][1:]
         if self.text is None:
             return list(self.prompt[:-1]), said

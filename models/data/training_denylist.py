@@ -1,7 +1,8 @@
 """Deny-lists for training: samples that must not be used although a copy of the shards still holds them.
 
-A deny-list is a run's `tombstones` folder (or a Parquet file of it), or a text file with an id or `sha256:<hex>` on each line, of a
-recording, a segment or a FLAC file. Addresses cannot be denied here, since shards do not hold them: revoke those in the run.
+A deny-list is a run's `tombstones` folder (or a Parquet file of it), or a text file with an id or `sha256:<hex>` on each line,
+of a recording, a segment or a FLAC file. Addresses cannot be denied here, since shards do not hold them: revoke those in the
+run.
 """
 
 from __future__ import annotations

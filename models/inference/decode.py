@@ -31,7 +31,8 @@ class Scored:
 
 
 def ctc_greedy(log_TV: Tensor) -> Scored:
-    """CTC's best path: the likeliest token of every frame, repetitions merged, blanks removed. The score is that of this alignment."""
+    """CTC's best path: the likeliest token of every frame, repetitions merged, blanks removed. The score is that of this
+    alignment."""
     best_T = log_TV.max(dim=-1)
     path = best_T.indices.tolist()
     said = tuple(t for i, t in enumerate(path) if t != BLANK and (i == 0 or path[i - 1] != t))
@@ -61,10 +62,11 @@ def ctc_beam(log_TV: Tensor, beam: int = 10, candidates: int = 20) -> list[Score
 
 
 def ctc_insert(log_TV: Tensor, said: Sequence[int], marks: Sequence[int], beam: int = 4) -> tuple[int, ...]:
-    """Inserts marks into a known token sequence: a prefix beam search in which the next token is a mark or the next known token.
+    """Inserts marks into a known token sequence: a prefix beam search in which the next token is a mark or the next known
+    token.
 
-    Keeps the `beam` best prefixes for each number of known tokens consumed. Returns `said` unchanged if it does not fit the frames. No
-    mark may be among the known tokens.
+    Keeps the `beam` best prefixes for each number of known tokens consumed. Returns `said` unchanged if it does not fit the
+    frames. No mark may be among the known tokens.
     """
     column = {token: index for index, token in enumerate(dict.fromkeys((BLANK, *said, *marks)))}
     frames: list[list[float]] = log_TV[:, list(column)].tolist()
@@ -101,7 +103,8 @@ def sequence_scores(logits_NUV: Tensor, said_NU: Tensor) -> list[float]:
 def rescored(
     hypotheses: Sequence[Scored], forwards: Sequence[float], backwards: Sequence[float], ctc: float, backward: float
 ) -> list[Scored]:
-    """Attention rescoring (U2++): CTC's hypotheses ordered by the weighted sum of CTC's and both decoders' scores, best first."""
+    """Attention rescoring (U2++): CTC's hypotheses ordered by the weighted sum of CTC's and both decoders' scores, best
+    first."""
     together = [
         Scored(one.tokens, ctc * one.score + (1 - ctc) * ((1 - backward) * ahead + backward * back))
         for one, ahead, back in zip(hypotheses, forwards, backwards, strict=True)
@@ -111,8 +114,8 @@ def rescored(
 
 @torch.no_grad()
 def transducer_greedy(head: Transducer, frame_TD: Tensor, most: int = 5, forbidden: Sequence[int] = ()) -> Scored:
-    """Greedy transducer decoding: the likeliest token, again and again, until a blank moves on to the next frame; at most `most` tokens a
-    frame, and none of `forbidden`."""
+    """Greedy transducer decoding: the likeliest token, again and again, until a blank moves on to the next frame; at most
+    `most` tokens a frame, and none of `forbidden`."""
     said: list[int] = []
     score = 0.0
     expected_1WD = head.predictor(torch.zeros(1, 0, dtype=torch.long, device=frame_TD.device))

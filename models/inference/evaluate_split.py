@@ -81,7 +81,8 @@ class EvaluationSamples:
 def evaluate_model(
     bundle: Bundle, budget: str, shards: EvaluationSamples, asked: dict[str, Any], on_batch: Callable[[int], None]
 ) -> BudgetResult:
-    """Evaluates one budget. `asked`: fields of RecognizerConfig; `on_batch` is called with the number of samples of each batch."""
+    """Evaluates one budget. `asked`: fields of RecognizerConfig; `on_batch` is called with the number of samples of each
+    batch."""
     recognizer = open_recognizer(bundle, with_video=True, **asked)
     recognizer([np.zeros(SAMPLE_RATE, np.float32)], ["wide"])  # the first call sets things up
     embedder = frame_embedder(bundle)

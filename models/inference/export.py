@@ -1,8 +1,8 @@
 """`voxmill export`: writes the model of one budget to a folder, after checking that it computes the same as the original.
 
 safetensors   a checkpoint like any other, smaller
-onnx          `encoder.onnx`, `decoder.onnx`, `tokens.model`, and `model.json` with features, tokens and budget, for a program without
-              torch
+onnx          `encoder.onnx`, `decoder.onnx`, `tokens.model`, and `model.json` with features, tokens and budget, for a program
+              without torch
 """
 
 # mypy: allow-untyped-decorators

@@ -39,8 +39,8 @@ def open_bundle(folder: str, budget: str | None = None, device: torch.device | s
 
 
 def open_recognizer(bundle: Bundle, *, with_video: bool = False, **asked: Any) -> Recognizer:
-    """A recognizer from command line options. `asked`: fields of RecognizerConfig, None for those not given; `with_video`: it will be called with
-    video frames. Raises UserError, UnknownTokenError."""
+    """A recognizer from command line options. `asked`: fields of RecognizerConfig, None for those not given; `with_video`: it
+    will be called with video frames. Raises UserError, UnknownTokenError."""
     if bundle.model.config.vision is not None and not with_video:
         warnings.warn("this model can look at video frames; here it only listens", stacklevel=2)
     if asked.get("tasks"):

@@ -1,7 +1,7 @@
 """Metrics from references and predictions: word and character errors, classes, sound events, translations.
 
-Counting is done by jiwer (words, characters), scikit-learn (classes, events) and sacrebleu (translations), all in the extra `evaluate`.
-Ours is only how texts are normalised before they are compared, and which samples count.
+Counting is done by jiwer (words, characters), scikit-learn (classes, events) and sacrebleu (translations), all in the extra
+`evaluate`. Ours is only how texts are normalised before they are compared, and which samples count.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class ClassMetrics:
 
 @dataclass(frozen=True, slots=True)
 class EventMetrics:
-    """Sound events: F1 over all pairs of utterance and event, and its mean over the events of the references; both in percent."""
+    """Sound events: F1 over all pairs of utterance and event, and its mean over the events of the references; both in
+    percent."""
 
     f1: float
     macro_f1: float

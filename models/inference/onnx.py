@@ -4,8 +4,8 @@
                  memory (B, T', D), real (B, T')
 `decoder.onnx`   token (B, U), memory, real [, translates (B)] -> logits (B, U, V)
 
-Batch and time axes are dynamic. The graphs compute in full context; a budget is chosen beforehand by `model.extract(budget)`. Writing
-needs the package onnx, comparing needs onnxruntime (extra `export`).
+Batch and time axes are dynamic. The graphs compute in full context; a budget is chosen beforehand by `model.extract(budget)`.
+Writing needs the package onnx, comparing needs onnxruntime (extra `export`).
 """
 
 # mypy: allow-subclassing-any, allow-untyped-decorators
@@ -101,7 +101,8 @@ def _write(graph: type[Any], model: SpeechModel, inputs: dict[str, Tensor], outp
 
 @torch.no_grad()
 def largest_difference(model: SpeechModel, folder: Path, batch: int = 3, frames: int = 133, tokens: int = 9) -> float:
-    """Largest absolute difference between torch and onnxruntime over all outputs of both graphs, at other sizes than were traced."""
+    """Largest absolute difference between torch and onnxruntime over all outputs of both graphs, at other sizes than were
+    traced."""
     inputs = example_inputs(model, batch, frames, tokens)
     encoder = inputs[ENCODER]
     wanted = _EncoderGraph(model, list(encoder))(*encoder.values())

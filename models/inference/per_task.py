@@ -1,9 +1,8 @@
 """Decoding each task by itself: first the words, then the tokens of each task inserted among them.
 
-Task vectors that are added up (TokenVerse++) shift each other's tokens a little, and the words too. Here every task is decoded with its
-own vector and that of the words only, and its tokens are inserted between words that are already fixed. So the words, and what each
-task says, are the same bit for bit whether other tasks are on or off.
-Shape suffixes: T frames, V vocabulary.
+Task vectors that are added up (TokenVerse++) shift each other's tokens a little, and the words too. Here every task is decoded
+with its own vector and that of the words only, and its tokens are inserted between words that are already fixed. So the words,
+and what each task says, are the same bit for bit whether other tasks are on or off. Shape suffixes: T frames, V vocabulary.
 """
 
 from __future__ import annotations

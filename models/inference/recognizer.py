@@ -1,8 +1,7 @@
 """Inference: audio to text and labels, with any of the model's heads, budgets and tasks.
 
-A budget is either extracted beforehand (`Bundle.extract`) or given to the recognizer. With a chunk the encoder computes what it would on
-a stream: no frame sees past the end of its chunk.
-Shape suffixes: B utterances, T frames, U tokens, V vocabulary.
+A budget is either extracted beforehand (`Bundle.extract`) or given to the recognizer. With a chunk the encoder computes what it
+would on a stream: no frame sees past the end of its chunk. Shape suffixes: B utterances, T frames, U tokens, V vocabulary.
 """
 
 # mypy: allow-untyped-decorators
@@ -40,8 +39,8 @@ class RecognizerConfig(Settings):
     """How audio is decoded."""
 
     method: Literal["greedy", "beam", "rescore", "attention", "transducer"] = "rescore"
-    """`greedy`: CTC's best path. `beam`: CTC's prefix beam search. `rescore`: that, rescored by the decoders. `attention`: the decoder alone.
-    `transducer`: the transducer, greedily."""
+    """`greedy`: CTC's best path. `beam`: CTC's prefix beam search. `rescore`: that, rescored by the decoders. `attention`: the
+    decoder alone. `transducer`: the transducer, greedily."""
     beam: int = Field(default=10, ge=1)
     """Hypotheses of the beam search."""
     ctc: float = 0.3
@@ -53,9 +52,9 @@ class RecognizerConfig(Settings):
     tasks: tuple[Task, ...] | None = None
     """Tasks to run; None: all that the model has learnt. Tokens of other tasks are never in the result."""
     per_task: bool = True
-    """With task vectors and a method of CTC: decode every task by itself (`per_task.py`), so that no task changes the result of another; this
-    costs an encoder pass for each task, unless vectors are added after the encoder. Off: add the vectors of all tasks, in one pass, as
-    TokenVerse++ does."""
+    """With task vectors and a method of CTC: decode every task by itself (`per_task.py`), so that no task changes the result of
+    another; this costs an encoder pass for each task, unless vectors are added after the encoder. Off: add the vectors of all
+    tasks, in one pass, as TokenVerse++ does."""
     translate_to: str | None = None
     """Translate into this language; None: transcribe."""
     max_tokens: int = 400

@@ -1,7 +1,7 @@
 """The network and its four switches. In reading order:
 
 `budget`, `route`                  how much of an elastic model a call uses; per-call inputs of feed-forward layers
-`feed_forward`, `smoe`, `emoe`     a dense layer, and its replacements: guided experts, elastic experts (`grouped_mlp`: fast on a CPU)
+`feed_forward`, `smoe`, `emoe`     a dense layer; what replaces it: guided and elastic experts (`grouped_mlp`: fast on CPUs)
 `attention`, `conformer`, `decoder`, `transducer`  encoder and heads
 `vision`, `task_vectors`           tokens from video frames; vectors that switch tasks on
 `layers`, `model`, `size`          which layer stands where; the whole model; its parameters counted

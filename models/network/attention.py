@@ -52,8 +52,8 @@ class Attention(nn.Module):
         self.query, self.key, self.value, self.out = (nn.Linear(dim, dim) for _ in range(4))
 
     def forward(self, x_BTD: Tensor, mask_B1TS: Tensor, by: Rotation | None = None, source_BSD: Tensor | None = None) -> Tensor:
-        """Output of the shape of `x`. `mask`: True where a query may attend to a key; every query needs one. `by`: rotary angles, for
-        attention to itself. `source`: the other sequence."""
+        """Output of the shape of `x`. `mask`: True where a query may attend to a key; every query needs one. `by`: rotary
+        angles, for attention to itself. `source`: the other sequence."""
         source_BSD = x_BTD if source_BSD is None else source_BSD
         query, key, value = (
             self._split(linear(of)) for linear, of in ((self.query, x_BTD), (self.key, source_BSD), (self.value, source_BSD))
@@ -77,8 +77,8 @@ def real_mask(length_B: Tensor, size: int) -> Tensor:
 def encoder_mask(real_BS: Tensor, num_prefix: int, chunk: int | None) -> Tensor:
     """Attention mask (B, 1, S, S) of prefix tokens followed by frames: a frame sees its own chunk and those before it.
 
-    All frames see the prefix. With chunks the prefix sees only itself, or frames would learn of later ones through it. Padding sees
-    itself, so that no row is empty.
+    All frames see the prefix. With chunks the prefix sees only itself, or frames would learn of later ones through it. Padding
+    sees itself, so that no row is empty.
     """
     index_S = torch.arange(real_BS.shape[1], device=real_BS.device)
     part_S = torch.zeros_like(index_S)

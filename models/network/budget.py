@@ -1,7 +1,8 @@
 """Budgets: which part of an elastic model a call uses, and which budgets training visits.
 
-A budget is passed with each call; layers keep none. Everything is a prefix: the first experts, and the first hidden units of each. So
-the tensors of a smaller model are leading slices of the larger one's, and `copy_leading` is all that extracting a model takes.
+A budget is passed with each call; layers keep none. Everything is a prefix: the first experts, and the first hidden units of
+each. So the tensors of a smaller model are leading slices of the larger one's, and `copy_leading` is all that extracting a
+model takes.
 """
 
 from __future__ import annotations
@@ -75,14 +76,14 @@ class BudgetSchedule(Settings):
     width: tuple[int, ...] = (512,)
     """Hidden units of an expert."""
     favour: float = 1.0
-    """The i-th value of each list is drawn with a probability proportional to i to this power: 0 is uniform, 1 favours larger ones (as
-    TouchASP does by a second-hand source; the exponent is ours)."""
+    """The i-th value of each list is drawn with a probability proportional to i to this power: 0 is uniform, 1 favours larger
+    ones (as TouchASP does by a second-hand source; the exponent is ours)."""
     only: tuple[str, ...] = ()
     """Visit these budgets only, smallest first, written as `EXPERTS:TOP_K:WIDTH`, instead of every combination of the lists."""
     passes: Literal["one", "sandwich", "every"] = "one"
-    """Budgets of one step. `one`: the drawn one. `sandwich`: the drawn one and the largest (after universally slimmable networks,
-    arXiv 1903.05134). `every`: all of them, so that each gets as many steps as a model trained for it alone. A step of several budgets
-    averages their gradients, and costs a pass for each."""
+    """Budgets of one step. `one`: the drawn one. `sandwich`: the drawn one and the largest (after universally slimmable
+    networks, arXiv 1903.05134). `every`: all of them, so that each gets as many steps as a model trained for it alone. A step
+    of several budgets averages their gradients, and costs a pass for each."""
 
     @property
     def largest(self) -> Budget:

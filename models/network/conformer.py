@@ -39,7 +39,8 @@ class EncoderConfig(Settings):
 
 
 class PrefixTokens(NamedTuple):
-    """Tokens before the sound (guide, video frames). Attention and feed-forward layers process them, the convolution does not."""
+    """Tokens before the sound (guide, video frames). Attention and feed-forward layers process them, the convolution does
+    not."""
 
     token_BPD: Tensor
     real_BP: Tensor
@@ -49,7 +50,8 @@ class PrefixTokens(NamedTuple):
 
 
 class Subsampling(nn.Module):
-    """Normalises features, and makes a quarter as many frames of the model's width by two strided convolutions without padding."""
+    """Normalises features, and makes a quarter as many frames of the model's width by two strided convolutions without
+    padding."""
 
     def __init__(self, num_mels: int, dim: int) -> None:
         super().__init__()

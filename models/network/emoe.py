@@ -2,15 +2,16 @@
 
     y = shared(x) + sum of weight_i * expert_i(x) over the top-k experts of the router
 
-The budget of a call says how many experts are there, how many of them process a frame, and how wide they are. Training draws a budget
-for every step, so each prefix of the experts learns to work without the rest, and a device gets the prefix that fits it.
+The budget of a call says how many experts are there, how many of them process a frame, and how wide they are. Training draws a
+budget for every step, so each prefix of the experts learns to work without the rest, and a device gets the prefix that fits it.
 
-Sources: TouchASP, arXiv 2412.15622 (elastic experts, shared experts; of its method only second-hand accounts were read, and that
-budgets are prefixes is our reading of them), DeepSeekMoE, arXiv 2401.06066 (shared and fine-grained experts, balance loss), WeNet's
-U2++ MoE, arXiv 2404.16407 (weights normalised after top-k), DeepSeek-V3, arXiv 2412.19437 (balancing by a bias on the choice).
+Sources: TouchASP, arXiv 2412.15622 (elastic experts, shared experts; of its method only second-hand accounts were read, and
+that budgets are prefixes is our reading of them), DeepSeekMoE, arXiv 2401.06066 (shared and fine-grained experts, balance
+loss), WeNet's U2++ MoE, arXiv 2404.16407 (weights normalised after top-k), DeepSeek-V3, arXiv 2412.19437 (balancing by a bias
+on the choice).
 
-Shape suffixes: B utterances, T positions, N = B * T tokens, D model width, F hidden width, E experts of the budget, K chosen experts,
-P = N * K choices sorted by expert, G rows reserved for each expert.
+Shape suffixes: B utterances, T positions, N = B * T tokens, D model width, F hidden width, E experts of the budget, K chosen
+experts, P = N * K choices sorted by expert, G rows reserved for each expert.
 """
 
 # mypy: allow-subclassing-any, allow-untyped-decorators
@@ -45,7 +46,8 @@ class MoEConfig(Settings):
     top_k: int = Field(default=3, ge=1)
     """Routed experts that process a frame or token."""
     width: int = Field(default=512, ge=1)
-    """Hidden units of an expert. With a quarter of a dense layer's, one shared and three routed experts compute as much as that layer."""
+    """Hidden units of an expert. With a quarter of a dense layer's, one shared and three routed experts compute as much as that
+    layer."""
     renormalise: bool = True
     """Normalise the weights of the chosen experts to a sum of 1, so that the scale is the same for every budget."""
     balance: Literal["loss", "bias", "none"] = "loss"
@@ -71,7 +73,8 @@ class RouterOutput(NamedTuple):
 
 
 class Router(nn.Module):
-    """A linear gate with top-k choice. Its softmax is over the experts of the budget only, so a prefix of it is a router of its own."""
+    """A linear gate with top-k choice. Its softmax is over the experts of the budget only, so a prefix of it is a router of its
+    own."""
 
     def __init__(self, dim: int, config: MoEConfig) -> None:
         super().__init__()
@@ -91,12 +94,14 @@ class Router(nn.Module):
 
     @torch.no_grad()
     def adjust(self, share_E: Tensor, rate: float = 1e-3) -> None:
-        """Loss-free balancing (DeepSeek-V3): raises the bias of experts chosen less than the mean by `rate`, and lowers the others'."""
+        """Loss-free balancing (DeepSeek-V3): raises the bias of experts chosen less than the mean by `rate`, and lowers the
+        others'."""
         self.bias_E[: len(share_E)] += rate * (share_E.mean() - share_E).sign()
 
 
 class Experts(nn.ModuleList):
-    """The routed experts. Separate modules, so that experts outside the budget get no gradient instead of zeros, and AdamW skips them."""
+    """The routed experts. Separate modules, so that experts outside the budget get no gradient instead of zeros, and AdamW
+    skips them."""
 
     def forward(self, x_ND: Tensor, choice: RouterOutput, budget: Budget) -> Tensor:
         """The weighted sum of each token's chosen experts, shape (N, D)."""
@@ -107,7 +112,8 @@ class Experts(nn.ModuleList):
         return (self.side_by_side if x_ND.is_cuda and even else self.in_turn)(x_ND, choice, budget, sizes)
 
     def in_turn(self, x_ND: Tensor, choice: RouterOutput, budget: Budget, sizes: list[int]) -> Tensor:
-        """Each expert computes its own tokens, one expert after the other. Fastest on a CPU, and on a GPU where the load is uneven."""
+        """Each expert computes its own tokens, one expert after the other. Fastest on a CPU, and on a GPU where the load is
+        uneven."""
         order_P = choice.expert_NK.flatten().argsort(stable=True)
         parts = [expert.part(budget.width) for expert in list(self)[: budget.experts]]
         dropout: nn.Dropout = self[0].dropout
@@ -142,7 +148,8 @@ class Experts(nn.ModuleList):
         )
 
     def one_by_one(self, x_ND: Tensor, choice: RouterOutput, budget: Budget) -> Tensor:
-        """The same by a plain loop, in which each expert selects its tokens. ONNX export traces it, and tests compare with it."""
+        """The same by a plain loop, in which each expert selects its tokens. ONNX export traces it, and tests compare with
+        it."""
         out_ND = torch.zeros_like(x_ND)
         for e in range(budget.experts):
             token, slot = torch.where(choice.expert_NK == e)
@@ -151,7 +158,8 @@ class Experts(nn.ModuleList):
 
 
 class _Spread(torch.autograd.Function):
-    """Copies each token to the rows `place`. Its gradient is summed in a fixed order, which that of `index_select` is not on a GPU."""
+    """Copies each token to the rows `place`. Its gradient is summed in a fixed order, which that of `index_select` is not on a
+    GPU."""
 
     @staticmethod
     def forward(ctx: Any, x_ND: Tensor, place_P: Tensor, num_places: int) -> Tensor:
@@ -167,7 +175,8 @@ class _Spread(torch.autograd.Function):
 
 
 class ElasticMoE(nn.Module):
-    """Shared and routed experts under a budget. `guides`: number of guide ids; the shared expert is then one for each (S-MoE in eMoE)."""
+    """Shared and routed experts under a budget. `guides`: number of guide ids; the shared expert is then one for each (S-MoE in
+    eMoE)."""
 
     def __init__(self, dim: int, config: MoEConfig, guides: int = 0) -> None:
         super().__init__()
@@ -184,7 +193,8 @@ class ElasticMoE(nn.Module):
         self.experts = Experts(FeedForward(dim, config.width, config.dropout) for _ in range(config.experts))
 
     def forward(self, x_BTD: Tensor, route: Route | None = None) -> Tensor:
-        """Output of the same shape; the load is appended to `route.loads`. Raises BudgetError if the budget is larger than the layer."""
+        """Output of the same shape; the load is appended to `route.loads`. Raises BudgetError if the budget is larger than the
+        layer."""
         route = route or Route()
         budget = (route.budget or self.config.full).within(self.config.full)
         x_ND = x_BTD.flatten(0, 1)
@@ -204,7 +214,8 @@ class ElasticMoE(nn.Module):
         return small
 
     def _load(self, choice: RouterOutput, real_BT: Tensor | None) -> ExpertLoad:
-        """Load over real tokens; the balance loss is f_i * P_i of DeepSeekMoE, equation 12. Masks by weights, so that a GPU need not wait."""
+        """Load over real tokens; the balance loss is f_i * P_i of DeepSeekMoE, equation 12. Masks by weights, so that a GPU
+        need not wait."""
         probability_NE, top_k = choice.probability_NE, choice.expert_NK.shape[1]
         real_N = torch.ones_like(probability_NE[:, 0]) if real_BT is None else real_BT.flatten().to(probability_NE.dtype)
         num_real, num_experts = real_N.sum().clamp_min(1), probability_NE.shape[1]

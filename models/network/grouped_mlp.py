@@ -1,10 +1,12 @@
 """All routed experts as one step of autograd, with the gradients written out.
 
-Left to autograd, every expert cuts its rows out of one copy and puts them back into another, in both directions, and small layers
-mostly wait for that: 6 to 11 % of the layer's time on a CPU (`make bench-moe`). Here what is the same for all experts is done once for
-all rows, and only the products of matrices go expert by expert. `Experts.one_by_one` is the same computation without this.
+Left to autograd, every expert cuts its rows out of one copy and puts them back into another, in both directions, and small
+layers mostly wait for that: 6 to 11 % of the layer's time on a CPU (`make bench-moe`). Here what is the same for all experts is
+done once for all rows, and only the products of matrices go expert by expert. `Experts.one_by_one` is the same computation
+without this.
 
-Shape suffixes: N tokens, K choices of a token, P = N * K rows sorted by expert, G rows of one expert, D model width, F hidden width.
+Shape suffixes: N tokens, K choices of a token, P = N * K rows sorted by expert, G rows of one expert, D model width, F hidden
+width.
 """
 
 # mypy: allow-subclassing-any, allow-untyped-decorators
@@ -82,7 +84,8 @@ class _GroupedMLP(torch.autograd.Function):
 
 
 def _silu_gradient(grad_GF: Tensor, x_GF: Tensor) -> Tensor:
-    """silu(x) = x s with s = sigmoid(x), so its derivative is s + x s (1 - s), interpolated from x s to 1 by s. Overwrites `grad`."""
+    """silu(x) = x s with s = sigmoid(x), so its derivative is s + x s (1 - s), interpolated from x s to 1 by s. Overwrites
+    `grad`."""
     s_GF = torch.sigmoid(x_GF)
     return grad_GF.mul_(torch.lerp(x_GF * s_GF, s_GF.new_ones(()), s_GF))
 

@@ -1,7 +1,7 @@
 """Which feed-forward layer the switches put at each place of encoder and decoders.
 
-With all switches off it is a plain `FeedForward`. smoe makes it one for each guide id; emoe makes it an elastic mixture, with smoe's or
-a plain layer as shared expert; vision adds experts beside it for utterances with video.
+With all switches off it is a plain `FeedForward`. smoe makes it one for each guide id; emoe makes it an elastic mixture, with
+smoe's or a plain layer as shared expert; vision adds experts beside it for utterances with video.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from voxmill.models.network.vision import VisionConfig, VisualExperts
 
 
 class ElasticConfig(MoEConfig):
-    """eMoE. 15 experts, top 3 and 1 shared are TouchASP's numbers as second-hand sources give them; the other defaults are ours."""
+    """eMoE. 15 experts, top 3 and 1 shared are TouchASP's numbers as second-hand sources give them; the other defaults are
+    ours."""
 
     encoder: bool = True
     """Use it as the second feed-forward layer of every encoder layer."""
@@ -81,8 +82,9 @@ def feed_forward(dim: int, hidden: int, dropout: float, guides: int, emoe: Elast
 
 
 def upcycle(model: nn.Module, dense: nn.Module) -> list[str]:
-    """Initialises a model with switches on from a trained dense one: tensors of equal name and shape are copied, guided and visual experts
-    become copies of the layer at their place. Returns the names that keep their values: elastic experts, gates, vectors, projections.
+    """Initialises a model with switches on from a trained dense one: tensors of equal name and shape are copied, guided and
+    visual experts become copies of the layer at their place. Returns the names that keep their values: elastic experts, gates,
+    vectors, projections.
     """
     given = dense.state_dict()
     fresh = model.state_dict()

@@ -7,8 +7,8 @@
     vision  video frames as tokens before the sound, with experts for utterances that have them (EVA)
     tasks   vectors that switch tasks on, for utterances that are labelled for some tasks only (TokenVerse++)
 
-With all off it is a U2++-style Conformer. How the four combine is ours: with emoe and smoe, the guide chooses the shared expert; with
-emoe and vision, the elastic experts process the visual tokens too.
+With all off it is a U2++-style Conformer. How the four combine is ours: with emoe and smoe, the guide chooses the shared
+expert; with emoe and vision, the elastic experts process the visual tokens too.
 
 Shape suffixes: B utterances, T frames, P prefix tokens, S = P + T, U tokens, M mel bins, D model width, K tasks, V vocabulary.
 """
@@ -153,8 +153,9 @@ class SpeechModel(nn.Module):
         backward_BU: Tensor | None = None,
         joint_BU: Tensor | None = None,
     ) -> ModelOutputs:
-        """Every head's predictions, for training. `feature` are log mel features and `length` their frames; `token` is the input of the
-        decoder, `backward` that of the second decoder, `joint` the transducer's target. Raises as `encode` does."""
+        """Every head's predictions, for training. `feature` are log mel features and `length` their frames; `token` is the
+        input of the decoder, `backward` that of the second decoder, `joint` the transducer's target. Raises as `encode`
+        does."""
         encoded = self.encode(feature_BTM, length_B, conditions)
         forwards = self.decode(token_BU, encoded, conditions)
         backwards = joint = None
@@ -170,7 +171,8 @@ class SpeechModel(nn.Module):
         return log_BTV
 
     def encode(self, feature_BTM: Tensor, length_B: Tensor, conditions: Conditions | None = None) -> EncoderOutput:
-        """Encodes log mel features. Raises BudgetError, or ValueError if a switch that is on misses its input, or one that is off gets one."""
+        """Encodes log mel features. Raises BudgetError, or ValueError if a switch that is on misses its input, or one that is
+        off gets one."""
         conditions = conditions or Conditions()
         x_BTD, frames_B = self.frontend(feature_BTM, length_B)
         x_BTD = self._with_tasks(self.tasks_early, x_BTD, conditions)
@@ -203,7 +205,8 @@ class SpeechModel(nn.Module):
     def decode(
         self, token_BU: Tensor, encoded: EncoderOutput, conditions: Conditions | None = None, *, backwards: bool = False
     ) -> Tensor:
-        """Logits of the next token after each, shape (B, U, V). Raises BudgetError, or ValueError if there is no such decoder."""
+        """Logits of the next token after each, shape (B, U, V). Raises BudgetError, or ValueError if there is no such
+        decoder."""
         conditions = conditions or Conditions()
         decoder = self.backward_decoder if backwards else self.decoder
         if decoder is None:

@@ -21,13 +21,14 @@ class ExpertLoad:
     share_E: Tensor
     """Share of all choices that went to each expert; sums to 1, has no gradient."""
     balance: Tensor | None
-    """DeepSeekMoE's balance loss without its weight, a scalar with a gradient: 1 where all experts are chosen alike, up to the number
-    of experts where one takes everything. None where the layer is not balanced by a loss."""
+    """DeepSeekMoE's balance loss without its weight, a scalar with a gradient: 1 where all experts are chosen alike, up to the
+    number of experts where one takes everything. None where the layer is not balanced by a loss."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Route:
-    """Per-call inputs of a feed-forward layer: budget, guide ids, which utterances have video, padding mask. `FeedForward` ignores them."""
+    """Per-call inputs of a feed-forward layer: budget, guide ids, which utterances have video, padding mask. `FeedForward`
+    ignores them."""
 
     budget: Budget | None = None
     """Part of the elastic experts to use; None: all of them."""

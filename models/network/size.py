@@ -18,8 +18,8 @@ class ModelSize:
     stored: int
     """All parameters."""
     active: int
-    """Parameters that one frame of an utterance without video, or one token, is computed with: of routed experts `top_k`, of guided
-    experts one, of the experts for video none."""
+    """Parameters that one frame of an utterance without video, or one token, is computed with: of routed experts `top_k`, of
+    guided experts one, of the experts for video none."""
 
 
 def model_size(model: nn.Module) -> ModelSize:

@@ -1,8 +1,8 @@
 """Supervised mixture of experts (S-MoE, arXiv 2508.10009): one expert for each kind of input or task, with no gate to learn.
 
-The guide id of an utterance is known beforehand: its measured bandwidth in the encoder, the task of its prompt in the decoder. All
-frames of an utterance go to one expert, so the compute is that of a single feed-forward layer. The paper's abstract says what guides
-what; that the encoder has experts by bandwidth and the decoder by task is our reading.
+The guide id of an utterance is known beforehand: its measured bandwidth in the encoder, the task of its prompt in the decoder.
+All frames of an utterance go to one expert, so the compute is that of a single feed-forward layer. The paper's abstract says
+what guides what; that the encoder has experts by bandwidth and the decoder by task is our reading.
 
 Shape suffixes: B utterances, T positions, R utterances of one guide, D model width.
 """

@@ -1,8 +1,8 @@
 """Task vectors (TokenVerse++, arXiv 2508.19856): learnable vectors that switch tasks on, added to every frame of the sound.
 
-An utterance that is labelled for some tasks only is trained with these active, and its target holds their tokens only, so nothing has
-to be masked. At inference the same switch decides which tokens the model says.
-Shape suffixes: B utterances, T frames, D model width, K tasks.
+An utterance that is labelled for some tasks only is trained with these active, and its target holds their tokens only, so
+nothing has to be masked. At inference the same switch decides which tokens the model says. Shape suffixes: B utterances, T
+frames, D model width, K tasks.
 """
 
 # mypy: allow-subclassing-any
@@ -25,9 +25,9 @@ class TaskVectorsConfig(Settings):
     tasks: tuple[Task, ...] = ("asr", "language", "speaker_change", "named_entities", "endpoint")
     """Tasks that have a vector; `asr` comes first."""
     mode: Literal["sum", "combination"] = "sum"
-    """`sum`: one vector for each task, those of active tasks are added up. `combination`: one vector for each combination of tasks. The
-    paper studied both; which one it chose was not found. Its combinations leave `asr` out; ours include it, because an utterance may
-    have labels and no transcript."""
+    """`sum`: one vector for each task, those of active tasks are added up. `combination`: one vector for each combination of
+    tasks. The paper studied both; which one it chose was not found. Its combinations leave `asr` out; ours include it, because
+    an utterance may have labels and no transcript."""
     where: Literal["frontend", "encoder", "both"] = "frontend"
     """Where they are added: after subsampling (`frontend`), after the encoder, or at both places with vectors of their own."""
 

@@ -1,8 +1,8 @@
 """Video frames as tokens before the sound, and experts for both (EVA, arXiv 2409.12370).
 
-An utterance without frames takes no part in this: its feed-forward layers are those of the audio model. So a model that was extended
-by vision with its audio parts frozen computes the same for sound alone, bit for bit.
-Shape suffixes: B utterances, F video frames, C width of an image embedding, T sound frames, D model width.
+An utterance without frames takes no part in this: its feed-forward layers are those of the audio model. So a model that was
+extended by vision with its audio parts frozen computes the same for sound alone, bit for bit. Shape suffixes: B utterances, F
+video frames, C width of an image embedding, T sound frames, D model width.
 """
 
 # mypy: allow-subclassing-any
@@ -42,8 +42,8 @@ class VisionConfig(Settings):
     where: Literal["all", "last_half", "post_encoder"] = "last_half"
     """Encoder layers whose second feed-forward layer gets experts. With eMoE on, its experts are used instead.
 
-    `post_encoder`: none of them; visual tokens join the sound after the encoder, in one mixture of experts for both, so the decoder
-    uses them and CTC does not. Second-hand sources of EVA support either reading.
+    `post_encoder`: none of them; visual tokens join the sound after the encoder, in one mixture of experts for both, so the
+    decoder uses them and CTC does not. Second-hand sources of EVA support either reading.
     """
     in_memory: bool = True
     """The decoder attends to the visual tokens too. CTC never does."""
@@ -73,7 +73,8 @@ class VisualTokens(nn.Module):
         nn.init.normal_(self.place.weight, std=0.02)
 
     def forward(self, frames: VideoFrames, length_B: Tensor) -> PrefixTokens:
-        """Tokens spread evenly over the `length` frames of sound. Raises ValueError on too many video frames, or a wrong embedding width."""
+        """Tokens spread evenly over the `length` frames of sound. Raises ValueError on too many video frames, or a wrong
+        embedding width."""
         count, places = frames.embedding_BFC.shape[1], self.place.num_embeddings
         if count > places:
             raise ValueError(f"{count} video frames for an utterance, this model was made for {places} at most")

@@ -1,8 +1,8 @@
 """Data parallel training: what the ranks exchange in a step.
 
-Every rank computes its share of a step's batches; then gradients are summed over ranks, and each rank makes the same optimiser step.
-`DistributedDataParallel` is not used: experts outside the budget have no gradient on any rank, and it must stay None so that AdamW skips
-them. DDP would wait for them, or step them with zeros.
+Every rank computes its share of a step's batches; then gradients are summed over ranks, and each rank makes the same optimiser
+step. `DistributedDataParallel` is not used: experts outside the budget have no gradient on any rank, and it must stay None so
+that AdamW skips them. DDP would wait for them, or step them with zeros.
 
 A single rank needs no process group.
 """

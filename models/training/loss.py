@@ -1,8 +1,8 @@
 """The training loss: a function for each head, and their weighted sum.
 
-Losses are sums over utterances, each with its own weight (labels of a weak tier count less). The trainer divides them by the number of
-utterances of all ranks, so that several ranks have the loss that one would have.
-Shape suffixes: B utterances, T frames, U tokens, V vocabulary.
+Losses are sums over utterances, each with its own weight (labels of a weak tier count less). The trainer divides them by the
+number of utterances of all ranks, so that several ranks have the loss that one would have. Shape suffixes: B utterances, T
+frames, U tokens, V vocabulary.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Training on several workers of a Ray cluster. Ray Train starts them, joins them to a process group, and restarts all when one dies.
+"""Training on several workers of a Ray cluster. Ray Train starts them, joins them to a process group, and restarts all when one
+dies.
 
-Every worker runs `Trainer.run` over its share of each step's batches. Checkpoints are written to `out` by the first rank; after a failure
-all ranks continue from the last one and repeat the steps since bit for bit. So every worker must reach `out` and the shards: one machine,
-or a shared file system.
+Every worker runs `Trainer.run` over its share of each step's batches. Checkpoints are written to `out` by the first rank; after
+a failure all ranks continue from the last one and repeat the steps since bit for bit. So every worker must reach `out` and the
+shards: one machine, or a shared file system.
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ def train(
 ) -> TrainingResult:
     """Like `session.train`, on several workers. `address`: a Ray cluster; None starts Ray on this machine.
 
-    Errors of shards, recipe and checkpoint are found here, before a worker starts; the checkpoint of step 0, from which all ranks begin,
-    is written here too. Listeners are called once for each step, even if it had to be repeated. Raises UserError.
+    Errors of shards, recipe and checkpoint are found here, before a worker starts; the checkpoint of step 0, from which all
+    ranks begin, is written here too. Listeners are called once for each step, even if it had to be repeated. Raises UserError.
     """
     config = config or WorkersConfig()
     shards, out = _absolute(shards), _absolute(out)  # a worker has a working directory of its own

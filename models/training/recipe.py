@@ -36,8 +36,9 @@ class Recipe(Settings):
     normaliser_batches: int = Field(default=50, ge=1)
     """Batches over which mean and standard deviation of the features are computed."""
     begin_with: str | None = None
-    """Folder of a trained dense model of the same sizes to start from. Its tokeniser and feature normalisation are kept, guided and visual
-    experts start as copies of its feed-forward layers, and what it does not have starts at random. Null: all starts at random."""
+    """Folder of a trained dense model of the same sizes to start from. Its tokeniser and feature normalisation are kept, guided
+    and visual experts start as copies of its feed-forward layers, and what it does not have starts at random. Null: all starts
+    at random."""
 
     @model_validator(mode="after")
     def _targets_follow_the_model(self) -> Recipe:

@@ -120,7 +120,8 @@ def open_trainer(shards: str, out: str, recipe: Recipe, device: str = "auto", ra
 def train(
     shards: str, out: str, recipe: Recipe, device: str = "auto", listeners: Sequence[Callable[[Step], None]] = ()
 ) -> TrainingResult:
-    """Trains to the end, or until the first Ctrl-C, after which the step is finished and saved; a second Ctrl-C ends at once."""
+    """Trains to the end, or until the first Ctrl-C, after which the step is finished and saved; a second Ctrl-C ends at
+    once."""
     trainer = open_trainer(shards, out, recipe, device)
     with stop_on_interrupt() as stopped, MetricsLog(out, trainer.step) as log:
         told: list[Callable[[Step], None]] = [log, *listeners]
@@ -135,7 +136,8 @@ def train(
 
 @contextmanager
 def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
-    """Inside it, the first SIGINT or SIGTERM only makes the yielded function return True; the second raises KeyboardInterrupt."""
+    """Inside it, the first SIGINT or SIGTERM only makes the yielded function return True; the second raises
+    KeyboardInterrupt."""
     asked: list[int] = []
 
     def ask(number: int, _: Any) -> None:

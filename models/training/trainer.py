@@ -1,8 +1,8 @@
 """The training loop: draw a budget, forward, backward, optimiser step, log, save.
 
-All randomness of a step (budget, chunk, dropout, withheld video frames) is decided by the seed and the step's number, so resuming from
-a checkpoint repeats the same steps bit for bit. On several ranks every rank runs this loop over its share of each step's batches, and
-the randomness of a batch is decided by its number in the step: any number of ranks makes the same steps.
+All randomness of a step (budget, chunk, dropout, withheld video frames) is decided by the seed and the step's number, so
+resuming from a checkpoint repeats the same steps bit for bit. On several ranks every rank runs this loop over its share of each
+step's batches, and the randomness of a batch is decided by its number in the step: any number of ranks makes the same steps.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class TrainConfig(Settings):
     average: float = Field(default=0.0, ge=0, lt=1)
     """Decay of an exponential moving average of the parameters, which is then the model that is saved; 0: none."""
     dynamic_chunk: bool = True
-    """U2++'s dynamic chunk: half of the batches see chunks and the past only, so that one model can stream and use full context."""
+    """U2++'s dynamic chunk: half of the batches see chunks and the past only, so that one model can stream and use full
+    context."""
     bias_rate: float = 1e-3
     """Step of the bias that balances experts, with `emoe.balance: bias`."""
     loss: LossConfig = LossConfig()
