@@ -53,7 +53,7 @@ EQUIVALENT = {
     ("ids.archive_key", "no lower() (3)"): "and the scheme",
     ("secret_patterns.digest_of", "'utf-8' -> 'utf-8^'"): "codecs are found whatever stands between and behind their letters",
     ("stage_builder.StageBuilder.fingerprint", "'json' -> 'json^'"): "configs hold plain values only",
-    ("units.form_units", "0 -> 1"): "there is no unit yet that could have room",
+    ("units.form_units", "0 -> 1 (3)"): "there is no unit yet that could have room",
 }
 """Mutants that change no result, and why."""
 QUICK = 3

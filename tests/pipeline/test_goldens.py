@@ -49,6 +49,7 @@ def test_golden_units() -> None:
         "u0000009-e4cbf1cff502",
         "u0000010-4f584dfbc501",
     ]
+    assert {unit.generation for unit in units} == {0}
     apart = form_units([recording("a", 80, apart=2)], UnitConfig(seconds=30))
     assert [unit.id for unit in apart] == [
         "u0000000-8a8ac2da4048",
@@ -59,7 +60,10 @@ def test_golden_units() -> None:
 
 
 def test_golden_sources() -> None:
-    assert source_key(SourceConfig(name="Talks & more", url="https://example.org/feed", limit=3)) == "Talks---more-f3e961545621"
+    assert (
+        source_key(SourceConfig(name="Talks ^ more_1", url="https://example.org/feed", limit=3))
+        == "Talks---more_1-a516260581f6"
+    )
     assert (
         source_key(SourceConfig(name="x" * 60, path="/data", language="en", licence="cc0-1.0", domain="talk"))
         == "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-66906100afd9"
