@@ -49,7 +49,7 @@ def test_golden_units() -> None:
         "u0000009-e4cbf1cff502",
         "u0000010-4f584dfbc501",
     ]
-    assert {unit.generation for unit in units} == {0}
+    assert [(unit.position, unit.generation) for unit in units] == [(5 + n, 0) for n in range(len(units))]
     apart = form_units([recording("a", 80, apart=2)], UnitConfig(seconds=30))
     assert [unit.id for unit in apart] == [
         "u0000000-8a8ac2da4048",
