@@ -32,6 +32,7 @@ def start_ray(address: str | None) -> None:
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else it comments on Ray Data's own actors on our terminal
         os.environ.setdefault("RAY_prestart_worker_first_driver", "0")  # workers that nobody would ever use
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray tells its makers nothing of a run unless its user says so
         if address is None:
             keep_memory()  # here Ray's workers inherit it; to a cluster it is sent, which makes a worker start later
         with _remarks_only_where_it_fails():
