@@ -44,7 +44,7 @@ types: install
 oracles:
 	@test -x /usr/lib/sctk/bin/rover || { test "$$(id -u)" = 0 && (apt-get update -qq && apt-get install -y -qq sctk) >/dev/null 2>&1; } || echo "sctk is not installed: apt-get install sctk"
 
-unit: install oracles
+unit: install oracles ffmpeg
 	$(BIN)/pytest -q -n 2 --dist loadgroup
 
 # The generated pages of docs/reference, and the site in build/docs: every warning is an error, every link is followed.
@@ -66,11 +66,11 @@ voices:
 experiment-%: install voices
 	$(BIN)/python tests/benchmarks/experiment_$(subst -,_,$*).py $(if $(filter-out 0,$(FULL)),--full) $(if $(LIMIT),--limit-seconds $(LIMIT))
 
-# Debian's ffmpeg, the oracle of how many seconds a file holds.
+# Debian's ffmpeg: the oracle of how many seconds a file holds. Its libraries are what `datasets` opens audio with, and Chromaprint is one of them.
 ffmpeg:
 	@command -v ffmpeg >/dev/null || { test "$$(id -u)" = 0 && (apt-get update -qq && apt-get install -y -qq ffmpeg) >/dev/null 2>&1; } || echo "ffmpeg is not installed: apt-get install ffmpeg"
 
-check-wild: ffmpeg
+check-wild check-readers check-terminal: ffmpeg
 
 check-%: install oracles voices
 	$(BIN)/python tests/benchmarks/check_$(subst -,_,$*).py $(if $(filter-out 0,$(FULL)),--full)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from datasets_here import datasets_or_skip
 from samples import read_audio, recording, sample, several
 from voxmill.manifests.records import Labels, Slot
 from voxmill.sharding.index import write_index
@@ -18,7 +19,7 @@ from voxmill.sharding.reader import read_run
 from voxmill.sharding.sample import RECORDS, Sample, document
 from voxmill.sharding.writer import pack_shard
 
-datasets = pytest.importorskip("datasets")
+datasets = datasets_or_skip()
 
 
 def bare(index: int) -> Sample:

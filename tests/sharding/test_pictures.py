@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from datasets_here import datasets_or_skip
 from samples import read_audio, several
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Picture, Pictures
@@ -117,7 +118,7 @@ def test_a_sidecar_from_before_pictures_is_read(made: list[Sample], tmp_path: Pa
 
 @pytest.mark.parametrize("streaming", [True, False])
 def test_datasets_opens_samples_with_any_number_of_pictures(streaming: bool, tmp_path: Path) -> None:
-    datasets = pytest.importorskip("datasets")
+    datasets = datasets_or_skip()
     counts = [0, 3, None, 1, 0, 0, 2, None]
     samples = [with_pictures(one, count) for one, count in zip(several(recordings=2), counts, strict=True)]
     root = pack(samples, tmp_path / "shards")

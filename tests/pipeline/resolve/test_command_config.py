@@ -123,7 +123,7 @@ def test_where_one_engine_is_alone_that_is_said(here: Path) -> None:
 def test_with_its_weights_there_a_recipe_is_taken_whole(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from voxmill.operators.weights import registry as weights
 
-    monkeypatch.setattr(weights, "ready", lambda name, *_: name != "whisper-base")
+    monkeypatch.setattr(weights, "is_ready", lambda name, *_: name != "whisper-base")
     assert [e["model"] for e in choose_engines("cmn-Hans").transcribe] == ["whisper-large-v3-turbo", "paraformer-zh"]
     assert "the recipe `mandarin`" in choose_engines("zh").notes[0]
     assert "the recipe `english`" in choose_engines("en").notes[0]
@@ -141,7 +141,7 @@ def test_the_light_install_hears_too(here: Path, monkeypatch: pytest.MonkeyPatch
 def test_where_nobody_hears_it_the_way_to_an_engine_is_said(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from voxmill.operators.weights import registry as weights
 
-    monkeypatch.setattr(weights, "ready", lambda *_: False)
+    monkeypatch.setattr(weights, "is_ready", lambda *_: False)
     with pytest.raises(NoEngine, match=r"voxmill models fetch whisper-large-v3-turbo \(about 1\.6 GB\)") as none:
         resolve_config(["talks"], None, "run", language="de")
     assert none.value.exit_code == 3
