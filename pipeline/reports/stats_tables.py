@@ -69,7 +69,7 @@ def _retention(console: Console, dimension: str, rows: Rows, limit: int) -> None
 
 def _stages(console: Console, dimension: str, rows: Rows, limit: int) -> None:
     """One line per value, one column per stage: the share of the audio (before decoding, of the items) that the stage kept."""
-    stages = list(dict.fromkeys(row["stage"] for row in sorted(rows, key=lambda r: _ORDER.index(r["stage"].partition(":")[0]))))
+    stages = list(dict.fromkeys(row["stage"] for row in sorted(rows, key=lambda r: (r["position"], r["stage"]))))
     shares: dict[str | None, dict[str, float | None]] = {}
     for row in rows:
         shares.setdefault(row["value"], {})[row["stage"]] = _share_kept(row)
@@ -78,9 +78,6 @@ def _stages(console: Console, dimension: str, rows: Rows, limit: int) -> None:
     ]
     heads = (Column(dimension), *(number(stage) for stage in stages))
     _print(console, f"Kept by each stage, by {dimension}", heads, lines, len(shares), limit)
-
-
-_ORDER = ("list", "crawl", "decode", "segment", "transcribe", "reconcile", "select", "pack")
 
 
 def _rejections(console: Console, rows: Rows, limit: int) -> None:

@@ -214,6 +214,8 @@ def main() -> None:
         rows.append(("stats: the stage's own table", str(paces), bool(paces and paces[0]["n"] and paces[0]["some"])))
         coverage = voxmill.sql(run, "SELECT labeller, num_labelled FROM label_coverage")
         rows.append(("stats: the labeller", str(coverage), [row["labeller"] for row in coverage] == ["level"]))
+        by = voxmill("stats", str(run), "--by", "language")
+        rows.append(("stats --by shows the stage beside ours", by.stderr[-90:], by.returncode == 0 and "pace" in by.stdout))
         kept = funnel.get("pack", {}).get("rows_kept", 0)
         rows.append(("segments in shards", str(kept), kept > 0))
         other = folder / "called"
