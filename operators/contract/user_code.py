@@ -39,10 +39,10 @@ class UserCode(Settings):
             return getattr(import_module(module), name)
         except ImportError as error:
             raise UserCodeError(
-                f"`{self.call}` cannot be imported ({error}): install its package where the run works"
+                f"`{self.call}` cannot be imported ({error}): install its package on every machine that works on the run"
             ) from error
         except AttributeError:
-            raise UserCodeError(f"`{self.call}`: there is no `{name}` in {module}") from None
+            raise UserCodeError(f"there is no `{name}` in {module}: mend `call: {self.call}`") from None
 
     def make(self) -> Any:
         """An instance of the class with the options of the config. Raises UserCodeError where it does not take them."""

@@ -49,7 +49,13 @@ class UserStageConfig(UserCode):
     @model_validator(mode="before")
     @classmethod
     def _registered(cls, data: Any) -> Any:
-        return resolved(data, "voxmill.stages", frozenset())
+        found = resolved(data, "voxmill.stages", frozenset())
+        kind = found.get("kind", "python") if isinstance(found, Mapping) else "python"
+        if kind != "python":
+            raise ValueError(
+                f"no installed package registers `{kind}` under `voxmill.stages`: install it, or say `kind: python`"
+            )
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Checks before a run starts: everything that would stop it, or waste hours, reported at once.
 
-No check fetches or loads anything; the file that probes whether a store can be written is removed again.
+No check fetches anything or loads a model (code of your own is imported); the file that probes whether a store can be written is removed again.
 """
 
 from voxmill.pipeline.preflight.all_checks import examine, report_issues

@@ -17,7 +17,7 @@ from voxmill.operators.segment.segment import SegmentConfig
 from voxmill.operators.transcribe.transcribe import EngineConfig
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.extras import what_to_install
-from voxmill.pipeline.load_config import load_config, recipe_names
+from voxmill.pipeline.load_config import ConfigError, load_config, recipe_names
 from voxmill.pipeline.preflight import Issue, NotReady, examine, report_issues
 from voxmill.pipeline.preflight.issues import LIKE, lines, warning
 from voxmill.pipeline.preflight.machine import refuses
@@ -340,3 +340,20 @@ def test_of_many_findings_that_are_mended_alike_a_few_are_said() -> None:
     said = [line for _, line in lines([*issues, warning("crawl.contact", "is a placeholder", "put yours there")])]
     assert len(said) == LIKE + 1
     assert said[LIKE - 1].endswith("state one (and 997 more like this)")
+
+
+def test_code_of_ones_own_that_is_not_there_is_said_with_all_the_rest(make: Make) -> None:
+    gone = {"kind": "python", "call": "no_such_package.code:Thing"}
+    config = make(
+        stages=[{**gone, "name": "pace"}, {"kind": "python", "name": "other", "call": "pathlib:NoSuch"}],
+        label=[{**gone, "name": "mine", "labels": ["quality"]}],
+    )
+    said = [str(issue) for issue in examine(config) if issue.level == "error"]
+    assert [line.partition(" cannot")[0] for line in said] == ["stage pace", "stage other", "labeller mine"]
+    assert "no_such_package" in said[0]
+    assert "no `NoSuch` in pathlib" in said[1]
+
+
+def test_a_kind_that_no_package_registers_is_named(make: Make) -> None:
+    with pytest.raises(ConfigError, match="no installed package registers `pace` under `voxmill.stages`"):
+        make(stages=[{"kind": "pace", "name": "pace"}])
