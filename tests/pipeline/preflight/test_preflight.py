@@ -355,5 +355,5 @@ def test_code_of_ones_own_that_is_not_there_is_said_with_all_the_rest(make: Make
 
 
 def test_a_kind_that_no_package_registers_is_named(make: Make) -> None:
-    with pytest.raises(ConfigError, match="no installed package registers `pace` under `voxmill.stages`"):
+    with pytest.raises(ConfigError, match=r"no installed package registers `pace` under `voxmill.stages`"):
         make(stages=[{"kind": "pace", "name": "pace"}])
