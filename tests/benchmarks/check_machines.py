@@ -131,7 +131,7 @@ def main() -> None:
     cost = seconds[True][BEST] / seconds[False][BEST]
     figures |= {"digests": {str(k): v for k, v in digests.items()}, "cost_of_same_results": round(cost, 2)}
     print(f"same_results: {cost:.2f} times the CPU time of Whisper on this machine")
-    print(f"without it the three runs are {'equal' if len(set(digests[False].values())) == 1 else 'not equal'}\n")
+    print(f"without it the runs are {'equal' if len(set(digests[False].values())) == 1 else 'not equal'}\n")
     equal = len(set(digests[True].values()))
     targets["different runs with same_results"] = {"value": equal, "target": "1", "met": equal == 1}
     finish("check-machines", figures, targets, full)
