@@ -116,7 +116,7 @@ def cases() -> list[Case]:
         Case(("config", "schema",)),
         Case(("models", "list"), shows=("moonshine-tiny-en", "whisper-base")),
         Case(("models", "fetch", "moonshine-tiny-en")),
-        Case(("models", "verify", "moonshine-tiny-en"), shows=("every byte",)),
+        Case(("models", "verify", "moonshine-tiny-en"), shows=("all hashes match",)),
         Case(("train", "--shards", shards, "-o", "{new}/model", "-c", "taste", "--steps", "2"), shows=("step 2/2",)),
         Case(("train", "--shards", shards, "-o", "{new}/model", "-c", "taste", "--dry-run")),
         Case(("transcribe", "{audio}", "-m", model, "--decode", "greedy"), shows=(NAME,)),
