@@ -43,7 +43,7 @@ def main() -> None:
         other = beside.submit(wrong.run, Path(folder) / "wrong") if asked in (None, "wrong") else None
         if asked in (None, "right"):
             places = right.prepare(Path(folder) / "prepared")
-            results.append(right.run(Path(folder) / "right", places))
+            results.append(right.run(Path(folder) / "right", places, full=full))
         if other:
             results.append(other.result())
     figures: dict[str, Any] = {}
@@ -58,7 +58,7 @@ def main() -> None:
             "target": "0",
             "met": not result.wrong,
         }
-        least = WRONG_CASES if result.name == "wrong" else 6 * len(right.cases())
+        least = WRONG_CASES if result.name == "wrong" else right.num_trials(full)
         targets[f"{result.name} input: trials"] = {"value": result.cases, "target": f">= {least}", "met": result.cases >= least}
     print()
     finish("check-terminal", figures, targets, full)

@@ -170,11 +170,24 @@ def _must(*words: str) -> str:
     return done.stdout
 
 
-def run(folder: Path, places: dict[str, str], tried: Sequence[Case] | None = None) -> Result:
+HELP_IN = ("pty 80", "pipe", "Latin-1")
+"""Where help pages are tried in the reduced form: every command itself is tried everywhere."""
+
+
+def num_trials(full: bool) -> int:
+    """How many command lines `run` tries."""
+    helps = sum(case.words[-1] == "-h" for case in cases())
+    return 6 * (len(cases()) - helps) + (6 if full else len(HELP_IN)) * helps
+
+
+def run(folder: Path, places: dict[str, str], tried: Sequence[Case] | None = None, *, full: bool = False) -> Result:
     """All cases in all surroundings, two at a time."""
     chosen = list(tried or cases())
     trials = [
-        (case, where, folder / f"{i}-{j}") for i, case in enumerate(chosen) for j, where in enumerate(surroundings(folder))
+        (case, where, folder / f"{i}-{j}")
+        for i, case in enumerate(chosen)
+        for j, where in enumerate(surroundings(folder))
+        if full or case.words[-1] != "-h" or where.name in HELP_IN
     ]
     with ThreadPoolExecutor(2) as threads:
         wrong = [problem for found in threads.map(lambda t: trial(t[0], t[1], t[2], places), trials) for problem in found]
