@@ -170,7 +170,7 @@ def _must(*words: str) -> str:
     return done.stdout
 
 
-HELP_IN = ("pty 80", "pipe", "Latin-1")
+HELP_IN = ("pty 80", "pipe")
 """Where help pages are tried in the reduced form: every command itself is tried everywhere."""
 
 
