@@ -67,6 +67,7 @@ def test_in_a_pipe_results_are_standard_output_alone() -> None:
 STOPPED = """
 import os, signal, time
 from voxmill.pipeline.terminal.display import Display
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it runs in the background ignore it
 try:
     with Display() as display, display.stoppable():
         try:
