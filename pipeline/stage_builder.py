@@ -13,6 +13,7 @@ from voxmill.operators.crawl.policy.host_limit import HostGate
 from voxmill.operators.weights.registry import identity
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.stage import Resources, Stage, StageKind
+from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.run_dir import exists, read_bytes
 
 RECORDED_ONLY = {"name", "device", "threads", "batch_size", "gpus", "memory_gb"}
@@ -26,8 +27,7 @@ HEAVY = Resources(workers=1, cpus=0.4)
 class StageBuilder:
     """What the entries of `stages.py` are given, in their order: the config, and the stages that come before."""
 
-    def __init__(self, config: RunConfig, run: Any, gate: HostGate) -> None:
-        """`run`: an `OpenRun`."""
+    def __init__(self, config: RunConfig, run: Run, gate: HostGate) -> None:
         self.config, self.run, self.gate = config, run, gate
         self.stages: dict[str, Stage] = {}
 

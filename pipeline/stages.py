@@ -14,7 +14,7 @@ from voxmill.manifests.duplicate_records import Duplicate, Fingerprint
 from voxmill.manifests.ids import digest
 from voxmill.manifests.records import Consensus, Hypothesis, Labels, Opinion, Pictures, Recording, Segment, Selection
 from voxmill.manifests.redaction_records import Redaction
-from voxmill.operators.contract.user_stage import UserStage, load_user_stage
+from voxmill.operators.contract.user_stage import make_user_stage, record_of
 from voxmill.operators.crawl.crawl import Crawl
 from voxmill.operators.decode.probe import Decode
 from voxmill.operators.dedup.evaluation_sets import sets_digest
@@ -142,14 +142,14 @@ def _user(line: StageBuilder, kind: StageKind) -> None:
         own = replace(
             kind,
             name=settings.name,
-            record=load_user_stage(settings).record,
+            record=record_of(settings),
             version=settings.version,
             table=settings.name,
             filters=settings.filters,
         )
         own = replace(own, failed=partial(failed_rows.of_user, own.record))
         reads = dict.fromkeys(("segment", *(name for read in settings.reads for name in line.named(read) or (read,))))
-        line.add(own, partial(UserStage.make, settings), settings, reads=tuple(reads), beside=UNIT)
+        line.add(own, partial(make_user_stage, settings), settings, reads=tuple(reads), beside=UNIT)
 
 
 def _select(line: StageBuilder, kind: StageKind) -> None:

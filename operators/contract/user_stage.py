@@ -22,7 +22,7 @@ The class states what its rows are and why it may reject a segment; it is called
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -58,23 +58,18 @@ class UserStageConfig(UserCode):
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class UserStage:
-    """What was found under the config's `call`."""
-
-    record: type
-    """What a row is: a frozen dataclass with `segment_id` first, and defaults for everything else."""
-
-    @staticmethod
-    def make(config: UserStageConfig) -> Operator:
-        """The operator, in the process that runs it. Raises UserCodeError."""
-        load_user_stage(config)
-        operator: Operator = config.make()
-        return operator
+def make_user_stage(config: UserStageConfig) -> Operator:
+    """The operator, in the process that runs it. Raises UserCodeError."""
+    record_of(config)
+    operator: Operator = config.make()
+    return operator
 
 
-def load_user_stage(config: UserStageConfig) -> UserStage:
-    """Checks the class, and makes its reasons known to this process. Raises UserCodeError."""
+def record_of(config: UserStageConfig) -> type:
+    """What a row of the stage is: a dataclass with `segment_id` first, and defaults for everything else.
+
+    Checks the class, and makes its reasons known to this process. Raises UserCodeError.
+    """
     made = config.load()
     record = getattr(made, "record", None)
     if not (isinstance(record, type) and is_dataclass(record)):
@@ -96,7 +91,7 @@ def load_user_stage(config: UserStageConfig) -> UserStage:
             f"{record.__name__} cannot be written to a table ({error}): use str, int, float, bool, tuples, dataclasses"
         ) from error
     _register(config.name, getattr(made, "reasons", {}))
-    return UserStage(record)
+    return record
 
 
 def _register(stage: str, reasons: Mapping[str, tuple[str, str]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from voxmill.operators.contract.user_code import UserCodeError
-from voxmill.operators.contract.user_stage import load_user_stage
+from voxmill.operators.contract.user_stage import record_of
 from voxmill.operators.label.user_labeller import UserLabellerConfig
 from voxmill.operators.transcribe.user_engine import UserEngineConfig
 from voxmill.pipeline.config import RunConfig
@@ -24,7 +24,7 @@ def unusable(config: RunConfig) -> Iterator[Issue]:
 
 def _named(config: RunConfig) -> Iterator[tuple[str, Callable[[], object]]]:
     for stage in config.stages:
-        yield f"stage {stage.name}", lambda stage=stage: load_user_stage(stage)  # type: ignore[misc]
+        yield f"stage {stage.name}", lambda stage=stage: record_of(stage)  # type: ignore[misc]
     for engine in config.transcribe:
         if isinstance(engine, UserEngineConfig):
             yield f"engine {engine.name}", engine.load

@@ -38,9 +38,10 @@ time.time = lambda: _now() + (_ahead if time.monotonic() - _since > 4 else 0)
 """A `sitecustomize` under which the clock of every process jumps, four seconds after its start."""
 
 DRIVER = """
-import sys, time
+import signal, sys, time
 from voxmill.pipeline.state.driver_lease import Lease
 from voxmill.pipeline.state.run import Run
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it runs in the background ignore it
 with Lease(Run(sys.argv[1])):
     while True:
         open(sys.argv[1] + "/wrote", "a").write(".")

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from voxmill.operators.decode.audio import AudioReader, read, stream
+from voxmill.manifests.records import Licence, Provenance, Recording, Segment
+from voxmill.operators.decode.audio import AudioReader, Playback, read, read_segment, stream
 from voxmill.operators.decode.audio_stream import open_media
 from voxmill.operators.decode.container import Undecodable
 
@@ -83,6 +84,14 @@ def test_decodes_to_what_was_encoded(media: tuple[Path, float], long_speech: NDA
     correlation = np.fft.irfft(np.fft.rfft(decoded, size).conj() * np.fft.rfft(reference, size))
     assert correlation.max() > 0.9 * np.linalg.norm(decoded) * np.linalg.norm(reference)
     assert abs((int(correlation.argmax()) + size // 2) % size - size // 2) <= 1200  # encoder delays that no header tells
+
+
+def test_a_segment_is_heard_as_its_recording_is(encode: Encode, long_speech: NDArray[np.float32]) -> None:
+    path = str(encode("a.wav", long_speech, codec="pcm_s16le", rate=16_000))
+    whole = Recording("r", "i", Provenance("s", "u"), Licence(), path, num_samples=len(long_speech), gain_db=6.0)
+    heard = read_segment(whole, Segment("s", "r", 8_000, 16_000))
+    assert np.array_equal(heard, read(Playback.of(whole), 8_000, 16_000))
+    assert not np.array_equal(heard, read(path, 8_000, 16_000)), "with its gain"
 
 
 def test_a_part_is_a_function_of_its_place(encode: Encode, long_speech: NDArray[np.float32]) -> None:
