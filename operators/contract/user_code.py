@@ -5,12 +5,13 @@ Nothing is ever downloaded: what is named must be importable where the run works
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from voxmill.manifests.config_base import Settings
 from voxmill.manifests.errors import UserError
@@ -22,10 +23,20 @@ class UserCodeError(UserError):
     """Code that the config names cannot be used; the message says what is wrong with it."""
 
 
+def _checked(call: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", call):
+        raise ValueError(f"`{call}` names no class: write `package.module:Class`")
+    return call
+
+
+Call = Annotated[str, AfterValidator(_checked)]
+"""`package.module:Class`."""
+
+
 class UserCode(Settings):
     """Which code of yours is to run, and with what."""
 
-    call: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    call: Call
     """`package.module:Class`. It must be importable on every machine that works on the run."""
     version: str = Field(default="1", min_length=1)
     """Yours to raise when it would give other results: what was made by another version is made again."""

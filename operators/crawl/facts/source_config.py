@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, Field, model_validator
 
 from voxmill.manifests.config_base import Settings
-from voxmill.operators.contract.user_code import UserCode, resolved
+from voxmill.operators.contract.user_code import Call, UserCode, resolved
 from voxmill.operators.crawl.facts.licence import normalise
 from voxmill.operators.crawl.facts.media_types import Kind
 from voxmill.operators.crawl.facts.urls import is_web
@@ -39,7 +39,7 @@ class SourceConfig(Settings):
     kind: Literal["auto", "python"] | Kind = "auto"
     """What the address leads to; `auto` tells by suffix and content. `python`, or a name that an installed package has registered under
     `voxmill.sources`: code of yours that lists addresses."""
-    call: str | None = None
+    call: Call | None = None
     """With `kind: python`, `package.module:Class`: iterating over `Class(**options)` yields addresses, or `Candidate`s."""
     version: str = "1"
     """With `kind: python`: raise it to have the source listed anew."""

@@ -357,3 +357,11 @@ def test_code_of_ones_own_that_is_not_there_is_said_with_all_the_rest(make: Make
 def test_a_kind_that_no_package_registers_is_named(make: Make) -> None:
     with pytest.raises(ConfigError, match=r"no installed package registers `pace` under `voxmill.stages`"):
         make(stages=[{"kind": "pace", "name": "pace"}])
+
+
+def test_a_call_that_names_no_class_is_said_in_words(make: Make) -> None:
+    said = r"`path lib` names no class: write `package.module:Class`"
+    with pytest.raises(ConfigError, match=said):
+        make(stages=[{"kind": "python", "name": "pace", "call": "path lib"}])
+    with pytest.raises(ConfigError, match=said):
+        make(source={"kind": "python", "call": "path lib"})
