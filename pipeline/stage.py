@@ -149,3 +149,9 @@ class Done:
     cpu_s: float = 0.0
     skipped: bool = False
     """The fragment was there already."""
+    kept_s: float = 0.0
+    """Audio seconds of the rows that were kept, as far as rows have a length."""
+    reasons: tuple[tuple[str, int, float], ...] = ()
+    """Rejections by reason: its name, how many rows, seconds of their audio."""
+    waits: tuple[tuple[str, float], ...] = ()
+    """Seconds that fetches of this worker waited for their turn, by host, since its last unit."""

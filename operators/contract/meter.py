@@ -5,7 +5,8 @@ Counted where all audio is decoded and where every fetched byte passes, so that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 
 
 @dataclass(slots=True)
@@ -16,6 +17,19 @@ class Meter:
     """Decoded samples at 16 kHz."""
     bytes: int = 0
     """Bytes fetched from a network."""
+    _waits: dict[str, float] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def waited(self, host: str, seconds: float) -> None:
+        """A fetch waited so long for its turn at a host; threads may say so at once."""
+        with self._lock:
+            self._waits[host] = self._waits.get(host, 0.0) + seconds
+
+    def take_waits(self) -> dict[str, float]:
+        """Seconds waited by host since the last call."""
+        with self._lock:
+            taken, self._waits = self._waits, {}
+            return taken
 
 
 METER = Meter()

@@ -169,6 +169,7 @@ def start_run(
     """
     from voxmill.manifests.reasons import REASONS
     from voxmill.pipeline.execution.host_limit_server import open_gate
+    from voxmill.pipeline.execution.metered_executor import metered
     from voxmill.pipeline.execution.open_executor import open_executor
     from voxmill.pipeline.load_config import ConfigError
     from voxmill.pipeline.preflight import examine, report_issues
@@ -213,6 +214,7 @@ def start_run(
             no_empty_folder(run),
             open_gate("cluster" if cluster else "machine", run, settings.crawl) as gate,
         ):
+            engine = metered(engine, kind, run.root)
             run_line(settings, run, engine, gate, progress, until=cast(Until, until), retry=retry, text=resolved.text)
     except KeyboardInterrupt:
         console(stderr=True).print("stopped; the same command continues", style="yellow")

@@ -16,6 +16,7 @@ from typing import Any
 
 from voxmill.manifests.records import Pictures, Recording, Segment, Unit
 from voxmill.manifests.tables import TABLE_OF
+from voxmill.operators.contract.meter import METER
 from voxmill.operators.contract.unit_input import Operator, UnitInput
 from voxmill.pipeline.execution.activity import Reporter
 from voxmill.pipeline.execution.bisect import MAX_ATTEMPTS, describe, isolate
@@ -24,6 +25,7 @@ from voxmill.pipeline.execution.infra_errors import StageError, blamed
 from voxmill.pipeline.execution.log_redaction import be_discreet
 from voxmill.pipeline.execution.probe_input import plain_work
 from voxmill.pipeline.execution.quarantine import insert
+from voxmill.pipeline.monitoring.unit_counts import unit_counts
 from voxmill.pipeline.stage import Done, Stage
 from voxmill.pipeline.state.run import Run
 
@@ -185,7 +187,8 @@ def openable(run: Run, recording: Recording) -> Recording:
 
 def _summary(stage: Stage, unit: str, work: UnitInput, rows: Sequence[Any], wall: float, cpu: float) -> Done:
     rejected = sum(row.rejection is not None for row in rows) if stage.of.can_reject else 0
-    return Done(stage.name, unit, len(rows) - rejected, rejected, _seconds(work), wall, cpu)
+    counts, waits = unit_counts(stage.of, work, rows), tuple(METER.take_waits().items())
+    return Done(stage.name, unit, len(rows) - rejected, rejected, _seconds(work), wall, cpu, waits=waits, **counts)
 
 
 def _seconds(work: UnitInput) -> float:

@@ -90,8 +90,8 @@ class Packer:
         with blamed(f"stage pack stopped at shard {name}"), self._reporter.doing("pack", seconds):
             kept = self._pack_what_can_be(shard)
         seconds = sum(e.num_samples for e in kept.entries) / 16000
-        rejected = len(shard.entries) - len(kept.entries)
-        return Done("pack", name, len(kept.entries), rejected, seconds, time.monotonic() - wall, time.process_time() - cpu)
+        rejected, took, used = len(shard.entries) - len(kept.entries), time.monotonic() - wall, time.process_time() - cpu
+        return Done("pack", name, len(kept.entries), rejected, seconds, took, used, kept_s=seconds)
 
     def replay(self, key: str) -> list[Entry]:
         """Packs one sample alone and throws the shard away; empty where it is not selected."""

@@ -43,6 +43,8 @@ from voxmill.operators.weights.registry import registry
 from voxmill.pipeline.cli import app
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.load_config import RECIPES
+from voxmill.pipeline.monitoring.metric_sinks import FILE_VARIABLE
+from voxmill.pipeline.monitoring.metric_table import METRICS
 from voxmill.pipeline.stages import KINDS as STAGE_KINDS
 from voxmill.pipeline.state.table_writer import Cost
 from voxmill.sharding.sidecar import Member
@@ -66,6 +68,7 @@ def pages() -> dict[str, str]:
         "weights": weights(),
         "reasons": reasons(),
         "stages": stages(),
+        "metrics": metrics(),
         "extensions": extensions(),
         "tables": tables(),
         "views": views(),
@@ -440,6 +443,23 @@ ROWS = {
     "segments": "kept segment",
     "stretches": "stretch; any number of them",
 }
+
+
+def metrics() -> str:
+    rows = [(f"`ray_{m.exposed}`", m.kind, m.help, ", ".join(f"`{label}`" for label in (*m.labels, "run"))) for m in METRICS]
+    return "\n\n".join(
+        [
+            "# Metrics",
+            (
+                "What a run on Ray tells Prometheus, through Ray's own exporter, which adds labels for session and node; "
+                "`pipeline/monitoring/metric_table.py` holds this table. All come from the driver, so the number of series does not grow "
+                "with the number of workers. `run` is the last part of the run's place. With "
+                f"`{FILE_VARIABLE}=/path/voxmill.prom` the same metrics, without `ray_`, are written to a text file every five seconds, "
+                "on any executor, for node exporter's textfile collector. How to look at them: [use a cluster](../how-to/cluster.md)."
+            ),
+            table(("metric", "kind", "meaning", "labels"), rows),
+        ]
+    )
 
 
 def stages() -> str:

@@ -19,6 +19,7 @@ from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
 from voxmill.manifests.public_form import public_text
+from voxmill.operators.contract.meter import METER
 from voxmill.operators.crawl.facts.crawl_errors import (
     Blocked,
     BrokenBody,
@@ -259,6 +260,7 @@ class Fetcher:
             if isinstance(answer, Refused):
                 raise _as_error(answer)
             self._wait(answer.seconds)
+            METER.waited(host, answer.seconds)
 
     def _releaser(self, url: str, lease: str) -> Callable[[int], None]:
         host = host_of(url)

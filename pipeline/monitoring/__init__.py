@@ -1,0 +1,1 @@
+"""What a run tells Prometheus: the table of metrics, where they go, and the executor that counts."""
