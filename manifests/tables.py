@@ -63,9 +63,8 @@ TABLES = (
 @cache
 def reserved_names() -> frozenset[str]:
     """Names that no table of a user's own stage may have: tables and views that every run has."""
-    views = re.findall(
-        r"^CREATE OR REPLACE (?:VIEW|MACRO) (\w+)", Path(__file__).with_name("catalog.sql").read_text("utf-8"), re.MULTILINE
-    )
+    scripts = "\n".join(path.read_text("utf-8") for path in sorted(Path(__file__).parent.glob("*.sql")))
+    views = re.findall(r"^CREATE OR REPLACE (?:VIEW|MACRO) (\w+)", scripts, re.MULTILINE)
     return frozenset({*views, *RECORDS, "samples", "unpacked", "costs", "run", "reasons", "own_rows"})
 
 

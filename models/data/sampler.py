@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, ValidationError
 
-from voxmill.manifests.catalog import matching_rows
 from voxmill.manifests.config_base import Settings
 from voxmill.manifests.errors import UserError, explain
+from voxmill.manifests.matching_rows import matching_rows
 from voxmill.manifests.records import SAMPLE_RATE, Split
 from voxmill.manifests.schema import to_table
 from voxmill.models.common.seeds import Generator, seeded, shuffled

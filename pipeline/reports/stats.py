@@ -14,8 +14,9 @@ from typing import Any
 import pyarrow as pa
 from rich.console import Console
 
-from voxmill.manifests.catalog import ALIASES, CatalogError, open_catalog, query
-from voxmill.manifests.catalog import what_if as judge_again
+from voxmill.manifests.catalog import CatalogError, open_catalog, query
+from voxmill.manifests.what_if import ALIASES
+from voxmill.manifests.what_if import what_if as judge_again
 from voxmill.pipeline.reports.stats_tables import show
 from voxmill.pipeline.state.run_dir import RunError
 from voxmill.pipeline.terminal import output
@@ -88,13 +89,9 @@ def _overview(con: Any) -> dict[str, pa.Table]:
 
 def _breakdown(con: Any, dimension: str) -> dict[str, pa.Table]:
     """Retention by one property, and the share that each stage keeps for each of its values."""
-    stages = f"""
-        SELECT {dimension} AS value, min(position) AS position, stage, count(*) AS rows_in, count(*) FILTER (kept) AS rows_kept,
-            coalesce(sum(num_samples), 0) / 16000 AS seconds_in, coalesce(sum(num_samples) FILTER (kept), 0) / 16000 AS seconds_kept
-        FROM verdicts GROUP BY ALL ORDER BY value, position, stage"""
     tables = {f"retention_by_{dimension}": query(con, f"FROM retention_by_{dimension}")}
     if dimension not in ("tier", "reason"):  # tier and reason result from the stages: a funnel by them says nothing
-        tables[f"stages_by_{dimension}"] = query(con, stages)
+        tables[f"stages_by_{dimension}"] = query(con, f"FROM stages_by('{dimension}')")
     return tables
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from voxmill.manifests.catalog import catalog_sql
+from voxmill.manifests.catalog import connect, table_sources
+from voxmill.manifests.catalog_script import catalog_sql
 from voxmill.manifests.parquet import table_bytes
 from voxmill.manifests.public_form import public_item, public_recording
 from voxmill.manifests.records import (
@@ -22,6 +23,7 @@ from voxmill.manifests.records import (
 from voxmill.manifests.schema import schema_of, to_table
 from voxmill.manifests.storage import commit_bytes, remove
 from voxmill.manifests.tables import TABLE_OF, TABLES
+from voxmill.manifests.timeline import derive, derived_batches
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import Listing
@@ -77,9 +79,17 @@ def write_tables(
     files |= {name: _write(run, name, parts) for name, parts in packed.items()}
     files["costs"] = _write(run, "costs", _costs(run, stages, units))
     own = {stage.of.table: schema_of(stage.writes) for stage in stages if stage.of.table and stage.writes not in TABLE_OF}
+    files |= _derived(run, files, own)
     commit_bytes(run.uri("catalog.sql"), catalog_sql(files, own).encode(), replace=True)
     _remove_stale(run, files)
     return files
+
+
+def _derived(run: Run, files: Mapping[str, Sequence[str]], own: Mapping[str, pa.Schema]) -> dict[str, list[str]]:
+    """The tables that are computed from the others."""
+    con = connect()
+    sources = {name: con.sql(f"FROM {source}") for name, source in table_sources(con, run.root, files).items()}
+    return {name: _write(run, name, derived_batches(name, table)) for name, table in derive(con, sources, own).items()}
 
 
 def _listed(listing: Listing, record: type, amendments: Amendments) -> Iterator[pa.Table]:

@@ -27,8 +27,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from voxmill.manifests.catalog import catalog_sql, sql_type, table_schemas
+from voxmill.manifests.catalog_script import catalog_sql, sql_file, sql_type, table_schemas
 from voxmill.manifests.config_base import about, models_in
+from voxmill.manifests.derived_records import DERIVED
 from voxmill.manifests.reasons import REASONS
 from voxmill.manifests.schema import schema_of
 from voxmill.manifests.tables import RECORDS
@@ -497,8 +498,9 @@ def stages() -> str:
 MEASURED: dict[str, tuple[type, str]] = {
     "samples": (Member, "One row per sample in the shards: which shard (column `shard`), and where in it."),
     "costs": (Cost, "What one stage spent on one unit."),
+    **{name: (row, "") for name, row in DERIVED.items()},
 }
-"""Tables whose rows are no records that stages read."""
+"""Tables whose rows are no records that stages read, with what is said of them; nothing: what their rows say."""
 UNPACKED = "Samples that were selected and could not be packed: `segment_id`, and the `reason` and `detail` of its rejection."
 
 
@@ -520,7 +522,7 @@ def tables() -> str:
             used |= dict.fromkeys(_inside(record))
         elif name in MEASURED:
             row, said = MEASURED[name]
-            parts += [said, _columns(schema_of(row), row)]
+            parts += [said or f"`{row.__name__}`. {_doc(row)}", _columns(schema_of(row), row)]
             used |= dict.fromkeys(_inside(row))
         else:
             parts.append(UNPACKED)
@@ -589,7 +591,7 @@ def attribute_docs(record: type) -> Mapping[str, str]:
 
 
 def views() -> str:
-    text = (ROOT / "manifests" / "catalog.sql").read_text(encoding="utf-8")
+    text = sql_file("catalog") + "\n" + sql_file("labels").partition("\n\n")[2]
     head = [line.removeprefix("--").removeprefix(" ") for line in text.split("\n\n", 1)[0].splitlines()]
     con = duckdb.connect()
     script = catalog_sql({}).replace("read_text('run.json')", "(SELECT '{}' AS content)")

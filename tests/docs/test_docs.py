@@ -27,7 +27,8 @@ from docs import doctest_blocks, reference, snippets
 from docs.snippets import FILES, ROOT, Snippet, anchors, blocks, commands, inline, links
 from speech.packaged import TWO_CITIES
 from speech.waves import write_wave
-from voxmill.manifests.catalog import catalog_sql, query
+from voxmill.manifests.catalog import query
+from voxmill.manifests.catalog_script import catalog_sql
 from voxmill.manifests.config_base import models_in
 from voxmill.manifests.overrides import override
 from voxmill.manifests.reasons import REASONS

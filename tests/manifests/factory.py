@@ -17,7 +17,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from voxmill.manifests.catalog import COSTS, catalog_sql
+from voxmill.manifests.catalog import connect
+from voxmill.manifests.catalog_script import COSTS, catalog_sql
 from voxmill.manifests.ids import item_id, segment_id
 from voxmill.manifests.parquet import table_bytes
 from voxmill.manifests.reasons import reject
@@ -44,6 +45,7 @@ from voxmill.manifests.records import (
 )  # fmt: skip
 from voxmill.manifests.schema import SCHEMA_VERSION, to_table
 from voxmill.manifests.tables import RECORDS
+from voxmill.manifests.timeline import derive, derived_batches
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.select.select import Select, SelectConfig
 
@@ -84,10 +86,20 @@ class MadeUpRun:
             for number, part in enumerate((table.slice(0, len(table) // 2), table.slice(len(table) // 2))):
                 files.setdefault(name, []).append(f"manifests/{name}-{number:05d}.parquet")
                 (root / files[name][-1]).write_bytes(table_bytes(part))
+        for name, table in derived_tables(self.arrow()).items():
+            files[name] = [f"manifests/{name}-00000.parquet"]
+            (root / files[name][0]).write_bytes(table_bytes(table))
         (root / "catalog.sql").write_text(catalog_sql(files), encoding="utf-8")
         state = {"schema_version": SCHEMA_VERSION, "config": {"select": select.model_dump(mode="json")}}
         (root / "run.json").write_text(json.dumps(state), encoding="utf-8")
         return root
+
+
+def derived_tables(tables: Mapping[str, pa.Table], own: Mapping[str, pa.Schema] | None = None) -> dict[str, pa.Table]:
+    """What the pipeline computes of these tables."""
+    con = connect()
+    derived = derive(con, {name: con.from_arrow(table) for name, table in tables.items()}, own)
+    return {name: pa.concat_tables(derived_batches(name, relation)) for name, relation in derived.items()}
 
 
 def made_up_run(seed: int = 0, recordings: int = 8, select: SelectConfig = SELECT) -> MadeUpRun:

@@ -15,11 +15,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from voxmill.manifests import schema
-from voxmill.manifests.catalog import CatalogError, catalog_sql, open_catalog, query, table_schemas, what_if
+from voxmill.manifests.catalog import CatalogError, open_catalog, query
+from voxmill.manifests.catalog_script import catalog_sql, table_schemas
 from voxmill.manifests.parquet import table_bytes
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import SAMPLE_RATE, Rejection
 from voxmill.manifests.schema import SCHEMA_VERSION, SchemaError
+from voxmill.manifests.what_if import what_if
 
 from .factory import ENGINES, MadeUpRun, made_up_run
 

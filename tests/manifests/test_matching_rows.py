@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxmill.manifests.catalog import ConditionError, matching_rows
+from voxmill.manifests.matching_rows import ConditionError, matching_rows
 
 TABLE = pa.table(
     {

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from voxmill.manifests.catalog import open_catalog, query, what_if
+from voxmill.manifests.catalog import open_catalog, query
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import SAMPLE_RATE, Consensus, Selection
+from voxmill.manifests.what_if import what_if
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.select.calibration import Calibration, Curve, Weights
 from voxmill.operators.select.select import Select, SelectConfig

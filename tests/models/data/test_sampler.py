@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samples import several
-from voxmill.manifests.catalog import ConditionError
+from voxmill.manifests.matching_rows import ConditionError
 from voxmill.models.data.sampler import BucketingSampler, PlannedBatch, PlannedSample, SamplerConfig, cut_batches
 from voxmill.sharding.sidecar import committed
 
