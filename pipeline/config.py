@@ -47,10 +47,13 @@ class ExecutorConfig(Settings):
     kind: Literal["local", "ray"] = "ray"
     """`local`: processes of this machine; `ray`: Ray, on this machine or a cluster."""
     address: str | None = None
-    """Ray cluster to join (`auto`, `ray://host:10001`); null starts Ray on this machine."""
+    """Ray cluster to join: `auto`, the one of this machine, or `host:6379`; null starts Ray on this machine. From elsewhere, submit the
+    command as a job: `ray job submit --address http://HEAD:8265 -- voxmill run …`."""
     workers: int | None = Field(default=None, ge=1)
     """Workers that take a unit through all stages from `segment` to `select`; null: one per core, as memory allows. Neighbouring
     stages share them unless a stage asks for a GPU or is named in `resources`: those have a pool of workers each."""
+    commit_seconds: float = Field(default=60.0, gt=0)
+    """A worker commits what it has finished together, after so many seconds of work: what a kill may cost. Less is safer, and makes more files."""
     same_results: bool = False
     """Workers on different types of CPU write the same bytes, as far as libraries can be told to: all use AVX2 and nothing newer, and a
     machine without AVX2 is refused. Costs speed where a CPU has AVX-512 (`make check-machines` measures how much). Off: a unit that is

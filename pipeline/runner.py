@@ -21,7 +21,7 @@ from voxmill.operators.crawl.policy.host_limit import HostGate
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.dedup import FindDuplicates
-from voxmill.pipeline.execution.executor import Executor, Job
+from voxmill.pipeline.execution.executor import Books, Executor, Job, KeyOnly
 from voxmill.pipeline.execution.worker import Worker
 from voxmill.pipeline.packing.packer import packed_tables, packing
 from voxmill.pipeline.packing.plan import plan
@@ -29,7 +29,8 @@ from voxmill.pipeline.preflight.run_inputs import check_inputs
 from voxmill.pipeline.resolve.saved_config import keep
 from voxmill.pipeline.rights.attribution import write_attribution
 from voxmill.pipeline.rights.request import apply_tombstones, check_denied, has_unfinished, refuse_copies
-from voxmill.pipeline.stage import Resources, Stage
+from voxmill.pipeline.stage import Stage
+from voxmill.pipeline.stage_builder import WHOLE_CORE, stated_cost
 from voxmill.pipeline.state import metadata_overrides as amend
 from voxmill.pipeline.state.driver_lease import Lease
 from voxmill.pipeline.state.listing import Expand, Listing
@@ -162,18 +163,21 @@ def _run_stages(
     progress: Progress,
     sharing: Collection[str] = (),
 ) -> None:
-    """The keys through the chain; a stage that has a fragment for every key is left out, and its model is never loaded.
+    """The keys that lack a stage through the chain; a stage that has a fragment for every key is left out, and its model is never loaded.
 
     Stages whose name is in `sharing` may share their workers.
     """
     ledger, session, jobs = run.ledger, uuid.uuid4().hex, []
+    done = {stage.name: ledger.done(stage) for stage in chain}
+    wanted = tuple(key for key in keys if any(key not in found for found in done.values()))
     for stage in chain:
-        done = ledger.done(stage)
-        make = partial(Worker, run.root, stage, [stages[name] for name in stage.reads], session)
-        jobs.append(Job(stage.name, make, tuple(k for k in keys if k not in done), stage.resources, stage.name in sharing))
+        if any(key not in done[stage.name] for key in wanted):
+            worker = partial(Worker, run.root, stage, [stages[name] for name in stage.reads], session)
+            make = partial(KeyOnly, worker)
+            jobs.append(Job(stage.name, make, wanted, stage.resources, stage.name in sharing))
     progress.expect(jobs)
     with progress.watching(session):
-        executor.run(jobs, progress.report)
+        executor.run(jobs, progress.report, Books(say=progress.say))
     for stage in chain:
         missing = set(keys) - ledger.done(stage)
         if missing:
@@ -185,14 +189,14 @@ def _run_stages(
 def _pack(
     run: Run, stages: Mapping[str, Stage], config: RunConfig, buckets: int, executor: Executor, progress: Progress
 ) -> None:
-    resources = config.executor.resources.get("pack", Resources(workers=1, cpus=0.5))
+    resources = stated_cost(config, "pack", WHOLE_CORE)
     session = uuid.uuid4().hex
     progress.phase("planning shards")
     wanted = packing(run, stages, plan(run, stages, config.pack, buckets), resources, session)
     progress.expect([wanted.job])
     prune(run.shards_dir, wanted.shards)
     with progress.watching(session):
-        executor.run([wanted.job], progress.report)
+        executor.run([wanted.job], progress.report, Books(say=progress.say))
     write_index(run.shards_dir)
 
 

@@ -20,16 +20,21 @@ from voxmill.operators.contract.unit_input import Operator, UnitInput
 class Resources(Settings):
     """What one worker of a stage needs, and how many workers there may be."""
 
-    workers: int = Field(default=1, ge=1)
-    """Most workers at once; a pool of Ray Data grows from `min_workers` up to this."""
+    workers: int | None = Field(default=None, ge=1)
+    """Most workers at once; null: as many as the machines hold, one per core at most, and on a cluster that can grow as many as have
+    something to do."""
     min_workers: int = Field(default=1, ge=1)
-    """Workers that are there from the start, where a pool grows and shrinks."""
+    """Workers that are there from the start. A pool grows from here, and goes back to here when it has nothing to do."""
     cpus: float = Field(default=1.0, ge=0)
     """Cores a worker is given in Ray's scheduling; light stages take a fraction."""
     gpus: float = Field(default=0.0, ge=0)
     """Share of a GPU; 0.25 lets four workers use one device."""
     memory_gb: float = Field(default=0.0, ge=0)
     """Memory reserved per worker on Ray (GiB); 0 reserves none."""
+    custom: dict[str, float] = {}
+    """Amounts of custom resources of a Ray cluster that a worker takes (`ray start --resources`): only nodes that have them get workers."""
+    labels: dict[str, str] = {}
+    """Labels that a node of a Ray cluster must have (`ray start --labels`), as Ray's label selectors state them: `a`, `!a`, `in(a, b)`."""
 
 
 Rows = Literal["items", "recordings", "units", "parts", "tiles", "segments", "stretches"]

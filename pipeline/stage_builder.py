@@ -19,9 +19,12 @@ from voxmill.pipeline.state.run_dir import exists, read_bytes
 RECORDED_ONLY = {"name", "device", "threads", "batch_size", "gpus", "memory_gb"}
 """Config keys that say how fast a stage runs, not what it makes: recorded in run.json, not part of a fingerprint."""
 
-LIGHT = Resources(workers=1, cpus=0.1)
-HEAVY = Resources(workers=1, cpus=0.4)
+LIGHT = Resources(cpus=0.1)
+HEAVY = Resources(cpus=0.4)
 """Defaults for stages without and with a model of their own."""
+
+WHOLE_CORE = Resources(cpus=0.9)
+"""Default for stages that compute all the time. Not quite one: a lighter stage must find its place beside it on a machine with one core."""
 
 
 class StageBuilder:
@@ -75,8 +78,13 @@ class StageBuilder:
 
     def cost(self, name: str, default: Resources) -> Resources:
         """What the config states of a stage's workers; what it leaves out is as by default, an engine's share of a GPU for one."""
-        stated = self.config.executor.resources.get(name)
-        return default.model_copy(update=stated.model_dump(exclude_unset=True)) if stated else default
+        return stated_cost(self.config, name, default)
+
+
+def stated_cost(config: RunConfig, name: str, default: Resources) -> Resources:
+    """`default` with what `executor.resources` states of the stage `name`."""
+    stated = config.executor.resources.get(name)
+    return default.model_copy(update=stated.model_dump(exclude_unset=True)) if stated else default
 
 
 def _contents(path: str | None) -> str:

@@ -33,7 +33,7 @@ from voxmill.operators.transcribe.transcribe import Transcribe
 from voxmill.pipeline import failed_rows
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.stage import Stage, StageKind, by_driver
-from voxmill.pipeline.stage_builder import HEAVY, LIGHT, StageBuilder
+from voxmill.pipeline.stage_builder import HEAVY, LIGHT, WHOLE_CORE, StageBuilder
 from voxmill.pipeline.state import metadata_overrides
 from voxmill.pipeline.state.listing import ITEMS, RECORDINGS, UNITS
 
@@ -62,7 +62,7 @@ def _crawl(line: StageBuilder, kind: StageKind) -> None:
 
 def _decode(line: StageBuilder, kind: StageKind) -> None:
     make = partial(Decode, line.config.decode, {s.name: s.channels for s in line.config.sources})
-    line.put(Stage("decode", make, kind, ("crawl",), "v1", line.cost("decode", LIGHT)))
+    line.put(Stage("decode", make, kind, ("crawl",), "v1", line.cost("decode", WHOLE_CORE)))
 
 
 def _recordings(line: StageBuilder, kind: StageKind) -> None:

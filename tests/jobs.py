@@ -7,11 +7,13 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 from voxmill.manifests.records import Recording
 from voxmill.operators.contract.adapters import Audio
 from voxmill.operators.contract.unit_input import Operator
 from voxmill.operators.crawl.policy.host_limit import HostGate
+from voxmill.pipeline.execution.executor import Buffer
 from voxmill.pipeline.execution.infra_errors import StageError
 from voxmill.pipeline.packing.packer import Packer
 from voxmill.pipeline.stage import Done
@@ -104,3 +106,47 @@ class SpoiltPacker(Packer):
 def nothing() -> Operator:
     """For stages that are only read in a test. Here, because workers must be able to import it."""
     raise AssertionError("this stage is not to run")
+
+
+class Pages:
+    """A buffer: lines that steps leave, written as one file at each flush."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder, self.lines = Path(folder), list[str]()
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def flush(self) -> tuple[str, ...]:
+        lines, self.lines = tuple(self.lines), []
+        (self.folder / f"page-{os.getpid()}-{time.monotonic_ns()}").write_text("\n".join(lines))
+        return lines
+
+
+class Writes:
+    """Leaves a line in the buffer, and in what the key carries. Kills its worker, at the key `bad`, until it is told of two strikes."""
+
+    def __init__(self, name: str, before: str | None = None) -> None:
+        self.name, self.before = name, before
+
+    def __call__(self, key: str, carried: dict[str, Any], buffer: Buffer, strikes: int) -> Done:
+        assert isinstance(buffer, Pages)
+        if self.before:
+            assert carried[self.before] == f"{self.before} {key}"
+        if key == "bad" and self.name == "b" and strikes < 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        carried[self.name] = f"{self.name} {key}"
+        buffer.lines.append(carried[self.name])
+        return Done(self.name, key)
+
+
+class WritesSlowly(Writes):
+    """Takes its time after the third key."""
+
+    taken = 0
+
+    def __call__(self, key: str, carried: dict[str, Any], buffer: Buffer, strikes: int) -> Done:
+        self.taken += 1
+        if self.taken > 3:
+            time.sleep(60)
+        return super().__call__(key, carried, buffer, strikes)

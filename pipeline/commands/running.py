@@ -27,7 +27,7 @@ def run(
     contact: options.Contact = None,
     change: options.Set = None,
     executor: options.Executor = None,
-    address: Annotated[str | None, typer.Option(help="Ray cluster to join: `auto` or `ray://host:10001`.")] = None,
+    address: Annotated[str | None, typer.Option(help="Ray cluster to join: `auto`, or `host:6379` of its head.")] = None,
     until: Annotated[str, typer.Option(help="Stop after `list`, `crawl`, `select` or `pack`.")] = "pack",
     retry: options.Retry = None,
     dry_run: options.DryRun = False,
@@ -205,9 +205,10 @@ def start_run(
         run = run.absolute()  # workers run in other working directories
         _say_shared(run)
     progress = Progress(quiet=quiet)
-    if kind == "ray":
-        progress.say(f"joining the Ray cluster at {cluster}" if cluster else "starting Ray on this machine")
-    engine = open_executor(kind, cluster, settings.executor.workers, same_results=settings.executor.same_results)
+    stated = settings.executor
+    engine = open_executor(
+        kind, cluster, stated.workers, same_results=stated.same_results, commit_seconds=stated.commit_seconds
+    )
     try:
         with (
             progress.stoppable(),

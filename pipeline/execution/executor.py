@@ -1,112 +1,162 @@
-"""What an executor runs: a chain of jobs, and the pools of workers that take keys through it."""
+"""The contract of executors: what a driver gives them, what a worker's steps are asked, and what comes back.
+
+**The driver** calls `executor.run(jobs, report, books)`. The jobs of one call are a chain over the same `Keys`: every key goes through all of
+them, in their order. Keys are read one after the other, as workers get free, and never kept: a run of millions costs the driver what is
+in the hands of its workers. Neighbouring jobs with `shares` run in the same workers (`pools.py`), all pools of a chain at the same time.
+
+**A step** is what `job.make()` returns in a worker's process. It is called as `step(key, carried, buffer, strikes) -> Done`:
+
+- `carried`: what earlier steps made of this key, by stage name. A step puts in what the steps after it read. It goes with the key to the next
+  pool (pickled, a few kB). It may lack anything: what is not there is committed, and can be read.
+- `buffer`: what this worker has finished and not committed, for all its steps; made by `books.make_buffer`. A key is *held* while there is
+  something in it, and done again when its worker dies. It is flushed when `commit_seconds` have passed since the oldest held key was finished,
+  at `MAX_HELD` keys, when the worker has nothing to do, and at its end. A step that puts nothing in has committed its key when it returns.
+- `strikes`: how often this key has ended its worker, as `books.strikes_of` has it.
+
+It is safe to repeat, and answers `Done(skipped=True)` for a key that it has done: nobody else knows.
+
+**What is certain.** Each key ends committed in each job, or `run` raises. `report` is called once for each key of each job, as soon as the key
+is finished. When a worker dies, the keys that it held are done again by another, without a strike. Of the keys in its hands, one that was
+alone is struck; several are tried again one by one. A key that is tried again goes through one job at a time, so that the next strike names
+the job, and only that job is told of it. A machine that is lost strikes nobody.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Protocol
+from typing import Any, Protocol
 
 from voxmill.manifests.errors import Unavailable
 from voxmill.pipeline.stage import Done, Resources
 
-Work = Callable[[str], Done]
+COMMIT_SECONDS = 60.0
+"""What a killed worker may have to do again (s of work), where nothing else is configured."""
+
+MAX_HELD = 512
+"""Keys that a worker holds uncommitted at most: the driver remembers each of them."""
+
+SETTLE_S = 2.0
+"""How often the driver is told what was committed (s): one entry in its journal for all workers."""
 
 MAX_DEATHS = 16
-"""Deaths that one key may cost: the ledger gives a unit up after two, and two for each of six members; more means a broken machine."""
+"""Deaths that one key may cost: a unit is given up after two, and two for each of six members; more means a broken machine."""
+
+
+class Keys(Protocol):
+    """Keys (units or shards) of a chain, in order: can be iterated again and again, and has a length. A tuple is one."""
+
+    def __iter__(self) -> Iterator[str]:
+        """The keys, one after the other."""
+        ...
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LazyKeys:
+    """Keys that are in no memory: `each()` reads them anew, say from a query.
+
+    >>> len(LazyKeys(lambda: (f"unit-{n}" for n in range(10**9)), 10**9))
+    1000000000
+    """
+
+    each: Callable[[], Iterator[str]]
+    count: int
+
+    def __iter__(self) -> Iterator[str]:
+        return self.each()
+
+    def __len__(self) -> int:
+        return self.count
+
+
+class Buffer(Protocol):
+    """What a worker has finished and not committed: one in each worker process. Executors know nothing of what is in it."""
+
+    def __len__(self) -> int:
+        """How much is held; 0: there is nothing to flush."""
+        ...
+
+    def flush(self) -> Any | None:
+        """Commits what is held. Returns a picklable description of it for `Books.committed`. Safe to repeat where it was interrupted."""
+        ...
+
+
+class NoBuffer:
+    """Where every step commits each key itself."""
+
+    def __len__(self) -> int:
+        return 0
+
+    def flush(self) -> None:
+        """There is nothing."""
+
+
+class PoolStep(Protocol):
+    """See the top of this file. Raises StageError where the stage or the machine fails, not the key."""
+
+    def __call__(self, key: str, carried: dict[str, Any], buffer: Buffer, strikes: int, /) -> Done: ...
+
+
+class KeyOnly:
+    """A step made of something that takes a key alone, reads what it needs and commits what it makes."""
+
+    def __init__(self, make: Callable[[], Callable[[str], Done]]) -> None:
+        self.work = make()
+
+    def __call__(self, key: str, carried: dict[str, Any], buffer: Buffer, strikes: int) -> Done:
+        """See `PoolStep`."""
+        return self.work(key)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One step for many keys: `make()` builds one worker, `worker(key) -> Done` handles one key and is safe to repeat."""
+    """One step for many keys: `make()` builds the step, once in each worker process. Picklable."""
 
     name: str
-    make: Callable[[], Work]
-    keys: tuple[str, ...]
-    """Keys (units or shards) that are not done yet, in order."""
+    make: Callable[[], PoolStep]
+    keys: Keys
+    """The same for all jobs of a chain. A job that has nothing to do is left out by its driver."""
     resources: Resources
     shares: bool = False
     """Whether one worker may do this job and its neighbours that share too; see `pools`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """Workers that take a key through one job, or through neighbouring jobs one after the other."""
-
-    jobs: tuple[Job, ...]
-    resources: Resources
-
-    @property
-    def name(self) -> str:
-        """The names of its jobs, as in `segment + transcribe:whisperx`."""
-        return " + ".join(job.name for job in self.jobs)
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Every key of any job once, in the order of the longest list that has it."""
-        lists = sorted((job.keys for job in self.jobs), key=len, reverse=True)
-        return tuple(dict.fromkeys(key for keys in lists for key in keys))
-
-    def make(self) -> PoolWorker:
-        """One worker, built in the process that runs it."""
-        return PoolWorker(self.jobs)
-
-
-class PoolWorker:
-    """One worker of a pool. What it yields is done: a key that is repeated skips it."""
-
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        self._steps = [(job.make(), frozenset(job.keys)) for job in jobs]
-
-    def __call__(self, key: str) -> Iterator[Done]:
-        for work, keys in self._steps:
-            if key in keys:
-                yield work(key)
-
-
-def pools(jobs: Sequence[Job], workers: int) -> list[Pool]:
-    """The pools that a chain needs. Jobs without keys need none.
-
-    Jobs that share get one pool of `workers` (one per core, say), each of which takes a key through all of them. Where every stage
-    runs on the same cores that is the fastest: no core waits for the stage before, no two stages compete for one, and only `workers`
-    processes load their models. Stages that need devices of their own, or have stated resources, get a pool each.
-    """
-    found: list[Pool] = []
-    for shares, group in groupby((job for job in jobs if job.keys), key=lambda job: job.shares):
-        if not shares:
-            found += [Pool((job,), job.resources) for job in group]
-            continue
-        together = tuple(group)
-        memory = sum(job.resources.memory_gb for job in together)
-        found.append(Pool(together, Resources(workers=workers, cpus=SHARE, memory_gb=memory)))
-    if len(found) == 1 and found[0].jobs[0].shares:  # nothing else needs the cores
-        found = [Pool(found[0].jobs, found[0].resources.model_copy(update={"min_workers": workers}))]
-    return found
-
-
-SHARE = 0.9
-"""Of a core, for a worker that does all: Ray's own tasks need the rest, or nothing could start."""
-
-WORKER_GB = 3.0
-"""Memory for a worker that holds every model of a chain, when their number follows from the machine."""
-
-
-def workers_for(cores: float, memory_gb: float) -> int:
-    """One worker per core, as memory allows."""
-    return max(1, min(int(cores), int(memory_gb / WORKER_GB)))
 
 
 Report = Callable[[Done], None]
 """Called in the driver once for each key of each job."""
 
 
-class Executor(Protocol):
-    """Runs every key through the jobs in their order: a key enters a job when the one before has committed it."""
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What the driver keeps of a run, as far as executors are concerned. All but `make_buffer` are called in the driver's thread."""
 
-    def run(self, jobs: Sequence[Job], report: Report) -> None:
-        """Raises the first error that is not an outcome; what was committed stays."""
+    make_buffer: Callable[[], Buffer] = NoBuffer
+    """Makes the buffer of a worker, in its process. Picklable."""
+    committed: Callable[[Sequence[Any]], None] = lambda descriptions: None
+    """What workers have flushed, every `SETTLE_S` seconds. Its keys count as committed when this has returned."""
+    strikes_of: Callable[[str], int] = lambda key: 0
+    """Strikes of a key until now, by this driver and those before it. Asked whenever a key is handed out."""
+    struck: Callable[[Sequence[str], Sequence[str]], None] = lambda jobs, keys: None
+    """Keys have ended their worker, in one of these jobs. Called before they are tried again; rare, so it may write to a store."""
+    in_flight: Callable[[Sequence[str]], None] = lambda keys: None
+    """The keys in the hands of workers, every half minute, where they have changed: what a machine that dies with its driver leaves behind."""
+    say: Callable[[str], None] = lambda line: None
+    """A line for the screen: what a run waits for, and each fault once."""
+
+
+NO_BOOKS = Books()
+
+
+class Executor(Protocol):
+    """Runs every key through the jobs in their order. Two of them, one contract: `local_executor.py`, `ray_executor.py`."""
+
+    def run(self, jobs: Sequence[Job], report: Report, books: Books = NO_BOOKS) -> None:
+        """Raises the first error that is not an outcome, and ValueError where jobs differ in their keys; what was committed stays."""
         ...
 
 
 class WorkerDied(Unavailable):
-    """A worker process died again and again on the same key, although its members were tried alone."""
+    """Workers die again and again: on the same key, although its members were tried alone, or while they start."""

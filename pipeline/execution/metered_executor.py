@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event, Thread
 
-from voxmill.pipeline.execution.executor import Executor, Job, Report
+from voxmill.pipeline.execution.executor import NO_BOOKS, Books, Executor, Job, Report
 from voxmill.pipeline.monitoring.metric_sinks import MetricSink, open_sink
 from voxmill.pipeline.monitoring.run_metrics import RunMetrics
 from voxmill.pipeline.stage import Done
@@ -27,16 +27,18 @@ class MeteredExecutor:
     def __init__(self, inner: Executor, sink: MetricSink, run: str) -> None:
         self._inner, self._metrics = inner, RunMetrics(sink, run)
 
-    def run(self, jobs: Sequence[Job], report: Report) -> None:
+    def run(self, jobs: Sequence[Job], report: Report, books: Books = NO_BOOKS) -> None:
         """See `Executor.run`."""
 
         def counted(done: Done) -> None:
             self._metrics.finished(done)
             report(done)
 
-        self._metrics.expect([(job.name, len(job.keys)) for job in jobs if job.keys])
+        if not any(len(job.keys) for job in jobs):
+            return
+        self._metrics.expect([(job.name, len(job.keys)) for job in jobs])
         with self._ticking():
-            self._inner.run(jobs, counted)
+            self._inner.run(jobs, counted, books)
 
     @contextmanager
     def _ticking(self) -> Iterator[None]:

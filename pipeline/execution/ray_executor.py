@@ -1,8 +1,7 @@
-"""The Ray executor. What travels is a key, never a waveform.
+"""The Ray executor: one path, plain actors, on this machine and on a cluster. What travels is a key with a few rows, never a waveform.
 
-A chain of pools, and all that grow with a cluster, are one stream of Ray Data (`ray_data.py`); one pool on this machine alone is a crew
-of actors (`ray_actors.py`). Placing, restarting and retrying are Ray's; what is ours is that retries are finite and that a repeated key does
-no harm (`worker.py`).
+Placing workers, reserving what they need and adding machines for those that wait are Ray's. Ours is who is handed which key
+(`dispatcher.py`), since it must be known who dies of what, and a worker's results are committed together.
 """
 
 from __future__ import annotations
@@ -10,25 +9,27 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from tempfile import TemporaryFile
 
 from voxmill.pipeline.execution.capacity import machines, misplaced
 from voxmill.pipeline.execution.cpu_type import SAME_RESULTS
-from voxmill.pipeline.execution.executor import Job, Pool, Report, WorkerDied, pools, workers_for
+from voxmill.pipeline.execution.drive import drive
+from voxmill.pipeline.execution.executor import COMMIT_SECONDS, NO_BOOKS, Books, Job, Report
 from voxmill.pipeline.execution.infra_errors import StageError
 from voxmill.pipeline.execution.malloc import KEEP_MEMORY, keep_memory
-from voxmill.pipeline.execution.ray_actors import run_crew
-from voxmill.pipeline.execution.ray_data import run_stream
+from voxmill.pipeline.execution.pool_worker import specs_of
+from voxmill.pipeline.execution.pools import keys_of, pools
+from voxmill.pipeline.execution.team import teams_of
 
 
-def start_ray(address: str | None) -> None:
+def start_ray(address: str | None, say: Callable[[str], None] = lambda line: None) -> None:
     """Connects this process to a cluster, or starts Ray on this machine; nothing to do where that has happened."""
     import ray
 
     if not ray.is_initialized():
+        say(f"joining the Ray cluster at {address}" if address else "starting Ray on this machine")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else it comments on Ray Data's own actors on our terminal
         os.environ.setdefault("RAY_prestart_worker_first_driver", "0")  # workers that nobody would ever use
@@ -60,43 +61,36 @@ def _remarks_only_where_it_fails() -> Iterator[None]:
 
 
 class RayExecutor:
-    """`address=None` starts Ray on this machine; `"auto"` or `ray://host:port` joins a cluster.
+    """`address=None` starts Ray on this machine, once there is a key; `"auto"` or `host:port` joins a cluster.
 
     `workers` is how many take keys through stages that share them; None: one per core of the cluster, as memory allows.
     """
 
-    def __init__(self, address: str | None = None, *, workers: int | None = None, same_results: bool = False) -> None:
-        self._workers, self._joined = workers, address is not None
-        self._environment = {**(KEEP_MEMORY if self._joined else {}), **(SAME_RESULTS if same_results else {})}
-        start_ray(address)
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        workers: int | None = None,
+        same_results: bool = False,
+        commit_seconds: float = COMMIT_SECONDS,
+    ) -> None:
+        self._address, self._workers, self._commit_seconds = address, workers, commit_seconds
+        if address is not None:
+            start_ray(address)  # the run's gate is an actor there
+        self._environment = {**(KEEP_MEMORY if address else {}), **(SAME_RESULTS if same_results else {})}
 
-    def run(self, jobs: Sequence[Job], report: Report) -> None:
-        """See `Executor.run`. Raises WorkerDied where a key kills its worker again and again, StageError where no machine holds a worker."""
+    def run(self, jobs: Sequence[Job], report: Report, books: Books = NO_BOOKS) -> None:
+        """See `Executor.run`. Raises WorkerDied where workers die again and again, StageError where no machine holds one."""
+        chain = pools(jobs, self._workers)
+        if not chain:
+            return
+        joined = self._address is not None
+        start_ray(self._address, books.say)
         import ray
 
-        streams = pools(jobs, self._workers or _workers())
-        self._check_room(streams)
-        try:
-            if len(streams) == 1 and not self._joined:
-                run_crew(streams[0], report, self._environment)
-            elif streams:
-                run_stream(streams, report, self._environment)
-        except ray.exceptions.RayActorError as error:  # out of retries
-            raise WorkerDied(f"a worker died again and again on the same key: {error}") from error
+        from voxmill.pipeline.execution.ray_crew import RayCrew
 
-    def _check_room(self, streams: Sequence[Pool]) -> None:
-        """Raises StageError for a worker that no machine can hold; a cluster that was joined may be one that grows on demand."""
-        import ray
-
-        lines = list(misplaced(streams, machines(ray.nodes())))
-        if lines and not self._joined:
+        if not joined and (lines := list(misplaced(chain, machines(ray.nodes())))):
             raise StageError("\n".join(lines))
-        for line in lines:
-            warnings.warn(f"{line}; this run waits until the cluster has grown", stacklevel=2)
-
-
-def _workers() -> int:
-    import ray
-
-    cluster = ray.cluster_resources()
-    return workers_for(cluster.get("CPU", 1), cluster.get("memory", 0) / 2**30)
+        crew = RayCrew(chain, specs_of(chain, books, self._commit_seconds), self._environment, joined=joined)
+        drive(teams_of(chain, keys_of(jobs), books, self._commit_seconds), crew, report, books, self._commit_seconds)

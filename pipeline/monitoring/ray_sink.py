@@ -13,22 +13,32 @@ from voxmill.pipeline.monitoring.metric_table import METRICS
 
 
 class RaySink:
-    """Needs a process that is connected to Ray. Ray forgets a gauge that is not set again for 20 s."""
+    """Says nothing while this process is not connected to Ray. Ray forgets a gauge that is not set again for 20 s."""
 
     def count(self, name: str, value: float, labels: Mapping[str, str]) -> None:
         """See `MetricSink.count`."""
-        _metrics()[name].inc(value, dict(labels))
+        if _connected():
+            _metrics()[name].inc(value, dict(labels))
 
     def gauge(self, name: str, value: float, labels: Mapping[str, str]) -> None:
         """See `MetricSink.gauge`."""
-        _metrics()[name].set(value, dict(labels))
+        if _connected():
+            _metrics()[name].set(value, dict(labels))
 
     def observe(self, name: str, value: float, labels: Mapping[str, str]) -> None:
         """See `MetricSink.observe`."""
-        _metrics()[name].observe(value, dict(labels))
+        if _connected():
+            _metrics()[name].observe(value, dict(labels))
 
     def flush(self) -> None:
         """Ray sends what it has every 10 s by itself."""
+
+
+def _connected() -> bool:
+    """An executor joins or starts Ray when it has something to do, not before."""
+    import ray
+
+    return bool(ray.is_initialized())
 
 
 @cache

@@ -21,7 +21,7 @@ from voxmill.operators.contract.adapters import Audio
 from voxmill.operators.decode.audio import AudioReader, Playback
 from voxmill.pipeline.execution.activity import Reporter
 from voxmill.pipeline.execution.bisect import MAX_ATTEMPTS, describe, isolate
-from voxmill.pipeline.execution.executor import Job
+from voxmill.pipeline.execution.executor import Job, KeyOnly
 from voxmill.pipeline.execution.infra_errors import StageError, blamed, machine_fault
 from voxmill.pipeline.execution.worker import openable
 from voxmill.pipeline.packing.failures import commit_failure, pack_stage, unpacked_tables, upstream_of
@@ -60,7 +60,7 @@ def packing(
             commit_bytes(_plan_uri(run, shard.name), records_bytes(shard.entries, Entry), replace=True)
     shards.sort(key=lambda shard: shard.name)
     headers = {shard.name: shard for shard in shards if shard.name in pending}
-    make = partial(Packer, run.root, dict(stages), headers, session or uuid.uuid4().hex)
+    make = partial(KeyOnly, partial(Packer, run.root, dict(stages), headers, session or uuid.uuid4().hex))
     return Packing(tuple(shards), Job("pack", make, tuple(headers), resources))
 
 

@@ -37,13 +37,22 @@ def unreachable_cluster(kind: str, address: str | None) -> Iterator[Issue]:
         if address == "auto" and not _ray_here():
             yield error("executor.address auto:", "no Ray is running on this machine", start, external=True)
         return
+    if address.startswith("ray://"):
+        head = urlsplit(address).hostname or "HEAD"
+        yield error(
+            f"executor.address {address}:",
+            "is Ray Client, through which a driver does not hear who dies",
+            f"submit the command as a job (`ray job submit --address http://{head}:8265 -- voxmill run … --address auto`), "
+            f"or run it on a machine of the cluster with `--address auto`, or `--address {head}:6379`",
+        )
+        return
     place = urlsplit(address if "://" in address else f"//{address}")
     try:
-        host, port = place.hostname, place.port or (10001 if place.scheme == "ray" else 6379)
+        host, port = place.hostname, place.port or 6379
     except ValueError:
         host, port = None, 0
     if not host:
-        yield error(f"executor.address {address}:", "is no address of a cluster", "`auto`, `ray://host:10001` or `host:6379`")
+        yield error(f"executor.address {address}:", "is no address of a cluster", "`auto` or `host:6379`")
     elif cause := refuses(host, port):
         yield error(f"executor.address {address}:", f"nobody answers ({cause})", start, external=True)
 

@@ -26,7 +26,6 @@ LOOK_EVERY_S = 0.5
 class _Row:
     total: int
     done: int = 0
-    units: set[str] = field(default_factory=set)
     kept: int = 0
     rejected: int = 0
     seconds: float = 0.0
@@ -52,7 +51,7 @@ class Progress(Display):
         """Adds a row for each job that has units to do."""
         self.phase("")
         for job in jobs:
-            if job.keys:
+            if len(job.keys):
                 self._rows[job.name] = _Row(len(job.keys))
 
     @contextmanager
@@ -67,8 +66,7 @@ class Progress(Display):
     def report(self, done: Done) -> None:
         """Counts a finished unit in the row of its stage."""
         row = self._rows.setdefault(done.stage, _Row(0))
-        row.units.add(done.unit)  # a unit whose worker died is reported again
-        row.done = len(row.units)
+        row.done += 1  # executors report a unit once, also one whose worker died
         row.kept += done.kept
         row.rejected += done.rejected
         row.seconds += done.seconds

@@ -1,7 +1,7 @@
 """Arms (c) and (d): the whole of `voxmill run`, in this process, with a clock that stands still while workers start and stop.
 
-Every worker loads its operator and hears one unit as soon as it is made; then it waits until all of its pool (local) or of all pools of
-the stream (Ray) are up. The clock runs from that moment to the last commit of the pool or stream, and in everything that the driver does
+Every worker loads its operator and hears one unit as soon as it is made; then it waits until those of all pools of the chain are up. The
+clock runs from that moment to the last commit of the chain, and in everything that the driver does
 besides: listing, forming units, planning shards, writing tables. What it leaves out is what the other arms leave out too: starting
 processes, importing, loading, and ending them. How long that took is reported beside it.
 """
@@ -26,8 +26,9 @@ import pyarrow.parquet as pq
 from benchmarks.arms.bare import Texts
 from benchmarks.arms.clock import Clock
 from voxmill.operators.contract.unit_input import UnitInput
-from voxmill.pipeline.execution.executor import Executor, Job, Pool, Report, Work, pools
+from voxmill.pipeline.execution.executor import NO_BOOKS, Books, Buffer, Executor, Job, KeyOnly, PoolStep, Report
 from voxmill.pipeline.execution.host_limit_server import open_gate
+from voxmill.pipeline.execution.pools import Pool, pools
 from voxmill.pipeline.execution.worker import Worker
 from voxmill.pipeline.load_config import parse_config
 from voxmill.pipeline.runner import run_line
@@ -47,7 +48,7 @@ def run(root: Path, settings: Mapping[str, Any], kind: str, executor: Executor, 
     began = time.monotonic()
     clock.resume("driver")
     with open_gate("machine", Run(str(root)), config.crawl) as gate:
-        up_first = UpFirst(executor, clock, warm_up, config.executor.workers or 1, together=kind == "ray")
+        up_first = UpFirst(executor, clock, warm_up, config.executor.workers or 1)
         run_line(config, Run(str(root)), up_first, gate, Progress(quiet=True))
         clock.pause()
     return time.monotonic() - began - clock.wall_s
@@ -63,23 +64,24 @@ def texts_of(root: Path) -> Texts:
 class UpFirst:
     """An executor whose jobs begin when all of their workers are up."""
 
-    def __init__(self, inner: Executor, clock: Clock, warm_up: UnitInput, cores: int, *, together: bool) -> None:
-        self._inner, self._clock, self._warm_up, self._cores, self._together = inner, clock, warm_up, cores, together
+    def __init__(self, inner: Executor, clock: Clock, warm_up: UnitInput, cores: int) -> None:
+        self._inner, self._clock, self._warm_up, self._cores = inner, clock, warm_up, cores
 
-    def run(self, jobs: Sequence[Job], report: Report) -> None:
-        streams = pools(jobs, self._cores)
-        for group in [streams] if self._together else [[pool] for pool in streams]:
-            if group:
-                with self._watched(group) as folder:
-                    chain = [job for pool in group for job in pool.jobs]
-                    held = [replace(job, make=partial(Held, job.make, job.name, str(folder), self._warm_up)) for job in chain]
-                    self._inner.run(held, report)
+    def run(self, jobs: Sequence[Job], report: Report, books: Books = NO_BOOKS) -> None:
+        if not jobs or not len(jobs[0].keys):
+            return
+        count = min(self._cores, len(jobs[0].keys))  # of workers, all there from the start
+        fixed = {"workers": count, "min_workers": count}
+        jobs = [replace(job, resources=job.resources.model_copy(update=fixed)) for job in jobs]
+        with self._watched(pools(jobs, count), count) as folder:
+            held = [replace(job, make=partial(Held, job.make, job.name, str(folder), self._warm_up)) for job in jobs]
+            self._inner.run(held, report, books)
 
     @contextmanager
-    def _watched(self, group: Sequence[Pool]) -> Iterator[Path]:
+    def _watched(self, group: Sequence[Pool], count: int) -> Iterator[Path]:
         self._clock.pause()
         jobs = [job for pool in group for job in pool.jobs]
-        workers = sum(min(pool.resources.workers, len(pool.keys)) * len(pool.jobs) for pool in group)
+        workers = count * len(jobs)
         keys = sum(len(job.keys) for job in jobs)
         stop = Event()
         with tempfile.TemporaryDirectory(prefix="voxmill-bench-") as name:
@@ -116,21 +118,22 @@ def _until(reached: Callable[[], bool], stop: Event) -> bool:
 class Held:
     """A worker that is loaded and warm, and waits with its first key until all the others are."""
 
-    def __init__(self, make: Callable[[], Work], name: str, folder: str, warm_up: UnitInput) -> None:
-        self._work, self._name, self._folder = make(), name, Path(folder)
-        if isinstance(self._work, Worker):
-            operator = self._work._build()
+    def __init__(self, make: Callable[[], PoolStep], name: str, folder: str, warm_up: UnitInput) -> None:
+        self._step, self._name, self._folder = make(), name, Path(folder)
+        worker = self._step.work if isinstance(self._step, KeyOnly) else self._step
+        if isinstance(worker, Worker):
+            operator = worker._build()
             if name in ("decode", "segment") or name.startswith("transcribe:"):
                 operator(warm_up)
         (self._folder / f"up-{uuid.uuid4().hex}").touch()
         self._held = True
 
-    def __call__(self, key: str) -> Done:
+    def __call__(self, key: str, carried: dict[str, Any], buffer: Buffer, strikes: int) -> Done:
         deadline = time.monotonic() + PATIENCE_S
         while self._held and not (self._folder / "go").exists() and time.monotonic() < deadline:
             time.sleep(POLL_S)
         self._held = False
-        done = self._work(key)
+        done = self._step(key, carried, buffer, strikes)
         times, path = os.times(), self._folder / f"done-{self._name.replace(':', '-')}-{key}"
         with contextlib.suppress(FileNotFoundError):
             path.with_name(f".{path.name}").write_text(f"{os.getpid()} {times.user + times.system} {time.monotonic()}")

@@ -56,7 +56,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["run", "-c", "english", "-o", "run"], 2, "recipe's placeholder"),
         (["run", "talks", "-o", "talks/a.wav"], 2, "is a file"),
         (["run", "talks", "-o", "/proc/voxmill"], 3, "cannot be written"),
-        (["run", "talks", "-o", "run", "--executor", "ray", "--address", "ray://127.0.0.1:1"], 3, "nobody answers"),
+        (["run", "talks", "-o", "run", "--executor", "ray", "--address", "127.0.0.1:1"], 3, "nobody answers"),
         (["run", "talks", "-o", "run", "--set", "segment.model=gone"], 2, "neither the name of known weights nor a folder"),
         (
             ["crawl", "http://127.0.0.1:1/a.mp3", "-o", "run", "--contact", "me@radio.test"],

@@ -9,17 +9,19 @@ from typing import Any
 import pytest
 
 import jobs
-from voxmill.pipeline.execution.capacity import Machine, machines, misplaced, room
-from voxmill.pipeline.execution.executor import Job, Pool
+from voxmill.pipeline.execution.capacity import Machine, machines, misplaced, room_for
+from voxmill.pipeline.execution.crew import Room
+from voxmill.pipeline.execution.executor import Books, Job, KeyOnly
 from voxmill.pipeline.execution.infra_errors import StageError
+from voxmill.pipeline.execution.pools import Pool
 from voxmill.pipeline.stage import Resources
 
-SMALL, LARGE = Machine(4, 0, 8.0), Machine(16, 2, 64.0)
+SMALL, LARGE = Machine(4, 0, 8.0, {}, {"zone": "b"}), Machine(16, 2, 64.0, {"licence": 2.0}, {"zone": "b"})
 
 
-def pool(**asked: float) -> Pool:
-    resources = Resources(**asked)  # type: ignore[arg-type]
-    return Pool((Job("transcribe:whisperx", jobs.Touch, ("k",), resources),), resources)  # type: ignore[arg-type]
+def pool(*, shares: bool = False, **asked: Any) -> Pool:
+    resources = Resources(**asked)
+    return Pool((Job("transcribe:whisperx", jobs.Touch, ("k",), resources, shares),), resources)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -30,9 +32,14 @@ def pool(**asked: float) -> Pool:
         ({"gpus": 2.5}, False),
         ({"memory_gb": 65}, False),
         ({"workers": 100, "cpus": 16}, True),
+        ({"custom": {"licence": 2}}, True),
+        ({"custom": {"licence": 3}}, False),
+        ({"labels": {"zone": "in(a, b)"}}, True),
+        ({"labels": {"zone": "!b"}}, False),
+        ({"labels": {"zone": "c"}}, False),
     ],
 )
-def test_a_worker_needs_one_machine_that_has_it_all(asked: dict[str, float], fits: bool) -> None:
+def test_a_worker_needs_one_machine_that_has_it_all(asked: dict[str, Any], fits: bool) -> None:
     assert (list(misplaced([pool(**asked)], [SMALL, LARGE, SMALL])) == []) == fits
     assert list(misplaced([pool(cpus=10, gpus=1)], [Machine(10, 0, 8), Machine(8, 8, 8)])) != []
 
@@ -51,30 +58,50 @@ def test_dead_machines_hold_nothing() -> None:
         {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}},
         {"Alive": True, "Resources": {"CPU": 2.0, "memory": 3 * 2**30}},
     ]
-    assert machines(nodes) == [Machine(2, 0, 3)]
+    assert machines(nodes) == [Machine(2, 0, 3, {"CPU": 2.0, "memory": 3 * 2**30})]
+
+
+@pytest.mark.parametrize(
+    ("asked", "grows", "room"),
+    [
+        ({"cpus": 0.9}, False, Room(25)),
+        ({"cpus": 0.9}, True, Room(25, more=25)),
+        ({"cpus": 0.1}, True, Room(24)),  # one for each core; more machines would not help
+        ({"cpus": 1, "gpus": 0.5}, True, Room(4, more=4)),
+        ({"cpus": 0.0}, False, Room(24)),
+        ({"workers": 100, "cpus": 1}, True, Room(100)),
+        ({"workers": 100, "cpus": 1}, False, Room(24)),
+        ({"workers": 3, "cpus": 1}, False, Room(3)),
+        ({"cpus": 1, "labels": {"zone": "a"}}, False, Room(1)),
+        ({"cpus": 1, "custom": {"licence": 1}}, False, Room(2)),
+        ({"cpus": 0.9, "shares": True}, False, Room(20)),  # 2 by the memory of each small one
+        ({"cpus": 0.9, "memory_gb": 2.0, "shares": True}, False, Room(25)),
+    ],
+)
+def test_a_pool_is_as_large_as_what_the_machines_hold(asked: dict[str, Any], grows: bool, room: Room) -> None:
+    assert room_for(pool(**asked), [SMALL, SMALL, LARGE], grows=grows) == room
+
+
+def test_an_empty_head_has_room_for_the_first_worker_that_asks_for_a_machine() -> None:
+    assert room_for(pool(cpus=0.1), [Machine(0, 0, 4.0)], grows=True) == Room(1, more=1)
 
 
 @pytest.mark.ray
 @pytest.mark.xdist_group("ray")
-def test_a_ray_that_cannot_grow_refuses_and_one_that_may_grow_warns(
-    local_ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_ray_that_cannot_grow_refuses_and_one_that_may_grow_says_what_it_waits_for(local_ray: None, tmp_path: Path) -> None:
     from voxmill.pipeline.execution.ray_executor import RayExecutor
 
-    job = Job("segment", partial(jobs.Touch, str(tmp_path), "segment"), ("k",), Resources(cpus=1000))
+    job = Job("segment", partial(KeyOnly, partial(jobs.Touch, str(tmp_path), "segment")), ("k",), Resources(cpus=1000))
     with pytest.raises(StageError, match="stage segment asks 1000 CPUs"):
         RayExecutor().run([job], lambda done: None)
 
     class Reached(Exception):
         pass
 
-    def reached(*_: object, **__: object) -> None:
+    def say(line: str) -> None:
+        assert line.startswith("stage segment asks 1000 CPUs")
+        assert line.endswith("waiting until the cluster has grown")
         raise Reached
 
-    monkeypatch.setattr("ray.data.from_items", reached)
-    with pytest.warns(match="stage segment asks 1000 CPUs.*waits until the cluster has grown"), pytest.raises(Reached):
-        RayExecutor("auto").run([job], lambda done: None)
-
-
-def test_a_worker_that_asks_nothing_is_limited_by_nothing() -> None:
-    assert room(Resources(workers=7, cpus=0.0), Machine(cpus=2.0, gpus=0.0, memory_gb=4.0)) == 7
+    with pytest.raises(Reached):
+        RayExecutor("auto").run([job], lambda done: None, Books(say=say))

@@ -9,7 +9,7 @@ import pytest
 
 import jobs
 from voxmill.operators.crawl.policy.host_limit import GateSettings, Refused
-from voxmill.pipeline.execution.executor import Job
+from voxmill.pipeline.execution.executor import Job, KeyOnly
 from voxmill.pipeline.execution.host_limit_server import Reach, open_gate
 from voxmill.pipeline.execution.local_executor import LocalExecutor
 from voxmill.pipeline.stage import Resources
@@ -34,7 +34,15 @@ def told(reach: Reach, run: Run, kind: str) -> None:
     executor = RayExecutor() if kind == "ray" else LocalExecutor()
     with open_gate(reach, run, GateSettings()) as gate:
         executor.run(
-            [Job("refusal", partial(jobs.Refusal, gate), ("a.example", "b.example"), Resources(workers=2, cpus=0.2))], print
+            [
+                Job(
+                    "refusal",
+                    partial(KeyOnly, partial(jobs.Refusal, gate)),
+                    ("a.example", "b.example"),
+                    Resources(workers=2, cpus=0.2),
+                )
+            ],
+            print,
         )
         assert isinstance(gate.acquire("a.example"), Refused)
         assert isinstance(gate.acquire("b.example"), Refused)

@@ -21,12 +21,13 @@ class Work:
 
 RUN = """
 import slowly
-from voxmill.pipeline.execution.executor import Job
+from functools import partial
+from voxmill.pipeline.execution.executor import Job, KeyOnly
 from voxmill.pipeline.execution.local_executor import LocalExecutor
 from voxmill.pipeline.stage import Resources
 if __name__ == "__main__":
     try:
-        LocalExecutor(workers=1).run([Job("slow", slowly.Work, ("key",), Resources(workers=1, cpus=0.2))], print)
+        LocalExecutor(workers=1).run([Job("slow", partial(KeyOnly, slowly.Work), ("key",), Resources(workers=1, cpus=0.2))], print)
     except KeyboardInterrupt:
         print("stopped", flush=True)
 """

@@ -15,7 +15,7 @@ from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.records import Recording
 from voxmill.manifests.storage import NondeterministicError, commit_bytes
 from voxmill.operators.contract.unit_input import Operator
-from voxmill.pipeline.execution.executor import Job
+from voxmill.pipeline.execution.executor import Job, KeyOnly
 from voxmill.pipeline.execution.infra_errors import StageError
 from voxmill.pipeline.execution.local_executor import LocalExecutor
 from voxmill.pipeline.execution.worker import Worker
@@ -67,7 +67,7 @@ def test_a_member_that_raises_is_quarantined_alone(tmp_path: Path) -> None:
 
 def test_a_member_that_kills_its_worker_is_quarantined_alone(tmp_path: Path) -> None:
     run, stage = run_with(tmp_path, "good", "poison", "good"), decode(stages.Decoded)
-    job = Job("decode", partial(Worker, run.root, stage, [CRAWL]), ("g",), Resources())
+    job = Job("decode", partial(KeyOnly, partial(Worker, run.root, stage, [CRAWL])), ("g",), Resources())
     LocalExecutor().run([job], lambda done: None)
     assert outcome(run, stage) == ["kept", "decode.failed", "kept"]
 

@@ -22,6 +22,7 @@ from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.records import Item, Part, Recording, Unit
 from voxmill.manifests.storage import commit_bytes
 from voxmill.pipeline.config import PackConfig
+from voxmill.pipeline.execution.executor import KeyOnly
 from voxmill.pipeline.execution.infra_errors import StageError
 from voxmill.pipeline.execution.local_executor import LocalExecutor
 from voxmill.pipeline.packing.packer import Packer, packed_tables, packing
@@ -92,7 +93,7 @@ def selected(tmp_path: Path, *titles: str) -> Run:
 def pack(run: Run, packer: type[Packer] = jobs.SpoiltPacker, *, in_process: bool = True, parts: float = 100) -> list[Done]:
     """One bucket in shards of so many MB, by a packer that cannot read everything. What is there already is left alone."""
     wanted = packing(run, STAGES, plan(run, STAGES, PackConfig(shard_mb=parts), 1), Resources())
-    make = partial(packer, *wanted.job.make.args)  # type: ignore[attr-defined]
+    make = partial(KeyOnly, partial(packer, *wanted.job.make.args[0].args))  # type: ignore[attr-defined]
     done: list[Done] = []
     LocalExecutor(in_process=in_process, workers=1).run([replace(wanted.job, make=make)], done.append)
     write_index(run.shards_dir)

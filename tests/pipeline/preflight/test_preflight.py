@@ -238,13 +238,15 @@ def test_a_run_that_another_driver_holds_says_so(make: Make, tmp_path: Path) -> 
 
 def test_a_cluster_that_is_not_there_is_found_at_once(make: Make, closed: int) -> None:
     for address, said in (
-        (f"ray://127.0.0.1:{closed}", "nobody answers"),
+        ("ray://10.0.0.1:10001", "is Ray Client"),
         (f"127.0.0.1:{closed}", "nobody answers"),
-        ("ray://", "no address"),
+        ("//", "no address"),
     ):
         found = only(errors(make(), kind="ray", address=address))
         assert said in found.cause
         assert address in found.thing
+    refused = only(errors(make(), kind="ray", address="ray://10.0.0.1:10001"))
+    assert "ray job submit --address http://10.0.0.1:8265 -- voxmill run" in refused.fix
     assert errors(make(executor={"kind": "ray", "address": f"127.0.0.1:{closed}"}), kind="local") == []
 
 
