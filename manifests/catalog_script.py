@@ -44,17 +44,29 @@ def table_schemas() -> dict[str, pa.Schema]:
     return {**schemas, "samples": SAMPLES, "unpacked": UNPACKED, "costs": COSTS, **derived}
 
 
-def catalog_sql(files: Mapping[str, Sequence[str]], own: Mapping[str, pa.Schema] | None = None) -> str:
+_REMOTE_USAGE = """\
+-- This run lies in a bucket. Copy this file anywhere, start `duckdb`, and
+--     INSTALL httpfs; LOAD httpfs;
+--     CREATE SECRET (TYPE s3, PROVIDER credential_chain);   -- after INSTALL aws; LOAD aws; or: (TYPE s3, KEY_ID '…', SECRET '…')
+--     .read catalog.sql
+-- A store of your own also needs ENDPOINT 'host:port', URL_STYLE 'path' and USE_SSL false|true in the secret; gs:// needs TYPE gcs
+-- with an HMAC key. https://duckdb.org/docs/stable/core_extensions/httpfs/s3api says more.
+"""
+
+
+def catalog_sql(files: Mapping[str, Sequence[str]], own: Mapping[str, pa.Schema] | None = None, root: str = "") -> str:
     """The script that makes a run's views, for `cd RUN && duckdb -init catalog.sql`.
 
     `files` holds the Parquet files of each table, relative to the run; a table without files is an empty view. Where `spans` has none,
     the tables that are derived from others are views as well. `own` holds the schemas of the tables of the user's own stages, which
-    are files of the run too.
+    are files of the run too. With the `root` of a run in a bucket (`s3://…`, `gs://…`) the views read from there, wherever the script
+    itself lies.
     """
     own = own or {}
     listed = {name: list(files.get(name, ())) for name in (*table_schemas(), *own)}
-    sources = {name: parquet_source(paths) for name, paths in listed.items() if paths}
-    return FILES + json.dumps(listed) + "\n" + views_script(sources, own, f"read_text({quoted('run.json')})")
+    base, usage = (f"{root.rstrip('/')}/", _REMOTE_USAGE) if "://" in root and not root.startswith("file:") else ("", "")
+    sources = {name: parquet_source([base + path for path in paths]) for name, paths in listed.items() if paths}
+    return f"{FILES}{json.dumps(listed)}\n{usage}" + views_script(sources, own, f"read_text({quoted(base + 'run.json')})")
 
 
 def views_script(

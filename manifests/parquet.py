@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from voxmill.manifests.schema import SchemaError, from_table, migrate, to_table
-from voxmill.manifests.storage import locate
+from voxmill.manifests.storage import read_bytes
 
 Record = TypeVar("Record")
 
@@ -32,7 +32,7 @@ def records_bytes(rows: Iterable[Any], record: type) -> bytes:
 
 def read_table(uri: str, record: type) -> pa.Table:
     """The table at a path or fsspec URL, migrated to this schema version. Raises SchemaError, FileNotFoundError."""
-    blob = _read(uri)
+    blob = read_bytes(uri)
     try:
         table = pq.ParquetFile(pa.BufferReader(blob)).read(use_threads=len(blob) > SMALL)
     except (pa.ArrowException, OSError) as error:
@@ -47,19 +47,12 @@ def read_records(uri: str, record: type[Record]) -> list[Record]:
 
 def read_batches(uri: str, record: type[Record], rows: int = 10_000) -> Iterator[list[Record]]:
     """Like `read_records`, at most `rows` records at a time: for files that grow with the run."""
-    blob = _read(uri)
+    blob = read_bytes(uri)
     try:
         for batch in pq.ParquetFile(io.BytesIO(blob)).iter_batches(rows):
             yield from_table(migrate(pa.Table.from_batches([batch]), record, uri), record, uri)
     except (pa.ArrowInvalid, OSError) as error:
         raise _unreadable(uri, error) from error
-
-
-def _read(uri: str) -> bytes:
-    fs, path = locate(uri)
-    with fs.open(path, "rb") as source:
-        blob: bytes = source.read()
-    return blob
 
 
 def _unreadable(uri: str, error: Exception) -> SchemaError:

@@ -67,7 +67,7 @@ def shards_of(root: str, split: str) -> list[ShardSummary]:
 def _instead(root: str) -> str:
     fs, path = locate(root)
     fix = "give the folder `shards` of a finished run"
-    if not fs.exists(path):
+    if not (fs.exists(path) or fs.isdir(path)):
         return f"is not there: {fix}"
     if not fs.isdir(path):
         return f"is a file, no folder of shards: {fix}"

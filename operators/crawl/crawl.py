@@ -9,10 +9,9 @@ from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-import fsspec
-
 from voxmill.manifests.public_form import public_address, public_recording, public_text, secrets_of
 from voxmill.manifests.records import SAMPLE_RATE, Item, Licence, Recording
+from voxmill.manifests.storage import open_file
 from voxmill.manifests.tombstones import REVOKED, Tombstones
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.crawl.facts import licence
@@ -130,7 +129,7 @@ class Crawl:
         try:
             if is_local(address) and not stat.S_ISREG(os.stat(address).st_mode):
                 raise Unsupported(f"a pipe, a device or a folder, not a file: {address}")  # reading one may never end
-            with open(address, "rb") if is_local(address) else fsspec.open(address, "rb") as file:
+            with open(address, "rb") if is_local(address) else open_file(address) as file:
                 size = file.seek(0, os.SEEK_END)
                 if size > self.config.max_bytes:
                     raise TooLarge(f"{size} bytes, the limit is {self.config.max_bytes}")

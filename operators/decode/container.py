@@ -15,12 +15,12 @@ from io import BytesIO
 from typing import IO, Any, Literal, TypeVar, cast
 
 import av
-import fsspec
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Discard
 from av.video.stream import VideoStream
 
+from voxmill.manifests.storage import open_file
 from voxmill.operators.decode.byte_source import Broken, ByteSource, Undecodable
 from voxmill.operators.decode.telephony_formats import OPTIONS, RAW, raw_suffix
 
@@ -65,7 +65,7 @@ class OpenFile:
 def open_bytes(uri: str) -> IO[bytes]:
     """Opens a local path (any bytes, as `os.fsdecode` gives them) or an fsspec URL. Raises OSError."""
     if "://" in uri:
-        return cast(IO[bytes], fsspec.open(uri, "rb").open())
+        return cast(IO[bytes], open_file(uri))
     return open(uri, "rb")
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from voxmill.manifests.errors import Unavailable
+from voxmill.manifests.storage import StoreError
 from voxmill.operators.weights.registry import WeightsMissing
 from voxmill.pipeline import extras
 
@@ -44,6 +45,14 @@ _FIXES: dict[int, str] = {
 _STORES = ("botocore", "aiobotocore", "aiohttp", "gcsfs", "google")
 """Packages through which only storage is asked (what is crawled comes another way), with exceptions of their own."""
 
+_ANSWERS: dict[str, str | None] = {
+    **dict.fromkeys(("NoSuchKey", "404", "416", "InvalidRange"), None),
+    **dict.fromkeys(("AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"), _RIGHTS),
+    "RequestTimeTooSkewed": "the clock of this machine is wrong: set it, e.g. with NTP",
+    "QuotaExceeded": "the quota of the bucket is used up: make room",
+}  # fmt: skip
+"""Codes of S3 error answers that are about one object, or have a fix of their own."""
+
 _CLUSTER = "a part of the Ray cluster is gone or does not answer"
 
 _GPU = re.compile(r"\b(CUDA|cuDNN|CUDNN_\w+|cuBLAS|CUBLAS_\w+|NCCL)\b|\b(HIP|MPS) (backend|error)")
@@ -63,7 +72,7 @@ def machine_fault(error: BaseException, *, web: bool = False) -> str | None:
     for one in _causes(error):
         said = _fault(one)
         if said and not (web and said == _NETWORK):
-            return said if isinstance(one, WeightsMissing) else f"{type(one).__name__}: {one}; {said}"
+            return said if isinstance(one, (StoreError, WeightsMissing)) else f"{type(one).__name__}: {one}; {said}"
     return None
 
 
@@ -88,17 +97,25 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         error = error.__cause__ or error
 
 
+def _answer(error: BaseException) -> str:
+    """The code of the error answer of an S3 store that an error, or the error that s3fs made of it, holds."""
+    held = [getattr(one, "response", None) for one in (error, error.__cause__)]
+    return next((str(one["Error"].get("Code", "")) for one in held if isinstance(one, dict) and "Error" in one), "")
+
+
 def _fault(error: BaseException) -> str | None:
     family = {kind.__module__.split(".")[0] for kind in type(error).__mro__}
     if "av" in family:  # libav says EIO and EPERM of broken files as well; what it reads, it reads through our file objects
         return None
-    if isinstance(error, WeightsMissing):
+    if isinstance(error, (StoreError, WeightsMissing)):
         return str(error)
     if isinstance(error, ImportError):
         return (
             extras.missing(error)
             or "a package is broken: install the extra that holds it again, e.g. pip install 'voxmill[all]'"
         )
+    if (code := _answer(error)) in _ANSWERS:
+        return _ANSWERS[code]
     if isinstance(error, OSError) and error.errno in _FIXES:
         return _FIXES[error.errno]
     if isinstance(error, PermissionError):  # stores raise it without a number

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.public_form import public_address, public_text
-from voxmill.manifests.storage import locate
+from voxmill.manifests.storage import exists, is_folder, wait_at_most
 from voxmill.operators.crawl.facts.crawl_errors import CrawlError
 from voxmill.operators.crawl.facts.media_types import kind_by_name
 from voxmill.operators.crawl.facts.source_config import SourceConfig
@@ -207,8 +207,8 @@ def probe_exists(uri: str) -> bool | str:
         return os.path.exists(os.path.expanduser(file_path(uri)))
 
     def ask() -> bool:
-        fs, path = locate(uri)
-        return bool(fs.exists(path))
+        with wait_at_most(0.8 * STORE_SECONDS):
+            return exists(uri) or is_folder(uri)
 
     return within_timeout(ask)
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import fsspec
 
-from voxmill.manifests.storage import locate
+from voxmill.manifests.storage import NondeterministicError, commit_bytes, remove, wait_at_most
 from voxmill.operators.crawl.facts.urls import file_path
 from voxmill.pipeline.preflight.issues import Issue, error, warning
-from voxmill.pipeline.preflight.places import within_timeout
+from voxmill.pipeline.preflight.places import STORE_SECONDS, within_timeout
 from voxmill.pipeline.state.driver_lease import Lease
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.run_dir import RunError
@@ -82,19 +82,38 @@ def _bucket(run: Run) -> Iterator[Issue]:
         yield error(f"--out {run.root}", cause, "a folder, or a bucket prefix: s3://…, gs://…, az://…")
         return
 
-    def write() -> bool:
-        fs, path = locate(run.uri(f".voxmill-probe-{secrets.token_hex(8)}"))
-        fs.pipe_file(path, b"?")
-        fs.rm_file(path)
-        return True
-
-    if (answer := within_timeout(write)) is not True:
+    probe = run.uri(f".voxmill-probe-{secrets.token_hex(8)}")
+    answer = within_timeout(lambda: _refuses_to_overwrite(probe))
+    if isinstance(answer, str):
         yield error(
             f"--out {run.root}",
             f"cannot be written ({answer})",
             "check the bucket's name, the credentials and the network",
             external=True,
         )
+    elif not answer:
+        yield warning(
+            f"--out {run.root}",
+            "is in a store that overwrites where it is told to create (it ignores `If-None-Match`)",
+            "never let two drivers write this run at once, and better take a newer version of the store",
+        )
+
+
+def _refuses_to_overwrite(probe: str) -> bool:
+    """Writes a file, tries to create it again, and removes it: whether the store refused."""
+    with wait_at_most(0.8 * STORE_SECONDS):
+        try:
+            commit_bytes(probe, b"first", _unheard)
+            commit_bytes(probe, b"second", _unheard)
+        except NondeterministicError:
+            return True
+        finally:
+            remove(probe, _unheard)
+        return False
+
+
+def _unheard(event: str, uri: str) -> None:
+    """A probe is no step of a run."""
 
 
 def _words(cause: OSError) -> str:

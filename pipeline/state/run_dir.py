@@ -13,7 +13,7 @@ from typing_extensions import Self
 
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.schema import SCHEMA_VERSION, check_version
-from voxmill.manifests.storage import commit_bytes, locate
+from voxmill.manifests.storage import commit_bytes, exists, names_in, read_bytes
 from voxmill.manifests.user_input import json_object
 from voxmill.operators.crawl.facts.private_addresses import FOLDER, PrivateAddresses
 from voxmill.pipeline.state.config_secrets import apart, together
@@ -94,6 +94,8 @@ class RunDir:
         )
 
 
+__all__ = ["RESTORE", "RunDir", "RunError", "exists", "names_in", "no_empty_folder", "read_bytes", "read_state"]
+
 RESTORE = "restore it, or start a new run"
 
 
@@ -124,25 +126,3 @@ def no_empty_folder(run: RunDir) -> Iterator[None]:
             with suppress(OSError):  # it holds something: then it did begin
                 os.rmdir(run.root)
         raise
-
-
-def exists(uri: str) -> bool:
-    """Whether a file or folder is there."""
-    fs, path = locate(uri)
-    return bool(fs.exists(path))
-
-
-def read_bytes(uri: str) -> bytes:
-    """A whole file. Raises FileNotFoundError."""
-    fs, path = locate(uri)
-    blob: bytes = fs.cat_file(path)
-    return blob
-
-
-def names_in(uri: str) -> set[str]:
-    """Names of the entries of a folder; empty where there is none. Always asks the store, never a cache."""
-    fs, path = locate(uri)
-    try:
-        return {str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in fs.ls(path, detail=False)}
-    except FileNotFoundError:
-        return set()

@@ -80,7 +80,7 @@ def write_tables(
     files["costs"] = _write(run, "costs", _costs(run, stages, units))
     own = {stage.of.table: schema_of(stage.writes) for stage in stages if stage.of.table and stage.writes not in TABLE_OF}
     files |= _derived(run, files, own)
-    commit_bytes(run.uri("catalog.sql"), catalog_sql(files, own).encode(), replace=True)
+    commit_bytes(run.uri("catalog.sql"), catalog_sql(files, own, run.root).encode(), replace=True)
     _remove_stale(run, files)
     return files
 

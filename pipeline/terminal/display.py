@@ -50,7 +50,10 @@ class Display:
         return ()
 
     def __enter__(self) -> Self:
+        from voxmill.manifests.storage import outage_listeners  # not for `voxmill --help`, which has no display either
+
         self._over.clear()
+        outage_listeners.append(self.say)
         if self._shown:  # only now: `Live` asks for its first picture at once, when a subclass must have all its fields
             self._live = Live(
                 console=self._console,
@@ -65,6 +68,9 @@ class Display:
         return self
 
     def __exit__(self, *error: object) -> None:
+        from voxmill.manifests.storage import outage_listeners
+
+        outage_listeners.remove(self.say)
         self._phase = ""
         self._over.set()
         if self._live:

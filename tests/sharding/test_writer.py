@@ -18,9 +18,9 @@ import pytest
 from numpy.typing import NDArray
 
 from samples import read_audio, recording, sample, several
-from voxmill.manifests import storage as commit
 from voxmill.manifests.records import SAMPLE_RATE, Recording
 from voxmill.manifests.schema import SchemaError
+from voxmill.manifests.storage import commit_events, locate
 from voxmill.sharding.layout import ShardPlan, plan_shards
 from voxmill.sharding.sample import Sample
 from voxmill.sharding.shard_files import commit_of, sidecar_of, tar_of
@@ -104,7 +104,7 @@ def test_another_fingerprint_uncommits_first_and_rewrites(
 ) -> None:
     plan = pack(made, tmp_path)[0]
     told: list[str] = []
-    monkeypatch.setattr(commit, "events", [lambda event, uri: told.append(f"{event} {uri.rsplit('.')[-1]}")])
+    monkeypatch.setattr(commit_events, "events", [lambda event, uri: told.append(f"{event} {uri.rsplit('.')[-1]}")])
     other = plan_shards(plan.entries, 2, 10**9, upstream="another")[0]
     assert pack_shard(other, made, read_audio, str(tmp_path)).fresh
     steps = ["removed json"] + [
@@ -142,12 +142,12 @@ def test_stopped_between_any_two_steps_and_run_again_gives_the_same_bytes(
         if next(steps) == at:
             raise Stop
 
-    monkeypatch.setattr(commit, "events", [stop])
+    monkeypatch.setattr(commit_events, "events", [stop])
     if at < 7:
         with pytest.raises(Stop):
             pack_shard(fresh, made, read_audio, str(tmp_path))
         assert (up_to_date(fresh, str(tmp_path)) is None) == (at < 6), "committed by the last step, not before"
-    monkeypatch.setattr(commit, "events", [])
+    monkeypatch.setattr(commit_events, "events", [])
     pack_shard(fresh, made, read_audio, str(tmp_path))
     assert digests(tmp_path).items() <= digests(once).items()
 
@@ -203,7 +203,7 @@ def test_two_writers_at_once_do_no_harm(once: Path, tmp_path: Path) -> None:
 def test_object_stores_get_the_same_bytes(made: list[Sample], once: Path, pack: Pack, tmp_path: Path) -> None:
     root = f"memory://{tmp_path.name}/shards/"
     plans = pack(made, root)
-    fs, path = commit.locate(root)
+    fs, path = locate(root)
     stored = {name.rsplit("/", 1)[-1]: hashlib.sha256(fs.cat_file(name)).hexdigest() for name in fs.find(path)}
     assert stored == digests(once)
     assert prune(root, plans[1:]) == files_of(plans[0])

@@ -8,10 +8,9 @@ import tempfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from voxmill.manifests.storage import NondeterministicError, commit_bytes, commit_file, locate
+from voxmill.manifests.storage import NondeterministicError, commit_bytes, commit_file, exists, locate, read_bytes
 
 _SIGNATURES = (
     (0, b"RIFF", ".wav"),
@@ -67,15 +66,13 @@ class AudioStore:
     def read(self, name: str) -> dict[str, Any] | None:
         """A JSON file of the store, or None."""
         with contextlib.suppress(FileNotFoundError):
-            with fsspec.open(self.uri(name), "rb") as file:
-                content: dict[str, Any] = json.loads(file.read())
-                return content
+            content: dict[str, Any] = json.loads(read_bytes(self.uri(name)))
+            return content
         return None
 
     def has(self, name: str) -> bool:
         """Whether a file of that name is stored."""
-        fs, path = locate(self.uri(name))
-        return bool(fs.exists(path))
+        return exists(self.uri(name))
 
     def uri(self, name: str) -> str:
         """The URI of a name in the store."""

@@ -5,11 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from fnmatch import fnmatch
-from typing import Any
 
-import fsspec
-from fsspec.core import url_to_fs
-
+from voxmill.manifests import storage
 from voxmill.operators.crawl.facts.candidate import Candidate
 from voxmill.operators.crawl.facts.crawl_errors import Unreadable
 from voxmill.operators.crawl.facts.media_types import MEDIA, name_suffix
@@ -20,8 +17,7 @@ def is_folder(address: str) -> bool:
     """Whether the address is a folder."""
     if is_local(address):
         return os.path.isdir(file_path(address))
-    fs, path = _store(address)
-    return bool(fs.isdir(path))
+    return storage.is_folder(address)
 
 
 def read_file(address: str) -> bytes:
@@ -30,9 +26,7 @@ def read_file(address: str) -> bytes:
         if is_local(address):
             with open(file_path(address), "rb") as file:
                 return file.read()
-        with fsspec.open(address, "rb") as remote:
-            content: bytes = remote.read()
-            return content
+        return storage.read_bytes(address)
     except (OSError, ValueError) as error:
         raise Unreadable(f"{address}: {error}") from error
 
@@ -49,7 +43,7 @@ def walk(address: str, glob: str | None) -> Iterator[Candidate]:
         yield from _walk_disk(file_path(address), glob)
         return
     try:
-        fs, path = _store(address)
+        fs, path = storage.locate(address)
         names = sorted(fs.find(path))
     except (OSError, ValueError, ImportError) as error:
         raise Unreadable(f"{address}: {error}") from error
@@ -83,8 +77,3 @@ def _wanted(inside: str, glob: str | None) -> bool:
     if glob is None:
         return name_suffix(inside) in MEDIA
     return fnmatch(inside, glob) or fnmatch(inside.rsplit("/", 1)[-1], glob.removeprefix("**/"))
-
-
-def _store(address: str) -> tuple[Any, str]:
-    fs, path = url_to_fs(address)
-    return fs, str(path)

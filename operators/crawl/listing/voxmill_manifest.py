@@ -6,11 +6,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 
-from fsspec.core import url_to_fs
-
 from voxmill.manifests.parquet import read_records
 from voxmill.manifests.records import Recording
 from voxmill.manifests.schema import SchemaError
+from voxmill.manifests.storage import locate
 from voxmill.operators.crawl.facts.candidate import Candidate
 from voxmill.operators.crawl.facts.crawl_errors import Unreadable
 from voxmill.operators.crawl.facts.urls import file_path, file_uri, is_local
@@ -59,7 +58,7 @@ def _found(recording: Recording, root: str) -> Candidate:
 
 def _run_of(place: str) -> str:
     """The run that a manifest lies in: the nearest folder above it that holds run.json, else the manifest's own folder."""
-    fs, path = url_to_fs(place)
+    fs, path = locate(place)
     folder = path.rsplit("/", 1)[0]
     above = folder
     while "/" in above.strip("/"):
