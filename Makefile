@@ -78,7 +78,7 @@ check-%: install oracles voices
 # Re-resolves the pins of every supported Python; hashes only, no registry address.
 pins: install
 	for v in 3.10 3.11 3.12 3.13; do \
-	  $(BIN)/uv pip compile -q --python-version $$v --python-platform x86_64-manylinux_2_34 --extra all --extra dev --extra docs --extra s3 --extra funasr \
+	  $(BIN)/uv pip compile -q --python-version $$v --python-platform x86_64-manylinux_2_34 --extra all --extra dev --extra docs --extra s3 --extra gcs --extra funasr \
 	    --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml -o constraints/py$$v.txt || exit 1; \
 	done
 
