@@ -7,6 +7,7 @@ import errno
 import av.error
 import pytest
 
+from voxmill.manifests.storage import StoreError
 from voxmill.operators.weights.registry import WeightsMissing
 from voxmill.pipeline.execution.infra_errors import machine_fault
 
@@ -15,6 +16,16 @@ class Endpoint(Exception):
     """As botocore has it: none of the standard library's."""
 
     __module__ = "botocore.exceptions"
+
+
+class Answer(Exception):
+    """As botocore has the error answer of a store, of which s3fs makes an OSError with this one as its cause."""
+
+    __module__ = "botocore.exceptions"
+
+    def __init__(self, code: str) -> None:
+        super().__init__(f"An error occurred ({code})")
+        self.response = {"Error": {"Code": code}}
 
 
 def caused(error: Exception, cause: Exception) -> Exception:
@@ -37,6 +48,8 @@ def caused(error: Exception, cause: Exception) -> Exception:
         RuntimeError("cuBLAS failed with status CUBLAS_STATUS_NOT_SUPPORTED"),
         WeightsMissing("whisper-base", "not here", "voxmill models fetch whisper-base"),
         caused(RuntimeError("cannot store"), OSError(errno.EROFS, "Read-only file system")),
+        StoreError("the store at http://here did not answer for 600 s"),
+        caused(OSError(errno.EIO, "We encountered an internal error"), Answer("InternalError")),
     ],
 )
 def test_faults_of_the_machine(error: Exception) -> None:
@@ -54,10 +67,17 @@ def test_faults_of_the_machine(error: Exception) -> None:
         av.error.OSError(errno.EIO, "Input/output error"),
         av.error.InvalidDataError(1094995529, "Invalid data found when processing input"),
         MemoryError(),
+        caused(FileNotFoundError("The specified key does not exist."), Answer("NoSuchKey")),
+        caused(FileNotFoundError("Not Found"), Answer("404")),
     ],
 )
 def test_faults_of_the_data_or_of_the_code(error: Exception) -> None:
     assert machine_fault(error) is None
+
+
+@pytest.mark.parametrize(("code", "fix"), [("RequestTimeTooSkewed", "clock"), ("AccessDenied", "no permission")])
+def test_what_a_store_refuses_for_has_its_own_fix(code: str, fix: str) -> None:
+    assert fix in str(machine_fault(caused(PermissionError("refused"), Answer(code))))
 
 
 def test_a_host_of_the_web_that_hangs_up_is_no_fault_of_the_machine() -> None:

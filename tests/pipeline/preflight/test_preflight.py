@@ -226,6 +226,16 @@ def test_a_bucket_is_tried_and_left_as_it_was(make: Make) -> None:
     assert not memory.find("/probe")
 
 
+def test_a_store_that_overwrites_what_it_should_create_is_warned_of(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """fsspec's own memory, as a store that does not know the condition would behave."""
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    write = MemoryFileSystem.pipe_file
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", lambda self, path, value, mode="overwrite": write(self, path, value))
+    assert "ignores `If-None-Match`" in warnings(make(), Run("memory://heedless/run"))
+    assert not MemoryFileSystem().find("/heedless")
+
+
 def test_a_run_that_another_driver_holds_says_so(make: Make, tmp_path: Path) -> None:
     run = Run(str(tmp_path / "run"))
     (tmp_path / "run").mkdir()

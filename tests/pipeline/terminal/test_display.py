@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from speech.packaged import TWO_CITIES
 from terminals import in_terminal
+from voxmill.manifests.storage import outage_listeners, store_retry
+from voxmill.manifests.storage.store_retry import StoreHealth
+from voxmill.pipeline.terminal.display import Display
 
 CONFIG = f"""
 sources: [{{name: two-cities, path: {TWO_CITIES.path}, language: en, licence: cc0-1.0}}]
@@ -50,6 +54,22 @@ with TranscribeDisplay(["one.wav", "two.wav"], quiet=False) as display:
         display.results().print(words)
         display.next()
 """
+
+
+def test_a_store_that_is_away_is_one_line_of_the_display(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_retry, "SILENT_S", 0.0)
+    health = StoreHealth("the store at http://here")
+    with Display():
+        for attempt in range(1, 9):
+            health.pause("HTTP 503 SlowDown", attempt, time.monotonic())
+        health.answered()
+    assert capsys.readouterr().err.splitlines() == [
+        "the store at http://here does not answer (HTTP 503 SlowDown): waiting up to 10 min for it; nothing is lost",
+        "the store at http://here answers again after 0 s",
+    ]
+    assert not outage_listeners
 
 
 def test_results_do_not_run_into_what_is_drawn() -> None:
