@@ -13,7 +13,8 @@ from stores.duckdb_command import DuckDBCommand, NoWheels, duckdb_command
 from stores.faulty_proxy import Faults, FaultyProxy
 from stores.store_environment import reaching, s3_environment
 from stores.store_server import seaweedfs
-from voxmill.manifests.catalog import catalog_sql, open_catalog, query
+from voxmill.manifests.catalog import open_catalog, query
+from voxmill.manifests.catalog_script import catalog_sql
 from voxmill.manifests.storage import commit_bytes, locate
 
 from .factory import made_up_run
