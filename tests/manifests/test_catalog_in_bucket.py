@@ -57,12 +57,12 @@ def test_the_duckdb_command_reads_a_run_where_it_lies(store: FaultyProxy, duckdb
     secret = f"CREATE SECRET (TYPE s3, KEY_ID 'voxmill', SECRET 'voxmill-secret', ENDPOINT '{host}', URL_STYLE 'path', USE_SSL false);"
     con = open_catalog(str(local))
     for select in (
-        "SELECT stage, entered, kept FROM funnel",
+        "SELECT stage, counted, seconds_in::INT AS seconds FROM funnel",
         "SELECT count(*) AS n, sum(seconds)::INT AS s FROM timeline",
         "FROM conservation",
         "SELECT count(*) AS n FROM run",
     ):
-        theirs = list(csv.DictReader(io.StringIO(duckdb.ask(f"{secret}\n.read catalog.sql\n{select};", tmp_path))))
+        theirs = list(csv.DictReader(io.StringIO(duckdb.ask(f"{secret}\n.read catalog.sql", select, tmp_path))))
         ours = query(con, select).to_pylist()
         assert theirs == [{name: str(value) for name, value in row.items()} for row in ours]
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 VERSION = "1.5.5"
+_MARK = "the answer:"
 
 
 class NoWheels(Exception):
@@ -25,14 +26,14 @@ class DuckDBCommand:
     program: Path
     httpfs: Path
 
-    def ask(self, script: str, folder: Path) -> str:
-        """What a script prints, as CSV, in a process that begins in `folder`. Raises RuntimeError with what it says on stderr."""
+    def ask(self, prepare: str, select: str, folder: Path) -> str:
+        """The answer to a SELECT as CSV, after a script, in a process that begins in `folder`. Raises RuntimeError with its complaint."""
         command = [str(self.program), "-csv", "-bail"]
-        typed = f"LOAD '{self.httpfs}';\n{script}\n"
+        typed = f"LOAD '{self.httpfs}';\n{prepare}\n.print {_MARK}\n{select};\n"
         done = subprocess.run(command, cwd=folder, input=typed, capture_output=True, text=True, check=False, timeout=300)
         if done.returncode or done.stderr:
             raise RuntimeError(f"duckdb says: {done.stderr}")
-        return done.stdout
+        return done.stdout.partition(f"{_MARK}\n")[2]
 
 
 def duckdb_command(folder: Path) -> DuckDBCommand:
