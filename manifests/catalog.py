@@ -70,6 +70,14 @@ def open_catalog(run_root: str) -> Any:
     return con
 
 
+def catalog_files(run_root: str) -> set[str]:
+    """Every file that a run's catalog names, relative to the run; none where it has no catalog that can be read."""
+    try:
+        return {path for paths in _files_of(run_root.rstrip("/")).values() for path in paths}
+    except CatalogError:
+        return set()
+
+
 def query(con: Any, sql: str) -> pa.Table:
     """The answer to one SELECT; any other statement is refused. Raises CatalogError."""
     try:

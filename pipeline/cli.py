@@ -13,7 +13,7 @@ import typer
 from rich.text import Text
 
 from voxmill import __version__
-from voxmill.pipeline.commands import changes, modelling, options, reports, running
+from voxmill.pipeline.commands import changes, modelling, options, reports, running, status_command
 from voxmill.pipeline.commands import config_commands as config
 from voxmill.pipeline.commands import rights_commands as rights
 from voxmill.pipeline.commands import weights_commands as weights
@@ -51,12 +51,14 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 app.command()(running.run)
 app.command()(running.crawl)
 app.command()(reports.stats)
+app.command()(status_command.status)
 app.command()(reports.verify)
 app.command()(rights.revoke)
 app.command()(changes.duplicates)
 app.command()(reports.calibrate)
 app.command()(reports.retention)
 app.command()(changes.revote)
+app.command()(changes.migrate)
 app.command()(running.plan)
 app.command()(weights.doctor)
 app.command()(modelling.train)

@@ -1,22 +1,20 @@
 """The driver's step before `select`: which stretches are there already. In listing order, append-only, over the whole run.
 
 A part is compared with what was listed before it, with other runs and with evaluation sets, so what a later `voxmill run` brings
-never changes an earlier verdict. One fragment a unit, as every stage leaves; `select` reads it and gives the reason.
+never changes an earlier verdict. `select` reads the verdicts and gives the reason.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from voxmill.manifests.duplicate_records import By, Duplicate, Fingerprint
-from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.records import SAMPLE_RATE, Consensus, Part, Recording, Segment, Unit
-from voxmill.manifests.storage import commit_bytes
 from voxmill.operators.decode.audio import read
 from voxmill.operators.dedup.acoustic import HOP, REACH, AcousticIndex, Match
 from voxmill.operators.dedup.evaluation_sets import EvaluationClip, clips
@@ -54,7 +52,7 @@ class ComparedPart:
 
 
 class FindDuplicates:
-    """`FindDuplicates(run, stages, config)(units)` writes a fragment for each unit that has none."""
+    """`FindDuplicates(run, stages, config)()` writes the verdicts of each unit that has none."""
 
     def __init__(self, run: Run, stages: Mapping[str, Stage], config: DuplicatesConfig) -> None:
         self._run, self._stages, self._config = run, stages, config
@@ -65,24 +63,29 @@ class FindDuplicates:
         self._eval_sounds, self._eval_texts = AcousticIndex(), list[tuple[Partner, frozenset[int]]]()
         self._eval_of: dict[int, list[int]] = {}
 
-    def __call__(self, units: Sequence[Unit]) -> int:
-        done = self._ledger.done(self._stages["duplicates"])
-        if all(unit.id in done for unit in units):
+    def __call__(self) -> int:
+        """Returns the number of units that were compared with the rest anew."""
+        ledger, stage, end = self._ledger, self._stages["duplicates"], self._run.listing.num_units
+        if ledger.done(stage).holds(0, end):
             return 0
         for other in self._config.against:
             self._add_run(other)
         for source in self._config.evaluation:
             self._add_evaluation(source)
-        for unit in units:
-            heard = list(self._heard(self._ledger, self._stages, unit))
-            rows = []
-            for one in heard:  # a part may be a copy of another in its own unit: compare, then remember
-                if unit.id not in done:
+        return ledger.write(stage, self._verdicts())
+
+    def _verdicts(self) -> Iterator[tuple[str, list[Duplicate]]]:
+        """The rows of every unit that has none yet. All units are remembered, in listing order."""
+        done = self._ledger.done(self._stages["duplicates"])
+        for unit in self._run.listing.each_unit():
+            fresh = unit.id not in done
+            rows = list[Duplicate]()
+            for one in self._heard(self._ledger, self._stages, unit):
+                if fresh:  # a part may be a copy of another in its own unit: compare, then remember
                     rows += self._judge(one, self._recordings(unit))
                 self._remember(one, Partner("", one.part.recording_id))
-            if unit.id not in done:
-                commit_bytes(self._ledger.fragment(self._stages["duplicates"], unit.id), records_bytes(rows, Duplicate))
-        return len(units) - len(done)
+            if fresh:
+                yield unit.id, rows
 
     def _judge(self, one: ComparedPart, recordings: Mapping[str, Recording]) -> list[Duplicate]:
         found = self._contaminated(one)
@@ -159,14 +162,13 @@ class FindDuplicates:
         if self._chromaprint is not None and "fingerprint" not in stages:
             raise RunError(f"{root} has no fingerprints: give it `duplicates: {{by: [acoustic]}}` and run it again")
         ledger = other.ledger
-        units = [u for u in other.listing.units() if all(ledger.is_done(stage, u.id) for stage in needed)]
-        for recording in other.listing.recordings():
+        for recording in other.listing.each_recording():
             if recording.rejection is None:
                 partner = Partner(root, recording.id)
                 self._exact.setdefault(recording.id, partner)
                 self._exact.setdefault(recording.pcm_sha256 or recording.id, partner)
-        for unit in units:
-            for one in self._heard(ledger, stages, unit):
+        for unit in other.listing.each_unit():
+            for one in self._heard(ledger, stages, unit) if all(ledger.is_done(stage, unit.id) for stage in needed) else ():
                 self._remember(one, Partner(root, one.part.recording_id))
 
     def _add_evaluation(self, source: str) -> None:

@@ -5,6 +5,7 @@ Every step looks at what is committed, does what is missing and commits it: star
 
 from __future__ import annotations
 
+import json
 import platform
 import uuid
 from collections.abc import Collection, Mapping, Sequence
@@ -13,16 +14,20 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from voxmill import __version__
+from voxmill.manifests.catalog import catalog_files
+from voxmill.manifests.ids import digest
 from voxmill.manifests.reasons import REASONS
 from voxmill.manifests.records import Item
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.operators.crawl.listing.lister import Lister
 from voxmill.operators.crawl.policy.host_limit import HostGate
+from voxmill.pipeline.books import JournalBooks, keys_of
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.dedup import FindDuplicates
-from voxmill.pipeline.execution.executor import Books, Executor, Job, KeyOnly
+from voxmill.pipeline.execution.executor import Executor, Job
 from voxmill.pipeline.execution.worker import Worker
+from voxmill.pipeline.packing.failures import pack_stage, upstream_of
 from voxmill.pipeline.packing.packer import packed_tables, packing
 from voxmill.pipeline.packing.plan import plan
 from voxmill.pipeline.preflight.run_inputs import check_inputs
@@ -35,11 +40,13 @@ from voxmill.pipeline.state import metadata_overrides as amend
 from voxmill.pipeline.state.driver_lease import Lease
 from voxmill.pipeline.state.listing import Expand, Listing
 from voxmill.pipeline.state.run import Run
-from voxmill.pipeline.state.run_dir import RunError
+from voxmill.pipeline.state.run_dir import RunError, exists
 from voxmill.pipeline.state.table_writer import write_tables
+from voxmill.pipeline.state.tombstone_store import stones_of
 from voxmill.pipeline.terminal.output import amount
 from voxmill.pipeline.terminal.progress import Progress
-from voxmill.sharding.index import write_index
+from voxmill.sharding.index import is_intact, write_index
+from voxmill.sharding.sample import PACKER
 from voxmill.sharding.writer import prune
 
 Until = Literal["list", "crawl", "select", "pack"]
@@ -71,45 +78,72 @@ def run_line(
         state = _open(config, run, stages)
         if text is not None:
             keep(run, text)
-        if has_unfinished(run):
-            progress.say(
-                f"{amount(apply_tombstones(run), 'file')} changed to finish a revocation; `voxmill revoke` writes its report"
-            )
-        listing = run.listing
-        progress.phase(f"listing {amount(len(config.sources), 'source')}")
-        stones, lists = run.tombstones, expand or Lister(config.crawl, gate)
+        began = _recover(run, progress)
+        _advance(config, run, stages, state["buckets"], executor, gate, progress, until, retry, expand)
+        if run.ledger.state.number != began:
+            run.ledger.fold()
+            run.ledger.sweep(catalog_files(run.root))
 
-        def refused(source: SourceConfig) -> list[Item]:
-            return stones.refuse(lists(source))
 
-        generations = listing.extend(config.sources, refused)
-        check_denied(run, config.crawl)
-        if until == "list":
-            return
-        if retry:
-            progress.say(f"{amount(listing.retry(retry, config.sources, refused), 'item')} to be fetched again")
-            generations = listing.num_generations()
-        _fetch(run, listing, stages, generations, config, executor, progress)
-        if until == "crawl":
-            return
-        units = [unit.id for unit in listing.units()]
-        amendments = amend.find(run, config.sources)
-        amend.write(run, stages["recordings"], units, amendments)
-        chain = [s for s in stages.values() if not (s.of.by_driver or s.of.of_items)]
-        sharing = {s.name for s in chain if not s.resources.gpus} - config.executor.resources.keys()
-        if settings := config.duplicates:
-            _run_stages(run, stages, chain[:-1], units, executor, progress, sharing)
-            progress.phase("looking for duplicates")
-            changed = FindDuplicates(run, stages, settings)(listing.units())
-            progress.say(f"{amount(changed, 'unit')} of work compared with the rest anew")
-        _run_stages(run, stages, chain, units, executor, progress, sharing)
-        if until == "pack":
-            _pack(run, stages, config, state["buckets"], executor, progress)
-            progress.phase("writing attribution")
-            write_attribution(run, amendments)
-        progress.phase("writing tables")
-        files = write_tables(run, [s for s in stages.values() if s.reads], amendments, packed_tables(run, stages))
-        progress.say(f"tables: {len(files)} in {run.uri('manifests')}, views in {run.uri('catalog.sql')}")
+def _advance(
+    config: RunConfig,
+    run: Run,
+    stages: Mapping[str, Stage],
+    buckets: int,
+    executor: Executor,
+    gate: HostGate,
+    progress: Progress,
+    until: Until,
+    retry: Collection[str],
+    expand: Expand | None,
+) -> None:
+    """The line itself, as far as `until` says."""
+    if has_unfinished(run):
+        progress.say(
+            f"{amount(apply_tombstones(run), 'file')} changed to finish a revocation; `voxmill revoke` writes its report"
+        )
+    listing = run.listing
+    progress.phase(f"listing {amount(len(config.sources), 'source')}")
+    stones, lists = run.tombstones, expand or Lister(config.crawl, gate)
+
+    def refused(source: SourceConfig) -> list[Item]:
+        return stones.refuse(lists(source))
+
+    generations = listing.extend(config.sources, refused)
+    check_denied(run, config.crawl)
+    if until == "list":
+        return
+    if retry:
+        progress.say(f"{amount(listing.retry(retry, config.sources, refused), 'item')} to be fetched again")
+        generations = listing.num_generations()
+    _fetch(run, listing, stages, generations, config, executor, progress)
+    if until == "crawl":
+        return
+    amendments = amend.find(run, config.sources)
+    amend.write(run, stages["recordings"], stages["outcomes"], amendments)
+    chain = [s for s in stages.values() if not (s.of.by_driver or s.of.of_items)]
+    sharing = {s.name for s in chain if not s.resources.gpus} - config.executor.resources.keys()
+    units = (0, listing.num_units)
+    if settings := config.duplicates:
+        _run_stages(run, stages, chain[:-1], units, executor, progress, sharing)
+        progress.phase("looking for duplicates")
+        changed = FindDuplicates(run, stages, settings)()
+        progress.say(f"{amount(changed, 'unit')} of work compared with the rest anew")
+    _run_stages(run, stages, chain, units, executor, progress, sharing)
+    stamp = _stamp(run, stages, config, amendments)
+    if until == "pack" and run.ledger.state.packed == stamp and is_intact(run.shards_dir) and exists(run.uri("catalog.sql")):
+        progress.say(f"nothing new: shards in {run.shards_dir} and tables are as they were")
+        return
+    if until == "pack":
+        _pack(run, stages, config, buckets, executor, progress)
+        progress.phase("writing attribution")
+        write_attribution(run, amendments)
+    progress.phase("writing tables")
+    files = write_tables(run, list(stages.values()), packed_tables(run, stages))
+    progress.say(f"tables: {len(files)} in {run.uri('manifests')}, views in {run.uri('catalog.sql')}")
+    packed = {"packed": stamp, "packed_units": listing.num_units} if until == "pack" else {}
+    if packed or run.ledger.state.tabled != listing.num_units:
+        run.ledger.append({"tabled": listing.num_units, **packed})
 
 
 def _open(config: RunConfig, run: Run, stages: Mapping[str, Stage]) -> dict[str, Any]:
@@ -137,6 +171,24 @@ def _own_reasons(config: RunConfig) -> dict[str, Any]:
     return {"reasons": reasons} if own else {}
 
 
+def _recover(run: Run, progress: Progress) -> int:
+    """Takes up what an earlier driver left: fragments that nobody journalled, and files of tables that somebody deleted.
+
+    Returns the number of the journal's last entry before anything was added to it.
+    """
+    ledger = run.ledger
+    ledger.refresh()
+    began = ledger.state.number
+    if ledger.state.in_flight:
+        ledger.append({"begins": True})
+    ledger.adopt()
+    if lost := ledger.lost():
+        progress.say(f"{amount(sum(map(len, lost.values())), 'file')} of the tables are gone: what they held is made again")
+        ledger.forget(lost)
+    ledger.fold()
+    return began
+
+
 def _fetch(
     run: Run,
     listing: Listing,
@@ -147,8 +199,10 @@ def _fetch(
     progress: Progress,
 ) -> None:
     pending = [g for g in range(generations) if not listing.has_units(g)]
-    groups = [group for g in pending for group in listing.groups(g)]
-    _run_stages(run, stages, [stages["crawl"], stages["decode"]], groups, executor, progress)
+    if not pending:
+        return
+    span = (listing.generations[pending[0]].groups[0], listing.generations[pending[-1]].groups[1])
+    _run_stages(run, stages, [stages["crawl"], stages["decode"]], span, executor, progress)
     refuse_copies(run, stages)
     for generation in pending:
         listing.make_units(generation, stages["crawl"], stages["decode"], config.units)
@@ -158,31 +212,34 @@ def _run_stages(
     run: Run,
     stages: Mapping[str, Stage],
     chain: Sequence[Stage],
-    keys: Sequence[str],
+    span: tuple[int, int],
     executor: Executor,
     progress: Progress,
     sharing: Collection[str] = (),
 ) -> None:
-    """The keys that lack a stage through the chain; a stage that has a fragment for every key is left out, and its model is never loaded.
+    """The units (or groups of items) of a range of positions through the chain; a stage that has done them all is left out, and its model is never loaded.
 
     Stages whose name is in `sharing` may share their workers.
     """
-    ledger, session, jobs = run.ledger, uuid.uuid4().hex, []
-    done = {stage.name: ledger.done(stage) for stage in chain}
-    wanted = tuple(key for key in keys if any(key not in found for found in done.values()))
+    ledger, session = run.ledger, uuid.uuid4().hex
+    chain = [stage for stage in chain if not ledger.done(stage).holds(*span)]
+    if not chain:
+        return
+    keys, books = keys_of(run, chain, span), JournalBooks(run, {stage.name: stage for stage in chain})
+    jobs = []
     for stage in chain:
-        if any(key not in done[stage.name] for key in wanted):
-            worker = partial(Worker, run.root, stage, [stages[name] for name in stage.reads], session)
-            make = partial(KeyOnly, worker)
-            jobs.append(Job(stage.name, make, wanted, stage.resources, stage.name in sharing))
+        make = partial(Worker, run.root, stage, [stages[name] for name in stage.reads], session)
+        jobs.append(Job(stage.name, make, keys, stage.resources, stage.name in sharing))
     progress.expect(jobs)
     with progress.watching(session):
-        executor.run(jobs, progress.report, Books(say=progress.say))
+        executor.run(jobs, progress.report, books.for_executor(progress.say))
+    if ledger.state.in_flight:
+        ledger.append({"in_flight": []})
+    ledger.fold()
     for stage in chain:
-        missing = set(keys) - ledger.done(stage)
-        if missing:
+        if missing := sum(end - first for first, end in ledger.done(stage).missing(*span)):
             raise RunError(
-                f"stage {stage.name} left {len(missing)} of {len(keys)} units without a result: run again to continue"
+                f"stage {stage.name} left {missing} of {span[1] - span[0]} units without a result: run again to continue"
             )
 
 
@@ -196,8 +253,17 @@ def _pack(
     progress.expect([wanted.job])
     prune(run.shards_dir, wanted.shards)
     with progress.watching(session):
-        executor.run([wanted.job], progress.report, Books(say=progress.say))
+        books = JournalBooks(run, {"pack": pack_stage(upstream_of(stages))})
+        executor.run([wanted.job], progress.report, books.for_executor(progress.say, holds=False))
     write_index(run.shards_dir)
+
+
+def _stamp(run: Run, stages: Mapping[str, Stage], config: RunConfig, amendments: amend.Amendments) -> str:
+    """All that shards and tables follow from: where it is as it was, there is nothing to pack and nothing to write."""
+    marks = [stone.marks for stone in stones_of(run)]
+    made = [f"{stage.key} {run.ledger.done(stage).runs} {run.ledger.chunk_files(stage)}" for stage in stages.values()]
+    parts = [__version__, PACKER, config.pack.model_dump_json(), json.dumps(amendments, sort_keys=True), *made]
+    return digest([*parts, json.dumps(marks)])
 
 
 def _versions() -> dict[str, str]:

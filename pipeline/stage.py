@@ -87,7 +87,12 @@ class StageKind:
     @property
     def of_items(self) -> bool:
         """It works on groups of listed items; all other stages work on units."""
-        return self.name in ("items", "crawl", "decode")
+        return self.name in ("items", "crawl", "decode", "outcomes")
+
+    @property
+    def of_run(self) -> bool:
+        """Its rows are those of the listing, not of what was heard."""
+        return self.of_items or self.name in ("units", "recordings")
 
     @property
     def can_reject(self) -> bool:

@@ -35,7 +35,7 @@ from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.stage import Stage, StageKind, by_driver
 from voxmill.pipeline.stage_builder import HEAVY, LIGHT, WHOLE_CORE, StageBuilder
 from voxmill.pipeline.state import metadata_overrides
-from voxmill.pipeline.state.listing import ITEMS, RECORDINGS, UNITS
+from voxmill.pipeline.state.listing import ITEMS, OUTCOMES, RECORDINGS, UNITS
 
 UNIT = ("units", "recordings")
 """What stages that hear or see read beside other stages: the parts of the unit, and their recordings."""
@@ -65,11 +65,11 @@ def _decode(line: StageBuilder, kind: StageKind) -> None:
     line.put(Stage("decode", make, kind, ("crawl",), "v1", line.cost("decode", WHOLE_CORE)))
 
 
-def _recordings(line: StageBuilder, kind: StageKind) -> None:
+def _amendable(line: StageBuilder, kind: StageKind) -> None:
     """What was stated of a source since it was listed gives its recordings another fingerprint."""
-    line.put(
-        replace(RECORDINGS, fingerprint=metadata_overrides.fingerprint(metadata_overrides.find(line.run, line.config.sources)))
-    )
+    stage = next(one for one in (OUTCOMES, RECORDINGS) if one.of == kind)
+    amended = metadata_overrides.fingerprint(metadata_overrides.find(line.run, line.config.sources))
+    line.put(replace(stage, fingerprint=amended))
 
 
 def _segment(line: StageBuilder, kind: StageKind) -> None:
@@ -165,8 +165,9 @@ ENTRIES: tuple[StageEntry, ...] = (
     _driver(ITEMS),
     StageEntry(StageKind("crawl", Recording, "items", failed=failed_rows.recording), _crawl),
     StageEntry(StageKind("decode", Recording, "items", failed=failed_rows.recording, hears=True), _decode),
+    StageEntry(OUTCOMES.of, _amendable),
     _driver(UNITS),
-    StageEntry(RECORDINGS.of, _recordings),
+    StageEntry(RECORDINGS.of, _amendable),
     StageEntry(_of("segment", Segment, "tiles", failed=failed_rows.segment, hears=True, engine=True, packed=True), _segment),
     StageEntry(_of("frames", Pictures, "segments", failed=failed_rows.pictures, hears=True, packed=True), _frames),
     StageEntry(

@@ -13,7 +13,7 @@ from voxmill.manifests.errors import UserError
 from voxmill.manifests.parquet import read_records, records_bytes
 from voxmill.manifests.storage import commit_bytes, locate, remove
 from voxmill.sharding.layout import bucket_of_key
-from voxmill.sharding.shard_files import METADATA, beside
+from voxmill.sharding.shard_files import METADATA, beside, commit_of
 from voxmill.sharding.sidecar import Member, ShardError, ShardSummary, committed, read_members
 
 INDEX = f"{METADATA}/index/shards.parquet"
@@ -39,6 +39,28 @@ def write_index(root: str) -> list[ShardSummary]:
     commit_bytes(beside(root, INDEX), records_bytes(shards, ShardSummary), replace=True)
     remove(beside(root, OLD_INDEX))
     return shards
+
+
+def is_intact(root: str) -> bool:
+    """Whether exactly the files of the index are there, with its sizes: told by two listings, without reading a shard."""
+    try:
+        shards = read_records(beside(root, INDEX), ShardSummary)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    wanted = {file: size for one in shards for file, size in ((one.tar, one.tar_bytes), (one.parquet, one.parquet_bytes))}
+    commits = {commit_of(one.name) for one in shards}
+    found = {**_sizes(root, ""), **_sizes(root, f"{METADATA}/")}
+    return {file: found.get(file) for file in wanted} == wanted and found.keys() == wanted.keys() | commits
+
+
+def _sizes(root: str, folder: str) -> dict[str, int]:
+    """Sizes of the files in one folder of shards, by their path below it."""
+    fs, path = locate(beside(root, folder).rstrip("/"))
+    try:
+        entries = fs.ls(path, detail=True)
+    except FileNotFoundError:
+        return {}
+    return {f"{folder}{e['name'].rsplit('/', 1)[-1]}": e["size"] for e in entries if e["type"] == "file"}
 
 
 def read_index(root: str) -> list[ShardSummary]:

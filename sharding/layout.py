@@ -98,6 +98,18 @@ def bucket_of_key(key: str, buckets: int) -> int:
     return bucket_of(key.rsplit("-", 2)[0], buckets)
 
 
+def bucket_of_name(shard: str) -> int:
+    """The bucket of a shard, from its name. Raises ValueError where it is no name of a shard.
+
+    >>> bucket_of_name("train-cc0-1_0-00007-000")
+    7
+    """
+    found = SHARD_NAME.fullmatch(shard)
+    if not found:
+        raise ValueError(f"`{shard}` is no name of a shard")
+    return int(found["bucket"])
+
+
 def slug(licence: str) -> str:
     """A licence as a part of a file name.
 

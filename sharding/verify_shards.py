@@ -9,7 +9,7 @@ import hashlib
 import io
 import tarfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import soundfile
@@ -17,7 +17,7 @@ import soundfile
 from voxmill.manifests.records import SAMPLE_RATE, Labels
 from voxmill.manifests.schema import SchemaError, from_plain
 from voxmill.manifests.storage import locate
-from voxmill.sharding.layout import bucket_of_key, slug
+from voxmill.sharding.layout import bucket_of_key, bucket_of_name, slug
 from voxmill.sharding.sample import old_picture_name, pictures_name, read_document
 from voxmill.sharding.shard_files import beside, commit_of, shard_files
 from voxmill.sharding.sidecar import (
@@ -32,9 +32,10 @@ from voxmill.sharding.sidecar import (
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedSample:
     """What the ledger says of one selected segment."""
 
+    key: str
     recording_id: str
     start: int
     num_samples: int
@@ -42,6 +43,8 @@ class Expected:
     licence: str
     tier: str
     num_pictures: int | None = None
+    is_new: bool = False
+    """It was selected after shards were last packed: it may have to wait for the next time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,12 @@ class Verdict:
     members: int = 0
     """Files in all tars."""
     tar_bytes: int = 0
+    new: int = 0
+    """Of what was selected after shards were last packed: how many are in shards."""
+    waiting: int = 0
+    """And how many are not."""
+    samples_waiting: int = 0
+    """Audio samples of these."""
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -83,12 +92,42 @@ class Verdict:
         return self.num_samples / SAMPLE_RATE
 
 
-def verify_shards(root: str, expected: Mapping[str, Expected] | None = None) -> Verdict:
-    """Reads every byte under `root`. `expected` maps the keys that must be there to their facts; None leaves the ledger out."""
+def verify_shards(root: str, expected: Iterable[tuple[int, Sequence[ExpectedSample]]] | None = None) -> Verdict:
+    """Reads every byte under `root`, bucket after bucket, so that what is in memory is that of one.
+
+    `expected` gives for each bucket that has any, in order, the samples that must be there; None leaves the ledger out.
+    """
     verdict = Verdict()
+    names: dict[int, set[str]] = {}
+    for name, *_ in shard_files(root):
+        names.setdefault(bucket_of_name(name), set()).add(name)
+    if expected is None:
+        for bucket in sorted(names):
+            _verify_bucket(root, sorted(names[bucket]), None, verdict)
+        return verdict
+    for bucket, mine in _in_step(sorted(names), expected):
+        _verify_bucket(root, sorted(names.get(bucket, ())), {one.key: one for one in mine}, verdict)
+    return verdict
+
+
+def _in_step(
+    buckets: Sequence[int], expected: Iterable[tuple[int, Sequence[ExpectedSample]]]
+) -> Iterator[tuple[int, Sequence[ExpectedSample]]]:
+    """Every bucket that has shards or should have, in order."""
+    waiting = list(reversed(buckets))
+    for bucket, mine in expected:
+        while waiting and waiting[-1] < bucket:
+            yield waiting.pop(), ()
+        if waiting and waiting[-1] == bucket:
+            waiting.pop()
+        yield bucket, mine
+    while waiting:
+        yield waiting.pop(), ()
+
+
+def _verify_bucket(root: str, names: Sequence[str], expected: Mapping[str, ExpectedSample] | None, verdict: Verdict) -> None:
     seen: dict[str, str] = {}
-    files = {name for name, *_ in shard_files(root)}
-    for name in sorted(files):
+    for name in names:
         try:
             shard = read_commit(root, name)
             if shard is None:
@@ -111,10 +150,13 @@ def verify_shards(root: str, expected: Mapping[str, Expected] | None = None) -> 
             seen[row.key] = name
             if expected is not None:
                 verdict.problems += _check_fact(row, name, expected.get(row.key))
-    if expected is not None:
-        for key in sorted(expected.keys() - seen.keys()):
+    for key, one in sorted((expected or {}).items()):
+        if one.is_new:
+            verdict.new += key in seen
+            verdict.waiting += key not in seen
+            verdict.samples_waiting += 0 if key in seen else one.num_samples
+        elif key not in seen:
             verdict.problems.append(Problem("missing", key, "selected, and in no committed shard", "run `voxmill run` again"))
-    return verdict
 
 
 def _check_counts(root: str, shard: ShardSummary, rows: list[Member]) -> Iterator[Problem]:
@@ -222,11 +264,13 @@ def _picture_fault(blob: bytes, row: Member) -> str | None:
     return None
 
 
-def _check_fact(row: Member, shard: str, fact: Expected | None) -> Iterator[Problem]:
+def _check_fact(row: Member, shard: str, fact: ExpectedSample | None) -> Iterator[Problem]:
     if fact is None:
         yield Problem("extra", row.key, f"in shard {shard}, and not selected")
         return
-    stored = Expected(row.recording_id, row.start, row.num_samples, row.split, row.licence, row.tier, row.num_pictures)
+    stored = ExpectedSample(
+        row.key, row.recording_id, row.start, row.num_samples, row.split, row.licence, row.tier, row.num_pictures, fact.is_new
+    )
     if stored != fact:
         yield Problem("differs", row.key, f"the shard has {stored}, the ledger {fact}")
 

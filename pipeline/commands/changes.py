@@ -1,4 +1,4 @@
-"""Commands that change a finished run without running an engine: `duplicates` and `revote`."""
+"""Commands that change a run without running an engine: `duplicates`, `revote` and `migrate`."""
 
 from __future__ import annotations
 
@@ -101,3 +101,25 @@ def revote(
     print_table(out, ("tier", number("segments before"), number("after")), rows)
     summary = f"{amount(found.segments, 'segment')}: {amount(found.texts, 'text')} and {amount(found.tiers, 'tier')} changed; no engine ran"
     out.print(summary, soft_wrap=True)
+
+
+def migrate(run: options.RunRoot, quiet: options.Quiet = False) -> None:
+    """Bring a run that an earlier voxmill wrote to the form of this one. No engine runs, and nothing is fetched.
+
+    Run it once, before `voxmill run` or `verify`; where there is nothing to do, it says so. Its tables are written again by the next run.
+
+    Example:
+
+        voxmill migrate runs/talks
+    """
+    from voxmill.pipeline.state.driver_lease import Lease
+    from voxmill.pipeline.state.migrate_run import migrate_run
+    from voxmill.pipeline.state.run import Run
+
+    opened = Run(run)
+    opened.load()
+    with Lease(opened):
+        moved = migrate_run(opened)
+    if not quiet:
+        said = f"{amount(moved, 'file')} of units brought into tables" if moved else "there was nothing to migrate"
+        console().print(f"{opened.root}: {said}", soft_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
@@ -122,6 +123,7 @@ def replay(
 ) -> None:
     """Repeat one stage on one unit, or on one member of it, to see why it failed. Writes nothing."""
     from voxmill.manifests.schema import plain
+    from voxmill.pipeline.books import ids_of
     from voxmill.pipeline.build import as_written, build
     from voxmill.pipeline.execution.host_limit_server import open_gate
     from voxmill.pipeline.execution.worker import Worker
@@ -140,8 +142,9 @@ def replay(
         raise RunError(f"no stage `{stage}` to repeat; this run has {', '.join(runnable)}, pack")
     else:
         reads = [stages[name] for name in stages[stage].reads]
-        if unit not in (units := opened.ledger.done(reads[0])):
-            some = ", ".join(sorted(units)[:3]) + (", …" if len(units) > 3 else "")
+        known = list(islice(ids_of(opened, reads[0]), 4))
+        if not any(unit == ident for ident in ids_of(opened, reads[0])):
+            some = ", ".join(known[:3]) + (", …" if len(known) > 3 else "")
             raise RunError(f"stage {stage} of {opened.root} has no unit `{unit}`; it has {some or 'none yet'}")
         with open_gate("machine", opened, config.crawl) as gate:
             made = stages[stage] if stage != "crawl" else build(config, opened, gate)[stage]  # a fetch is repeated as politely

@@ -1,6 +1,6 @@
 """Taking a unit found: which of its members fail alone, and which kill their worker.
 
-What must outlive a worker is in the ledger: that an attempt at a member began, and that one ended well. An error is not noted: it
+What must outlive a worker is kept in the run (`state/member_marks.py`): that an attempt at a member began, and that one ended well. An error is not noted: it
 comes again with the same text, unless its cause was mended, and then it should not.
 """
 
@@ -13,8 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from voxmill.pipeline.execution.infra_errors import StageError
-from voxmill.pipeline.stage import Stage
-from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.member_marks import MemberMarks
 
 MAX_ATTEMPTS = 2
 """Attempts at a unit (then at each member alone) before it is suspected (then quarantined)."""
@@ -41,9 +40,7 @@ class Isolated:
 
 
 def isolate(
-    ledger: Ledger,
-    stage: Stage,
-    unit: str,
+    marks: MemberMarks,
     members: Sequence[str],
     attempt: Callable[[str], object],
     kin: Callable[[str], str] = str,
@@ -56,29 +53,29 @@ def isolate(
     """
     found, deadly = Isolated(), dict[str, str]()
     for key in members:
-        repeat = f"reproduce: voxmill replay RUN --stage {stage.name} --unit {unit} --only {key}"
-        if ledger.ended(stage, unit, key):
+        repeat = f"reproduce: voxmill replay RUN --stage {marks.stage.name} --unit {marks.unit} --only {key}"
+        if marks.ended(key):
             continue
-        if ledger.strikes(stage, unit, key) >= MAX_ATTEMPTS:
+        if marks.strikes(key) >= MAX_ATTEMPTS:
             found.bad[key] = f"the worker died on this {MAX_ATTEMPTS} times; {repeat}"
             deadly[kin(key)] = key
         elif kin(key) in deadly:
             found.bad[key] = f"not tried: the worker died on {deadly[kin(key)]}, which comes before it; {repeat}"
         elif len(deadly) >= MAX_DEADLY:
-            found.bad[key] = f"not tried: the worker died on {len(deadly)} others of unit {unit}; {repeat}"
+            found.bad[key] = f"not tried: the worker died on {len(deadly)} others of unit {marks.unit}; {repeat}"
         else:
-            ledger.begin(stage, unit, key)
+            marks.begin(key)
             try:
                 attempt(key)
             except (KeyboardInterrupt, SystemExit, StageError):
-                ledger.withdraw(stage, unit, key)
+                marks.withdraw(key)
                 raise
             except Exception as error:  # noqa: BLE001 - an operator's error becomes an outcome
-                ledger.withdraw(stage, unit, key)
+                marks.withdraw(key)
                 found.errors[key] = error
-                found.bad[key] = f"{describe(error, ledger.run.root)}; {repeat}"
+                found.bad[key] = f"{describe(error, marks.run.root)}; {repeat}"
             else:
-                ledger.end(stage, unit, key)
+                marks.end(key)
                 found.worked = key
     return found
 

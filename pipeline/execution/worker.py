@@ -1,7 +1,7 @@
-"""One worker of one stage: reads a unit's fragments, runs the operator, commits its fragment. The same on every executor.
+"""One step of a worker: takes a unit's rows, runs the operator of one stage, hands its rows on. The same on every executor.
 
-Retry-safe by construction: a committed unit is skipped, an attempt leaves a marker before it starts, and a unit that has
-already cost two attempts is taken apart to find the member that does it (`quarantine.py`).
+Rows of the stages before come along from whoever made them just now, else from the ledger. Safe to repeat: a unit that is done is skipped,
+and one that has already cost two workers is taken apart to find the member that does it (`bisect.py`, `quarantine.py`).
 """
 
 from __future__ import annotations
@@ -10,23 +10,29 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from voxmill.manifests.records import Pictures, Recording, Segment, Unit
+from voxmill.manifests.storage import emit
 from voxmill.manifests.tables import TABLE_OF
 from voxmill.operators.contract.meter import METER
 from voxmill.operators.contract.unit_input import Operator, UnitInput
 from voxmill.pipeline.execution.activity import Reporter
 from voxmill.pipeline.execution.bisect import MAX_ATTEMPTS, describe, isolate
 from voxmill.pipeline.execution.cpu_type import cpu, refuses_to_pin, used
+from voxmill.pipeline.execution.executor import Buffer
 from voxmill.pipeline.execution.infra_errors import StageError, blamed
 from voxmill.pipeline.execution.log_redaction import be_discreet
 from voxmill.pipeline.execution.probe_input import plain_work
 from voxmill.pipeline.execution.quarantine import insert
 from voxmill.pipeline.monitoring.unit_counts import unit_counts
 from voxmill.pipeline.stage import Done, Stage
+from voxmill.pipeline.state.fragment import Cost, FragmentWriter
+from voxmill.pipeline.state.member_marks import MemberMarks
+from voxmill.pipeline.state.positions import position_of
 from voxmill.pipeline.state.run import Run
 
 COMPARED = 3
@@ -34,7 +40,7 @@ COMPARED = 3
 
 
 class Worker:
-    """`Worker(root, stage, reads)(unit) -> Done`. The operator is built at the first unit that needs it, then kept."""
+    """The step of one stage (`PoolStep`). Its operator is built at the first unit that needs it."""
 
     def __init__(self, root: str, stage: Stage, reads: Sequence[Stage], session: str = "") -> None:
         be_discreet()
@@ -45,48 +51,56 @@ class Worker:
         self._worked: UnitInput | None = None
         """Something that the stage could do, to be asked again where it fails."""
 
-    def __call__(self, unit: str) -> Done:
-        """Raises StageError where the stage or the machine fails, not the data; then nothing of the unit is written or marked."""
-        if self._ledger.is_done(self._stage, unit):
-            return Done(self._stage.name, unit, skipped=True)
-        with blamed(f"stage {self._stage.name} stopped at unit {unit}"):
-            work = self._load(unit)
-            if self._operator is None:
-                with self._reporter.doing(self._stage.name, loading=True):
-                    self._build()
-            with self._reporter.doing(self._stage.name, _seconds(work)):
-                return self._do(unit, work)
+    def __call__(self, key: str, carried: dict[str, Any], buffer: Buffer, strikes: int = 0) -> Done:
+        """Does one unit: puts its rows into `carried`, for the stages after it, and leaves them to `buffer`, to be committed.
 
-    def _do(self, unit: str, work: UnitInput) -> Done:
-        stage, ledger = self._stage, self._ledger
-        self._build()
+        Raises StageError where the stage or the machine fails, not the data.
+        """
+        stage = self._stage
+        assert isinstance(buffer, FragmentWriter)
+        if self._ledger.is_done(stage, key):
+            return Done(stage.name, key, skipped=True)
+        emit("began", f"{stage.key}/{key}")
+        with blamed(f"stage {stage.name} stopped at unit {key}"):
+            work = self._input(key, carried)
+            if self._operator is None:
+                with self._reporter.doing(stage.name, loading=True):
+                    self._build()
+            with self._reporter.doing(stage.name, _seconds(work)):
+                rows, done = self._do(key, work, strikes)
+        carried[stage.name] = buffer.add(stage, key, rows, _cost(done, strikes + 1))
+        if strikes:
+            self._marks(key).clear()
+        return done
+
+    def _input(self, unit: str, carried: Mapping[str, list[Any]]) -> UnitInput:
+        try:
+            return self._load(unit, carried)
+        except FileNotFoundError:  # committed since this worker has last looked
+            self._ledger.refresh()
+            return self._load(unit, carried)
+
+    def _do(self, unit: str, work: UnitInput, strikes: int) -> tuple[list[Any], Done]:
+        stage = self._stage
         wall, cpu = time.monotonic(), time.process_time()
-        strikes = ledger.strikes(stage, unit)
         bad = self._isolate(unit, work, strikes) if strikes >= MAX_ATTEMPTS else {}
         if strikes >= 2 * MAX_ATTEMPTS and not bad:
             bad = dict.fromkeys(work.members(), "the worker died on this unit, though on none of its members alone")
-        attempt = ledger.begin(stage, unit)
         try:
-            try:
-                rows = self._apply(work.without(bad))
-            except StageError:
-                raise
-            except Exception:  # noqa: BLE001 - the one boundary where an operator's error becomes an outcome
-                bad = self._isolate(unit, work, strikes)
-                rows = self._apply(work.without(bad))
-        except (KeyboardInterrupt, SystemExit, StageError):
-            ledger.withdraw(stage, unit)  # stopped on purpose: no mark against this unit
+            rows = self._apply(work.without(bad))
+        except StageError:
             raise
+        except Exception:  # noqa: BLE001 - the one boundary where an operator's error becomes an outcome
+            bad = self._isolate(unit, work, strikes)
+            rows = self._apply(work.without(bad))
         if good := next((key for key in work.members() if key not in bad), None):
             self._worked = work.only(good)
         rows = [self._portable(row) for row in (insert(stage, work, rows, bad) if work.members() else rows)]
-        done = _summary(stage, unit, work, rows, time.monotonic() - wall, time.process_time() - cpu)
-        ledger.commit(stage, unit, rows, _cost(done, attempt))
-        return done
+        return rows, _summary(stage, unit, work, rows, time.monotonic() - wall, time.process_time() - cpu)
 
     def replay(self, unit: str, only: str | None = None) -> list[Any]:
         """The rows that the stage makes of a unit, or of one member of it; nothing is marked or written."""
-        work = self._load(unit)
+        work = self._load(unit, {})
         return list(self._build()(work.only(only) if only else work))
 
     def _build(self) -> Operator:
@@ -100,10 +114,11 @@ class Worker:
         with blamed(f"stage {self._stage.name} stopped at unit {work.unit}", web=self._stage.kind == "crawl"):
             return list(self._build()(work))
 
-    def _load(self, unit: str) -> UnitInput:
+    def _load(self, unit: str, carried: Mapping[str, list[Any]], position: int | None = None) -> UnitInput:
         fields: dict[str, Any] = {"unit": unit}
         for stage in self._reads:
-            rows = self._ledger.read(stage, unit)
+            known = carried.get(stage.name)
+            rows = self._ledger.read(stage, unit if position is None else position) if known is None else known
             if stage.writes is Unit:
                 fields["parts"] = rows[0].parts
                 continue
@@ -127,7 +142,7 @@ class Worker:
 
     def _isolate(self, unit: str, work: UnitInput, strikes: int) -> dict[str, str]:
         """Which members die or fail alone, with why. Raises StageError where it is not the members that are at fault."""
-        found = isolate(self._ledger, self._stage, unit, work.members(), lambda key: self._apply(work.only(key)))
+        found = isolate(self._marks(unit), work.members(), lambda key: self._apply(work.only(key)))
         if found.worked:
             self._worked = work.only(found.worked)
         if found.errors:
@@ -166,17 +181,20 @@ class Worker:
 
     def _others(self, unit: str) -> list[UnitInput]:
         """One member each of a few other units, those first that the stage has done."""
-        ready = set.intersection(*(self._ledger.done(stage) for stage in self._reads)) - {unit} if self._reads else set()
-        done = self._ledger.done(self._stage)
+        if not self._reads:
+            return []
+        first, *rest = (self._ledger.done(stage) for stage in self._reads)
+        done, here = self._ledger.done(self._stage), position_of(unit)
+        ready = (n for n in first if n != here and all(n in other for other in rest))
+        near = list(islice(ready, 8 * COMPARED))
         found: list[UnitInput] = []
-        for name in sorted(ready, key=lambda name: (name not in done, name)):
-            if name not in done and self._ledger.attempts(self._stage, name):
-                continue  # in work, or suspect itself
-            work = self._load(name)
+        for position in sorted(near, key=lambda n: (n not in done, n))[:COMPARED]:
+            work = self._load(unit, {}, position)
             found += [work.only(key) for key in work.members()[:1]]
-            if len(found) == COMPARED:
-                break
         return found
+
+    def _marks(self, unit: str) -> MemberMarks:
+        return MemberMarks(self._run, self._stage, unit, self._run.session)
 
 
 def openable(run: Run, recording: Recording) -> Recording:
@@ -196,14 +214,18 @@ def _seconds(work: UnitInput) -> float:
     return sum(p.num_samples for p in work.segments or work.parts or work.recordings) / 16000
 
 
-def _cost(done: Done, attempts: int) -> dict[str, Any]:
-    return {
-        "wall_s": round(done.wall_s, 4),
-        "cpu_s": round(done.cpu_s, 4),
-        "max_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,  # Linux counts in KiB
-        "host": platform.node(),
-        "cpu": cpu(),
-        "isa": used(),
-        "device": os.environ.get("CUDA_VISIBLE_DEVICES", "cpu") or "cpu",
-        "attempts": attempts,
-    }
+def _cost(done: Done, attempts: int) -> Cost:
+    kind, _, engine = done.stage.partition(":")
+    return Cost(
+        unit=done.unit,
+        stage=kind,
+        engine=engine or None,
+        wall_s=round(done.wall_s, 4),
+        cpu_s=round(done.cpu_s, 4),
+        max_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,  # Linux counts in KiB
+        host=platform.node(),
+        device=os.environ.get("CUDA_VISIBLE_DEVICES", "cpu") or "cpu",
+        attempts=attempts,
+        cpu=cpu(),
+        isa=used(),
+    )

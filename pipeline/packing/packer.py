@@ -21,12 +21,14 @@ from voxmill.operators.contract.adapters import Audio
 from voxmill.operators.decode.audio import AudioReader, Playback
 from voxmill.pipeline.execution.activity import Reporter
 from voxmill.pipeline.execution.bisect import MAX_ATTEMPTS, describe, isolate
-from voxmill.pipeline.execution.executor import Job, KeyOnly
+from voxmill.pipeline.execution.executor import Buffer, Job
 from voxmill.pipeline.execution.infra_errors import StageError, blamed, machine_fault
 from voxmill.pipeline.execution.worker import openable
 from voxmill.pipeline.packing.failures import commit_failure, pack_stage, unpacked_tables, upstream_of
 from voxmill.pipeline.packing.plan import entries_of
 from voxmill.pipeline.stage import Done, Resources, Stage
+from voxmill.pipeline.state.listing import UNITS
+from voxmill.pipeline.state.member_marks import MemberMarks
 from voxmill.pipeline.state.run import Run
 from voxmill.sharding.layout import ShardPlan
 from voxmill.sharding.redacted import redacted, silenced
@@ -60,7 +62,7 @@ def packing(
             commit_bytes(_plan_uri(run, shard.name), records_bytes(shard.entries, Entry), replace=True)
     shards.sort(key=lambda shard: shard.name)
     headers = {shard.name: shard for shard in shards if shard.name in pending}
-    make = partial(KeyOnly, partial(Packer, run.root, dict(stages), headers, session or uuid.uuid4().hex))
+    make = partial(Packer, run.root, dict(stages), headers, session or uuid.uuid4().hex)
     return Packing(tuple(shards), Job("pack", make, tuple(headers), resources))
 
 
@@ -73,22 +75,20 @@ class Packer:
     def __init__(self, root: str, stages: dict[str, Stage], headers: Mapping[str, ShardPlan], session: str = "") -> None:
         self._run, self._stages, self._headers = Run(root, session), stages, headers
         self._ledger, self._stage = self._run.ledger, pack_stage(upstream_of(stages))
-        self._units = {unit.position: unit for unit in self._run.listing.units()}
         self._reporter = Reporter(session)
         self._reader: AudioReader | None = None
         self._silenced: dict[str, set[tuple[int, int]]] = {}
-        self._origins: dict[str, list[int]] = {}
-        for unit in self._units.values():
-            for part in unit.parts:
-                self._origins.setdefault(part.recording_id, []).append(part.start)
+        self._origins: dict[str, set[int]] = {}
+        """Where the parts of recordings begin, of the units that were loaded."""
 
-    def __call__(self, name: str) -> Done:
-        """Raises StageError where the machine fails, or every sample in the same way."""
+    def __call__(self, name: str, carried: dict[str, Any], buffer: Buffer, strikes: int = 0) -> Done:
+        """Writes the shard of that name and commits it. Raises StageError where the machine fails, or every sample in the same way."""
         wall, cpu = time.monotonic(), time.process_time()
         shard = replace(self._headers[name], entries=tuple(read_records(_plan_uri(self._run, name), Entry)))
+        self._origins, self._silenced = {}, {}
         seconds = sum(e.num_samples for e in shard.entries) / 16000
         with blamed(f"stage pack stopped at shard {name}"), self._reporter.doing("pack", seconds):
-            kept = self._pack_what_can_be(shard)
+            kept = self._pack_what_can_be(shard, strikes)
         seconds = sum(e.num_samples for e in kept.entries) / 16000
         rejected, took, used = len(shard.entries) - len(kept.entries), time.monotonic() - wall, time.process_time() - cpu
         return Done("pack", name, len(kept.entries), rejected, seconds, took, used, kept_s=seconds)
@@ -100,30 +100,24 @@ class Packer:
             self._try(ShardPlan(entry.split, entry.licence, 0, 0, entry.generation, 1, (entry,)))
         return found
 
-    def _pack_what_can_be(self, shard: ShardPlan) -> ShardPlan:
-        ledger, stage, name = self._ledger, self._stage, shard.name
-        if ledger.strikes(stage, name) >= MAX_ATTEMPTS:
+    def _pack_what_can_be(self, shard: ShardPlan, strikes: int) -> ShardPlan:
+        if strikes >= MAX_ATTEMPTS:
             shard = self._without_the_bad(shard)
-        ledger.begin(stage, name)
         try:
-            try:
-                self._pack(shard, self._run.shards_dir)
-            except Exception as error:
-                if machine_fault(error):
-                    raise
-                shard = self._without_the_bad(shard)
-                self._pack(shard, self._run.shards_dir)
-        finally:
-            ledger.withdraw(stage, name)  # only a death leaves its mark
+            self._pack(shard, self._run.shards_dir)
+        except Exception as error:
+            if machine_fault(error):
+                raise
+            shard = self._without_the_bad(shard)
+            self._pack(shard, self._run.shards_dir)
         return shard
 
     def _without_the_bad(self, shard: ShardPlan) -> ShardPlan:
         """The shard without the samples that fail alone; their outcomes are committed before the shard is."""
         entries = {entry.key: entry for entry in shard.entries}
+        marks = MemberMarks(self._run, self._stage, shard.name, self._run.session)
         found = isolate(
-            self._ledger,
-            self._stage,
-            shard.name,
+            marks,
             tuple(entries),
             lambda key: self._try(replace(shard, entries=(entries[key],))),
             kin=lambda key: entries[key].recording_id,  # what kills a decoder does so to every span after it
@@ -135,7 +129,8 @@ class Packer:
                 f"stage pack fails on all {len(found.errors)} samples of {shard.name}: {describe(error, self._run.root)}"
             )
         for key, detail in found.bad.items():
-            commit_failure(self._ledger, self._stage, entries[key], detail)
+            commit_failure(self._run, self._stage, entries[key], detail)
+        marks.clear()
         return replace(shard, entries=tuple(e for e in shard.entries if e.key not in found.bad))
 
     def _try(self, shard: ShardPlan) -> None:
@@ -166,7 +161,8 @@ class Packer:
         loaded, samples = -1, dict[str, Sample]()
         for entry in entries:
             if entry.unit != loaded:
-                loaded, samples = entry.unit, self._load(self._units[entry.unit])
+                (unit,) = self._ledger.read(UNITS, entry.unit)
+                loaded, samples = entry.unit, self._load(unit)
             yield samples[entry.key]
 
     def _load(self, unit: Unit) -> dict[str, Sample]:
@@ -176,6 +172,8 @@ class Packer:
                 rows.setdefault(stage.writes, []).extend(self._ledger.read(stage, unit.id))
         recordings = {r.id: openable(self._run, r) for r in self._ledger.read(self._stages["recordings"], unit.id)}
         order = {part.recording_id: i for i, part in enumerate(unit.parts)}
+        for part in unit.parts:
+            self._origins.setdefault(part.recording_id, set()).add(part.start)
         segments = {s.id: s for s in rows[Segment]}
         consensus = {c.segment_id: c for c in rows[Consensus]}
         labels = {x.segment_id: x for x in rows.get(Labels, ())}
@@ -214,4 +212,4 @@ def _sample_tables(run: Run) -> Iterator[pa.Table]:
 
 
 def _plan_uri(run: Run, shard: str) -> str:
-    return run.uri("ledger", "pack", f"{shard}.parquet")
+    return run.uri("ledger", "plans", f"{shard}.parquet")

@@ -1,4 +1,4 @@
-"""The places of a run's samples, bucket after bucket, in bounded memory: what does not fit waits in temporary files."""
+"""Rows about a run's samples, bucket after bucket, in bounded memory: what does not fit waits in temporary files."""
 
 from __future__ import annotations
 
@@ -6,31 +6,43 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from voxmill.manifests.parquet import read_records, records_bytes
 from voxmill.sharding.layout import bucket_of
-from voxmill.sharding.sample import Entry
 
 HELD = 100_000
-"""Places in memory at which they are put aside; each takes about 500 bytes."""
+"""Rows in memory at which they are put aside; each takes about 500 bytes."""
 
 
-def by_bucket(entries: Iterable[Entry], buckets: int, held: int = HELD) -> Iterator[list[Entry]]:
-    """The entries of each bucket that has any, in their order; one bucket in memory at a time.
+class OfRecording(Protocol):
+    """A record that says which recording it is about."""
 
-    A shard never crosses a bucket, so shards can be planned from one of these lists alone. More buckets mean shorter lists.
+    @property
+    def recording_id(self) -> str:
+        """Its recording."""
+        ...
+
+
+Row = TypeVar("Row", bound=OfRecording)
+
+
+def by_bucket(rows: Iterable[Row], record: type[Row], buckets: int, held: int = HELD) -> Iterator[tuple[int, list[Row]]]:
+    """(bucket, its rows in their order) of each bucket that has any; one bucket in memory at a time. `record` is the type of the rows.
+
+    A shard never crosses a bucket, so shards can be planned, or compared, from one of these lists alone. More buckets mean shorter lists.
     """
-    piles: dict[int, list[Entry]] = defaultdict(list)
+    piles: dict[int, list[Row]] = defaultdict(list)
     with tempfile.TemporaryDirectory(prefix="voxmill-places-") as folder:
         aside: dict[int, list[Path]] = defaultdict(list)
-        for number, entry in enumerate(entries, 1):
-            piles[bucket_of(entry.recording_id, buckets)].append(entry)
+        for number, row in enumerate(rows, 1):
+            piles[bucket_of(row.recording_id, buckets)].append(row)
             if number % held == 0:
                 for bucket, pile in piles.items():
                     path = Path(folder) / f"{bucket}-{number}.parquet"
-                    path.write_bytes(records_bytes(pile, Entry))
+                    path.write_bytes(records_bytes(pile, record))
                     aside[bucket].append(path)
                 piles.clear()
         for bucket in sorted(piles.keys() | aside.keys()):
-            put_aside = [entry for path in aside[bucket] for entry in read_records(str(path), Entry)]
-            yield put_aside + piles.pop(bucket, [])
+            put_aside = [row for path in aside[bucket] for row in read_records(str(path), record)]
+            yield bucket, put_aside + piles.pop(bucket, [])

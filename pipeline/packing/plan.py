@@ -30,7 +30,7 @@ def plan(
     revoked = set() if revoked_too else {ghost.recording_id for ghost in run.tombstones.ghosts}
     upstream, picture_bytes = upstream_of(stages), int(config.picture_kb * 1e3) if "frames" in stages else 0
     aside = failed_samples(run, stages)
-    for pile in by_bucket(entries, buckets):
+    for _, pile in by_bucket(entries, Entry, buckets):
         shards = plan_shards(
             pile, buckets, int(config.shard_mb * 1e6), upstream=upstream, revoked=revoked, picture_bytes=picture_bytes
         )
@@ -42,7 +42,7 @@ def plan(
 def entries_of(run: Run, stages: Mapping[str, Stage], *, partial: bool = False) -> Iterator[Entry]:
     """Every selected segment's place; with `partial`, of the units that are selected so far."""
     ledger = run.ledger
-    for unit in run.listing.units():
+    for unit in run.listing.each_unit():
         if not partial or ledger.is_done(stages["select"], unit.id):
             yield from _entries(ledger, stages, unit)
 
@@ -53,7 +53,7 @@ def ghosts_of(run: Run, stages: Mapping[str, Stage]) -> list[Entry]:
     for ghost in run.tombstones.ghosts:
         ghosts.setdefault(ghost.recording_id, []).append(ghost)
     entries, ledger = list[Entry](), run.ledger
-    for unit in run.listing.units() if ghosts else ():
+    for unit in run.listing.each_unit() if ghosts else ():
         for order, part in enumerate(unit.parts):
             mine = [g for g in ghosts.get(part.recording_id, ()) if part.start <= g.start < part.end]
             if mine:

@@ -40,7 +40,7 @@ def check_engines_done(run: Run, config: RunConfig) -> None:
     """Raises RunError unless every unit has been segmented and transcribed under this config, so that a rerun needs no engine and no network."""
     _, old = as_written(run)
     ledger, listing = run.ledger, run.listing
-    units = {unit.id for unit in listing.units()}
+    units = listing.num_units
     if not units or not all(listing.has_units(g) for g in range(listing.num_generations())):
         raise RunError(f"{run.root} has not been crawled to its end: finish it with `voxmill run`, then ask again")
     for name, stage in build(config, run, no_gate()).items():
@@ -50,9 +50,9 @@ def check_engines_done(run: Run, config: RunConfig) -> None:
             raise RunError(
                 f"{name} of {run.root} was made with other weights or by another version: `voxmill run` would redo it"
             )
-        if missing := units - ledger.done(stage):
+        if missing := sum(end - first for first, end in ledger.done(stage).missing(0, units)):
             raise RunError(
-                f"{run.root}: {name} lacks {len(missing)} of {len(units)} units: finish the run with `voxmill run`, then ask again"
+                f"{run.root}: {name} lacks {missing} of {units} units: finish the run with `voxmill run`, then ask again"
             )
 
 
@@ -61,7 +61,7 @@ def _settled(config: RunConfig, run: Run) -> bool:
     if not run.exists() or run.load().get("config") != config.model_dump(mode="json"):
         return False
     _, stages = as_written(run)
-    return {unit.id for unit in run.listing.units()} <= run.ledger.done(stages["duplicates"])
+    return run.ledger.done(stages["duplicates"]).holds(0, run.listing.num_units)
 
 
 def _check_duplicates(settings: DuplicatesConfig, run: Run) -> None:

@@ -26,14 +26,13 @@ def print_dry_run(config: RunConfig, run: Run, out: Console, issues: Sequence[Is
         out.print(f"{bad} thing{'s' * (bad > 1)} would stop this run; nothing was fetched or written", soft_wrap=True)
         return
     stages = build(config, run, no_gate())
-    listing, ledger = run.listing, run.ledger
-    units = {u.id for u in listing.units()}
+    units, ledger = run.listing.num_units, run.ledger
     steps, listed = [], bool(units)
     for stage in stages.values():
         if not stage.of.of_items and stage.reads:
-            done = len(units & ledger.done(stage))
+            done = len(ledger.done(stage))
             steps.append(
-                (stage.name, stage.fingerprint, ", ".join(stage.reads), str(done), str(len(units) - done) if listed else "?")
+                (stage.name, stage.fingerprint, ", ".join(stage.reads), str(done), str(units - done) if listed else "?")
             )
     out.print()
     print_table(out, ("stage", Column("fingerprint", spare=1), prose("reads"), number("done"), number("to do")), steps)

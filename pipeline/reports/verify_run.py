@@ -2,59 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from voxmill.manifests.parquet import read_records
+from voxmill.manifests.records import Recording
 from voxmill.manifests.schema import SchemaError
 from voxmill.pipeline.packing.failures import failed_samples
+from voxmill.pipeline.packing.partition import by_bucket
 from voxmill.pipeline.reports.proof import Balance, Report
-from voxmill.pipeline.reports.unfinished import Pending, finished, not_packed, pending
+from voxmill.pipeline.reports.unfinished import Pending, pending
 from voxmill.pipeline.reports.verify_units import check_parts, check_units, stages_of_units
 from voxmill.pipeline.rights.erasure_check import find_traces
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.listing import ITEMS, Listing
+from voxmill.pipeline.state.listing import ITEMS, OUTCOMES, Listing, group_id
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.run_dir import exists
 from voxmill.sharding.index import INDEX
 from voxmill.sharding.sidecar import ShardError, ShardSummary, committed
-from voxmill.sharding.verify_shards import verify_shards
+from voxmill.sharding.verify_shards import ExpectedSample, verify_shards
 
 
 def verify(run: Run, stages: Mapping[str, Stage]) -> Report:
-    """Reads the whole ledger and every byte of every shard. Of a run that was stopped after a stage, what there is is proved."""
+    """Reads every table and every byte of every shard. Of a run that was stopped after a stage, what there is is proved.
+
+    What is in memory is one unit, then one bucket of shards.
+    """
     report = Report()
+    run = Run(run.root)  # as it lies there now
     listing, ledger = run.listing, run.ledger
-    units, known = listing.units(), finished(run)
-    to_come = pending(run, stages, [s for s in stages_of_units(stages) if s.kind != "units"], units, known)
+    report.problems += _lost_files(ledger, stages)
+    chain = [s for s in stages_of_units(stages) if s.kind != "units"]
+    to_come = pending(run, stages, chain)
     report.pending += to_come
     _check_fetching(run, listing, ledger, stages, to_come, report)
-    lost = known.units - {unit.id for unit in units}
-    report.problems += [
-        f"missing: unit {ident}: it is in the tables, and the listing knows nothing of it" for ident in sorted(lost)
-    ]
-    recordings = {r.id: r for r in listing.recordings() if r.rejection is None}
-    report.problems += check_parts(units, recordings)
-    expected = check_units(run, ledger, units, stages, to_come, report)
+    report.problems += check_parts(listing.each_unit(), listing.each_recording())
     report.problems += map(str, find_traces(run, run.tombstones))
-    report.warnings += [line for stage in stages.values() for line in ledger.twice(stage)]
-    if waiting := not_packed(run, expected, known):
-        report.pending.append(f"pack: {len(waiting)} segments")
-        expected = {key: fact for key, fact in expected.items() if key not in waiting}
-    elif report.pending:
-        report.pending.append("pack")
-    aside = expected.keys() & failed_samples(run, stages)
-    verdict = verify_shards(run.shards_dir, {key: fact for key, fact in expected.items() if key not in aside})
-    report.problems += [str(problem) for problem in verdict.problems]
+    report.warnings += ledger.state.notes
+    _check_shards(run, stages, to_come, report)
     report.problems += _check_index(run)
-    report.shards, report.shard_samples = verdict.shards, verdict.samples
-    pack = Balance("pack", len(expected), verdict.samples, len(aside))
-    pack.samples_in, pack.samples_kept = sum(e.num_samples for e in expected.values()), verdict.num_samples
-    pack.samples_rejected = sum(expected[key].num_samples for key in aside)
-    if expected or verdict.shards or not report.pending:
-        report.balances.append(pack)
     report.problems += [f"unbalanced: {b.stage}: {b}" for b in report.balances if not b.holds]
     return report
+
+
+def _lost_files(ledger: Ledger, stages: Mapping[str, Stage]) -> list[str]:
+    """Files of tables that are gone; from here on, what they held is not done."""
+    lost = ledger.lost()
+    names = {stage.key: stage.name for stage in (ITEMS, *stages.values())}
+    found = []
+    for key, numbers in lost.items():
+        files = ", ".join(ledger.state.stages[key].chunks[n].rows for n in numbers)
+        found += [f"missing: {names[key]}: {files}; run `voxmill run` again"] if key in names else []
+    ledger.overlook(lost)
+    return found
+
+
+def _check_shards(run: Run, stages: Mapping[str, Stage], to_come: Pending, report: Report) -> None:
+    """The shards hold what the stages selected, and nothing else; and the books of the units on the way there."""
+    aside, pack = failed_samples(run, stages), Balance("pack")
+
+    def selected() -> Iterator[ExpectedSample]:
+        for one in check_units(run, run.ledger, run.listing.each_unit(), stages, to_come, report):
+            pack.rows_in += 1
+            pack.samples_in += one.num_samples
+            if one.key not in aside:
+                yield one
+                continue
+            pack.rejected += 1
+            pack.samples_rejected += one.num_samples
+
+    buckets = int(run.load().get("buckets", 1))
+    verdict = verify_shards(run.shards_dir, by_bucket(selected(), ExpectedSample, buckets))
+    report.problems += [str(problem) for problem in verdict.problems]
+    report.shards, report.shard_samples = verdict.shards, verdict.samples
+    pack.kept, pack.samples_kept = verdict.samples, verdict.num_samples
+    if verdict.waiting and verdict.new:
+        report.problems.append(
+            f"missing: {verdict.waiting} samples that were selected, and are in no committed shard; run `voxmill run` again"
+        )
+    elif verdict.waiting:
+        report.pending.append(f"pack: {verdict.waiting} segments")
+        pack.rows_in, pack.samples_in = pack.rows_in - verdict.waiting, pack.samples_in - verdict.samples_waiting
+    elif report.pending:
+        report.pending.append("pack")
+    if pack.rows_in or verdict.shards or not report.pending:
+        report.balances.append(pack)
 
 
 def _check_fetching(
@@ -62,17 +94,29 @@ def _check_fetching(
 ) -> None:
     """Every item has one recording or one reason; audio files are there."""
     crawl, decode = Balance("crawl"), Balance("decode")
-    for generation in range(listing.num_generations()):
-        for group in listing.groups(generation):
-            for stage in (stages["crawl"], stages["decode"]):
-                if group not in to_come.fetching.get(stage.name, ()) and not ledger.is_done(stage, group):
-                    report.problems.append(f"missing: {stage.name} {group}: no fragment; run `voxmill run` again")
-        if generation not in to_come.generations and not listing.has_units(generation):
-            report.problems.append(f"missing: generation {generation}: no units; run `voxmill run` again")
-    fetched = [g for g in range(listing.num_generations()) if g not in to_come.generations]
-    items = {item.id for g in fetched for group in listing.groups(g) for item in ledger.read(ITEMS, group)}
-    outcomes = listing.recordings()
-    crawl.rows_in = len(items)
+    for number, generation in enumerate(listing.generations):
+        for stage in (stages["crawl"], stages["decode"]):
+            for first, end in ledger.done(stage).missing(*generation.groups):
+                if not to_come.waits_to_be_fetched(stage.name, first):
+                    ids = group_id(first) if end == first + 1 else f"{group_id(first)} to {group_id(end - 1)}"
+                    report.problems.append(f"missing: {stage.name} {ids}: no result; run `voxmill run` again")
+        if number in to_come.generations:
+            continue
+        if generation.units is None:
+            report.problems.append(f"missing: generation {number}: no units; run `voxmill run` again")
+        for position in range(*generation.groups):
+            items = {item.id for item in (ledger.read(ITEMS, position) if position in ledger.done(ITEMS) else ())}
+            outcomes = (
+                ledger.read(OUTCOMES, position) if generation.units is not None and position in ledger.done(OUTCOMES) else []
+            )
+            crawl.rows_in += len(items)
+            report.problems += _check_group(run, items, outcomes, crawl, decode)
+    decode.rows_in = crawl.kept
+    report.balances += [crawl, decode]
+
+
+def _check_group(run: Run, items: set[str], outcomes: Sequence[Recording], crawl: Balance, decode: Balance) -> Iterator[str]:
+    """One group of items against what became of them."""
     for recording in outcomes:
         at = recording.rejection.reason.split(".")[0] if recording.rejection else None
         crawl.rejected += at in ("list", "crawl")
@@ -85,21 +129,19 @@ def _check_fetching(
             decode.samples_kept += decoded if at is None else 0
             decode.samples_rejected += recording.lost_samples + (decoded if at == "decode" else 0)
             if not 0 <= recording.silent_samples <= min(recording.lost_samples, recording.num_samples):
-                report.problems.append(
+                yield (
                     f"recording {recording.id}: {recording.silent_samples} samples of silence for "
                     f"{recording.lost_samples} lost ones, of {recording.num_samples}"
                 )
-    decode.rows_in = crawl.kept
-    report.balances += [crawl, decode]
-    for stranger in sorted({r.item_id for r in outcomes} - items):
-        report.problems.append(f"missing: items: recording of item {stranger} is there, and no such item is listed")
-    for missing in sorted(items - {r.item_id for r in outcomes}):
-        report.problems.append(f"missing: item {missing} has no outcome")
-    for recording in outcomes:
-        if recording.rejection is None and recording.audio and "://" not in recording.audio:
+        if at is None and recording.audio and "://" not in recording.audio:
             uri = recording.audio if recording.audio.startswith("/") else run.uri(recording.audio)
             if not exists(uri):
-                report.problems.append(f"missing: {uri}: the audio of recording {recording.id}")
+                yield f"missing: {uri}: the audio of recording {recording.id}"
+    known = {recording.item_id for recording in outcomes}
+    for stranger in sorted(known - items):
+        yield f"missing: items: recording of item {stranger} is there, and no such item is listed"
+    for missing in sorted(items - known):
+        yield f"missing: item {missing} has no outcome"
 
 
 def _check_index(run: Run) -> Iterator[str]:

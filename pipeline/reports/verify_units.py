@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from voxmill.manifests.records import Recording, Segment, Unit
+from voxmill.manifests.records import Part, Recording, Segment, Unit
 from voxmill.pipeline.reports.proof import Balance, Report
 from voxmill.pipeline.reports.unfinished import Pending
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.run_dir import exists
-from voxmill.sharding.verify_shards import Expected
+from voxmill.sharding.verify_shards import ExpectedSample
 
 
-def check_parts(units: Sequence[Unit], recordings: Mapping[str, Recording]) -> Iterator[str]:
-    """The parts of all units tile every kept recording exactly."""
-    parts: dict[str, list[Any]] = {}
-    for unit in units:
-        for part in unit.parts:
-            parts.setdefault(part.recording_id, []).append(part)
-    for recording_id, recording in recordings.items():
-        yield from _tiles(f"parts of recording {recording_id}", parts.get(recording_id, []), 0, recording.num_samples)
-    for stranger in sorted(parts.keys() - recordings.keys()):
-        yield f"extra: a unit holds recording {stranger}, which was not kept"
+def check_parts(units: Iterable[Unit], recordings: Iterable[Recording]) -> Iterator[str]:
+    """The parts of all units tile every kept recording exactly. Both come in listing order, so none is remembered."""
+    parts = ((unit, part) for unit in units for part in unit.parts)
+    held = next(parts, None)
+    for recording in recordings:
+        if recording.rejection is not None:
+            continue
+        mine: list[Part] = []
+        while held and held[1].recording_id == recording.id:
+            mine.append(held[1])
+            held = next(parts, None)
+        yield from _tiles(f"parts of recording {recording.id}", mine, 0, recording.num_samples)
+    while held:
+        yield f"extra: unit {held[0].id} holds recording {held[1].recording_id}, which was not kept, or not there"
+        held = next(parts, None)
 
 
 def _tiles(what: str, pieces: Sequence[Any], start: int, end: int) -> Iterator[str]:
@@ -38,21 +43,19 @@ def _tiles(what: str, pieces: Sequence[Any], start: int, end: int) -> Iterator[s
 
 
 def check_units(
-    run: Run, ledger: Ledger, units: Sequence[Unit], stages: Mapping[str, Stage], to_come: Pending, report: Report
-) -> dict[str, Expected]:
-    """Stage by stage, unit by unit, what each kind of stage says of its rows. Returns what shards must hold."""
-    chain = stages_of_units(stages)
+    run: Run, ledger: Ledger, units: Iterable[Unit], stages: Mapping[str, Stage], to_come: Pending, report: Report
+) -> Iterator[ExpectedSample]:
+    """Stage by stage, unit by unit, what each kind of stage says of its rows. Yields what shards must hold; one unit in memory at a time."""
+    chain, packed = stages_of_units(stages), ledger.state.packed_units
     balances = {s.name: Balance(s.name) for s in chain if s.of.rows in ("tiles", "segments", "parts")}
-    expected: dict[str, Expected] = {}
     for unit in units:
-        later = {name for name, waiting in to_come.hearing.items() if unit.id in waiting}
-        missing = [s.name for s in chain if s.name not in later and not ledger.is_done(s, unit.id)]
-        if missing:
+        here = [s for s in chain if not to_come.waits(s.name, unit.position)]
+        if missing := [s.name for s in here if not ledger.is_done(s, unit.id)]:
             report.problems.append(f"missing: unit {unit.id}: no result of {', '.join(missing)}; run `voxmill run` again")
             continue
-        rows = {s.name: ledger.read(s, unit.id) for s in chain if s.name not in later}
+        rows = {s.name: ledger.read(s, unit.id) for s in here}
         kept = {s.id: s for s in rows.get("segment", ()) if s.rejection is None}
-        for stage in (s for s in chain if s.name in rows):
+        for stage in here:
             report.problems += _check_rows(stage, unit, rows[stage.name], kept)
             if balance := balances.get(stage.name):
                 _count(balance, stage, unit, rows[stage.name], kept)
@@ -63,11 +66,10 @@ def check_units(
         for row in rows.get("select", ()):
             if row.rejection is None and row.segment_id in kept:
                 s = kept[row.segment_id]
-                expected[s.id] = Expected(
-                    s.recording_id, s.start, s.num_samples, row.split, licences[s.recording_id], row.tier, pictures.get(s.id)
-                )
+                licence, shown = licences[s.recording_id], pictures.get(s.id)
+                new = unit.position >= packed
+                yield ExpectedSample(s.id, s.recording_id, s.start, s.num_samples, row.split, licence, row.tier, shown, new)
     report.balances += (balance for balance in balances.values() if balance.rows_in or balance.stage not in to_come.hearing)
-    return expected
 
 
 def stages_of_units(stages: Mapping[str, Stage]) -> list[Stage]:

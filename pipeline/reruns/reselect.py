@@ -51,27 +51,22 @@ def revote(run: Run, config: RunConfig, executor: Executor, progress: Progress) 
     check_rerun(run, config)
     _, old = as_written(run)
     new = build(config, run, no_gate())
-    units = [unit.id for unit in run.listing.units()]
     run_line(config, run, executor, no_gate(), progress)
-    return _compare(run.ledger, old, new, units)
+    return _compare(run.ledger, old, new)
 
 
-def _compare(ledger: Ledger, old: Mapping[str, Stage], new: Mapping[str, Stage], units: Sequence[str]) -> Revoted:
+def _compare(ledger: Ledger, old: Mapping[str, Stage], new: Mapping[str, Stage]) -> Revoted:
     """One unit's rows in memory at a time."""
     found = Revoted()
-    done = ledger.done(old["reconcile"]) & ledger.done(old["select"])
-    for unit in units:
-        texts: dict[str, str] = {row.segment_id: row.text for row in _rows(ledger, old["reconcile"], unit, done)}
-        tiers: dict[str, str] = {row.segment_id: row.tier for row in _rows(ledger, old["select"], unit, done)}
+    for unit, rows in ledger.scan(new["reconcile"]):
+        known = unit in ledger.done(old["reconcile"]) and unit in ledger.done(old["select"])
+        texts: dict[str, str] = {row.segment_id: row.text for row in ledger.read(old["reconcile"], unit)} if known else {}
+        tiers: dict[str, str] = {row.segment_id: row.tier for row in ledger.read(old["select"], unit)} if known else {}
         found.before.update(tiers.values())
-        for consensus in _rows(ledger, new["reconcile"], unit):
+        for consensus in rows:
             found.segments += 1
             found.texts += texts.get(consensus.segment_id, "") != consensus.text
-        for selection in _rows(ledger, new["select"], unit):
+        for selection in ledger.read(new["select"], unit):
             found.after[selection.tier] += 1
             found.tiers += tiers.get(selection.segment_id) != selection.tier
     return found
-
-
-def _rows(ledger: Ledger, stage: Stage, unit: str, done: set[str] | None = None) -> list[Any]:
-    return ledger.read(stage, unit) if done is None or unit in done else []

@@ -7,6 +7,7 @@ revocation that was killed is finished by the next one.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from voxmill.pipeline.rights.scrub import Scrub
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.listing import ITEMS
 from voxmill.pipeline.state.run import Run
-from voxmill.pipeline.state.run_dir import RunError, names_in, read_bytes
+from voxmill.pipeline.state.run_dir import RunError, names_in
 from voxmill.pipeline.state.tombstone_store import FOLDER, stones_of
 from voxmill.sharding.shard_files import remove_shard
 from voxmill.sharding.sidecar import Member, ShardError, committed, read_members
@@ -228,16 +229,15 @@ def _host(text: str) -> str:
 
 
 def _items(run: Run) -> list[Item]:
-    ledger = run.ledger
-    return [item for group in sorted(ledger.done(ITEMS)) for item in ledger.read(ITEMS, group)]
+    return [item for _, rows in run.ledger.scan(ITEMS) for item in rows]
 
 
 def _outcomes(run: Run, stages: Mapping[str, Stage]) -> list[Recording]:
     """The latest known recording of every listed item: fetched, decoded, or final."""
     ledger, found = run.ledger, dict[str, Recording]()
     for stage in (stages["crawl"], stages["decode"]):
-        for group in sorted(ledger.done(stage)):
-            found.update((r.item_id, r) for r in ledger.read(stage, group))
+        for _, rows in ledger.scan(stage):
+            found.update((r.item_id, r) for r in rows)
     found.update((r.item_id, r) for r in run.listing.recordings())
     return list(found.values())
 
@@ -268,9 +268,8 @@ def _marks(run: Run, salt: str, found: Affected) -> set[str]:
 
 def _salt(run: Run) -> str:
     """The salt of the run's marks, derived from its first listing: the same request gives the same bytes in every copy of the run."""
-    generations = sorted(n for n in names_in(run.uri("ledger", "generations")) if n.endswith(".json"))
-    first = read_bytes(run.uri("ledger", "generations", generations[0])) if generations else b""
-    return digest(["salt", str(run.load()["buckets"]), first])
+    listed = [json.dumps({"facts": g.facts, "sources": g.sources}, sort_keys=True) for g in run.listing.generations[:1]]
+    return digest(["salt", str(run.load()["buckets"]), "".join(listed)])
 
 
 def _drop_shards(run: Run, stones: Tombstones) -> int:

@@ -89,9 +89,10 @@ def rewrite_run(run: Run, config: RunConfig, stages: Mapping[str, Stage]) -> Non
     amendments = metadata_overrides.find(run, config.sources)
     ledger = run.ledger
     needed = [s for s in stages.values() if not s.of.of_items]
-    if not all({u.id for u in run.listing.units()} <= ledger.done(stage) for stage in needed):
+    if not all(ledger.done(stage).holds(0, run.listing.num_units) for stage in needed):
         for name in names_in(run.uri("manifests")):  # the run is unfinished: `voxmill run` will write tables and shards
-            remove(run.uri("manifests", name))
+            if name.endswith(".parquet"):
+                remove(run.uri("manifests", name))
         remove(run.uri("catalog.sql"))
         write_index(run.shards_dir)
         write_attribution(run, amendments)
@@ -104,8 +105,8 @@ def rewrite_run(run: Run, config: RunConfig, stages: Mapping[str, Stage]) -> Non
         write_index(run.shards_dir)
         write_attribution(run, amendments)
     if exists(run.uri("catalog.sql")):
-        costed = [s for s in stages.values() if s.reads]
-        write_tables(run, costed, amendments, packed_tables(run, stages))
+        write_tables(run, list(stages.values()), packed_tables(run, stages))
+    ledger.sweep()
 
 
 def report(run: Run, config: RunConfig, stages: Mapping[str, Stage], stone: Tombstone) -> bytes:
@@ -155,8 +156,8 @@ def _near(run: Run, stages: Mapping[str, Stage], found: Affected) -> list[str]:
     if stage is None or not ids:
         return []
     ledger, near = run.ledger, set[str]()
-    for unit in sorted(ledger.done(stage)):
-        for row in ledger.read(stage, unit):
+    for _, rows in ledger.scan(stage):
+        for row in rows:
             if not row.of and ids & {row.recording_id, row.partner}:
                 near |= {row.recording_id, row.partner} - ids
     return sorted(near)

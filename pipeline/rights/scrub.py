@@ -16,11 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from voxmill.manifests.duplicate_records import Duplicate
-from voxmill.manifests.parquet import records_bytes, table_bytes
+from voxmill.manifests.parquet import table_bytes
 from voxmill.manifests.records import Item, Recording, Segment, Unit
-from voxmill.manifests.schema import from_table, migrate
+from voxmill.manifests.schema import UNIT_INDEX, from_table, migrate, to_table
 from voxmill.manifests.storage import commit_bytes, locate, remove, sweep
 from voxmill.manifests.tombstones import Tombstones, pseudonym, revoked_tile, scrubbed_item, scrubbed_recording
+from voxmill.pipeline.state import chunks
+from voxmill.pipeline.state.journal import Chunk, chunks_entry
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.run_dir import read_bytes
 from voxmill.sharding.layout import bucket_of
@@ -49,7 +51,28 @@ class Scrub:
                 changed += remove(self._run.uri(path))
             elif path.endswith(".parquet"):
                 changed += self._rewrite(path)
-        return changed + self._private() + self._named()
+        return changed + self._tables() + self._private() + self._named()
+
+    def _tables(self) -> int:
+        """The chunks of all stages, under all fingerprints."""
+        ledger = self._run.ledger
+        ledger.adopt()
+        ledger.fold()
+        files: dict[str, dict[int, Chunk]] = {}
+        for key, stage in ledger.state.stages.items():
+            for number, chunk in stage.chunks.items():
+                table = chunks.read_rows(self._run, chunk)
+                scrubbed = self._scrubbed(table, chunk.rows)
+                if scrubbed is not None:
+                    costs = chunks.read_costs(self._run, chunk) if chunk.costs else None
+                    files.setdefault(key, {})[number] = chunks.write_chunk(
+                        self._run, key, number, scrubbed.schema, [scrubbed], costs
+                    )
+        if files:
+            ledger.append({"chunks": chunks_entry(files, {})})
+        ledger.journal.fold()
+        ledger.clear_readers()
+        return sum(map(len, files.values())) + ledger.sweep()
 
     def pseudonym(self, recording_id: str) -> str:
         """The id that replaces a revoked one. It hashes into the same bucket, so that the boundaries of shards do not move."""
@@ -59,25 +82,45 @@ class Scrub:
         return found
 
     def _rewrite(self, path: str) -> bool:
+        """A table of its own: what a source listed, the plan of a shard."""
         uri = self._run.uri(path)
-        blob = read_bytes(uri)
-        table = pq.read_table(io.BytesIO(blob))
+        scrubbed = self._scrubbed(pq.read_table(io.BytesIO(read_bytes(uri))), path)
+        return scrubbed is not None and commit_bytes(uri, table_bytes(scrubbed), replace=True)
+
+    def _scrubbed(self, table: pa.Table, path: str) -> pa.Table | None:
+        """The table without what is revoked; None where it holds nothing of that."""
         name = (table.schema.metadata or {}).get(b"voxmill.record", b"").decode()
         if name in self._typed:
-            record, scrubbed = self._typed[name]
-            rows: list[Any] = from_table(migrate(table, record, uri), record, uri)
-            kept = scrubbed(rows)
-            if kept == rows:
-                return False
-            return commit_bytes(uri, records_bytes(kept, record), replace=True)
+            return self._typed_rows(table, name, path)
         keep = self._keep(table)
         if all(keep):
-            return False
+            return None
         if "file" in table.column_names:  # frames: one image file for each row
             gone = {file for file, kept in zip(table.column("file").to_pylist(), keep, strict=True) if file and not kept}
             for file in sorted(gone):
                 remove(self._run.uri(file))
-        return commit_bytes(uri, table_bytes(table.filter(pa.array(keep)).combine_chunks()), replace=True)
+        return table.filter(pa.array(keep)).combine_chunks()
+
+    def _typed_rows(self, table: pa.Table, name: str, path: str) -> pa.Table | None:
+        """Rows that stay in another form. Those of one unit are looked at together, and their columns beside the record's stay as they are."""
+        record, scrub = self._typed[name]
+        own = [column for column in table.column_names if column not in record.__dataclass_fields__]  # type: ignore[attr-defined]
+        rows: list[Any] = from_table(migrate(table.drop_columns(own), record, path), record, path)
+        beside = table.select(own).to_pylist()
+        kept: list[Any] = []
+        kept_beside: list[dict[str, Any]] = []
+        for _, group in groupby(zip(rows, beside, strict=True), key=lambda pair: pair[1].get(UNIT_INDEX)):
+            pairs = list(group)
+            mine = scrub([row for row, _ in pairs])
+            kept += mine
+            kept_beside += [pairs[0][1]] * len(mine)
+        if kept == rows:
+            return None
+        new = to_table(kept, record)
+        for column in own:
+            field = table.schema.field(column)
+            new = new.append_column(field, pa.array([row[column] for row in kept_beside], field.type))
+        return new
 
     def _keep(self, table: pa.Table) -> list[bool]:
         columns = [table.column(name).to_pylist() for name in KEYS if name in table.column_names]

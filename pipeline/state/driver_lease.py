@@ -195,6 +195,15 @@ def _holder(lease: dict[str, Any]) -> str:
     return f"process {lease.get('pid', '?')} on {lease.get('host', 'an unknown machine')}"
 
 
+def holder_of(run: RunDir) -> str | None:
+    """Who holds a run, as far as its lease says: of this machine a process that lives, of another one that may. None: nobody."""
+    try:
+        lease = json.loads(read_bytes(run.uri("lease.json")))
+    except (ValueError, FileNotFoundError):
+        return None
+    return _holder(lease) if isinstance(lease, dict) and not _dead(lease) else None
+
+
 def _age(lease: dict[str, Any]) -> float:
     """Seconds since it was renewed, if its clock and ours agree; below zero where they cannot."""
     renewed = lease.get("renewed")

@@ -1,127 +1,275 @@
-"""The ledger: one committed fragment per (stage, fingerprint, unit), and a marker for every attempt at one.
+"""The ledger: which stage has done which unit, and the rows that it made of it.
 
-    ledger/<stage>/<fingerprint>/<unit>.parquet      the fragment: present = done, its bytes are deterministic
-    ledger/<stage>/<fingerprint>/<unit>.cost.json    what it cost: written after the fragment, never compared
-    ledger/<stage>/<fingerprint>/<unit>.try-<n>      an attempt began; two without a fragment mean poison
-    ledger/<stage>/<fingerprint>/<unit>.twice.json   it was made once more, with other bytes, on another type of CPU
-
-A fragment is never overwritten. The same key with other bytes raises `NondeterministicError`, unless they were made on another type of CPU,
-where numerical libraries compute otherwise: then the first stays, and that it happened is kept (see `executor.same_results`).
+What is done stands in the journal (`journal.py`); rows lie in the fragments of workers (`fragment.py`) until they are folded into the chunks of
+their stage (`chunks.py`). Anybody may read; only the driver that holds the run's lease writes to the journal and folds.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from voxmill.manifests.errors import DamagedError
-from voxmill.manifests.parquet import read_records, records_bytes
-from voxmill.manifests.storage import NondeterministicError, commit_bytes, remove
-from voxmill.manifests.user_input import json_object
+import pyarrow as pa
+
+from voxmill.manifests.schema import UNIT_INDEX, from_table, migrate
+from voxmill.manifests.storage import remove
 from voxmill.pipeline.stage import Stage
-from voxmill.pipeline.state.run_dir import RunDir, exists, names_in, read_bytes
+from voxmill.pipeline.state import chunks
+from voxmill.pipeline.state.chunks import ChunkReader
+from voxmill.pipeline.state.fragment import (
+    FOLDER,
+    FragmentInfo,
+    FragmentRows,
+    fragment_uri,
+    read_fragment,
+    rows_table,
+)
+from voxmill.pipeline.state.journal import Chunk, Journal, RunState, chunks_entry
+from voxmill.pipeline.state.positions import Positions, position_of
+from voxmill.pipeline.state.run_dir import RunDir, RunError, names_in
 
-TWICE = "twice.json"
+FOLDED_BYTES = 64 * 2**20
+"""Size of the fragments that are folded together."""
+
+READERS = 24
+"""Chunks that are kept open for single units; each holds its file and one row group."""
 
 
-@dataclass(frozen=True, slots=True)
 class Ledger:
-    """The fragments of a run. Reading asks the store each time: another process may have written meanwhile."""
+    """The state of a run. Read when it is first asked for, and kept: `refresh` reads it again."""
 
-    run: RunDir
-    session: str = ""
-    """One driver's pass over a chain of stages: what its attempts are marked with."""
+    def __init__(self, run: RunDir) -> None:
+        self.run = run
+        self._journal: Journal | None = None
+        self._readers: dict[str, ChunkReader] = {}
+        self._fragment: tuple[str, dict[str, FragmentRows]] = ("", {})
 
-    def fragment(self, stage: Stage, unit: str) -> str:
-        """URI of the fragment of a unit."""
-        return self.run.uri("ledger", stage.key, f"{unit}.parquet")
+    @property
+    def journal(self) -> Journal:
+        """The run's journal, as this process read or wrote it last. Raises RunError where the run must be migrated first."""
+        if self._journal is None:
+            journal = Journal(self.run)
+            if journal.state.number < 0 and names_in(self.run.uri("ledger", "generations")):
+                raise RunError(
+                    f"{self.run.root} was written by an earlier voxmill, in another form: bring it over with "
+                    f"`voxmill migrate {self.run.root}` (nothing is heard again)"
+                )
+            self._journal = journal
+        return self._journal
+
+    def begin_migration(self) -> None:
+        """Opens the journal of a run that has none yet, whatever else lies there. For `migrate_run.py`."""
+        self._journal = Journal(self.run)
+
+    @property
+    def state(self) -> RunState:
+        """What the journal says."""
+        return self.journal.state
+
+    def refresh(self) -> None:
+        """Forgets what was read: another process may have written meanwhile."""
+        self._journal, self._readers = None, {}
+
+    def clear_readers(self) -> None:
+        """Lets go of files that have been replaced."""
+        self._readers = {}
+
+    def done(self, stage: Stage) -> Positions:
+        """The units of a stage that are done."""
+        return self.state.done(stage.key)
 
     def is_done(self, stage: Stage, unit: str) -> bool:
-        """Whether the fragment of a unit is committed."""
-        return exists(self.fragment(stage, unit))
+        """Whether a unit is done."""
+        return unit in self.done(stage)
 
-    def done(self, stage: Stage) -> set[str]:
-        """Units of a stage whose fragment is committed."""
-        suffix = ".parquet"
-        return {n[: -len(suffix)] for n in names_in(self.run.uri("ledger", stage.key)) if n.endswith(suffix)}
+    def read(self, stage: Stage, unit: str | int) -> list[Any]:
+        """A unit's rows, as records of the type that the stage writes.
 
-    def read(self, stage: Stage, unit: str) -> list[Any]:
-        """A unit's rows, as records of the type that the stage writes. Raises FileNotFoundError where there are none, SchemaError where they are damaged."""
-        return read_records(self.fragment(stage, unit), stage.writes)
-
-    def commit(self, stage: Stage, unit: str, rows: list[Any], cost: dict[str, Any]) -> None:
-        """Writes a unit's fragment, then its cost. Raises NondeterministicError where it is there with other bytes, made on the same type of CPU."""
-        try:
-            commit_bytes(self.fragment(stage, unit), records_bytes(rows, stage.writes))
-        except NondeterministicError as error:
-            first = self.cost(stage, unit)
-            if _machine(first) == _machine(cost) or not all(_machine(first)):
-                raise
-            note = {"kept": _machine(first), "other": _machine(cost), "kept_sha256": error.old, "other_sha256": error.new}
-            commit_bytes(self._beside(stage, unit, TWICE), json.dumps(note, sort_keys=True).encode(), replace=True)
-            return
-        commit_bytes(self._beside(stage, unit, "cost.json"), json.dumps(cost, sort_keys=True).encode(), replace=True)
-
-    def twice(self, stage: Stage) -> Iterator[str]:
-        """A line for each unit that was made twice, with other bytes, on different types of CPU."""
-        for name in sorted(names_in(self.run.uri("ledger", stage.key))):
-            if name.endswith(f".{TWICE}"):
-                uri = self.run.uri("ledger", stage.key, name)
-                note = json_object(read_bytes(uri), uri, "delete it: it is a note")
-                kept, other = (" with ".join(map(str, note.get(key, ()))) for key in ("kept", "other"))
-                yield f"{stage.name} {name.removesuffix(f'.{TWICE}')}: made on {kept}, and again otherwise on {other}; the first is kept"
-
-    def cost(self, stage: Stage, unit: str) -> dict[str, Any]:
-        """What a unit cost; empty where the worker died between the fragment and this note."""
-        uri = self._beside(stage, unit, "cost.json")
-        if not exists(uri):
-            return {}
-        return json_object(read_bytes(uri), uri, "delete it: it says only what a unit cost", DamagedError)
-
-    def attempts(self, stage: Stage, unit: str, item: str = "") -> int:
-        """How many attempts at a unit, or at one item of it in isolation, have begun."""
-        number = 0
-        while exists(self._attempt(stage, unit, item, number + 1)):
-            number += 1
-        return number
-
-    def begin(self, stage: Stage, unit: str, item: str = "") -> int:
-        """Marks an attempt before it starts, so that a death leaves a trace. Returns its number."""
-        number = self.attempts(stage, unit, item) + 1
-        commit_bytes(self._attempt(stage, unit, item, number), self.session.encode(), replace=True)
-        return number
-
-    def strikes(self, stage: Stage, unit: str, item: str = "") -> int:
-        """How many attempts count against a unit or an item: those of this session, whose driver outlived them.
-
-        An attempt of another session may have ended because its driver was killed; a quarter of those are counted, so that
-        an input that takes its whole machine down is found in the end.
+        Raises FileNotFoundError where it is not done or its file is gone, DamagedError or SchemaError where that cannot be read.
         """
-        total = self.attempts(stage, unit, item)
-        own = sum(read_bytes(self._attempt(stage, unit, item, n)) == self.session.encode() for n in range(1, total + 1))
-        return own + (total - own) // 4
+        position = position_of(unit) if isinstance(unit, str) else unit
+        return self._records(stage, self.table(stage, position))
 
-    def withdraw(self, stage: Stage, unit: str, item: str = "") -> None:
-        """Takes the last attempt at a unit, or at one item of it, back."""
-        remove(self._attempt(stage, unit, item, self.attempts(stage, unit, item)))
+    def table(self, stage: Stage, position: int) -> pa.Table:
+        """A unit's rows as they lie in the table of the stage, without their position. Raises like `read`."""
+        mine = self.state.stages.get(stage.key)
+        if mine is None or position not in mine.done:
+            raise FileNotFoundError(f"{stage.name} is not done for unit {position} of {self.run.root}")
+        if position in mine.folded:
+            return self._reader(mine.chunks[chunks.chunk_of(position)]).read(position)
+        (name,) = [f.name for f in self.state.fragments.values() if position in f.stages.get(stage.key, ())][:1]
+        if self._fragment[0] != name:
+            self._fragment = name, read_fragment(self.run, name)[1]
+        rows = self._fragment[1][stage.key].rows
+        return chunks.only(rows, Positions.of([position])).drop_columns([UNIT_INDEX])
 
-    def end(self, stage: Stage, unit: str, item: str) -> None:
-        """Notes that an attempt at one item alone ended well."""
-        commit_bytes(self._beside(stage, unit, f"{item}.ended"), b"", replace=True)
+    def scan(self, stage: Stage, first: int = 0, end: int | None = None) -> Iterator[tuple[int, list[Any]]]:
+        """(position, rows) of every unit that is done, in order; one chunk in memory at a time."""
+        for position, table in self.scan_tables(stage, first, end):
+            yield position, self._records(stage, table)
 
-    def ended(self, stage: Stage, unit: str, item: str) -> bool:
-        """Whether an attempt at an item alone has ended well."""
-        return exists(self._beside(stage, unit, f"{item}.ended"))
+    def scan_tables(self, stage: Stage, first: int = 0, end: int | None = None) -> Iterator[tuple[int, pa.Table]]:
+        """Like `scan`, as tables."""
+        done = self.done(stage)
+        for position in (
+            done if not first and end is None else (n for n in done if first <= n < (done.end if end is None else end))
+        ):
+            yield position, self.table(stage, position)
 
-    def _attempt(self, stage: Stage, unit: str, item: str, number: int) -> str:
-        return self._beside(stage, unit, f"{item}.try-{number}" if item else f"try-{number}")
+    def ids(self, stage: Stage, runs: Iterable[Sequence[int]]) -> Iterator[str]:
+        """The column `id` of the rows of these ranges of units, one chunk in memory at a time: ids of units, say."""
+        for first, end in runs:
+            for number in range(chunks.chunk_of(first), chunks.chunk_of(end - 1) + 1):
+                table = chunks.read_rows(self.run, self.state.stages[stage.key].chunks[number], ["id", UNIT_INDEX])
+                yield from chunks.only(table, Positions([(first, end)]))["id"].to_pylist()  # type: ignore[misc]
 
-    def _beside(self, stage: Stage, unit: str, suffix: str) -> str:
-        return self.run.uri("ledger", stage.key, f"{unit}.{suffix}")
+    def chunk_files(self, stage: Stage) -> list[Chunk]:
+        """The chunks of a stage in order."""
+        mine = self.state.stages.get(stage.key)
+        return [mine.chunks[number] for number in sorted(mine.chunks)] if mine else []
+
+    def write(self, stage: Stage, rows: Iterable[tuple[str | int, Sequence[Any]]]) -> int:
+        """Writes units' rows into the chunks of a stage and commits them. Returns how many units are done now that were not.
+
+        For the driver's own stages: units (by id or position) come in the order of their positions, and their rows are never all in memory.
+        """
+        before = len(self.done(stage))
+        self.append({"chunks": self.prepare(stage, rows)})
+        return len(self.done(stage)) - before
+
+    def prepare(self, stage: Stage, rows: Iterable[tuple[str | int, Sequence[Any]]]) -> dict[str, Any]:
+        """Like `write`, without committing: what the key `chunks` of an entry must say to do so."""
+        numbered = ((key, key if isinstance(key, int) else position_of(key), mine) for key, mine in rows)
+        tables = ((position, rows_table(stage, str(key), position, mine)) for key, position, mine in numbered)
+        added = Positions()
+        files: dict[int, Chunk] = {}
+        old = self.state.stage(stage.key)
+        for number, one in chunks.by_chunk(tables):
+            files[number], _ = chunks.merge(self.run, stage.key, number, old.chunks.get(number), old.folded, [one])
+            added.update(one.units.runs)
+        return chunks_entry({stage.key: files}, {stage.key: added})
+
+    def append(self, entry: Mapping[str, Any]) -> None:
+        """Appends one entry to the journal. Raises RunError where another driver has written meanwhile."""
+        self.journal.append(entry)
+
+    def adopt(self) -> None:
+        """Takes what workers of an earlier driver committed and nobody journalled, and removes what is of no use.
+
+        A fragment is of use where it holds a unit that is not done.
+        """
+        known, found = self.state.fragments, list[FragmentInfo]()
+        for name in sorted(n.removesuffix(".zip") for n in names_in(self.run.uri(*FOLDER)) if n.endswith(".zip")):
+            if name in known:
+                continue
+            info, _ = read_fragment(self.run, name)
+            if any(not self.state.done(key).holds(*run) for key, units in info.stages.items() for run in units.runs):
+                found.append(info)
+            else:
+                remove(fragment_uri(self.run, name))
+        if found:
+            self.append({"fragments": [info.to_json() for info in found]})
+
+    def fold(self) -> None:
+        """Brings all fragments into the chunks of their stages, then removes them and whatever no entry names any more.
+
+        Costs what is new: only chunks with new units are written. Killed anywhere, the next one does the rest.
+        """
+        while fragments := self._batch():
+            self._fold(fragments)
+        self.journal.fold()
+        self._readers = {}
+
+    def _batch(self) -> list[str]:
+        """Fragments that are folded together: what is in memory at once is bounded."""
+        total, names = 0, list[str]()
+        for info in self.state.fragments.values():
+            names.append(info.name)
+            total += info.num_bytes
+            if total >= FOLDED_BYTES:
+                break
+        return names
+
+    def _fold(self, fragments: Sequence[str]) -> None:
+        added: dict[str, dict[int, list[FragmentRows]]] = {}
+        done: dict[str, Positions] = {}
+        for name in fragments:
+            for key, one in read_fragment(self.run, name)[1].items():
+                done.setdefault(key, Positions()).update(one.units.runs)
+                for number in sorted({chunks.chunk_of(n) for a, b in one.units.runs for n in _bounds(a, b)}):
+                    added.setdefault(key, {}).setdefault(number, []).append(one)
+        files: dict[str, dict[int, Chunk]] = {}
+        notes: list[str] = []
+        for key, by_number in added.items():
+            mine = self.state.stage(key)
+            for number, several in by_number.items():
+                merged, said = chunks.merge(self.run, key, number, mine.chunks.get(number), mine.folded, several)
+                files.setdefault(key, {})[number] = merged
+                notes += said
+        self.append({"chunks": chunks_entry(files, done), "folded": list(fragments), "notes": notes})
+
+    def sweep(self, keep: Collection[str] = ()) -> int:
+        """Removes fragments and files of tables that neither the journal names nor `keep` (paths in the run). Returns how many."""
+        live = set(keep) | {name for one in self.state.stages.values() for chunk in one.chunks.values() for name in chunk.files}
+        removed = 0
+        for name in sorted(names_in(self.run.uri(*FOLDER))):
+            if name.endswith(".zip") and name.removesuffix(".zip") not in self.state.fragments:
+                removed += remove(self.run.uri(*FOLDER, name))
+        for key in sorted(self.state.stages):
+            for name in sorted(names_in(self.run.uri(chunks.FOLDER, key))):
+                if f"{chunks.FOLDER}/{key}/{name}" not in live:
+                    removed += remove(self.run.uri(chunks.FOLDER, key, name))
+        return removed
+
+    def lost(self) -> dict[str, list[int]]:
+        """Chunks that the journal names and whose file is gone, by stage key: somebody deleted them, and they are to be made anew."""
+        found: dict[str, list[int]] = {}
+        for key, one in self.state.stages.items():
+            there = (
+                {f"{chunks.FOLDER}/{key}/{name}" for name in names_in(self.run.uri(chunks.FOLDER, key))}
+                if one.chunks
+                else set()
+            )
+            if gone := [number for number, chunk in sorted(one.chunks.items()) if chunk.rows not in there]:
+                found[key] = gone
+        return found
+
+    def forget(self, gone: Mapping[str, Sequence[int]]) -> None:
+        """Takes the units of chunks out of the books, so that they are made again."""
+        if gone:
+            self.append(_without(gone))
+
+    def overlook(self, gone: Mapping[str, Sequence[int]]) -> None:
+        """Like `forget`, for this process alone: what is gone is not done to whoever only reads."""
+        self.state.apply(_without(gone))
+
+    def strikes(self, stage: Stage, unit: str) -> int:
+        """How many workers a unit has cost a stage.
+
+        What was in hand when a driver died may have been its end: a quarter of those counts, so that an input that takes its whole
+        machine down is found in the end.
+        """
+        name = f"{stage.key} {unit}"
+        return self.state.strikes.get(name, 0) + self.state.suspected.get(name, 0) // 4
+
+    def _reader(self, chunk: Chunk) -> ChunkReader:
+        reader = self._readers.pop(chunk.rows, None) or ChunkReader(self.run, chunk)
+        self._readers[chunk.rows] = reader  # the last used at the end
+        if len(self._readers) > READERS:
+            del self._readers[next(iter(self._readers))]
+        return reader
+
+    def _records(self, stage: Stage, table: pa.Table) -> list[Any]:
+        where = f"{stage.name} of {self.run.root}"
+        return from_table(migrate(table, stage.writes, where), stage.writes, where)
 
 
-def _machine(cost: Mapping[str, Any]) -> list[Any]:
-    """The type of CPU that made a fragment, as its cost says."""
-    return [cost.get("cpu"), cost.get("isa")]
+def _without(gone: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+    runs = {key: [[n * chunks.UNITS, (n + 1) * chunks.UNITS] for n in numbers] for key, numbers in gone.items()}
+    return {"lost": runs, "gone": {key: list(numbers) for key, numbers in gone.items()}}
+
+
+def _bounds(first: int, end: int) -> Iterator[int]:
+    """One position in each chunk that a run touches."""
+    yield from range(first, end, chunks.UNITS)
+    yield end - 1

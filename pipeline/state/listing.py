@@ -1,41 +1,43 @@
 """From sources to units: the listing is persisted in generations, so that a run grows without ever being regrouped.
 
-ledger/list/<source>.parquet             what a source listed: expanded once, without secrets (those: operators/crawl/facts/private_addresses.py)
-ledger/generations/<g>.json              which sources a generation added; committed when all of them are listed
-ledger/items/v1/<group>.parquet          its items in groups: the unit of fetching and decoding
-ledger/generations/<g>.recordings.parquet   every recording's verdict, duplicates settled
-ledger/recordings|units/v1/<unit>.parquet   what the later stages read of one unit
-ledger/generations/<g>.units.parquet     its units; committed last: the generation is ready for the models
+    ledger/list/<source>.parquet   what a source listed: expanded once, without secrets (those: operators/crawl/facts/private_addresses.py)
+    `items`                        its items in groups: the unit of fetching and decoding (a stage of the driver's own, as all of these)
+    `outcomes`                     every recording's verdict by group, duplicates settled
+    `units`, `recordings`          what the later stages read of one unit
+
+A generation begins with the entry of the journal that adds its groups, and is ready for the models with the one that adds its units.
 """
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import islice
 
-from voxmill.manifests.errors import DamagedError
 from voxmill.manifests.ids import digest
-from voxmill.manifests.parquet import Record, read_batches, read_records, records_bytes
+from voxmill.manifests.parquet import Record, read_batches, records_bytes
 from voxmill.manifests.public_form import secrets_of
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item, Recording, Unit
-from voxmill.manifests.storage import commit_bytes, remove
+from voxmill.manifests.storage import commit_bytes
 from voxmill.manifests.tombstones import refused
-from voxmill.manifests.user_input import json_object
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.pipeline.stage import Stage, StageKind, by_driver
+from voxmill.pipeline.state.journal import Generation
 from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.run_dir import RunDir, exists, names_in, read_bytes
-from voxmill.pipeline.state.units import UnitConfig, form_units, reject_duplicates
+from voxmill.pipeline.state.positions import position_of
+from voxmill.pipeline.state.repeats import repeats
+from voxmill.pipeline.state.run_dir import RunDir, exists
+from voxmill.pipeline.state.units import UnitConfig, form_units
 
 ITEMS_PER_GROUP = 8
 """Items that one worker fetches before it commits: small, because a fetch is slow and a kill redoes the group."""
 
 
 ITEMS = by_driver(StageKind.of("items", Item, "items"))
-RECORDINGS = by_driver(StageKind.of("recordings", Recording, "recordings"))
+OUTCOMES = by_driver(StageKind.of("outcomes", Recording, "items"))
+RECORDINGS = by_driver(StageKind("recordings", Recording, "recordings"))
 UNITS = by_driver(StageKind.of("units", Unit, "units"))
 """Not run by workers: fragments that the driver writes and the stages read."""
 
@@ -53,21 +55,23 @@ class Listing:
         """The run whose listing this is."""
         return self.ledger.run
 
+    @property
+    def generations(self) -> list[Generation]:
+        """What was listed when: every `voxmill run` with new sources adds one."""
+        return self.ledger.state.generations
+
     def extend(self, sources: Sequence[SourceConfig], expand: Expand) -> int:
         """Lists the sources that no generation holds yet, as a new generation. Returns the number of generations."""
         known = self.keys()
         fresh = {source_key(s): s for s in sources if source_key(s) not in known}
-        number = self.num_generations()
-        if not fresh:
-            return number
-        for key, source in fresh.items():
-            if not exists(self._listed(key)):
-                secrets = [secret for address in source.addresses for secret in secrets_of(address)]
-                items = self.run.private.keep(f"list/{key}", expand(source), secrets)
-                commit_bytes(self._listed(key), records_bytes(items, Item))
-        self._write_groups(number, list(fresh))
-        self._commit_state(number, list(fresh), fresh.values())
-        return number + 1
+        if fresh:
+            for key, source in fresh.items():
+                if not exists(self._listed(key)):
+                    secrets = [secret for address in source.addresses for secret in secrets_of(address)]
+                    items = self.run.private.keep(f"list/{key}", expand(source), secrets)
+                    commit_bytes(self._listed(key), records_bytes(items, Item))
+            self._commit_groups(self._new_lines(list(fresh)), list(fresh), fresh.values())
+        return self.num_generations()
 
     def retry(self, reasons: Collection[str], sources: Sequence[SourceConfig], expand: Expand) -> int:
         """Lists once more, as a new generation, what ended with one of these reasons. Returns how many items there are to fetch.
@@ -89,29 +93,41 @@ class Listing:
             items |= fresh
             lines += fresh.values()
         if lines:
-            self._commit_groups(number, lines)
-            self._commit_state(number, (), relisted)
+            self._commit_groups(lines, (), relisted)
         return len(lines)
 
     def keys(self) -> set[str]:
         """The sources that are listed (see `source_key`)."""
-        return {key for g in range(self.num_generations()) for key in self._sources(g)}
+        return {key for generation in self.generations for key in generation.sources}
 
     def num_generations(self) -> int:
-        """How often something was listed: every `voxmill run` with new sources adds a generation."""
-        return sum(name.endswith(".json") for name in names_in(self.run.uri("ledger", "generations")))
+        """How often something was listed."""
+        return len(self.generations)
 
     def groups(self, generation: int) -> list[str]:
         """Ids of the item groups of a generation, in listing order."""
-        return sorted(g for g in self.ledger.done(ITEMS) if g.startswith(f"g{generation:04d}-"))
+        return list(map(group_id, range(*self.generations[generation].groups)))
 
     def has_units(self, generation: int) -> bool:
         """Whether all of a generation is fetched and decoded, and its units are written."""
-        return exists(self._generation(generation, "units.parquet"))
+        return self.generations[generation].units is not None
+
+    @property
+    def num_units(self) -> int:
+        """Units of all generations that have any; their positions are `range(num_units)`."""
+        return max((g.units[1] for g in self.generations if g.units), default=0)
 
     def units(self) -> list[Unit]:
         """Every unit of the run, in order."""
         return [unit for batch in self.batches(Unit) for unit in batch]
+
+    def each_unit(self) -> Iterator[Unit]:
+        """Every unit of the run, in order, one at a time."""
+        return (unit for batch in self.batches(Unit) for unit in batch)
+
+    def each_recording(self) -> Iterator[Recording]:
+        """Every recording of the run with its verdict, in listing order, one at a time."""
+        return (recording for batch in self.batches(Recording) for recording in batch)
 
     def recordings(self) -> list[Recording]:
         """Every recording of the run with its verdict, in listing order."""
@@ -123,11 +139,53 @@ class Listing:
 
     def batches(self, record: type[Record]) -> Iterator[list[Record]]:
         """All items, recordings or units of the run, in order, some at a time: a run may hold millions."""
-        for g in range(self.num_generations()):
-            if record is Item:
-                yield from (self.ledger.read(ITEMS, group) for group in self.groups(g))
-            elif self.has_units(g):
-                yield from read_batches(self._generation(g, f"{record.__name__.lower()}s.parquet"), record)
+        stage = {Item: ITEMS, Recording: OUTCOMES, Unit: UNITS}[record]
+        for generation in self.generations:
+            span = generation.groups if stage is ITEMS or generation.units else (0, 0)
+            span = (generation.units or (0, 0)) if stage is UNITS else span
+            for _, rows in self.ledger.scan(stage, *span) if span[0] < span[1] else ():
+                yield rows
+
+    def make_units(self, generation: int, crawl: Stage, decode: Stage, config: UnitConfig) -> None:
+        """Settles duplicates and writes the units of a generation whose items are all fetched and decoded."""
+        ledger, span = self.ledger, self.generations[generation].groups
+        if not ledger.done(OUTCOMES).holds(*span):
+            again = repeats(ledger, OUTCOMES, crawl, decode, span)
+            ledger.write(OUTCOMES, self._settled(crawl, decode, span, again))
+        first, fresh = self.num_units, list[Unit]()
+
+        def units() -> Iterator[tuple[str, list[Unit]]]:
+            recordings = (r for _, rows in ledger.scan(OUTCOMES, *span) for r in rows)
+            for unit, _ in form_units(recordings, config, position=first, generation=generation):
+                fresh[:] = [unit]
+                yield unit.id, [unit]
+
+        def recordings() -> Iterator[tuple[str, list[Recording]]]:
+            outcomes = (r for _, rows in ledger.scan(OUTCOMES, *span) for r in rows)
+            for unit, mine in form_units(outcomes, config, position=first, generation=generation):
+                yield unit.id, mine
+
+        ledger.write(RECORDINGS, recordings())
+        prepared = ledger.prepare(UNITS, units())
+        end = fresh[0].position + 1 if fresh else first
+        ledger.append({"chunks": prepared, "formed": {"generation": generation, "units": [first, end]}})
+
+    def _settled(
+        self, crawl: Stage, decode: Stage, span: tuple[int, int], again: Mapping[int, str]
+    ) -> Iterator[tuple[str, list[Recording]]]:
+        """The outcomes of a generation by group, with repeats rejected."""
+        number = 0
+        for position, fetched in self.ledger.scan(crawl, *span):
+            decoded = {r.item_id: r for r in self.ledger.read(decode, position)}
+            rows = []
+            for row in fetched:
+                recording = refused(decoded.get(row.item_id, row))
+                if first := again.get(number):
+                    reason = "crawl.duplicate" if first == recording.id else "decode.duplicate"
+                    recording = replace(recording, rejection=reject(reason, first))
+                rows.append(recording)
+                number += 1
+            yield group_id(position), rows
 
     def _unsettled(self) -> set[str]:
         """Addresses of generations that have no units yet: their fetch is still to come."""
@@ -142,82 +200,74 @@ class Listing:
         groups = [group for g in range(self.num_generations()) for group in self.groups(g)]
         return [item for group in groups for item in private.whole(f"items/{group}", self.ledger.read(ITEMS, group))]
 
-    def make_units(self, generation: int, crawl: Stage, decode: Stage, config: UnitConfig) -> None:
-        """Settles duplicates and writes the units of a generation whose items are all fetched and decoded."""
-        before = [r for g in range(generation) for r in self._recordings(g)]
-        recordings = reject_duplicates(self._outcomes(generation, crawl, decode), before)
-        units = form_units(recordings, config, position=len(self.units()), generation=generation)
-        by_id = {r.id: r for r in recordings if r.rejection is None}
-        for unit in units:
-            commit_bytes(self.ledger.fragment(UNITS, unit.id), records_bytes([unit], Unit))
-            mine = [by_id[part.recording_id] for part in unit.parts]
-            commit_bytes(self.ledger.fragment(RECORDINGS, unit.id), records_bytes(mine, Recording))
-        commit_bytes(self._generation(generation, "recordings.parquet"), records_bytes(recordings, Recording))
-        commit_bytes(self._generation(generation, "units.parquet"), records_bytes(units, Unit))
-
-    def _write_groups(self, generation: int, sources: Sequence[str]) -> None:
-        """Items in groups; an address that was listed before is kept as a rejected duplicate, and never fetched twice.
+    def _new_lines(self, sources: Sequence[str]) -> Iterator[Item]:
+        """What sources listed; an address that was listed before is kept as a rejected duplicate, and never fetched twice.
 
         What could not be read before and cannot be read now is a line of its own as well, with its own reason.
         """
-        seen = {item.id for item in self.items()}
-        items = []
+        seen = {_short(item.id) for batch in self.batches(Item) for item in batch}
+        generation = self.num_generations()
         for key in sources:
-            for item in self.run.private.whole(f"list/{key}", read_records(self._listed(key), Item)):
-                if item.id in seen:
-                    again = digest(["again", str(generation), key, item.id])
-                    item = replace(item, id=again, rejection=item.rejection or reject("list.duplicate", item.id))
-                seen.add(item.id)
-                items.append(item)
-        self._commit_groups(generation, items)
+            secrets = self.run.private.read(f"list/{key}")
+            for batch in read_batches(self._listed(key), Item):
+                for listed in batch:
+                    item = listed
+                    if listed.id in secrets:
+                        item = replace(item, provenance=replace(item.provenance, url=secrets[listed.id]))
+                    if _short(item.id) in seen:
+                        again = digest(["again", str(generation), key, item.id])
+                        item = replace(item, id=again, rejection=item.rejection or reject("list.duplicate", item.id))
+                    seen.add(_short(item.id))
+                    yield item
 
-    def _commit_groups(self, generation: int, items: Sequence[Item]) -> None:
-        """The groups of a generation that nobody reads yet, of items with whole addresses. What a killed attempt left of it may be of another config: it goes."""
-        starts = range(0, len(items), ITEMS_PER_GROUP)
-        groups = {f"g{generation:04d}-{n:06d}": items[start : start + ITEMS_PER_GROUP] for n, start in enumerate(starts)}
-        for stale in sorted(set(self.groups(generation)) - groups.keys()):
-            remove(self.ledger.fragment(ITEMS, stale))
-            self.run.private.write(f"items/{stale}", {})
-        for group, members in groups.items():
-            public = self.run.private.keep(f"items/{group}", members)
-            commit_bytes(self.ledger.fragment(ITEMS, group), records_bytes(public, Item), replace=True)
+    def _commit_groups(self, items: Iterable[Item], keys: Sequence[str], listed: Iterable[SourceConfig]) -> None:
+        """A generation: items with whole addresses in groups, the sources that are new in it, and what the config states of those listed.
 
-    def _commit_state(self, generation: int, keys: Sequence[str], listed: Iterable[SourceConfig]) -> None:
-        """Commits a generation: the sources that are new in it, and what the config states of those that were listed for it."""
+        What a killed attempt left under the same names may be of another config: it goes.
+        """
+        private, first = self.run.private, self.ledger.done(ITEMS).end
+        end = first
+
+        def groups() -> Iterator[tuple[str, list[Item]]]:
+            nonlocal end
+            lines = iter(items)
+            while members := list(islice(lines, ITEMS_PER_GROUP)):
+                yield group_id(end), private.keep(f"items/{group_id(end)}", members)
+                end += 1
+
+        prepared = self.ledger.prepare(ITEMS, groups())
+        for stale in private.names("items"):
+            if position_of(stale.rpartition("/")[2]) >= end:
+                private.write(stale, {})
         facts = {source.name: {"licence": source.licence, "domain": source.domain} for source in listed}
-        state = {"sources": list(keys), "facts": facts}
-        commit_bytes(self._generation(generation, "json"), json.dumps(state, sort_keys=True).encode())
-
-    def _outcomes(self, generation: int, crawl: Stage, decode: Stage) -> list[Recording]:
-        outcomes = list[Recording]()
-        for group in self.groups(generation):
-            decoded = {r.item_id: r for r in self.ledger.read(decode, group)}
-            outcomes += [refused(decoded.get(r.item_id, r)) for r in self.ledger.read(crawl, group)]
-        return outcomes
-
-    def _recordings(self, generation: int) -> list[Recording]:
-        return read_records(self._generation(generation, "recordings.parquet"), Recording)
-
-    def _sources(self, generation: int) -> list[str]:
-        return list(self._state(generation)["sources"])
+        self.ledger.append(
+            {"chunks": prepared, "generation": {"sources": list(keys), "facts": facts, "groups": [first, end], "units": None}}
+        )
 
     def facts(self) -> dict[str, list[dict[str, str | None]]]:
         """What the config stated of each source whenever it was listed (see `metadata_overrides.py`), in the order of the generations."""
         stated: dict[str, list[dict[str, str | None]]] = {}
-        for generation in range(self.num_generations()):
-            for name, facts in self._state(generation)["facts"].items():
+        for generation in self.generations:
+            for name, facts in generation.facts.items():
                 stated.setdefault(name, []).append(facts)
         return stated
-
-    def _state(self, generation: int) -> dict[str, Any]:
-        uri = self._generation(generation, "json")
-        return json_object(read_bytes(uri), uri, "restore it: it says what was listed", DamagedError)
 
     def _listed(self, key: str) -> str:
         return self.run.uri("ledger", "list", f"{key}.parquet")
 
-    def _generation(self, number: int, suffix: str) -> str:
-        return self.run.uri("ledger", "generations", f"{number:04d}.{suffix}")
+
+def group_id(position: int) -> str:
+    """The id of a group of items.
+
+    >>> group_id(3)
+    'g0000003'
+    """
+    return f"g{position:07d}"
+
+
+def _short(ident: str) -> int:
+    """64 bits of an item's id: enough to know it again, in a third of the memory."""
+    return int.from_bytes(hashlib.sha256(ident.encode()).digest()[:8], "big")
 
 
 def _from(items: Mapping[str, Item], recording: Recording) -> str:

@@ -8,17 +8,15 @@ A source that is taken out of the config leaves its recordings, and what was las
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from voxmill.manifests.ids import digest
-from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.records import Licence, Recording
-from voxmill.manifests.storage import commit_bytes
 from voxmill.operators.crawl.facts.licence import of_config
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.pipeline.stage import Stage
-from voxmill.pipeline.state.listing import RECORDINGS
+from voxmill.pipeline.state.listing import OUTCOMES, RECORDINGS
 from voxmill.pipeline.state.run import Run
 
 AMENDABLE = ("licence", "domain")
@@ -65,11 +63,12 @@ def fingerprint(amendments: Amendments) -> str:
     return digest([json.dumps(amendments, sort_keys=True)])[:16] if amendments else RECORDINGS.fingerprint
 
 
-def write(run: Run, stage: Stage, units: Iterable[str], amendments: Amendments) -> None:
-    """The recordings of every unit as amended, under the fingerprint of `stage`."""
+def write(run: Run, recordings: Stage, outcomes: Stage, amendments: Amendments) -> None:
+    """The recordings of every unit, and every verdict of the listing, as amended, under the fingerprints of these stages."""
     ledger = run.ledger
-    done = ledger.done(stage)
-    for unit in units:
-        if unit not in done:
-            rows = [amend(recording, amendments) for recording in ledger.read(RECORDINGS, unit)]
-            commit_bytes(ledger.fragment(stage, unit), records_bytes(rows, Recording))
+    for original, amended in ((RECORDINGS, recordings), (OUTCOMES, outcomes)):
+        for first, end in list(ledger.done(amended).missing(0, ledger.done(original).end)) if amended != original else ():
+            rows: Iterator[tuple[str | int, list[Recording]]] = (
+                (position, [amend(row, amendments) for row in mine]) for position, mine in ledger.scan(original, first, end)
+            )
+            ledger.write(amended, rows)

@@ -19,10 +19,17 @@ class Run(RunDir):
     session: str = field(default="", compare=False)
     """One driver's pass over a chain of stages: what the attempts of its workers are marked with."""
 
+    def __getstate__(self) -> dict[str, str]:
+        """What was read stays behind: another process reads for itself."""
+        return {"root": self.root, "session": self.session}
+
+    def __setstate__(self, state: dict[str, str]) -> None:
+        self.__dict__.update(state)
+
     @cached_property
     def ledger(self) -> Ledger:
         """Which stage has done which unit, and the rows that it made."""
-        return Ledger(self, self.session)
+        return Ledger(self)
 
     @cached_property
     def listing(self) -> Listing:

@@ -6,7 +6,6 @@ The peak is what the system counted for each worker process (VmHWM), read from t
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -14,6 +13,8 @@ from pathlib import Path
 import numpy as np
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import pyarrow.parquet as pq
 
 from benchmarks.report import finish, full_form, heading, table
 from benchmarks.runs import MOONSHINE, WHISPERX, config, files, run_or_exit, verified
@@ -51,9 +52,10 @@ def recording(path: Path, minutes: int, speech: list[Pcm], *, dense: bool = Fals
 def peaks(root: Path) -> dict[str, float]:
     """Largest resident memory of any worker, by stage, in MB."""
     found: dict[str, float] = {}
-    for path in (root / "ledger").rglob("*.cost.json"):
-        stage = path.relative_to(root / "ledger").parts[0]
-        found[stage] = max(found.get(stage, 0.0), json.loads(path.read_text())["max_rss_bytes"] / 1e6)
+    for path in (root / "manifests").rglob("*.costs.parquet"):
+        stage = path.relative_to(root / "manifests").parts[0]
+        peak = max(int(n or 0) for n in pq.read_table(path, columns=["max_rss_bytes"])["max_rss_bytes"].to_pylist())
+        found[stage] = max(found.get(stage, 0.0), peak / 1e6)
     return found
 
 

@@ -108,8 +108,9 @@ def complete(root: Path, settings: dict[str, object], outcome: Outcome, events: 
         sys.exit(f"{outcome.name}: not finished after {most} starts; see {root.with_suffix('.log')}")
     outcome.seconds = time.monotonic() - began
     outcome.digest = digest(root)
-    outcome.attempts = sum(1 for path in (root / "ledger").rglob("*.try-*"))
-    outcome.units = sum(1 for path in (root / "ledger").rglob("*.cost.json"))
+    lines = events.read_text().splitlines() if events else []
+    begun = [line.split()[2] for line in lines if line.startswith("began ")]
+    outcome.attempts, outcome.units = len(begun), len(set(begun))
 
 
 def end_all(root: Path) -> None:
@@ -125,7 +126,7 @@ def digest(root: Path) -> str:
     hasher = hashlib.sha256()
     files = [p for folder in ("shards", "manifests") for p in (root / folder).rglob("*") if p.is_file()]
     for path in sorted(files):
-        if not path.name.startswith("costs-"):
+        if not path.name.endswith(".costs.parquet"):
             hasher.update(f"{path.relative_to(root)}\n".encode() + hashlib.sha256(path.read_bytes()).digest())
     return hasher.hexdigest()
 

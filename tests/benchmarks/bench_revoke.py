@@ -86,9 +86,9 @@ def shards(root: Path) -> dict[str, bytes]:
 
 
 def everything(root: Path) -> dict[str, bytes]:
-    """All files but what is measured, and the marks of attempts, which name their session."""
-    differ = ("costs-", "hosts", ".cost.", ".try-")
-    files = [p for p in root.rglob("*") if p.is_file() and not any(part in p.name for part in differ)]
+    """All files but what is measured, and the journal, which tells when things were done."""
+    differ = (".costs.", "hosts", "journal")
+    files = [p for p in root.rglob("*") if p.is_file() and not any(part in str(p.relative_to(root)) for part in differ)]
     return {str(p.relative_to(root)): p.read_bytes() for p in files}
 
 

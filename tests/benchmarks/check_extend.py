@@ -176,10 +176,10 @@ class Commands:
 
 
 def without(run: Path, stage: str, voxmill: Commands) -> str:
-    """What `verify` says of a copy of the run that has lost all fragments of a stage; empty where it is content."""
+    """What `verify` says of a copy of the run that has lost the table of a stage; empty where it is content."""
     copy = run.with_name("copy")
     shutil.copytree(run, copy)
-    shutil.rmtree(copy / "ledger" / stage)
+    shutil.rmtree(copy / "manifests" / stage)
     said = voxmill("verify", str(copy))
     shutil.rmtree(copy)
     return said.stdout if said.returncode == 1 else ""

@@ -96,8 +96,8 @@ def run_line(isa: str, same: bool, folder: Path) -> tuple[str, float]:
     subprocess.run(command, env=surroundings(isa), check=True, stdout=subprocess.DEVNULL)
     sql = "SELECT sum(cpu_s) AS seconds FROM costs WHERE engine = 'whisper'"
     said = subprocess.run([*voxmill, "stats", str(run), "--json", "--sql", sql], check=True, capture_output=True, text=True)
-    measured = ("costs-", "hosts", ".cost.json", ".try-", "run.json", "lease", "config.yaml", "evidence")
-    files = [p for p in run.rglob("*") if p.is_file() and not any(part in p.name for part in measured)]
+    measured = (".costs.", "hosts", "journal", "run.json", "lease", "config.yaml", "evidence")
+    files = [p for p in run.rglob("*") if p.is_file() and not any(part in str(p.relative_to(run)) for part in measured)]
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(f"{path.relative_to(run)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())

@@ -19,9 +19,10 @@ from speech.joined import joined
 Calls = Counter[str]
 
 
-def calls(root: Path) -> Calls:
-    """Attempts begun so far, by stage."""
-    return Counter(path.relative_to(root / "ledger").parts[0] for path in (root / "ledger").rglob("*.try-*"))
+def calls(events: Path) -> Calls:
+    """Attempts begun so far, by stage: lines `began PROCESS STAGE/FINGERPRINT/UNIT`."""
+    lines = events.read_text().splitlines() if events.exists() else []
+    return Counter(line.split()[2].partition("/")[0] for line in lines if line.startswith("began "))
 
 
 def said(calls: Calls) -> str:
@@ -42,13 +43,13 @@ def main() -> None:
     base = config(files(paths[:-1], language="en"), [MOONSHINE, SPHINX], select=keep_all, **common)
     rows: list[tuple[str, Calls]] = []
     with tempfile.TemporaryDirectory(prefix="voxmill-rerun-") as folder:
-        root = Path(folder) / "run"
+        root, events = Path(folder) / "run", Path(folder) / "events"
         before = Calls()
 
         def step(name: str, settings: dict[str, object]) -> Calls:
             nonlocal before
-            run_or_exit(root, settings)
-            now = calls(root)
+            run_or_exit(root, settings, env={"VOXMILL_ON_COMMIT": "killer:on_event", "VOXMILL_EVENTS": str(events)})
+            now = calls(events)
             rows.append((name, now - before))
             before = now
             return rows[-1][1]

@@ -35,8 +35,9 @@ from demo.encode import encode_hls
 from speech.packaged import TWO_CITIES
 from speech.waves import RATE
 from voxmill.manifests.ids import item_id
-from voxmill.manifests.parquet import read_records, records_bytes
-from voxmill.manifests.records import Item, Licence, Provenance, Recording
+from voxmill.manifests.parquet import records_bytes
+from voxmill.manifests.records import Licence, Provenance, Recording
+from voxmill.pipeline.state.run import Run
 from website import Answer, Asked, Website, html, redirect, typed
 
 MARK = "Zq7sEcReTx9"
@@ -222,13 +223,12 @@ def run(
     (folder / f"run-{form}.yaml").rename(folder / f"mine-{form}.yaml")
     path = str(folder / f"mine-{form}.yaml")
     code = voxmill("run", "-c", path, "-o", str(root))
-    first = read_records(str(root / "ledger" / "generations" / "0000.recordings.parquet"), Recording)
+    first = Run(str(root)).listing.recordings()
     asked = len(world.site.asked())
     again = voxmill("run", "-c", path, "-o", str(root), "--retry", "crawl.http_error", "--retry", "crawl.network")
     retried = [request.path for request in world.site.asked()[asked:] if request.path.startswith("/broken.flac")]
-    second = Path(root / "ledger" / "generations" / "0001.recordings.parquet")
-    mended = [r for r in read_records(str(second), Recording) if r.rejection is None] if second.exists() else []
-    kept = [r for r in [*first, *mended] if r.rejection is None]
+    kept = [r for r in Run(str(root)).listing.recordings() if r.rejection is None]
+    mended = [r for r in kept if r.id not in {one.id for one in first}]
     ids = _ids(root, world, sources)
     voxmill("run", "-c", path, "-o", str(root), "--dry-run")
     voxmill("crawl", "-c", path, "-o", str(root))
@@ -306,8 +306,7 @@ def _quiet(folder: Path) -> dict[str, str]:
 
 def _ids(root: Path, world: World, sources: list[dict[str, Any]]) -> int:
     """How many items have another id than the whole address that the server was asked for gives."""
-    listed = [i for p in (root / "ledger" / "items").rglob("g0000-*.parquet") for i in read_records(str(p), Item)]
-    known = {i.id for i in listed}
+    known = {i.id for i in Run(str(root)).listing.items()}
     whole = [f"{world.site.url}/signed/{n}.flac?{query}" for n, query in enumerate(SIGNED.values())]
     whole += [f"{world.site.url}/feed/{n}.flac?{SIGNED['token-hash']}" for n in range(2)]
     return sum(item_id(url) not in known for url in whole)

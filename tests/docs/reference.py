@@ -47,7 +47,7 @@ from voxmill.pipeline.load_config import RECIPES
 from voxmill.pipeline.monitoring.metric_sinks import FILE_VARIABLE
 from voxmill.pipeline.monitoring.metric_table import METRICS
 from voxmill.pipeline.stages import KINDS as STAGE_KINDS
-from voxmill.pipeline.state.table_writer import Cost
+from voxmill.pipeline.state.fragment import Cost
 from voxmill.sharding.sidecar import Member
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -121,7 +121,10 @@ def test_the_same_config_again_changes_nothing_and_a_lost_fragment_comes_back(
     finished: Path, material: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(finished, tmp_path / "run")
-    for path in [*(tmp_path / "run" / "ledger" / "frames").rglob("*.parquet"), *(tmp_path / "run" / "shards").rglob("*.json")]:
+    for path in [
+        *(tmp_path / "run" / "manifests" / "frames").rglob("*.parquet"),
+        *(tmp_path / "run" / "shards").rglob("*.json"),
+    ]:
         path.unlink()
     shutil.rmtree(tmp_path / "run" / "frames")
     go(tmp_path / "run", config(material))

@@ -18,7 +18,6 @@ from factory import item, recording
 from voxmill.manifests.ids import digest
 from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.records import Item
-from voxmill.manifests.storage import commit_bytes
 from voxmill.manifests.tombstones import Tombstone, Tombstones, pseudonym
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.operators.reconcile.normalise import NORMALISER
@@ -40,7 +39,7 @@ from voxmill.pipeline.state.units import UnitConfig, form_units
 
 def test_golden_units() -> None:
     recordings = [recording(name, seconds) for name, seconds in (("a", 10), ("b", 25.5), ("c", 70), ("d", 1 / 16_000))]
-    units = form_units(recordings, UnitConfig(seconds=30), position=5)
+    units = [unit for unit, _ in form_units(recordings, UnitConfig(seconds=30), position=5)]
     assert [unit.id for unit in units] == [
         "u0000005-db9c99e77b13",
         "u0000006-2909bf5f7ac0",
@@ -50,7 +49,7 @@ def test_golden_units() -> None:
         "u0000010-4f584dfbc501",
     ]
     assert [(unit.position, unit.generation) for unit in units] == [(5 + n, 0) for n in range(len(units))]
-    apart = form_units([recording("a", 80, apart=2)], UnitConfig(seconds=30))
+    apart = [unit for unit, _ in form_units([recording("a", 80, apart=2)], UnitConfig(seconds=30))]
     assert [unit.id for unit in apart] == [
         "u0000000-8a8ac2da4048",
         "u0000001-f99e7d0fa31a",
@@ -96,8 +95,8 @@ def test_golden_tombstones(tmp_path: Path) -> None:
     run = Run(str(tmp_path))
     run.save({"buckets": 4, "config": {}, "fingerprints": {}})
     assert _salt(run) == "84b22e7891ef54813e5f1c51e56e15813ea913dbfb27c1fd5aa9fda5026627af"
-    commit_bytes(run.uri("ledger", "generations", "0000.json"), b"{}")
-    assert _salt(run) == "3d6e524774e251e7edfd2862c8ae9e03374a4633a70f3f73b456cb0287cfbd76"
+    run.ledger.append({"generation": {"sources": ["talks-0123"], "facts": {}, "groups": [0, 0], "units": None}})
+    assert _salt(run) == "dbbbca8bca6092d75d765d96ac7bb13ea3c0e01f65dd2c906fc5277c69759ff0"
     scrub = Scrub(run, Tombstones([]), "salt", 4)
     assert [scrub.pseudonym(digits * 4) for digits in ("0123456789abcdef", "fedcba9876543210")] == [
         "5acd85cfe58df4add6173fac5100370760c6adcce2aadc26ae9dc1a8f6c10833",
@@ -136,6 +135,7 @@ def test_golden_fingerprints(stages: Mapping[str, Stage]) -> None:
         "items": "items/v1",
         "crawl": "crawl/v1",
         "decode": "decode/v1",
+        "outcomes": "outcomes/v1",
         "units": "units/v1",
         "recordings": "recordings/v1",
         "segment": "segment/117511bcf79af9bc",

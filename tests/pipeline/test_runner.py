@@ -70,10 +70,15 @@ def problems(run: Run) -> list[str]:
 
 
 def everything(root: Path) -> dict[str, bytes]:
-    """All files but what is measured, and the marks of attempts, which name their session."""
-    differ = ("costs-", "hosts", ".cost.", ".try-")
-    files = [p for p in root.rglob("*") if p.is_file() and not any(part in p.name for part in differ)]
+    """All files but what is measured, and the journal, which tells when things were done."""
+    differ = (".costs.", "hosts", "journal")
+    files = [p for p in root.rglob("*") if p.is_file() and not any(part in str(p.relative_to(root)) for part in differ)]
     return {str(p.relative_to(root)): p.read_bytes() for p in files}
+
+
+def heard(run: Run) -> dict[str, int]:
+    """The tables of hypotheses, and when they were written."""
+    return {p.name: p.stat().st_mtime_ns for p in Path(run.root, "manifests", "transcribe-moonshine").rglob("*.parquet")}
 
 
 def test_a_finished_run_holds(finished: Path) -> None:
@@ -106,22 +111,23 @@ def test_a_lost_shard_is_named_and_made_again(copied: Run) -> None:
     assert problems(copied) == []
 
 
-def test_a_lost_fragment_is_named_and_made_again(copied: Run) -> None:
-    fragment = next(Path(copied.root, "ledger", "transcribe-moonshine").rglob("*.parquet"))
-    body = fragment.read_bytes()
-    fragment.unlink()
-    assert any(fragment.stem in p for p in problems(copied))
+def test_a_lost_table_is_named_and_made_again(copied: Run) -> None:
+    (chunk,) = copied.ledger.chunk_files(build(config(), copied)["transcribe:moonshine"])
+    file = Path(copied.uri(chunk.rows))
+    body = file.read_bytes()
+    file.unlink()
+    assert any("transcribe:moonshine" in p for p in problems(copied))
     go(Path(copied.root), config())
-    assert fragment.read_bytes() == body
+    assert file.read_bytes() == body
 
 
 def test_a_licence_stated_later_needs_no_recogniser(copied: Run) -> None:
-    before = {p.name for p in Path(copied.root, "ledger", "transcribe-moonshine").rglob("*.try-*")}
+    before = heard(copied)
     source = {"name": "two-cities", "path": str(TWO_CITIES.path), "language": "en", "licence": "cc-by-4.0"}
     go(Path(copied.root), config(sources=[source]))
     assert {p.name.split("-")[1] for p in Path(copied.root, "shards").glob("*.tar")} == {"cc"}
     assert all("cc-by-4_0" in p.name for p in Path(copied.root, "shards").glob("*.tar"))
-    assert {p.name for p in Path(copied.root, "ledger", "transcribe-moonshine").rglob("*.try-*")} == before
+    assert heard(copied) == before
     assert problems(copied) == []
 
 
@@ -190,8 +196,9 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_continues(executor: str, fini
         [*heeding, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("run/ledger/transcribe-moonshine/*/*.try-1")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob("run/manifests/units/*/*.parquet")) and time.monotonic() < deadline:
         time.sleep(0.05)
+    time.sleep(1)  # it is about to hear
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole foreground group
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 130, output

@@ -5,17 +5,17 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from voxmill.sharding.layout import ShardPlan
+from voxmill.sharding.layout import ShardPlan, bucket_of_key
 from voxmill.sharding.sample import Sample
 from voxmill.sharding.shard_files import METADATA, commit_of
 from voxmill.sharding.sidecar import committed
-from voxmill.sharding.verify_shards import Expected, verify_shards
+from voxmill.sharding.verify_shards import ExpectedSample, verify_shards
 
 
 @pytest.fixture
@@ -24,25 +24,40 @@ def copy(once: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ledger(made: list[Sample]) -> dict[str, Expected]:
-    return {s.key: Expected(s.recording.id, s.segment.start, s.segment.num_samples, "train", "cc-by-4.0", "high") for s in made}
+def ledger(made: list[Sample]) -> dict[str, ExpectedSample]:
+    return {
+        s.key: ExpectedSample(s.key, s.recording.id, s.segment.start, s.segment.num_samples, "train", "cc-by-4.0", "high")
+        for s in made
+    }
 
 
-def found(root: Path, ledger: dict[str, Expected] | None = None) -> set[tuple[str, str]]:
-    return {(p.what, p.where.removeprefix(f"{root}/")) for p in verify_shards(str(root), ledger).problems}
+def in_buckets(root: Path, ledger: dict[str, ExpectedSample] | None) -> Iterator[tuple[int, list[ExpectedSample]]] | None:
+    """What the ledger expects, bucket after bucket."""
+    if ledger is None:
+        return None
+    buckets = next(committed(str(root))).buckets
+    piles: dict[int, list[ExpectedSample]] = {}
+    for one in ledger.values():
+        piles.setdefault(bucket_of_key(one.key, buckets), []).append(one)
+    return iter(sorted(piles.items()))
 
 
-def test_a_whole_pack_has_no_problems(once: Path, made: list[Sample], ledger: dict[str, Expected]) -> None:
-    verdict = verify_shards(str(once), ledger)
+def found(root: Path, ledger: dict[str, ExpectedSample] | None = None) -> set[tuple[str, str]]:
+    return {(p.what, p.where.removeprefix(f"{root}/")) for p in verify_shards(str(root), in_buckets(root, ledger)).problems}
+
+
+def test_a_whole_pack_has_no_problems(once: Path, made: list[Sample], ledger: dict[str, ExpectedSample]) -> None:
+    verdict = verify_shards(str(once), in_buckets(once, ledger))
     assert verdict.ok, verdict.problems
     assert (verdict.samples, verdict.members) == (len(made), 2 * len(made))
     assert verdict.seconds == pytest.approx(sum(s.segment.seconds for s in made))
     assert verdict.tar_bytes == sum(p.stat().st_size for p in once.glob("*.tar"))
 
 
-def test_the_ledger_and_the_shards_must_agree(copy: Path, made: list[Sample], ledger: dict[str, Expected]) -> None:
+def test_the_ledger_and_the_shards_must_agree(copy: Path, made: list[Sample], ledger: dict[str, ExpectedSample]) -> None:
     first, second, third = (s.key for s in made[:3])
-    ledger["0" * 24 + "-0000000000-0000000001"] = ledger.pop(first)
+    stranger = "0" * 24 + "-0000000000-0000000001"
+    ledger[stranger] = replace(ledger.pop(first), key=stranger)
     ledger[second] = replace(ledger[second], tier="weak")
     ledger[third] = replace(ledger[third], num_samples=1)
     assert found(copy, ledger) == {
@@ -50,10 +65,10 @@ def test_the_ledger_and_the_shards_must_agree(copy: Path, made: list[Sample], le
     }  # fmt: skip
 
 
-def test_a_shard_without_commit_is_named_and_its_samples_are_missing(copy: Path, ledger: dict[str, Expected]) -> None:
+def test_a_shard_without_commit_is_named_and_its_samples_are_missing(copy: Path, ledger: dict[str, ExpectedSample]) -> None:
     shard = next(committed(str(copy)))
     (copy / commit_of(shard.name)).unlink()
-    problems = verify_shards(str(copy), ledger).problems
+    problems = verify_shards(str(copy), in_buckets(copy, ledger)).problems
     assert [p.what for p in problems].count("missing") == shard.num_shard_samples
     assert ("uncommitted", f"{copy}/{shard.name}") in {(p.what, p.where) for p in problems}
 

@@ -52,7 +52,7 @@ def material(folder: Path, count: int, seconds: float, unit_seconds: float) -> M
         UnitInput(
             unit.id, recordings=tuple({p.recording_id: by_id[p.recording_id] for p in unit.parts}.values()), parts=unit.parts
         )
-        for unit in form_units(recordings, UnitConfig(seconds=unit_seconds))
+        for unit, _ in form_units(recordings, UnitConfig(seconds=unit_seconds))
     ]
     texts = tuple(" ".join(prompt.text for _, _, prompt in one.said) for one in spoken)
     segments = tuple(segment for segment in FindSpeech(SegmentConfig())(units[0]) if segment.rejection is None)

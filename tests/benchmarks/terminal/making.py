@@ -156,9 +156,9 @@ CONFIGS: dict[str, Change] = {
 """Ways that only those commands meet that go on with the run."""
 
 TABLES: dict[str, Change] = {
-    "table-cut": lambda run: _cut(_first(run, "manifests/segments*.parquet")),
-    "table-text": lambda run: _first(run, "manifests/recordings*.parquet").write_text("no Parquet"),
-    "table-gone": lambda run: _first(run, "manifests/units*.parquet").unlink(),
+    "table-cut": lambda run: _cut(_first(run, "manifests/segment/*/*.parquet")),
+    "table-text": lambda run: _first(run, "manifests/outcomes/*/*.parquet").write_text("no Parquet"),
+    "table-gone": lambda run: _first(run, "manifests/units/*/*.parquet").unlink(),
     "catalog-text": _write("catalog.sql", b"SELECT 1;\n"),
     "catalog-binary": _write("catalog.sql", b"\xff\xfe\x00" * 100),
     "catalog-cut": lambda run: (run / "catalog.sql").write_text('-- files: {"items": ["manif'),
@@ -169,13 +169,13 @@ TABLES: dict[str, Change] = {
 
 GONE: dict[str, Change] = {
     "shards-gone": lambda run: shutil.rmtree(run / "shards"),
-    "hearing-gone": lambda run: shutil.rmtree(run / "ledger" / "segment"),
+    "hearing-gone": lambda run: shutil.rmtree(run / "manifests" / "segment"),
 }
 """What a finished run had and has no more."""
 
 PROOFS: dict[str, Change] = {
-    "ledger-cut": lambda run: _cut(_first(run, "ledger/select/*/*.parquet")),
-    "listing-cut": lambda run: _first(run, "ledger/generations/*.json").write_text('{"sour'),
+    "ledger-cut": lambda run: _cut(_first(run, "manifests/select/*/?????-????????????.parquet")),
+    "listing-cut": lambda run: _first(run, "ledger/journal/*.json").write_text('{"sour'),
     "tombstone-text": _write("tombstones/abc.parquet", b"x"),
 }
 """Ways to spoil the ledger, which `verify` and whatever changes the run read."""

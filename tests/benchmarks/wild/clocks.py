@@ -190,7 +190,7 @@ def _stopped(folder: Path) -> str:
 
 def _outcomes(folder: Path) -> dict[str, int]:
     found = duckdb.connect().execute(
-        f"SELECT coalesce(rejection.reason, 'kept'), count(*) FROM '{folder}/run/ledger/generations/*.recordings.parquet' GROUP BY 1"
+        f"SELECT coalesce(rejection.reason, 'kept'), count(*) FROM '{folder}/run/manifests/outcomes/*/*.parquet' GROUP BY 1"
     )
     return dict(found.fetchall())
 
@@ -207,8 +207,8 @@ def _jumps(ahead: float) -> Case:
             code, said, _ = _crawl(folder, None, urls, PYTHONPATH=path, CLOCK_JUMP=str(ahead))
         if code or "Traceback" in said:
             return f"ended with {code}: {said[-300:]}"
-        costs = [json.loads(p.read_text()) for p in (folder / "run" / "ledger").rglob("*.cost.json")]
-        if not costs or min(min(c["wall_s"], c["cpu_s"]) for c in costs) < 0:
+        costs = duckdb.connect().execute(f"SELECT wall_s, cpu_s FROM '{folder}/run/manifests/*/*/*.costs.parquet'").fetchall()
+        if not costs or min(map(min, costs)) < 0:
             return f"costs {costs}"
         found = _outcomes(folder)
         return "" if found == {"kept": 6} else f"outcomes {found}"

@@ -105,7 +105,11 @@ def _crawl(root: Path, source: Path, count: int) -> list[str]:
     said = done.stdout + done.stderr
     wrong = [f"crawl of {source.name}: rc {done.returncode}: {said[-300:]}"] if done.returncode else []
     wrong += [f"crawl of {source.name} says {said[-300:]}"] if "Traceback" in said or "PyAV" in said else []
-    rows = [row for path in (root / "ledger/decode").rglob("*.parquet") for row in pq.read_table(path).to_pylist()]
+    rows = [
+        row
+        for path in (root / "manifests/decode/v1").glob("00000-????????????.parquet")
+        for row in pq.read_table(path).to_pylist()
+    ]
     wrong += [] if len(rows) == count else [f"crawl of {source.name}: {len(rows)} rows of {count}"]
     wrong += [
         f"crawl of {source.name}: {row['provenance']['url']}: {row['rejection']}"

@@ -130,7 +130,7 @@ def test_two_talkers_may_be_kept_apart(tmp_path: Path, speech: Wave, noise: Wave
     alike = decoded(saved(tmp_path, np.stack([speech, speech], axis=1)), channels="split")
     assert (alike.apart, alike.num_samples) == (None, len(speech))
     units = form_units([recording], UnitConfig(seconds=30))
-    assert [(p.start, p.num_samples) for u in units for p in u.parts] == [
+    assert [(p.start, p.num_samples) for u, _ in units for p in u.parts] == [
         (begin + at, min(30 * RATE, len(speech) - at)) for begin in (0, len(speech)) for at in (0, 30 * RATE)
     ]
 

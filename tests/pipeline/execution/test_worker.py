@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import stages
 from factory import provenance, recording
-from voxmill.manifests.parquet import records_bytes
+from rows import put, work
 from voxmill.manifests.records import Recording
-from voxmill.manifests.storage import NondeterministicError, commit_bytes
 from voxmill.operators.contract.unit_input import Operator
-from voxmill.pipeline.execution.executor import Job, KeyOnly
+from voxmill.pipeline.books import JournalBooks, WorkerBuffer
+from voxmill.pipeline.execution.executor import Job
 from voxmill.pipeline.execution.infra_errors import StageError
 from voxmill.pipeline.execution.local_executor import LocalExecutor
 from voxmill.pipeline.execution.worker import Worker
 from voxmill.pipeline.stage import Resources, Stage
-from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.chunks import read_costs
+from voxmill.pipeline.state.fragment import Cost, FragmentWriter
+from voxmill.pipeline.state.member_marks import MemberMarks
 from voxmill.pipeline.state.run import Run
 
 CRAWL = Stage("crawl", stages.Decoded, stages.kind("crawl"), (), "v1", Resources())
@@ -30,16 +34,22 @@ def decode(operator: type[Operator]) -> Stage:
     return Stage("decode", operator, stages.kind("decode"), ("crawl",), "v1", Resources())
 
 
-def run_with(tmp_path: Path, *titles: str, **units: tuple[str, ...]) -> Run:
-    """A run in which unit `g`, and others where they are named, has crawled one recording of each title."""
+G, H, I = "g0000000", "g0000001", "g0000002"
+
+
+def run_with(tmp_path: Path, *groups: Sequence[str]) -> Run:
+    """A run in which the groups `G`, `H` and `I` (as many as are given) have crawled one recording of each title."""
     run = Run(str(tmp_path))
-    for unit, members in {"g": titles, **units}.items():
-        rows = [recording(f"{unit}{i}", provenance=replace(provenance(), title=title)) for i, title in enumerate(members)]
-        commit_bytes(run.ledger.fragment(CRAWL, unit), records_bytes(rows, Recording))
+    for unit, members in zip((G, H, I), groups, strict=False):
+        put(run, CRAWL, unit, titled(unit, members))
     return run
 
 
-def outcome(run: Run, stage: Stage, unit: str = "g") -> list[str]:
+def titled(unit: str, titles: Sequence[str]) -> list[Recording]:
+    return [recording(f"{unit}{i}", provenance=replace(provenance(), title=title)) for i, title in enumerate(titles)]
+
+
+def outcome(run: Run, stage: Stage, unit: str = G) -> list[str]:
     return [r.rejection.reason if r.rejection else "kept" for r in run.ledger.read(stage, unit)]
 
 
@@ -49,109 +59,116 @@ def marks(run: Run) -> list[str]:
 
 
 def test_commits_and_then_skips(tmp_path: Path) -> None:
-    run, stage = run_with(tmp_path, "good", "good"), decode(stages.Decoded)
-    worker = Worker(run.root, stage, [CRAWL])
-    first, again = worker("g"), worker("g")
+    run, stage = run_with(tmp_path, ["good", "good"]), decode(stages.Decoded)
+    first, again = (work(run, Worker(run.root, stage, [CRAWL]), G) for _ in range(2))
     assert (first.kept, first.skipped, again.skipped) == (2, False, True)
-    assert run.ledger.attempts(stage, "g") == 1
 
 
 def test_a_member_that_raises_is_quarantined_alone(tmp_path: Path) -> None:
-    run, stage = run_with(tmp_path, "good", "bad", "good"), decode(stages.Decoded)
-    Worker(run.root, stage, [CRAWL])("g")
+    run, stage = run_with(tmp_path, ["good", "bad", "good"]), decode(stages.Decoded)
+    work(run, Worker(run.root, stage, [CRAWL]), G)
     assert outcome(run, stage) == ["kept", "decode.failed", "kept"]
-    rejection = run.ledger.read(stage, "g")[1].rejection
+    rejection = run.ledger.read(stage, G)[1].rejection
     assert "cannot be decoded" in rejection.detail
     assert "voxmill replay" in rejection.detail
 
 
 def test_a_member_that_kills_its_worker_is_quarantined_alone(tmp_path: Path) -> None:
-    run, stage = run_with(tmp_path, "good", "poison", "good"), decode(stages.Decoded)
-    job = Job("decode", partial(KeyOnly, partial(Worker, run.root, stage, [CRAWL])), ("g",), Resources())
-    LocalExecutor().run([job], lambda done: None)
+    run, stage = run_with(tmp_path, ["good", "poison", "good"]), decode(stages.Decoded)
+    job = Job("decode", partial(Worker, run.root, stage, [CRAWL]), (G,), Resources())
+    LocalExecutor().run([job], lambda done: None, JournalBooks(run, {"decode": stage}).for_executor(print))
     assert outcome(run, stage) == ["kept", "decode.failed", "kept"]
 
 
 def test_a_broken_set_up_stops_the_run_and_rejects_nothing(tmp_path: Path) -> None:
-    run, stage = run_with(tmp_path, "good", "good"), decode(stages.Broken)
+    run, stage = run_with(tmp_path, ["good", "good"]), decode(stages.Broken)
     with pytest.raises(StageError, match="no weights"):
-        Worker(run.root, stage, [CRAWL])("g")
-    assert not run.ledger.is_done(stage, "g")
+        work(run, Worker(run.root, stage, [CRAWL]), G)
+    assert not run.ledger.is_done(stage, G)
 
 
 def test_innocent_units_that_were_killed_twice_give_the_same_rows(tmp_path: Path) -> None:
-    run, stage = run_with(tmp_path, "good", "good"), decode(stages.Decoded)
-    run.ledger.begin(stage, "g")
-    run.ledger.begin(stage, "g")
-    Worker(run.root, stage, [CRAWL])("g")
+    run, stage = run_with(tmp_path, ["good", "good"]), decode(stages.Decoded)
+    work(run, Worker(run.root, stage, [CRAWL]), G, strikes=2)
     assert outcome(run, stage) == ["kept", "kept"]
+    assert list(Path(run.root, "ledger").rglob("*.ended")) == []
 
 
 def test_rejected_recordings_do_not_reach_the_next_stage(tmp_path: Path) -> None:
-    run = run_with(tmp_path, "good", "bad")
+    run = run_with(tmp_path, ["good", "bad"])
     first, second = (
         decode(stages.Decoded),
         Stage("later", stages.Decoded, stages.kind("decode"), ("decode",), "v1", Resources()),
     )
-    Worker(run.root, first, [CRAWL])("g")
-    Worker(run.root, second, [first])("g")
+    work(run, Worker(run.root, first, [CRAWL]), G)
+    work(run, Worker(run.root, second, [first]), G)
     assert outcome(run, second) == ["kept"]
 
 
-def test_of_two_types_of_cpu_the_first_to_commit_is_kept_and_the_other_is_noted(tmp_path: Path) -> None:
-    run, stage = run_with(tmp_path, "good"), decode(stages.Decoded)
-    ledger = run.ledger
-    ledger.commit(stage, "g", [recording("a")], {"cpu": "Old", "isa": "avx2"})
-    ledger.commit(stage, "g", [recording("b")], {"cpu": "New", "isa": "avx512"})
-    assert [row.id for row in ledger.read(stage, "g")] == [recording("a").id]
-    assert ledger.cost(stage, "g")["cpu"] == "Old"
-    assert list(ledger.twice(stage)) == [
-        "decode g: made on Old with avx2, and again otherwise on New with avx512; the first is kept"
+def test_what_is_made_twice_and_otherwise_is_kept_once_and_noted(tmp_path: Path) -> None:
+    run, stage = run_with(tmp_path, ["good"]), decode(stages.Decoded)
+    cost = partial(Cost, G, "decode", None, 1.0, 1.0, 1, "host", "cpu", 1)
+    for name, made in (("a", cost("Old", "avx2")), ("a", cost("Old", "avx2")), ("b", cost("New", "avx512"))):
+        writer = FragmentWriter(run)
+        writer.add(stage, G, [recording(name)], made)
+        run.ledger.append({"fragments": [info.to_json() for info in writer.flush()]})
+    run.ledger.fold()
+    assert [row.id for row in run.ledger.read(stage, G)] == [recording("a").id]
+    (chunk,) = run.ledger.chunk_files(stage)
+    assert read_costs(run, chunk).column("cpu").to_pylist() == ["Old"]
+    assert run.ledger.state.notes == [
+        "decode unit 0: made twice, and otherwise the second time on New with avx512; the first is kept"
     ]
-    assert ledger.done(stage) == {"g"}
-    with pytest.raises(NondeterministicError):
-        ledger.commit(stage, "g", [recording("b")], {"cpu": "Old", "isa": "avx2"})
 
 
 def test_a_workers_cost_says_on_which_cpu_it_worked(tmp_path: Path) -> None:
-    run, stage = run_with(tmp_path, "good"), decode(stages.Decoded)
-    Worker(run.root, stage, [CRAWL])("g")
-    cost = run.ledger.cost(stage, "g")
+    run, stage = run_with(tmp_path, ["good"]), decode(stages.Decoded)
+    work(run, Worker(run.root, stage, [CRAWL]), G)
+    (cost,) = read_costs(run, *run.ledger.chunk_files(stage)).to_pylist()
     assert cost["cpu"]
     assert cost["isa"]
 
 
-def test_other_bytes_under_the_same_name_are_an_error(tmp_path: Path) -> None:
-    run, stage = run_with(tmp_path, "good"), decode(stages.Decoded)
-    run.ledger.commit(stage, "g", [recording("a")], {})
-    with pytest.raises(NondeterministicError):
-        run.ledger.commit(stage, "g", [recording("b")], {})
+def test_rows_come_along_from_the_step_before(tmp_path: Path) -> None:
+    """No fragment is read back for what the same worker has just made, or the pool before."""
+    run, first = Run(str(tmp_path)), decode(stages.Decoded)
+    second = Stage("later", stages.Decoded, stages.kind("decode"), ("decode",), "v1", Resources())
+    writer = FragmentWriter(run)
+    carried: dict[str, Any] = {"crawl": titled(G, ["good", "bad"])}
+    Worker(run.root, first, [CRAWL])(G, carried, writer)
+    Worker(run.root, second, [first])(G, carried, writer)
+    assert set(carried) == {"crawl", "decode", "later"}
+    (info,) = writer.flush()
+    run.ledger.append({"fragments": [info.to_json()]})
+    assert outcome(run, second) == ["kept"]
 
 
 def test_stopping_while_a_unit_is_taken_apart_marks_nobody(tmp_path: Path) -> None:
-    run, stage = run_with(tmp_path, "stop", "good"), decode(stages.Stopped)
+    run, stage = run_with(tmp_path, ["stop", "good"]), decode(stages.Stopped)
     for _ in range(3):
         with pytest.raises(SystemExit):
-            Worker(run.root, stage, [CRAWL])("g")
-    assert run.ledger.attempts(stage, "g") == 0
-    Worker(run.root, decode(stages.Decoded), [CRAWL])("g")
+            work(run, Worker(run.root, stage, [CRAWL]), G)
+    assert marks(run) == []
+    work(run, Worker(run.root, decode(stages.Decoded), [CRAWL]), G)
     assert outcome(run, stage) == ["kept", "kept"]
 
 
 def test_drivers_that_are_killed_say_little_of_what_they_worked_on(tmp_path: Path) -> None:
-    run, stage = run_with(tmp_path, "good", "good"), decode(stages.Decoded)
-    for number in range(7):
-        Ledger(run, f"driver {number}").begin(stage, "g")
-        Ledger(run, f"driver {number}").begin(stage, "g", recording("g0").item_id)
-    assert Ledger(run, "now").strikes(stage, "g") == 1
-    Worker(run.root, stage, [CRAWL], "now")("g")
+    run, stage = run_with(tmp_path, ["good", "good"]), decode(stages.Decoded)
+    for _ in range(7):
+        run.ledger.append({"in_flight": [f"{stage.key} {G}"]})
+        run.ledger.append({"begins": True})
+        MemberMarks(run, stage, G, f"driver {_}").begin(recording(f"{G}0").item_id)
+    assert run.ledger.strikes(stage, G) == 1
+    assert MemberMarks(run, stage, G, "now").strikes(recording(f"{G}0").item_id) == 1
+    work(run, Worker(run.root, stage, [CRAWL], "now"), G, strikes=1)
     assert outcome(run, stage) == ["kept", "kept"]
 
 
 def test_a_missing_package_names_its_fix(tmp_path: Path) -> None:
-    run, stage = run_with(tmp_path, "good"), decode(stages.Uninstalled)
+    run, stage = run_with(tmp_path, ["good"]), decode(stages.Uninstalled)
     with pytest.raises(StageError, match=r"a_package_that_is_not_installed.*pip install 'voxmill\[all\]'"):
-        Worker(run.root, stage, [CRAWL])("g")
+        work(run, Worker(run.root, stage, [CRAWL]), G)
 
 
 @pytest.mark.parametrize("operator", [stages.DiskFull, stages.OutOfGpu])
@@ -159,73 +176,75 @@ def test_a_missing_package_names_its_fix(tmp_path: Path) -> None:
 def test_what_the_machine_cannot_do_stops_the_run_and_rejects_nothing(
     tmp_path: Path, operator: type[Operator], titles: tuple[str, ...]
 ) -> None:
-    run, stage = run_with(tmp_path, *titles), decode(operator)
-    with pytest.raises(StageError, match=r"stage decode stopped at unit g: .*(make room|the GPU fails)"):
-        Worker(run.root, stage, [CRAWL])("g")
-    assert not run.ledger.is_done(stage, "g")
+    run, stage = run_with(tmp_path, [*titles]), decode(operator)
+    with pytest.raises(StageError, match=r"stage decode stopped at unit g0000000: .*(make room|the GPU fails)"):
+        work(run, Worker(run.root, stage, [CRAWL]), G)
+    assert not run.ledger.is_done(stage, G)
     assert marks(run) == []
-    Worker(run.root, decode(stages.Decoded), [CRAWL])("g")
+    work(run, Worker(run.root, decode(stages.Decoded), [CRAWL]), G)
     assert outcome(run, stage) == ["kept"] * len(titles)
 
 
 def test_a_store_that_fails_to_keep_a_fragment_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run, stage = run_with(tmp_path, "good"), decode(stages.Decoded)
+    run, stage = run_with(tmp_path, ["good"]), decode(stages.Decoded)
 
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
-    monkeypatch.setattr(Ledger, "commit", full)
+    buffer = WorkerBuffer(run)
+    Worker(run.root, stage, [CRAWL])(G, {}, buffer)
+    monkeypatch.setattr("voxmill.pipeline.state.fragment.commit_bytes", full)
     with pytest.raises(StageError, match="disk quota"):
-        Worker(run.root, stage, [CRAWL])("g")
+        buffer.flush()
 
 
 def test_a_stage_that_fails_on_its_only_input_is_asked_for_what_any_machine_can_do(tmp_path: Path) -> None:
-    run, stage = run_with(tmp_path, "good"), decode(stages.Broken)
-    with pytest.raises(StageError, match=r"fails on unit g and on a plain sound: RuntimeError: no weights"):
-        Worker(run.root, stage, [CRAWL])("g")
+    run, stage = run_with(tmp_path, ["good"]), decode(stages.Broken)
+    with pytest.raises(StageError, match=r"fails on unit g0000000 and on a plain sound: RuntimeError: no weights"):
+        work(run, Worker(run.root, stage, [CRAWL]), G)
     assert marks(run) == []
 
 
 @pytest.mark.parametrize("count", [1, 2, 10])
 def test_inputs_that_fail_alike_are_odd_where_a_plain_sound_works(tmp_path: Path, count: int) -> None:
-    run, stage = run_with(tmp_path, *["bad"] * count, h=("bad",)), decode(stages.Decoded)
-    for unit in ("g", "h"):
-        Worker(run.root, stage, [CRAWL])(unit)
+    run, stage = run_with(tmp_path, [*["bad"] * count], ["bad"]), decode(stages.Decoded)
+    for unit in (G, H):
+        work(run, Worker(run.root, stage, [CRAWL]), unit)
     assert outcome(run, stage) == ["decode.failed"] * count
-    assert outcome(run, stage, "h") == ["decode.failed"]
+    assert outcome(run, stage, H) == ["decode.failed"]
 
 
 def test_a_stage_that_reads_more_than_sound_is_compared_with_other_units(tmp_path: Path) -> None:
-    run = run_with(tmp_path, "good", h=("good",))
+    run = run_with(tmp_path, ["good"], ["good"])
     stage = Stage("relabel", stages.Broken, replace(stages.kind("decode"), hears=False), ("crawl",), "v1", Resources())
-    with pytest.raises(StageError, match=r"fails on unit g and on all of 2 inputs: RuntimeError: no weights"):
-        Worker(run.root, stage, [CRAWL])("g")
+    with pytest.raises(StageError, match=r"fails on unit g0000000 and on all of 2 inputs: RuntimeError: no weights"):
+        work(run, Worker(run.root, stage, [CRAWL]), G)
 
 
 def test_a_unit_of_bad_members_is_data_where_others_work(tmp_path: Path) -> None:
-    run, stage = run_with(tmp_path, "bad", "bad", h=("bad",), i=("good",)), decode(stages.Decoded)
-    Worker(run.root, stage, [CRAWL])("g")
+    run, stage = run_with(tmp_path, ["bad", "bad"], ["bad"], ["good"]), decode(stages.Decoded)
+    work(run, Worker(run.root, stage, [CRAWL]), G)
     assert outcome(run, stage) == ["decode.failed", "decode.failed"]
 
 
 def test_a_stage_that_breaks_while_it_works_rejects_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run, stage = run_with(tmp_path, "good", "bad", h=("good", "good"), i=("good",)), decode(stages.Unwell)
+    run, stage = run_with(tmp_path, ["good", "bad"], ["good", "good"], ["good"]), decode(stages.Unwell)
     worker = Worker(run.root, stage, [CRAWL])
-    worker("g")
+    work(run, worker, G)
     assert outcome(run, stage) == ["kept", "decode.failed"]
     monkeypatch.setattr(stages.Unwell, "well", False)
-    for unit in ("h", "i"):
+    for unit in (H, I):
         with pytest.raises(StageError, match="what it could do before"):
-            worker(unit)
+            work(run, worker, unit)
         assert not run.ledger.is_done(stage, unit)
 
 
 def test_copies_of_a_run_quarantine_with_the_same_words(tmp_path: Path) -> None:
     details = []
     for name in ("a", "b"):
-        run, stage = run_with(tmp_path / name, "good", "lost"), decode(stages.Lost)
-        Worker(run.root, stage, [CRAWL])("g")
-        details.append(run.ledger.read(stage, "g")[1].rejection.detail)
+        run, stage = run_with(tmp_path / name, ["good", "lost"]), decode(stages.Lost)
+        work(run, Worker(run.root, stage, [CRAWL]), G)
+        details.append(run.ledger.read(stage, G)[1].rejection.detail)
     assert details[0] == details[1]
     assert "no file at RUN/audio/" in details[0]
-    assert "reproduce: voxmill replay RUN --stage decode --unit g --only" in details[0]
+    assert "reproduce: voxmill replay RUN --stage decode --unit g0000000 --only" in details[0]

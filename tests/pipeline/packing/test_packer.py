@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,22 +14,22 @@ import soundfile
 
 import jobs
 from factory import item
+from rows import listed, put
 from samples import recording, sample
 from stages import kind
 from voxmill.manifests.catalog import open_catalog
-from voxmill.manifests.parquet import records_bytes
-from voxmill.manifests.records import Item, Part, Recording, Unit
-from voxmill.manifests.storage import commit_bytes
+from voxmill.manifests.records import Part, Unit
+from voxmill.pipeline.books import JournalBooks
 from voxmill.pipeline.config import PackConfig
-from voxmill.pipeline.execution.executor import KeyOnly
 from voxmill.pipeline.execution.infra_errors import StageError
 from voxmill.pipeline.execution.local_executor import LocalExecutor
+from voxmill.pipeline.packing.failures import pack_stage, upstream_of
 from voxmill.pipeline.packing.packer import Packer, packed_tables, packing
 from voxmill.pipeline.packing.plan import plan
 from voxmill.pipeline.reports.proof import Balance
 from voxmill.pipeline.reports.verify_run import verify
 from voxmill.pipeline.stage import Done, Resources, Stage
-from voxmill.pipeline.state.listing import ITEMS, RECORDINGS, UNITS
+from voxmill.pipeline.state.listing import ITEMS, OUTCOMES, RECORDINGS, UNITS
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.table_writer import write_tables
 from voxmill.sharding.index import write_index
@@ -51,12 +50,12 @@ CHAIN = [
     stage("reconcile"),
     stage("select"),
 ]
-STAGES = {s.name: s for s in [stage("crawl"), stage("decode"), UNITS, RECORDINGS, *CHAIN]}
+STAGES = {s.name: s for s in [stage("crawl"), stage("decode"), OUTCOMES, UNITS, RECORDINGS, *CHAIN]}
 
 
 def selected(tmp_path: Path, *titles: str) -> Run:
     """A run whose recordings, one of each title, are selected whole and not packed."""
-    run, ledger = Run(str(tmp_path / "run")), Run(str(tmp_path / "run")).ledger
+    run = Run(str(tmp_path / "run"))
     recordings, samples = [], []
     for number, title in enumerate(titles):
         made = recording(f"{number}", SECONDS, "cc0-1.0")
@@ -69,9 +68,10 @@ def selected(tmp_path: Path, *titles: str) -> Run:
     unit = Unit("u0000000-0", 0, 0, tuple(Part(r.id, 0, r.num_samples) for r in recordings))
     items = [item(str(n), id=r.item_id) for n, r in enumerate(recordings)]
     fragments: list[tuple[Stage, str, Sequence[object]]] = [
-        (ITEMS, "g0000-000000", items),
-        (STAGES["crawl"], "g0000-000000", recordings),
-        (STAGES["decode"], "g0000-000000", recordings),
+        (ITEMS, "g0000000", items),
+        (STAGES["crawl"], "g0000000", recordings),
+        (STAGES["decode"], "g0000000", recordings),
+        (OUTCOMES, "g0000000", recordings),
         (UNITS, unit.id, [unit]),
         (RECORDINGS, unit.id, recordings),
         (CHAIN[0], unit.id, [s.segment for s in samples]),
@@ -80,22 +80,20 @@ def selected(tmp_path: Path, *titles: str) -> Run:
         (CHAIN[3], unit.id, [s.consensus for s in samples]),
         (CHAIN[4], unit.id, [s.selection for s in samples]),
     ]
+    listed(run, groups=1, units=1)
     for of, key, rows in fragments:
-        commit_bytes(ledger.fragment(of, key), records_bytes(rows, of.writes))
-    for name, listed, record in (("recordings", recordings, Recording), ("units", [unit], Unit)):
-        commit_bytes(run.uri("ledger", "generations", f"0000.{name}.parquet"), records_bytes(listed, record))
-    commit_bytes(run.uri("ledger", "generations", "0000.json"), json.dumps({"facts": {}, "sources": []}).encode())
+        put(run, of, key, rows)
     run.save({"buckets": 1, "config": {}})
-    assert Item is ITEMS.writes
     return run
 
 
 def pack(run: Run, packer: type[Packer] = jobs.SpoiltPacker, *, in_process: bool = True, parts: float = 100) -> list[Done]:
     """One bucket in shards of so many MB, by a packer that cannot read everything. What is there already is left alone."""
     wanted = packing(run, STAGES, plan(run, STAGES, PackConfig(shard_mb=parts), 1), Resources())
-    make = partial(KeyOnly, partial(packer, *wanted.job.make.args[0].args))  # type: ignore[attr-defined]
+    make = partial(packer, *wanted.job.make.args)  # type: ignore[attr-defined]
     done: list[Done] = []
-    LocalExecutor(in_process=in_process, workers=1).run([replace(wanted.job, make=make)], done.append)
+    books = JournalBooks(run, {"pack": pack_stage(upstream_of(STAGES))}).for_executor(print, holds=False)
+    LocalExecutor(in_process=in_process, workers=1).run([replace(wanted.job, make=make)], done.append, books)
     write_index(run.shards_dir)
     return done
 
@@ -124,7 +122,7 @@ def test_all_is_packed_where_nothing_fails(tmp_path: Path) -> None:
     assert (done.kept, done.rejected) == (8, 0)
     assert books(run) == Balance("pack", 8, 8, 0, 256_000, 256_000, 0)
     assert pack(run) == []
-    assert list(Path(run.root, "ledger", "pack").rglob("*.try-*")) == []
+    assert list(Path(run.root, "ledger").rglob("*.try-*")) == []
 
 
 def test_spans_that_fail_are_put_aside_and_the_books_are_balanced(tmp_path: Path) -> None:
@@ -184,7 +182,7 @@ def test_a_machine_that_fails_puts_nothing_aside(tmp_path: Path) -> None:
     with pytest.raises(StageError, match=r"stage pack stopped at shard train-cc0-1_0-00000-000: .*make room"):
         pack(run)
     assert aside(run) == {}
-    assert list(Path(run.root, "ledger", "pack").rglob("*.try-*")) == []
+    assert list(Path(run.root, "ledger").rglob("*.try-*")) == []
 
 
 def test_a_packer_that_can_do_nothing_puts_nothing_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,11 +199,11 @@ def test_a_packer_that_can_do_nothing_puts_nothing_aside(tmp_path: Path, monkeyp
 def test_the_funnel_tells_of_what_could_not_be_packed(tmp_path: Path) -> None:
     run = selected(tmp_path, "good", "fails 3")
     pack(run)
-    write_tables(run, CHAIN, {}, packed_tables(run, STAGES))
+    write_tables(run, [ITEMS, *STAGES.values()], packed_tables(run, STAGES))
     con = open_catalog(run.root)
     assert con.execute("SELECT rows_in, rows_kept, rows_rejected, balanced FROM funnel WHERE stage = 'pack'").fetchall() == [
         (8, 5, 3, True)
     ]
     assert con.execute("SELECT reason, num_rows, seconds FROM rejections").fetchall() == [("pack.failed", 3, 6.0)]
-    assert con.execute("SELECT count(*) FROM conservation").fetchone() == (0,)
+    assert con.execute("FROM conservation").fetchall() == []
     assert con.execute("SELECT count(*) FILTER (kept), count(*) FILTER (selected) FROM timeline").fetchone() == (5, 8)

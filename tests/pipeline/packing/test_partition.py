@@ -29,13 +29,13 @@ def entry(recording: int, piece: int) -> Entry:
 )
 def test_bucket_by_bucket_gives_the_same_shards(places: set[tuple[int, int]], buckets: int, held: int) -> None:
     entries = [entry(*place) for place in sorted(places)]
-    piles = by_bucket(iter(entries), buckets, held)
-    plans = chain.from_iterable(plan_shards(pile, buckets, 60_000) for pile in piles)
+    piles = by_bucket(iter(entries), Entry, buckets, held)
+    plans = chain.from_iterable(plan_shards(pile, buckets, 60_000) for _, pile in piles)
     assert sorted(plans, key=lambda plan: plan.name) == plan_shards(entries, buckets, 60_000)
 
 
 @pytest.mark.parametrize("held", [1, 4, 100])
 def test_a_bucket_keeps_the_order_of_its_entries(held: int) -> None:
     entries = [entry(recording, piece) for recording in range(4) for piece in range(3)]
-    assert list(by_bucket(entries, 1, held)) == [entries]
-    assert list(by_bucket([], 3, held)) == []
+    assert list(by_bucket(entries, Entry, 1, held)) == [(0, entries)]
+    assert list(by_bucket([], Entry, 3, held)) == []

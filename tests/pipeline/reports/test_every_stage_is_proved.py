@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 
 import jobs
+from rows import put, put_again
 from stages import kind
 from voxmill.manifests.duplicate_records import Duplicate, Fingerprint
-from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.records import Labels, Opinion, Pictures
 from voxmill.manifests.redaction_records import Redaction
-from voxmill.manifests.storage import commit_bytes
 from voxmill.pipeline.config import PackConfig
 from voxmill.pipeline.execution.local_executor import LocalExecutor
 from voxmill.pipeline.packing.packer import packed_tables, packing
@@ -81,11 +80,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished run with every kind of stage."""
     run: Run = selected(tmp_path_factory.mktemp("proof"), "good", "good")
     for one in MORE.values():
-        commit_bytes(run.ledger.fragment(one, UNIT), records_bytes(rows_of(one, run), one.writes))
+        put(run, one, UNIT, rows_of(one, run))
     wanted = packing(run, ALL, plan(run, ALL, PackConfig(), 1), Resources())
     LocalExecutor(in_process=True).run([wanted.job], lambda done: None)
     write_index(run.shards_dir)
-    write_tables(run, [s for s in ALL.values() if s.reads], {}, packed_tables(run, ALL))
+    write_tables(run, [*ALL.values()], packed_tables(run, ALL))
     assert verify(run, ALL).problems == []
     return run
 
@@ -97,7 +96,7 @@ def test_every_kind_is_here() -> None:
 @pytest.mark.parametrize("name", ["items", *ALL])
 def test_a_stage_that_has_lost_its_fragments_is_named(whole: Run, name: str, tmp_path: Path) -> None:
     shutil.copytree(whole.root, tmp_path / "run")
-    folders = [path for path in (tmp_path / "run" / "ledger").iterdir() if path.name == name.replace(":", "-")]
+    folders = [path for path in (tmp_path / "run" / "manifests").iterdir() if path.name == name.replace(":", "-")]
     assert len(folders) == 1
     shutil.rmtree(folders[0])
     problems = verify(Run(str(tmp_path / "run")), ALL).problems
@@ -109,6 +108,6 @@ def test_a_stage_that_has_lost_a_row_is_named(whole: Run, name: str, tmp_path: P
     shutil.copytree(whole.root, tmp_path / "run")
     run = Run(str(tmp_path / "run"))
     rows = run.ledger.read(ALL[name], UNIT)
-    commit_bytes(run.ledger.fragment(ALL[name], UNIT), records_bytes(rows[1:], ALL[name].writes), replace=True)
+    put_again(run, ALL[name], UNIT, rows[1:])
     problems = verify(run, ALL).problems
     assert any(name in problem for problem in problems), problems

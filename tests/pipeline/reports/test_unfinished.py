@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from factory import item, recording, segment
-from voxmill.manifests.parquet import records_bytes
-from voxmill.manifests.storage import commit_bytes, remove
+from rows import put
+from voxmill.manifests.storage import commit_bytes
 from voxmill.pipeline.build import build
 from voxmill.pipeline.execution.host_limit_server import no_gate
 from voxmill.pipeline.load_config import parse_config
@@ -58,7 +58,7 @@ class Stopped:
         return self
 
     def commit(self, stage: Stage, key: str, rows: Sequence[object]) -> None:
-        commit_bytes(self.ledger.fragment(stage, key), records_bytes(rows, stage.writes))
+        put(self.run, stage, key, rows)
 
     def report(self) -> Report:
         return verify(self.run, self.stages)
@@ -93,7 +93,8 @@ def test_a_stage_that_was_broken_off_is_a_problem(stopped: Stopped) -> None:
 def test_what_later_stages_had_is_lost_and_not_to_come(stopped: Stopped) -> None:
     stopped.listed().crawled().segmented(2)
     group = stopped.listing.groups(0)[0]
-    remove(stopped.ledger.fragment(stopped.stages["crawl"], group))
-    assert [p.split(":")[1] for p in stopped.report().problems] == [f" crawl {group}"]
+    (chunk,) = stopped.ledger.chunk_files(stopped.stages["crawl"])
+    Path(stopped.run.uri(chunk.rows)).unlink()
+    assert [p.split(":")[1] for p in stopped.report().problems] == [" crawl", f" crawl {group}"]
     Path(stopped.run.uri("audio", "a.wav")).unlink()
     assert any("the audio of recording" in problem for problem in stopped.report().problems)

@@ -57,8 +57,8 @@ def again(run: Run, *changes: str) -> Revoted:
 
 
 def heard(run: Run) -> dict[str, float]:
-    """Every hypothesis of the ledger and when it was written."""
-    return {str(path): path.stat().st_mtime for path in Path(run.root, "ledger").glob("transcribe-*/**/*")}
+    """Every table of hypotheses and when it was written."""
+    return {str(path): path.stat().st_mtime for path in Path(run.root, "manifests").glob("transcribe-*/**/*")}
 
 
 def shards(run: Run) -> dict[str, bytes]:
@@ -103,8 +103,7 @@ def test_what_an_engine_has_not_heard_cannot_be_voted_on(run: Run) -> None:
     config = parse_config(run.load()["config"])
     stage = build(config, run, no_gate())["transcribe:sphinx"]
     ledger = run.ledger
-    for unit in ledger.done(stage):
-        Path(ledger.fragment(stage, unit)).unlink()
+    ledger.forget({stage.key: [0]})
     with pytest.raises(RunError, match="transcribe:sphinx lacks 1 of 1 units: finish the run"):
         again(run, "select.high=0.5")
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from factory import item, recording, segment
+from rows import put, put_again
 from voxmill.manifests.duplicate_records import Duplicate
 from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.records import Consensus, Hypothesis, Item, Selection
@@ -29,6 +30,7 @@ from voxmill.pipeline.rights.erasure_check import find_traces
 from voxmill.pipeline.rights.request import Request, check_denied, make_tombstone
 from voxmill.pipeline.rights.revoke import revoke, signed
 from voxmill.pipeline.stage import Stage
+from voxmill.pipeline.state.member_marks import MemberMarks
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.run_dir import RunError
 from voxmill.pipeline.state.tombstone_store import stones_of
@@ -59,13 +61,13 @@ def made(tmp_path: Path) -> tuple[Run, dict[str, Stage]]:
             "fingerprints": {n: s.fingerprint for n, s in stages.items()},
         }
     )
-    listing, ledger = run.listing, run.ledger
+    listing = run.listing
     rows = [recording(name) for name in "abcd"]
     rows.append(recording("copy", pcm_sha256=rows[0].pcm_sha256))
     listing.extend(settings.sources, lambda source: [item(name) for name in (*"abcd", "copy")])
     (group,) = listing.groups(0)
     for name in ("crawl", "decode"):
-        commit_bytes(ledger.fragment(stages[name], group), records_bytes(rows, stages[name].writes))
+        put(run, stages[name], group, rows)
     for row in rows:
         commit_bytes(run.uri("audio", row.id[:2], f"{row.id}.wav"), row.id.encode())
         commit_bytes(run.uri("audio", "receipts", f"{row.item_id}.json"), json.dumps({"sha256": row.id}).encode())
@@ -81,8 +83,8 @@ def made(tmp_path: Path) -> tuple[Run, dict[str, Stage]]:
             "select": [Selection(key, "high", "train", 1.0) for key in said],
         }
         for name, found in fragments.items():
-            ledger.commit(stages[name], unit.id, found, {})
-            ledger.begin(stages[name], unit.id, segments[0].id)
+            put(run, stages[name], unit.id, found)
+            MemberMarks(run, stages[name], unit.id, "killed").begin(segments[0].id)
     return run, stages
 
 
@@ -117,7 +119,7 @@ def test_its_length_stays_in_the_books(made: tuple[Run, dict[str, Stage]]) -> No
     revoke(run, config(), stages, Request(ids=(recording("b").id,)))
     listing, ledger = run.listing, run.ledger
     kept = {r.id: r for r in listing.recordings() if r.rejection is None}
-    assert list(check_parts(listing.units(), kept)) == []
+    assert list(check_parts(listing.units(), kept.values())) == []
     assert sum(is_scrubbed(r) for r in kept.values()) == 1
     rows = [s for unit in listing.units() for s in ledger.read(stages["segment"], unit.id)]
     assert [s.rejection.reason for s in rows if s.rejection] == ["segment.revoked"]
@@ -217,12 +219,12 @@ def test_verdicts_on_copies_are_append_only(made: tuple[Run, dict[str, Stage]]) 
             _agreed(c.segment_id, WORDS["a"] if c.text == WORDS["d"] else c.text)
             for c in ledger.read(stages["reconcile"], unit.id)
         ]
-        commit_bytes(ledger.fragment(stages["reconcile"], unit.id), records_bytes(changed, Consensus), replace=True)
+        put_again(run, stages["reconcile"], unit.id, changed)
     units = run.listing.units()
-    assert FindDuplicates(run, stages, settings)(units[:1]) == 1
-    first = Path(ledger.fragment(stages["duplicates"], units[0].id)).read_bytes()
-    FindDuplicates(run, stages, settings)(units)
-    assert Path(ledger.fragment(stages["duplicates"], units[0].id)).read_bytes() == first
+    put(run, stages["duplicates"], units[0].id, [])  # judged earlier, when there was nothing like it
+    assert FindDuplicates(run, stages, settings)() == len(units) - 1
+    assert FindDuplicates(run, stages, settings)() == 0
+    assert ledger.read(stages["duplicates"], units[0].id) == []
     (row,) = [row for unit in units for row in ledger.read(stages["duplicates"], unit.id)]
     assert (row.recording_id, row.partner, row.by) == (recording("d").id, recording("a").id, "text")
     revoke(run, config(), stages, Request(ids=(recording("a").id,)))

@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 
 from factory import item, provenance, recording
+from rows import put
 from stages import kind
 from voxmill.manifests.ids import item_id
-from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.reasons import reject
-from voxmill.manifests.records import Item, Recording
-from voxmill.manifests.storage import commit_bytes
+from voxmill.manifests.records import Item
 from voxmill.operators.contract.unit_input import Operator, UnitInput
 from voxmill.operators.crawl.crawl import Crawl
 from voxmill.operators.crawl.facts.source_config import SourceConfig
@@ -107,8 +106,8 @@ def test_what_fails_says_so_without_the_secret_and_is_fetched_again_with_it(tmp_
         ),
         recording("y", item_id=two.id, provenance=items[1].provenance),
     ]
-    commit_bytes(ledger.fragment(CRAWL, group), records_bytes(rows, Recording))
-    commit_bytes(ledger.fragment(DECODE, group), records_bytes(rows[1:], Recording))
+    put(run, CRAWL, group, rows)
+    put(run, DECODE, group, rows[1:])
     listing.make_units(0, CRAWL, DECODE, UnitConfig())
     assert listing.retry(["crawl.network"], [], lambda _: []) == 1
     (again,) = listing.groups(1)

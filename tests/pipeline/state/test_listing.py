@@ -11,14 +11,13 @@ import pytest
 
 from factory import item, recording
 from stages import kind
-from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item, Recording
-from voxmill.manifests.storage import commit_bytes
 from voxmill.operators.contract.unit_input import Operator
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.pipeline.stage import Resources, Stage
 from voxmill.pipeline.state import metadata_overrides as amend
+from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import ITEMS, Listing
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.units import UnitConfig
@@ -50,8 +49,8 @@ def fetch(listing: Listing, fail: Collection[str] = ()) -> None:
         for group in listing.groups(generation):
             rows = [_fetched(i, fail) for i in ledger.read(ITEMS, group)]
             decoded = [r for r in rows if r.rejection is None]
-            commit_bytes(ledger.fragment(CRAWL, group), records_bytes(rows, Recording))
-            commit_bytes(ledger.fragment(DECODE, group), records_bytes(decoded, Recording))
+            ledger.write(CRAWL, [(group, rows)])
+            ledger.write(DECODE, [(group, decoded)])
         listing.make_units(generation, CRAWL, DECODE, UnitConfig(seconds=30))
 
 
@@ -99,13 +98,11 @@ def test_a_retry_finds_a_failed_item_whose_address_was_listed_again(listing: Lis
 def test_a_listing_that_was_killed_does_not_bind_the_next_config(listing: Listing) -> None:
     many, one = [item(f"x{i}") for i in range(20)], [item("y")]
 
-    def killed_after_the_groups(uri: str, data: bytes, *, replace: bool = False) -> bool:
-        if uri.endswith("0000.json"):
-            raise KeyboardInterrupt
-        return commit_bytes(uri, data, replace=replace)
+    def killed(self: Ledger, entry: object) -> None:
+        raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("voxmill.pipeline.state.listing.commit_bytes", killed_after_the_groups)
+        patch.setattr(Ledger, "append", killed)
         with pytest.raises(KeyboardInterrupt):
             listing.extend([source("a")], expand({"a": many}))
     listing.extend([source("b")], expand({"b": one}))

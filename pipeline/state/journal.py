@@ -1,0 +1,268 @@
+"""The journal: what of a run is done, as numbered entries that only the driver with the lease appends.
+
+    ledger/journal/00000000000000000042.json    one entry; created, never overwritten: the first to create a number has it
+    ledger/journal/state-00000000000000000040.json  all entries up to that number, folded; derived, so that old entries can go
+
+An entry is a JSON object with any of the keys that `RunState.apply` knows. What no entry names is not done, whatever lies in the run: a
+fragment of a worker whose driver died is adopted or removed by the next one (`ledger.py`). A driver that lost its lease finds the number
+taken that it wants to write, and stops.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from voxmill.manifests.errors import DamagedError
+from voxmill.manifests.storage import NondeterministicError, commit_bytes, remove
+from voxmill.manifests.user_input import json_object
+from voxmill.pipeline.state.fragment import FragmentInfo
+from voxmill.pipeline.state.positions import Positions
+from voxmill.pipeline.state.run_dir import RunDir, RunError, names_in, read_bytes
+
+FOLDER = ("ledger", "journal")
+_NAME = re.compile(r"(state-)?\d{20}\.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The files that hold the rows of one stage for so many consecutive units (see `chunks.py`), relative to the run."""
+
+    rows: str
+    num_rows: int
+    num_bytes: int
+    costs: str | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Both files, or the one that there is."""
+        return (self.rows, self.costs) if self.costs else (self.rows,)
+
+
+@dataclass(slots=True)
+class StageState:
+    """What is done of one stage under one fingerprint."""
+
+    done: Positions = field(default_factory=Positions)
+    folded: Positions = field(default_factory=Positions)
+    """Those of them whose rows are in chunks; the others are in fragments."""
+    chunks: dict[int, Chunk] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Generation:
+    """What one listing added to the run."""
+
+    sources: list[str]
+    """Keys of the sources that were new in it."""
+    facts: dict[str, dict[str, str | None]]
+    """What the config stated of them (see `metadata_overrides.py`)."""
+    groups: tuple[int, int]
+    """Positions of its groups of items, `[first, end)`."""
+    units: tuple[int, int] | None = None
+    """Positions of its units; None until everything in it is fetched and decoded."""
+
+
+@dataclass(slots=True)
+class RunState:
+    """All entries of a journal, folded."""
+
+    number: int = -1
+    """That of the last entry."""
+    stages: dict[str, StageState] = field(default_factory=dict)
+    fragments: dict[str, FragmentInfo] = field(default_factory=dict)
+    """Committed, and not folded into tables yet."""
+    generations: list[Generation] = field(default_factory=list)
+    strikes: dict[str, int] = field(default_factory=dict)
+    """By stage key and unit, as in `segment/ab12 u0000007-5f3a`: how many workers it has cost."""
+    suspected: dict[str, int] = field(default_factory=dict)
+    """Likewise: in how many drivers' last minute it was in work."""
+    in_flight: list[str] = field(default_factory=list)
+    """What the present driver's workers have in hand."""
+    notes: list[str] = field(default_factory=list)
+    """What is no fault and should be known: a unit that came out otherwise on another type of CPU."""
+    tabled: int = 0
+    """Units that were there when the tables were last written."""
+    packed_units: int = 0
+    """Units that were there when the shards were last written."""
+    packed: str = ""
+    """What the shards were last made of (see `runner.py`)."""
+    written_at: float | None = None
+    """When the last entry was written, by its writer's clock (s since 1970): for `voxmill status`, and for nothing that decides."""
+
+    def stage(self, key: str) -> StageState:
+        """That of a stage key; an empty one where nothing of it is done."""
+        return self.stages.setdefault(key, StageState())
+
+    def done(self, key: str) -> Positions:
+        """Units that are done, in tables or in fragments."""
+        found = self.stages.get(key)
+        return found.done if found else Positions()
+
+    def apply(self, entry: Mapping[str, Any]) -> None:
+        """Folds one entry in."""
+        for told in entry.get("fragments", ()):
+            info = FragmentInfo.from_json(told)
+            self.fragments[info.name] = info
+            for key, units in info.stages.items():
+                self.stage(key).done.update(units.runs)
+        for key, written in entry.get("chunks", {}).items():
+            mine = self.stage(key)
+            mine.folded.update(written.get("done", ()))
+            mine.done.update(written.get("done", ()))
+            mine.chunks.update({int(number): Chunk(**chunk) for number, chunk in written["files"].items()})
+        for name in entry.get("folded", ()):
+            self.fragments.pop(name, None)
+        for key, runs in entry.get("lost", {}).items():
+            for first, end in runs:
+                self.stage(key).done.discard(first, end)
+                self.stage(key).folded.discard(first, end)
+        for key, numbers in entry.get("gone", {}).items():
+            for number in numbers:
+                self.stage(key).chunks.pop(number, None)
+        if told := entry.get("generation"):
+            self.generations.append(_generation(told))
+        self.generations += map(_generation, entry.get("generations", ()))
+        if formed := entry.get("formed"):
+            self.generations[formed["generation"]].units = (formed["units"][0], formed["units"][1])
+        self.strikes.update(entry.get("strikes", {}))
+        if entry.get("begins"):  # whoever had these in hand is no more
+            for name in self.in_flight:
+                self.suspected[name] = self.suspected.get(name, 0) + 1
+            self.in_flight = []
+        self.in_flight = entry.get("in_flight", self.in_flight)
+        self.notes += (note for note in entry.get("notes", ()) if note not in self.notes)
+        self.tabled = entry.get("tabled", self.tabled)
+        self.packed_units = entry.get("packed_units", self.packed_units)
+        self.packed = entry.get("packed", self.packed)
+        self.written_at = entry.get("at", self.written_at)
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is written beside the journal."""
+        return {
+            "number": self.number,
+            "stages": {
+                key: {
+                    "done": one.done.runs,
+                    "folded": one.folded.runs,
+                    "files": {str(n): _plain(chunk) for n, chunk in sorted(one.chunks.items())},
+                }
+                for key, one in sorted(self.stages.items())
+            },
+            "fragments": [info.to_json() for info in self.fragments.values()],
+            "generations": [
+                {"sources": g.sources, "facts": g.facts, "groups": g.groups, "units": g.units} for g in self.generations
+            ],
+            **{
+                name: getattr(self, name)
+                for name in ("strikes", "suspected", "in_flight", "notes", "tabled", "packed_units", "packed", "written_at")
+            },
+        }
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> RunState:
+        """The inverse of `to_json`. Raises KeyError, TypeError, ValueError where it is none."""
+        state = cls(int(told["number"]))
+        for key, one in told["stages"].items():
+            chunks = {int(number): Chunk(**chunk) for number, chunk in one["files"].items()}
+            state.stages[key] = StageState(Positions(one["done"]), Positions(one["folded"]), chunks)
+        infos = map(FragmentInfo.from_json, told["fragments"])
+        state.fragments = {info.name: info for info in infos}
+        state.generations = [_generation(one) for one in told["generations"]]
+        for name in ("strikes", "suspected", "in_flight", "notes", "tabled", "packed_units", "packed", "written_at"):
+            setattr(state, name, told[name])
+        return state
+
+
+class Journal:
+    """The journal of a run. Opening reads it: one listing, the folded state, and what came after it."""
+
+    def __init__(self, run: RunDir) -> None:
+        self._run, self._writer = run, uuid.uuid4().hex
+        self._folded_to = -1
+        self.state = self.read()
+
+    def read(self) -> RunState:
+        """What the store holds now. Raises DamagedError."""
+        names = names_in(self._run.uri(*FOLDER))
+        states = sorted(name for name in names if name.startswith("state-") and name.endswith(".json"))
+        state = self._folded(states[-1]) if states else RunState()
+        self._folded_to = state.number
+        numbers = sorted(int(name[:-5]) for name in names if name[:-5].isdigit() and name.endswith(".json"))
+        for number in (n for n in numbers if n > state.number):
+            if number != state.number + 1:
+                raise DamagedError(f"{self._uri(state.number + 1)} is missing: restore it, or start a new run")
+            uri = self._uri(number)
+            state.apply(json_object(read_bytes(uri), uri, "restore it: it says what is done", DamagedError))
+            state.number = number
+        return state
+
+    def append(self, entry: Mapping[str, Any]) -> None:
+        """Commits one entry and folds it in. Raises RunError where another driver has written meanwhile."""
+        number = self.state.number + 1
+        blob = json.dumps(
+            {"writer": self._writer, "at": round(time.time(), 3), **entry}, sort_keys=True, ensure_ascii=False
+        ).encode()
+        try:
+            commit_bytes(self._uri(number), blob)
+        except NondeterministicError:
+            raise self._overtaken() from None
+        self.state.apply(json.loads(blob))
+        self.state.number = number
+
+    def fold(self) -> None:
+        """Writes the folded state, then removes the entries and states that it replaces."""
+        number = self.state.number
+        if number == self._folded_to:
+            return
+        name = f"state-{number:020d}.json"
+        blob = json.dumps(self.state.to_json(), sort_keys=True, ensure_ascii=False).encode()
+        commit_bytes(self._run.uri(*FOLDER, name), blob, replace=True)
+        self._folded_to = number
+        numbers = {
+            old: int(old[:-5].removeprefix("state-")) for old in names_in(self._run.uri(*FOLDER)) if _NAME.fullmatch(old)
+        }
+        if max(numbers.values()) > number:
+            raise self._overtaken()
+        for old in sorted(numbers.keys() - {name}):
+            remove(self._run.uri(*FOLDER, old))
+
+    def _overtaken(self) -> RunError:
+        return RunError(
+            f"another driver has written to {self._run.root} meanwhile: this one stopped. "
+            "What it committed stays; run again when the other one has ended"
+        )
+
+    def _folded(self, name: str) -> RunState:
+        uri = self._run.uri(*FOLDER, name)
+        told = json_object(read_bytes(uri), uri, "restore it: it says what is done", DamagedError)
+        try:
+            return RunState.from_json(told)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DamagedError(f"{uri} is not what voxmill writes ({error}): restore it, or start a new run") from error
+
+    def _uri(self, number: int) -> str:
+        return self._run.uri(*FOLDER, f"{number:020d}.json")
+
+
+def chunks_entry(chunks: Mapping[str, Mapping[int, Chunk]], done: Mapping[str, Positions]) -> dict[str, Any]:
+    """The part of an entry that says which files hold the rows of which stage now, and which units they add."""
+    return {
+        key: {"files": {str(n): _plain(c) for n, c in files.items()}, "done": done[key].runs if key in done else []}
+        for key, files in chunks.items()
+    }
+
+
+def _plain(chunk: Chunk) -> dict[str, Any]:
+    return {"rows": chunk.rows, "num_rows": chunk.num_rows, "num_bytes": chunk.num_bytes, "costs": chunk.costs}
+
+
+def _generation(told: Mapping[str, Any]) -> Generation:
+    units = told.get("units")
+    first, end = told["groups"]
+    return Generation(list(told["sources"]), dict(told["facts"]), (first, end), (units[0], units[1]) if units else None)

@@ -1,0 +1,46 @@
+"""Rows put into a run's ledger as a driver does it, and steps that are asked as a worker asks them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from voxmill.pipeline.execution.worker import Worker
+from voxmill.pipeline.stage import Done, Stage
+from voxmill.pipeline.state.chunks import chunk_of
+from voxmill.pipeline.state.fragment import FragmentWriter
+from voxmill.pipeline.state.positions import position_of
+from voxmill.pipeline.state.run import Run
+
+
+def put(run: Run, stage: Stage, key: str, rows: Sequence[Any]) -> None:
+    """The rows of one unit, committed."""
+    run.ledger.write(stage, [(key, rows)])
+
+
+def put_again(run: Run, stage: Stage, key: str, rows: Sequence[Any]) -> None:
+    """Other rows for a unit that is done, as nothing in the product does it."""
+    chunk = chunk_of(position_of(key))
+    others = [(n, mine) for n, mine in run.ledger.scan(stage) if chunk_of(n) == chunk and n != position_of(key)]
+    run.ledger.forget({stage.key: [chunk]})
+    run.ledger.write(stage, sorted([*others, (position_of(key), rows)], key=lambda one: one[0]))
+    run.ledger.sweep()
+
+
+def listed(run: Run, groups: int, units: int, generation: int = 0) -> None:
+    """A generation with so many groups of items and units, whose rows are put by hand."""
+    state = run.ledger.state
+    first = (max((g.groups[1] for g in state.generations), default=0), run.listing.num_units)
+    told = {"sources": [], "facts": {}, "groups": [first[0], first[0] + groups], "units": [first[1], first[1] + units]}
+    run.ledger.append({"generation": told})
+    assert len(state.generations) == generation + 1
+
+
+def work(run: Run, worker: Worker, key: str, strikes: int = 0) -> Done:
+    """One step for one unit, committed at once. `run` knows of it afterwards."""
+    writer = FragmentWriter(run)
+    done = worker(key, {}, writer, strikes)
+    for info in writer.flush():
+        run.ledger.append({"fragments": [info.to_json()]})
+    run.ledger.fold()
+    return done
