@@ -22,9 +22,6 @@ MIGRATIONS: dict[tuple[str, int], Callable[[pa.Table], pa.Table]] = {}
 UNIT_INDEX = "unit_index"
 """Column of a run's tables beside the fields of their records: the position of the unit (or group of items) in the run."""
 
-BESIDE = ("unit", UNIT_INDEX)
-"""Columns that tables have beside the fields of their records, where a record has no field of that name."""
-
 Record = TypeVar("Record")
 _SCALARS: dict[Any, pa.DataType] = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
@@ -73,10 +70,10 @@ def check_schema(schema: pa.Schema, record: type, where: str) -> None:
 
 
 def migrate(table: pa.Table, record: type, where: str) -> pa.Table:
-    """A table of an older schema version brought to this one, without columns beside those of its record; a newer version is refused."""
+    """A table of an older schema version brought to this one, without the column `unit_index`; a newer version is refused."""
     meta = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
-    own = record.__dataclass_fields__  # type: ignore[attr-defined]
-    table = table.drop_columns([c for c in BESIDE if c in table.column_names and c not in own])
+    if UNIT_INDEX in table.column_names:
+        table = table.drop_columns([UNIT_INDEX])
     name, version = meta.get("voxmill.record"), meta.get("voxmill.schema_version")
     if name is None or version is None:
         raise SchemaError(f"{where} was not written by voxmill (no schema version in its metadata)")

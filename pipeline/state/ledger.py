@@ -261,6 +261,8 @@ class Ledger:
 
     def _records(self, stage: Stage, table: pa.Table) -> list[Any]:
         where = f"{stage.name} of {self.run.root}"
+        if "unit" in table.column_names and "unit" not in stage.writes.__dataclass_fields__:  # type: ignore[attr-defined]
+            table = table.drop_columns(["unit"])
         return from_table(migrate(table, stage.writes, where), stage.writes, where)
 
 

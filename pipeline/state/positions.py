@@ -72,6 +72,8 @@ class Positions:
 
     def discard(self, first: int, end: int) -> None:
         """Takes the range `[first, end)` out."""
+        if first >= end:
+            return
         kept = [run for a, b in self.runs for run in ((a, min(b, first)), (max(a, end), b)) if run[0] < run[1]]
         self._firsts, self._ends = [run[0] for run in kept], [run[1] for run in kept]
 

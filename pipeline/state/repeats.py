@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import duckdb
 import pyarrow as pa
 
+from voxmill.manifests.catalog import connect
 from voxmill.manifests.tombstones import refused
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
 
 _BATCH = 20_000
-_MEMORY = "512MB"
 
 
 def repeats(ledger: Ledger, outcomes: Stage, crawl: Stage, decode: Stage, span: tuple[int, int]) -> dict[int, str]:
     """For each repeat among the recordings of these groups (counted in listing order from 0): the id of the recording it repeats."""
-    with duckdb.connect(config={"memory_limit": _MEMORY, "threads": 2}) as con:
+    with connect() as con:
         con.execute("CREATE TABLE heard (number BIGINT, id VARCHAR, same VARCHAR)")
         for batch in _earlier(ledger, outcomes, span[0]):
             con.register("batch", batch)

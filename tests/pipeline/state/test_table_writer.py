@@ -12,6 +12,7 @@ from factory import item, recording
 from rows import listed, put
 from voxmill.manifests import storage
 from voxmill.manifests.catalog import open_catalog
+from voxmill.manifests.catalog_script import SAMPLES
 from voxmill.manifests.parquet import read_batches, records_bytes
 from voxmill.manifests.records import Recording
 from voxmill.pipeline.state import table_writer
@@ -58,13 +59,15 @@ def test_a_stages_table_is_its_chunks(run: Run) -> None:
 
 
 def test_a_catalog_never_names_a_file_that_is_gone(run: Run, monkeypatch: pytest.MonkeyPatch, events: list[str]) -> None:
-    tables = {"samples": lambda n: [pa.table({"shard": [f"{n}"] * 9})] * 3}
+    def samples(n: int) -> list[pa.Table]:
+        return [pa.Table.from_pylist([{"shard": f"{n}", "key": "k", "segment_id": "k"}], schema=SAMPLES)] * 3
+
     with monkeypatch.context() as patch:
         patch.setattr(table_writer, "FILE_BYTES", 1)
-        assert len(table_writer.write_tables(run, STAGES, {"samples": tables["samples"](1)})["samples"]) == 3
+        assert len(table_writer.write_tables(run, STAGES, {"samples": samples(1)})["samples"]) == 3
     Path(run.uri("manifests", "notes.txt")).write_text("not ours")
     events.clear()
-    now = table_writer.write_tables(run, STAGES, {"samples": tables["samples"](2)})
+    now = table_writer.write_tables(run, STAGES, {"samples": samples(2)})
     catalog = events.index("committed catalog.sql")
     removed = [n for n, event in enumerate(events) if event.startswith("removed")]
     assert len(removed) == 2
