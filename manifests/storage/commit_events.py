@@ -1,6 +1,7 @@
 """Every step of a commit that a crash can separate from the next one is announced, so that a test can kill the process there.
 
 `staged`: the bytes are safe, the name does not exist yet. `committed`: the name exists. `removed`: it is gone for good.
+Workers announce `began` for each unit of each stage.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from voxmill.manifests.errors import DamagedError
 from voxmill.manifests.schema import UNIT_INDEX
-from voxmill.manifests.storage import commit_bytes, commit_file, file_sha256, locate, staged
+from voxmill.manifests.storage import commit_bytes, commit_file, file_sha256, locate, open_file, staged
 from voxmill.pipeline.state.fragment import FragmentRows, in_order
 from voxmill.pipeline.state.journal import Chunk
 from voxmill.pipeline.state.positions import Positions
@@ -213,7 +213,7 @@ def _open(uri: str) -> pq.ParquetFile:
     """Reads what is asked for, not the whole file."""
     fs, path = locate(uri)
     try:
-        return pq.ParquetFile(path if isinstance(fs, LocalFileSystem) else fs.open(path, "rb"), pre_buffer=True)
+        return pq.ParquetFile(path if isinstance(fs, LocalFileSystem) else open_file(uri), pre_buffer=True)
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:
