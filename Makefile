@@ -47,9 +47,10 @@ oracles:
 unit: install oracles ffmpeg
 	$(BIN)/pytest -q -n 2 --dist loadgroup
 
-# The generated pages of docs/reference, and the site in build/docs: every warning is an error, every link is followed.
+# The generated pages of docs/reference and deploy/monitoring, and the site in build/docs: every warning is an error, every link is followed.
 docs: install
 	$(BIN)/python tests/docs/reference.py
+	$(BIN)/python tests/deploy/generate.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	$(BIN)/python tests/docs/site_links.py build/docs
 

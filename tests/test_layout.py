@@ -14,7 +14,7 @@ import pytest
 from house import FOLDERS, ROOT
 
 AT_THE_TOP = {
-    ".ci", ".git", ".github", ".gitignore", ".pre-commit-config.yaml", "AGENTS.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE",
+    ".ci", ".dockerignore", ".git", ".github", ".gitignore", ".pre-commit-config.yaml", "AGENTS.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE",
     "Makefile", "NOTICE", "README.md", "SECURITY.md", "constraints", "deploy", "docs", "manifests", "mkdocs.yml", "models",
     "notebooks", "operators", "pipeline", "pyproject.toml", "sharding", "src", "tests",
 }  # fmt: skip

@@ -33,6 +33,7 @@ class Metric:
 METRICS = (
     Metric("voxmill_units", "counter", "Units (groups of items, shards) that a stage finished in this run of the command", ("stage",)),
     Metric("voxmill_units_expected", "gauge", "Units that a stage had to do when it began", ("stage",)),
+    Metric("voxmill_units_left", "gauge", "Units that a stage has still to do", ("stage",)),
     Metric("voxmill_units_waiting", "gauge", "Units that the stage before has finished and this stage has not: its queue", ("stage",)),
     Metric("voxmill_audio_seconds", "counter", "Seconds of audio that went into a stage", ("stage",)),
     Metric("voxmill_kept_seconds", "counter", "Seconds of audio that a stage kept", ("stage",)),

@@ -85,10 +85,11 @@ class RunMetrics:
     def tick(self) -> None:
         """Sets every gauge anew (Ray forgets one that is not), and hands over what was gathered since the last call."""
         with self._lock:
-            stages = {name: (stage.expected, stage.waiting) for name, stage in self._stages.items()}
+            stages = {name: (stage.expected, stage.left, stage.waiting) for name, stage in self._stages.items()}
             pools, waits, self._waits = dict(self._pools), self._waits, {}
-        for name, (expected, waiting) in stages.items():
+        for name, (expected, left, waiting) in stages.items():
             self.sink.gauge("voxmill_units_expected", expected, self._labelled({"stage": name}))
+            self.sink.gauge("voxmill_units_left", left, self._labelled({"stage": name}))
             self.sink.gauge("voxmill_units_waiting", waiting, self._labelled({"stage": name}))
         for name, (workers, wanted) in pools.items():
             self.sink.gauge("voxmill_workers", workers, self._labelled({"pool": name}))

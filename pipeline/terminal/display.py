@@ -19,7 +19,10 @@ from voxmill.pipeline.terminal.output import console as standard
 from voxmill.pipeline.terminal.output import plain
 
 LINE_EVERY_S = 15.0
-"""Seconds between two lines on one subject in a log."""
+"""Least seconds between two lines on one subject in a log."""
+
+LINE_EVERY_SHARE, LINE_EVERY_MAX_S = 0.02, 600.0
+"""Later it is this share of the time that has passed, up to so many seconds: a log of a week is read as well."""
 
 STOPPING = "stopping: what is finished is kept"
 
@@ -38,7 +41,7 @@ class Display:
         self._phase, self._since = "", time.monotonic()
         self._told: dict[str, float] = {}
         """When each subject was last in the log."""
-        self._last_line = time.monotonic()
+        self._begun = self._last_line = time.monotonic()
         self._over = Event()
 
     def table(self) -> RenderableType | None:
@@ -116,9 +119,9 @@ class Display:
             signal.signal(signal.SIGINT, before)
 
     def tell(self, subject: str, cells: Callable[[], Iterable[str]], *, at_once: bool) -> None:
-        """A line in a log: `at_once`, or if the last one on this subject is older than `LINE_EVERY_S`. Nothing on a terminal."""
+        """A line in a log: `at_once`, or if the last one on this subject is older than `_pause`. Nothing on a terminal."""
         now = time.monotonic()
-        if not self._shown and (at_once or now - self._told.setdefault(subject, now) > LINE_EVERY_S):
+        if not self._shown and (at_once or now - self._told.setdefault(subject, now) > self._pause(LINE_EVERY_S)):
             self._told[subject] = now
             self.say(" · ".join(cells()))
 
@@ -126,6 +129,10 @@ class Display:
     def over(self) -> bool:
         """Whether the last frame is being drawn, which stays on the terminal."""
         return self._over.is_set()
+
+    def _pause(self, least: float) -> float:
+        """Seconds between two lines of a log, by how long it is already."""
+        return max(least, min(LINE_EVERY_MAX_S, LINE_EVERY_SHARE * (time.monotonic() - self._begun)))
 
     def _picture(self) -> RenderableType:
         parts: list[RenderableType] = []
@@ -139,7 +146,7 @@ class Display:
 
     def _break_silence(self) -> None:
         while not self._over.wait(1.0):
-            if time.monotonic() - self._last_line > SILENCE_S:
+            if time.monotonic() - self._last_line > self._pause(SILENCE_S):
                 waiting = f"{self._phase} · {clock(time.monotonic() - self._since)}" if self._phase else ""
                 if lines := [*self.now(), *([waiting] if waiting else [])]:
                     self.say(" | ".join(lines))

@@ -70,6 +70,7 @@ def test_the_queue_of_a_stage_is_what_the_stage_before_has_handed_over(file: Pat
     assert seen["voxmill_units_waiting", "segment"] == 7
     assert seen["voxmill_units_waiting", "select"] == 4
     assert seen["voxmill_units_expected", "select"] == 12
+    assert seen["voxmill_units_left", "select"] == 11
 
 
 def test_hosts_beyond_a_few_share_a_series(file: Path) -> None:

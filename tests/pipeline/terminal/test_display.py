@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
 from speech.packaged import TWO_CITIES
 from terminals import in_terminal
@@ -111,3 +114,20 @@ def test_a_training_in_a_terminal_draws_its_table() -> None:
     assert seen.code == 0, seen.text
     assert "Traceback" not in seen.text
     assert "loss ctc" in seen.text
+
+
+def test_a_log_of_a_week_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage that reports four times a minute: a line each at the start, later one in ten minutes."""
+    clock = [1000.0]
+    monkeypatch.setattr("voxmill.pipeline.terminal.display.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    log = io.StringIO()
+    display = Display(Console(file=log))
+    hours = dict[int, int]()
+    for step in range(7 * 24 * 240):
+        before = log.tell()
+        display.tell("segment", lambda: ["segment", "1/2"], at_once=False)
+        hours[step // 240] = hours.get(step // 240, 0) + (log.tell() > before)
+        clock[0] += 15.1
+    assert hours[0] > 50
+    assert max(list(hours.values())[24:]) == 6
+    assert sum(hours.values()) < 1500
