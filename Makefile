@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE =
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help install demo test lint types unit wheel docs oracles ffmpeg voices clean pins
+.PHONY: help install demo test lint types unit wheel docs oracles ffmpeg prometheus voices clean pins
 .DEFAULT_GOAL := help
 
 help:
@@ -72,6 +72,12 @@ ffmpeg:
 	@command -v ffmpeg >/dev/null || { test "$$(id -u)" = 0 && (apt-get update -qq && apt-get install -y -qq ffmpeg) >/dev/null 2>&1; } || echo "ffmpeg is not installed: apt-get install ffmpeg"
 
 check-wild check-readers check-terminal: ffmpeg
+
+# Prometheus and its promtool, for what dashboard and alerts ask; kubectl builds what is applied to a cluster.
+prometheus:
+	@{ command -v promtool && command -v kubectl; } >/dev/null || { test "$$(id -u)" = 0 && (apt-get update -qq && apt-get install -y -qq prometheus kubectl) >/dev/null 2>&1; } || echo "prometheus or kubectl is not installed: apt-get install prometheus kubernetes-client"
+
+check-deploy: prometheus
 
 check-%: install oracles voices
 	$(BIN)/python tests/benchmarks/check_$(subst -,_,$*).py $(if $(filter-out 0,$(FULL)),--full)

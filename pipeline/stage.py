@@ -5,8 +5,10 @@ The kinds themselves are listed in `stages.py`, one entry each.
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import Field
@@ -165,3 +167,5 @@ class Done:
     """Rejections by reason: its name, how many rows, seconds of their audio."""
     waits: tuple[tuple[str, float], ...] = ()
     """Seconds that fetches of this worker waited for their turn, by host, since its last unit."""
+    worker: str = field(default_factory=lambda: f"{platform.node()}:{os.getpid()}")
+    """The process that did it."""

@@ -36,6 +36,7 @@ KNOWN: dict[str, tuple[str, str, str]] = {
     "nvidia-nvtx-cu12": ("Apache-2.0", "License.txt", "Apache License"),
     **{f"pyannote-{part}": ("MIT", "LICENSE", "Permission is hereby granted") for part in
        ("audio", "core", "database", "metrics", "pipeline")},
+    "promql-parser": ("MIT", "LICENSE", "Permission is hereby granted"),
     "pyannoteai-sdk": ("MIT", "LICENSE", "Permission is hereby granted"),
     **{f"nvidia-{part}-cu12": _CUDA for part in
        ("cublas", "cuda-cupti", "cuda-nvrtc", "cuda-runtime", "cufft", "cufile", "curand", "cusolver", "cusparse", "nvjitlink")},

@@ -44,8 +44,7 @@ METRICS = (
     Metric("voxmill_cpu_seconds", "counter", "CPU seconds that workers spent on units of a stage", ("stage",)),
     Metric("voxmill_unit_duration_seconds", "histogram", "How long a worker took for one unit (s)", ("stage",),
            (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000)),
-    Metric("voxmill_workers", "gauge", "Workers of a pool that are there now", ("pool",)),
-    Metric("voxmill_workers_wanted", "gauge", "Workers that a pool wants now", ("pool",)),
+    Metric("voxmill_workers", "gauge", "Workers that finished a unit of a stage in the last ten minutes", ("stage",)),
     Metric("voxmill_store_requests", "counter", "Requests to the run's store, by who made them (driver, worker)", ("by",)),
     Metric("voxmill_store_retries", "counter", "Requests to the run's store that had to be made again", ("by",)),
     Metric("voxmill_host_wait_seconds", "counter", "Seconds that fetches waited for their turn at a host; hosts after the first "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
@@ -11,6 +13,10 @@ from voxmill.pipeline.stage import Done
 
 MAX_HOSTS = 20
 """Hosts with a time series of their own; the rest are `other`. A crawl may meet a hundred thousand hosts, and no Prometheus wants them."""
+
+
+SEEN_S = 600.0
+"""A worker counts for so long after its last unit."""
 
 
 @dataclass(slots=True)
@@ -37,7 +43,8 @@ class RunMetrics:
     run: str
     """Label of every value: the last part of the run's place."""
     _stages: dict[str, _Stage] = field(default_factory=dict)
-    _pools: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _seen: dict[tuple[str, str], float] = field(default_factory=dict)
+    """When a worker last finished a unit of a stage."""
     _waits: dict[str, float] = field(default_factory=dict)
     _hosts: set[str] = field(default_factory=set)
     _sums: dict[tuple[str, tuple[tuple[str, str], ...]], float] = field(default_factory=dict)
@@ -51,14 +58,10 @@ class RunMetrics:
             for name, units in jobs:
                 before = self._stages[name] = _Stage(units, before)
 
-    def pool(self, name: str, workers: int, wanted: int) -> None:
-        """How many workers a pool has now, and how many it wants."""
-        with self._lock:
-            self._pools[name] = (workers, wanted)
-
     def finished(self, done: Done) -> None:
         """Counts one unit of one stage; one that was done before only shortens the queue."""
         with self._lock:
+            self._seen[done.stage, done.worker] = time.monotonic()
             if stage := self._stages.get(done.stage):
                 stage.done += 1
             for host, seconds in done.waits:
@@ -86,14 +89,15 @@ class RunMetrics:
         """Sets every gauge anew (Ray forgets one that is not), and hands over what was gathered since the last call."""
         with self._lock:
             stages = {name: (stage.expected, stage.left, stage.waiting) for name, stage in self._stages.items()}
-            pools, waits, self._waits = dict(self._pools), self._waits, {}
+            waits, self._waits = self._waits, {}
+            self._seen = {key: at for key, at in self._seen.items() if time.monotonic() - at < SEEN_S}
+            workers = Counter(stage for stage, _ in self._seen)
         for name, (expected, left, waiting) in stages.items():
             self.sink.gauge("voxmill_units_expected", expected, self._labelled({"stage": name}))
             self.sink.gauge("voxmill_units_left", left, self._labelled({"stage": name}))
             self.sink.gauge("voxmill_units_waiting", waiting, self._labelled({"stage": name}))
-        for name, (workers, wanted) in pools.items():
-            self.sink.gauge("voxmill_workers", workers, self._labelled({"pool": name}))
-            self.sink.gauge("voxmill_workers_wanted", wanted, self._labelled({"pool": name}))
+        for name, number in workers.items():
+            self.sink.gauge("voxmill_workers", number, self._labelled({"stage": name}))
         for host, seconds in sorted(waits.items(), key=lambda wait: -wait[1]):
             if len(self._hosts) < MAX_HOSTS:
                 self._hosts.add(host)

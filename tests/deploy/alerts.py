@@ -33,13 +33,6 @@ RULES: dict[str, Any] = {
                     "critical",
                 ),
                 _rule(
-                    "VoxmillWaitsForMachines",
-                    "sum by (run, pool) (ray_voxmill_workers) < sum by (run, pool) (ray_voxmill_workers_wanted)",
-                    "30m",
-                    "Run {{ $labels.run }}: pool {{ $labels.pool }} has had fewer workers than it wants for half an hour",
-                    "The cluster cannot grow: look at the autoscaler, at quotas, and at `maxReplicas`.",
-                ),
-                _rule(
                     "VoxmillStageFails",
                     f"{_increase('voxmill_rejected_rows', '1h', matcher='{reason=~`.*[.]failed`}', by='run, stage')} > 0.05 * "
                     f"({_increase('voxmill_rejected_rows', '1h', by='run, stage')}"

@@ -40,6 +40,12 @@ def queries() -> set[str]:
     return {filled(query) for part in (board, rules) for query in expressions(part)}
 
 
+def dashboard_queries() -> set[str]:
+    """Every query of the dashboard, filled."""
+    board = json.loads((DEPLOY / "monitoring" / "dashboard.json").read_text(encoding="utf-8"))
+    return {filled(query) for query in expressions(board)}
+
+
 def metrics_of(query: str) -> set[str]:
     """Names of the metrics that a query selects. Raises ValueError where it does not parse."""
     found = set[str]()

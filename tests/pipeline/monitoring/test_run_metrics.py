@@ -38,17 +38,17 @@ def test_a_finished_unit_is_counted_under_the_names_of_the_table(file: Path) -> 
     unit = Done("segment", "u", 4, 2, 60.0, 1.5, 1.0, kept_s=40.0, reasons=(("segment.no_speech", 2, 20.0),))
     metrics.finished(unit)
     metrics.finished(Done("segment", "v", skipped=True))
-    metrics.pool("segment + select", 2, 4)
+    metrics.finished(Done("segment", "w", worker="another machine:1"))
     metrics.requests("driver", 7, 1)
     metrics.tick()
     seen = read(file)
-    assert seen["voxmill_units_total", "segment"] == 1, "a skipped unit is none that was done"
+    assert seen["voxmill_units_total", "segment"] == 2, "a skipped unit is none that was done"
     assert seen["voxmill_audio_seconds_total", "segment"] == 60.0
     assert seen["voxmill_kept_seconds_total", "segment"] == 40.0
     assert read(file, "reason")["voxmill_rejected_seconds_total", "segment.no_speech"] == 20.0
     assert read(file, "reason")["voxmill_rejected_rows_total", "segment.no_speech"] == 2
     assert seen["voxmill_unit_duration_seconds_sum", "segment"] == 1.5
-    assert read(file, "pool")["voxmill_workers_wanted", "segment + select"] == 4
+    assert seen["voxmill_workers", "segment"] == 2
     assert read(file, "by")["voxmill_store_requests_total", "driver"] == 7
     assert {run for _, run in read(file, "run")} == {"one"}
 
