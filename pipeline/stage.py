@@ -167,5 +167,7 @@ class Done:
     """Rejections by reason: its name, how many rows, seconds of their audio."""
     waits: tuple[tuple[str, float], ...] = ()
     """Seconds that fetches of this worker waited for their turn, by host, since its last unit."""
+    requests: tuple[int, int] = (0, 0)
+    """Requests that this worker sent to stores since its last unit, and how many of them were sent again."""
     worker: str = field(default_factory=lambda: f"{platform.node()}:{os.getpid()}")
     """The process that did it."""

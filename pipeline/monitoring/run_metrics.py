@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from voxmill.pipeline.monitoring.metric_sinks import MetricSink
+from voxmill.pipeline.monitoring.store_counts import STORE_COUNTS
 from voxmill.pipeline.stage import Done
 
 MAX_HOSTS = 20
@@ -66,6 +67,7 @@ class RunMetrics:
                 stage.done += 1
             for host, seconds in done.waits:
                 self._waits[host] = self._waits.get(host, 0.0) + seconds
+        self.requests("worker", *done.requests)
         if done.skipped:
             return
         labels = {"stage": done.stage}
@@ -102,6 +104,7 @@ class RunMetrics:
             if len(self._hosts) < MAX_HOSTS:
                 self._hosts.add(host)
             self._count("voxmill_host_wait_seconds", seconds, {"host": host if host in self._hosts else "other"})
+        self.requests("driver", *STORE_COUNTS.take())
         with self._lock:
             sums, self._sums = self._sums, {}
         for (metric, labels), value in sums.items():

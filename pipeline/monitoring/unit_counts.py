@@ -1,4 +1,4 @@
-"""What a worker reports of one unit beside its rows: seconds that were kept, and rejections by reason."""
+"""What a worker reports of one unit beside its rows: seconds that were kept, rejections by reason, requests to the store."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.operators.contract.unit_input import UnitInput
+from voxmill.pipeline.monitoring.store_counts import STORE_COUNTS
 from voxmill.pipeline.stage import StageKind
 
 
@@ -15,6 +16,7 @@ class UnitCounts(TypedDict):
 
     kept_s: float
     reasons: tuple[tuple[str, int, float], ...]
+    requests: tuple[int, int]
 
 
 def unit_counts(kind: StageKind, work: UnitInput, rows: Sequence[Any]) -> UnitCounts:
@@ -37,4 +39,5 @@ def unit_counts(kind: StageKind, work: UnitInput, rows: Sequence[Any]) -> UnitCo
     return {
         "kept_s": kept / SAMPLE_RATE,
         "reasons": tuple((reason, count, total / SAMPLE_RATE) for reason, (count, total) in sorted(reasons.items())),
+        "requests": STORE_COUNTS.take(),
     }

@@ -8,11 +8,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from voxmill.manifests.records import Hypothesis, Part, Rejection, Segment
+from voxmill.manifests.storage.request_count import count_request
 from voxmill.operators.contract.meter import Meter
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.pipeline.monitoring.metric_sinks import FILE_VARIABLE, TextFileSink, open_sink
 from voxmill.pipeline.monitoring.metric_table import METRICS
 from voxmill.pipeline.monitoring.run_metrics import MAX_HOSTS, RunMetrics
+from voxmill.pipeline.monitoring.store_counts import StoreCounts
 from voxmill.pipeline.monitoring.unit_counts import unit_counts
 from voxmill.pipeline.stage import Done
 from voxmill.pipeline.stages import KINDS
@@ -39,7 +41,6 @@ def test_a_finished_unit_is_counted_under_the_names_of_the_table(file: Path) -> 
     metrics.finished(unit)
     metrics.finished(Done("segment", "v", skipped=True))
     metrics.finished(Done("segment", "w", worker="another machine:1"))
-    metrics.requests("driver", 7, 1)
     metrics.tick()
     seen = read(file)
     assert seen["voxmill_units_total", "segment"] == 2, "a skipped unit is none that was done"
@@ -49,7 +50,6 @@ def test_a_finished_unit_is_counted_under_the_names_of_the_table(file: Path) -> 
     assert read(file, "reason")["voxmill_rejected_rows_total", "segment.no_speech"] == 2
     assert seen["voxmill_unit_duration_seconds_sum", "segment"] == 1.5
     assert seen["voxmill_workers", "segment"] == 2
-    assert read(file, "by")["voxmill_store_requests_total", "driver"] == 7
     assert {run for _, run in read(file, "run")} == {"one"}
 
 
@@ -90,10 +90,27 @@ def test_seconds_of_a_unit_are_those_of_its_rows_or_of_the_segments_they_are_abo
     no = Rejection("segment.no_speech")
     tiles = [Segment("a", "r", 0, 16000), Segment("b", "r", 16000, 32000, None, no), Segment("c", "r", 48000, 16000, None, no)]
     unit = UnitInput("u", parts=(Part("r", 0, 64000),))
-    assert unit_counts(KIND["segment"], unit, tiles) == {"kept_s": 1.0, "reasons": (("segment.no_speech", 2, 3.0),)}
+    counts = unit_counts(KIND["segment"], unit, tiles)
+    assert (counts["kept_s"], counts["reasons"]) == (1.0, (("segment.no_speech", 2, 3.0),))
     heard = UnitInput("u", segments=(tiles[0], Segment("d", "r", 64000, 8000)))
     hypotheses = [Hypothesis("a", "e", "", ""), Hypothesis("d", "e", "", "", rejection=Rejection("transcribe.failed"))]
-    assert unit_counts(KIND["transcribe"], heard, hypotheses) == {"kept_s": 1.0, "reasons": (("transcribe.failed", 1, 0.5),)}
+    counts = unit_counts(KIND["transcribe"], heard, hypotheses)
+    assert (counts["kept_s"], counts["reasons"]) == (1.0, (("transcribe.failed", 1, 0.5),))
+
+
+def test_requests_of_driver_and_workers_are_told_apart_and_taken_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voxmill.pipeline.monitoring.run_metrics.STORE_COUNTS", counts := StoreCounts())
+    counts.take()  # what this process had sent before
+    metrics = RunMetrics(TextFileSink(file), "one")
+    for again in (False, True, False):
+        count_request("get", again=again)
+    metrics.finished(Done("segment", "u", requests=(7, 2)))
+    metrics.finished(Done("segment", "v", skipped=True, requests=(1, 0)))
+    metrics.tick()
+    metrics.tick()
+    seen = read(file, "by")
+    assert (seen["voxmill_store_requests_total", "driver"], seen["voxmill_store_retries_total", "driver"]) == (3, 1)
+    assert (seen["voxmill_store_requests_total", "worker"], seen["voxmill_store_retries_total", "worker"]) == (8, 2)
 
 
 def test_waits_are_taken_once() -> None:
