@@ -242,4 +242,6 @@ def _print_retention(found: Retention) -> None:
         effects.append((effect.factor, effect.value, effect.against, f"{100 * effect.change:+.1f}", interval))
     if effects:
         print_table(out, ("factor", "class", "against", number("points"), number("95 %")), effects)
+    if found.sampled < 1:
+        out.print(f"a sample: {found.sampled:.1%} of the segments, those of recordings drawn by a hash", soft_wrap=True)
     out.print(f"{amount(found.recordings, 'recording')}; effects: {found.model}", soft_wrap=True)

@@ -27,6 +27,8 @@ Floats = NDArray[np.float64]
 FACTORS = ("language", "domain", "bandwidth", "quality", "duration", "pace", "speakers")
 FEWEST = 20
 """Minimum number of segments of a class; smaller ones are merged into `other`."""
+MOST = 300_000
+"""Maximum number of segments that are read; of a larger run, those of a sample of its recordings."""
 ROUNDS = 500
 """Number of bootstrap resamples of recordings for an interval."""
 
@@ -66,17 +68,26 @@ class Retention:
     model: str = ""
     """The model behind the effects, or why there are none."""
     recordings: int = 0
+    """How many were read."""
+    sampled: float = 1.0
+    """Share of the run's segments that was read: whole recordings, drawn by a hash of their ids."""
 
 
-def retention(root: str, by: Sequence[str] = FACTORS) -> Retention:
-    """Shares and effects of a run. Raises RunError if it has no segment of speech, ImportError without statsmodels."""
-    rows = query(open_catalog(root), "FROM factors").to_pydict()
+def retention(root: str, by: Sequence[str] = FACTORS, most: int = MOST) -> Retention:
+    """Shares and effects of a run, from at most about `most` segments.
+
+    Raises RunError if it has no segment of speech, ImportError without statsmodels.
+    """
+    con = open_catalog(root)
+    (whole,) = query(con, "SELECT count(*) AS n FROM factors")["n"].to_pylist()
+    drawn = f"WHERE md5_number_lower(recording_id) < {int(most / whole * 2**64)}::UBIGINT" if whole > most else ""
+    rows = query(con, f"FROM factors {drawn}").to_pydict()
     recordings, seconds = np.array(rows["recording_id"], str), np.array(rows["seconds"], float)
     kept = np.array([bool(one) for one in rows["kept"]])
     if not len(kept):
         raise RunError(f"{root} holds no segment of speech: nothing to be kept or lost")
     columns = {factor: classes(rows[factor]) for factor in by if any(one is not None for one in rows[factor])}
-    found = Retention(recordings=len(np.unique(recordings)))
+    found = Retention(recordings=len(np.unique(recordings)), sampled=len(kept) / whole)
     for factor, values in columns.items():
         found.shares += shares(factor, values, recordings, seconds, kept)
     telling = {factor: values for factor, values in columns.items() if len(np.unique(values)) > 1}

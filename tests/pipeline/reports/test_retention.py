@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from voxmill.pipeline.reports.retention import Retention, classes, effects, plot, shares
+from voxmill.manifests.catalog import open_catalog, query
+from voxmill.pipeline.reports.retention import Retention, classes, effects, plot, retention, shares
+
+from ...manifests.factory import made_up_run  # type: ignore[import-not-found]  # tests are no package to mypy
 
 Data = dict[str, Any]
 
@@ -72,3 +75,16 @@ def test_the_bars_are_drawn(data: Data, tmp_path: Path) -> None:
     found.effects, found.model = effects({"quality": data["quality"]}, data["recordings"], data["kept"])
     plot(found, str(tmp_path / "bars.png"))
     assert (tmp_path / "bars.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_large_run_is_sampled_by_whole_recordings(tmp_path: Path) -> None:
+    root = str(made_up_run(seed=5, recordings=60).write(tmp_path / "run"))
+    rows = query(open_catalog(root), "SELECT recording_id, count(*) AS n FROM factors GROUP BY 1").to_pylist()
+    total = sum(row["n"] for row in rows)
+    sample = retention(root, ("language",), most=total // 3)
+    assert 0.15 < sample.sampled < 0.55
+    assert 0 < sample.recordings < len(rows)
+    read = sum(share.segments for share in sample.shares)
+    assert read == round(sample.sampled * total)
+    whole = retention(root, ("language",))
+    assert (whole.sampled, whole.recordings) == (1.0, len(rows))
