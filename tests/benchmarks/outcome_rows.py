@@ -213,7 +213,7 @@ class MadeUpChunks:
         self.files.setdefault(name, []).append(path)
 
 
-def _struct(kind: pa.DataType, given: Mapping[str, str]) -> str:
+def _struct(kind: Any, given: Mapping[str, str]) -> str:
     fields: Iterator[str] = (f"{identifier(f.name)}: ({given.get(f.name, 'NULL')})::{sql_type(f.type)}" for f in kind)
     return "{" + ", ".join(fields) + "}"
 
