@@ -46,7 +46,7 @@ class CatalogError(UserError):
 def connect() -> Any:
     """An in-memory DuckDB connection with a memory limit, which spills into the folder for temporary files."""
     spill = Path(tempfile.gettempdir()) / f"voxmill-duckdb-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    return duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(spill), "parquet_metadata_cache": True})
+    return duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(spill)})
 
 
 def open_catalog(run_root: str) -> Any:
