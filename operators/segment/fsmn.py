@@ -6,7 +6,6 @@ inside its spans is not seen: what is too long is cut where the spans pause, or 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.operators.contract.adapters import Audio
+from voxmill.operators.vendors.funasr_model import auto_model
 from voxmill.operators.weights.registry import identity, resolve
 
 HOP = 160
@@ -34,22 +34,7 @@ class Fsmn:
     hop = HOP
 
     def __init__(self, weights: str = "fsmn-vad") -> None:
-        folder = resolve(weights)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from funasr import AutoModel  # reads `model.pt` by torch.load, whose default is weights only
-
-            self._auto = AutoModel(
-                model=str(folder),
-                device="cpu",
-                ncpu=1,
-                frontend_conf={"dither": 0.0},  # noise added to the features would change the spans from run to run
-                trust_remote_code=False,
-                disable_update=True,
-                disable_pbar=True,
-                disable_log=True,
-                log_level="ERROR",
-            )
+        self._auto = auto_model(resolve(weights))
         self.model = identity(weights)
 
     def probabilities(self, blocks: Iterable[Audio]) -> NDArray[np.float32]:

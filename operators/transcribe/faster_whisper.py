@@ -67,6 +67,7 @@ class FasterWhisper:
     """A `Transcriber`: one loaded Whisper model."""
 
     def __init__(self, config: WhisperSettings) -> None:
+        self._config = config
         folder = resolve(config.model)
         from faster_whisper.transcribe import BatchedInferencePipeline
 
@@ -79,7 +80,6 @@ class FasterWhisper:
             local_files_only=True,
         )
         self.model = identity(config.model)
-        self._config = config
         self._whisper = _EncodeOnce(whisper)
         self._pipeline = BatchedInferencePipeline(self._whisper)
         self._multilingual: bool = whisper.model.is_multilingual

@@ -1,19 +1,19 @@
-"""Whisper as whisperX loads it, which adds forced alignment of words, torch, and a quarter of a minute to the start of a worker.
+"""Whisper as whisperX loads it, which adds forced alignment of words.
 
-whisperX's own `transcribe` gives one text and one score a window, no word times and no language probability. The faster-whisper
-model that it loads gives all of them, so that is what is run, by the code of `faster_whisper.py`: the texts are the same.
+whisperX's own `transcribe` gives one text and one score a window, no word times and no language probability. The model that it loads
+gives all of them, so that is what is run, by the code of `faster_whisper.py`: the texts are the same. Torch and the rest of what
+whisperX imports are only loaded where an aligner, or a GPU, needs them.
 """
 
 from __future__ import annotations
 
-import os
-import warnings
 from typing import Any, Literal
 
 from voxmill.operators.contract.adapters import AudioClip, Span, Transcript
 from voxmill.operators.transcribe.alignment import Aligner
 from voxmill.operators.transcribe.engine_config import EngineName
 from voxmill.operators.transcribe.faster_whisper import FasterWhisper, WhisperSettings
+from voxmill.operators.vendors.whisperx_model import whisper_model_class
 
 
 class WhisperXConfig(WhisperSettings):
@@ -34,12 +34,9 @@ class WhisperX(FasterWhisper):
         self._aligners = {language: Aligner(language, path, config.device) for language, path in config.aligners.items()}
 
     def _model_class(self) -> Any:
-        os.environ.setdefault("PYANNOTE_METRICS_ENABLED", "0")  # whisperx imports pyannote, which would call home
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torchcodec complains of a missing ffmpeg, which is not used here
-            from whisperx.asr import WhisperModel
-
-        return WhisperModel
+        if self._config.device == "cuda":
+            import torch  # noqa: F401 - CTranslate2 finds cuBLAS and cuDNN where torch, whose packages hold them, has loaded them
+        return whisper_model_class()
 
     def _align(self, clip: AudioClip, span: Span, transcript: Transcript) -> Transcript:
         aligner = self._aligners.get(transcript.language or "")

@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from voxmill.operators.vendors.funasr_registry import import_funasr
+
 
 def auto_model(folder: Path, device: str = "cpu", threads: int = 1) -> Any:
     """The model in a folder, on `cpu` or `cuda`, with so many CPU threads."""
     with warnings.catch_warnings(), _weights_only(), contextlib.redirect_stdout(sys.stderr):
         warnings.simplefilter("ignore")
+        import_funasr()
         from funasr import AutoModel
 
         return AutoModel(
