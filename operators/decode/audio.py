@@ -11,9 +11,10 @@ later reader gets the same samples.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import chain
 
 import numpy as np
 
@@ -22,8 +23,9 @@ from voxmill.operators.contract.adapters import Audio
 from voxmill.operators.contract.meter import METER
 from voxmill.operators.decode.audio_stream import MediaFile, open_media
 from voxmill.operators.decode.dc_offset import read_start, remove_offset
+from voxmill.operators.decode.held_audio import HELD, Passage
 from voxmill.operators.decode.loudness import amplify
-from voxmill.operators.decode.packets import decode_frames
+from voxmill.operators.decode.packets import NEVER_SKIPPED, decode_frames, is_plain
 from voxmill.operators.decode.resample import resample
 
 BLOCK = 10 * SAMPLE_RATE
@@ -73,17 +75,21 @@ class Playback:
 def stream(source: str | Playback, start: int = 0, num_samples: int | None = None, block: int = BLOCK) -> Iterator[Audio]:
     """Blocks of exactly `block` samples (the last may be shorter) of `[start, start + num_samples)`; None = to the end.
 
-    Ends early where the recording does. An address is a local path or any fsspec URL.
-    Raises Undecodable; errors of the storage pass.
+    Ends early where the recording does. An address is a local path or any fsspec URL. What this process has just decoded is not decoded
+    again (`held_audio.py`). Raises Undecodable; errors of the storage pass.
     """
     how = source if isinstance(source, Playback) else Playback(source)
-    yield from _reblock(chain.from_iterable(_piece(*piece) for piece in how.pieces(start, num_samples)), block)
+    yield from _reblock(_arrays(how, start, num_samples), block)
 
 
 def read(source: str | Playback, start: int = 0, num_samples: int | None = None) -> Audio:
     """The samples of `stream` as one array, shape (≤ num_samples,)."""
-    parts = list(stream(source, start, num_samples))
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    how = source if isinstance(source, Playback) else Playback(source)
+    arrays = _counted(_arrays(how, start, num_samples))
+    if num_samples is None or num_samples > HELD.limit:
+        parts = list(arrays)
+        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    return _filled(arrays, num_samples)
 
 
 def read_segment(recording: Recording, segment: Segment) -> Audio:
@@ -124,6 +130,40 @@ class AudioReader:
         self._held = np.zeros(0, np.float32)
 
 
+def _arrays(how: Playback, start: int, num_samples: int | None) -> Iterator[Audio]:
+    """The samples in arrays of any size, from what is held or else decoded, and then held."""
+    source = how, _file_state(how.uri)
+    if num_samples is None or not 0 < num_samples <= HELD.limit:
+        for piece in how.pieces(start, num_samples):
+            yield from _piece(*piece)
+        return
+    if (found := HELD.find(source, start, num_samples)) is not None:
+        yield found
+        return
+    kept, size, anywhere, early = np.empty(num_samples, np.float32), 0, True, NEVER_SKIPPED
+    for piece in how.pieces(start, num_samples):
+        with open_media(piece[0].uri, piece[0].track) as media:
+            plain = is_plain(media)
+            for array in _take(_heard(media, *piece[:2]), piece[2]):
+                kept[size : size + len(array)] = array
+                size += len(array)
+                yield array
+            anywhere = anywhere and plain and not media.lost.any
+    if how.each is not None:  # channels one after the other: places are not those of the file
+        anywhere, early = False, -1
+    if size == num_samples:
+        HELD.hold(Passage(source, start, kept, anywhere, early))
+
+
+def _file_state(uri: str) -> tuple[int, int] | None:
+    """What changes when a local file does; what lies in a store is named by its content."""
+    with suppress(OSError):  # opening it says why
+        if "://" not in uri:
+            state = os.stat(uri)
+            return state.st_size, state.st_mtime_ns
+    return None
+
+
 def _piece(how: Playback, start: int, num_samples: int | None) -> Iterator[Audio]:
     with open_media(how.uri, how.track) as media:
         yield from _take(_heard(media, how, start), num_samples)
@@ -140,20 +180,34 @@ def _heard(media: MediaFile, how: Playback, start: int) -> Iterator[Audio]:
 def _take(arrays: Iterable[Audio], num_samples: int | None) -> Iterator[Audio]:
     if num_samples is None:
         yield from arrays
-        return
+    elif num_samples > 0:
+        for array in arrays:
+            yield array[:num_samples]
+            num_samples -= len(array)
+            if num_samples <= 0:
+                return
+
+
+def _counted(arrays: Iterable[Audio]) -> Iterator[Audio]:
     for array in arrays:
-        if num_samples <= 0:
-            return
-        yield array[:num_samples]
-        num_samples -= len(array)
+        METER.samples += len(array)
+        yield array
+
+
+def _filled(arrays: Iterable[Audio], num_samples: int) -> Audio:
+    """The arrays as one; not more than `num_samples` come."""
+    filled, size = np.empty(max(0, num_samples), np.float32), 0
+    for array in arrays:
+        filled[size : size + len(array)] = array
+        size += len(array)
+    return filled[:size]
 
 
 def _reblock(arrays: Iterable[Audio], block: int) -> Iterator[Audio]:
     """Regroups samples into arrays of `block` samples, none of them empty."""
     filled = np.empty(block, np.float32)
     size = 0
-    for array in arrays:
-        METER.samples += len(array)
+    for array in _counted(arrays):
         while len(array):
             taken = array[: block - size]
             filled[size : size + len(taken)] = taken

@@ -51,6 +51,11 @@ class LostAudio:
     odd: int = 0
     """Samples that were NaN, infinite or far too large."""
 
+    @property
+    def any(self) -> bool:
+        """Whether anything was found damaged or missing so far."""
+        return bool(self.failures or self.silent or self.missing or self.odd)
+
     def miss(self, seconds: float, why: str) -> None:
         """Adds missing seconds under a cause."""
         if seconds > 0:

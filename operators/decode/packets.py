@@ -35,6 +35,9 @@ PREROLL = 1.0
 HEAD = 10.0
 """Seconds at the start of a file that are always decoded, to check the durations that its packets state."""
 
+NEVER_SKIPPED = int((HEAD + PREROLL) * SAMPLE_RATE)
+"""Reads that start up to this sample decode every packet from the first one on."""
+
 REGULAR = 8
 """Packets in a row that must have held the stated number of samples before any is skipped."""
 
@@ -86,6 +89,15 @@ def decode_frames(media: MediaFile, start: int = 0) -> Iterator[tuple[FramePosit
     if media.closed_bytes:
         of_sound = max(1, media.num_bytes - media.closed_bytes)
         media.lost.miss(media.closed_bytes / of_sound * base / SAMPLE_RATE, "or so, in parts that cannot be opened")
+
+
+def is_plain(media: MediaFile) -> bool:
+    """Whether samples have the same bits wherever decoding starts, unless the file is damaged: it is one stretch of PCM or FLAC.
+
+    To be asked before anything is decoded.
+    """
+    name = media.codec.name
+    return not media.stretches and (name.startswith("pcm_") or name == "flac")
 
 
 def length_16k(position: int, rate: int) -> int:
