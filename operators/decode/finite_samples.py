@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from av.audio.frame import AudioFrame
+from numpy.typing import NDArray
 
 from voxmill.operators.decode.lost_audio import LostAudio
 
@@ -22,7 +24,7 @@ SMALLEST = 1e-20
 
 def is_readable(frame: AudioFrame) -> bool:
     """Whether the samples can be read: PyAV loses planes of frames with eight or more planes."""
-    return not frame.format.is_planar or len(frame.layout.channels) < 8
+    return not frame.format.is_planar or frame.layout.nb_channels < 8
 
 
 def repair_samples(frame: AudioFrame, lost: LostAudio) -> AudioFrame:
@@ -30,10 +32,9 @@ def repair_samples(frame: AudioFrame, lost: LostAudio) -> AudioFrame:
     kind = FLOATS.get(frame.format.name)
     if kind is None or not is_readable(frame):
         return frame
-    planes = [np.frombuffer(memoryview(plane), kind)[: frame.samples * _width(frame)] for plane in frame.planes]
-    with np.errstate(over="ignore", invalid="ignore"):
-        quiet = all(plane.dot(plane) <= LARGEST**2 for plane in planes)  # quick, and false where any is NaN
-    if quiet:
+    length = frame.samples * _width(frame)
+    planes = [np.frombuffer(memoryview(plane), kind)[:length] for plane in frame.planes]
+    if _are_quiet(planes):
         return frame
     if all(bool((np.abs(plane) <= LARGEST).all()) for plane in planes):
         return frame
@@ -47,5 +48,11 @@ def repair_samples(frame: AudioFrame, lost: LostAudio) -> AudioFrame:
     return clean
 
 
+@np.errstate(over="ignore", invalid="ignore")
+def _are_quiet(planes: Sequence[NDArray[Any]]) -> bool:
+    """Quick; false where any sample is NaN."""
+    return all(plane.dot(plane) <= LARGEST**2 for plane in planes)
+
+
 def _width(frame: AudioFrame) -> int:
-    return 1 if frame.format.is_planar else len(frame.layout.channels)
+    return 1 if frame.format.is_planar else frame.layout.nb_channels

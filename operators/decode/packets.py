@@ -124,7 +124,9 @@ class _Timeline:
         self.heard = 0.0
         """Seconds of this stretch that were decoded or counted as missing."""
         self.next_pts: int | None = None
+        self.credible = HOLES.get(link.container_name)
         self.kind = b""
+        """Of the last packet; only kept where packets may be skipped."""
 
     @property
     def end(self) -> int:
@@ -154,7 +156,7 @@ class _Timeline:
             if not decoded:
                 self.regular = 0
                 continue
-            self.usual = sum(frame.samples for frame in decoded)
+            self.usual = decoded[0].samples if len(decoded) == 1 else sum(frame.samples for frame in decoded)
             self.regular = self.regular + 1 if promised == self.usual else 0
             self._note_sound(packet, decoded)
             for frame in chain(self._silence(decoded[0]), decoded) if self.lost else decoded:
@@ -200,7 +202,7 @@ class _Timeline:
         except Broken:
             return None
         for frame in decoded:
-            rate, channels = frame.sample_rate, len(frame.layout.channels)
+            rate, channels = frame.sample_rate, frame.layout.nb_channels
             if not (RATES[0] <= rate <= RATES[1] and 1 <= channels <= MOST_CHANNELS):
                 if not self.begun:
                     raise Undecodable("decode.corrupt", f"the stream says {rate} Hz and {channels} channels")
@@ -242,7 +244,8 @@ class _Timeline:
         elif self.broken:
             self.books.miss(self.broken / rate, "at the start could not be decoded")
         self.heard += (self.usual + max(self.lost, self.broken)) / rate
-        self.kind = _kind(self.link.codec.name, packet)
+        if self.before > HEAD:
+            self.kind = _kind(self.link.codec.name, packet)
 
     def _silence(self, like: AudioFrame) -> Iterator[AudioFrame]:
         """Silence for what was lost before this frame; none where frames of its format cannot be made."""
@@ -259,11 +262,10 @@ class _Timeline:
 
     def _note_hole(self, packet: Packet[AudioStream] | None) -> None:
         """Counts a gap of the time stamps as missing, in containers where they can be trusted for that."""
-        base = self.link.stream.time_base
-        if packet is None or packet.pts is None or not base or self.link.container_name not in HOLES:
+        if packet is None or packet.pts is None or self.credible is None or not (base := self.link.stream.time_base):
             return
         hole = float((packet.pts - self.next_pts) * base) if self.next_pts is not None else 0.0
-        if HOLES[self.link.container_name][0] < hole < HOLES[self.link.container_name][1]:
+        if self.credible[0] < hole < self.credible[1]:
             self.books.miss(hole, HOLE)
             self.heard += hole
         self.next_pts = packet.pts + (packet.duration or 0)
@@ -282,9 +284,9 @@ class _Timeline:
 def packet_samples(packet: Packet[AudioStream], stream: AudioStream) -> int | None:
     """Number of samples in the packet, at the rate of the decoder; None where the container does not state it exactly."""
     codec, duration, rate = stream.codec_context, packet.duration, stream.codec_context.sample_rate
-    if not duration or not stream.time_base or not rate:
+    if not duration or not rate or not (base := stream.time_base):  # each look at `time_base` makes a fraction
         return None
-    seconds, parts = stream.time_base.numerator, stream.time_base.denominator
+    seconds, parts = base.numerator, base.denominator
     samples, rest = divmod(duration * seconds * rate, parts)
     if not rest and seconds * rate <= parts:  # exact, and no coincidence: a tick of the clock is a sample at most
         return samples

@@ -55,23 +55,24 @@ def _resample(
 ) -> Iterator[tuple[tuple[str, ...], NDArray[np.float32]]]:
     """`mix`: what `pan` is to make of so many channels."""
     chain: _Chain | None = None
-    run = place = end = 0
+    run = place = ahead = 0
+    """`ahead`: samples from `run` to the end of the last frame, at its rate."""
     for (base, position), frame in frames:
         shape = (frame.sample_rate, frame.format.name, frame.layout.name)
         if chain is None or chain.shape != shape or run != base:
             if chain is not None:
-                for audio in chain.finish(end - place):
+                for audio in chain.finish(run + length_16k(ahead, chain.shape[0]) - place):
                     yield chain.names, audio[max(0, start - place) :]
                     place += len(audio)
             trim = -position % _grid(frame.sample_rate)
             run, place = base, base + (position + trim) * SAMPLE_RATE // frame.sample_rate
-            chain = _chain(frame, trim, mix(len(frame.layout.channels)))
-        end = base + length_16k(position + frame.samples, frame.sample_rate)
+            chain = _chain(frame, trim, mix(frame.layout.nb_channels))
+        ahead = position + frame.samples
         for audio in chain.push(frame):
             yield chain.names, audio[max(0, start - place) :]
             place += len(audio)
     if chain is not None:
-        for audio in chain.finish(end - place):
+        for audio in chain.finish(run + length_16k(ahead, chain.shape[0]) - place):
             yield chain.names, audio[max(0, start - place) :]
             place += len(audio)
 
@@ -125,7 +126,7 @@ class _Chain:
         self.graph.set_audio_frame_size(SAMPLE_RATE)
         self.waiting = 0
 
-    def push(self, frame: AudioFrame) -> Iterator[NDArray[np.float32]]:
+    def push(self, frame: AudioFrame) -> Iterable[NDArray[np.float32]]:
         """Queues the frame; the chain runs once a second of input waits, so that small frames cost little."""
         frame.pts = None
         try:
@@ -133,9 +134,10 @@ class _Chain:
         except (av.error.FFmpegError, ValueError) as error:
             raise Undecodable("decode.corrupt", f"cannot be resampled: {error}") from error
         self.waiting += frame.samples
-        if self.waiting >= min(frame.sample_rate, MOST_WAITING // len(frame.layout.channels)):
-            self.waiting = 0
-            yield from self._pull()
+        if self.waiting < min(frame.sample_rate, MOST_WAITING // frame.layout.nb_channels):
+            return ()
+        self.waiting = 0
+        return self._pull()
 
     def finish(self, samples: int) -> Iterator[NDArray[np.float32]]:
         """Exactly so many more samples: the rest of the chain, cut or padded with zeros."""

@@ -75,15 +75,20 @@ def finite(value: float | None) -> float | None:
 
 def check_words(words: Sequence[str]) -> None:
     """Raises UserError for empty arguments (often a shell variable that is not set) and for bytes that the locale cannot decode."""
-    from voxmill.manifests.errors import UserError
-
     for word in words:
-        if not word.strip() or (word.startswith("--") and word.endswith("=")):
-            before = f" (in `{word}`)" if word.strip() else ""
-            raise UserError(f"an argument is empty{before}: give a value, or leave the option out")
-        try:
-            word.encode()
-        except UnicodeEncodeError:
-            raise UserError(
-                f"the argument {word!a} is no text in this locale: rename the file, or set LC_ALL to the locale of its name"
-            ) from None
+        if wrong := _wrong(word):
+            from voxmill.manifests.errors import UserError  # with pydantic: a right command loads it when it needs it
+
+            raise UserError(wrong)
+
+
+def _wrong(word: str) -> str:
+    """What is wrong with an argument, and the fix; empty where nothing is."""
+    if not word.strip() or (word.startswith("--") and word.endswith("=")):
+        before = f" (in `{word}`)" if word.strip() else ""
+        return f"an argument is empty{before}: give a value, or leave the option out"
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return f"the argument {word!a} is no text in this locale: rename the file, or set LC_ALL to the locale of its name"
+    return ""

@@ -25,7 +25,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def whisper(kind: str, **changes: Any) -> Any:
-    from voxmill.operators.transcribe.transcribe import FasterWhisperConfig, WhisperXConfig, load
+    from voxmill.operators.transcribe.faster_whisper import FasterWhisperConfig
+    from voxmill.operators.transcribe.transcribe import load
+    from voxmill.operators.transcribe.whisperx import WhisperXConfig
 
     return load(WhisperXConfig(**changes) if kind == "whisperx" else FasterWhisperConfig(**changes))
 

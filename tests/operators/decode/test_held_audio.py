@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from voxmill.operators.decode import audio
 from voxmill.operators.decode.audio import Playback, read, stream
+from voxmill.operators.decode.audio_stream import open_media
 from voxmill.operators.decode.held_audio import HELD, HeldAudio, Passage
 
 from .conftest import Encode
@@ -23,7 +24,6 @@ RATE = 16_000
 def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Files that were opened to be decoded, by name; nothing is held before or after the test."""
     opened: list[str] = []
-    open_media = audio.open_media
 
     def noted(uri: str, *arguments: Any, **options: Any) -> Any:
         opened.append(Path(uri).name)
