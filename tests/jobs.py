@@ -150,3 +150,17 @@ class WritesSlowly(Writes):
         if self.taken > 3:
             time.sleep(60)
         return super().__call__(key, carried, buffer, strikes)
+
+
+class NotesNode(Writes):
+    """Takes a moment, and leaves a line with the id of the Ray node that it ran on."""
+
+    def __call__(self, key: str, carried: dict[str, Any], buffer: Buffer, strikes: int) -> Done:
+        import ray
+
+        assert isinstance(buffer, Pages)
+        assert self.before is None or self.before in carried
+        time.sleep(0.3)
+        carried[self.name] = ray.get_runtime_context().get_node_id()
+        buffer.lines.append(f"{self.name} {key} {carried[self.name]}")
+        return Done(self.name, key)

@@ -117,7 +117,7 @@ class SimulatedCrew:
     def rooms(self) -> Sequence[Room]:
         return [Room(self.world.places, 2) for _ in self.world.jobs]
 
-    def missing(self, pool: int) -> str:
+    def missing(self, pool: int, long: bool) -> str | None:
         return f"no place for pool {pool}"
 
     def stop(self) -> Iterator[Handled]:

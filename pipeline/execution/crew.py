@@ -109,8 +109,8 @@ class Crew(Protocol):
         """For each pool; cheap enough to be asked at every turn."""
         ...
 
-    def missing(self, pool: int) -> str:
-        """Why no worker of a pool has a place, for the screen."""
+    def missing(self, pool: int, long: bool) -> str | None:
+        """Why no worker of a pool has a place, for the screen. Where a machine can hold one, there is something to say only after a `long` time."""
         ...
 
     def stop(self) -> Iterable[Handled]:

@@ -19,7 +19,10 @@ IN_FLIGHT_S = 30.0
 """How often the driver tells which keys are in the hands of workers (s)."""
 
 PATIENCE_S = 5.0
-"""How long the first worker may wait for a place before the screen says so (s)."""
+"""How long the first worker may wait for a place before the screen says so (s), where no machine can hold it."""
+
+LONG_S = 30.0
+"""The same where a machine can: it may be starting."""
 
 
 def drive(teams: Sequence[Team], crew: Crew, report: Report, books: Books, commit_seconds: float) -> None:
@@ -42,9 +45,11 @@ def drive(teams: Sequence[Team], crew: Crew, report: Report, books: Books, commi
                 if told != before:
                     books.in_flight(told)
             pool = homeless(teams, PATIENCE_S, now)
-            if pool is not None and not waits:
-                books.say(crew.missing(pool))
-            waits = pool is not None
+            if pool is None:
+                waits = False
+            elif not waits and (line := crew.missing(pool, homeless(teams, LONG_S, now) == pool)):
+                books.say(line)
+                waits = True
     finally:
         flushed = list[Any]()
         try:

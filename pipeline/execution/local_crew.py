@@ -66,9 +66,9 @@ class LocalCrew:
         """See `Crew`."""
         return self._rooms
 
-    def missing(self, pool: int) -> str:
-        """See `Crew`. Never asked: a process finds its place."""
-        return f"waiting for a process for pool {pool}"
+    def missing(self, pool: int, long: bool) -> str | None:
+        """See `Crew`. A process finds its place."""
+        return None
 
     def stop(self) -> Iterator[Handled]:
         """See `Crew`."""

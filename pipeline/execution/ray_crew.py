@@ -101,15 +101,19 @@ class RayCrew:
             self._look()
         return self._rooms
 
-    def missing(self, pool: int) -> str:
+    def missing(self, pool: int, long: bool) -> str | None:
         """See `Crew`."""
         cluster = machines(ray.nodes())
         if line := next(misplaced([self._pools[pool]], cluster), None):
             return f"{line}; waiting until the cluster has grown"
         of = self._pools[pool]
         return (
-            f"waiting for a place for a worker of {of.name}, which asks {asked(of.resources)}: "
-            f"the cluster ({available(cluster)}) is busy with other work"
+            None
+            if not long
+            else (
+                f"waiting for a place for a worker of {of.name}, which asks {asked(of.resources)}: "
+                f"the cluster ({available(cluster)}) is busy with other work"
+            )
         )
 
     def stop(self) -> Iterator[Handled]:
