@@ -25,7 +25,7 @@ from typing import Any
 
 import psutil
 
-from voxmill.manifests.storage import commit_bytes, remove
+from voxmill.manifests.storage import StoreError, commit_bytes, remove
 from voxmill.pipeline.state.run_dir import RunDir, RunError, read_bytes
 
 EXPIRES_S = 60.0
@@ -141,7 +141,7 @@ class Lease:
             if _clock() - tried < EXPIRES_S / 4:
                 continue
             tried = _clock()
-            with suppress(OSError):  # a store that does not answer may be back before the lease has expired
+            with suppress(OSError, StoreError):  # a store may be back later; whose lease it is then is looked at first
                 if not self._is_ours():
                     break
                 self._write()
