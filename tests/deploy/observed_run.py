@@ -177,7 +177,7 @@ def observe(folder: Path, queries: Iterable[str], rules: Path, limit_s: float) -
                 "--",
                 *run.split(),
             ]
-            subprocess.run(list(map(str, submit)), check=True, capture_output=True, text=True, timeout=limit_s)
+            subprocess.run(list(map(str, submit)), check=True, capture_output=True, timeout=limit_s, cwd=folder)
             state = {"status": "PENDING"}
 
             def ended() -> bool:
@@ -190,7 +190,7 @@ def observe(folder: Path, queries: Iterable[str], rules: Path, limit_s: float) -
             time.sleep(12)  # Ray hands on what it has every ten seconds
             seen.samples |= scraped(metrics_port)
             logs = subprocess.run(
-                [str(BIN / "ray"), "job", "logs", "--address", dashboard, "observed"], capture_output=True, check=True, timeout=limit_s
+                [str(BIN / "ray"), "job", "logs", "--address", dashboard, "observed"], capture_output=True, check=True, timeout=limit_s, cwd=folder
             )  # fmt: skip
             seen.log = logs.stdout.decode()
             if server:
