@@ -90,29 +90,51 @@ def plan(
     licence: options.Licence = None,
     contact: options.Contact = None,
     change: options.Set = None,
-    sample: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many recordings to try the pipeline on.")] = 3,
+    sample: Annotated[
+        str, typer.Option(help="How much to try: a number of recordings, or of hours or minutes (`2h`, `90m`).")
+    ] = "20",
+    machine: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME:COUNT[:CORES], repeatable: `h100:8`, `l4:4:16`, `cpu64:2`; default: this machine."),
+    ] = None,
+    speed: Annotated[
+        list[str] | None,
+        typer.Option(help="STAGE[@NAME]=X: a stage's speed there, times real time, as in `transcribe:whisperx@h100=120`."),
+    ] = None,
+    price: Annotated[
+        list[str] | None, typer.Option(help="NAME=PER_HOUR: what an hour of one machine costs, as in `h100=2.50EUR`.")
+    ] = None,
+    store_price: Annotated[str | None, typer.Option(help="What a GB in the store costs a month.")] = None,
+    hours: Annotated[
+        float | None,
+        typer.Option(min=0.001, max=1e9, callback=options.finite, help="Predict for so many hours of audio like the sample's."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Which random sample is drawn.")] = 0,
     out: Annotated[
         str | None, typer.Option("--out", "-o", help="Keep the run of the sample, as `plan` in this folder.")
     ] = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
-    """Predict disk, hours and time of a run from a small sample of its sources.
+    """Predict hours, disk, time and cost of a run on stated machines, with intervals.
+
+    A random sample of the sources goes through the whole pipeline here. Given a run instead of sources, its own costs are the sample.
 
     Examples:
 
-        voxmill plan -c mine.yaml --sample 5
-
         voxmill plan talks/ --language en
-    """
-    from voxmill.pipeline.preflight import examine, report_issues
-    from voxmill.pipeline.reports.estimate import predict
-    from voxmill.pipeline.resolve import resolve_config
-    from voxmill.pipeline.state.run import Run
 
-    resolved = resolve_config(inputs, config, None, change, language, licence, contact)
-    _say(resolved.notes)
-    kept = Run(Run(out).uri("plan")) if out else None
-    report_issues(examine(resolved.config, kept, kind="local", recipe=resolved.recipe), _warn)
-    predict(resolved.config, sample, out, console())
+        voxmill plan -c mine.yaml --sample 2h --machine h100:8 --price h100=2.50EUR --speed transcribe:whisperx@h100=120
+
+        voxmill plan runs/one --hours 100000 --machine cpu64:20
+    """
+    from voxmill.pipeline.commands.planning import plan_inputs
+
+    plan_inputs(
+        inputs, config, language, licence, contact, change,
+        sample=sample, machine=machine or [], speed=speed or [], price=price or [], store_price=store_price,
+        hours=hours, seed=seed, out=out, as_json=as_json, quiet=quiet,
+    )  # fmt: skip
 
 
 def replay(

@@ -20,6 +20,8 @@ class UnitConfig(Settings):
 
     seconds: float = Field(default=600.0, ge=1)
     """Most audio in a unit (s): what a killed worker redoes, and what it holds in memory (64 kB a second)."""
+    recordings: int | None = Field(default=None, ge=1)
+    """Most recordings in a unit; null: as many as fit. `voxmill plan` puts one in each, to see what it costs."""
 
 
 def form_units(
@@ -32,12 +34,13 @@ def form_units(
     >>> [u.num_samples // SAMPLE_RATE for u, _ in form_units([long], UnitConfig(seconds=10))]
     [10, 10, 5]
     """
-    for number, (parts, mine) in enumerate(_groups(recordings, int(config.seconds * SAMPLE_RATE)), position):
+    for number, (parts, mine) in enumerate(_groups(recordings, config), position):
         yield Unit(_unit_id(number, parts), number, generation, tuple(parts)), mine
 
 
-def _groups(recordings: Iterable[Recording], limit: int) -> Iterator[tuple[list[Part], list[Recording]]]:
-    """The parts of each unit, of at most `limit` samples, and their recordings."""
+def _groups(recordings: Iterable[Recording], config: UnitConfig) -> Iterator[tuple[list[Part], list[Recording]]]:
+    """The parts of each unit, and their recordings."""
+    limit = int(config.seconds * SAMPLE_RATE)
     parts: list[Part] = []
     mine: list[Recording] = []
     room = 0
@@ -45,7 +48,7 @@ def _groups(recordings: Iterable[Recording], limit: int) -> Iterator[tuple[list[
         if recording.rejection is not None:
             continue
         alone = recording.num_samples > limit or bool(recording.apart)
-        if parts and (alone or recording.num_samples > room):
+        if parts and (alone or recording.num_samples > room or len(mine) == config.recordings):
             yield parts, mine
             parts, mine = [], []
         if alone:

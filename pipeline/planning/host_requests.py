@@ -1,0 +1,39 @@
+"""What the gate of a crawl remembers of its hosts: how many requests each got, and what pause its robots.txt asks for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from voxmill.manifests.user_input import json_object
+from voxmill.operators.crawl.policy.robots import RobotsFile
+from voxmill.pipeline.planning.observe import Tried
+from voxmill.pipeline.state.run import Run
+from voxmill.pipeline.state.run_dir import exists, read_bytes
+
+
+def requests_so_far(run: Run) -> dict[str, int]:
+    """Requests to each host since the run began."""
+    return {host: int(state["num_requests"]) for host, state in _saved(run).get("hosts", {}).items()}
+
+
+def requests_per_item(items: Sequence[Tried], before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, float]:
+    """Requests to each host for one of its items, from the numbers before and after they were fetched."""
+    counts = Counter(one.host for one in items if one.host)
+    return {host: (after[host] - before.get(host, 0)) / count for host, count in counts.items() if host in after}
+
+
+def delays_asked_for(run: Run) -> dict[str, float]:
+    """Seconds between requests that the robots.txt of each host asks for; hosts that ask for none are left out."""
+    found = {}
+    for key, (text, _) in _saved(run).get("notes", {}).items():
+        name, _, origin = key.partition(" ")
+        if name == "robots" and (delay := RobotsFile.from_json(text).crawl_delay):
+            found[origin.partition("://")[2]] = delay
+    return found
+
+
+def _saved(run: Run) -> dict[str, Any]:
+    uri = run.uri("hosts.json")
+    return json_object(read_bytes(uri), uri, "delete it: hosts that said stop are then asked once more") if exists(uri) else {}
