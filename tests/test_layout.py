@@ -40,7 +40,7 @@ def test_links_are_whole(name: str) -> None:
 def test_ray_and_duckdb_have_one_home_each() -> None:
     homes = {
         "ray": {
-            *(f"pipeline/execution/{name}.py" for name in ("ray_executor", "ray_crew", "host_limit_server")),
+            *(f"pipeline/execution/{name}.py" for name in ("ray_executor", "ray_crew", "host_limit_server", "gate_handles")),
             "pipeline/monitoring/ray_sink.py",
             "models/training/ray_train.py",
         },

@@ -7,7 +7,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -25,6 +26,8 @@ class Asked:
     headers: Mapping[str, str]
     """Names in lower case."""
     body: bytes = b""
+    at: float = field(default=0.0, compare=False)
+    """When it came, in seconds of `time.monotonic`."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Answer:
     """Seconds before the answer."""
     drip: float = 0.0
     """Seconds between single bytes of the body."""
+    stall: float = 0.0
+    """Seconds of silence after the body: with a `length` beyond it, the rest is never sent."""
     header_drip: float = 0.0
     """Seconds between single bytes of the headers."""
     ranges: bool = False
@@ -75,6 +80,9 @@ class Website:
     def __init__(self, routes: Mapping[str, Route] | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.routes: dict[str, Route] = dict(routes or {})
         self.log: list[Asked] = []
+        self.most_at_once = 0
+        """Most requests that were being answered at one time."""
+        self._busy = 0
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.site = self
@@ -103,6 +111,23 @@ class Website:
         hidden = () if rules else ("/robots.txt", "/.well-known/tdmrep.json")
         return [asked.path for asked in self.asked() if asked.path not in hidden]
 
+    @contextmanager
+    def busy(self) -> Iterator[Callable[[], None]]:
+        """While a request is being answered, or until its client has hung up, or the answer calls what this yields: before its last bytes."""
+        left = [1]
+
+        def leave() -> None:
+            with self._lock:
+                self._busy -= left.pop() if left else 0
+
+        with self._lock:
+            self._busy += 1
+            self.most_at_once = max(self.most_at_once, self._busy)
+        try:
+            yield leave
+        finally:
+            leave()
+
     def note(self, asked: Asked) -> Answer:
         with self._lock:
             self.log.append(asked)
@@ -129,12 +154,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         size = int(self.headers.get("Content-Length") or 0)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        asked = Asked(self.command, self.path, headers, self.rfile.read(size) if size else b"")
-        self._send(asked, self.server.site.note(asked))
+        asked = Asked(self.command, self.path, headers, self.rfile.read(size) if size else b"", time.monotonic())
+        with self.server.site.busy() as leave:
+            self._send(asked, self.server.site.note(asked), leave)
 
     do_HEAD = do_POST = do_GET
 
-    def _send(self, asked: Asked, answer: Answer) -> None:
+    def _send(self, asked: Asked, answer: Answer, leave: Callable[[], None]) -> None:
         time.sleep(answer.pause)
         status, body, headers = answer.status, answer.body, dict(answer.headers)
         if answer.ranges:
@@ -144,9 +170,12 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.close_connection = True
         lines = [f"HTTP/1.1 {status} Said", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+        if not answer.drip:
+            leave()  # its client may begin the next request before this thread has another turn
         self._write("\r\n".join(lines).encode("latin-1"), answer.header_drip)
         if asked.method != "HEAD":
             self._write(body if answer.cut is None else body[: answer.cut], answer.drip)
+        time.sleep(answer.stall)
         if answer.cut is not None or (answer.length or 0) > len(body):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)

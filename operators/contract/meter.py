@@ -20,6 +20,11 @@ class Meter:
     _waits: dict[str, float] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
+    def fetched(self, num_bytes: int) -> None:
+        """Bytes came from a network; threads may say so at once."""
+        with self._lock:
+            self.bytes += num_bytes
+
     def waited(self, host: str, seconds: float) -> None:
         """A fetch waited so long for its turn at a host; threads may say so at once."""
         with self._lock:

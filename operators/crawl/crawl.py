@@ -1,4 +1,4 @@
-"""Fetches every listed item: `Item` in, `Recording` out, with its file in the store or the reason why it has none."""
+"""Fetches every listed item, many at once: `Item` in, `Recording` out, with its file in the store or the reason why it has none."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import stat
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
+from threading import Lock
 from typing import Any, BinaryIO
 
 from voxmill.manifests.public_form import public_address, public_recording, public_text, secrets_of
@@ -18,21 +19,28 @@ from voxmill.operators.crawl.facts import licence
 from voxmill.operators.crawl.facts.crawl_errors import CrawlError, Denylisted, NotFound, Tombstoned, TooLarge, Unsupported
 from voxmill.operators.crawl.facts.media_types import suffix
 from voxmill.operators.crawl.facts.private_addresses import PrivateAddresses
-from voxmill.operators.crawl.facts.urls import file_path, is_local
-from voxmill.operators.crawl.fetch.audio_store import AudioStore
+from voxmill.operators.crawl.facts.urls import file_path, is_local, is_web
+from voxmill.operators.crawl.fetch.audio_store import STORE_THREADS, AudioStore
 from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig
 from voxmill.operators.crawl.fetch.download import RESUMABLE, ResponseFacts, discard, download, part_file, sha256_of
-from voxmill.operators.crawl.fetch.fetcher import Fetcher
+from voxmill.operators.crawl.fetch.fetcher import Fetcher, host_of
 from voxmill.operators.crawl.fetch.hls_download import clear_parts, fetch_stream
+from voxmill.operators.crawl.fetch.side_by_side import Lane, fetch_all
 from voxmill.operators.crawl.policy.denylist import DenyList
 from voxmill.operators.crawl.policy.host_limit import HostGate
 from voxmill.operators.decode.telephony_formats import raw_suffix
 
+THREADS = 8
+"""For each request that may run at once: most fetches wait for their host's turn, and a thread that waits costs little."""
+
+LOCAL, STORE = Lane("this machine", 1), Lane("a store", STORE_THREADS)
+"""Lanes of items that no web server is asked for. A second local file at a time would only take another core."""
+
 
 class Crawl:
-    """Fetches the items of a unit in order. Cheap to make and to pickle: connections are opened in the worker.
+    """Fetches the items of a unit, those of different hosts side by side; their recordings have the order of the items.
 
-    `private` holds the whole addresses of items whose listing was stripped of secrets; no secret is in the recordings returned.
+    Cheap to make and to pickle: connections are opened in the worker. `private` holds the whole addresses of items whose listing was stripped of secrets; no secret is in the recordings returned.
     """
 
     def __init__(
@@ -51,13 +59,19 @@ class Crawl:
         self._deny = DenyList(config.denied)
         self._store = AudioStore(audio_dir)
         self._fetcher: Fetcher | None = None
+        self._lock = Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.config, self.audio_dir, self.gate, self.revoked, self.private)
 
     def __call__(self, work: UnitInput) -> list[Recording]:
         items = self.private.whole(f"items/{work.unit}", work.items) if self.private else work.items
-        return [self.fetch(item) for item in items]
+        if any(is_web(item.provenance.url) and not item.rejection for item in items):
+            self._web().resume()
+        rows = fetch_all(items, self.fetch, self._lane, THREADS * self.config.in_flight, self._stop)
+        if self._fetcher is not None:
+            self._fetcher.gate.flush()  # what it ended is free for other workers now
+        return rows
 
     def fetch(self, item: Item) -> Recording:
         """Fetches one item, given with its whole address.
@@ -93,10 +107,19 @@ class Crawl:
         if self._fetcher is not None:
             self._fetcher.close()
 
+    def _lane(self, item: Item) -> Lane:
+        url = item.provenance.url
+        if item.rejection or not is_web(url):
+            return LOCAL if item.rejection or is_local(url) else STORE
+        try:
+            return Lane(host_of(url), self.config.max_in_flight)
+        except ValueError:  # `http://[::1/`: fetching it says what is wrong
+            return LOCAL
+
     def _fetched(self, item: Item) -> dict[str, Any]:
         """Fetches and stores the bytes of an item; returns its receipt. Raises CrawlError."""
         if item.kind in ("file", "manifest"):
-            return self._file(item)
+            return self._store.near(item.provenance.url, lambda: self._file(item))
         return self._stream(item) if item.kind == "hls" else self._download(item)
 
     def _download(self, item: Item) -> dict[str, Any]:
@@ -193,9 +216,14 @@ class Crawl:
         )
 
     def _web(self) -> Fetcher:
-        if self._fetcher is None:
-            self._fetcher = Fetcher(self.config, self.gate)
-        return self._fetcher
+        with self._lock:
+            if self._fetcher is None:
+                self._fetcher = Fetcher(self.config, self.gate)
+            return self._fetcher
+
+    def _stop(self) -> None:
+        if self._fetcher is not None:
+            self._fetcher.stop()
 
 
 def _licence(item: Item, link: str | None) -> Licence:

@@ -16,15 +16,15 @@ from typing import Any, Literal
 
 from voxmill.manifests.storage import commit_bytes
 from voxmill.manifests.user_input import json_object
-from voxmill.operators.crawl.policy.host_limit import GateAnswer, GateSettings, HostGate, LocalGate, Refused
+from voxmill.operators.crawl.policy.host_limit import GateMessage, GateReply, GateSettings, HostGate, Refused
+from voxmill.operators.crawl.policy.local_gate import LocalGate
+from voxmill.pipeline.execution.gate_handles import METHODS, ActorGate, ProcessGate
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.run_dir import exists, read_bytes
 
 SAVE_EVERY_S = 5.0
 
 Reach = Literal["machine", "cluster"]
-
-METHODS = ("acquire", "report", "release", "recall", "remember")
 
 
 @contextmanager
@@ -51,84 +51,19 @@ def no_gate() -> HostGate:
 
 
 class _Closed:
-    def acquire(self, host: str, min_interval: float = 0.0) -> GateAnswer:
-        return Refused("crawl.blocked", "this command fetches nothing")
+    def exchange(self, message: GateMessage) -> GateReply:
+        refused = Refused("crawl.blocked", "this command fetches nothing")
+        return GateReply(answers=tuple(refused for _ in message.asks))
 
     def report(
         self, host: str, status: int, *, retry_after: float | None = None, bot_page: str | None = None
     ) -> Refused | None:
         return None
-
-    def release(self, host: str, lease: str, num_bytes: int) -> None: ...
 
     def recall(self, origin: str, name: str) -> str | None:
         return None
 
     def remember(self, origin: str, name: str, value: str, seconds: float) -> None: ...
-
-
-class _Handle:
-    """A gate elsewhere: every method of `HostGate` is one call."""
-
-    def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError
-
-    def acquire(self, host: str, min_interval: float = 0.0) -> GateAnswer:
-        answer: GateAnswer = self._call("acquire", host, min_interval)
-        return answer
-
-    def report(
-        self, host: str, status: int, *, retry_after: float | None = None, bot_page: str | None = None
-    ) -> Refused | None:
-        refused: Refused | None = self._call("report", host, status, retry_after=retry_after, bot_page=bot_page)
-        return refused
-
-    def release(self, host: str, lease: str, num_bytes: int) -> None:
-        self._call("release", host, lease, num_bytes)
-
-    def recall(self, origin: str, name: str) -> str | None:
-        value: str | None = self._call("recall", origin, name)
-        return value
-
-    def remember(self, origin: str, name: str, value: str, seconds: float) -> None:
-        self._call("remember", origin, name, value, seconds)
-
-
-class _Manager(BaseManager):
-    pass
-
-
-_Manager.register("gate", exposed=METHODS)
-
-
-class _ProcessGate(_Handle):
-    """Reaches the driver's gate from its worker processes; connects at the first call."""
-
-    def __init__(self, address: Any, key: bytes) -> None:
-        self._address, self._key = address, key
-        self._proxy: Any = None
-
-    def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        if self._proxy is None:
-            manager = _Manager(self._address, self._key)
-            manager.connect()
-            self._proxy = manager.gate()  # type: ignore[attr-defined]
-        return getattr(self._proxy, method)(*args, **kwargs)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _ProcessGate, (self._address, self._key)
-
-
-class _ActorGate(_Handle):
-    """Reaches the actor that holds the gate, from anywhere in the cluster."""
-
-    def __init__(self, actor: Any) -> None:
-        self._actor = actor
-
-    def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        import ray
-
-        return ray.get(getattr(self._actor, method).remote(*args, **kwargs))
 
 
 Opened = tuple[HostGate, Callable[[], dict[str, Any]]]
@@ -147,7 +82,7 @@ def _machine_gate(rules: GateSettings, saved: dict[str, Any] | None) -> Iterator
     thread = Thread(target=_serve, args=(server,), daemon=True)
     thread.start()
     try:
-        yield _ProcessGate(server.address, key), gate.state
+        yield ProcessGate(server.address, key), gate.state
     finally:
         server.stop_event.set()  # type: ignore[attr-defined]
         thread.join(5)
@@ -163,11 +98,15 @@ def _serve(server: Any) -> None:
 @contextmanager
 def _cluster_gate(rules: GateSettings, saved: dict[str, Any] | None) -> Iterator[Opened]:
     import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+    # On the driver's node, and on no CPU: that node may have none to give, and no autoscaler takes it away while the driver runs there.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     # max_concurrency 1: the actor is the lock. Without restarts a lost gate means no fetch, never an unguarded one.
-    actor = ray.remote(num_cpus=0, max_restarts=0)(_Held).remote(rules, saved)
+    options: dict[str, Any] = {"num_cpus": 0, "max_restarts": 0, "max_concurrency": 1, "scheduling_strategy": here}
+    actor = ray.remote(**options)(_Held).remote(rules, saved)
     try:
-        yield _ActorGate(actor), lambda: dict(ray.get(actor.state.remote()))
+        yield ActorGate(actor), lambda: dict(ray.get(actor.state.remote()))
     finally:
         ray.kill(actor)
 
@@ -178,14 +117,11 @@ class _Held:
     def __init__(self, rules: GateSettings, saved: dict[str, Any] | None) -> None:
         self._gate = LocalGate(rules, saved)
 
-    def acquire(self, host: str, min_interval: float) -> GateAnswer:
-        return self._gate.acquire(host, min_interval)
+    def exchange(self, message: GateMessage) -> GateReply:
+        return self._gate.exchange(message)
 
     def report(self, host: str, status: int, **details: Any) -> Refused | None:
         return self._gate.report(host, status, **details)
-
-    def release(self, host: str, lease: str, num_bytes: int) -> None:
-        self._gate.release(host, lease, num_bytes)
 
     def recall(self, origin: str, name: str) -> str | None:
         return self._gate.recall(origin, name)

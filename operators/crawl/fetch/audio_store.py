@@ -5,12 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from fsspec.implementations.local import LocalFileSystem
 
 from voxmill.manifests.storage import NondeterministicError, commit_bytes, commit_file, exists, locate, read_bytes
+from voxmill.operators.crawl.facts.urls import is_local
 
 _SIGNATURES = (
     (0, b"RIFF", ".wav"),
@@ -30,18 +35,34 @@ _SIGNATURES = (
 """Offset, bytes, suffix."""
 
 
+STORE_THREADS = 4
+"""Threads that talk to object stores: fsspec opens a client, with connections of its own, for every thread that does."""
+
+R = TypeVar("R")
+
+
 class AudioStore:
-    """Content-addressed files under `root`, each committed whole or not at all."""
+    """Content-addressed files under `root`, each committed whole or not at all. Any number of threads may use it at once."""
 
     def __init__(self, root: str) -> None:
         self.root = root.rstrip("/")
+        self._inside = threading.local()
+
+    def near(self, address: str, work: Callable[[], R]) -> R:
+        """What `work()` returns, which reads or writes `address`: done in this thread on a disk, else in one of `STORE_THREADS`."""
+        if is_local(address) or getattr(self._inside, "yes", False):
+            return work()
+        return self._threads.submit(work).result()
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(STORE_THREADS, "store", initializer=lambda: setattr(self._inside, "yes", True))
 
     @property
     def scratch(self) -> Path:
         """Folder for unfinished transfers: inside the store where it is a local disk, so that committing is a rename."""
-        fs, path = locate(self.root)
-        if isinstance(fs, LocalFileSystem):
-            return Path(path) / ".parts"
+        if is_local(self.root):
+            return Path(locate(self.root)[1]) / ".parts"
         return Path(tempfile.gettempdir()) / "voxmill-parts"
 
     def put(self, file: BinaryIO, sha256: str, hint: str | None = None) -> str:
@@ -52,27 +73,31 @@ class AudioStore:
         file.seek(0)
         suffix = suffix_of(file.read(512))
         name = f"{sha256[:2]}/{sha256}{f'.{hint}' if hint and suffix == '.bin' else suffix}"
+        self.near(self.root, lambda: self._put(file, name))
+        return name
+
+    def _put(self, file: BinaryIO, name: str) -> None:
         if not self.has(name):
             self._folder(name)
             # Renamed, not linked: a part file that shared its bytes with a committed one could still be written to.
             commit_file(file, self.uri(name), replace=True)
-        return name
 
     def write_once(self, name: str, content: dict[str, Any]) -> None:
         """Writes a JSON file unless one is there already."""
+        blob = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False).encode()
         with contextlib.suppress(NondeterministicError):
-            commit_bytes(self.uri(name), json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False).encode())
+            self.near(self.root, lambda: commit_bytes(self.uri(name), blob))
 
     def read(self, name: str) -> dict[str, Any] | None:
         """A JSON file of the store, or None."""
         with contextlib.suppress(FileNotFoundError):
-            content: dict[str, Any] = json.loads(read_bytes(self.uri(name)))
+            content: dict[str, Any] = json.loads(self.near(self.root, lambda: read_bytes(self.uri(name))))
             return content
         return None
 
     def has(self, name: str) -> bool:
         """Whether a file of that name is stored."""
-        return exists(self.uri(name))
+        return self.near(self.root, lambda: exists(self.uri(name)))
 
     def uri(self, name: str) -> str:
         """The URI of a name in the store."""

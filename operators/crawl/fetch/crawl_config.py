@@ -43,6 +43,8 @@ class FetchSettings(GateSettings):
     contact: Annotated[str, AfterValidator(_contact)] | None = None
     """Who runs this crawl, as a URL or an e-mail address: part of the user agent. Needed before anything is asked of the web; files
     and buckets of your own need none."""
+    in_flight: int = Field(default=16, ge=1)
+    """Requests that one worker runs at once, over all hosts. Waiting for a host's turn is not among them, so a slow host holds up none of the others."""
     timeout: float = Field(default=30.0, gt=0)
     """Seconds for a connection, for the headers of an answer, and for each pause between its bytes."""
     min_bytes_per_second: float = Field(default=256.0, ge=0)

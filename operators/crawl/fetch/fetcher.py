@@ -8,6 +8,7 @@ or reserve its rights.
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -38,9 +39,11 @@ from voxmill.operators.crawl.fetch.address import AddressPolicy, Resolve, resolv
 from voxmill.operators.crawl.fetch.crawl_config import FetchSettings, NoContact
 from voxmill.operators.crawl.fetch.http_transport import Transport
 from voxmill.operators.crawl.fetch.response import Reply
+from voxmill.operators.crawl.fetch.side_by_side import FetchStopped
 from voxmill.operators.crawl.policy.bot_challenge import PEEK, challenge
 from voxmill.operators.crawl.policy.denylist import DenyList
-from voxmill.operators.crawl.policy.host_limit import Go, HostGate, Refused
+from voxmill.operators.crawl.policy.gate_client import GateClient, HostTurn
+from voxmill.operators.crawl.policy.host_limit import HostGate, Refused, Wait
 from voxmill.operators.crawl.policy.opt_out import header_opt_out
 from voxmill.operators.crawl.policy.permission import Permission, Permissions, origin_of
 
@@ -50,7 +53,10 @@ _RETRIED = (408, 429, 500, 502, 503, 504)
 
 
 class Fetcher:
-    """Fetches URLs politely: within the rules of the site and the turns that `gate` gives."""
+    """Fetches URLs politely: within the rules of the site and the turns that `gate` gives. Any number of threads may use it at once:
+
+    at most `settings.in_flight` requests run at a time, and who waits (for a turn, or before another attempt) is not among them.
+    """
 
     def __init__(
         self,
@@ -58,16 +64,20 @@ class Fetcher:
         gate: HostGate,
         *,
         resolve: Resolve = resolve_by_system,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
-        self.gate = gate
+        self.gate = GateClient(gate, settings, clock)
         self.deadline: float | None = None
         """In seconds of `time.monotonic`: after it every request raises Limit. Set while a source is listed."""
-        self._sleep = sleep
+        self._stopped = threading.Event()
+        self._sleep = sleep or self._stopped.wait
+        self._in_flight = threading.BoundedSemaphore(settings.in_flight)
         self._deny = DenyList(settings.denied)
-        self._transport = Transport(AddressPolicy(settings.allow_private), settings.timeout, resolve, settings.ca_file)
-        self._permissions = Permissions(gate, self._peek)
+        policy = AddressPolicy(settings.allow_private)
+        self._transport = Transport(policy, settings.timeout, resolve, settings.ca_file, hosts=2 * settings.in_flight)
+        self._permissions = Permissions(gate, self._peek, clock)
 
     @contextmanager
     def open(
@@ -127,13 +137,27 @@ class Fetcher:
         self._wait(min(60.0, self.settings.backoff * 2.0**attempt))
 
     def _wait(self, seconds: float) -> None:
-        """Sleeps; raises Limit at once where the sleep would pass the deadline."""
+        """Sleeps; raises Limit at once where the sleep would pass the deadline, FetchStopped once `stop` was called."""
         if self.deadline is not None and time.monotonic() + seconds > self.deadline:
             raise Limit("listing the source takes too long")
         self._sleep(seconds)
+        self._go_on()
+
+    def stop(self) -> None:
+        """Ends what other threads fetch here: their next wait or block of bytes raises FetchStopped. What came is kept, to be resumed."""
+        self._stopped.set()
+
+    def resume(self) -> None:
+        """Takes requests again after `stop`."""
+        self._stopped.clear()
+
+    def _go_on(self) -> None:
+        if self._stopped.is_set():
+            raise FetchStopped
 
     def close(self) -> None:
         """Closes all connections."""
+        self.gate.flush()
         self._transport.close()
 
     def _peek(self, url: str, limit: int, max_redirects: int) -> tuple[int, bytes]:
@@ -207,16 +231,16 @@ class Fetcher:
         """One hop: requests until the response is final, with retries."""
         for attempt in range(self.settings.retries + 1):
             last = attempt == self.settings.retries or method not in ("GET", "HEAD")
-            lease = self._turn(url, permission.crawl_delay)
+            turn = self._turn(url, permission.crawl_delay)
             try:
                 response = self._transport.send(method, url, self._headers(headers), body)
-            except CrawlError as error:
-                self.gate.release(host_of(url), lease, 0)
+            except BaseException as error:
+                turn.end(0)
                 if last or not isinstance(error, NetworkError):
                     raise
                 self.pause(attempt)
                 continue
-            reply = Reply(url, response, permission.evidence, self.settings, self._releaser(url, lease), self.deadline)
+            reply = Reply(url, response, permission.evidence, self.settings, turn, self._go_on, self.deadline)
             try:
                 if self._answered(reply, response, guarded=guarded, last=last):
                     return reply
@@ -237,8 +261,11 @@ class Fetcher:
         page = _error_page(reply) if status >= 400 else b""
         found = challenge(status, reply.headers, page)
         counted = status if guarded or status != 403 else 404
-        refusal = self.gate.report(host_of(reply.url), counted, retry_after=_retry_after(response), bot_page=found)
-        if refusal and (status >= 400 or found):
+        host, retry_after = host_of(reply.url), _retry_after(response)
+        if status < 400 and not found:
+            self.gate.fine(host)
+            return True
+        if refusal := self.gate.report(host, counted, retry_after=retry_after, bot_page=found):
             raise _as_error(refusal)
         if status < 400 or status == 416:
             return True
@@ -248,23 +275,39 @@ class Fetcher:
             raise NotFound(f"HTTP {status} at {reply.url}")
         raise HttpError(f"HTTP {status} at {reply.url}", status)
 
-    def _turn(self, url: str, crawl_delay: float) -> str:
-        """Waits for a turn and returns its lease. Raises Blocked, BudgetSpent, NoContact."""
+    def _turn(self, url: str, crawl_delay: float) -> HostTurn:
+        """Waits for a turn whose request has begun when this returns. Raises Blocked, BudgetSpent, NoContact, FetchStopped."""
         if self.settings.contact is None:
             raise NoContact(url)
-        host = host_of(url)
+        host, ticket = host_of(url), self.gate.ticket()
         while True:
-            answer = self.gate.acquire(host, crawl_delay)
-            if isinstance(answer, Go):
-                return answer.lease
+            self._enter()
+            turn = None
+            try:
+                answer = self.gate.ask(host, crawl_delay, ticket)
+                if isinstance(answer, HostTurn):
+                    if answer.begin(on_end=self._in_flight.release):
+                        turn = answer
+                    else:
+                        answer.end(0)
+            finally:
+                if turn is None:
+                    self._in_flight.release()
+            if turn is not None:
+                return turn
             if isinstance(answer, Refused):
                 raise _as_error(answer)
-            self._wait(answer.seconds)
-            METER.waited(host, answer.seconds)
+            seconds = answer.seconds if isinstance(answer, Wait) else 0.0
+            self._wait(seconds)
+            METER.waited(host, seconds)
 
-    def _releaser(self, url: str, lease: str) -> Callable[[int], None]:
-        host = host_of(url)
-        return lambda num_bytes: self.gate.release(host, lease, num_bytes)
+    def _enter(self) -> None:
+        """Waits until one more request may run in this process. Raises FetchStopped."""
+        while not self._in_flight.acquire(timeout=0.5):
+            self._go_on()
+        if self._stopped.is_set():
+            self._in_flight.release()
+            raise FetchStopped
 
     def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Our User-Agent cannot be overridden. No compression, so that Content-Length is the length of the file."""

@@ -25,7 +25,10 @@ MAX_ADDRESSES = 4
 
 
 class Transport:
-    """Pooled connections to checked addresses. `timeout` (s) bounds the connection, the headers and each wait for bytes."""
+    """Pooled connections to checked addresses, for any number of threads. `timeout` (s) bounds the connection, the headers and each wait
+
+    for bytes; `hosts` is to how many hosts connections are kept.
+    """
 
     def __init__(
         self,
@@ -33,9 +36,10 @@ class Transport:
         timeout: float,
         resolve: Resolve = resolve_by_system,
         ca_file: str | None = None,
+        hosts: int = 32,
     ) -> None:
         self._timeout = timeout
-        self._pools = PoolManager(num_pools=32, maxsize=4, ssl_context=_tls(ca_file))
+        self._pools = PoolManager(num_pools=max(32, hosts), maxsize=4, ssl_context=_tls(ca_file))
         self._pools.pool_classes_by_scheme = _pool_classes(policy, resolve)
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> BaseHTTPResponse:

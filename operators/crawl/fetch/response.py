@@ -12,6 +12,7 @@ from urllib3.exceptions import HTTPError
 from voxmill.operators.contract.meter import METER
 from voxmill.operators.crawl.facts.crawl_errors import BrokenBody, Limit, TooLarge
 from voxmill.operators.crawl.fetch.crawl_config import FetchSettings
+from voxmill.operators.crawl.policy.gate_client import HostTurn
 
 _BLOCK = 64 * 1024
 _HEAD = 4096
@@ -19,7 +20,7 @@ _HEAD = 4096
 
 
 class Reply:
-    """Status, headers and a body that is streamed once, within limits. Closing it gives the lease of the host gate back."""
+    """Status, headers and a body that is streamed once, within limits. Closing it ends its turn at the host gate."""
 
     def __init__(
         self,
@@ -27,9 +28,11 @@ class Reply:
         response: BaseHTTPResponse,
         permission: str,
         settings: FetchSettings,
-        release: Callable[[int], None],
+        turn: HostTurn,
+        go_on: Callable[[], None],
         deadline: float | None = None,
     ) -> None:
+        """`go_on` is called before every block of bytes, and raises where no more are wanted."""
         self.url = url
         """The address that answered, after redirects."""
         self.status = response.status
@@ -45,7 +48,8 @@ class Reply:
         self._response = response
         self._settings = settings
         self._deadline = deadline
-        self._release: Callable[[int], None] | None = release
+        self._turn = turn
+        self._go_on = go_on
 
     @property
     def content_type(self) -> str:
@@ -76,12 +80,15 @@ class Reply:
         since, taken, taken_before = time.monotonic(), 0, 0
         try:
             while True:
+                self._go_on()
+                if not self._turn.held:
+                    raise BrokenBody(f"the turn at the host was lost after {taken} bytes")
                 block = self._response.read1(_BLOCK, decode_content=True)
                 if not block:
                     break
                 taken += len(block)
                 self.num_bytes += len(block)
-                METER.bytes += len(block)
+                METER.fetched(len(block))
                 if taken > limit:
                     raise TooLarge(f"more than {limit} bytes at {self.url}")
                 if self._deadline is not None and time.monotonic() > self._deadline:
@@ -126,8 +133,6 @@ class Reply:
         return self.content
 
     def close(self) -> None:
-        """Ends the response and gives the lease back; safe to call twice."""
-        if self._release is not None:
-            release, self._release = self._release, None
-            self._response.close()
-            release(self.num_bytes)
+        """Ends the response and its turn; safe to call twice."""
+        self._response.close()
+        self._turn.end(self.num_bytes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 from voxmill.operators.crawl.facts.crawl_errors import Disallowed, NetworkError, OptedOut, Redirects
 from voxmill.operators.crawl.policy import opt_out, robots
 from voxmill.operators.crawl.policy.host_limit import HostGate
+from voxmill.operators.crawl.policy.origin_notes import OriginNotes
 from voxmill.operators.crawl.policy.robots import RobotsFile
 
 Peek: TypeAlias = Callable[[str, int, int], tuple[int, bytes]]
@@ -25,10 +27,10 @@ class Permission:
 
 
 class Permissions:
-    """Reads the rules of each origin once; the gate remembers them for all workers."""
+    """Reads the rules of each origin once; the gate remembers them for all workers. Any number of threads may ask at once."""
 
-    def __init__(self, gate: HostGate, peek: Peek) -> None:
-        self._gate = gate
+    def __init__(self, gate: HostGate, peek: Peek, clock: Callable[[], float] = time.monotonic) -> None:
+        self._notes = OriginNotes(gate, clock)
         self._peek = peek
 
     def check(self, url: str) -> Permission:
@@ -48,31 +50,30 @@ class Permissions:
         return Permission(f"{rules.evidence(url)}; {said}", rules.crawl_delay)
 
     def _robots(self, origin: str) -> RobotsFile:
-        if note := self._gate.recall(origin, "robots"):
-            return RobotsFile.from_json(note)
-        try:
-            status, body = self._peek(f"{origin}/robots.txt", robots.MAX_BYTES, robots.MAX_REDIRECTS)
-            found = RobotsFile(status, robots.decode(body) if status < 300 else "")
-        except Redirects:
-            found = RobotsFile(404)  # RFC 9309: after five redirects a crawler may assume that there is none
-        except NetworkError as error:
-            found = RobotsFile(0, error.detail)
-        keep = robots.KEEP_SECONDS if found.reachable else robots.RETRY_SECONDS
-        self._gate.remember(origin, "robots", found.to_json(), keep)
-        return found
+        def fetch() -> tuple[str, float]:
+            try:
+                status, body = self._peek(f"{origin}/robots.txt", robots.MAX_BYTES, robots.MAX_REDIRECTS)
+                found = RobotsFile(status, robots.decode(body) if status < 300 else "")
+            except Redirects:
+                found = RobotsFile(404)  # RFC 9309: after five redirects a crawler may assume that there is none
+            except NetworkError as error:
+                found = RobotsFile(0, error.detail)
+            return found.to_json(), robots.KEEP_SECONDS if found.reachable else robots.RETRY_SECONDS
+
+        return RobotsFile.from_json(self._notes.get(origin, "robots", fetch))
 
     def _tdm_file(self, origin: str) -> str:
         """The site's tdmrep.json, or empty: a site that fails to serve one does not take part in the protocol."""
-        note = self._gate.recall(origin, "tdmrep")
-        if note is not None:
-            return note
-        try:
-            status, body = self._peek(f"{origin}{opt_out.TDM_FILE}", opt_out.TDM_FILE_BYTES, robots.MAX_REDIRECTS)
-            text = body.decode("utf-8-sig", "replace") if status < 300 else ""
-        except (Redirects, NetworkError):
-            text = ""
-        self._gate.remember(origin, "tdmrep", text, robots.KEEP_SECONDS)
-        return text
+
+        def fetch() -> tuple[str, float]:
+            try:
+                status, body = self._peek(f"{origin}{opt_out.TDM_FILE}", opt_out.TDM_FILE_BYTES, robots.MAX_REDIRECTS)
+                text = body.decode("utf-8-sig", "replace") if status < 300 else ""
+            except (Redirects, NetworkError):
+                text = ""
+            return text, robots.KEEP_SECONDS
+
+        return self._notes.get(origin, "tdmrep", fetch)
 
 
 def origin_of(url: str) -> str:

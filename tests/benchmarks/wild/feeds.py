@@ -24,7 +24,7 @@ from voxmill.operators.crawl.crawl import Crawl
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig
 from voxmill.operators.crawl.listing.lister import Lister
-from voxmill.operators.crawl.policy.host_limit import LocalGate
+from voxmill.operators.crawl.policy.local_gate import LocalGate
 from voxmill.pipeline.state.run import Run
 from website import Answer, Asked, Website
 

@@ -8,7 +8,7 @@ import pytest
 
 from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig
 from voxmill.operators.crawl.fetch.fetcher import Fetcher
-from voxmill.operators.crawl.policy.host_limit import LocalGate
+from voxmill.operators.crawl.policy.local_gate import LocalGate
 from website import Website
 
 QUICK = {

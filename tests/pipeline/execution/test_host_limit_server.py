@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import jobs
-from voxmill.operators.crawl.policy.host_limit import GateSettings, Refused
+from voxmill.operators.crawl.policy.host_limit import Ask, GateMessage, GateSettings, Refused
 from voxmill.pipeline.execution.executor import Job, KeyOnly
 from voxmill.pipeline.execution.host_limit_server import Reach, open_gate
 from voxmill.pipeline.execution.local_executor import LocalExecutor
@@ -44,8 +44,8 @@ def told(reach: Reach, run: Run, kind: str) -> None:
             ],
             print,
         )
-        assert isinstance(gate.acquire("a.example"), Refused)
-        assert isinstance(gate.acquire("b.example"), Refused)
+        answers = gate.exchange(GateMessage(asks=(Ask("a.example"), Ask("b.example")))).answers
+        assert all(isinstance(answer, Refused) for answer in answers)
     saved = Path(run.uri("hosts.json")).read_text()
     assert "a.example" in saved
     assert "b.example" in saved

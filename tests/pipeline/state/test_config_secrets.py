@@ -20,7 +20,7 @@ from voxmill.operators.contract.unit_input import Operator, UnitInput
 from voxmill.operators.crawl.crawl import Crawl
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig
-from voxmill.operators.crawl.policy.host_limit import LocalGate
+from voxmill.operators.crawl.policy.local_gate import LocalGate
 from voxmill.pipeline.load_config import RECIPES, load_config
 from voxmill.pipeline.stage import Resources, Stage
 from voxmill.pipeline.state.config_secrets import apart, together

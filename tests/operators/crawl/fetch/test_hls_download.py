@@ -361,7 +361,7 @@ def test_what_is_not_heard_of_a_stream_is_in_the_books(site: Website, make_confi
     from voxmill.operators.crawl.crawl import Crawl
     from voxmill.operators.crawl.facts.source_config import SourceConfig
     from voxmill.operators.crawl.listing.lister import Lister
-    from voxmill.operators.crawl.policy.host_limit import LocalGate
+    from voxmill.operators.crawl.policy.local_gate import LocalGate
     from voxmill.operators.decode.probe import Decode, DecodeConfig
 
     rng = np.random.default_rng(0)

@@ -19,7 +19,7 @@ from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.operators.crawl.facts.urls import file_path
 from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig, NoContact
 from voxmill.operators.crawl.listing.lister import Lister
-from voxmill.operators.crawl.policy.host_limit import LocalGate
+from voxmill.operators.crawl.policy.local_gate import LocalGate
 from website import Website, html, redirect, typed
 
 Listed = Callable[..., list[Item]]

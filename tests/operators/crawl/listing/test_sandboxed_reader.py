@@ -16,7 +16,7 @@ from voxmill.operators.crawl.listing.document import RawDocument
 from voxmill.operators.crawl.listing.lister import Lister
 from voxmill.operators.crawl.listing.page import media_links, parse, parse_to_end
 from voxmill.operators.crawl.listing.sandboxed_reader import SandboxedReader
-from voxmill.operators.crawl.policy.host_limit import LocalGate
+from voxmill.operators.crawl.policy.local_gate import LocalGate
 from website import Answer, Website, html, typed
 
 ITEM = '<item><title>e</title><enclosure url="/{}.mp3"/></item>'
