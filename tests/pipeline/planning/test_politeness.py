@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxmill.operators.crawl.policy.host_limit import GateSettings, Go, LocalGate, Wait
+from voxmill.operators.crawl.policy.host_limit import Ask, Begun, Ended, GateMessage, GateReply, GateSettings, Go, Wait
+from voxmill.operators.crawl.policy.local_gate import LocalGate
 from voxmill.pipeline.planning.politeness import slowest_host
 
 RATES = st.sampled_from([0.1, 0.5, 1.0, 4.0])
@@ -16,15 +19,21 @@ def fetched(requests: int, rules: GateSettings, delay: float, lasts_s: float = 0
     """When the last of so many requests starts, at the gate's own clock, each asked for as soon as the gate allows one."""
     now, running = 0.0, list[tuple[float, str]]()
     gate, last = LocalGate(rules, clock=lambda: now), 0.0
+
+    def told(**what: Any) -> GateReply:
+        return gate.exchange(GateMessage(held=tuple(("a.org", lease) for _, lease in running), **what))
+
     for _ in range(requests):
-        while not isinstance(answer := gate.acquire("a.org", delay), Go):
+        while not isinstance(answer := told(asks=(Ask("a.org", delay, "t"),)).answers[0], Go):
             assert isinstance(answer, Wait)
-            now += answer.seconds
+            step = min([now + answer.seconds, *(ends for ends, _ in running if ends > now)])
+            now = max(step, now + 1e-9)
             for ends, lease in [one for one in running if one[0] <= now]:
-                gate.release("a.org", lease, 0)
+                told(ended=(Ended("a.org", lease, 0, begun_ago=lasts_s),))
                 running.remove((ends, lease))
         last = now
         running.append((now + lasts_s, answer.lease))
+        told(begun=(Begun("a.org", answer.lease, 0.0),))
     return last
 
 
