@@ -42,7 +42,11 @@ def start_ray(address: str | None, say: Callable[[str], None] = lambda line: Non
             keep_memory()  # here Ray's workers inherit it; to a cluster it is sent, which makes a worker start later
         with _remarks_only_where_it_fails():
             ray.init(
-                address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None if address else False
+                # without an address Ray would look for a cluster on this machine, and wait for one that is no more
+                address=address or "local",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                include_dashboard=None if address else False,
             )
 
 
