@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,9 @@ def coverage(observed: Observed, settings: dict[str, Any], count: int) -> dict[s
     held = dict.fromkeys(("hours", "speech_hours", "kept_hours", "kept_segments"), 0)
     for seed in range(SAMPLES):
         drawn = np.random.default_rng(seed).choice(len(observed.items), count, replace=False)
-        items = [observed.items[i] for i in drawn]
+        items = [
+            replace(observed.items[i], cluster=observed.items[i].item) for i in drawn
+        ]  # drawn one by one, whatever unit it shared
         part = Observed(items, [], [], len(items), 1.0, None)
         population = Population({"talks": len(observed.items)}, {}, frozenset(), {}, {})
         whole = Extrapolation(parse_config(settings), part, population, one_per_unit=True, seed=seed)
