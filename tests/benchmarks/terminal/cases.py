@@ -24,6 +24,8 @@ class Case:
 OF_A_RUN = {
     "stats": "stats {}",
     "verify": "verify {}",
+    "status": "status {}",
+    "migrate": "migrate {}",
     "revoke": "revoke {} --host example.org",
     "duplicates": "duplicates {} --by text",
     "calibrate": "calibrate {} --reference labelled.jsonl",

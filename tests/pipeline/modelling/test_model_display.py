@@ -49,5 +49,6 @@ def test_quiet_is_quiet() -> None:
 
 
 def test_between_first_and_last_there_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voxmill.pipeline.terminal.display.LINE_EVERY_S", -1.0)
+    for name in ("LINE_EVERY_S", "LINE_EVERY_MAX_S"):
+        monkeypatch.setattr(f"voxmill.pipeline.terminal.display.{name}", -1.0)
     assert shown(step(1), step(2), step(3), total=9).count("\n") == 3
