@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.managers import BaseManager
@@ -78,7 +80,9 @@ def _machine_gate(rules: GateSettings, saved: dict[str, Any] | None) -> Iterator
 
     Served.register("gate", callable=lambda: gate, exposed=METHODS)
     key = secrets.token_bytes(16)
-    server = Served(authkey=key).get_server()
+    # a name without a file: the path of one below a long TMPDIR would be too long for a socket
+    address = f"\0voxmill-gate-{uuid.uuid4().hex}" if sys.platform == "linux" else None
+    server = Served(address, authkey=key).get_server()
     thread = Thread(target=_serve, args=(server,), daemon=True)
     thread.start()
     try:
