@@ -9,8 +9,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Barrier
 from typing import Any
@@ -54,15 +56,25 @@ class Loop:
         self.detector = load_detector(self.config)
         self.engines: dict[str, Transcriber] = {e.name: load(e) for e in (WHISPER, MOONSHINE)}
         self.single: Transcriber | None = None
+        self.spent = defaultdict[str, float](float)
 
-    def hear(self, unit: UnitInput) -> Texts:
-        """The unit's segments and what both engines hear in them."""
+    def hear(self, unit: UnitInput) -> tuple[Texts, dict[str, float]]:
+        """What both engines hear in the unit's segments, and CPU-seconds by part of the work."""
+        self.spent = defaultdict[str, float](float)
         heard = self._clips(unit)
         texts: Texts = {}
         for name, engine in self.engines.items():
-            for (ids, _), transcripts in zip(heard, engine.transcribe([clip for _, clip in heard]), strict=True):
+            with self._counted(f"transcribe:{name}"):
+                transcribed = engine.transcribe([clip for _, clip in heard])
+            for (ids, _), transcripts in zip(heard, transcribed, strict=True):
                 texts |= {(key, name): transcript.text for key, transcript in zip(ids, transcripts, strict=True)}
-        return texts
+        return texts, dict(self.spent)
+
+    @contextmanager
+    def _counted(self, part: str) -> Iterator[None]:
+        began = time.process_time()
+        yield
+        self.spent[part] += time.process_time() - began
 
     def pack(self, unit: UnitInput) -> Packing:
         from voxmill.operators.transcribe.transcribe import load
@@ -88,9 +100,11 @@ class Loop:
         clips = []
         for part in unit.parts:
             recording = unit.recording(part.recording_id)
-            audio = read(recording.audio or "", part.start, part.num_samples)
-            probs = self.detector.probabilities([audio])
-            found = spans_from_probs(probs, self.detector.hop, part.num_samples, self.config)
+            with self._counted("decode"):
+                audio = read(recording.audio or "", part.start, part.num_samples)
+            with self._counted("segment"):
+                probs = self.detector.probabilities([audio])
+                found = spans_from_probs(probs, self.detector.hop, part.num_samples, self.config)
             spans = [span for span in found if span.reason is None]
             ids = [segment_id(part.recording_id, part.start + s.start, part.start + s.end) for s in spans]
             begin, end = (spans[0].start, spans[-1].end) if spans else (0, 0)
@@ -122,12 +136,16 @@ class Bare:
     def pids(self) -> list[int]:
         return list(self._pool._processes or {})
 
-    def run(self, units: Sequence[UnitInput]) -> tuple[Clock, Texts]:
-        clock = Clock(Tree(self.pids))
+    def run(self, units: Sequence[UnitInput]) -> tuple[Clock, Texts, dict[str, float]]:
+        """The clock, what was heard, and CPU-seconds by part of the work."""
+        clock, texts, spent = Clock(Tree(self.pids)), dict[tuple[str, str], str](), defaultdict[str, float](float)
         clock.resume()
-        texts = [found for found in self._pool.map(_hear, units)]  # noqa: C416 - waits for every unit
+        for found, parts in self._pool.map(_hear, units):
+            texts |= found
+            for part, seconds in parts.items():
+                spent[part] += seconds
         clock.pause()
-        return clock, {key: text for found in texts for key, text in found.items()}
+        return clock, texts, dict(spent)
 
     def packing(self, units: Sequence[UnitInput]) -> list[Packing]:
         return list(self._pool.map(_pack, units))
@@ -149,7 +167,7 @@ def _warm(unit: UnitInput) -> None:
     _barrier.wait(300)
 
 
-def _hear(unit: UnitInput) -> Texts:
+def _hear(unit: UnitInput) -> tuple[Texts, dict[str, float]]:
     return _loop.hear(unit)
 
 

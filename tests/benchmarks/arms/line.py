@@ -21,10 +21,9 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from benchmarks.arms.bare import Texts
 from benchmarks.arms.clock import Clock
+from voxmill.manifests.catalog import open_catalog
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.pipeline.execution.executor import NO_BOOKS, Books, Buffer, Executor, Job, KeyOnly, PoolStep, Report
 from voxmill.pipeline.execution.host_limit_server import open_gate
@@ -56,9 +55,14 @@ def run(root: Path, settings: Mapping[str, Any], kind: str, executor: Executor, 
 
 def texts_of(root: Path) -> Texts:
     """What the run's engines heard, from its tables."""
-    tables = [pq.read_table(path) for path in sorted((root / "manifests").glob("hypotheses-*.parquet"))]
-    rows = [row for table in tables for row in table.select(["segment_id", "engine", "text"]).to_pylist()]
-    return {(row["segment_id"], row["engine"]): row["text"] for row in rows}
+    rows = open_catalog(str(root)).execute("SELECT segment_id, engine, text FROM hypotheses").fetchall()
+    return {(segment, engine): text for segment, engine, text in rows}
+
+
+def spent_in(root: Path) -> dict[str, float]:
+    """CPU-seconds of the run's workers by stage, as the run itself has noted them."""
+    con = open_catalog(str(root))
+    return dict(con.execute("SELECT concat_ws(':', stage, engine), sum(cpu_s) FROM costs GROUP BY ALL").fetchall())
 
 
 class UpFirst:
