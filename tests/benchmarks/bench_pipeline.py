@@ -172,13 +172,13 @@ class Arms:
 @contextmanager
 def arms(folder: Path, cores: int, warm: Material) -> Iterator[Arms]:
     """Loads bare loops and Ray's daemons; the workers of (c) and (d) are started in each run."""
-    from voxmill.pipeline.execution.ray_executor import RayExecutor
+    from voxmill.pipeline.execution.ray_executor import RayExecutor, start_ray
 
     with Bare(cores, warm.warm_up) as bare, Bare(cores, warm.warm_up, keeping=True) as kept:
         alone = {child.pid for child in psutil.Process().children()}
-        ray = RayExecutor(workers=cores)
+        start_ray(None)
         daemons = frozenset(child.pid for child in psutil.Process().children()) - alone
-        yield Arms(folder, cores, warm, bare, kept, ray, daemons)
+        yield Arms(folder, cores, warm, bare, kept, RayExecutor(workers=cores), daemons)
 
 
 def _rounds(bench: Arms, large: Material, form: Form, full: bool) -> dict[str, list[Pass]]:
