@@ -6,14 +6,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from voxmill.manifests.ids import segment_id
-from voxmill.manifests.records import Unit
+from voxmill.manifests.schema import UNIT_INDEX
 from voxmill.manifests.tombstones import Ghost
 from voxmill.pipeline.config import PackConfig
 from voxmill.pipeline.packing.failures import failed_samples, upstream_of
 from voxmill.pipeline.packing.partition import by_bucket
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.listing import UNITS
 from voxmill.pipeline.state.run import Run
 from voxmill.sharding.layout import ShardPlan, plan_shards
 from voxmill.sharding.sample import Entry
@@ -40,11 +44,46 @@ def plan(
 
 
 def entries_of(run: Run, stages: Mapping[str, Stage], *, partial: bool = False) -> Iterator[Entry]:
-    """Every selected segment's place; with `partial`, of the units that are selected so far."""
-    ledger = run.ledger
-    for unit in run.listing.each_unit():
-        if not partial or ledger.is_done(stages["select"], unit.id):
-            yield from _entries(ledger, stages, unit)
+    """Every selected segment's place; with `partial`, of the units that are selected so far. Raises FileNotFoundError where one is not."""
+    ledger, select = run.ledger, stages["select"]
+    for first, _ in () if partial else ledger.done(select).missing(0, run.listing.num_units):
+        ledger.table(select, first)
+    for held, judged in ledger.scan_tables(select):
+        kept = judged.filter(judged["rejection"].is_null())
+        if len(kept):
+            span = (min(held), held.end)
+            yield from _entries(
+                kept, *(_table(ledger, stage, span) for stage in (stages["segment"], stages["recordings"], UNITS))
+            )
+
+
+def _table(ledger: Ledger, stage: Stage, span: tuple[int, int]) -> pa.Table:
+    return pa.concat_tables(table for _, table in ledger.scan_tables(stage, *span))
+
+
+def _entries(kept: pa.Table, segments: pa.Table, recordings: pa.Table, units: pa.Table) -> Iterator[Entry]:
+    """The places of selections that were kept. Raises KeyError where there is no segment, recording or unit for one."""
+    licences = dict(zip(recordings["id"].to_pylist(), pc.struct_field(recordings["licence"], "name").to_pylist(), strict=True))
+    places = {
+        (unit["position"], part["recording_id"]): (order, unit["generation"])
+        for unit in units.select(["position", "generation", "parts"]).to_pylist()
+        for order, part in enumerate(unit["parts"])
+    }
+    found = segments.take(_found(kept["segment_id"], segments["id"])).select(["id", "recording_id", "start", "num_samples"])
+    rows = zip(
+        *(column.to_pylist() for column in found.columns), kept["split"].to_pylist(), kept[UNIT_INDEX].to_pylist(), strict=True
+    )
+    for key, recording, start, length, split, unit in rows:
+        order, generation = places[unit, recording]
+        yield Entry(key, recording, start, length, split, licences[recording], unit, order, generation)
+
+
+def _found(wanted: pa.ChunkedArray, ids: pa.ChunkedArray) -> pa.Array:
+    """Where in `ids` each id is. Raises KeyError for one that is not there."""
+    places = pc.index_in(wanted, value_set=ids).combine_chunks()
+    if places.null_count:
+        raise KeyError(wanted.filter(places.is_null())[0].as_py())
+    return places
 
 
 def ghosts_of(run: Run, stages: Mapping[str, Stage]) -> list[Entry]:
@@ -67,18 +106,3 @@ def ghosts_of(run: Run, stages: Mapping[str, Stage]) -> list[Entry]:
                         )
                     )
     return entries
-
-
-def _entries(ledger: Ledger, stages: Mapping[str, Stage], unit: Unit) -> list[Entry]:
-    segments = {s.id: s for s in ledger.read(stages["segment"], unit.id)}
-    recordings = {r.id: r for r in ledger.read(stages["recordings"], unit.id)}
-    order = {part.recording_id: i for i, part in enumerate(unit.parts)}
-    kept = [s for s in ledger.read(stages["select"], unit.id) if s.rejection is None]
-    rows = [(s, segments[s.segment_id]) for s in kept]
-    return [
-        Entry(
-            segment.id, segment.recording_id, segment.start, segment.num_samples, selection.split,
-            recordings[segment.recording_id].licence.name, unit.position, order[segment.recording_id], unit.generation,
-        )
-        for selection, segment in rows
-    ]  # fmt: skip

@@ -15,7 +15,7 @@ import io
 import json
 import uuid
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -114,13 +114,18 @@ class FragmentWriter:
 
         What an operator returns may be of other types that mean the same. Raises SchemaError where the rows do not fit the stage's record.
         """
-        held, position, table = self._held.setdefault(stage.key, _Held()), position_of(key), to_table(rows, stage.writes)
-        if position not in held.keys:  # else it is asked for again, and the first answer stays
-            held.keys[position] = None
-            held.tables.append(keyed(with_unit(stage, key, table), position))
-            if cost:
-                held.costs.append(cost)
+        position, table = position_of(key), to_table(rows, stage.writes)
+        held = self._held.get(stage.key)
+        if held is None or position not in held.keys:  # else it is asked for again, and the first answer stays
+            self.hold(stage, [position], keyed(with_unit(stage, key, table), position), [cost] if cost else [])
         return from_table(table, stage.writes)
+
+    def hold(self, stage: Stage, positions: Iterable[int], table: pa.Table, costs: Sequence[Cost] = ()) -> None:
+        """Holds the rows of units that are not held yet, as they lie in the table of the stage (see `keyed`)."""
+        held = self._held.setdefault(stage.key, _Held())
+        held.keys.update(dict.fromkeys(positions))
+        held.tables.append(table)
+        held.costs += costs
 
     def __len__(self) -> int:
         return sum(len(held.keys) for held in self._held.values())

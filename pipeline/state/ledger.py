@@ -21,6 +21,7 @@ from voxmill.pipeline.state.fragment import (
     FragmentInfo,
     FragmentRows,
     fragment_uri,
+    in_order,
     read_fragment,
     rows_table,
 )
@@ -30,6 +31,9 @@ from voxmill.pipeline.state.run_dir import RunDir, RunError, names_in
 
 FOLDED_BYTES = 64 * 2**20
 """Size of the fragments that are folded together."""
+
+AT_ONCE = 64
+"""Units whose rows are in memory together while a stage is read."""
 
 READERS = 24
 """Chunks that are kept open for single units; each holds its file and one row group."""
@@ -98,23 +102,39 @@ class Ledger:
         if position in mine.folded:
             return self._reader(mine.chunks[chunks.chunk_of(position)]).read(position)
         (name,) = [f.name for f in self.state.fragments.values() if position in f.stages.get(stage.key, ())][:1]
-        if self._fragment[0] != name:
-            self._fragment = name, read_fragment(self.run, name)[1]
-        rows = self._fragment[1][stage.key].rows
-        return chunks.only(rows, Positions.of([position])).drop_columns([UNIT_INDEX])
+        return chunks.only(self._rows_of(name)[stage.key].rows, Positions.of([position])).drop_columns([UNIT_INDEX])
 
     def scan(self, stage: Stage, first: int = 0, end: int | None = None) -> Iterator[tuple[int, list[Any]]]:
-        """(position, rows) of every unit that is done, in order; one chunk in memory at a time."""
-        for position, table in self.scan_tables(stage, first, end):
-            yield position, self._records(stage, table)
+        """(position, rows) of every unit that is done, in order; a few units in memory at a time."""
+        for held, table in self.scan_tables(stage, first, end):
+            rows, numbers = self._records(stage, table), table[UNIT_INDEX].to_numpy()
+            for position in held:
+                begin, after = numbers.searchsorted((position, position + 1))
+                yield position, rows[begin:after]
 
-    def scan_tables(self, stage: Stage, first: int = 0, end: int | None = None) -> Iterator[tuple[int, pa.Table]]:
-        """Like `scan`, as tables."""
+    def scan_tables(self, stage: Stage, first: int = 0, end: int | None = None) -> Iterator[tuple[Positions, pa.Table]]:
+        """Which units are done, and their rows as they lie in the table of the stage: `AT_ONCE` positions at a time, in order."""
         done = self.done(stage)
-        for position in (
-            done if not first and end is None else (n for n in done if first <= n < (done.end if end is None else end))
-        ):
-            yield position, self.table(stage, position)
+        for at in range(first - first % AT_ONCE, done.end if end is None else min(end, done.end), AT_ONCE):
+            held = done.within(max(at, first), at + AT_ONCE if end is None else min(at + AT_ONCE, end))
+            if held.end:
+                yield held, self._rows(stage, held)
+
+    def _rows(self, stage: Stage, held: Positions) -> pa.Table:
+        """The rows of units that are done."""
+        mine, rest = self.state.stages[stage.key], Positions(held.runs)
+        tables = list[pa.Table]()
+        for first, end in (run for a, b in held.runs for run in mine.folded.within(a, b).runs):
+            for number in range(chunks.chunk_of(first), chunks.chunk_of(end - 1) + 1):
+                tables.append(self._reader(mine.chunks[number]).span(first, end))
+            rest.discard(first, end)
+        for info in list(self.state.fragments.values()) if rest.end else ():
+            units = Positions(run for a, b in rest.runs for run in info.stages.get(stage.key, Positions()).within(a, b).runs)
+            if units.end:
+                tables.append(chunks.only(self._rows_of(info.name)[stage.key].rows, units))
+                for run in units.runs:
+                    rest.discard(*run)
+        return tables[0] if len(tables) == 1 else in_order(pa.concat_tables(tables))
 
     def ids(self, stage: Stage, runs: Iterable[Sequence[int]]) -> Iterator[str]:
         """The column `id` of the rows of these ranges of units, one chunk in memory at a time: ids of units, say."""
@@ -251,6 +271,12 @@ class Ledger:
         """
         name = f"{stage.key} {unit}"
         return self.state.strikes.get(name, 0) + self.state.suspected.get(name, 0) // 4
+
+    def _rows_of(self, fragment: str) -> dict[str, FragmentRows]:
+        """What a fragment holds by stage key; the one that was read last is kept."""
+        if self._fragment[0] != fragment:
+            self._fragment = fragment, read_fragment(self.run, fragment)[1]
+        return self._fragment[1]
 
     def _reader(self, chunk: Chunk) -> ChunkReader:
         reader = self._readers.pop(chunk.rows, None) or ChunkReader(self.run, chunk)

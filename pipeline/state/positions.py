@@ -77,6 +77,16 @@ class Positions:
         kept = [run for a, b in self.runs for run in ((a, min(b, first)), (max(a, end), b)) if run[0] < run[1]]
         self._firsts, self._ends = [run[0] for run in kept], [run[1] for run in kept]
 
+    def within(self, first: int, end: int) -> Positions:
+        """The members of `[first, end)`.
+
+        >>> Positions([[0, 3], [5, 9]]).within(2, 7)
+        Positions([[2, 3], [5, 7]])
+        """
+        low, high = bisect_right(self._ends, first), bisect_left(self._firsts, end)
+        pairs = zip(self._firsts[low:high], self._ends[low:high], strict=True)
+        return Positions((max(a, first), min(b, end)) for a, b in pairs)
+
     def missing(self, first: int, end: int) -> Iterator[tuple[int, int]]:
         """The ranges of `[first, end)` that are not in the set."""
         for index in range(bisect_right(self._ends, first), len(self._firsts)):
