@@ -175,7 +175,7 @@ def _note(outcome: Outcome, rejection: dict[str, str]) -> None:
 
 
 def _rows(root: Path, name: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = open_catalog(str(root)).execute(f"FROM {name}").to_arrow_table().to_pylist()
+    rows: list[dict[str, Any]] = open_catalog(str(root)).sql(f"FROM {name}").to_arrow_table().to_pylist()
     return rows
 
 
