@@ -203,7 +203,7 @@ def _fetch(
         return
     span = (listing.generations[pending[0]].groups[0], listing.generations[pending[-1]].groups[1])
     _run_stages(run, stages, [stages["crawl"], stages["decode"]], span, executor, progress)
-    refuse_copies(run, stages)
+    refuse_copies(run, stages, span)
     for generation in pending:
         listing.make_units(generation, stages["crawl"], stages["decode"], config.units)
 

@@ -23,7 +23,7 @@ from voxmill.operators.crawl.policy.denylist import DenyList
 from voxmill.pipeline.packing.plan import entries_of
 from voxmill.pipeline.rights.scrub import Scrub
 from voxmill.pipeline.stage import Stage
-from voxmill.pipeline.state.listing import ITEMS
+from voxmill.pipeline.state.listing import ITEMS, OUTCOMES
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.run_dir import RunError, names_in
 from voxmill.pipeline.state.tombstone_store import FOLDER, stones_of
@@ -77,29 +77,37 @@ class Affected:
 
 
 def find(run: Run, stages: Mapping[str, Stage], values: Iterable[tuple[str, str]]) -> Affected:
-    """Everything in the run that the values name, and all copies of it (equal bytes or equal decoded samples)."""
-    items, recordings = _items(run), _outcomes(run, stages)
+    """Everything in the run that the values name, and all copies of it (equal bytes or equal decoded samples).
+
+    The run is read again as long as copies lead to further copies; what is kept of it is what is found.
+    """
     wanted = set(values)
     hashes = {value for kind, value in wanted if kind == "hash"} | _packed(run, {v for k, v in wanted if k == "hash"})
-    named = {i.id for i in items if i.id in hashes or _is_from(i.provenance, wanted)}
+    named = set[str]()
     while True:
-        mine = [r for r in recordings if _is_one(r, hashes, named) or _is_from(r.provenance, wanted)]
+        items, mine = list[Item](), list[Recording]()
+        for listed, recordings in _outcomes(run, stages):
+            items += (i for i in listed if i.id in hashes or i.id in named or _is_from(i.provenance, wanted))
+            mine += (r for r in recordings if _is_one(r, hashes, named) or _is_from(r.provenance, wanted))
         grown = hashes | {r.id for r in mine} | {r.pcm_sha256 for r in mine if r.pcm_sha256}
-        listed = named | {r.item_id for r in mine}
-        if grown == hashes and listed == named:
-            return Affected(tuple(i for i in items if i.id in named), tuple(mine))
-        hashes, named = grown, listed
+        found = {i.id for i in items} | {r.item_id for r in mine}
+        if grown == hashes and found == named:
+            return Affected(tuple(items), tuple(mine))
+        hashes, named = grown, found
 
 
 def unknown(run: Run, stages: Mapping[str, Stage], request: Request) -> list[str]:
     """Values of a request that match nothing in the run and nothing already revoked, as `KIND VALUE`."""
-    stones, items, recordings = run.tombstones, _items(run), _outcomes(run, stages)
-    known = {
-        name for origin in (*(i.provenance for i in items), *(r.provenance for r in recordings)) for name in _origins(origin)
-    }
-    hashes = {i.id for i in items} | {key for r in recordings for key in (r.id, r.id[:24], r.item_id, r.pcm_sha256) if key}
-    missing = [(kind, value) for kind, value in request.values() if (kind, value) not in known and not stones.has(kind, value)]
-    missing = [(kind, value) for kind, value in missing if kind != "hash" or value not in hashes]
+    stones = run.tombstones
+    missing = dict.fromkeys((kind, value) for kind, value in request.values() if not stones.has(kind, value))
+    for items, recordings in _outcomes(run, stages):
+        if not missing:
+            break
+        for origin in (*(i.provenance for i in items), *(r.provenance for r in recordings)):
+            for name in _origins(origin):
+                missing.pop(name, None)
+        for key in (*(i.id for i in items), *(k for r in recordings for k in (r.id, r.id[:24], r.item_id, r.pcm_sha256) if k)):
+            missing.pop(("hash", key), None)
     packed = {m.audio_sha256 for m in _members(run)} if any(kind == "hash" for kind, _ in missing) else set()
     return [f"{kind} {value}" for kind, value in missing if value not in packed]
 
@@ -153,35 +161,46 @@ def has_unfinished(run: Run) -> bool:
     return any(n.endswith(".parquet") and f"{n[:-8]}.report.json" not in names for n in names)
 
 
-def refuse_copies(run: Run, stages: Mapping[str, Stage]) -> int:
-    """Revokes recordings that were fetched later and have the same bytes or decoded samples as a revoked one. Returns how many."""
+def refuse_copies(run: Run, stages: Mapping[str, Stage], span: tuple[int, int]) -> int:
+    """Revokes recordings of these groups of items that have the same bytes or decoded samples as a revoked one. Returns how many."""
     stones = run.tombstones
     if not stones:
         return 0
-    copies = [r for r in _outcomes(run, stages) if not is_scrubbed(r) and (stones.hash(r.id) or stones.hash(r.pcm_sha256))]
+    fetched = (recording for _, recordings in _outcomes(run, stages, span) for recording in recordings)
+    copies = [r for r in fetched if not is_scrubbed(r) and (stones.hash(r.id) or stones.hash(r.pcm_sha256))]
     if copies:
         make_tombstone(run, stages, Request(ids=tuple(r.id for r in copies if r.audio), reason="a copy of what was revoked"))
         apply_tombstones(run)
     return len(copies)
 
 
-def denied(run: Run, config: CrawlConfig) -> Request:
-    """A request for what the run holds although the config's deny-list names it."""
+def denied(run: Run, config: CrawlConfig, first: int = 0) -> Request:
+    """A request for what the run holds, from generation `first` on, although the config's deny-list names it."""
     if not config.denied:
         return Request()
     deny = DenyList(config.denied)
-    live = [r for r in run.listing.recordings() if r.rejection is None and not is_scrubbed(r)]
+    live = (r for r in run.listing.each_recording(first) if r.rejection is None and not is_scrubbed(r))
     mine = [r for r in live if deny.content(r.id) or any(map(deny.address, _addresses(r.provenance)))]
     return Request(ids=tuple(r.id for r in mine), reason="on the deny-list")
 
 
 def check_denied(run: Run, config: CrawlConfig) -> None:
-    """Raises RunError if the run holds recordings that its deny-list names now, so that none of them is processed or packed again."""
-    if found := denied(run, config).ids:
+    """Raises RunError if the run holds recordings that its deny-list names now, so that none of them is processed or packed again.
+
+    What was compared with the same list before is not read again.
+    """
+    if not config.denied:
+        return
+    key, checked = digest(sorted(config.denied)), run.ledger.state.allowed
+    formed = sum(generation.units is not None for generation in run.listing.generations)
+    if checked == (key, formed):
+        return
+    if found := denied(run, config, checked[1] if checked[0] == key else 0).ids:
         raise RunError(
             f"{len(found)} recordings of {run.root} are on the deny-list now: take them out with `voxmill revoke {run.root} --denied`, "
             "or take their entries off `crawl.deny`"
         )
+    run.ledger.append({"allowed": [key, formed]})
 
 
 def _is_one(recording: Recording, hashes: set[str], items: set[str]) -> bool:
@@ -228,18 +247,14 @@ def _host(text: str) -> str:
     return host.lower().rstrip(".")
 
 
-def _items(run: Run) -> list[Item]:
-    return [item for _, rows in run.ledger.scan(ITEMS) for item in rows]
-
-
-def _outcomes(run: Run, stages: Mapping[str, Stage]) -> list[Recording]:
-    """The latest known recording of every listed item: fetched, decoded, or final."""
-    ledger, found = run.ledger, dict[str, Recording]()
-    for stage in (stages["crawl"], stages["decode"]):
-        for _, rows in ledger.scan(stage):
-            found.update((r.item_id, r) for r in rows)
-    found.update((r.item_id, r) for r in run.listing.recordings())
-    return list(found.values())
+def _outcomes(
+    run: Run, stages: Mapping[str, Stage], span: tuple[int, int] | None = None
+) -> Iterator[tuple[list[Item], list[Recording]]]:
+    """Groups of items in listing order, each with the latest known recording of every item: fetched, decoded, or final."""
+    ledger, known = run.ledger, (stages["crawl"], stages["decode"], OUTCOMES)
+    for position, items in ledger.scan(ITEMS, *(span or ())):
+        rows = [r for stage in known if position in ledger.done(stage) for r in ledger.read(stage, position)]
+        yield items, list({r.item_id: r for r in rows}.values())
 
 
 def _packed(run: Run, hashes: set[str]) -> set[str]:

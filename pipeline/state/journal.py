@@ -26,6 +26,7 @@ from voxmill.pipeline.state.positions import Positions
 from voxmill.pipeline.state.run_dir import RunDir, RunError, names_in, read_bytes
 
 FOLDER = ("ledger", "journal")
+_PLAIN = ("strikes", "suspected", "in_flight", "notes", "tabled", "packed_units", "packed", "written_at")
 _NAME = re.compile(r"(state-)?\d{20}\.json")
 
 
@@ -92,6 +93,8 @@ class RunState:
     """Units that were there when the shards were last written."""
     packed: str = ""
     """What the shards were last made of (see `runner.py`)."""
+    allowed: tuple[str, int] = ("", 0)
+    """The deny-list (its digest) that the recordings of so many generations were last compared with, and none was on it."""
     written_at: float | None = None
     """When the last entry was written, by its writer's clock (s since 1970): for `voxmill status`, and for nothing that decides."""
 
@@ -140,6 +143,7 @@ class RunState:
         self.tabled = entry.get("tabled", self.tabled)
         self.packed_units = entry.get("packed_units", self.packed_units)
         self.packed = entry.get("packed", self.packed)
+        self.allowed = tuple(entry.get("allowed", self.allowed))
         self.written_at = entry.get("at", self.written_at)
 
     def to_json(self) -> dict[str, Any]:
@@ -158,10 +162,7 @@ class RunState:
             "generations": [
                 {"sources": g.sources, "facts": g.facts, "groups": g.groups, "units": g.units} for g in self.generations
             ],
-            **{
-                name: getattr(self, name)
-                for name in ("strikes", "suspected", "in_flight", "notes", "tabled", "packed_units", "packed", "written_at")
-            },
+            **{name: getattr(self, name) for name in (*_PLAIN, "allowed")},
         }
 
     @classmethod
@@ -174,8 +175,9 @@ class RunState:
         infos = map(FragmentInfo.from_json, told["fragments"])
         state.fragments = {info.name: info for info in infos}
         state.generations = [_generation(one) for one in told["generations"]]
-        for name in ("strikes", "suspected", "in_flight", "notes", "tabled", "packed_units", "packed", "written_at"):
+        for name in _PLAIN:
             setattr(state, name, told[name])
+        state.allowed = tuple(told.get("allowed", state.allowed))
         return state
 
 

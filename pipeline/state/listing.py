@@ -10,7 +10,6 @@ A generation begins with the entry of the journal that adds its groups, and is r
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -25,6 +24,7 @@ from voxmill.manifests.tombstones import refused
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.pipeline.stage import Stage, StageKind, by_driver
 from voxmill.pipeline.state.journal import Generation
+from voxmill.pipeline.state.known_ids import KnownIds
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.positions import position_of
 from voxmill.pipeline.state.repeats import repeats
@@ -80,18 +80,21 @@ class Listing:
         or list that could not be read is no audio: its source is listed anew, and what nobody has listed yet is added. What a killed
         run has listed again and not fetched yet is not listed a third time; a repeated address says nothing of how its fetch ended.
         """
-        number, items = self.num_generations(), {item.id: item for item in self._whole_items()}
-        last = {_from(items, r): r for r in self.recordings() if not _repeated(r)}
-        failed = [r for r in last.values() if r.rejection and r.rejection.reason in reasons]
-        unread = {r.provenance.source for r in failed if items[r.item_id].rejection}
-        unsettled = self._unsettled()
-        again = {r.item_id for r in failed if not items[r.item_id].rejection and _from(items, r) not in unsettled}
-        lines = [replace(item, id=digest(["retry", str(number), key])) for key, item in items.items() if key in again]
+        number, failed = self.num_generations(), dict[str, Item]()
+        for item, recording in self._settled_items():  # of every address the last outcome counts
+            if _repeated(recording):
+                continue
+            failed.pop(item.provenance.url, None)
+            if recording.rejection and recording.rejection.reason in reasons:
+                failed[item.provenance.url] = item
+        unread = {item.provenance.source for item in failed.values() if item.rejection}
+        unsettled = self._unsettled() if failed else ()
+        again = [item for address, item in failed.items() if item.rejection is None and address not in unsettled]
+        lines = [replace(item, id=digest(["retry", str(number), item.id])) for item in again]
         relisted = [source for source in sources if source.name in unread]
+        known = KnownIds(self._ids() if relisted else ())
         for source in relisted:
-            fresh = {item.id: item for item in expand(source) if item.id not in items}
-            items |= fresh
-            lines += fresh.values()
+            lines += (item for item in expand(source) if known.add(item.id))
         if lines:
             self._commit_groups(lines, (), relisted)
         return len(lines)
@@ -125,9 +128,9 @@ class Listing:
         """Every unit of the run, in order, one at a time."""
         return (unit for batch in self.batches(Unit) for unit in batch)
 
-    def each_recording(self) -> Iterator[Recording]:
-        """Every recording of the run with its verdict, in listing order, one at a time."""
-        return (recording for batch in self.batches(Recording) for recording in batch)
+    def each_recording(self, first: int = 0) -> Iterator[Recording]:
+        """Every recording with its verdict, in listing order, one at a time: of generation `first` and those after it."""
+        return (recording for batch in self.batches(Recording, first) for recording in batch)
 
     def recordings(self) -> list[Recording]:
         """Every recording of the run with its verdict, in listing order."""
@@ -137,10 +140,10 @@ class Listing:
         """Every listed item of the run, in order, without secrets in its address."""
         return [item for batch in self.batches(Item) for item in batch]
 
-    def batches(self, record: type[Record]) -> Iterator[list[Record]]:
-        """All items, recordings or units of the run, in order, some at a time: a run may hold millions."""
+    def batches(self, record: type[Record], first: int = 0) -> Iterator[list[Record]]:
+        """All items, recordings or units of generation `first` and those after it, in order, some at a time: a run may hold millions."""
         stage = {Item: ITEMS, Recording: OUTCOMES, Unit: UNITS}[record]
-        for generation in self.generations:
+        for generation in self.generations[first:]:
             span = generation.groups if stage is ITEMS or generation.units else (0, 0)
             span = (generation.units or (0, 0)) if stage is UNITS else span
             for _, rows in self.ledger.scan(stage, *span) if span[0] < span[1] else ():
@@ -189,23 +192,35 @@ class Listing:
 
     def _unsettled(self) -> set[str]:
         """Addresses of generations that have no units yet: their fetch is still to come."""
-        pending = [g for g in range(self.num_generations()) if not self.has_units(g)]
-        groups = [group for g in pending for group in self.groups(g)]
-        items = [i for group in groups for i in self.run.private.whole(f"items/{group}", self.ledger.read(ITEMS, group))]
-        return {i.provenance.url for i in items if i.rejection is None}
+        pending = (g.groups for g in self.generations if g.units is None)
+        return {
+            i.provenance.url for groups in pending for _, items in self._whole(*groups) for i in items if i.rejection is None
+        }
 
-    def _whole_items(self) -> list[Item]:
-        """Every item with its whole address."""
+    def _settled_items(self) -> Iterator[tuple[Item, Recording]]:
+        """Every item whose generation has its units, with its whole address and its outcome, in listing order."""
+        for generation in (g for g in self.generations if g.units is not None):
+            for position, items in self._whole(*generation.groups):
+                outcomes = {r.item_id: r for r in self.ledger.read(OUTCOMES, position)}
+                yield from ((item, outcomes[item.id]) for item in items if item.id in outcomes)
+
+    def _whole(self, first: int, end: int) -> Iterator[tuple[int, list[Item]]]:
+        """Groups of items by position, with whole addresses."""
         private = self.run.private
-        groups = [group for g in range(self.num_generations()) for group in self.groups(g)]
-        return [item for group in groups for item in private.whole(f"items/{group}", self.ledger.read(ITEMS, group))]
+        kept = set(private.names("items"))
+        for position, items in self.ledger.scan(ITEMS, first, end):
+            name = f"items/{group_id(position)}"
+            yield position, private.whole(name, items) if name in kept else items
+
+    def _ids(self) -> Iterator[str]:
+        return (item.id for batch in self.batches(Item) for item in batch)
 
     def _new_lines(self, sources: Sequence[str]) -> Iterator[Item]:
         """What sources listed; an address that was listed before is kept as a rejected duplicate, and never fetched twice.
 
         What could not be read before and cannot be read now is a line of its own as well, with its own reason.
         """
-        seen = {_short(item.id) for batch in self.batches(Item) for item in batch}
+        known = KnownIds(self._ids())
         generation = self.num_generations()
         for key in sources:
             secrets = self.run.private.read(f"list/{key}")
@@ -214,10 +229,10 @@ class Listing:
                     item = listed
                     if listed.id in secrets:
                         item = replace(item, provenance=replace(item.provenance, url=secrets[listed.id]))
-                    if _short(item.id) in seen:
+                    if not known.add(item.id):
                         again = digest(["again", str(generation), key, item.id])
                         item = replace(item, id=again, rejection=item.rejection or reject("list.duplicate", item.id))
-                    seen.add(_short(item.id))
+                        known.add(item.id)
                     yield item
 
     def _commit_groups(self, items: Iterable[Item], keys: Sequence[str], listed: Iterable[SourceConfig]) -> None:
@@ -263,16 +278,6 @@ def group_id(position: int) -> str:
     'g0000003'
     """
     return f"g{position:07d}"
-
-
-def _short(ident: str) -> int:
-    """64 bits of an item's id: enough to know it again, in a third of the memory."""
-    return int.from_bytes(hashlib.sha256(ident.encode()).digest()[:8], "big")
-
-
-def _from(items: Mapping[str, Item], recording: Recording) -> str:
-    """The whole address that a recording was asked for at."""
-    return items[recording.item_id].provenance.url
 
 
 def _repeated(recording: Recording) -> bool:
