@@ -156,7 +156,7 @@ CONFIGS: dict[str, Change] = {
 """Ways that only those commands meet that go on with the run."""
 
 TABLES: dict[str, Change] = {
-    "table-cut": lambda run: _cut(_first(run, "manifests/segment/*/*.parquet")),
+    "table-cut": lambda run: _cut(_first(run, "manifests/**/spans*.parquet")),
     "table-text": lambda run: _first(run, "manifests/outcomes/*/*.parquet").write_text("no Parquet"),
     "table-gone": lambda run: _first(run, "manifests/units/*/*.parquet").unlink(),
     "catalog-text": _write("catalog.sql", b"SELECT 1;\n"),
