@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -78,9 +79,9 @@ def _entries(kept: pa.Table, segments: pa.Table, recordings: pa.Table, units: pa
         yield Entry(key, recording, start, length, split, licences[recording], unit, order, generation)
 
 
-def _found(wanted: pa.ChunkedArray, ids: pa.ChunkedArray) -> pa.Array:
+def _found(wanted: pa.ChunkedArray[Any], ids: pa.ChunkedArray[Any]) -> pa.Array[Any]:
     """Where in `ids` each id is. Raises KeyError for one that is not there."""
-    places = pc.index_in(wanted, value_set=ids).combine_chunks()
+    places: pa.Array[Any] = pc.index_in(wanted, value_set=ids).combine_chunks()  # type: ignore[attr-defined]  # of a chunked array it is one
     if places.null_count:
         raise KeyError(wanted.filter(places.is_null())[0].as_py())
     return places
