@@ -15,6 +15,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from botocore.exceptions import ClientError, HTTPClientError, SSLError
+from botocore.exceptions import ConnectionError as NoConnection
 from botocore.parsers import ResponseParserError
 from fsspec.asyn import sync_wrapper
 from s3fs import S3FileSystem
@@ -169,7 +170,8 @@ def _transient(response: Any, error: BaseException | None) -> str | None:
             if isinstance(cause, SSLError) or getattr(cause, "errno", None) in _LOCAL_FAULTS:
                 return None
             cause = getattr(cause, "kwargs", {}).get("error") or cause.__cause__
-        passing = isinstance(error, (HTTPClientError, ResponseParserError, ConnectionError, TimeoutError))
+        # botocore's own family of refused and timed-out connections is not Python's of the same name
+        passing = isinstance(error, (HTTPClientError, ResponseParserError, NoConnection, ConnectionError, TimeoutError))
         return type(error).__name__ if passing else None
     status, code = response[0].status_code, response[1].get("Error", {}).get("Code", "")
     if status in TRANSIENT_STATUS or code in _TRANSIENT_CODES:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -255,6 +256,25 @@ def test_a_store_that_is_away_is_waited_for_with_one_line_and_one_when_it_is_bac
     assert "does not answer" in told[0]
     assert "answers again after" in told[1]
     assert sum(count.again for count in requests().values()) > 0
+
+
+def test_a_server_that_is_down_or_silent_is_waited_for(told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody listens, or nobody takes the connection: other errors of botocore's than those of a connection that breaks."""
+    monkeypatch.setattr(store_retry, "SILENT_S", 0.0)
+    monkeypatch.setenv("VOXMILL_STORE_WAIT", "0.3")
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with ExitStack() as taken, reaching(s3_environment(address)):
+            for _ in range(3):  # the queue of connections is full
+                one = taken.enter_context(socket.socket())
+                one.setblocking(False)
+                one.connect_ex(silent.getsockname())
+            store = S3Store(config_kwargs={"connect_timeout": 0.1}, skip_instance_cache=True)
+            with pytest.raises(StoreError, match="did not answer"):
+                store.cat_file("bucket/name")
+    with reaching(s3_environment(address)), pytest.raises(StoreError, match="did not answer"):
+        read_bytes("s3://bucket/name")
+    assert ["ConnectTimeoutError" in line or "EndpointConnectionError" in line for line in told] == [True, True]
 
 
 @in_stores
