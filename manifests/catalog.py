@@ -90,6 +90,12 @@ def query(con: Any, sql: str) -> pa.Table:
     return table
 
 
+def settle(con: Any, *views: str) -> None:
+    """Computes views now and keeps their answers in the connection, for whoever asks several others over them."""
+    for view in views:
+        con.execute(f"CREATE TABLE settled AS FROM {view}; DROP VIEW {view}; ALTER TABLE settled RENAME TO {view}")
+
+
 def table_sources(con: Any, root: str, files: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """What a view of each table that has files selects from: Parquet files, or an Arrow object that is registered with `con`.
 

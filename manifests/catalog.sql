@@ -138,17 +138,28 @@ SELECT v.stage, v.reason, sum(num_rows)::BIGINT AS num_rows, sum(num_samples) / 
 FROM verdict_counts AS v LEFT JOIN reasons AS m ON m.reason = v.reason
 WHERE NOT kept GROUP BY ALL ORDER BY min(position), seconds DESC, num_rows DESC, v.reason;
 
+-- How much audio there is of each kind, by the properties that have few values.
+CREATE OR REPLACE VIEW retention_counts AS
+SELECT language, domain, source, licence, tier, bandwidth, speech AND kind = 'speech' AS spoken, kept,
+    count(*) AS num_spans, sum(num_samples)::BIGINT AS num_samples
+FROM spans GROUP BY ALL;
+
 -- Retention by one property of the audio: the audio there was, the speech found in it, and what was kept of both.
 -- Where no engine listened (silence), `language` is the one that the source states, and `tier` is NULL.
 CREATE OR REPLACE MACRO retention_by(dimension) AS TABLE
-SELECT CASE dimension WHEN 'language' THEN language WHEN 'domain' THEN domain WHEN 'host' THEN host WHEN 'source' THEN source
-        WHEN 'licence' THEN licence WHEN 'tier' THEN tier WHEN 'reason' THEN reason WHEN 'bandwidth' THEN bandwidth
-        WHEN 'split' THEN split WHEN 'unit' THEN unit ELSE error('no retention by ' || dimension) END AS value,
-    count(*) AS num_spans, sum(num_samples) / 16000 AS source_s,
-    coalesce(sum(num_samples) FILTER (speech AND kind = 'speech'), 0) / 16000 AS speech_s,
-    coalesce(sum(num_samples) FILTER (kept), 0) / 16000 AS kept_s,
+WITH counted AS (
+    SELECT CASE dimension WHEN 'language' THEN language WHEN 'domain' THEN domain WHEN 'source' THEN source
+            WHEN 'licence' THEN licence WHEN 'tier' THEN tier ELSE bandwidth END AS value, spoken, kept, num_spans, num_samples
+    FROM retention_counts WHERE dimension IN ('language', 'domain', 'source', 'licence', 'tier', 'bandwidth')
+    UNION ALL
+    SELECT CASE dimension WHEN 'host' THEN host WHEN 'reason' THEN reason WHEN 'split' THEN split WHEN 'unit' THEN unit
+            ELSE error('no retention by ' || dimension) END, speech AND kind = 'speech', kept, 1, num_samples
+    FROM spans WHERE dimension NOT IN ('language', 'domain', 'source', 'licence', 'tier', 'bandwidth')
+)
+SELECT value, sum(num_spans)::BIGINT AS num_spans, sum(num_samples) / 16000 AS source_s,
+    coalesce(sum(num_samples) FILTER (spoken), 0) / 16000 AS speech_s, coalesce(sum(num_samples) FILTER (kept), 0) / 16000 AS kept_s,
     kept_s / nullif(source_s, 0) AS kept_of_source, kept_s / nullif(speech_s, 0) AS kept_of_speech
-FROM spans GROUP BY value ORDER BY source_s DESC, value;
+FROM counted GROUP BY value ORDER BY source_s DESC, value;
 
 -- The share that each stage keeps, by one property: one row for each value and stage.
 CREATE OR REPLACE MACRO stages_by(dimension) AS TABLE
@@ -400,7 +411,7 @@ CREATE OR REPLACE VIEW cost_by_stage AS
 WITH kept AS (SELECT sum(num_samples) / 16000 / 3600 AS hours FROM spans WHERE kept),
 spent AS (
     SELECT CASE WHEN engine IS NULL THEN stage ELSE stage || ':' || engine END AS stage, engine, device,
-        count(DISTINCT unit) AS num_units, sum(wall_s) / 3600 AS wall_hours, sum(cpu_s) / 3600 AS cpu_hours,
+        count(*) AS num_units, sum(wall_s) / 3600 AS wall_hours, sum(cpu_s) / 3600 AS cpu_hours,
         max(max_rss_bytes) / 1e9 AS max_rss_gb, sum(attempts - 1)::BIGINT AS retries
     FROM costs GROUP BY ALL
 )

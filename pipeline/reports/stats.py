@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 from rich.console import Console
 
-from voxmill.manifests.catalog import CatalogError, open_catalog, query
+from voxmill.manifests.catalog import CatalogError, open_catalog, query, settle
 from voxmill.manifests.what_if import ALIASES
 from voxmill.manifests.what_if import what_if as judge_again
 from voxmill.pipeline.reports.stats_tables import show
@@ -84,6 +84,7 @@ def _overview(con: Any) -> dict[str, pa.Table]:
         "unread_numbers": "FROM unread_numbers", "label_coverage": "FROM label_coverage",
         "cost_by_stage": "FROM cost_by_stage", "cost": "FROM cost", "conservation": "FROM conservation",
     }  # fmt: skip
+    settle(con, "verdict_counts", "retention_counts")
     return {name: query(con, view) for name, view in views.items()}
 
 
