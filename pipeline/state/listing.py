@@ -31,8 +31,10 @@ from voxmill.pipeline.state.repeats import repeats
 from voxmill.pipeline.state.run_dir import RunDir, exists
 from voxmill.pipeline.state.units import UnitConfig, form_units
 
-ITEMS_PER_GROUP = 8
-"""Items that one worker fetches before it commits: small, because a fetch is slow and a kill redoes the group."""
+SMALL_GROUP, LARGE_GROUP = 8, 32
+"""Items that one worker fetches side by side. A short list is shared by many workers; of a long one each has many hosts in flight."""
+SMALL_GROUPS = 64
+"""So many groups of a listing are small."""
 
 
 ITEMS = by_driver(StageKind.of("items", Item, "items"))
@@ -246,7 +248,7 @@ class Listing:
         def groups() -> Iterator[tuple[str, list[Item]]]:
             nonlocal end
             lines = iter(items)
-            while members := list(islice(lines, ITEMS_PER_GROUP)):
+            while members := list(islice(lines, SMALL_GROUP if end - first < SMALL_GROUPS else LARGE_GROUP)):
                 yield group_id(end), private.keep(f"items/{group_id(end)}", members)
                 end += 1
 

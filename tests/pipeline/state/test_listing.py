@@ -18,7 +18,7 @@ from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.pipeline.stage import Resources, Stage
 from voxmill.pipeline.state import metadata_overrides as amend
 from voxmill.pipeline.state.ledger import Ledger
-from voxmill.pipeline.state.listing import ITEMS, Listing
+from voxmill.pipeline.state.listing import ITEMS, LARGE_GROUP, SMALL_GROUP, SMALL_GROUPS, Listing
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.units import UnitConfig
 
@@ -167,3 +167,10 @@ def test_a_feed_that_could_not_be_read_is_listed_again_not_fetched_as_audio(list
     assert (
         amend.find(Run(listing.run.root), [source("a", licence="cc0-1.0")]) != {}
     )  # it was listed without a licence, both times
+
+
+def test_groups_are_small_first_and_large_in_a_long_list(listing: Listing) -> None:
+    few, many = SMALL_GROUPS * SMALL_GROUP, LARGE_GROUP + 1
+    listing.extend([source("a")], expand({"a": [item(f"x{n}") for n in range(few + many)]}))
+    sizes = [len(items) for _, items in listing.ledger.scan(ITEMS)]
+    assert sizes == [SMALL_GROUP] * SMALL_GROUPS + [LARGE_GROUP, 1]
