@@ -47,7 +47,10 @@ def duplicates(
         check_rerun(opened, config)
         print_dry_run(config, opened, out)
         return
-    executor = open_executor("local", workers=config.executor.workers, same_results=config.executor.same_results)
+    stated = config.executor
+    executor = open_executor(
+        "local", workers=stated.workers, same_results=stated.same_results, commit_seconds=stated.commit_seconds
+    )
     found = rededuplicate(opened, config, executor, Progress(quiet=quiet or as_json))
     if as_json:
         print_json([asdict(one) for one in found])
@@ -91,7 +94,10 @@ def revote(
         check_rerun(opened, config)
         print_dry_run(config, opened, out)
         return
-    executor = open_executor("local", workers=config.executor.workers, same_results=config.executor.same_results)
+    stated = config.executor
+    executor = open_executor(
+        "local", workers=stated.workers, same_results=stated.same_results, commit_seconds=stated.commit_seconds
+    )
     found = reselect.revote(opened, config, executor, Progress(quiet=quiet))
     if as_json:
         print_json(vars(found))
