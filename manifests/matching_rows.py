@@ -69,9 +69,9 @@ def _check_condition(con: Any, where: str, columns: Sequence[str]) -> None:
         names, function = node.get("column_names", []), node.get("function_name")
         if node["class"] not in _PARTS:
             raise ConditionError(f"`{where}` holds a {node['class'].lower()}: only comparisons within one row can be used here")
-        if names and names[-1].lower() not in map(str.lower, columns):
-            near = difflib.get_close_matches(names[-1], columns, n=1, cutoff=0.0)
-            raise ConditionError(f"no column {names[-1]!r}; did you mean {near[0]!r}? There are {', '.join(columns)}")
+        if names and names[0].lower() not in map(str.lower, columns):  # then fields of a column, as in `labels.gender`
+            near = difflib.get_close_matches(names[0], columns, n=1, cutoff=0.0)
+            raise ConditionError(f"no column {names[0]!r}; did you mean {near[0]!r}? There are {', '.join(columns)}")
         if function and con.execute(_UNSTABLE, [function.lower()]).fetchall():
             raise ConditionError(f"`{where}` uses {function}(), whose answer differs from call to call")
 

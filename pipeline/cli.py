@@ -13,7 +13,7 @@ import typer
 from rich.text import Text
 
 from voxmill import __version__
-from voxmill.pipeline.commands import changes, modelling, options, reports, running, status_command
+from voxmill.pipeline.commands import changes, exporting, modelling, options, reports, running, status_command
 from voxmill.pipeline.commands import config_commands as config
 from voxmill.pipeline.commands import rights_commands as rights
 from voxmill.pipeline.commands import weights_commands as weights
@@ -61,6 +61,7 @@ app.command()(changes.revote)
 app.command()(changes.migrate)
 app.command()(running.plan)
 app.command()(weights.doctor)
+app.command()(exporting.export_data)
 app.command()(modelling.train)
 app.command()(modelling.transcribe)
 app.command()(modelling.evaluate)

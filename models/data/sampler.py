@@ -13,19 +13,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field, ValidationError
 
 from voxmill.manifests.config_base import Settings
 from voxmill.manifests.errors import UserError, explain
 from voxmill.manifests.matching_rows import matching_rows
 from voxmill.manifests.records import SAMPLE_RATE, Split
-from voxmill.manifests.schema import to_table
 from voxmill.models.common.seeds import Generator, seeded, shuffled
 from voxmill.models.data.training_denylist import TrainingDenylist
 from voxmill.sharding.index import shards_of
-from voxmill.sharding.sidecar import Member, ShardError, ShardSummary, read_members
+from voxmill.sharding.member_table import member_table
+from voxmill.sharding.sidecar import ShardError, ShardSummary, read_members
 
 _COLUMNS = ("key", "num_samples", "weight", "tier")
 
@@ -105,7 +103,9 @@ class BucketingSampler:
         self.shards = shards_of(root, config.split)
         self._denied = TrainingDenylist(config.deny)
         if config.where:
-            matching_rows(_members([]), config.where)  # so that a condition that cannot be read is told before the first shard
+            matching_rows(
+                member_table([]), config.where
+            )  # so that a condition that cannot be read is told before the first shard
 
     def stream(self, epoch: int = 0, index: int = 0) -> Iterator[PlannedBatch]:
         """Batches without end, epoch after epoch, from a position on. An index past the end of its epoch counts on in the next.
@@ -152,7 +152,7 @@ class BucketingSampler:
             if self._denied:
                 skipped["denied"] += sum(row in self._denied for row in rows)
                 rows = [row for row in rows if row not in self._denied]
-            table = _members(rows)
+            table = member_table(rows)
             table = matching_rows(table, self.config.where) if self.config.where else table
             for row in table.select(_COLUMNS).to_pylist():
                 sample = PlannedSample(**row)
@@ -184,9 +184,3 @@ def cut_batches(samples: Iterable[PlannedSample], config: SamplerConfig) -> Iter
             bucket.clear()
         bucket.append(sample)
     yield from (tuple(bucket) for _, bucket in sorted(buckets.items()) if bucket)
-
-
-def _members(rows: list[Member]) -> pa.Table:
-    table = to_table(rows, Member)
-    seconds = pc.divide(table["num_samples"].cast(pa.float64()), float(SAMPLE_RATE))
-    return table.append_column("seconds", seconds)

@@ -313,11 +313,12 @@ def _ids(root: Path, world: World, sources: list[dict[str, Any]]) -> int:
 
 
 def _export(root: Path, out: Path) -> Path:
-    from voxmill.sharding.toolkit_exports import export_nemo, export_shar
+    from voxmill.sharding.exports.data_export import export_data
+    from voxmill.sharding.exports.export_plan import ExportChoice
+    from voxmill.sharding.exports.format_table import FORMATS
 
-    for split in sorted({p.name.split("-")[0] for p in (root / "shards").glob("*.tar")}):
-        export_nemo(str(root / "shards"), str(out / "nemo" / split), split)
-        export_shar(str(root / "shards"), str(out / "shar" / split), split)
+    for name, layout in FORMATS.items():
+        export_data(str(root / "shards"), str(out / name), layout, ExportChoice())
     return out
 
 

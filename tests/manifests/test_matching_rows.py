@@ -102,3 +102,10 @@ def test_rows_keep_their_order_and_their_types() -> None:
     kept = matching_rows(table, "text = 'b' and row % 3 = 0")
     assert kept.schema == table.schema
     assert kept["row"].to_pylist() == list(range(3, 20_000, 6))
+
+
+def test_a_condition_may_look_into_a_struct() -> None:
+    table = pa.table({"labels": [{"gender": "female"}, {"gender": "male"}, None]})
+    assert matching_rows(table, "labels.gender = 'male'").num_rows == 1
+    with pytest.raises(ConditionError, match="no column 'gender'"):
+        matching_rows(table, "gender.labels = 'male'")

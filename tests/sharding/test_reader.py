@@ -15,7 +15,6 @@ from voxmill.sharding.reader import SampleReader, read_run, read_shard
 from voxmill.sharding.sample import Sample
 from voxmill.sharding.shard_files import commit_of
 from voxmill.sharding.sidecar import ShardError, committed
-from voxmill.sharding.toolkit_exports import export_nemo
 
 
 @pytest.fixture
@@ -125,9 +124,6 @@ def test_a_wrong_place_is_refused_with_what_is_there(copy: Path, tmp_path: Path)
             SampleReader(str(root))
     with pytest.raises(NoShards, match=r"holds no committed shard of split 'tset'; there is .*train"):
         shards_of(str(copy), "tset")
-    with pytest.raises(NoShards, match="no committed shard of split 'tset'"):
-        export_nemo(str(copy), str(tmp_path / "out"), "tset")
-    assert not (tmp_path / "out").exists()
 
 
 def test_a_run_that_kept_nothing_holds_no_samples(tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""`voxmill export-data`: the shards of a run in the layout of another toolkit."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from voxmill.pipeline.commands import options
+from voxmill.pipeline.terminal.display import Display
+from voxmill.pipeline.terminal.output import amount, console, print_json
+from voxmill.pipeline.terminal.table import number, print_table
+
+
+def export_data(
+    run: options.RunRoot,
+    to: Annotated[str, typer.Option("--to", help="`nemo`, `nemo-files`, `lhotse` or `lhotse-files`.")],
+    out: Annotated[
+        str, typer.Option("--out", "-o", help="The folder of the export, new or to be continued; or a bucket prefix.")
+    ],
+    tier: Annotated[list[str] | None, typer.Option(help="Only these tiers: `high`, `weak`, `unlabelled`, `event`.")] = None,
+    split: Annotated[list[str] | None, typer.Option(help="Only these splits: `train`, `dev`, `test`.")] = None,
+    licence: Annotated[list[str] | None, typer.Option(help="Only these licences.")] = None,
+    where: Annotated[
+        str | None, typer.Option(help="Only samples with this SQL condition, as in `language = 'en' AND seconds < 20`.")
+    ] = None,
+    prefix: Annotated[
+        str, typer.Option(help="Goes before the paths of audio files, where a format's readers want them from the root.")
+    ] = "",
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Write the shards of a run in the layout of another toolkit. FLAC files are copied; the same command continues a stopped export.
+
+    Every licence and split has a folder of its own. Labels, word times and provenance go along.
+
+    Examples:
+
+        voxmill export-data runs/one --to nemo -o exports/nemo
+
+        voxmill export-data runs/one --to lhotse -o exports/shar --split train --tier high --where "language = 'en' AND seconds < 20"
+    """
+    from voxmill.manifests.errors import UserError, nearest
+    from voxmill.manifests.user_input import new_folder
+    from voxmill.pipeline.state.run import Run
+    from voxmill.sharding.exports.data_export import export_data as export
+    from voxmill.sharding.exports.export_plan import ExportChoice
+    from voxmill.sharding.exports.format_table import FORMATS
+
+    if to not in FORMATS:
+        raise UserError(f"--to: no format `{to}`{nearest(to, set(FORMATS))}")
+    opened = Run(run)
+    opened.written()
+    new_folder(out)
+    choice = ExportChoice(tuple(tier or ()), tuple(split or ()), tuple(licence or ()), where)
+    with Display(quiet=quiet or as_json) as display:
+        tell = lambda done, parts: display.phase(f"exporting: {done} of {amount(parts, 'part')}")
+        made = export(opened.shards_dir, out, FORMATS[to], choice, prefix=prefix, on_part=tell)
+    if as_json:
+        print_json(asdict(made))
+        return
+    rows = [(s.folder, str(s.parts), str(s.samples), f"{s.seconds / 3600:.3f}") for s in made.sets]
+    print_table(console(), ("folder", number("parts"), number("samples"), number("hours")), rows)
+    console().print(f"{out} holds it whole; fingerprint {made.fingerprint[:16]}", soft_wrap=True)

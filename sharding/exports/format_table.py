@@ -1,0 +1,9 @@
+"""The formats of `voxmill export-data`, by name."""
+
+from __future__ import annotations
+
+from voxmill.sharding.exports.export_format import ExportFormat
+from voxmill.sharding.exports.lhotse_cuts import LHOTSE, LHOTSE_FILES
+from voxmill.sharding.exports.nemo_manifests import NEMO, NEMO_FILES
+
+FORMATS: dict[str, ExportFormat] = {one.name: one for one in (NEMO, NEMO_FILES, LHOTSE, LHOTSE_FILES)}
