@@ -43,6 +43,13 @@ def duckdb_command(folder: Path) -> DuckDBCommand:
     got = subprocess.run([*pip, *wheels], capture_output=True, text=True, check=False)
     if got.returncode:
         raise NoWheels(f"{' and '.join(wheels)} cannot be downloaded: {got.stderr.strip()[-300:]}")
+    return downloaded(folder)
+
+
+def downloaded(folder: Path) -> DuckDBCommand:
+    """From the wheels that are in `folder`. Raises NoWheels where they are not."""
+    if not any(folder.glob("*.whl")):
+        raise NoWheels(f"no wheels of duckdb are in {folder}")
     for wheel in folder.glob("*.whl"):
         with zipfile.ZipFile(wheel) as packed:
             packed.extractall(folder)

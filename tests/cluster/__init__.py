@@ -1,0 +1,1 @@
+"""A cluster of several machines on one, with an object store and a web server, for checks."""
