@@ -45,15 +45,16 @@ def _tiles(what: str, pieces: Sequence[Any], start: int, end: int) -> Iterator[s
 def check_units(
     run: Run, ledger: Ledger, units: Iterable[Unit], stages: Mapping[str, Stage], to_come: Pending, report: Report
 ) -> Iterator[ExpectedSample]:
-    """Stage by stage, unit by unit, what each kind of stage says of its rows. Yields what shards must hold; one unit in memory at a time."""
+    """Stage by stage, unit by unit, what each kind of stage says of its rows. Yields what shards must hold; a few units in memory at a time."""
     chain, packed = stages_of_units(stages), ledger.state.packed_units
+    scans = {s.name: ledger.scan(s) for s in chain}  # side by side: each is read once, and none is ahead by more than a few units
     balances = {s.name: Balance(s.name) for s in chain if s.of.rows in ("tiles", "segments", "parts")}
     for unit in units:
         here = [s for s in chain if not to_come.waits(s.name, unit.position)]
         if missing := [s.name for s in here if not ledger.is_done(s, unit.id)]:
             report.problems.append(f"missing: unit {unit.id}: no result of {', '.join(missing)}; run `voxmill run` again")
             continue
-        rows = {s.name: ledger.read(s, unit.id) for s in here}
+        rows = {s.name: next(mine for n, mine in scans[s.name] if n == unit.position) for s in here}
         kept = {s.id: s for s in rows.get("segment", ()) if s.rejection is None}
         for stage in here:
             report.problems += _check_rows(stage, unit, rows[stage.name], kept)

@@ -32,7 +32,7 @@ from voxmill.pipeline.state.run_dir import RunDir, RunError, names_in
 FOLDED_BYTES = 64 * 2**20
 """Size of the fragments that are folded together."""
 
-AT_ONCE = 64
+AT_ONCE = 32
 """Units whose rows are in memory together while a stage is read."""
 
 READERS = 24

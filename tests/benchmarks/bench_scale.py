@@ -1,115 +1,41 @@
-"""`make bench-scale`: what the driver, the state and the reports cost as a run grows, through the product's own line.
+"""`make bench-scale`: what driver, state, store and reports cost as a run grows, through the product's own line.
 
-The audio is one reading, tiled; a unit is one second of it, and two recognisers answer at once (`benchmarks/instant.py`), so what is measured
-is everything else: journal, fragments, tables, packing, verification. Each size is a run of its own on the local executor; then the same
-command again (nothing new), the same with one per cent more, and `verify`.
+Three parts:
 
-    python tests/benchmarks/bench_scale.py          500, 1,000 and 2,000 units
-    python tests/benchmarks/bench_scale.py --full   1,000, 4,000 and 16,000 units
+- **Line**: recordings of real speech in units of one second, two recognisers that answer at once (`instant.py`), every segment kept and packed.
+  Each size is a run of its own on the local executor: up to `select`, then the packing; the same command again (nothing new); one per cent
+  more; `verify`.
+- **Requests** (`scale_requests.py`): the same into an object store, counted at a proxy.
+- **State** (`scale_state.py`): ten and a hundred thousand units without their audio, written through the product's own writers; then folded
+  and tabled, run again, grown by one per cent, verified.
 
-Files are counted on the disk. What is not here yet: requests at a store's proxy, and state of a million units without its audio.
+    python tests/benchmarks/bench_scale.py          500, 1,000 and 2,000 units with audio; 10,000 and 100,000 without
+    python tests/benchmarks/bench_scale.py --full   1,000, 4,000 and 16,000 units; 100,000 and 1,000,000 of 100 segments each
+
+`--only line`, `requests` or `state` makes one part. Times are CPU seconds. The start of processes does not grow with a run, so where a cost
+is compared between sizes it is left out: it is what the smallest and the largest size, drawn out to no units at all, would cost.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import numpy as np
-import soundfile
-import yaml
-
 from benchmarks.report import Target, finish, full_form, heading, table
-from speech.packaged import TWO_CITIES
+from benchmarks.scale_line import Used, recording, run, settings, voxmill
+from benchmarks.scale_requests import requests
+from benchmarks.scale_state import state_cost
 
-TESTS = Path(__file__).resolve().parents[1]
+STAGES = 8
+PARTS = ("line", "requests", "state")
 SECONDS = 250
-"""Of one recording: so many units."""
+"""Of one recording."""
 
-MEASURED = """
-import json, os, resource, sys, time
-began = time.monotonic()
-sys.argv = ["voxmill", *sys.argv[1:]]
-from voxmill.pipeline.cli import main
-code = 0
-try:
-    main()
-except SystemExit as stopped:
-    code = stopped.code or 0
-used = resource.getrusage(resource.RUSAGE_SELF)
-print(json.dumps([code, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, time.monotonic() - began]), file=sys.stderr)
-sys.stderr.flush()
-os._exit(0)
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Used:
-    """By the driver's own process."""
-
-    cpu_s: float
-    rss_mb: float
-    wall_s: float
-
-
-def recordings(folder: Path, count: int, first: int = 0) -> list[Path]:
-    """Readings of `SECONDS` each, every one another stretch of the same endless reading."""
-    samples, rate = soundfile.read(TWO_CITIES.path, dtype="int16")
-    paths = []
-    for number in range(first, first + count):
-        path = folder / f"{number:05d}.wav"
-        if not path.exists():
-            start = (number * 7919 * 13) % len(samples)
-            tiled = np.resize(np.roll(samples, -start), SECONDS * rate)
-            tiled[:16] = [number >> bit & 1 for bit in range(16)]  # no two have the same samples
-            soundfile.write(path, tiled, rate)
-        paths.append(path)
-    return paths
-
-
-def settings(paths: list[Path]) -> dict[str, Any]:
-    return {
-        "sources": [{"name": path.stem, "path": str(path), "language": "en", "licence": "cc0-1.0"} for path in paths],
-        "crawl": {"contact": "https://example.org/contact"},
-        "units": {"seconds": 1},
-        "transcribe": [
-            {"kind": "python", "name": name, "call": "benchmarks.instant:Instant", "version": "1"} for name in ("one", "two")
-        ],
-        "select": {"languages": []},
-        "pack": {"buckets": 2},
-        "executor": {"kind": "local"},
-    }
-
-
-def voxmill(*words: str) -> Used:
-    """One command, measured from inside. Ends this bench where it fails."""
-    path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURED, *words],
-        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    code, cpu, rss, wall = json.loads(done.stderr.strip().splitlines()[-1])
-    if code:
-        sys.exit(f"voxmill {' '.join(words)} ended with {code}:\n{(done.stdout + done.stderr)[-2000:]}")
-    return Used(cpu, rss, wall)
-
-
-def run(root: Path, paths: list[Path]) -> Used:
-    config = root.with_suffix(".yaml")
-    config.write_text(yaml.safe_dump(settings(paths)), encoding="utf-8")
-    return voxmill("run", "-c", str(config), "-o", str(root), "--quiet")
+Figures = dict[str, Any]
 
 
 def files(root: Path) -> int:
@@ -117,62 +43,127 @@ def files(root: Path) -> int:
     return sum(path.is_file() for folder in ("ledger", "manifests") for path in (root / folder).rglob("*"))
 
 
-def main() -> None:
-    full = full_form(sys.argv)
-    sizes = [1000, 4000, 16_000] if full else [500, 1000, 2000]
-    heading("bench-scale", full, f"{', '.join(map(str, sizes))} units of 1 s, two instant recognisers", ["duckdb", "pyarrow"])
-    rows: list[tuple[str, ...]] = []
-    figures: dict[str, dict[str, float]] = {}
-    with tempfile.TemporaryDirectory(prefix="voxmill-scale-") as name:
-        folder = Path(name)
-        (folder / "audio").mkdir()
-        for size in sizes:
-            count = size // SECONDS
-            root, began = folder / f"run-{size}", time.monotonic()
-            first = run(root, recordings(folder / "audio", count))
-            whole = time.monotonic() - began
-            again = run(root, recordings(folder / "audio", count))
-            proof = voxmill("verify", str(root))
-            kept = files(root)
-            one = max(1, count // 100)
-            more = run(root, recordings(folder / "audio", count + one))
-            figures[str(size)] = found = {
-                "driver_ms_a_unit": 1000 * first.cpu_s / size,
-                "driver_mb": first.rss_mb,
-                "nothing_new_s": again.cpu_s,
-                "more_cpu_s": more.cpu_s,
-                "verify_ms_a_unit": 1000 * proof.cpu_s / size,
-                "verify_mb": proof.rss_mb,
-                "files": kept,
-                "wall_s": whole,
-            }
-            rows.append((str(size), *(f"{found[key]:.4g}" for key in found)))
-    heads = ("units", "driver, ms/unit", "MB", "nothing new, s", "more, s", "verify, ms/unit", "MB", "files", "wall, s")
-    table(heads, rows)
-    low, high = figures[str(sizes[0])], figures[str(sizes[-1])]
-    stages = 8
-    slope = 1e6 * (high["nothing_new_s"] - low["nothing_new_s"]) / (sizes[-1] - sizes[0])
-    grown = 1000 * (high["driver_ms_a_unit"] * sizes[-1] - low["driver_ms_a_unit"] * sizes[0]) / (sizes[-1] - sizes[0])
-    targets: dict[str, Target] = {
-        "driver, CPU a further unit": {
-            "value": f"{grown:.0f} us",
-            "target": "<= 10,000 us (100 units/s)",
-            "met": grown <= 10_000,
-        },
+def line(folder: Path, sizes: list[int]) -> tuple[Figures, dict[str, Target]]:
+    """Runs with audio."""
+    figures: Figures = {}
+    for size in sizes:
+        root, config = folder / f"run-{size}", folder / f"run-{size}.yaml"
+        heard = [recording(folder, number, SECONDS) for number in range(size // SECONDS)]
+        first = run(str(root), config, settings(heard), "--until", "select")
+        packed = run(str(root), config, settings(heard))
+        kept = files(root)
+        again = min((run(str(root), config, settings(heard)) for _ in range(3)), key=lambda used: used.cpu_s)
+        proof = voxmill("verify", str(root))
+        one = run(str(root), config, settings([*heard, recording(folder, 500, size // 100)]))
+        figures[str(size)] = {
+            "driver_cpu_s": first.cpu_s + packed.cpu_s,
+            "all_cpu_s": first.all_cpu_s + packed.all_cpu_s,
+            "driver_mb": max(first.rss_mb, packed.rss_mb),
+            "packer_mb": packed.worker_rss_mb,
+            "nothing_new_s": again.cpu_s,
+            "one_more_all_s": one.all_cpu_s,
+            "verify_s": proof.cpu_s,
+            "verify_mb": proof.rss_mb,
+            "files": kept,
+            "wall_s": first.wall_s + packed.wall_s,
+        }
+    print("Line: CPU seconds of the driver, of all processes, memory")
+    heads = ("units", "driver", "all", "MB", "packer MB", "nothing new", "+1 %, all", "verify", "MB", "files", "wall, s")
+    table(heads, ((size, *(f"{value:.4g}" for value in one.values())) for size, one in figures.items()))
+    low, high, more = figures[str(sizes[0])], figures[str(sizes[-1])], sizes[-1] - sizes[0]
+    driver = 1e6 * (high["driver_cpu_s"] - low["driver_cpu_s"]) / more
+    idle = 1e6 * (high["nothing_new_s"] - low["nothing_new_s"]) / more
+    unit = (high["all_cpu_s"] - low["all_cpu_s"]) / more
+    start = min(low["all_cpu_s"] - unit * sizes[0], high["one_more_all_s"])
+    share = (high["one_more_all_s"] - start) / (unit * sizes[-1])
+    objects = high["files"] / sizes[-1] / STAGES
+    return figures, {
+        "driver, CPU a further unit": _most(driver, 10_000, "us", "(100 units/s)"),
         "driver's memory": _ratio(high["driver_mb"], low["driver_mb"]),
+        "packer's memory": _ratio(high["packer_mb"], low["packer_mb"]),
         "verify's memory": _ratio(high["verify_mb"], low["verify_mb"]),
-        "nothing new, CPU a further unit": {"value": f"{slope:.0f} us", "target": "<= 20 us", "met": slope <= 20},
-        "files a unit and stage": {
-            "value": round(high["files"] / sizes[-1] / stages, 4),
-            "target": "<= 0.1",
-            "met": high["files"] / sizes[-1] / stages <= 0.1,
-        },
+        "nothing new, CPU": _most(high["nothing_new_s"], 2 + 20e-6 * sizes[-1], "s"),
+        "nothing new, CPU a further unit": _most(idle, 20, "us"),
+        "+1 %, all processes' CPU without their start": _most(100 * share, 3, "% of the first run"),
+        "files a unit and stage": _most(objects, 0.1, ""),
     }
-    finish("bench-scale", figures, targets, full)
+
+
+def asked(folder: Path, sizes: list[int]) -> tuple[Figures, dict[str, Target]]:
+    """Runs in an object store."""
+    found = requests(folder, sizes)
+    print("Requests to the store")
+    rows = ((str(r.units), str(r.driver), str(r.workers), str(r.driver_again), str(r.kinds)) for r in found)
+    table(("units", "driver", "workers", "nothing new", "of the first, by method"), rows)
+    low, high = found[0], found[-1]
+    more = high.units - low.units
+    return {str(r.units): {"driver": r.driver, "workers": r.workers, "again": r.driver_again, **r.kinds} for r in found}, {
+        "driver, requests a further unit": _most((high.driver - low.driver) / more, 0.2, ""),
+        "workers, requests a further unit": _most((high.workers - low.workers) / more, 3, ""),
+        "nothing new, requests": _most(max(r.driver_again for r in found), 300, ""),
+    }
+
+
+def state(folder: Path, sizes: list[int], segments: int) -> tuple[Figures, dict[str, Target]]:
+    """Runs without audio."""
+    costs = {size: state_cost(folder / f"state-{size}", size, segments) for size in sizes}
+    print(f"State of {segments} segments a unit: CPU seconds and MB of the driver")
+    steps = ("written", "compacted", "nothing_new", "one_more", "verified")
+    heads = ("units", *(f"{step.replace('_', ' ')}{end}" for step in steps for end in ("", ", MB")))
+    used: dict[int, dict[str, Used]] = {size: {step: getattr(cost, step) for step in steps} for size, cost in costs.items()}
+    rows = (
+        (str(size), *(text for one in by.values() for text in (f"{one.cpu_s:.2f}", f"{one.rss_mb:.0f}")))
+        for size, by in used.items()
+    )
+    table(heads, rows)
+    low, high = used[sizes[0]], used[sizes[-1]]
+    units = sizes[-1] - sizes[0]
+    first = sum((high[step].cpu_s - low[step].cpu_s) / units for step in ("written", "compacted"))
+    start = 2 * min(one["nothing_new"].cpu_s for one in used.values())
+    share = (high["one_more"].cpu_s - start) / (first * sizes[-1])
+    idle = 1e6 * (high["nothing_new"].cpu_s - low["nothing_new"].cpu_s) / units
+    figures = {
+        str(size): {step: {"cpu_s": one.cpu_s, "rss_mb": one.rss_mb} for step, one in by.items()} for size, by in used.items()
+    }
+    return figures, {
+        "state: nothing new, CPU": _most(high["nothing_new"].cpu_s, 2 + 20e-6 * sizes[-1], "s"),
+        "state: nothing new, CPU a further unit": _most(idle, 20, "us"),
+        "state: +1 %, driver's CPU without its start": _most(100 * share, 3, "% of the first"),
+        **{f"state: memory, {step.replace('_', ' ')}": _ratio(high[step].rss_mb, low[step].rss_mb) for step in steps},
+    }
+
+
+def _most(value: float, most: float, unit: str, note: str = "") -> Target:
+    end = f" {unit}" if unit else ""
+    return {"value": f"{value:.4g}{end}", "target": f"<= {most:,.4g}{end} {note}".rstrip(), "met": value <= most}
 
 
 def _ratio(high: float, low: float) -> Target:
     return {"value": round(high / low, 2), "target": "<= 1.2 of the smallest run's", "met": high <= 1.2 * low}
+
+
+def main() -> None:
+    full = full_form(sys.argv)
+    parts = [part for part in PARTS if part in sys.argv] or list(PARTS)
+    sizes, states, segments = (
+        ([1000, 4000, 16_000], [100_000, 1_000_000], 100) if full else ([500, 1000, 2000], [10_000, 100_000], 4)
+    )
+    data = f"{', '.join(map(str, sizes))} units of 1 s with audio, {' and '.join(f'{n:,}' for n in states)} without"
+    heading("bench-scale", full, data, ["duckdb", "pyarrow", "s3fs"])
+    figures: Figures = {}
+    targets: dict[str, Target] = {}
+    with tempfile.TemporaryDirectory(prefix="voxmill-scale-") as name:
+        for part in parts:
+            folder = Path(name) / part
+            folder.mkdir()
+            made = {
+                "line": lambda f: line(f, sizes),
+                "requests": lambda f: asked(f, [100, 400]),
+                "state": lambda f: state(f, states, segments),
+            }
+            figures[part], met = made[part](folder)
+            targets |= met
+    finish("bench-scale", figures, targets, full)
 
 
 if __name__ == "__main__":
