@@ -47,7 +47,7 @@ def check_units(
 ) -> Iterator[ExpectedSample]:
     """Stage by stage, unit by unit, what each kind of stage says of its rows. Yields what shards must hold; a few units in memory at a time."""
     chain, packed = stages_of_units(stages), ledger.state.packed_units
-    scans = {s.name: ledger.scan(s) for s in chain}  # side by side: each is read once, and none is ahead by more than a few units
+    scans = {s.name: ledger.scan(s) for s in chain}  # read side by side, once, and none is far ahead of the others
     balances = {s.name: Balance(s.name) for s in chain if s.of.rows in ("tiles", "segments", "parts")}
     for unit in units:
         here = [s for s in chain if not to_come.waits(s.name, unit.position)]
