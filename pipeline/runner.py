@@ -33,6 +33,7 @@ from voxmill.pipeline.packing.plan import plan
 from voxmill.pipeline.preflight.run_inputs import check_inputs
 from voxmill.pipeline.resolve.saved_config import keep
 from voxmill.pipeline.rights.attribution import write_attribution
+from voxmill.pipeline.rights.erasure_check import revoked_rows
 from voxmill.pipeline.rights.request import apply_tombstones, check_denied, has_unfinished, refuse_copies
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.stage_builder import WHOLE_CORE, stated_cost
@@ -40,8 +41,8 @@ from voxmill.pipeline.state import metadata_overrides as amend
 from voxmill.pipeline.state.driver_lease import Lease
 from voxmill.pipeline.state.listing import Expand, Listing
 from voxmill.pipeline.state.run import Run
-from voxmill.pipeline.state.run_dir import RunError, exists
-from voxmill.pipeline.state.table_writer import write_tables
+from voxmill.pipeline.state.run_dir import RunError
+from voxmill.pipeline.state.table_writer import catalog_sha256, is_published, write_tables
 from voxmill.pipeline.state.tombstone_store import stones_of
 from voxmill.pipeline.terminal.output import amount
 from voxmill.pipeline.terminal.progress import Progress
@@ -131,7 +132,7 @@ def _advance(
         progress.say(f"{amount(changed, 'unit')} of work compared with the rest anew")
     _run_stages(run, stages, chain, units, executor, progress, sharing)
     stamp = _stamp(run, stages, config, amendments)
-    if until == "pack" and run.ledger.state.packed == stamp and is_intact(run.shards_dir) and exists(run.uri("catalog.sql")):
+    if until == "pack" and run.ledger.state.packed == stamp and is_intact(run.shards_dir) and is_published(run):
         progress.say(f"nothing new: shards in {run.shards_dir} and tables are as they were")
         return
     if until == "pack":
@@ -143,7 +144,7 @@ def _advance(
     progress.say(f"tables: {len(files)} in {run.uri('manifests')}, views in {run.uri('catalog.sql')}")
     packed = {"packed": stamp, "packed_units": listing.num_units} if until == "pack" else {}
     if packed or run.ledger.state.tabled != listing.num_units:
-        run.ledger.append({"tabled": listing.num_units, **packed})
+        run.ledger.append({"tabled": listing.num_units, "catalog": catalog_sha256(run), **packed})
 
 
 def _open(config: RunConfig, run: Run, stages: Mapping[str, Stage]) -> dict[str, Any]:
@@ -174,17 +175,16 @@ def _own_reasons(config: RunConfig) -> dict[str, Any]:
 def _recover(run: Run, progress: Progress) -> int:
     """Takes up what an earlier driver left: fragments that nobody journalled, and files of tables that somebody deleted.
 
-    Returns the number of the journal's last entry before anything was added to it.
+    Returns the number of this driver's first entry.
     """
     ledger = run.ledger
-    ledger.refresh()
+    ledger.begin()
     began = ledger.state.number
-    if ledger.state.in_flight:
-        ledger.append({"begins": True})
-    ledger.adopt()
-    if lost := ledger.lost():
-        progress.say(f"{amount(sum(map(len, lost.values())), 'file')} of the tables are gone: what they held is made again")
-        ledger.forget(lost)
+    ledger.adopt(revoked_rows(run.tombstones))
+    lost, fragments = ledger.lost(), ledger.lost_fragments()
+    if count := sum(map(len, lost.values())) + len(fragments):
+        progress.say(f"{amount(count, 'file')} of the tables are gone: what they held is made again")
+        ledger.forget(lost, fragments)
     ledger.fold()
     return began
 

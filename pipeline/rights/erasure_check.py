@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import re
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,11 @@ def find_traces(run: Run, stones: Tombstones) -> Iterator[Trace]:
                 yield Trace(where, "hash")
             if addresses:
                 yield Trace(where, "address")
+
+
+def revoked_rows(stones: Tombstones) -> Callable[[pa.Table], bool]:
+    """A test whether a table holds anything with a revoked id: what a worker made before a revocation may come after it."""
+    return lambda rows: bool(stones) and any(map(stones.hash, _strings(rows)))
 
 
 def _look(texts: Iterable[str], stones: Tombstones, *, urls: bool) -> tuple[bool, bool]:

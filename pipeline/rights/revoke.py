@@ -21,7 +21,7 @@ from voxmill.pipeline.packing.packer import packed_tables, packing
 from voxmill.pipeline.packing.plan import plan
 from voxmill.pipeline.rights.attribution import write_attribution
 from voxmill.pipeline.rights.erasure_check import find_traces
-from voxmill.pipeline.rights.request import Affected, Request, apply_tombstones, make_tombstone, unknown
+from voxmill.pipeline.rights.request import Affected, Request, apply_tombstones, has_unfinished, make_tombstone, unknown
 from voxmill.pipeline.stage import Resources, Stage
 from voxmill.pipeline.state import metadata_overrides
 from voxmill.pipeline.state.driver_lease import Lease
@@ -70,6 +70,8 @@ def revoke(
         stone, found = make_tombstone(run, stages, request, write=False)
         return Revocation(stone, found, _shards_of(run, found), _near(run, stages, found))
     with Lease(run):
+        if has_unfinished(run) or not all(run.tombstones.has(*value) for value in request.values()):
+            run.ledger.begin()  # who lists something now has not seen the tombstone
         stone, found = make_tombstone(run, stages, request)
         done = Revocation(stone, found, near=_near(run, stages, found))
         rewrite_run(run, config, stages)

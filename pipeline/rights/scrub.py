@@ -57,6 +57,7 @@ class Scrub:
         """The chunks of all stages, under all fingerprints."""
         ledger = self._run.ledger
         ledger.adopt()
+        ledger.forget(ledger.lost(), ledger.lost_fragments())
         ledger.fold()
         files: dict[str, dict[int, Chunk]] = {}
         for key, stage in ledger.state.stages.items():

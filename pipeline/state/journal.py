@@ -4,8 +4,10 @@
     ledger/journal/state-00000000000000000040.json  all entries up to that number, folded; derived, so that old entries can go
 
 An entry is a JSON object with any of the keys that `RunState.apply` knows. What no entry names is not done, whatever lies in the run: a
-fragment of a worker whose driver died is adopted or removed by the next one (`ledger.py`). A driver that lost its lease finds the number
-taken that it wants to write, and stops.
+fragment of a worker whose driver died is adopted or removed by the next one (`ledger.py`).
+
+A driver that lost its lease finds the number taken that it wants to write, and stops: the next driver's first entry has it. So the first
+entries of drivers stay when the others are folded, or a driver that comes back late would find its number free again.
 """
 
 from __future__ import annotations
@@ -26,8 +28,11 @@ from voxmill.pipeline.state.positions import Positions
 from voxmill.pipeline.state.run_dir import RunDir, RunError, names_in, read_bytes
 
 FOLDER = ("ledger", "journal")
-_PLAIN = ("strikes", "suspected", "in_flight", "notes", "tabled", "packed_units", "packed", "written_at")
 _NAME = re.compile(r"(state-)?\d{20}\.json")
+_BEGINNINGS = 64
+"""First entries of drivers that stay: so many drivers may come and go while one of them is away."""
+_READS = 3
+"""How often a journal is read that is folded meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,12 @@ class RunState:
     """What the shards were last made of (see `runner.py`)."""
     allowed: tuple[str, int] = ("", 0)
     """The deny-list (its digest) that the recordings of so many generations were last compared with, and none was on it."""
+    beginnings: list[int] = field(default_factory=list)
+    """Numbers of the first entries of the last drivers."""
+    writer: str = ""
+    """Who wrote the last entry."""
+    catalog: str = ""
+    """The sha256 of the catalog that was written last."""
     written_at: float | None = None
     """When the last entry was written, by its writer's clock (s since 1970): for `voxmill status`, and for nothing that decides."""
 
@@ -144,7 +155,15 @@ class RunState:
         self.packed_units = entry.get("packed_units", self.packed_units)
         self.packed = entry.get("packed", self.packed)
         self.allowed = tuple(entry.get("allowed", self.allowed))
+        self.catalog = entry.get("catalog", self.catalog)
         self.written_at = entry.get("at", self.written_at)
+
+    def follow(self, entry: Mapping[str, Any]) -> None:
+        """Folds the entry in that comes next in the journal."""
+        self.apply(entry)
+        self.number += 1
+        if (writer := entry.get("writer", "")) != self.writer:
+            self.writer, self.beginnings = writer, [*self.beginnings, self.number][-_BEGINNINGS:]
 
     def to_json(self) -> dict[str, Any]:
         """As it is written beside the journal."""
@@ -162,7 +181,7 @@ class RunState:
             "generations": [
                 {"sources": g.sources, "facts": g.facts, "groups": g.groups, "units": g.units} for g in self.generations
             ],
-            **{name: getattr(self, name) for name in (*_PLAIN, "allowed")},
+            **{name: getattr(self, name) for name in (*_PLAIN, *_ADDED, "allowed")},
         }
 
     @classmethod
@@ -177,8 +196,15 @@ class RunState:
         state.generations = [_generation(one) for one in told["generations"]]
         for name in _PLAIN:
             setattr(state, name, told[name])
+        for name in _ADDED:
+            setattr(state, name, told.get(name, getattr(state, name)))
         state.allowed = tuple(told.get("allowed", state.allowed))
         return state
+
+
+_PLAIN = ("strikes", "suspected", "in_flight", "notes", "tabled", "packed_units", "packed", "written_at")
+_ADDED = ("beginnings", "writer", "catalog")
+"""Parts of a state that are written as they are; those of `_ADDED` are not in states of before they were kept."""
 
 
 class Journal:
@@ -191,6 +217,17 @@ class Journal:
 
     def read(self) -> RunState:
         """What the store holds now. Raises DamagedError."""
+        for _ in range(_READS - 1):
+            try:
+                return self._read()
+            except (FileNotFoundError, DamagedError):  # folded between the listing and the reading; if not, it stays so
+                continue
+        try:
+            return self._read()
+        except FileNotFoundError as error:
+            raise DamagedError(f"{error.filename or error} is missing: restore it, or start a new run") from error
+
+    def _read(self) -> RunState:
         names = names_in(self._run.uri(*FOLDER))
         states = sorted(name for name in names if name.startswith("state-") and name.endswith(".json"))
         state = self._folded(states[-1]) if states else RunState()
@@ -200,8 +237,7 @@ class Journal:
             if number != state.number + 1:
                 raise DamagedError(f"{self._uri(state.number + 1)} is missing: restore it, or start a new run")
             uri = self._uri(number)
-            state.apply(json_object(read_bytes(uri), uri, "restore it: it says what is done", DamagedError))
-            state.number = number
+            state.follow(json_object(read_bytes(uri), uri, "restore it: it says what is done", DamagedError))
         return state
 
     def append(self, entry: Mapping[str, Any]) -> None:
@@ -214,8 +250,7 @@ class Journal:
             commit_bytes(self._uri(number), blob)
         except NondeterministicError:
             raise self._overtaken() from None
-        self.state.apply(json.loads(blob))
-        self.state.number = number
+        self.state.follow(json.loads(blob))
 
     def fold(self) -> None:
         """Writes the folded state, then removes the entries and states that it replaces."""
@@ -231,7 +266,7 @@ class Journal:
         }
         if max(numbers.values()) > number:
             raise self._overtaken()
-        for old in sorted(numbers.keys() - {name}):
+        for old in sorted(numbers.keys() - {name, *(f"{first:020d}.json" for first in self.state.beginnings)}):
             remove(self._run.uri(*FOLDER, old))
 
     def _overtaken(self) -> RunError:

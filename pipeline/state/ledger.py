@@ -6,7 +6,7 @@ their stage (`chunks.py`). Anybody may read; only the driver that holds the run'
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -47,6 +47,8 @@ class Ledger:
         self._journal: Journal | None = None
         self._readers: dict[str, ChunkReader] = {}
         self._fragment: tuple[str, dict[str, FragmentRows]] = ("", {})
+        self._spent: set[str] = set()
+        """Fragments that were folded here and not removed yet."""
 
     @property
     def journal(self) -> Journal:
@@ -173,22 +175,40 @@ class Ledger:
         """Appends one entry to the journal. Raises RunError where another driver has written meanwhile."""
         self.journal.append(entry)
 
-    def adopt(self) -> None:
+    def begin(self) -> None:
+        """A driver's first entry. Nobody who was there before writes any more: what nobody names is this driver's to take or remove.
+
+        Raises RunError where somebody writes at the same time. What a driver sent that is no more may still arrive once.
+        """
+        self.refresh()
+        try:
+            self.append({"begins": True})
+        except RunError:
+            self.refresh()
+            self.append({"begins": True})
+
+    def adopt(self, refuses: Callable[[pa.Table], bool] = lambda rows: False) -> None:
         """Takes what workers of an earlier driver committed and nobody journalled, and removes what is of no use.
 
-        A fragment is of use where it holds a unit that is not done.
+        A fragment is of use where it holds a unit that is not done, and no rows that are refused.
         """
-        known, found = self.state.fragments, list[FragmentInfo]()
-        for name in sorted(n.removesuffix(".zip") for n in names_in(self.run.uri(*FOLDER)) if n.endswith(".zip")):
-            if name in known:
-                continue
-            info, _ = read_fragment(self.run, name)
-            if any(not self.state.done(key).holds(*run) for key, units in info.stages.items() for run in units.runs):
+        found = list[FragmentInfo]()
+        for name in self._unnamed():
+            info, held = read_fragment(self.run, name)
+            if self._is_of_use(info) and not any(refuses(one.rows) for one in held.values()):
                 found.append(info)
             else:
                 remove(fragment_uri(self.run, name))
         if found:
             self.append({"fragments": [info.to_json() for info in found]})
+
+    def _unnamed(self) -> list[str]:
+        """Fragments that lie in the run and that the journal does not name (any more)."""
+        names = sorted(name.removesuffix(".zip") for name in names_in(self.run.uri(*FOLDER)) if name.endswith(".zip"))
+        return [name for name in names if name not in self.state.fragments]
+
+    def _is_of_use(self, info: FragmentInfo) -> bool:
+        return any(not self.state.done(key).holds(*run) for key, units in info.stages.items() for run in units.runs)
 
     def fold(self) -> None:
         """Brings all fragments into the chunks of their stages, then removes them and whatever no entry names any more.
@@ -227,14 +247,19 @@ class Ledger:
                 files.setdefault(key, {})[number] = merged
                 notes += said
         self.append({"chunks": chunks_entry(files, done), "folded": list(fragments), "notes": notes})
+        self._spent.update(fragments)
 
     def sweep(self, keep: Collection[str] = ()) -> int:
-        """Removes fragments and files of tables that neither the journal names nor `keep` (paths in the run). Returns how many."""
+        """Removes fragments of which nothing is needed, and files of tables that neither the journal names nor `keep` (paths in the run).
+
+        Returns how many. A fragment with a unit that is not done stays: if this driver was overtaken, the next one may have taken it.
+        """
         live = set(keep) | {name for one in self.state.stages.values() for chunk in one.chunks.values() for name in chunk.files}
         removed = 0
-        for name in sorted(names_in(self.run.uri(*FOLDER))):
-            if name.endswith(".zip") and name.removesuffix(".zip") not in self.state.fragments:
-                removed += remove(self.run.uri(*FOLDER, name))
+        for name in self._unnamed():
+            if name in self._spent or not self._is_of_use(read_fragment(self.run, name)[0]):
+                removed += remove(fragment_uri(self.run, name))
+        self._spent.clear()
         for key in sorted(self.state.stages):
             for name in sorted(names_in(self.run.uri(chunks.FOLDER, key))):
                 if f"{chunks.FOLDER}/{key}/{name}" not in live:
@@ -254,10 +279,26 @@ class Ledger:
                 found[key] = gone
         return found
 
-    def forget(self, gone: Mapping[str, Sequence[int]]) -> None:
-        """Takes the units of chunks out of the books, so that they are made again."""
-        if gone:
-            self.append(_without(gone))
+    def lost_fragments(self) -> list[str]:
+        """Fragments that the journal names and that are gone."""
+        if not self.state.fragments:
+            return []
+        there = {name.removesuffix(".zip") for name in names_in(self.run.uri(*FOLDER))}
+        return [name for name in self.state.fragments if name not in there]
+
+    def forget(self, gone: Mapping[str, Sequence[int]], fragments: Sequence[str] = ()) -> None:
+        """Takes the units of chunks, and those of fragments that are nowhere else, out of the books, so that they are made again."""
+        if not (gone or fragments):
+            return
+        entry, kept = _without(gone), self.state.fragments.keys() - set(fragments)
+        for name in fragments:
+            for key, units in self.state.fragments[name].stages.items():
+                rest = Positions(units.runs)
+                for other in (self.state.stage(key).folded, *(self.state.fragments[one].stages.get(key) for one in kept)):
+                    for run in other.runs if other else ():
+                        rest.discard(*run)
+                entry["lost"].setdefault(key, []).extend(rest.runs)
+        self.append({**entry, "folded": list(fragments)})
 
     def overlook(self, gone: Mapping[str, Sequence[int]]) -> None:
         """Like `forget`, for this process alone: what is gone is not done to whoever only reads."""

@@ -14,7 +14,7 @@ from voxmill.manifests.catalog import connect, table_sources
 from voxmill.manifests.catalog_script import catalog_sql
 from voxmill.manifests.parquet import table_bytes
 from voxmill.manifests.schema import schema_of
-from voxmill.manifests.storage import commit_bytes, remove
+from voxmill.manifests.storage import commit_bytes, file_sha256, remove
 from voxmill.manifests.tables import TABLE_OF
 from voxmill.manifests.timeline import derive, derived_batches
 from voxmill.pipeline.stage import Stage
@@ -41,6 +41,19 @@ def write_tables(run: Run, stages: Sequence[Stage], packed: Mapping[str, Iterabl
     commit_bytes(run.uri("catalog.sql"), catalog_sql(files, own, run.root).encode(), replace=True)
     _remove_stale(run, files)
     return files
+
+
+def is_published(run: Run) -> bool:
+    """Whether the catalog is the one that the journal tells of: a driver that was overtaken may have written its own, late."""
+    return bool(run.ledger.state.catalog) and run.ledger.state.catalog == catalog_sha256(run)
+
+
+def catalog_sha256(run: Run) -> str:
+    """That of the catalog as it lies there; empty where there is none."""
+    try:
+        return file_sha256(run.uri("catalog.sql"))
+    except FileNotFoundError:
+        return ""
 
 
 def _derived(run: Run, files: Mapping[str, Sequence[str]], own: Mapping[str, pa.Schema]) -> dict[str, list[str]]:
