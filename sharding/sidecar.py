@@ -22,6 +22,7 @@ from voxmill.manifests.schema import (
     MIGRATIONS,
     SCHEMA_VERSION,
     SchemaError,
+    check_schema,
     check_version,
     from_plain,
     from_table,
@@ -173,6 +174,11 @@ def parse_commit(blob: bytes, file: str) -> ShardSummary:
 
 def read_members(root: str, shard: ShardSummary) -> list[Member]:
     """The rows of a committed shard, checked against the commit. Raises ShardError."""
+    return from_table(read_members_table(root, shard), Member)
+
+
+def read_members_table(root: str, shard: ShardSummary) -> pa.Table:
+    """Like `read_members`, as a table of `Member` records."""
     file = beside(root, shard.parquet)
     fs, path = locate(file)
     try:
@@ -182,9 +188,11 @@ def read_members(root: str, shard: ShardSummary) -> list[Member]:
     if hashlib.sha256(blob).hexdigest() != shard.parquet_sha256:
         raise ShardError(file, f"damaged: {len(blob)} bytes that differ from the {shard.parquet_bytes} committed ones")
     try:
-        return from_table(migrate(pq.read_table(io.BytesIO(blob)), Member, file), Member, file)
+        table = migrate(pq.read_table(io.BytesIO(blob)), Member, file)
+        check_schema(table.schema, Member, file)
     except (pa.ArrowInvalid, SchemaError) as error:
         raise ShardError(file, str(error)) from error
+    return table
 
 
 def committed(root: str) -> Iterator[ShardSummary]:

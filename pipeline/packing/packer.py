@@ -15,7 +15,6 @@ import pyarrow as pa
 from voxmill.manifests.parquet import read_records, records_bytes
 from voxmill.manifests.records import Consensus, Hypothesis, Labels, Pictures, Recording, Segment, Selection, Unit
 from voxmill.manifests.redaction_records import Redaction
-from voxmill.manifests.schema import to_table
 from voxmill.manifests.storage import commit_bytes, locate
 from voxmill.operators.contract.adapters import Audio
 from voxmill.operators.decode.audio import AudioReader, Playback
@@ -34,7 +33,7 @@ from voxmill.sharding.layout import ShardPlan
 from voxmill.sharding.redacted import redacted, silenced
 from voxmill.sharding.sample import Entry, Sample
 from voxmill.sharding.shard_files import remove_shard
-from voxmill.sharding.sidecar import Member, committed, read_members
+from voxmill.sharding.sidecar import committed, read_members_table
 from voxmill.sharding.writer import pack_shard, up_to_date
 
 
@@ -207,7 +206,7 @@ def packed_tables(run: Run, stages: Mapping[str, Stage]) -> dict[str, Iterator[p
 def _sample_tables(run: Run) -> Iterator[pa.Table]:
     """One table per committed shard: a row per sample, with its shard and its place in the tar."""
     for shard in sorted(committed(run.shards_dir), key=lambda s: s.name):
-        table = to_table(read_members(run.shards_dir, shard), Member)
+        table = read_members_table(run.shards_dir, shard)
         yield table.add_column(0, "shard", pa.array([shard.name] * len(table), pa.string())).replace_schema_metadata(None)
 
 

@@ -20,7 +20,7 @@ from voxmill.pipeline.state.run_dir import names_in
 from voxmill.sharding.layout import slug
 from voxmill.sharding.sample import portable
 from voxmill.sharding.shard_files import METADATA
-from voxmill.sharding.sidecar import committed, read_members
+from voxmill.sharding.sidecar import committed, read_members_table
 
 FOLDER = (METADATA, "attribution")
 OLD_FOLDER = "attribution"
@@ -33,9 +33,10 @@ def write_attribution(run: Run, amendments: Amendments) -> list[str]:
     classes: dict[str, dict[str, tuple[int, int]]] = {}
     for shard in committed(run.shards_dir):
         recordings = classes.setdefault(f"{shard.split}-{slug(shard.licence)}.tsv", {})
-        for row in read_members(run.shards_dir, shard):
-            count, length = recordings.get(row.recording_id, (0, 0))
-            recordings[row.recording_id] = (count + 1, length + row.num_samples)
+        rows = read_members_table(run.shards_dir, shard).group_by("recording_id")
+        for row in rows.aggregate([("num_samples", "count"), ("num_samples", "sum")]).to_pylist():
+            count, length = recordings.get(row["recording_id"], (0, 0))
+            recordings[row["recording_id"]] = (count + row["num_samples_count"], length + row["num_samples_sum"])
     known = {r.id: public_recording(amend(r, amendments)) for r in run.listing.recordings() if r.rejection is None}
     for name, recordings in classes.items():
         commit_bytes(run.uri("shards", *FOLDER, name), table(recordings, known), replace=True)

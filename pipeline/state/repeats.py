@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from voxmill.manifests.catalog import connect
 from voxmill.manifests.tombstones import refused
@@ -36,17 +37,12 @@ def repeats(ledger: Ledger, outcomes: Stage, crawl: Stage, decode: Stage, span: 
 
 def _earlier(ledger: Ledger, outcomes: Stage, end: int) -> Iterator[pa.Table]:
     """What earlier generations kept, counted below zero."""
-    rows: list[tuple[int, str, str]] = []
     number = -(2**62)
-    for _, recordings in ledger.scan(outcomes, 0, end) if end else ():
-        for recording in recordings:
-            number += 1
-            if recording.rejection is None:
-                rows.append((number, recording.id, recording.pcm_sha256 or recording.id))
-        if len(rows) >= _BATCH:
-            yield _table(rows)
-            rows = []
-    yield _table(rows)
+    for _, recordings in ledger.scan_tables(outcomes, 0, end) if end else ():
+        kept = recordings.filter(recordings["rejection"].is_null())
+        numbers = pa.array(range(number, number + len(kept)), pa.int64())
+        yield pa.table({"number": numbers, "id": kept["id"], "same": pc.coalesce(kept["pcm_sha256"], kept["id"])})
+        number += len(kept)
 
 
 def _fetched(ledger: Ledger, crawl: Stage, decode: Stage, span: tuple[int, int]) -> Iterator[pa.Table]:

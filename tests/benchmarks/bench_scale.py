@@ -12,7 +12,7 @@ Three parts:
     python tests/benchmarks/bench_scale.py          500, 1,000 and 2,000 units with audio; 10,000 and 100,000 without
     python tests/benchmarks/bench_scale.py --full   1,000, 4,000 and 16,000 units; 100,000 and 1,000,000 of 100 segments each
 
-`--only line`, `requests` or `state` makes one part. Times are CPU seconds. The start of processes does not grow with a run, so where a cost
+With `line`, `requests` or `state` behind it, it makes that part alone. Times are CPU seconds. The start of processes does not grow with a run, so where a cost
 is compared between sizes it is left out: it is what the smallest and the largest size, drawn out to no units at all, would cost.
 """
 
@@ -104,8 +104,8 @@ def asked(folder: Path, sizes: list[int]) -> tuple[Figures, dict[str, Target]]:
     }
 
 
-def state(folder: Path, sizes: list[int], segments: int) -> tuple[Figures, dict[str, Target]]:
-    """Runs without audio."""
+def state(folder: Path, sizes: list[int], segments: int, unit_cpu_s: float | None) -> tuple[Figures, dict[str, Target]]:
+    """Runs without audio. `unit_cpu_s`: what a unit with audio costs all processes, if that was measured."""
     costs = {size: state_cost(folder / f"state-{size}", size, segments) for size in sizes}
     print(f"State of {segments} segments a unit: CPU seconds and MB of the driver")
     steps = ("written", "compacted", "nothing_new", "one_more", "verified")
@@ -118,9 +118,11 @@ def state(folder: Path, sizes: list[int], segments: int) -> tuple[Figures, dict[
     table(heads, rows)
     low, high = used[sizes[0]], used[sizes[-1]]
     units = sizes[-1] - sizes[0]
-    first = sum((high[step].cpu_s - low[step].cpu_s) / units for step in ("written", "compacted"))
-    start = 2 * min(one["nothing_new"].cpu_s for one in used.values())
-    share = (high["one_more"].cpu_s - start) / (first * sizes[-1])
+    old = (high["one_more"].cpu_s - low["one_more"].cpu_s) / units
+    print(f"one per cent more costs the driver {1e6 * old:.0f} us for every unit that is there\n")
+    share = (
+        {"state: +1 %, of what the first run of the line costs": _most(100 * old / unit_cpu_s, 3, "%")} if unit_cpu_s else {}
+    )
     idle = 1e6 * (high["nothing_new"].cpu_s - low["nothing_new"].cpu_s) / units
     figures = {
         str(size): {step: {"cpu_s": one.cpu_s, "rss_mb": one.rss_mb} for step, one in by.items()} for size, by in used.items()
@@ -128,7 +130,7 @@ def state(folder: Path, sizes: list[int], segments: int) -> tuple[Figures, dict[
     return figures, {
         "state: nothing new, CPU": _most(high["nothing_new"].cpu_s, 2 + 20e-6 * sizes[-1], "s"),
         "state: nothing new, CPU a further unit": _most(idle, 20, "us"),
-        "state: +1 %, driver's CPU without its start": _most(100 * share, 3, "% of the first"),
+        **share,
         **{f"state: memory, {step.replace('_', ' ')}": _ratio(high[step].rss_mb, low[step].rss_mb) for step in steps},
     }
 
@@ -152,16 +154,19 @@ def main() -> None:
     heading("bench-scale", full, data, ["duckdb", "pyarrow", "s3fs"])
     figures: Figures = {}
     targets: dict[str, Target] = {}
+    unit_cpu_s: float | None = None
     with tempfile.TemporaryDirectory(prefix="voxmill-scale-") as name:
         for part in parts:
             folder = Path(name) / part
             folder.mkdir()
-            made = {
-                "line": lambda f: line(f, sizes),
-                "requests": lambda f: asked(f, [100, 400]),
-                "state": lambda f: state(f, states, segments),
-            }
-            figures[part], met = made[part](folder)
+            if part == "line":
+                figures[part], met = line(folder, sizes)
+                low, high = (figures[part][str(size)]["all_cpu_s"] for size in (sizes[0], sizes[-1]))
+                unit_cpu_s = (high - low) / (sizes[-1] - sizes[0])
+            elif part == "requests":
+                figures[part], met = asked(folder, [100, 400])
+            else:
+                figures[part], met = state(folder, states, segments, unit_cpu_s)
             targets |= met
     finish("bench-scale", figures, targets, full)
 
