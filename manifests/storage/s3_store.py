@@ -21,6 +21,7 @@ from fsspec.asyn import sync_wrapper
 from s3fs import S3FileSystem
 from s3fs.core import S3_RETRYABLE_ERRORS
 
+from voxmill.manifests.storage import clock_skew
 from voxmill.manifests.storage.request_count import count_request
 from voxmill.manifests.storage.store_retry import TRANSIENT_STATUS, StoreError, StoreHealth
 
@@ -153,6 +154,8 @@ def _after_try(
 ) -> float | None:
     """Called by botocore after each try of a request: the seconds until the next one, None for no other."""
     count_request(_KINDS.get(operation.name, "other"), again=attempts > 1)
+    if clock_skew.correct(response, request_dict["context"]):
+        return 0.0
     why = _transient(response, caught_exception)
     if why is None:
         if caught_exception is None:

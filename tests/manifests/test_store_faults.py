@@ -13,8 +13,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from datetime import timedelta
 from pathlib import Path
 
+import botocore.auth
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -275,6 +277,23 @@ def test_a_server_that_is_down_or_silent_is_waited_for(told: list[str], monkeypa
     with reaching(s3_environment(address)), pytest.raises(StoreError, match="did not answer"):
         read_bytes("s3://bucket/name")
     assert ["ConnectTimeoutError" in line or "EndpointConnectionError" in line for line in told] == [True, True]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("days", [1, -1])
+@pytest.mark.parametrize("place", ["seaweedfs"], indirect=True)
+def test_a_machine_whose_date_is_wrong_works_by_the_stores(
+    place: Place, days: int, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SeaweedFS refuses dates that are some minutes off, as AWS does; HEAD is refused without a word."""
+    real = botocore.auth.get_current_datetime
+    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda: real() + timedelta(days=days))
+    uri = place.fresh()
+    assert not exists(uri)
+    commit_bytes(uri, b"1")
+    assert (exists(uri), read_bytes(uri), told) == (True, b"1", [])
+    monkeypatch.undo()  # somebody has set the clock
+    assert read_bytes(uri) == b"1"
 
 
 @in_stores
