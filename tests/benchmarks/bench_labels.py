@@ -21,9 +21,8 @@ import yaml
 
 import tiny_funasr
 import tiny_labellers as tiny
-from benchmarks.check_rerun import calls
 from benchmarks.report import Target, finish, full_form, heading, table
-from benchmarks.runs import config, files, run_or_exit, verified
+from benchmarks.runs import calls, config, counting, files, run_or_exit, verified
 from demo.site import build, serve
 from speech.cache import cache_root
 from speech.joined import joined
@@ -125,7 +124,7 @@ def main() -> None:
             executor={"kind": "local"},
         )
         base["crawl"] = crawl
-        run_or_exit(root, base)
+        run_or_exit(root, base, env=counting(root))
         off = sum(number for stage, number in calls(root).items() if stage.startswith("label"))
         work.mkdir()
         asked = labellers(work)

@@ -25,11 +25,10 @@ if __name__ == "__main__":
 
 from pydantic import TypeAdapter
 
-from benchmarks.check_rerun import calls
 from benchmarks.heard import ENGINES, RECONCILE, SECOND, WHISPER, Heard, hear, said, work_of
 from benchmarks.mixture import CONDITIONS, SEED, mixture
 from benchmarks.report import finish, full_form, heading, table
-from benchmarks.runs import MOONSHINE, SPHINX, VOXMILL, WHISPERX, config, files, run_or_exit, verified
+from benchmarks.runs import MOONSHINE, SPHINX, VOXMILL, WHISPERX, calls, config, counting, files, run_or_exit, verified
 from benchmarks.words import Edits, edits, english
 from speech.joined import joined
 from voxmill.manifests.records import Consensus
@@ -126,7 +125,7 @@ def _revote() -> dict[str, Any]:
     )
     with tempfile.TemporaryDirectory(prefix="voxmill-vote-") as folder:
         root = Path(folder) / "run"
-        run_or_exit(root, settings)
+        run_or_exit(root, settings, env=counting(root))
         before, began = calls(root), time.monotonic()
         changes = ["reconcile.vote.method=maxconf", "reconcile.vote.alpha=0.2", "reconcile.vote.outlier=0.0", "select.high=0.6"]
         command = [
@@ -137,7 +136,9 @@ def _revote() -> dict[str, Any]:
             "--quiet",
             *(part for change in changes for part in ("--set", change)),
         ]
-        answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        answer = subprocess.run(
+            command, capture_output=True, text=True, check=True, env={**os.environ, **counting(root)}
+        ).stdout
         seconds = time.monotonic() - began
         begun = calls(root) - before
         engines = sum(number for stage, number in begun.items() if stage.startswith("transcribe"))

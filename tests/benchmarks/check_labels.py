@@ -21,9 +21,8 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 import numpy as np
 
 import tiny_labellers as tiny
-from benchmarks.check_rerun import calls
 from benchmarks.report import Target, finish, full_form, heading, table
-from benchmarks.runs import MOONSHINE, config, files, run_or_exit, verified
+from benchmarks.runs import MOONSHINE, calls, config, counting, files, run_or_exit, verified
 from samples import read_audio, recording, sample
 from speech.joined import joined
 from speech.noise import white
@@ -157,7 +156,7 @@ def main() -> None:
 
         def step(settings: dict[str, Any]) -> Counter[str]:
             nonlocal before
-            run_or_exit(root, settings)
+            run_or_exit(root, settings, env=counting(root))
             now = calls(root)
             found, before = now - before, now
             return found

@@ -7,22 +7,13 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections import Counter
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.report import finish, full_form, heading, table
-from benchmarks.runs import MOONSHINE, SPHINX, config, files, run_or_exit, verified
+from benchmarks.runs import MOONSHINE, SPHINX, Calls, calls, config, counting, files, run_or_exit, verified
 from speech.joined import joined
-
-Calls = Counter[str]
-
-
-def calls(events: Path) -> Calls:
-    """Attempts begun so far, by stage: lines `began PROCESS STAGE/FINGERPRINT/UNIT`."""
-    lines = events.read_text().splitlines() if events.exists() else []
-    return Counter(line.split()[2].partition("/")[0] for line in lines if line.startswith("began "))
 
 
 def said(calls: Calls) -> str:
@@ -43,13 +34,13 @@ def main() -> None:
     base = config(files(paths[:-1], language="en"), [MOONSHINE, SPHINX], select=keep_all, **common)
     rows: list[tuple[str, Calls]] = []
     with tempfile.TemporaryDirectory(prefix="voxmill-rerun-") as folder:
-        root, events = Path(folder) / "run", Path(folder) / "events"
+        root = Path(folder) / "run"
         before = Calls()
 
         def step(name: str, settings: dict[str, object]) -> Calls:
             nonlocal before
-            run_or_exit(root, settings, env={"VOXMILL_ON_COMMIT": "killer:on_event", "VOXMILL_EVENTS": str(events)})
-            now = calls(events)
+            run_or_exit(root, settings, env=counting(root))
+            now = calls(root)
             rows.append((name, now - before))
             before = now
             return rows[-1][1]

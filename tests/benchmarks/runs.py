@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,21 @@ def run_or_exit(root: Path, settings: Mapping[str, Any], *arguments: str, env: M
     if cost.code:
         sys.exit(f"voxmill run ended with {cost.code}:\n{root.with_suffix('.log').read_text()[-3000:]}")
     return cost
+
+
+Calls = Counter[str]
+
+
+def counting(root: Path) -> dict[str, str]:
+    """Environment of a command that notes in `<root>.events` what its workers begin, for `calls`."""
+    path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
+    return {"VOXMILL_ON_COMMIT": "killer:on_event", "VOXMILL_EVENTS": str(root.with_suffix(".events")), "PYTHONPATH": path}
+
+
+def calls(root: Path) -> Calls:
+    """Units begun so far, by stage: lines `began PROCESS STAGE/FINGERPRINT/UNIT`. Raises FileNotFoundError where nothing was counted."""
+    lines = root.with_suffix(".events").read_text().splitlines()
+    return Counter(line.split()[2].partition("/")[0] for line in lines if line.startswith("began "))
 
 
 def verified(root: Path) -> bool:

@@ -97,6 +97,11 @@ def test_golden_tombstones(tmp_path: Path) -> None:
     assert _salt(run) == "84b22e7891ef54813e5f1c51e56e15813ea913dbfb27c1fd5aa9fda5026627af"
     run.ledger.append({"generation": {"sources": ["talks-0123"], "facts": {}, "groups": [0, 0], "units": None}})
     assert _salt(run) == "dbbbca8bca6092d75d765d96ac7bb13ea3c0e01f65dd2c906fc5277c69759ff0"
+    other = Run(str(tmp_path / "other"))  # what is stated of sources in whatever order
+    other.save({"buckets": 4, "config": {}, "fingerprints": {}})
+    facts = {"talks": {"licence": "cc0-1.0", "domain": None}, "calls": {"licence": None, "domain": "phone"}}
+    other.ledger.append({"generation": {"sources": ["talks-0123"], "facts": facts, "groups": [0, 0], "units": None}})
+    assert _salt(other) == "7ee0e9ba8feb832f0f1c708f244dd985d3785a71c2446114bea574e3027fa073"
     scrub = Scrub(run, Tombstones([]), "salt", 4)
     assert [scrub.pseudonym(digits * 4) for digits in ("0123456789abcdef", "fedcba9876543210")] == [
         "5acd85cfe58df4add6173fac5100370760c6adcce2aadc26ae9dc1a8f6c10833",
