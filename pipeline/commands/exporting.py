@@ -15,7 +15,12 @@ from voxmill.pipeline.terminal.table import number, print_table
 
 def export_data(
     run: options.RunRoot,
-    to: Annotated[str, typer.Option("--to", help="`nemo`, `nemo-files`, `lhotse` or `lhotse-files`.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", help="`hf`, `hf-webdataset`, `nemo`, `nemo-files`, `lhotse`, `lhotse-files`, `kaldi`, `espnet` or `jsonl`."
+        ),
+    ],
     out: Annotated[
         str, typer.Option("--out", "-o", help="The folder of the export, new or to be continued; or a bucket prefix.")
     ],

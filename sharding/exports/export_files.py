@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import io
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -84,14 +85,17 @@ class ExportFiles:
                 sink.write(line)
 
 
-class HashedFile:
-    """A file that is being written, and the digest of what went into it."""
+class HashedFile(io.RawIOBase):
+    """A file that is being written, and the digest of what went into it. Closing it leaves the file open: its block ends it."""
 
     def __init__(self, target: BinaryIO) -> None:
         self._target = target
         self.hasher = hashlib.sha256()
         self.num_bytes = 0
-        self.closed = False
+
+    def writable(self) -> bool:
+        """It is for writing alone."""
+        return True
 
     def write(self, data: Any) -> int:
         """Appends bytes."""
@@ -104,12 +108,6 @@ class HashedFile:
     def tell(self) -> int:
         """Bytes so far."""
         return self.num_bytes
-
-    def flush(self) -> None:
-        """Nothing is held back here."""
-
-    def close(self) -> None:
-        """The file ends with the block that opened it."""
 
 
 def _merged(files: Sequence[tuple[Any, str]]) -> Iterator[bytes]:
