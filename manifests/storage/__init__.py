@@ -6,7 +6,7 @@ send few requests, count them (`requests`), and wait for a store that is away (`
 
 from voxmill.manifests.storage.commit import NondeterministicError, commit_bytes, commit_file, file_sha256
 from voxmill.manifests.storage.commit_events import Event, emit, events
-from voxmill.manifests.storage.local_files import staged, sweep
+from voxmill.manifests.storage.local_files import make_folder, staged, sweep
 from voxmill.manifests.storage.locate import locate
 from voxmill.manifests.storage.remote_files import exists, is_folder, names_in, open_file, read_bytes, remove, remove_all
 from voxmill.manifests.storage.request_count import RequestCount, requests
@@ -25,6 +25,7 @@ __all__ = [
     "file_sha256",
     "is_folder",
     "locate",
+    "make_folder",
     "names_in",
     "open_file",
     "outage_listeners",

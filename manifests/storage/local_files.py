@@ -9,6 +9,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,7 +31,7 @@ def staged(uri: str | os.PathLike[str], mode: int = 0o666) -> Iterator[BinaryIO]
     fs, path = locate(uri)
     local = isinstance(fs, LocalFileSystem)
     folder = Path(path).parent if local else Path(tempfile.gettempdir())
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with _named(uri), _open_locked(folder, Path(path).name, mode) as temp:
         try:
             yield temp
@@ -90,6 +91,14 @@ def _link(temp: str, path: str) -> bool:
             return False
         os.replace(temp, path)
     return True
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder and those above it; their names outlive a crash of the machine, or what is committed in them would go with them."""
+    fresh = list(takewhile(lambda one: not one.exists(), (folder, *folder.parents)))
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in fresh:
+        sync_folder(one.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -21,7 +21,7 @@ from fsspec.implementations.local import LocalFileSystem
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.public_form import public_item
 from voxmill.manifests.records import Item
-from voxmill.manifests.storage import commit_bytes, locate, remove
+from voxmill.manifests.storage import commit_bytes, locate, make_folder, remove
 from voxmill.manifests.user_input import json_object
 
 FOLDER = "private"
@@ -69,7 +69,7 @@ class PrivateAddresses:
         fs, path = locate(uri)
         if isinstance(fs, LocalFileSystem):
             folder, top = Path(path).parent, Path(locate(self.root)[1])
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             for one in {top, folder}:
                 os.chmod(one, 0o700)
         return commit_bytes(uri, json.dumps(texts, sort_keys=True, indent=0).encode(), replace=True, mode=0o600)

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from fsspec.implementations.local import LocalFileSystem
 
-from voxmill.manifests.storage import NondeterministicError, commit_bytes, commit_file, exists, locate, read_bytes
+from voxmill.manifests.storage import NondeterministicError, commit_bytes, commit_file, exists, locate, make_folder, read_bytes
 from voxmill.operators.crawl.facts.urls import is_local
 
 _SIGNATURES = (
@@ -106,7 +106,7 @@ class AudioStore:
     def _folder(self, name: str) -> None:
         fs, path = locate(self.uri(name))
         if isinstance(fs, LocalFileSystem):
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            make_folder(Path(path).parent)
 
 
 def suffix_of(head: bytes) -> str:
