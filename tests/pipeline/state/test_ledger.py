@@ -98,6 +98,7 @@ def test_tables_do_not_depend_on_who_made_what_when(
         ledger.append({"fragments": commit(run, [*units, *twice])})
         if number in folds:
             ledger.fold()
+    assert dict(ledger.scan(STAGE)) == {n: rows(n) for n in range(COUNT)}, "wherever the rows still lie"
     ledger.fold()
     ledger.sweep()
     assert tables(run) == wanted
