@@ -1,7 +1,8 @@
-"""`voxmill export-data`: the shards of a run in the layout of another toolkit."""
+"""`voxmill export-data`: the shards of a run in the layout of another toolkit; `rebuild-data`: its audio again from addresses."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import Annotated
 
@@ -12,13 +13,16 @@ from voxmill.pipeline.terminal.display import Display
 from voxmill.pipeline.terminal.output import amount, console, print_json
 from voxmill.pipeline.terminal.table import number, print_table
 
+PROBLEMS_SHOWN = 10
+
 
 def export_data(
     run: options.RunRoot,
     to: Annotated[
         str,
         typer.Option(
-            "--to", help="`hf`, `hf-webdataset`, `nemo`, `nemo-files`, `lhotse`, `lhotse-files`, `kaldi`, `espnet` or `jsonl`."
+            "--to",
+            help="`hf`, `hf-webdataset`, `nemo`, `nemo-files`, `lhotse`, `lhotse-files`, `kaldi`, `espnet`, `jsonl` or `urls`.",
         ),
     ],
     out: Annotated[
@@ -68,3 +72,37 @@ def export_data(
     rows = [(s.folder, str(s.parts), str(s.samples), f"{s.seconds / 3600:.3f}") for s in made.sets]
     print_table(console(), ("folder", number("parts"), number("samples"), number("hours")), rows)
     console().print(f"{out} holds it whole; fingerprint {made.fingerprint[:16]}", soft_wrap=True)
+
+
+def rebuild_data(
+    export: Annotated[str, typer.Argument(metavar="FOLDER", help="One folder of an export of addresses.", show_default=False)],
+    originals: Annotated[str, typer.Option(help="A run that has fetched the recordings, as with `voxmill crawl`.")],
+    out: Annotated[str, typer.Option("--out", "-o", help="The folder for the FLAC files.")],
+    as_json: options.Json = False,
+) -> None:
+    """Make the audio of an export of addresses again from the originals, and prove each sample equal. Exits with 1 where one is not.
+
+    Examples:
+
+        voxmill crawl exports/urls/cc0-1_0/train/recordings.jsonl -o runs/again --contact me@example.org
+
+        voxmill rebuild-data exports/urls/cc0-1_0/train --originals runs/again -o audio
+    """
+    from voxmill.manifests.user_input import new_folder
+    from voxmill.pipeline.rebuild_data import originals_of, rebuild
+    from voxmill.pipeline.state.run import Run
+
+    opened = Run(originals)
+    opened.load()
+    new_folder(out)
+    made = rebuild(export, originals_of(opened), out)
+    if as_json:
+        print_json({"ok": not made.problems, **asdict(made)})
+    else:
+        for key, problem in list(made.problems.items())[:PROBLEMS_SHOWN]:
+            console().print(f"{key}: {problem}", style="red", soft_wrap=True)
+        lacking = f"; {len(made.problems)} are not there" if made.problems else ""
+        console().print(
+            f"{amount(made.samples, 'sample')} ({made.seconds:.1f} s) made and proven equal{lacking}", soft_wrap=True
+        )
+    sys.exit(1 if made.problems else 0)

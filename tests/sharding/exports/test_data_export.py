@@ -61,7 +61,7 @@ def tree(root: Path) -> dict[str, str]:
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", READERS)
 def test_its_own_reader_finds_every_sample(name: str, export: Export, made: dict[str, Sample], tmp_path: Path) -> None:
     """Sound, text, tier, labels, word times and provenance, in a folder for each licence and split."""
     done = export(name, tmp_path)
@@ -161,6 +161,10 @@ def test_a_choice_takes_what_it_says(export: Export, made: dict[str, Sample], tm
         export("nemo", tmp_path / "bad", licences=("mit",))
     assert not (tmp_path / "bad").exists()
     assert weak.key in (tmp_path / "weak/cc-by-4_0/train/manifest_0.json").read_text()
+
+
+def test_every_format_with_audio_has_a_reader() -> None:
+    assert FORMATS.keys() - READERS.keys() == {"urls"}
 
 
 def test_merging_opens_few_files_and_sorts_bytes(tmp_path: Path) -> None:
