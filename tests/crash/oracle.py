@@ -11,7 +11,8 @@ from crash.virtual_time import Process
 from voxmill.pipeline.state.journal import RunState
 
 _JOURNAL = "run/ledger/journal/"
-_FRAGMENTS = "run/ledger/fragments/"
+_to_json = RunState.to_json
+"""As it is without any planted bug."""
 
 
 @dataclass
@@ -117,4 +118,4 @@ class Oracle:
 
 def plain(state: RunState) -> str:
     """A state as text."""
-    return json.dumps(state.to_json(), sort_keys=True)
+    return json.dumps(_to_json(state), sort_keys=True)

@@ -103,14 +103,14 @@ def every_entry_removed() -> Iterator[None]:
 
 
 @contextmanager
-def unit_taken_twice() -> Iterator[None]:
-    """Rows of a unit that is in the table already are added to it."""
+def fragment_adopted_twice() -> Iterator[None]:
+    """A fragment that was folded is taken up again, and its rows are added to those that are there."""
     whole = chunks.merge
 
     def greedy(run: Any, key: str, number: int, old: Any, held: Positions, added: Any) -> Any:
         return whole(run, key, number, old, Positions(), added)
 
-    with patch.object(chunks, "merge", greedy):
+    with patch.object(chunks, "merge", greedy), patch.object(Ledger, "_is_of_use", lambda self, info: True):
         yield
 
 
@@ -204,7 +204,7 @@ BUGS: dict[str, Callable[[], Planted]] = {
     bug.__name__.replace("_", " "): bug
     for bug in (
         journal_before_data, lease_not_checked, no_first_entry, compaction_deletes_first, entry_overwritten,
-        entries_removed_before_the_state, every_entry_removed, unit_taken_twice, sweep_of_what_is_not_its_own, strikes_lost,
+        entries_removed_before_the_state, every_entry_removed, fragment_adopted_twice, sweep_of_what_is_not_its_own, strikes_lost,
         lost_file_kept, revoke_before_tombstone, revoked_adopted, stamp_before_tables,
     )
 }  # fmt: skip

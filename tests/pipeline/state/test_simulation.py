@@ -7,7 +7,7 @@ import pytest
 from crash.planted import BUGS
 from crash.simulate import simulate
 
-SEEDS = 100
+SEEDS = 1000
 
 
 def test_no_life_of_a_run_does_any_harm() -> None:
