@@ -11,11 +11,14 @@ Memory holds one sample, or a few; and one small row for each shard.
 from __future__ import annotations
 
 import json
+import os
 import posixpath
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
+
+from fsspec.implementations.local import LocalFileSystem
 
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.storage import commit_bytes, exists, is_folder, locate, names_in, read_bytes, sweep
@@ -95,6 +98,7 @@ def _open(out: str, told: DataExport) -> bool:
             raise UserError(
                 f"{out} holds another export ({old.get('format')}, {_short(old)}): give another folder, or remove it"
             )
+        _sweep(out)
         return bool(old.get("complete"))
     if is_folder(out) and names_in(out):
         raise UserError(f"{out} is not empty, and holds no export: give another folder")
@@ -102,12 +106,19 @@ def _open(out: str, told: DataExport) -> bool:
     return False
 
 
+def _sweep(out: str) -> None:
+    """Takes away what killed writers left, in every folder."""
+    fs, path = locate(out)
+    if isinstance(fs, LocalFileSystem):
+        for folder, _, _ in os.walk(path):
+            sweep(folder)
+
+
 def _short(old: dict[str, Any]) -> str:
     return str(old.get("fingerprint", "no fingerprint"))[:12]
 
 
 def _write_part(root: str, out: str, layout: ExportFormat, choice: ExportChoice, writer: PartWriter) -> None:
-    sweep(beside(out, writer.part.folder))
     layout.write(writer, part_samples(root, writer.part, choice))
     mine = [asdict(file) for file in writer.files.written]
     commit_bytes(_record(out, writer.part), _json({"shard": writer.part.shard.name, "files": mine}), replace=True)

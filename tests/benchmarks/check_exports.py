@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,10 @@ def same_as_ledger(name: str, out: Path, folders: list[str], ledger: dict[str, A
     return same and seen == wanted.keys(), len(seen), length / 16_000
 
 
+def _note(counted: list[str], event: str, _uri: str) -> None:
+    counted.append(event)
+
+
 def _labelled(labels: Any) -> set[str]:
     """Tasks that have an answer."""
     return {task for task, answer in (labels or {}).items() if answer and task != "segment_id"}
@@ -132,7 +137,7 @@ def main() -> None:
         ledger = {row["key"]: row for row in query(open_catalog(str(run)), LEDGER).to_pylist()}
         for name, layout in FORMATS.items():
             began, counted = time.monotonic(), list[str]()
-            events.append(lambda event, uri, counted=counted: counted.append(event))
+            events.append(partial(_note, counted))
             done = export_data(str(run / "shards"), str(folder / name), layout, ExportChoice())
             events.pop()
             took, folders = time.monotonic() - began, [one.folder for one in done.sets]

@@ -135,6 +135,14 @@ def test_what_is_done_is_not_done_again(export: Export, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "export.json").read_text())["complete"]
 
 
+def test_what_a_killed_writer_left_is_taken_away(export: Export, tmp_path: Path) -> None:
+    export("jsonl", tmp_path / "once")
+    export("jsonl", tmp_path / "out")
+    (tmp_path / "out/cc0-1_0/train/audio/00000/.some.flac.12-0a0b0c0d.tmp").write_bytes(b"half")
+    export("jsonl", tmp_path / "out")
+    assert tree(tmp_path / "out") == tree(tmp_path / "once")
+
+
 def test_a_folder_is_for_one_export(export: Export, tmp_path: Path) -> None:
     export("nemo", tmp_path / "out")
     with pytest.raises(UserError, match=r"holds another export .nemo"):
