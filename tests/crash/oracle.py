@@ -83,13 +83,13 @@ class Oracle:
         return max((int(re.sub(r"\D", "", name)) for name in names), default=-1)
 
     def _lease(self, now: float, pid: int, before: int) -> None:
-        """Whoever takes a lease must have watched it: a driver that lives has renewed it meanwhile."""
+        """Whoever takes a lease must have watched it for as long as a driver that lives takes to renew it."""
         mine, holder = self.processes[pid], self.processes.get(before)
         takes = pid not in self.leases
         self.leases.setdefault(pid, []).append(now)
         if not takes or holder is None or holder is mine or mine.disturbed or holder.disturbed or holder.dead or holder.over:
             return
-        if self.leases[before][0] < mine.began < self.leases[before][-1]:
+        if self.leases[before][0] < mine.began and now - self.leases[before][-1] < 15:
             self.blame(f"{mine.name} took the lease of {holder.name}, which lives")
 
     def _entry(self, entry: dict[str, object]) -> None:
