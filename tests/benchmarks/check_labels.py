@@ -19,6 +19,7 @@ from typing import Any
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import numpy as np
+import pyarrow.parquet as pq
 
 import tiny_labellers as tiny
 from benchmarks.report import Target, finish, full_form, heading, table
@@ -27,9 +28,9 @@ from samples import read_audio, recording, sample
 from speech.joined import joined
 from speech.noise import white
 from speech.waves import RATE, read_wave, write_wave
-from voxmill.manifests.catalog import open_catalog
+from voxmill.manifests.catalog import _files_of, open_catalog
 from voxmill.manifests.records import Annotation, Labels, Mark
-from voxmill.manifests.schema import from_plain
+from voxmill.manifests.schema import UNIT_INDEX, from_plain, from_table
 from voxmill.models.common.features import FbankConfig
 from voxmill.models.common.tokenizer import CLASSES, NONE, NOT_KNOWN, Tokenizer
 from voxmill.models.data.examples import ExampleConfig, ExampleReader
@@ -65,8 +66,7 @@ def sounds(work: Path, count: int) -> list[Path]:
 def in_run(root: Path) -> tuple[dict[str, Any], list[str]]:
     """The labels of every sample at each place that they pass: as many of each state, and where two places differ."""
     con = open_catalog(str(root))
-    paths = [str(p) for p in sorted((root / "manifests").glob("labels-*.parquet"))]
-    table_rows = {row.segment_id: row for path in paths for row in read_records_without_unit(path)}
+    table_rows = {row.segment_id: row for path in _files_of(str(root))["labels"] for row in read_labels(root / path)}
     shards = str(root / "shards")
     rows = {row.key: row.labels for shard in committed(shards) for row in read_members(shards, shard)}
     documents = {one.key: one.document for one in read_run(shards)}
@@ -92,12 +92,9 @@ def in_run(root: Path) -> tuple[dict[str, Any], list[str]]:
     return {"events": len(events), "lost": lost[0], "wrong": len(wrong), "samples": len(rows), "states": counts}, problems
 
 
-def read_records_without_unit(path: str) -> list[Labels]:
-    import pyarrow.parquet as pq
-
-    from voxmill.manifests.schema import from_table
-
-    return from_table(pq.read_table(path).drop_columns(["unit"]), Labels, path)
+def read_labels(path: Path) -> list[Labels]:
+    """The rows of one file of the table."""
+    return from_table(pq.read_table(path).drop_columns(["unit", UNIT_INDEX]), Labels, str(path))
 
 
 def at_the_loss(work: Path) -> tuple[int, list[str]]:
