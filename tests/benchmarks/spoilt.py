@@ -10,6 +10,7 @@ from typing import Any
 from samples import read_audio, recording, sample, several
 from voxmill.sharding.layout import plan_shards
 from voxmill.sharding.sample import Sample
+from voxmill.sharding.shard_files import sidecar_of, tar_of
 from voxmill.sharding.sidecar import Member, ShardSummary, committed, read_members
 from voxmill.sharding.writer import pack_shard
 
@@ -30,8 +31,8 @@ def cases() -> Iterator[Case]:
     yield Case("nothing wrong", GOOD, lambda _: {})
     yield Case("a tar with bits flipped all through", GOOD, _flip_bits)
     yield Case("a tar that ends in the middle", GOOD, _cut_tar)
-    yield Case("a tar that is gone", GOOD, lambda root: {"damaged": _gone(root, "tar")})
-    yield Case("a sidecar that is gone", GOOD, lambda root: {"shard": _gone(root, "parquet")})
+    yield Case("a tar that is gone", GOOD, lambda root: {"damaged": _gone(root, tar_of)})
+    yield Case("a sidecar that is gone", GOOD, lambda root: {"shard": _gone(root, sidecar_of)})
     yield Case("a member whose bytes are gone", GOOD, _blank_member)
     yield Case("empty text", [*GOOD, _with(sample(ODD, 0, 1), text="")], lambda _: {})
     yield Case(
@@ -81,9 +82,9 @@ def _cut_tar(root: Path) -> dict[str, int]:
     return {"damaged": sum(max(m.flac_offset + m.flac_size, m.json_offset + m.json_size) > end for m in members)}
 
 
-def _gone(root: Path, kind: str) -> int:
+def _gone(root: Path, file_of: Callable[[str], str]) -> int:
     shard, _ = _largest(root)
-    (root / shard.tar).with_suffix(f".{kind}").unlink()
+    (root / file_of(shard.name)).unlink()
     return shard.num_shard_samples
 
 
