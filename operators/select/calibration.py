@@ -2,7 +2,8 @@
 
 A `Calibration` is fitted on a small labelled sample (`voxmill calibrate`) and is data from then on: applying it needs no library.
 Agreement, confidence and length are combined into one score (logistic regression), and a falling curve (isotonic regression) maps
-it to an error. All of it is repeated for resampled recordings (bootstrap), which gives the interval.
+it to an error, with a factor for where labels of an agreement lie beside the curve. All of it is repeated for resampled recordings
+(bootstrap), which gives the interval.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +27,7 @@ Floats = NDArray[np.float64]
 LEVEL = 0.95
 """Coverage of the intervals."""
 SLIP = 0.05
-"""Floor added to doubt (1 - agreement, 1 - confidence): one word in twenty is the finest that a sentence shows."""
+"""Floor added to doubt of the engine (1 - confidence)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,15 @@ class Weights(Settings):
 def features(signs: LabelEvidence) -> tuple[float, float, float]:
     """The terms of `Weights`: agreement and confidence on a logarithmic scale of doubt, and log length. 0 for what is unknown.
 
+    The doubt of an agreement is as if half a word more had been heard otherwise: that three words agree says less than that twenty do.
     Errors fall with the order of magnitude of a doubt: from 0.9 to 0.95 as from 0.8 to 0.9. Confidence counts as far as the engines
     agree, for loops are confident.
     """
     agreement = min(signs.agreement, 1.0) if signs.agreement is not None else 0.0
     sure = max(0.0, -math.log(1.0 - min(signs.confidence, 1.0) + SLIP)) if signs.confidence is not None else 0.0
-    return -math.log(1.0 - agreement + SLIP), agreement * sure, math.log1p(signs.units)
+    units = max(signs.units, 1)
+    doubt = ((1.0 - agreement) * units + 0.5) / (units + 1.0)
+    return -math.log(doubt), agreement * sure, math.log1p(signs.units)
 
 
 class Line(Settings):
@@ -74,10 +79,16 @@ class Line(Settings):
     lengths: tuple[float, ...] = (1.0,)
     """True words per word of the label, at each point or everywhere: hallucinating engines write more than is said."""
 
+    agreements: tuple[float, ...] = (0.0,)
+    """Agreements (as the first of `features`), rising."""
+    beside: tuple[float, ...] = (1.0,)
+    """By which factor the errors there lie beside the curve; falling."""
+
     def counts(self, terms: Floats, units: Floats) -> tuple[Floats, Floats]:
         """Expected wrong words and true words of labels, from their features (n, 3) and lengths (n,)."""
         scores = self.weights.score(terms)
-        return self._along(self.errors, scores) * units, self._along(self.lengths, scores) * units
+        beside = np.interp(terms[:, 0], self.agreements, self.beside)
+        return self._along(self.errors, scores) * beside * units, self._along(self.lengths, scores) * units
 
     def _along(self, values: tuple[float, ...], scores: Floats) -> Floats:
         found: Floats = np.interp(scores, self.scores, values if len(values) > 1 else values * len(self.scores))
@@ -116,7 +127,8 @@ class Estimate:
 class Calibration(Settings):
     """The curves of a fitted calibration."""
 
-    version: int = 2
+    version: Literal[3] = 3
+    """Of what the numbers mean: a calibration of another version has to be made again."""
     unit: str = "word"
     curves: tuple[Curve, ...] = Field(min_length=1)
     """For labels with an agreement and a confidence."""

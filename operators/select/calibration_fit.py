@@ -24,6 +24,8 @@ TERMS, PLAIN = ("agreement", "confidence", "length"), ("agreement", "length")
 """Terms of the regression, in the order of `features`; `PLAIN` where no engine gives a confidence."""
 FEWEST_WORDS, FEWEST_RECORDINGS = 300, 5
 """Fewest words and recordings of a language for a curve of its own."""
+FEW = 10.0
+"""Errors that count for the curve where it is compared with what was found at an agreement."""
 CORRELATED = 0.3
 """Share of the wrong words that all engines say alike, from which their errors count as correlated."""
 
@@ -177,12 +179,30 @@ def _line(data: Columns, weights: Weights) -> Line:
     places, first = np.unique(np.round(middles, 6), return_index=True)
     model = IsotonicRegression(increasing=False, y_min=LEAST, out_of_bounds="clip").fit(middles, rates, sample_weight=sizes)
     tilt = LEAST * np.linspace(1, 0, len(places))  # so that labels of different scores are never alike
-    return Line(
+    line = Line(
         weights=weights,
         scores=tuple(places.tolist()),
         errors=tuple(np.round(model.predict(middles)[first] + tilt, 7).tolist()),
         lengths=_by_tenths(scores, data.words, data.units, places, 0.1),
     )
+    return line.model_copy(update=_beside(line, data))
+
+
+def _beside(line: Line, data: Columns) -> dict[str, tuple[float, ...]]:
+    """Where the curve lies too high or too low for labels of an agreement: one score stands for more of it and less confidence as well.
+
+    Falling, so that more agreement never raises the expected error.
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    agreements, expected = data.terms[:, 0], line.counts(data.terms, data.units)[0]
+    home = _tenths(agreements, agreements)
+    whole = np.bincount(home, expected, TENTHS)
+    there = whole > 0
+    ratios = (np.bincount(home, data.errors, TENTHS)[there] + FEW) / (whole[there] + FEW)
+    middles = np.bincount(home, agreements * expected, TENTHS)[there] / whole[there]
+    model = IsotonicRegression(increasing=False).fit(middles, ratios, sample_weight=whole[there])
+    return {"agreements": tuple(np.round(middles, 6).tolist()), "beside": tuple(np.round(model.predict(middles), 6).tolist())}
 
 
 def _dispersion(line: Line, data: Columns, recordings: NDArray[Any]) -> tuple[float, ...]:

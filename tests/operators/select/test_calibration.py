@@ -118,6 +118,37 @@ def test_a_curve_only_falls(calibration: Calibration) -> None:
             assert (np.diff(line.scores) > 0).all()
             assert (np.diff(line.errors) < 0).all()
             assert line.errors[-1] > 0
+            assert (np.diff(line.agreements) > 0).all()
+            assert (np.diff(line.beside) <= 0).all()
+
+
+def test_what_one_score_cannot_say_of_an_agreement_is_made_good() -> None:
+    """Where all agree on a text the engine's doubt means nothing; elsewhere it is all there is."""
+    rows = [
+        replace(row, errors=1 if n % 4 == 0 else 0) if (row.signs.agreement or 0) == 1 else row
+        for n, row in enumerate(world(1))
+    ]
+    line = fit(rows, rounds=0).curves[0]
+    mine = [row for row in rows if row.signs.agreement == 1]
+    terms, units = np.array([features(row.signs) for row in mine]), np.array([row.signs.units for row in mine], float)
+    true = sum(row.errors for row in mine)
+    with_it, without = (
+        float(one.counts(terms, units)[0].sum())
+        for one in (line, line.model_copy(update={"agreements": (0.0,), "beside": (1.0,)}))
+    )
+    assert abs(math.log(with_it / true)) < 0.7 * abs(math.log(without / true))
+
+
+def test_a_long_label_on_which_all_agree_is_better_evidence_than_a_short_one() -> None:
+    short, long = (features(LabelEvidence(1.0, None, units))[0] for units in (2, 30))
+    assert long > short
+
+
+def test_a_calibration_of_another_version_is_to_be_made_again(calibration: Calibration, tmp_path: Path) -> None:
+    old = tmp_path / "calibration.json"
+    old.write_text(calibration.model_dump_json().replace('"version":3', '"version":2'))
+    with pytest.raises(UserError, match="make it again"):
+        load_calibration(str(old))
 
 
 shares, slopes = st.floats(0, 1), st.floats(0, 8)

@@ -74,9 +74,9 @@ def test_errors_that_only_one_engine_makes_are_not_agreed() -> None:
 
 @pytest.fixture
 def calibration() -> Calibration:
-    """Expects an error of 1 - agreement."""
-    weights = Weights(intercept=-5.0, agreement=10.0)
-    terms = np.array([features(LabelEvidence(k / 100, 1.0, 5)) for k in range(101)])
+    """Expects an error of 1 - agreement of labels of whatever length, where the engine is sure."""
+    weights = Weights(intercept=-5.0, confidence=10.0)
+    terms = np.array([features(LabelEvidence(k / 100, 1.0, 2)) for k in range(101)])
     curve = Curve(
         language=None,
         weights=weights,
