@@ -11,7 +11,7 @@ from rich.console import Console
 
 from crash.late_store import ROOT, STORE
 from crash.oracle import Oracle
-from crash.speech import RUN_JSON, TABLE_STAGES, recordings, segments, stone, unit
+from crash.speech import REVOKED, RUN_JSON, TABLE_STAGES, recordings, segments, source, stone, unit
 from crash.virtual_time import Process, Task, World
 from voxmill.manifests.records import Recording
 from voxmill.manifests.storage import commit_bytes, remove
@@ -41,8 +41,6 @@ class Cluster:
     processes: dict[int, Process] = field(default_factory=dict)
     finished: list[str] = field(default_factory=list)
     """Names of the processes that ended as they should."""
-    revoked: bool = False
-    """A revocation has said that it is complete."""
     worker_dies: float = 0.0
     """Probability that a unit ends its worker."""
 
@@ -126,6 +124,8 @@ class Crew:
             elif not self.waiting:
                 self.rest(60)
         if luck() < 0.5:  # its driver is gone, and nobody has told it yet
+            if luck() < 0.2:
+                world.sleep(900 * luck())  # its machine was suspended
             buffer.flush()
 
 
@@ -232,7 +232,7 @@ def revoke(cluster: Cluster) -> None:
         remove(run.uri("catalog.sql"))
         run.ledger.sweep()
         commit_bytes(run.uri(FOLDER, f"{name_of(stone())}.report.json"), json.dumps({"absent": True}).encode())
-    cluster.revoked = True
+    cluster.oracle.revoked = source(REVOKED).id
 
 
 def attempt(cluster: Cluster, process: Process, what: str, fingerprint: str, units: int) -> None:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 from crash.late_store import Store
+from crash.quick_parquet import decoded
 from crash.virtual_time import Process
 from voxmill.pipeline.state.journal import RunState
 
@@ -27,6 +28,8 @@ class Oracle:
     """The same after each entry."""
     stolen: set[str] = field(default_factory=set)
     """Files that somebody deleted who is not of the run."""
+    revoked: str = ""
+    """The recording that a revocation has reported to be gone."""
     processes: dict[int, Process] = field(default_factory=dict)
     leases: dict[int, list[float]] = field(default_factory=dict)
     """When each process wrote the lease."""
@@ -102,11 +105,18 @@ class Oracle:
             self.stolen.discard(missing)
             if f"run/{missing}" not in self.store.blobs:
                 self.blame(f"entry {self.state.number} names {missing}, which is not there")
+            elif self.revoked and missing.endswith(".parquet") and self._holds(missing, self.revoked):
+                self.blame(f"entry {self.state.number} names {missing}, which holds what was revoked")
         shrunk = [key for key, count in before.items() if len(self.state.stages[key].done) < count]
         if shrunk and not self.stolen:
             self.blame(f"entry {self.state.number} takes back what was done of {', '.join(shrunk)}")
         if any(self.state.strikes.get(name, 0) < count for name, count in strikes.items()):
             self.blame(f"entry {self.state.number} takes back strikes")
+
+    def _holds(self, relative: str, recording: str) -> bool:
+        table = decoded(self.store.blobs[f"run/{relative}"]).read()
+        ids = {"id", "recording_id"} & set(table.column_names)
+        return any(recording in table[name].to_pylist() for name in ids)
 
     def _folded(self, number: int, blob: bytes) -> None:
         if number < self.newest():
