@@ -84,6 +84,7 @@ def run_line(
         if run.ledger.state.number != began:
             run.ledger.fold()
             run.ledger.sweep(catalog_files(run.root))
+            run.sweep_staged()
 
 
 def _advance(

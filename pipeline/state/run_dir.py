@@ -13,7 +13,7 @@ from typing_extensions import Self
 
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.schema import SCHEMA_VERSION, check_version
-from voxmill.manifests.storage import commit_bytes, exists, names_in, read_bytes
+from voxmill.manifests.storage import commit_bytes, exists, locate, names_in, read_bytes, sweep
 from voxmill.manifests.user_input import json_object
 from voxmill.operators.crawl.facts.private_addresses import FOLDER, PrivateAddresses
 from voxmill.pipeline.state.config_secrets import apart, together
@@ -92,6 +92,13 @@ class RunDir:
         commit_bytes(
             self.uri("run.json"), json.dumps(state, indent=1, sort_keys=True, ensure_ascii=False).encode(), replace=True
         )
+
+    def sweep_staged(self) -> int:
+        """Deletes what killed writers left half-written beside ledger, tables and shards, where the run lies on a disk. Returns how many files."""
+        if not self.is_local:
+            return 0
+        below = (folder for name in ("ledger", "manifests", "shards") for folder, _, _ in os.walk(locate(self.uri(name))[1]))
+        return sum(map(sweep, (self.root, *below)))
 
 
 __all__ = ["RESTORE", "RunDir", "RunError", "exists", "names_in", "no_empty_folder", "read_bytes", "read_state"]

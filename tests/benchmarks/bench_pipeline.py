@@ -146,7 +146,8 @@ class Arms:
     daemons: frozenset[int]
     same: bool = True
     runs: int = 0
-    expected: dict[int, Texts] = field(default_factory=dict)
+    expected: dict[tuple[str, ...], Texts] = field(default_factory=dict)
+    """By ids of units."""
 
     def run(self, arm: str, heard: Material) -> Pass:
         """Raises what the arm raises."""
@@ -168,7 +169,7 @@ class Arms:
         return Pass(clock.wall_s, clock.cpu_s, idle, stages | rest | daemons, laps)
 
     def _compare(self, heard: Material, texts: Texts) -> None:
-        self.same &= self.expected.setdefault(len(heard.units), texts) == texts
+        self.same &= self.expected.setdefault(tuple(unit.unit for unit in heard.units), texts) == texts
 
 
 @contextmanager

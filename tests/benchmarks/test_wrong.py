@@ -40,7 +40,10 @@ def test_every_command_is_tried() -> None:
     from voxmill.pipeline.cli import app
 
     tried = {case.words.split(" ")[0] for case in cases()} | {" ".join(case.words.split(" ")[:2]) for case in cases()}
-    names = {command.name or str(command.callback.__name__).rstrip("_") for command in app.registered_commands if command.callback}  # fmt: skip
+    named = (
+        command.name or str(command.callback.__name__).rstrip("_") for command in app.registered_commands if command.callback
+    )
+    names = {name.replace("_", "-") for name in named}
     groups = {
         f"{group.name} {command.name or str(command.callback.__name__)}"
         for group in app.registered_groups

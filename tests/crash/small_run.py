@@ -95,11 +95,11 @@ def problems(root: str, settings: RunConfig) -> list[str]:
 
 
 def digest(root: str) -> str:
-    """Over names and bytes of shards and tables; the costs differ by nature."""
+    """Over names and bytes of shards and tables. The costs differ by nature, and what a killed writer left half-written nobody reads."""
     hasher = hashlib.sha256()
     fs, top = storage.locate(root)
     for path in sorted(path for folder in ("shards", "manifests") for path in fs.find(f"{top}/{folder}")):
-        if not path.endswith(".costs.parquet"):
+        if not (path.endswith(".costs.parquet") or path.rsplit("/", 1)[-1].startswith(".")):
             hasher.update(f"{path[len(top) :]}\n".encode() + hashlib.sha256(fs.cat_file(path)).digest())
     return hasher.hexdigest()
 

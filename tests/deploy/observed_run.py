@@ -32,6 +32,8 @@ from website import Website, typed
 
 BIN = Path(sys.executable).parent
 CLIPS = 6
+HEAD_S = 180.0
+"""For the dashboard to answer."""
 HEAD_STARTS = 5
 FAILS_EVERY = 40
 """One request in so many is answered with 503."""
@@ -113,7 +115,11 @@ def ray_head(folder: Path, environment: Mapping[str, str], metrics_port: int, da
         )
         head = start()
         for _ in range(HEAD_STARTS):  # on a busy machine a raylet gives its own agent up after 15 s, and the head ends
+            end = time.monotonic() + HEAD_S
             while head.poll() is None and not _get(f"http://127.0.0.1:{dashboard_port}/api/version"):
+                if time.monotonic() > end:
+                    head.terminate()
+                    raise RuntimeError(f"Ray's dashboard did not answer within {HEAD_S:.0f} s")
                 time.sleep(2)
             if head.poll() is None:
                 break
@@ -157,6 +163,7 @@ def observe(folder: Path, queries: Iterable[str], rules: Path, limit_s: float) -
         environment = {
             **os.environ, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_ENDPOINT_URL": address,
             "AWS_DEFAULT_REGION": "us-east-1", "PATH": f"{BIN}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1",
+            "RAY_AUTH_MODE": "disabled",  # else a token in the home of whoever runs this is asked for
         }  # fmt: skip
         (folder / "run.yaml").write_text(yaml.safe_dump(_config(site)))
         with (
@@ -177,7 +184,10 @@ def observe(folder: Path, queries: Iterable[str], rules: Path, limit_s: float) -
                 "--",
                 *run.split(),
             ]
-            subprocess.run(list(map(str, submit)), check=True, capture_output=True, timeout=limit_s, cwd=folder)
+            ray = partial(
+                subprocess.run, check=True, capture_output=True, timeout=limit_s, cwd=folder, env=environment, text=True
+            )
+            ray(list(map(str, submit)))
             state = {"status": "PENDING"}
 
             def ended() -> bool:
@@ -189,10 +199,7 @@ def observe(folder: Path, queries: Iterable[str], rules: Path, limit_s: float) -
             seen.code = 0 if state["status"] == "SUCCEEDED" else 1
             time.sleep(12)  # Ray hands on what it has every ten seconds
             seen.samples |= scraped(metrics_port)
-            logs = subprocess.run(
-                [str(BIN / "ray"), "job", "logs", "--address", dashboard, "observed"], capture_output=True, check=True, timeout=limit_s, cwd=folder
-            )  # fmt: skip
-            seen.log = logs.stdout.decode()
+            seen.log = ray([str(BIN / "ray"), "job", "logs", "--address", dashboard, "observed"]).stdout
             if server:
                 seen.answers = {query: _series(server, query) for query in queries}
     return seen

@@ -32,6 +32,8 @@ OF_A_RUN = {
     "retention": "retention {}",
     "revote": "revote {} --set select.weak=0.04",
     "replay": "replay {} --stage select --unit x",
+    "export-data": "export-data {} --to jsonl -o out",
+    "rebuild-data": "rebuild-data nothing --originals {} -o out",
 }
 GO_ON = ("verify", "revoke", "duplicates", "calibrate", "revote", "replay")
 ASK_TABLES = ("stats", "calibrate", "retention")
@@ -256,6 +258,18 @@ CHANGED = (
 )
 
 SHARDS = (
+    ("export-data run --to tpyo -o out", 2, "tpyo"),
+    ("export-data run --to jsonl -o full", 2, "full"),
+    ("export-data run --to jsonl -o notes.txt", 2, "notes.txt"),
+    ("export-data run --to jsonl -o out --where 'tpyo = 1'", 2, "tpyo"),
+    ("export-data run --to jsonl -o out --split tpyo", 2, "tpyo"),
+    ("export-data run --to jsonl -o out --tier tpyo", 2, "tpyo"),
+    ("export-data run --to nemo -o out --tier unlabelled", 2, "unlabelled"),
+    ("export-data run --to jsonl -o out --licence tpyo", 2, "tpyo"),
+    ("export-data shards-gone --to jsonl -o out", 2, "shards-gone"),
+    ("rebuild-data nosuch --originals run -o out", 2, "nosuch"),
+    ("rebuild-data notes.txt --originals run -o out", 2, "notes.txt"),
+    ("rebuild-data full --originals run -o out", 2, "full"),
     ("train --shards nosuch --out out", 2, "nosuch", "torch"),
     ("train --shards notes.txt --out out", 2, "notes.txt", "torch"),
     ("train --shards nothing --out out", 2, "nothing", "torch"),

@@ -125,6 +125,9 @@ def cases() -> list[Case]:
         Case(("transcribe", "{audio}", "-m", model, "--decode", "greedy"), shows=(NAME,)),
         Case(("transcribe", "{audio}", "-m", model, "--decode", "greedy", "--json"), machine=True),
         Case(("evaluate", "-m", model, "--shards", shards, "--decode", "greedy", "--limit", "2"), shows=("WER %",)),
+        Case(("export-data", run, "--to", "jsonl", "-o", "{new}/jsonl"), shows=("holds it whole",)),
+        Case(("export-data", run, "--to", "lhotse", "-o", "{new}/shar", "--json"), machine=True),
+        Case(("rebuild-data", "{urls}", "--originals", run, "-o", "{new}/flac"), shows=("proven equal",)),
         Case(("export", "-m", model, "--budget", "6", "-o", "{new}/six"), shows=("largest difference",)),
     ]  # fmt: skip
     return found + [Case((*words, "-h")) for words in commands()]
@@ -156,6 +159,8 @@ def prepare(folder: Path) -> dict[str, str]:
     }
     _must("run", "-c", places["config"], "-o", places["run"], "--executor", "local", "-q")
     _must("train", "--shards", f"{places['run']}/shards", "-o", places["model"], "-c", "taste", "--steps", "2", "-q")
+    _must("export-data", places["run"], "--to", "urls", "-o", str(folder / "urls"), "-q")
+    places["urls"] = str(min((folder / "urls").rglob("recordings.jsonl")).parent)
     rows = json.loads(_must("stats", places["run"], "--json", "--sql", "SELECT segment_id, text, unit FROM consensus"))
     labelled = folder / "labelled.jsonl"
     sql = "SELECT id AS unit, parts[1].recording_id AS recording FROM units LIMIT 1"

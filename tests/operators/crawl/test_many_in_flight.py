@@ -165,7 +165,7 @@ def test_ctrl_c_in_the_middle_of_many_loses_nothing(sites: list[Website], patien
     for site, body in whole.items():
         site.routes["/long.mp3"] = Answer(body[:20_000], length=len(body), headers={"ETag": '"x"'}, stall=20.0)
     work = UnitInput("u", items=tuple(listed(f"{site.url}/long.mp3") for site in whole))
-    config = patient(timeout=5.0)
+    config = patient(timeout=20.0)
     gate = LocalGate(config)
     crawl = Crawl(config, str(tmp_path / "audio"), gate)
     parts = tmp_path / "audio" / ".parts"
