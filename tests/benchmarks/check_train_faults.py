@@ -138,7 +138,7 @@ def refusals(root: Path, bundle: Bundle) -> Iterator[tuple[str, str]]:
         try:
             ask()
         except kind as error:
-            return str(error).splitlines()[0]
+            return str(error).splitlines()[0].replace(f"{root}/", "")
         return ""
 
     nothing = pack([sample(ODD, 0, 0.05)], root / "nothing")

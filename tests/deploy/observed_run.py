@@ -199,7 +199,7 @@ def observe(folder: Path, queries: Iterable[str], rules: Path, limit_s: float) -
             seen.code = 0 if state["status"] == "SUCCEEDED" else 1
             time.sleep(12)  # Ray hands on what it has every ten seconds
             seen.samples |= scraped(metrics_port)
-            seen.log = ray([str(BIN / "ray"), "job", "logs", "--address", dashboard, "observed"]).stdout
+            seen.log = ray([str(BIN / "ray"), "job", "logs", "--log-color", "false", "--address", dashboard, "observed"]).stdout
             if server:
                 seen.answers = {query: _series(server, query) for query in queries}
     return seen
