@@ -37,10 +37,10 @@ def explain(error: ValidationError, root: type[BaseModel], where: str) -> str:
     return "\n".join(f"{where}: {_one(e, root)}" for e in error.errors())
 
 
-def nearest(key: str, valid: set[str]) -> str:
-    """The end of a message about an unknown key: the valid key that is most like it, or all valid keys where none is."""
-    near = difflib.get_close_matches(key, sorted(valid), n=1, cutoff=0.5)
-    return f"; did you mean `{near[0]}`?" if near else f"; valid keys: {', '.join(sorted(valid))}"
+def nearest(word: str, valid: set[str]) -> str:
+    """The end of a message about an unknown word: the valid one that is most like it, or all that are valid where none is."""
+    near = difflib.get_close_matches(word, sorted(valid), n=1, cutoff=0.5)
+    return f"; did you mean `{near[0]}`?" if near else f"; valid: {', '.join(sorted(valid))}"
 
 
 def _one(error: Any, root: type[BaseModel]) -> str:

@@ -102,7 +102,7 @@ def _entry(items: list[Any], path: list[str], hint: Any, change: str) -> tuple[i
     if path[0].isdecimal() and int(path[0]) < len(items):
         return int(path[0]), path[1:]
     known = {name for name in names if name}
-    there = nearest(path[0], known).replace("valid keys", "there are") if known else "; the list is empty"
+    there = nearest(path[0], known).replace("valid:", "there are:") if known else "; the list is empty"
     raise UserError(f"--set {change}: no entry `{path[0]}`{there}" + (f" (or 0 to {len(items) - 1})" if items else ""))
 
 

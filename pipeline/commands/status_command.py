@@ -35,7 +35,7 @@ def status(run: options.RunRoot, as_json: options.Json = False) -> None:
         for one in found.stages
     ]
     if rows:
-        print_table(out, ("stage", number("done"), number("%"), number("cost a worker", 1)), rows)
+        print_table(out, ("stage", number("done"), number("%"), number("worker died", 1)), rows)
     if found.in_flight:
         some = ", ".join(found.in_flight[:4]) + (", …" if len(found.in_flight) > 4 else "")
         out.print(f"in work when it was last told: {some}", soft_wrap=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from voxmill.pipeline.stages import KINDS
 from voxmill.pipeline.state.driver_lease import holder_of
 from voxmill.pipeline.state.journal import RunState
 from voxmill.pipeline.state.run import Run
 
 _OF_ITEMS = ("items", "crawl", "decode", "outcomes")
 _OF_DRIVER = ("items", "outcomes", "units", "recordings")
+_LINE = {kind.name: place for place, kind in enumerate(KINDS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class StageStatus:
     total: int
     """Units, or groups of listed items; those that are known so far."""
     struck: int
-    """Units that have cost a worker."""
+    """Units that a worker died of."""
 
     @property
     def is_complete(self) -> bool:
@@ -77,10 +79,15 @@ def status(run: Run) -> RunStatus:
 
 
 def _fingerprints(written: dict[str, object]) -> dict[str, str]:
-    """The stages of the config in force that workers run, in their order."""
+    """The stages of the config in force that workers run, in the order of the line: `run.json` has them by name."""
     found = written.get("fingerprints")
     told = found if isinstance(found, dict) else {}
-    return {str(name): str(value) for name, value in told.items() if name not in _OF_DRIVER}
+    by_workers = {str(name): str(value) for name, value in told.items() if name not in _OF_DRIVER}
+    return dict(sorted(by_workers.items(), key=lambda named: (_place(named[0]), named[0])))
+
+
+def _place(name: str) -> int:
+    return _LINE.get(name.partition(":")[0], _LINE["python"])
 
 
 def _stage(name: str, fingerprint: str, state: RunState, run: Run) -> StageStatus:

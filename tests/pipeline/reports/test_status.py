@@ -25,7 +25,7 @@ def stage(name: str) -> Stage:
 
 
 def halfway(root: Path) -> Run:
-    """Three units, one of which is segmented and one of which has cost a worker."""
+    """Three units, one of which is segmented and one of which a worker died of."""
     run = Run(str(root))
     names = ["crawl", "decode", "segment", "transcribe:m"]
     run.save({"buckets": 1, "config": {}, "fingerprints": dict.fromkeys(["items", "units", *names], "ab")})
@@ -50,6 +50,9 @@ def test_of_a_run_that_nobody_works_on(tmp_path: Path) -> None:
     assert [(s.stage, s.done, s.total, s.struck) for s in found.stages] == [
         ("crawl", 1, 1, 0), ("decode", 1, 1, 0), ("segment", 1, 3, 1), ("transcribe:m", 0, 3, 0)
     ]  # fmt: skip
+    order = ["transcribe:m", "crawl", "mine", "segment", "decode", "select"]
+    run.save({**run.load(), "fingerprints": dict.fromkeys(sorted(order), "ab")})
+    assert [s.stage for s in status(Run(run.root)).stages] == ["crawl", "decode", "segment", "transcribe:m", "mine", "select"]
     assert [name[:8] for name in found.in_flight] == ["u0000002"]
     assert found.idle_s is not None
 
