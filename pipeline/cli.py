@@ -13,6 +13,7 @@ import typer
 from rich.text import Text
 
 from voxmill import __version__
+from voxmill.manifests.attended import attend
 from voxmill.pipeline.commands import changes, exporting, modelling, options, reports, running, status_command
 from voxmill.pipeline.commands import config_commands as config
 from voxmill.pipeline.commands import rights_commands as rights
@@ -89,6 +90,7 @@ def main() -> None:
     output.use_utf8_names()
     output.never_fail_to_print()
     be_discreet()
+    attend()
     console = output.console(stderr=True)
     warn_plainly(lambda text: console.print(Text.assemble(("warning: ", "yellow"), text), soft_wrap=True))
     try:

@@ -16,12 +16,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from voxmill.manifests.attended import is_attended
 from voxmill.manifests.errors import Unavailable, UserError
 
 WAIT = "VOXMILL_STORE_WAIT"
 """Environment variable: seconds for which a store that does not answer is waited for."""
 
 DEFAULT_WAIT_S = 600.0
+FIRST_ANSWER_S = 15.0
+"""A store that has not answered once is rather mistyped than away: a command waits for it no longer than this. Its workers know that there
+is a store, and wait."""
 SILENT_S = 10.0
 """A store that is away for less than this is no news."""
 
@@ -72,11 +76,14 @@ class StoreHealth:
     def __init__(self, name: str) -> None:
         self.name = name
         """For people, such as `the store at https://host:port`."""
+        self._met = False
+        """It has answered once."""
         self._away_since: float | None = None
         self._told = False
 
     def answered(self) -> None:
         """It gave an answer, even a refusal."""
+        self._met = True
         if self._away_since is None:
             return
         away, told = time.monotonic() - self._away_since, self._told
@@ -90,6 +97,8 @@ class StoreHealth:
         `attempt` counts its tries from 1, `since` is the `time.monotonic` of its first failure. Raises StoreError where it was tried long enough.
         """
         now, limit = time.monotonic(), wait_seconds()
+        if is_attended() and not self._met and not os.environ.get(WAIT):
+            limit = min(limit, FIRST_ANSWER_S)
         if self._away_since is None:
             self._away_since = now
         left = limit - (now - since)

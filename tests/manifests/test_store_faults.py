@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from stores.faulty_proxy import Faults, FaultyProxy, RemoteProxy
 from stores.store_environment import gcs_environment, reaching, s3_environment
 from stores.store_server import fake_gcs, seaweedfs
+from voxmill.manifests import attended
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.storage import (
     NondeterministicError,
@@ -319,6 +320,20 @@ def test_the_wait_has_an_end_that_says_what_to_do(place: Place, told: list[str],
     assert time.monotonic() - began < 4 * 2
     with wait_at_most(0), pytest.raises(StoreError):
         read_bytes(uri)
+
+
+def test_a_store_that_never_answered_is_given_up_soon_by_who_a_person_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VOXMILL_STORE_WAIT", raising=False)
+    monkeypatch.setattr(attended, "_attended", False)
+    health, since = StoreHealth("the store"), time.monotonic() - 20
+    assert health.pause("refused", 1, since) >= 0  # a worker waits
+    attended.attend()
+    with pytest.raises(StoreError, match="check that it runs and can be reached"):
+        health.pause("refused", 2, since)
+    health.answered()
+    assert health.pause("refused", 1, since) >= 0
+    monkeypatch.setenv("VOXMILL_STORE_WAIT", "30")
+    assert StoreHealth("another").pause("refused", 1, since) >= 0
 
 
 @in_s3
