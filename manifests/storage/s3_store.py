@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from botocore.exceptions import ClientError, HTTPClientError, SSLError
@@ -162,7 +163,13 @@ def _after_try(
             health.answered()
         return None
     since = request_dict["context"].setdefault("voxmill_since", time.monotonic())
-    return health.pause(why, attempts, since)
+    return health.pause(why, attempts, since, _asked_for(request_dict))
+
+
+def _asked_for(request_dict: Any) -> str:
+    """The name that a request is about, for people."""
+    prefix = request_dict.get("query_string") or {}
+    return "/".join(filter(None, (urlsplit(request_dict["url"]).path.strip("/"), str(prefix.get("prefix", "")))))
 
 
 def _transient(response: Any, error: BaseException | None) -> str | None:

@@ -91,10 +91,10 @@ class StoreHealth:
         if told:
             _tell(f"{self.name} answers again after {away:.0f} s")
 
-    def pause(self, why: str, attempt: int, since: float) -> float:
+    def pause(self, why: str, attempt: int, since: float, name: str = "") -> float:
         """Seconds until the next try of a request that failed.
 
-        `attempt` counts its tries from 1, `since` is the `time.monotonic` of its first failure. Raises StoreError where it was tried long enough.
+        `attempt` counts its tries from 1, `since` is the `time.monotonic` of its first failure, `name` what it asked for. Raises StoreError where it was tried long enough.
         """
         now, limit = time.monotonic(), wait_seconds()
         if is_attended() and not self._met and not os.environ.get(WAIT):
@@ -105,7 +105,7 @@ class StoreHealth:
         if left <= 0:
             self._away_since, self._told = None, False
             raise StoreError(
-                f"{self.name} did not answer for {now - since:.0f} s ({why}): check that it runs and can be reached"
+                f"{self.name} did not answer for {now - since:.0f} s ({why}{name and f', asked for {name}'}): check that it runs and can be reached"
                 + ("" if _limit.get() is not None else f"; {WAIT}=SECONDS waits longer")
             )
         if not self._told and now - self._away_since >= SILENT_S:

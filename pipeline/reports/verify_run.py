@@ -31,6 +31,7 @@ def verify(run: Run, stages: Mapping[str, Stage]) -> Report:
     report = Report()
     run = Run(run.root)  # as it lies there now
     listing, ledger = run.listing, run.ledger
+    report.problems += (f"damaged: {one}" for one in ledger.journal.damaged_beginnings())
     report.problems += _lost_files(ledger, stages)
     chain = [s for s in stages_of_units(stages) if s.kind != "units"]
     to_come = pending(run, stages, chain)

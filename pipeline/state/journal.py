@@ -240,6 +240,19 @@ class Journal:
             state.follow(json_object(read_bytes(uri), uri, "restore it: it says what is done", DamagedError))
         return state
 
+    def damaged_beginnings(self) -> list[str]:
+        """First entries of drivers that cannot be read any more: nothing is lost with them but the guard against a driver that comes back."""
+        found = []
+        for number in self.state.beginnings:
+            uri = self._uri(number)
+            try:
+                json_object(read_bytes(uri), uri, "restore it", DamagedError)
+            except FileNotFoundError:
+                found.append(f"{uri} is missing")
+            except DamagedError as error:
+                found.append(str(error))
+        return found
+
     def append(self, entry: Mapping[str, Any]) -> None:
         """Commits one entry and folds it in. Raises RunError where another driver has written meanwhile."""
         number = self.state.number + 1

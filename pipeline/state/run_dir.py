@@ -13,7 +13,7 @@ from typing_extensions import Self
 
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.schema import SCHEMA_VERSION, check_version
-from voxmill.manifests.storage import StoreError, commit_bytes, exists, locate, names_in, read_bytes, sweep
+from voxmill.manifests.storage import commit_bytes, exists, locate, names_in, read_bytes, sweep
 from voxmill.manifests.user_input import json_object
 from voxmill.operators.crawl.facts.private_addresses import FOLDER, PrivateAddresses
 from voxmill.pipeline.state.config_secrets import apart, together
@@ -107,7 +107,7 @@ RESTORE = "restore it, or start a new run"
 
 
 def read_state(root: str) -> dict[str, Any]:
-    """What run.json holds. Raises RunError where there is no run, SchemaError where a newer voxmill wrote it, StoreError."""
+    """What run.json holds. Raises RunError where there is no run, SchemaError where a newer voxmill wrote it."""
     uri = RunDir(root).uri("run.json")
     try:
         blob = read_bytes(uri)
@@ -117,8 +117,6 @@ def read_state(root: str) -> dict[str, Any]:
         ) from None
     except IsADirectoryError:
         raise RunError(f"{uri} is a folder: {RESTORE}") from None
-    except StoreError as error:
-        raise StoreError(f"{root}: {error}") from error
     state = json_object(blob, uri, RESTORE, RunError)
     check_version(state.get("schema_version", 0), uri)
     return state

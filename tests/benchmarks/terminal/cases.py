@@ -72,6 +72,7 @@ def of_runs() -> Iterator[Case]:
     for root in PROOFS:
         yield Case(f"verify {root}", SAYS_NO, root)
         yield Case(f"revoke {root} --host example.org", WRONG_USE, root)
+    yield Case("verify beginning-cut", SAYS_NO, "damaged & beginning-cut")
     yield Case("verify shards-gone", SAYS_NO, "missing")
     yield Case("verify hearing-gone", SAYS_NO, "missing & segment")
 

@@ -168,6 +168,7 @@ TABLES: dict[str, Change] = {
 """Ways to spoil what `stats` and its like read."""
 
 GONE: dict[str, Change] = {
+    "beginning-cut": lambda run: _first(run, "ledger/journal/*.json").write_text('{"sour'),
     "shards-gone": lambda run: shutil.rmtree(run / "shards"),
     "hearing-gone": lambda run: shutil.rmtree(run / "manifests" / "segment"),
 }
@@ -175,7 +176,7 @@ GONE: dict[str, Change] = {
 
 PROOFS: dict[str, Change] = {
     "ledger-cut": lambda run: _cut(_first(run, "manifests/select/*/?????-????????????.parquet")),
-    "listing-cut": lambda run: _first(run, "ledger/journal/*.json").write_text('{"sour'),
+    "listing-cut": lambda run: [one.write_text('{"sour') for one in run.glob("ledger/journal/*.json")],
     "tombstone-text": _write("tombstones/abc.parquet", b"x"),
 }
 """Ways to spoil the ledger, which `verify` and whatever changes the run read."""

@@ -111,3 +111,19 @@ def test_a_damaged_state_is_named(tmp_path: Path, content: str) -> None:
     Path(run.root, "ledger", "journal", files(run)[-1]).write_text(content)
     with pytest.raises(DamagedError, match=r"state-0+\.json"):
         Journal(run)
+
+
+def test_a_beginning_that_was_spoilt_is_told_of(tmp_path: Path) -> None:
+    run = RunDir(str(tmp_path))
+    for driver in range(3):
+        journal = Journal(run)
+        journal.append(ENTRIES[driver])
+        journal.fold()
+    assert files(run) == [f"{number:020d}.json" for number in range(3)] + [f"state-{2:020d}.json"]
+    assert not Journal(run).damaged_beginnings()
+    folder = Path(run.root, "ledger", "journal")
+    (folder / f"{0:020d}.json").write_text('{"writ')
+    (folder / f"{1:020d}.json").unlink()
+    cut, gone = Journal(run).damaged_beginnings()
+    assert f"{0:020d}.json" in cut
+    assert gone.endswith(f"{1:020d}.json is missing")
