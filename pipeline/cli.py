@@ -90,7 +90,6 @@ def main() -> None:
     output.use_utf8_names()
     output.never_fail_to_print()
     be_discreet()
-    attend()
     console = output.console(stderr=True)
     warn_plainly(lambda text: console.print(Text.assemble(("warning: ", "yellow"), text), soft_wrap=True))
     try:
@@ -117,6 +116,7 @@ def entry() -> None:
     work was done. What Python does before that (joining threads, `atexit`, flushing) is done here.
     """
     code = 0
+    attend()
     try:
         main()
     except SystemExit as stopped:

@@ -75,8 +75,10 @@ def judge(folder: Path, case: Case, *, lone: bool = False) -> list[str]:
 
 def in_process(folder: Path, words: list[str], how: list[str]) -> tuple[int, str]:
     """(exit code, all that was printed) of `voxmill WORDS`."""
+    from voxmill.manifests.attended import attend
     from voxmill.pipeline import cli
 
+    attend()
     out, argv, here = io.StringIO(), sys.argv, Path.cwd()
     with ExitStack() as stack:
         for word in how:

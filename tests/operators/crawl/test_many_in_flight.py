@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -163,15 +163,20 @@ def test_ctrl_c_in_the_middle_of_many_loses_nothing(sites: list[Website], patien
     """The transfers end where they are, the places are given back, and the next command goes on from there."""
     whole = {site: song(f"{site.port}") * 40 for site in sites[:4]}
     for site, body in whole.items():
-        site.routes["/long.mp3"] = Answer(body[:20_000], length=len(body), headers={"ETag": '"x"'}, stall=20.0)
+        site.routes["/long.mp3"] = Answer(body[:20_000], length=len(body), headers={"ETag": '"x"'}, stall=60.0)
     work = UnitInput("u", items=tuple(listed(f"{site.url}/long.mp3") for site in whole))
-    config = patient(timeout=20.0)
+    config = patient(timeout=60.0)
     gate = LocalGate(config)
     crawl = Crawl(config, str(tmp_path / "audio"), gate)
     parts = tmp_path / "audio" / ".parts"
 
+    def all_have_begun() -> bool:
+        with suppress(FileNotFoundError):  # renamed between the look at the folder and the look at the file
+            return [path.stat().st_size > 0 for path in parts.glob("*.part")] == [True] * 4
+        return False
+
     def interrupt() -> None:
-        until(lambda: [path.stat().st_size > 0 for path in parts.glob("*.part")] == [True] * 4)
+        until(all_have_begun)
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
