@@ -14,7 +14,7 @@ from rich.text import Text
 
 from voxmill import __version__
 from voxmill.manifests.attended import attend
-from voxmill.pipeline.commands import changes, exporting, modelling, options, reports, running, status_command
+from voxmill.pipeline.commands import changes, exporting, modelling, options, releasing, reports, running, status_command
 from voxmill.pipeline.commands import config_commands as config
 from voxmill.pipeline.commands import rights_commands as rights
 from voxmill.pipeline.commands import weights_commands as weights
@@ -64,6 +64,7 @@ app.command()(running.plan)
 app.command()(weights.doctor)
 app.command()(exporting.export_data)
 app.command()(exporting.rebuild_data)
+app.command()(releasing.release)
 app.command()(modelling.train)
 app.command()(modelling.transcribe)
 app.command()(modelling.evaluate)

@@ -50,7 +50,7 @@ def find_traces(run: Run, stones: Tombstones) -> Iterator[Trace]:
             continue
         if stones.hash(path):
             yield Trace(path, "name")
-        for where, texts in _texts(run, path):
+        for where, texts in texts_of(run, path):
             hashes, addresses = _look(texts, stones, urls=path not in ("run.json", "private/config.json"))
             if hashes:
                 yield Trace(where, "hash")
@@ -75,8 +75,8 @@ def _look(texts: Iterable[str], stones: Tombstones, *, urls: bool) -> tuple[bool
     return found[0], found[1]
 
 
-def _texts(run: Run, path: str) -> Iterator[tuple[str, Iterable[str]]]:
-    """(location, strings) of one file; nothing for audio, whose name and digest are in other files."""
+def texts_of(run: Run, path: str) -> Iterator[tuple[str, Iterable[str]]]:
+    """(location, strings) of one file of a run; nothing for audio, whose name and digest are in other files."""
     if path.endswith(".parquet"):
         yield path, list(_strings(pq.read_table(io.BytesIO(read_bytes(run.uri(path))))))
     elif path.endswith(".tar"):

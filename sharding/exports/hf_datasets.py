@@ -119,12 +119,16 @@ def _card(sets: Sequence[ExportedSet], *, suffix: str = "parquet", features: Seq
     return f"---\n{yaml.safe_dump(card, sort_keys=False, allow_unicode=True)}---\n\n"
 
 
+TAR_FEATURES: list[dict[str, Any]] = [
+    *({"name": name, "dtype": "string"} for name in ("__key__", "__url__")),
+    {"name": "flac", "dtype": {"audio": {"sampling_rate": SAMPLE_RATE}}},
+    {"name": "json", "struct": [{"name": name, "dtype": kind} for name, kind in DOCUMENT_TYPES.items()]},
+]
+"""What a sample in a tar holds, as a card says it: so that `load_dataset` does not guess types from the first samples."""
+
+
 def _card_with_features(sets: Sequence[ExportedSet]) -> str:
-    """So that `load_dataset` does not guess types from the first samples."""
-    words = [{"name": name, "dtype": kind} for name, kind in DOCUMENT_TYPES.items()]
-    sound = {"name": "flac", "dtype": {"audio": {"sampling_rate": SAMPLE_RATE}}}
-    keys = [{"name": name, "dtype": "string"} for name in ("__key__", "__url__")]
-    return _card(sets, suffix="tar", features=[*keys, sound, {"name": "json", "struct": words}])
+    return _card(sets, suffix="tar", features=TAR_FEATURES)
 
 
 HF = ExportFormat(

@@ -34,8 +34,9 @@ OF_A_RUN = {
     "replay": "replay {} --stage select --unit x",
     "export-data": "export-data {} --to jsonl -o out",
     "rebuild-data": "rebuild-data nothing --originals {} -o out",
+    "release": "release {} --check",
 }
-GO_ON = ("verify", "revoke", "duplicates", "calibrate", "revote", "replay")
+GO_ON = ("verify", "revoke", "duplicates", "calibrate", "revote", "replay", "release")
 ASK_TABLES = ("stats", "calibrate", "retention")
 OF_A_CONFIG = {
     "show": "config show -c {}",
@@ -71,9 +72,11 @@ def of_runs() -> Iterator[Case]:
             yield Case(OF_A_RUN[name].format(root), WRONG_USE, root)
     for root in PROOFS:
         yield Case(f"verify {root}", SAYS_NO, root)
+        yield Case(f"release {root}", SAYS_NO, root)
         yield Case(f"revoke {root} --host example.org", WRONG_USE, root)
     yield Case("verify beginning-cut", SAYS_NO, "damaged & beginning-cut")
     yield Case("verify shards-gone", SAYS_NO, "missing")
+    yield Case("release shards-gone", SAYS_NO, "missing & must not be handed on")
     yield Case("verify hearing-gone", SAYS_NO, "missing & segment")
 
 
