@@ -11,9 +11,9 @@ from functools import lru_cache
 
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.parquet import read_records, records_bytes
-from voxmill.manifests.storage import commit_bytes, locate, remove
+from voxmill.manifests.storage import commit_bytes, locate, read_bytes, remove
 from voxmill.sharding.layout import bucket_of_key
-from voxmill.sharding.shard_files import METADATA, beside, commit_of
+from voxmill.sharding.shard_files import CARDS, METADATA, beside, commit_of
 from voxmill.sharding.sidecar import Member, ShardError, ShardSummary, committed, read_members
 
 INDEX = f"{METADATA}/index/shards.parquet"
@@ -34,15 +34,26 @@ class NoShards(UserError, ValueError):
 
 
 def write_index(root: str) -> list[ShardSummary]:
-    """Writes the index of what is committed now, and returns it."""
+    """Writes the index of what is committed now, and returns it. Cards of other shards than these go first: they would not be true."""
     shards = list(committed(root))
-    commit_bytes(beside(root, INDEX), records_bytes(shards, ShardSummary), replace=True)
+    blob = records_bytes(shards, ShardSummary)
+    if not _is_there(beside(root, INDEX), blob):
+        for card in CARDS:
+            remove(beside(root, card))
+    commit_bytes(beside(root, INDEX), blob, replace=True)
     remove(beside(root, OLD_INDEX))
     return shards
 
 
+def _is_there(uri: str, blob: bytes) -> bool:
+    try:
+        return read_bytes(uri) == blob
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 def is_intact(root: str) -> bool:
-    """Whether exactly the files of the index are there, with its sizes: told by two listings, without reading a shard."""
+    """Whether, beside cards, exactly the files of the index are there, with its sizes: told by two listings, without reading a shard."""
     try:
         shards = read_records(beside(root, INDEX), ShardSummary)
     except (FileNotFoundError, NotADirectoryError):
@@ -50,7 +61,7 @@ def is_intact(root: str) -> bool:
     wanted = {file: size for one in shards for file, size in ((one.tar, one.tar_bytes), (one.parquet, one.parquet_bytes))}
     commits = {commit_of(one.name) for one in shards}
     found = {**_sizes(root, ""), **_sizes(root, f"{METADATA}/")}
-    return {file: found.get(file) for file in wanted} == wanted and found.keys() == wanted.keys() | commits
+    return {file: found.get(file) for file in wanted} == wanted and found.keys() - CARDS == wanted.keys() | commits
 
 
 def _sizes(root: str, folder: str) -> dict[str, int]:

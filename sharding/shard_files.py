@@ -5,6 +5,7 @@
     __metadata__/NAME.json         the commit, written last
     __metadata__/index/…           the index of all shards
     __metadata__/attribution/…     whose work is in them
+    README.md, and in __metadata__ DATASHEET.md and croissant.json: the cards of a release (`pipeline/release/`)
 
 The tars stand alone, because loaders take whatever they find for data. Names that begin with two underscores are passed over
 by Hugging Face's `datasets`, with one also by Arrow and Spark; unlike a name with a dot they are seen by `ls` and copied by `cp *`.
@@ -19,6 +20,9 @@ from voxmill.manifests.storage import locate, remove
 from voxmill.sharding.layout import SHARD_NAME
 
 METADATA = "__metadata__"
+CARD, DATASHEET, CROISSANT = "README.md", f"{METADATA}/DATASHEET.md", f"{METADATA}/croissant.json"
+CARDS = frozenset({CARD, DATASHEET, CROISSANT})
+"""Of a release. Only the first lies beside the tars: `datasets` looks for it there, and takes other files for data."""
 SUFFIXES = ("json", "tar", "parquet")
 """In the order in which the files of a shard are removed: without its commit it does not exist."""
 

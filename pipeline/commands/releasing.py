@@ -24,7 +24,7 @@ def release(
     creator: Annotated[str | None, typer.Option(help="Who made the data, for the Croissant description.")] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Prove that the shards of a run may be handed on, and write their cards: README.md (dataset card), DATASHEET.md and croissant.json.
+    """Prove that the shards of a run may be handed on, and write their cards: a dataset card, a datasheet and a Croissant description.
 
     Every byte of the shards is read. Whatever is not proven, has no known licence, is on the deny-list or looks like a secret is named; then
     nothing is written, and the exit code is 1. Each figure of the cards is asked of the run's tables.

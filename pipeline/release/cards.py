@@ -14,8 +14,7 @@ from voxmill.pipeline.release.datasheet import datasheet
 from voxmill.pipeline.release.release_facts import ReleaseFacts, release_facts
 from voxmill.pipeline.state.run import Run
 from voxmill.sharding.index import read_index
-
-CARD, DATASHEET, CROISSANT = "README.md", "DATASHEET.md", "croissant.json"
+from voxmill.sharding.shard_files import CARD, CROISSANT, DATASHEET, beside
 
 
 def write_cards(
@@ -33,8 +32,8 @@ def write_cards(
         CROISSANT: croissant(facts, url, creator, day),
     }
     for file, text in texts.items():
-        commit_bytes(f"{run.shards_dir}/{file}", text.encode(), replace=True)
-    return facts, [f"{run.shards_dir}/{file}" for file in texts]
+        commit_bytes(beside(run.shards_dir, file), text.encode(), replace=True)
+    return facts, [beside(run.shards_dir, file) for file in texts]
 
 
 def name_of(run: Run) -> str:

@@ -74,7 +74,7 @@ _COLUMNS = (
 
 
 def croissant(facts: ReleaseFacts, url: str | None, creator: str | None, published: str) -> str:
-    """JSON-LD. `url`: where the data set will be found, `creator`: who made it, if that is known; `published`: a date (ISO 8601)."""
+    """JSON-LD, for the folder of the sidecars. `url`: where the data set will be found, `creator`: who made it, if that is known; `published`: a date (ISO 8601)."""
     licences = [licence_url(one.value) for one in facts.licences]
     document = {
         "@context": _CONTEXT,
@@ -94,7 +94,7 @@ def croissant(facts: ReleaseFacts, url: str | None, creator: str | None, publish
         "distribution": [
             _files(
                 "sidecars",
-                "__metadata__/*-[0-9][0-9][0-9].parquet",
+                "*-[0-9][0-9][0-9].parquet",
                 "application/x-parquet",
                 "One row for each sample of a shard.",
             ),

@@ -34,7 +34,7 @@ def dataset_card(facts: ReleaseFacts, shards: Iterable[ShardSummary]) -> str:
 
 {facts.hours:.2f} hours of speech in {facts.samples:,} samples of {facts.mean_seconds:.1f} s in the mean, with transcripts on which recognisers agree.
 Made by voxmill {facts.version} from {len(facts.sources)} sources. How it was made, what is known to be wrong with it and how to have something
-taken out: [DATASHEET.md](DATASHEET.md). For machines: [croissant.json](croissant.json).
+taken out: [datasheet](__metadata__/DATASHEET.md). For machines: [Croissant](__metadata__/croissant.json).
 
 | licence | samples | hours |
 |---|---|---|

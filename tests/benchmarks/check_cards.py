@@ -32,6 +32,7 @@ from benchmarks.runs import TESTS, VOXMILL
 from demo.site import build, serve
 from speech.cache import cache_root
 from voxmill.manifests.catalog import open_catalog
+from voxmill.sharding.shard_files import CARD, CARDS, CROISSANT, DATASHEET
 
 UV = str(Path(sys.executable).with_name("uv"))
 MLCROISSANT = "mlcroissant[parquet]==1.1.1"
@@ -98,7 +99,7 @@ def by_mlcroissant(home: Path, described: Path) -> dict[str, Any]:
 
 def by_datasets(shards: Path, cache: Path) -> Iterator[tuple[str, list[str]]]:
     """(config, keys) of the data set as `load_dataset` finds it in the card."""
-    names = yaml.safe_load((shards / "README.md").read_text().split("---")[1])["configs"]
+    names = yaml.safe_load((shards / CARD).read_text().split("---")[1])["configs"]
     for name in (one["config_name"] for one in names):
         rows = datasets.load_dataset(str(shards), name, split="train", streaming=True, cache_dir=str(cache))
         yield name, sorted(row["json"]["key"] for row in rows.remove_columns("flac"))
@@ -114,7 +115,7 @@ def of_sidecars(shards: Path, column: str) -> dict[str, tuple[int, str]]:
 def wrong_figures(run: Path) -> list[str]:
     """Figures of the card and the datasheet that the tables do not have, and the other way round."""
     shards, found = run / "shards", []
-    for file in ("README.md", "DATASHEET.md"):
+    for file in (CARD, DATASHEET):
         said = {value: (int(count.replace(",", "")), hours) for value, count, hours in ROW.findall((shards / file).read_text())}
         for column in ("licence", "language", "tier"):
             found += [
@@ -124,7 +125,7 @@ def wrong_figures(run: Path) -> list[str]:
         "SELECT stage, reason, count(*), round(coalesce(sum(seconds), 0) / 3600, 3) FROM outcomes WHERE NOT kept GROUP BY 1, 2"
     )
     losses = {(stage, reason): (count, f"{hours:.3f}") for stage, reason, count, hours in rows.fetchall()}
-    sheet = LOSS.findall((shards / "DATASHEET.md").read_text())
+    sheet = LOSS.findall((shards / DATASHEET).read_text())
     said_losses = {
         (stage, reason): (int(count.replace(",", "")), hours) for stage, reason, count, hours in sheet if "." in reason
     }
@@ -210,13 +211,13 @@ def main() -> None:
         released = command("release", str(run), "--creator", "A laboratory", "--url", "https://example.org/talks")
         ledger = open_catalog(str(run)).execute(f"SELECT {', '.join(COLUMNS)} FROM samples ORDER BY key").fetchall()
         samples = [dict(zip(COLUMNS, row, strict=True)) for row in ledger]
-        loaded = by_mlcroissant(folder / "mlcroissant", run / "shards" / "croissant.json")
+        loaded = by_mlcroissant(folder / "mlcroissant", run / "shards" / CROISSANT)
         same = sorted(loaded["rows"], key=lambda row: row["key"]) == samples
         by_config = dict(by_datasets(run / "shards", folder / "cache"))
         keys = [row["key"] for row in samples]
         parts = sorted(key for config, mine in by_config.items() if config != "all" for key in mine)
         figures_wrong = wrong_figures(run)
-        again = {path.name: path.read_bytes() for path in (run / "shards").iterdir() if path.suffix in (".md", ".json")}
+        again = {card: (run / "shards" / card).read_bytes() for card in CARDS}
         command("release", str(run), "--creator", "A laboratory", "--url", "https://example.org/talks")
         twice = all((run / "shards" / file).read_bytes() == blob for file, blob in again.items())
         outcomes = []

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import yaml
@@ -20,12 +20,12 @@ from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.execution.host_limit_server import open_gate
 from voxmill.pipeline.execution.local_executor import LocalExecutor
 from voxmill.pipeline.load_config import parse_config
-from voxmill.pipeline.release.cards import CARD, CROISSANT, DATASHEET
 from voxmill.pipeline.release.croissant import licence_url
 from voxmill.pipeline.release.release_facts import release_facts
 from voxmill.pipeline.runner import run_line
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.terminal.progress import Progress
+from voxmill.sharding.shard_files import CARD, CROISSANT, DATASHEET
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("release")]
 
@@ -48,7 +48,7 @@ def config(licence: str | None = "cc0-1.0") -> RunConfig:
     )
 
 
-def go(root: Path, settings: RunConfig, until: str = "pack") -> Path:
+def go(root: Path, settings: RunConfig, until: Literal["select", "pack"] = "pack") -> Path:
     run = Run(str(root))
     with open_gate("machine", run, settings.crawl) as gate:
         run_line(settings, run, LocalExecutor(in_process=True), gate, Progress(quiet=True), until=until)
@@ -81,10 +81,22 @@ def test_a_sound_run_gets_its_cards(copied: Path) -> None:
     assert not cards(copied)
     code, told = asked(copied, "--url", "https://example.org/talks")
     assert code == 0
-    assert [Path(path).name for path in told["written"]] == cards(copied) == [CARD, DATASHEET, CROISSANT]
+    assert told["written"] == [f"{copied}/shards/{name}" for name in (CARD, DATASHEET, CROISSANT)]
+    assert cards(copied) == [CARD, DATASHEET, CROISSANT]
     first = [(copied / "shards" / name).read_bytes() for name in cards(copied)]
     assert asked(copied, "--url", "https://example.org/talks")[0] == 0  # the cards themselves are no hindrance
     assert [(copied / "shards" / name).read_bytes() for name in cards(copied)] == first
+
+
+def test_cards_stay_while_the_shards_do_and_go_with_them(copied: Path) -> None:
+    asked(copied)
+    before = {path: path.stat().st_mtime_ns for path in (copied / "shards").rglob("*")}
+    go(copied, config())  # nothing new
+    assert {path: path.stat().st_mtime_ns for path in (copied / "shards").rglob("*")} == before
+    assert CliRunner().invoke(app, ["verify", str(copied)]).exit_code == 0
+    said = CliRunner().invoke(app, ["revoke", str(copied), "--hash", f"sha256:{TWO_CITIES.sha256}"])
+    assert said.exit_code == 0, said.output
+    assert not cards(copied)
 
 
 def test_the_cards_say_what_the_tables_do(copied: Path) -> None:
