@@ -50,7 +50,7 @@ class Loss:
 
 
 @dataclass(frozen=True, slots=True)
-class Retention:
+class LanguageRetention:
     """Of the speech in one language, what was kept."""
 
     language: str
@@ -93,7 +93,7 @@ class ReleaseFacts:
     splits: tuple[Amount, ...]
     sources: tuple[SourceFacts, ...]
     losses: tuple[Loss, ...]
-    retention: tuple[Retention, ...]
+    retention: tuple[LanguageRetention, ...]
     expected: tuple[ExpectedError, ...]
     labels: tuple[LabelFacts, ...]
     engines: tuple[str, ...]
@@ -142,7 +142,7 @@ def release_facts(run: Run, config: RunConfig, name: str) -> ReleaseFacts:
         splits=_amounts(ask, "split"),
         sources=_sources(ask),
         losses=tuple(Loss(*row) for row in losses),
-        retention=tuple(Retention(*row) for row in retention),
+        retention=tuple(LanguageRetention(*row) for row in retention),
         expected=tuple(ExpectedError(*row) for row in expected),
         labels=tuple(LabelFacts(*row) for row in ask("SELECT task, labeller, coverage FROM label_coverage ORDER BY ALL")),
         engines=tuple(f"{one.name} ({getattr(one, 'model', None) or one.kind})" for one in config.transcribe),
