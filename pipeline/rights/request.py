@@ -283,10 +283,9 @@ def _marks(run: Run, salt: str, found: Affected) -> set[str]:
 
 def _salt(run: Run) -> str:
     """The salt of the run's marks, derived from its first listing: the same request gives the same bytes in every copy of the run."""
-    listed = [
-        json.dumps({"facts": g.facts, "sources": g.sources}) for g in run.listing.generations[:1]
-    ]  # sorted in the journal
-    return digest(["salt", str(run.load()["buckets"]), "".join(listed)])
+    first = next(iter(run.listing.generations), None)  # sorted in the journal
+    listed = json.dumps({"facts": first.facts, "sources": first.sources}) if first else ""
+    return digest(["salt", str(run.load()["buckets"]), listed])
 
 
 def _drop_shards(run: Run, stones: Tombstones) -> int:
