@@ -25,6 +25,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[2])
 from benchmarks.terminal import making
 from benchmarks.terminal.cases import Case, cases
 from benchmarks.terminal.result import Result
+from voxmill.manifests.attended import attend
 
 LONE = (
     "config show -c nosuch.yaml",
@@ -39,6 +40,7 @@ LONE = (
 
 def run(folder: Path) -> Result:
     """All cases, in an empty folder."""
+    attend()
     folder.mkdir(parents=True, exist_ok=True)
     making.make(folder)
     making.train(folder)
@@ -75,10 +77,8 @@ def judge(folder: Path, case: Case, *, lone: bool = False) -> list[str]:
 
 def in_process(folder: Path, words: list[str], how: list[str]) -> tuple[int, str]:
     """(exit code, all that was printed) of `voxmill WORDS`."""
-    from voxmill.manifests.attended import attend
     from voxmill.pipeline import cli
 
-    attend()
     out, argv, here = io.StringIO(), sys.argv, Path.cwd()
     with ExitStack() as stack:
         for word in how:

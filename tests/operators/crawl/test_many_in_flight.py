@@ -179,9 +179,13 @@ def test_ctrl_c_in_the_middle_of_many_loses_nothing(sites: list[Website], patien
         until(all_have_begun)
         os.kill(os.getpid(), signal.SIGINT)
 
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with it ignored
     threading.Thread(target=interrupt, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt):
-        crawl(work)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            crawl(work)
+    finally:
+        signal.signal(signal.SIGINT, before)
     until(lambda: not [thread for thread in threading.enumerate() if thread.name == "fetch"])
     until(lambda: gate.num_held == 0)
     kept = {path.name: path.stat().st_size for path in parts.glob("*.part")}
