@@ -163,9 +163,9 @@ def test_ctrl_c_in_the_middle_of_many_loses_nothing(sites: list[Website], patien
     """The transfers end where they are, the places are given back, and the next command goes on from there."""
     whole = {site: song(f"{site.port}") * 40 for site in sites[:4]}
     for site, body in whole.items():
-        site.routes["/long.mp3"] = Answer(body[:20_000], length=len(body), headers={"ETag": '"x"'}, stall=60.0)
+        site.routes["/long.mp3"] = Answer(body[:20_000], length=len(body), headers={"ETag": '"x"'}, stall=8.0)
     work = UnitInput("u", items=tuple(listed(f"{site.url}/long.mp3") for site in whole))
-    config = patient(timeout=60.0)
+    config = patient(timeout=20.0)
     gate = LocalGate(config)
     crawl = Crawl(config, str(tmp_path / "audio"), gate)
     parts = tmp_path / "audio" / ".parts"
