@@ -35,18 +35,25 @@ def release(
 
         voxmill release runs/one --name evening-talks --url https://example.org/evening-talks
     """
+    from voxmill.manifests.errors import DamagedError
+    from voxmill.manifests.schema import SchemaError
     from voxmill.pipeline.build import as_written
     from voxmill.pipeline.release.cards import write_cards
-    from voxmill.pipeline.release.release_gate import hindrances
+    from voxmill.pipeline.release.release_gate import Hindrance, hindrances
     from voxmill.pipeline.state.run import Run
+    from voxmill.sharding.sidecar import ShardError
 
     opened = Run(run)
-    config, stages = as_written(opened)
-    found = list(hindrances(opened, config, stages))
+    opened.written()
     written: list[str] = []
     facts = None
-    if not found and not check:
-        facts, written = write_cards(opened, config, name, url, creator)
+    try:
+        config, stages = as_written(opened)
+        found = list(hindrances(opened, config, stages))
+        if not found and not check:
+            facts, written = write_cards(opened, config, name, url, creator)
+    except (SchemaError, ShardError, DamagedError) as error:  # what cannot be read cannot be handed on
+        found = [Hindrance("proof", f"damaged: {error}")]
     if as_json:
         print_json({"ok": not found, "hindrances": [asdict(one) for one in found], "written": written})
         sys.exit(1 if found else 0)
