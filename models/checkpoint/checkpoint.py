@@ -122,6 +122,8 @@ def load(folder: str, device: torch.device | str = "cpu") -> Bundle:
         raise damaged(folder, TOKENS, f"has {len(tokens)} tokens, the model was trained with {config.vocabulary}")
     tensors = _read_tensors(folder, MODEL, manifest)
     model = _empty_model(folder, config, len(tensors))
+    if manifest.format < 3:
+        tensors = _with_balancers(folder, model, tensors)
     _check(folder, model, tensors)
     model.load_state_dict(tensors, assign=True)
     model.to(device).eval()
@@ -223,6 +225,21 @@ def _read(folder: str, name: str, manifest: CheckpointManifest) -> bytes:
     if hashlib.sha256(blob).hexdigest() != manifest.sha256.get(name):
         raise damaged(folder, name, f"differs from its digest in {COMMIT}")
     return blob
+
+
+def _with_balancers(folder: str, model: SpeechModel, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Up to format 2 a router had one bias, which stayed zero where a loss balanced it. Such a router chooses by its logits."""
+    if any(tensor.any() for name, tensor in tensors.items() if name.endswith(_OLD_BIAS)):
+        raise CheckpointError(f"{folder} has experts balanced by the bias of an earlier voxmill: train it again")
+    fresh = {
+        name: torch.full_like(tensor, float("deviation" in name), device="cpu")
+        for name, tensor in model.state_dict().items()
+        if ".router.balancer." in name
+    }
+    return fresh | {name: tensor for name, tensor in tensors.items() if not name.endswith(_OLD_BIAS)}
+
+
+_OLD_BIAS = ".router.bias_E"
 
 
 def _check(folder: str, model: SpeechModel, tensors: Mapping[str, Tensor]) -> None:

@@ -17,8 +17,8 @@ from voxmill.models.common.tokenizer import TokenizerConfig
 from voxmill.models.data.targets import TargetsConfig
 from voxmill.models.network.model import ModelConfig
 
-FORMAT = 2
-"""Raised when an older voxmill can no longer read a new checkpoint. Format 1 had no seal."""
+FORMAT = 3
+"""Raised when an older voxmill can no longer read a new checkpoint. Format 1 had no seal; routers had another bias up to format 2."""
 MODEL, TOKENS, TRAINING, COMMIT = "model.safetensors", "tokens.model", "training.safetensors", "checkpoint.json"
 
 

@@ -7,8 +7,7 @@ budget for every step, so each prefix of the experts learns to work without the 
 
 Sources: TouchASP, arXiv 2412.15622 (elastic experts, shared experts; of its method only second-hand accounts were read, and
 that budgets are prefixes is our reading of them), DeepSeekMoE, arXiv 2401.06066 (shared and fine-grained experts, balance
-loss), WeNet's U2++ MoE, arXiv 2404.16407 (weights normalised after top-k), DeepSeek-V3, arXiv 2412.19437 (balancing by a bias
-on the choice).
+loss), WeNet's U2++ MoE, arXiv 2404.16407 (weights normalised after top-k). How experts are kept in equal use: `balance.py`.
 
 Shape suffixes: B utterances, T positions, N = B * T tokens, D model width, F hidden width, E experts of the budget, K chosen
 experts, P = N * K choices sorted by expert, G rows reserved for each expert.
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from voxmill.manifests.config_base import Settings
+from voxmill.models.network.balance import Balancer, moments
 from voxmill.models.network.budget import Budget, copy_leading
 from voxmill.models.network.feed_forward import FeedForward
 from voxmill.models.network.grouped_mlp import grouped_mlp
@@ -50,8 +50,11 @@ class MoEConfig(Settings):
     layer."""
     renormalise: bool = True
     """Normalise the weights of the chosen experts to a sum of 1, so that the scale is the same for every budget."""
-    balance: Literal["loss", "bias", "none"] = "loss"
-    """How experts are kept in equal use: a balance loss, a bias on the choice that training adjusts, or not at all."""
+    scale: float = Field(default=1.0, gt=0)
+    """Factor of the routed experts' sum. With `top_k`, a layer can start as the dense one that it replaces (`ElasticMoE.upcycle`)."""
+    balance: Literal["bias", "loss", "none"] = "bias"
+    """How experts are kept in equal use: by choosing them by their centred logits and a bias that training adjusts, by a balance loss, or
+    not at all. The loss alone does not keep young experts from collapsing (`make check-balance`)."""
     dropout: float = 0.1
     """Dropout probability of hidden units."""
 
@@ -68,35 +71,34 @@ class RouterOutput(NamedTuple):
     """Weights of the chosen experts."""
     expert_NK: Tensor
     """Their indices."""
-    probability_NE: Tensor
-    """Softmax over all experts of the budget, float32."""
+    logits_EN: Tensor
+    """What the gate says of every expert of the budget, float32."""
 
 
 class Router(nn.Module):
-    """A linear gate with top-k choice. Its softmax is over the experts of the budget only, so a prefix of it is a router of its
-    own."""
+    """A linear gate with top-k choice, in float32. It knows the experts of the budget only, so a prefix of it is a router of its own."""
 
     def __init__(self, dim: int, config: MoEConfig) -> None:
         super().__init__()
-        self.renormalise = config.renormalise
+        self.renormalise, self.scale = config.renormalise, config.scale
         self.gate = nn.Linear(dim, config.experts, bias=False)
         nn.init.normal_(self.gate.weight, std=0.006)  # DeepSeekMoE's: nearly even at the start
-        self.register_buffer("bias_E", torch.zeros(config.experts))
+        self.balancer = Balancer(config.experts) if config.balance == "bias" else None
 
-    def forward(self, x_ND: Tensor, budget: Budget) -> RouterOutput:
-        """Chooses `budget.top_k` of the first `budget.experts` experts for each token."""
-        logits_EN = (self.gate.weight[: budget.experts] @ x_ND.t()).float()
-        probability_EN = logits_EN.softmax(dim=0)  # along dim 0: softmax over rows of 15 numbers is slow on a CPU
-        expert_KN = (probability_EN + self.bias_E[: budget.experts, None]).topk(budget.top_k, dim=0).indices
-        chosen_KN = (logits_EN if self.renormalise else probability_EN).gather(0, expert_KN)
-        weight_KN = chosen_KN.softmax(dim=0) if self.renormalise else chosen_KN  # the bias takes part in the choice only
-        return RouterOutput(weight_KN.t().to(x_ND.dtype), expert_KN.t(), probability_EN.t())
-
-    @torch.no_grad()
-    def adjust(self, share_E: Tensor, rate: float = 1e-3) -> None:
-        """Loss-free balancing (DeepSeek-V3): raises the bias of experts chosen less than the mean by `rate`, and lowers the
-        others'."""
-        self.bias_E[: len(share_E)] += rate * (share_E.mean() - share_E).sign()
+    def forward(self, x_ND: Tensor, budget: Budget, real_N: Tensor | None = None) -> RouterOutput:
+        """Chooses `budget.top_k` of the first `budget.experts` experts for each token. `real`: 0 on padding; None: there is none."""
+        with torch.autocast(x_ND.device.type, enabled=False):
+            logits_EN = self.gate.weight[: budget.experts].float() @ x_ND.float().t()
+        centred_EN = score_EN = logits_EN
+        if self.balancer is not None:
+            learns = self.training and self.gate.weight.requires_grad
+            centred_EN, score_EN = self.balancer(logits_EN, real_N, learns=learns)
+        expert_KN = score_EN.topk(budget.top_k, dim=0).indices
+        if self.renormalise:
+            weight_KN = centred_EN.gather(0, expert_KN).softmax(dim=0)
+        else:
+            weight_KN = centred_EN.softmax(dim=0).gather(0, expert_KN)
+        return RouterOutput((self.scale * weight_KN).t().to(x_ND.dtype), expert_KN.t(), logits_EN)
 
 
 class Experts(nn.ModuleList):
@@ -198,12 +200,13 @@ class ElasticMoE(nn.Module):
         route = route or Route()
         budget = (route.budget or self.config.full).within(self.config.full)
         x_ND = x_BTD.flatten(0, 1)
-        choice = self.router(x_ND, budget)
+        real_N = None if route.real_BT is None else route.real_BT.flatten().float()
+        choice = self.router(x_ND, budget, real_N)
         out_BTD = self.experts(x_ND, choice, budget).view_as(x_BTD)
         if self.shared is not None:
             out_BTD = out_BTD + self.shared(x_BTD, route, self.config.shared * budget.width)
         if route.loads is not None:
-            route.loads.append(self._load(choice, route.real_BT))
+            route.loads.append(self._load(choice, real_N))
         return out_BTD
 
     def extract(self, budget: Budget) -> ElasticMoE:
@@ -213,17 +216,56 @@ class ElasticMoE(nn.Module):
         small.to(self.router.gate.weight.device).train(self.training)
         return small
 
-    def _load(self, choice: RouterOutput, real_BT: Tensor | None) -> ExpertLoad:
+    def can_upcycle(self, dense: FeedForward) -> bool:
+        """Whether the layer's sizes allow it to start as this dense one."""
+        config = self.config
+        even = (config.shared + config.top_k) * config.width == dense.up.out_features and not config.experts % config.top_k
+        return even and config.scale == config.top_k and config.renormalise and dense.up.in_features == self.dim
+
+    @torch.no_grad()
+    def upcycle(self, dense: FeedForward) -> None:
+        """Makes the layer compute what a trained dense one does, before it learns more.
+
+        The dense layer's hidden units are dealt out: the first to the shared expert, the others to `top_k` routed experts, and the same ones
+        again to every further group of `top_k`. The gates of a group are alike, so that a frame is always given a whole group, with equal
+        weights, which `scale` undoes. Raises ValueError where the sizes do not come out even.
+        """
+        config, hidden = self.config, dense.up.out_features
+        parts = config.shared + config.top_k
+        if not self.can_upcycle(dense):
+            raise ValueError(
+                f"a dense layer of {hidden} hidden units becomes {config.shared} shared and groups of {config.top_k} routed experts of width "
+                f"{hidden / parts:g}: set `width` to that, `experts` to a multiple of {config.top_k}, `scale` to {config.top_k}, and `renormalise`"
+            )
+        width = config.width
+        up_PFD, up_PF = dense.up.weight.split(width), dense.up.bias.split(width)
+        down_PDF = dense.down.weight.split(width, dim=1)
+        if self.shared is not None:
+            given = {
+                "up.weight": torch.cat(up_PFD[: config.shared]), "up.bias": torch.cat(up_PF[: config.shared]),
+                "down.weight": torch.cat(down_PDF[: config.shared], dim=1), "down.bias": dense.down.bias,
+            }  # fmt: skip
+            for expert in self.shared.experts if isinstance(self.shared, GuidedExperts) else [self.shared]:
+                expert.load_state_dict(given)
+        for index, expert in enumerate(self.experts):
+            part = config.shared + index % config.top_k
+            down_D = torch.zeros_like(dense.down.bias) if self.shared is not None else dense.down.bias / config.top_k
+            expert.load_state_dict(
+                {"up.weight": up_PFD[part], "up.bias": up_PF[part], "down.weight": down_PDF[part], "down.bias": down_D}
+            )
+        self.router.gate.weight.copy_(self.router.gate.weight[:: config.top_k].repeat_interleave(config.top_k, dim=0))
+
+    def _load(self, choice: RouterOutput, real_N: Tensor | None) -> ExpertLoad:
         """Load over real tokens; the balance loss is f_i * P_i of DeepSeekMoE, equation 12. Masks by weights, so that a GPU
         need not wait."""
-        probability_NE, top_k = choice.probability_NE, choice.expert_NK.shape[1]
-        real_N = torch.ones_like(probability_NE[:, 0]) if real_BT is None else real_BT.flatten().to(probability_NE.dtype)
-        num_real, num_experts = real_N.sum().clamp_min(1), probability_NE.shape[1]
+        logits_EN, (num_experts, top_k) = choice.logits_EN, (len(choice.logits_EN), choice.expert_NK.shape[1])
+        real_N = torch.ones_like(logits_EN[0]) if real_N is None else real_N
+        num_real = real_N.sum().clamp_min(1)
         chosen_E = real_N.new_zeros(num_experts).scatter_add_(0, choice.expert_NK.flatten(), real_N.repeat_interleave(top_k))
-        share_E = chosen_E / (num_real * top_k)
-        mean_E = (real_N[:, None] * probability_NE).sum(dim=0) / num_real
-        balance = num_experts * (share_E * mean_E).sum() if self.config.balance == "loss" else None
-        return ExpertLoad(self, share_E, balance)
+        share_E, balance = chosen_E / (num_real * top_k), None
+        if self.config.balance == "loss":
+            balance = num_experts * (share_E * (logits_EN.softmax(dim=0) @ real_N / num_real)).sum()
+        return ExpertLoad(self, share_E, *moments(logits_EN.detach(), real_N), balance)
 
 
 _Config = TypeVar("_Config", bound=MoEConfig)

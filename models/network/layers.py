@@ -83,8 +83,8 @@ def feed_forward(dim: int, hidden: int, dropout: float, guides: int, emoe: Elast
 
 def upcycle(model: nn.Module, dense: nn.Module) -> list[str]:
     """Initialises a model with switches on from a trained dense one: tensors of equal name and shape are copied, guided and
-    visual experts become copies of the layer at their place. Returns the names that keep their values: elastic experts, gates,
-    vectors, projections.
+    visual experts become copies of the layer at their place, elastic ones parts of it where their sizes fit (`ElasticMoE.upcycle`). Returns the
+    names that keep their values: other elastic experts, gates, vectors, projections.
     """
     given = dense.state_dict()
     fresh = model.state_dict()
@@ -93,7 +93,11 @@ def upcycle(model: nn.Module, dense: nn.Module) -> list[str]:
     filled = set(copied)
     places = dict(dense.named_modules())
     for name, layer in model.named_modules():
-        if isinstance(layer, (GuidedExperts, VisualExperts)):
+        replaced = places.get(name)
+        if isinstance(layer, ElasticMoE) and isinstance(replaced, FeedForward) and layer.can_upcycle(replaced):
+            layer.upcycle(replaced)
+            filled |= {f"{name}.{own}" for own in layer.state_dict() if "router" not in own}
+        elif isinstance(layer, (GuidedExperts, VisualExperts)):
             dense_layer = places.get(name.removesuffix(".audio").removesuffix(".shared"))
             if isinstance(dense_layer, FeedForward) and _same_size(layer, dense_layer):
                 layer.upcycle(dense_layer)

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from voxmill.manifests.config_base import Settings
 from voxmill.models.common.features import FbankConfig
 from voxmill.models.common.guides import BANDWIDTHS
+from voxmill.models.common.tokenizer import BLANK
 from voxmill.models.common.video_frames import VideoFrames
 from voxmill.models.network.attention import real_mask
 from voxmill.models.network.budget import Budget, BudgetError, copy_leading
@@ -211,7 +212,8 @@ class SpeechModel(nn.Module):
         decoder = self.backward_decoder if backwards else self.decoder
         if decoder is None:
             raise ValueError("this model has no decoder in that direction: see decoder.backward_layers")
-        route = Route(self._budget(conditions), conditions.translates_B, None, None, conditions.loads)
+        real_BU = token_BU != BLANK  # with which inputs of a decoder are padded
+        route = Route(self._budget(conditions), conditions.translates_B, None, real_BU, conditions.loads)
         logits_BUV: Tensor = decoder(token_BU, encoded.memory_BSD, encoded.real_BS, route)
         return logits_BUV
 

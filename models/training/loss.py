@@ -36,7 +36,7 @@ class LossConfig(Settings):
     transducer: float = Field(default=0.5, ge=0)
     """Weight of the transducer's loss, which is added."""
     balance: float = Field(default=0.01, ge=0)
-    """Weight of the experts' balance loss, averaged over layers, which is added."""
+    """Weight of the experts' balance loss, averaged over layers, which is added once for each token that the decoder learns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,8 @@ def speech_loss(outputs: ModelOutputs, batch: Batch, loads: Sequence[ExpertLoad]
     sums = {name: (batch.weight_B * loss_B).sum() for name, (_, loss_B) in weighted.items()}
     total = torch.stack([weight * sums[name] for name, (weight, _) in weighted.items()]).sum()
     if balance := [load.balance for load in loads if load.balance is not None]:
-        sums["balance"] = len(batch) * torch.stack(balance).mean()
+        tokens = (batch.said_BU != IGNORE).sum()  # as the decoder's loss is: a sum over tokens
+        sums["balance"] = tokens * torch.stack(balance).mean()
         total = total + config.balance * sums["balance"]
     return Losses(total, len(batch), {name: one.detach() for name, one in sums.items()})
 

@@ -109,8 +109,8 @@ def draw_curve(steps: Sequence[dict[str, Any]], path: Path) -> bool:
     heads.legend()
     rate.plot(at, [line["rate"] for line in steps])
     rate.set_ylabel("learning rate")
-    spread.plot(at, smoothed(_known(line["load_spread"] for line in steps)))
-    spread.set_ylabel("load spread")
+    spread.plot(at, smoothed(_known(line["expert_peak"] for line in steps)))
+    spread.set_ylabel("expert peak")
     spread.set_xlabel("step")
     figure.savefig(path, dpi=100)
     return True
@@ -139,8 +139,8 @@ def _scalars(line: dict[str, Any]) -> dict[str, float]:
     values["speed/x_real_time"] = line["audio_seconds"] / line["seconds"]
     values["speed/waiting_share"] = line["waiting"] / line["seconds"]
     values["data/skipped"] = sum(line["skipped"].values())
-    if line["load_spread"] is not None:
-        values["experts/load_spread"] = line["load_spread"]
+    if line["expert_peak"] is not None:
+        values["experts/peak"] = line["expert_peak"]
         values["experts/budget"] = int(line["budget"].split(":")[0])
     return values
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
@@ -35,6 +35,7 @@ from voxmill.models.network.emoe import ElasticMoE
 from voxmill.models.network.route import ExpertLoad
 from voxmill.models.network.vision import is_vision_parameter
 from voxmill.models.training.data_parallel import RankGroup
+from voxmill.models.training.expert_load import balance, expert_peak, mean_loads
 from voxmill.models.training.forward import conditions_of, forward
 from voxmill.models.training.loss import LossConfig, Losses, heads_of, speech_loss
 from voxmill.models.training.schedule import RateConfig, learning_rate
@@ -61,8 +62,8 @@ class TrainConfig(Settings):
     dynamic_chunk: bool = True
     """U2++'s dynamic chunk: half of the batches see chunks and the past only, so that one model can stream and use full
     context."""
-    bias_rate: float = 1e-3
-    """Step of the bias that balances experts, with `emoe.balance: bias`."""
+    bias_rate: float = 0.02
+    """Largest step of the bias that balances experts, in standard deviations of their logits, with `emoe.balance: bias`."""
     loss: LossConfig = LossConfig()
     eyes_first: int = Field(default=0, ge=0)
     """With `model.vision`: steps at the start in which only the parameters of vision are trained (EVA's first phase)."""
@@ -96,8 +97,8 @@ class Step:
     """The smallest budget of the step; None without eMoE."""
     utterances: int
     audio_seconds: float
-    load_spread: float | None
-    """Standard deviation of the experts' loads divided by their mean, averaged over layers: 0 is even. None without experts."""
+    expert_peak: float | None
+    """Load of the most used expert divided by the mean load, in the worst layer and budget of the step: 1 is even. None without experts."""
     seconds: float
     """Duration of the step (s)."""
     waiting: float
@@ -188,15 +189,15 @@ class Trainer:
         if self.config.eyes_first and self.step >= self.config.eyes_first:
             rate *= self.config.after_eyes
         norm = self._update(rate)
-        load_of = shares(self.experts, loads, self.ranks)
-        self._balance(load_of)
+        spread = mean_loads(self.experts, loads, self.ranks)
+        balance(spread, self.config.bias_rate)
         self.step += 1
         return Step(
             step=self.step, loss=loss, parts=dict(zip(self.heads, parts, strict=True)), rate=rate,
             gradient_norm=norm, updated=math.isfinite(norm),
             budget=None if budgets[-1] is None else str(budgets[-1]), utterances=utterances,
             audio_seconds=frames * self.model.config.fbank.shift_ms / 1000,
-            load_spread=load_spread(load_of), seconds=time.perf_counter() - start, waiting=waiting,
+            expert_peak=expert_peak(spread), seconds=time.perf_counter() - start, waiting=waiting,
             skipped=self.skipped,
         )  # fmt: skip
 
@@ -290,36 +291,8 @@ class Trainer:
         counts = self.ranks.sums([self.loader.skipped[reason] for reason in REASONS])
         return {reason: int(count) for reason, count in zip(REASONS, counts, strict=True) if count}
 
-    def _balance(self, load_of: Mapping[ElasticMoE, Tensor]) -> None:
-        for layer, share_E in load_of.items():
-            if layer.config.balance == "bias" and layer.router.gate.weight.requires_grad:
-                layer.router.adjust(share_E.to(layer.router.bias_E.device), self.config.bias_rate)
-
 
 _ADAM = ("step", "exp_avg", "exp_avg_sq")
-
-
-def shares(layers: Sequence[ElasticMoE], loads: Sequence[ExpertLoad], ranks: RankGroup) -> dict[ElasticMoE, Tensor]:
-    """Mean share of each expert over the calls of a step, on all ranks, for each layer that was called. Shape (E) each."""
-    if not layers:
-        return {}
-    size = (len(layers), max(layer.config.experts for layer in layers), 2)
-    sums_LE2 = torch.zeros(size, device=layers[0].router.bias_E.device)  # of shares, and of calls
-    for load_ in loads:
-        sums_E2 = sums_LE2[layers.index(load_.layer), : len(load_.share_E)]
-        sums_E2 += torch.stack([load_.share_E, torch.ones_like(load_.share_E)], dim=-1)
-    found = {}
-    for layer, sums_E2 in zip(layers, ranks.sum(sums_LE2).cpu(), strict=True):
-        sum_E, calls_E = sums_E2[sums_E2[:, 1] > 0].T  # the experts of the budget: a prefix
-        if len(sum_E):
-            found[layer] = sum_E / calls_E
-    return found
-
-
-def load_spread(load_of: Mapping[ElasticMoE, Tensor]) -> float | None:
-    """Standard deviation of the shares divided by their mean, averaged over layers; None without experts."""
-    spreads = [float(share_E.std(correction=0) / share_E.mean()) for share_E in load_of.values()]
-    return sum(spreads) / len(spreads) if spreads else None
 
 
 def _below(prefix: str, tensors: Any) -> dict[str, Tensor]:

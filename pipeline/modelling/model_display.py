@@ -65,7 +65,7 @@ class TrainingDisplay(Display):
         cells += [
             ("x real time", f"{figures['audio'] / figures['seconds']:.1f}"),
             ("budget", step.budget or "whole"),
-            ("load spread", "–" if step.load_spread is None else f"{step.load_spread:.2f}"),
+            ("expert peak", "–" if step.expert_peak is None else f"{step.expert_peak:.2f}"),
             ("rate", f"{step.rate:.1e}"),
             ("waiting for data", f"{figures['waiting'] / elapsed:.0%}"),
             ("left out", str(sum(step.skipped.values()))),

@@ -182,3 +182,31 @@ def test_old_checkpoints_are_removed_and_what_is_none_stays(bundle: Bundle, tmp_
     assert sorted(path.name for path in root.iterdir()) == ["step-00000005", "step-00000300"]
     prune(str(root), 1)
     assert latest(str(root)) == f"{root}/step-00000300"
+
+
+def of_format_2(folder: Path, bias: float) -> None:
+    """As it was written before routers had balancers."""
+    tensors = load_file(folder / MODEL)
+    gates = [name for name in tensors if name.endswith(".router.gate.weight")]
+    old = {name: tensor for name, tensor in tensors.items() if ".balancer." not in name}
+    old |= {name.replace("gate.weight", "bias_E"): torch.full((len(tensors[name]),), bias) for name in gates}
+    save_file(old, folder / MODEL)
+    forge(folder, lambda document: document.update(format=2))
+
+
+def test_a_checkpoint_from_before_routers_had_balancers_is_read(tokens: Tokenizer, tmp_path: Path) -> None:
+    by_loss = SWITCHES["emoe"].model_copy(update={"balance": "loss"})
+    net = model("smoe", "vision", "tasks", vocabulary=len(tokens), emoe=by_loss)
+    folder = tmp_path / "model"
+    save(str(folder), Bundle(net, tokens, TargetsConfig(style="activated"), 7, BUDGETS))
+    of_format_2(folder, 0.0)
+    again = load(str(folder)).model
+    feature_BTM, length_B = features(50, 30)
+    given = conditions(2, *SWITCHES)
+    ours, theirs = (one(feature_BTM, length_B, some_tokens(2), given).forward_BUV for one in (net, again))
+    assert torch.equal(ours, theirs)
+
+
+def test_a_bias_of_before_is_refused(folder: Path) -> None:
+    of_format_2(folder, 0.1)
+    refused(folder, "balanced by the bias of an earlier voxmill: train it again")

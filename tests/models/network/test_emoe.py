@@ -88,7 +88,7 @@ def batched(parts: Sequence[Tensor], size: int) -> Iterator[Sequence[Tensor]]:
 
 
 def test_dropout_leaves_the_mean_as_it_is_and_acts_in_training_only() -> None:
-    big = layer(dropout=0.5)
+    big = layer(dropout=0.5, balance="none")
     still, x = big(sound()), sound().expand(4000, 2, 7, DIM).flatten(0, 1)
     big.train()
     moved = big(x).unflatten(0, (4000, 2))
@@ -152,7 +152,7 @@ def test_shared_experts_are_added() -> None:
 
 
 def test_experts_outside_the_budget_get_no_gradient_and_all_inside_get_one() -> None:
-    big = layer()
+    big = layer(balance="loss")
     loads: list[ExpertLoad] = []
     out = big(sound(4, 50), Route(Budget(3, 2, 4), loads=loads))
     (out.square().mean() + balance(loads[0])).backward()
@@ -174,19 +174,20 @@ def test_a_frame_does_not_depend_on_its_neighbours() -> None:
 
 def test_weights_sum_to_one_or_are_the_probabilities() -> None:
     x_ND = sound().flatten(0, 1)
-    normal, raw = (layer(renormalise=flag).router(x_ND, CONFIG.full) for flag in (True, False))
+    normal, raw = (layer(renormalise=flag, balance="none").router(x_ND, CONFIG.full) for flag in (True, False))
     torch.testing.assert_close(normal.weight_NK.sum(-1), torch.ones(14))
-    torch.testing.assert_close(raw.weight_NK, raw.probability_NE.gather(-1, raw.expert_NK))
+    torch.testing.assert_close(raw.weight_NK, raw.logits_EN.softmax(dim=0).t().gather(-1, raw.expert_NK))
 
 
 def test_the_softmax_is_over_the_budgets_experts_only() -> None:
-    choice = layer().router(sound().flatten(0, 1), Budget(3, 2, 8))
-    assert choice.probability_NE.shape == (14, 3)
-    torch.testing.assert_close(choice.probability_NE.sum(-1), torch.ones(14))
+    big, x_ND = layer(renormalise=False, top_k=3), sound().flatten(0, 1)
+    choice = big.router(x_ND, Budget(3, 3, 8))
+    assert choice.logits_EN.shape == (3, 14)
+    torch.testing.assert_close(choice.weight_NK.sum(-1), torch.ones(14))
 
 
 def test_balance_is_one_where_all_are_alike_and_as_many_as_experts_where_one_takes_all() -> None:
-    even, one = layer(top_k=1), layer(top_k=1)
+    even, one = layer(top_k=1, balance="loss"), layer(top_k=1, balance="loss")
     torch.nn.init.zeros_(one.router.gate.weight)
     one.router.gate.weight.data[0] = 100.0
     loads: list[ExpertLoad] = []
@@ -199,27 +200,49 @@ def test_balance_is_one_where_all_are_alike_and_as_many_as_experts_where_one_tak
 
 
 def test_padding_is_not_counted() -> None:
-    big, x = layer(), sound()
+    big, x = layer(balance="loss"), sound()
     loads: list[ExpertLoad] = []
     big(x, Route(loads=loads))
     padded = torch.cat([x, torch.ones(2, 30, DIM)], dim=1)
     big(padded, Route(loads=loads, real_BT=torch.arange(37)[None].expand(2, -1) < 7))
     torch.testing.assert_close(loads[0].share_E, loads[1].share_E)
     torch.testing.assert_close(loads[0].balance, loads[1].balance)
+    torch.testing.assert_close(loads[0].mean_E, loads[1].mean_E)
+    torch.testing.assert_close(loads[0].square_E, loads[1].square_E)
 
 
-def test_the_bias_moves_the_choice_and_not_the_weight() -> None:
-    big, x_ND = layer(balance="bias"), 1 + sound(4, 50).flatten(0, 1)  # off centre, so that some experts are chosen far more
-    before = big.router(x_ND, CONFIG.full)
-    for _ in range(1000):
-        big.router.adjust(shares(big.router(x_ND, CONFIG.full).expert_NK))
-    after = big.router(x_ND, CONFIG.full)
-    assert float(shares(after.expert_NK).std()) < 0.5 * float(shares(before.expert_NK).std())
-    torch.testing.assert_close(after.probability_NE, before.probability_NE)
+@pytest.mark.parametrize("experts", [4, 5])
+def test_experts_are_chosen_alike_where_all_frames_have_most_in_common(experts: int) -> None:
+    """Ten times as much in common as apart, and parts of very different size: without balancing two experts take all frames."""
+    x_ND = torch.cat([10 + sound(4, 50), 10 + 0.1 * sound(4, 50)]).flatten(0, 1)
+    budget = Budget(experts, 2, 8)
+    alone = layer(balance="none").router(x_ND, budget)
+    assert float(shares(alone.expert_NK).max()) * experts > 0.95 * experts / 2
+    big = layer()
+    for _ in range(100):
+        loads: list[ExpertLoad] = []
+        big(x_ND[None], Route(budget, loads=loads))
+        assert big.router.balancer is not None
+        big.router.balancer.adjust(loads[0].share_E, loads[0].mean_E, loads[0].square_E, 0.02)
+    assert float(loads[0].share_E.max()) * experts < 1.2
+    assert big.router.balancer is not None
+    assert not big.router.balancer.calls_M[: experts - 1].any()  # other budgets have statistics of their own
+    torch.testing.assert_close(big.router(x_ND, budget).logits_EN, alone.logits_EN)
+
+
+def test_the_bias_moves_the_choice_and_not_the_weights() -> None:
+    big, x_ND = layer(top_k=5), sound(4, 50).flatten(0, 1)
+    before = big.router(x_ND, Budget(5, 5, 8))
+    assert big.router.balancer is not None
+    big.router.balancer.bias_MM += torch.arange(5.0)
+    after = big.router(x_ND, Budget(5, 5, 8))
+    assert not torch.equal(after.expert_NK, before.expert_NK)
+    for one, other in zip(before.weight_NK.sort().values, after.weight_NK.sort().values, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def shares(expert_NK: Tensor) -> Tensor:
-    return torch.nn.functional.one_hot(expert_NK, CONFIG.experts).float().mean(dim=(0, 1))
+    return torch.nn.functional.one_hot(expert_NK).float().mean(dim=(0, 1))
 
 
 def test_guided_experts_go_by_the_guide_alone() -> None:
@@ -259,3 +282,27 @@ def test_a_budget_larger_than_the_layer_is_refused() -> None:
 def test_half_precision_keeps_its_type() -> None:
     assert layer().bfloat16()(sound().bfloat16()).dtype == torch.bfloat16
     assert isinstance(layer().experts, Experts)
+
+
+@pytest.mark.parametrize(("shared", "top_k", "guides"), [(1, 3, 0), (0, 2, 0), (2, 2, 0), (1, 3, 2)])
+def test_an_upcycled_layer_computes_what_the_dense_one_did(shared: int, top_k: int, guides: int) -> None:
+    torch.manual_seed(0)
+    dense = FeedForward(DIM, 4 * (shared + top_k))
+    config = MoEConfig(experts=3 * top_k, shared=shared, top_k=top_k, width=4, dropout=0, scale=top_k)
+    elastic = ElasticMoE(DIM, config, guides)
+    elastic.upcycle(dense)
+    x_BTD, guide_B = sound(2, 40), torch.tensor([1, 0])
+    for training in (True, False):
+        elastic.train(training)
+        for experts in (top_k, 2 * top_k, 3 * top_k):
+            loads: list[ExpertLoad] = []
+            out_BTD = elastic(x_BTD, Route(Budget(experts, top_k, 4), guide_B, loads=loads))
+            torch.testing.assert_close(out_BTD, dense(x_BTD), atol=1e-5, rtol=1e-5)
+    assert len(loads[0].share_E[loads[0].share_E > 0]) > top_k  # not one group for all frames
+
+
+@pytest.mark.parametrize("changes", [{"width": 5}, {"experts": 4}, {"scale": 1.0}, {"renormalise": False}])
+def test_what_cannot_be_upcycled_says_what_to_set(changes: dict[str, Any]) -> None:
+    fits = MoEConfig(experts=6, shared=1, top_k=3, width=4, scale=3)
+    with pytest.raises(ValueError, match="set `width` to that"):
+        ElasticMoE(DIM, fits.model_copy(update=changes)).upcycle(FeedForward(DIM, 16))

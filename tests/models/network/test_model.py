@@ -9,7 +9,7 @@ import torch
 from networks import DIM, SWITCHES, VOCABULARY, conditions, config, features, frames, model, tokens
 from voxmill.models.common.video_frames import VideoFrames
 from voxmill.models.network.budget import Budget, BudgetError
-from voxmill.models.network.layers import GuidedConfig, upcycle
+from voxmill.models.network.layers import ElasticConfig, GuidedConfig, upcycle
 from voxmill.models.network.model import Conditions, ModelConfig, SpeechModel
 from voxmill.models.network.vision import is_vision_parameter
 
@@ -74,6 +74,18 @@ def test_a_switch_that_is_off_leaves_the_dense_model(switch: str) -> None:
     actual = net(feature_BTM, length_B, tokens(2), conditions(2, *others, neutral=True), tokens(2))
     for got, wanted in zip(actual[:4], expected[:4], strict=True):
         torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_an_elastic_model_begins_as_the_dense_one() -> None:
+    elastic = ElasticConfig(experts=6, shared=1, top_k=3, width=8, scale=3, dropout=0, macaron=True)
+    dense, net = model(seed=1), model(emoe=elastic)
+    assert all("router" in name for name in upcycle(net, dense))
+    feature_BTM, length_B = features(60, 41)
+    expected = dense(feature_BTM, length_B, tokens(2), Conditions(), tokens(2))
+    for experts in (3, 6):
+        actual = net(feature_BTM, length_B, tokens(2), Conditions(Budget(experts, 3, 8)), tokens(2))
+        for got, wanted in zip(actual[:4], expected[:4], strict=True):
+            torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("switch", ["vision", "tasks"])

@@ -87,6 +87,6 @@ def test_two_workers_begin_what_one_would_have_done_and_one_goes_on(shards: Path
     for one, both in zip(alone[:8], parted[:8], strict=True):  # later, rounding may have grown
         assert both.loss == pytest.approx(one.loss, rel=1e-3)
         assert both.parts == pytest.approx(one.parts, rel=1e-3)
-        assert both.load_spread == pytest.approx(one.load_spread, rel=1e-3)
+        assert both.expert_peak == pytest.approx(one.expert_peak, rel=1e-3)
     with pytest.raises(UserError, match="join a cluster with --address"):
         distributed.train(str(shards), str(tmp_path / "many"), recipe(accumulate=99), WorkersConfig(workers=99), device="cpu")

@@ -46,7 +46,7 @@ def without_times(line: dict[str, Any]) -> dict[str, Any]:
 def step(number: int, **changes: Any) -> Step:
     values: dict[str, Any] = {
         "step": number, "loss": 10.0 / number, "parts": {"ctc": 1.0}, "rate": 1e-3, "gradient_norm": 1.0, "updated": True,
-        "budget": "3:2:8", "utterances": 4, "audio_seconds": 8.0, "load_spread": 0.1, "seconds": 0.5, "waiting": 0.1,
+        "budget": "3:2:8", "utterances": 4, "audio_seconds": 8.0, "expert_peak": 0.1, "seconds": 0.5, "waiting": 0.1,
         "skipped": {"audio": 1},
     }  # fmt: skip
     return Step(**values | changes)
@@ -108,7 +108,7 @@ def test_the_log_forgets_steps_that_are_done_again(tmp_path: Path) -> None:
             journal(step(number))
     (tmp_path / LOG).open("a").write('{"step": 4, "parts": {}')  # a crash in the middle of a line
     with MetricsLog(tmp_path, 2) as journal:
-        journal(step(3, loss=float("nan"), gradient_norm=float("inf"), updated=False, load_spread=None, budget=None))
+        journal(step(3, loss=float("nan"), gradient_norm=float("inf"), updated=False, expert_peak=None, budget=None))
     found = read_log(tmp_path)
     assert [line["step"] for line in found] == [1, 2, 3]
     assert (found[2]["loss"], found[2]["gradient_norm"]) == (None, None)  # as JSON has no other word for it

@@ -78,7 +78,7 @@ def test_budgets_are_drawn_and_remembered_and_outside_experts_stay(shards: Path,
     trainer = prepare(str(shards), recipe("emoe"))
     steps = trained(trainer, tmp_path)
     assert len({step["budget"] for step in steps}) > 1
-    assert all(step["load_spread"] >= 0 for step in steps)
+    assert all(step["expert_peak"] >= 0 for step in steps)
     bundle = load(step_folder(str(tmp_path), 6))
     assert {str(budget) for budget in bundle.trained} == {step["budget"] for step in steps}
 
@@ -115,10 +115,17 @@ def test_a_sandwich_learns_the_mean_of_its_two_budgets(shards: Path) -> None:
         torch.testing.assert_close(of_both, (of_small + of_whole) / 2, rtol=1e-3, atol=1e-5)
 
 
-def test_the_bias_moves_where_the_config_balances_by_it(shards: Path) -> None:
-    trainer = prepare(str(shards), with_emoe(balance="bias"))
-    trainer.advance()
-    assert trainer.model.encoder.layers[0].feed_forward.router.bias_E.any()
+def test_experts_are_in_use_after_a_training_and_the_loss_alone_does_not_bring_it_about(shards: Path) -> None:
+    peaks = {}
+    for balance in ("bias", "loss"):
+        made = with_emoe(
+            experts=10, balance=balance, schedule=BudgetSchedule(experts=(5, 10), top_k=(2,), width=(8,), passes="every")
+        )
+        trainer = prepare(str(shards), made)
+        peaks[balance] = [trainer.advance().expert_peak for _ in range(30)][-1]
+    assert peaks["bias"] is not None
+    assert peaks["loss"] is not None
+    assert peaks["bias"] <= 2 < peaks["loss"]
 
 
 def test_a_gradient_that_is_not_finite_changes_nothing(shards: Path) -> None:
