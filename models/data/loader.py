@@ -9,6 +9,7 @@ begins.
 # mypy: allow-subclassing-any
 from __future__ import annotations
 
+import copy
 import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -80,6 +81,13 @@ class Loader:
     def once(self) -> Iterator[Batch]:
         """The batches of one epoch for this rank; position and counts stay as they are. For evaluation."""
         for _, batch in self._loaded(None):
+            yield batch
+
+    def plain(self) -> Iterator[Batch]:
+        """The batches of the first epoch for all ranks together, as they are: without augmentation."""
+        reader = copy.copy(self._reader)
+        reader.config = reader.config.model_copy(update={"augment": None})
+        for _, batch in _Rounds(self._sampler, reader, (0, 1, 1), None):
             yield batch
 
     def state_dict(self) -> dict[str, Any]:

@@ -6,9 +6,10 @@ there, since all frames move together. Here an expert is chosen by how its logit
 
     score = (logit - mean) / deviation + bias
 
-Mean and deviation are those of the call while a layer learns, and running ones of its training afterwards, as in batch normalisation:
-a young model changes faster than a running mean follows. The bias, adjusted by training (after DeepSeek-V3, arXiv 2412.19437), takes away
-what unevenness is left. All are kept for each number of experts apart, because a smaller budget chooses among fewer.
+Mean and deviation are those of the call while a layer learns, as in batch normalisation: a young model changes faster than a running mean
+follows. Of a model that is saved they are measured anew (`training/settle.py`). The bias, adjusted by training (after DeepSeek-V3,
+arXiv 2412.19437), takes away what unevenness is left. All are kept for each number of experts apart, because a smaller budget chooses
+among fewer.
 Shape suffixes: N tokens, E experts of the budget, M all experts of the layer.
 """
 
@@ -18,24 +19,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-_SLOWEST = 0.05
-"""Share of the newest call in the running statistics; the first calls are averaged alike."""
 _LEAST_DEVIATION = 1e-6
 
 
 class Balancer(nn.Module):
-    """Running statistics of a router's logits, and a bias on its choice. Row E - 1 of each buffer is for budgets of E experts."""
+    """Statistics of a router's logits, and a bias on its choice. Row E - 1 of each buffer is for budgets of E experts."""
 
     def __init__(self, experts: int) -> None:
         super().__init__()
         for name, first in (("mean_MM", 0.0), ("deviation_MM", 1.0), ("bias_MM", 0.0)):
             self.register_buffer(name, torch.full((experts, experts), first))
-        self.register_buffer("calls_M", torch.zeros(experts))
 
     def forward(self, logits_EN: Tensor, real_N: Tensor | None, *, learns: bool) -> tuple[Tensor, Tensor]:
         """(logits around their mean, from which weights are made; scores, by which experts are chosen), both of shape (E, N).
 
-        `real`: 0 on padding, 1 elsewhere; None: nothing is padding. `learns`: compare with this call, and not with the training's.
+        `real`: 0 on padding, 1 elsewhere; None: nothing is padding. `learns`: compare with this call, and not with what was measured.
         """
         mean_E, deviation_E, bias_E = self._row(len(logits_EN))
         if learns:
@@ -45,19 +43,17 @@ class Balancer(nn.Module):
         return centred_EN, centred_EN.detach() / deviation_E[:, None] + bias_E[:, None]
 
     @torch.no_grad()
-    def adjust(self, share_E: Tensor, mean_E: Tensor, square_E: Tensor, rate: float) -> None:
-        """After a step: takes up the mean of the logits and of their squares, and moves the bias by at most `rate`.
+    def lean(self, share_E: Tensor, rate: float) -> None:
+        """Moves the bias by at most `rate` against what was chosen too often. `share_E`: share of all choices that went to each expert."""
+        _, _, bias_E = self._row(len(share_E))
+        bias_E += rate * (1 - len(share_E) * share_E).clamp(-1, 1)
 
-        `share_E`: share of all choices that went to each expert.
-        """
-        size = len(share_E)
-        own_mean_E, own_deviation_E, bias_E = self._row(size)
-        calls = self.calls_M[size - 1]
-        calls += 1
-        weight = (1 / calls).clamp_min(_SLOWEST)
-        own_mean_E.lerp_(mean_E, weight)
-        own_deviation_E.lerp_(_deviation(mean_E, square_E), weight)
-        bias_E += rate * (1 - size * share_E).clamp(-1, 1)
+    @torch.no_grad()
+    def measure(self, mean_E: Tensor, square_E: Tensor) -> None:
+        """From now on logits are compared with these means, of them and of their squares."""
+        own_mean_E, own_deviation_E, _ = self._row(len(mean_E))
+        own_mean_E.copy_(mean_E)
+        own_deviation_E.copy_(_deviation(mean_E, square_E))
 
     def _row(self, size: int) -> tuple[Tensor, Tensor, Tensor]:
         row = size - 1

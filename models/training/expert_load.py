@@ -50,7 +50,7 @@ def balance(loads: Iterable[MeanLoad], rate: float) -> None:
     for load in loads:
         router = load.layer.router
         if router.balancer is not None and router.gate.weight.requires_grad:
-            router.balancer.adjust(load.share_E, load.mean_E, load.square_E, rate)
+            router.balancer.lean(load.share_E, rate)
 
 
 def expert_peak(loads: Iterable[MeanLoad]) -> float | None:

@@ -39,6 +39,10 @@ from voxmill.models.training.expert_load import balance, expert_peak, mean_loads
 from voxmill.models.training.forward import conditions_of, forward
 from voxmill.models.training.loss import LossConfig, Losses, heads_of, speech_loss
 from voxmill.models.training.schedule import RateConfig, learning_rate
+from voxmill.models.training.settle import settled
+
+SETTLED_S = 60.0
+"""Audio (s) on which routers are settled when a model is saved."""
 
 
 class TrainConfig(Settings):
@@ -140,6 +144,7 @@ class Trainer:
         self.skipped: dict[str, int] = {}
         """Samples left out so far, on all ranks."""
         self._batches: Iterator[Batch] | None = None
+        self._settling: list[Batch] | None = None
 
     def run(self, out: str, on_step: Callable[[Step], None] = lambda _: None, stop: Callable[[], bool] = lambda: False) -> bool:
         """Trains to the end, or until `stop()` is true after a step. Checkpoints are written to folders `step-…` under `out`.
@@ -207,11 +212,12 @@ class Trainer:
         self.taught = {task for task, ranks in zip(TASKS, met, strict=True) if ranks}
         if self.ranks.rank:
             return self.ranks.wait()
-        model = self.mean.module if self.mean else self.model
+        model = settled(self.mean.module if self.mean else self.model, self._plain(), sorted(self.visited))
         taught = tuple(task for task in TASKS if task in self.taught)
         targets = self.loader.config.example.targets
         bundle = Bundle(model, self.tokens, targets, self.step, tuple(sorted(self.visited)), taught)
-        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()} if self.mean else {}
+        own = self.model.state_dict()  # with the bias of training, which is another than that of the settled model
+        tensors = {f"model.{name}": tensor for name, tensor in own.items() if self.mean or ".balancer." in name}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{key}.{self.learnt[index][0]}": tensor for key, tensor in state.items()}
         loader = {**self.loader.state_dict(), "skipped": self.skipped}
@@ -238,7 +244,7 @@ class Trainer:
             loader.skipped.clear()  # the checkpoint has the counts of all ranks: the first one goes on from them
         if trainer.mean and state.values["averaged"]:
             trainer.mean.n_averaged.fill_(state.values["averaged"])
-            trainer.model.load_state_dict(_below("model.", state.tensors))
+        trainer.model.load_state_dict(_below("model.", state.tensors), strict=False)
         kept = {
             index: found
             for index, (name, _) in enumerate(trainer.learnt)
@@ -247,6 +253,17 @@ class Trainer:
         groups = trainer.optimizer.state_dict()["param_groups"]
         trainer.optimizer.load_state_dict({"state": kept, "param_groups": groups})
         return trainer
+
+    def _plain(self) -> list[Batch]:
+        """The first batches of the data as they are: what routers are settled on."""
+        if self._settling is None and self.experts:
+            self._settling, frames = [], 0
+            for batch in self.loader.plain():
+                self._settling.append(batch.to(self.device))
+                frames += int(batch.length_B.sum())
+                if frames * self.model.config.fbank.shift_ms / 1000 >= SETTLED_S:
+                    break
+        return self._settling or []
 
     def _freeze(self) -> None:
         """Sets which parameters are trained in this step; the others get no gradient, and AdamW skips them."""

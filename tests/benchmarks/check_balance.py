@@ -50,7 +50,20 @@ BALANCES = ("bias", "loss", "none")
 def make_shards(root: Path) -> str:
     """Of the demo's files, by the light recognisers. Ends the check where the run fails."""
     files = build(Path(".cache/demo-site")) / "files"
-    command = [VOXMILL, "run", str(files), "--out", str(root), "--language", "en", "--set", "executor.kind=local", "-q"]
+    command = [
+        VOXMILL,
+        "run",
+        str(files),
+        "--out",
+        str(root),
+        "--language",
+        "en",
+        "--licence",
+        "cc-by-sa-3.0",
+        "--set",
+        "executor.kind=local",
+        "-q",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"the run failed:\n{done.stderr[-2000:]}")

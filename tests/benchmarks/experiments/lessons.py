@@ -6,6 +6,7 @@ the list's digest, with the corpus's hash, stands for the data in the key of a r
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -71,14 +72,23 @@ class LessonLoader(Loader):
 
     def _loaded(self, start: Position | None) -> Iterator[tuple[Position, Batch]]:
         stream = self._plan.epoch(0) if start is None else self._plan.stream(start.epoch, start.index)
-        for planned in stream:
-            examples, skipped = [], Counter[str]()
-            for place in planned.samples:
-                try:
-                    examples.append(self._read(place, planned.epoch))
-                except UnusableSample as error:
-                    skipped[error.reason] += 1
-            yield Position(planned.epoch, planned.index + 1), collate(examples, self._read.tokens, skipped)
+        yield from ((Position(planned.epoch, planned.index + 1), _batch(planned, self._read)) for planned in stream)
+
+    def plain(self) -> Iterator[Batch]:
+        """The batches of the first epoch as they are: without augmentation."""
+        reader = copy.copy(self._read)
+        reader.config = reader.config.model_copy(update={"augment": None})
+        yield from (_batch(planned, reader) for planned in self._plan.epoch(0))
+
+
+def _batch(planned: PlannedBatch, read: _LessonReader) -> Batch:
+    examples, skipped = [], Counter[str]()
+    for place in planned.samples:
+        try:
+            examples.append(read(place, planned.epoch))
+        except UnusableSample as error:
+            skipped[error.reason] += 1
+    return collate(examples, read.tokens, skipped)
 
 
 class _LessonPlanner(BucketingSampler):

@@ -219,14 +219,16 @@ def test_experts_are_chosen_alike_where_all_frames_have_most_in_common(experts: 
     alone = layer(balance="none").router(x_ND, budget)
     assert float(shares(alone.expert_NK).max()) * experts > 0.95 * experts / 2
     big = layer()
-    for _ in range(100):
-        loads: list[ExpertLoad] = []
-        big(x_ND[None], Route(budget, loads=loads))
-        assert big.router.balancer is not None
-        big.router.balancer.adjust(loads[0].share_E, loads[0].mean_E, loads[0].square_E, 0.02)
-    assert float(loads[0].share_E.max()) * experts < 1.2
     assert big.router.balancer is not None
-    assert not big.router.balancer.calls_M[: experts - 1].any()  # other budgets have statistics of their own
+    for training in (True, False):
+        big.train(training)  # as training compares with the call itself, and a settled model with what was measured
+        for _ in range(100):
+            loads: list[ExpertLoad] = []
+            big(x_ND[None], Route(budget, loads=loads))
+            big.router.balancer.lean(loads[0].share_E, 0.02)
+        assert float(loads[0].share_E.max()) * experts < 1.2
+        big.router.balancer.measure(loads[0].mean_E, loads[0].square_E)
+    assert not big.router.balancer.bias_MM[: experts - 1].any()  # other budgets have statistics of their own
     torch.testing.assert_close(big.router(x_ND, budget).logits_EN, alone.logits_EN)
 
 
