@@ -4,6 +4,7 @@ After "precise" batch normalisation (arXiv 2105.07576): statistics taken while a
 of another model, and so are those of averaged parameters. A layer's input depends on the layers before it, so measuring is repeated.
 """
 
+# mypy: allow-untyped-decorators
 from __future__ import annotations
 
 import copy
