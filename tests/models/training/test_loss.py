@@ -40,13 +40,15 @@ def loss_of(model: SpeechModel, batch: Batch, **changes: Any) -> Losses:
 
 def test_the_total_is_the_weighted_sum_of_its_parts() -> None:
     config = LossConfig(ctc=0.4, backward=0.25, transducer=0.5, balance=0.1)
-    losses = loss_of(net("emoe", transducer=TransducerConfig(dim=8, joiner=8)), collate([example("a", "hello hi")], TOKENS),
-                     **config.model_dump())  # fmt: skip
+    by_loss = SWITCHES["emoe"].model_copy(update={"balance": "loss"})
+    batch = collate([example("a", "hello hi")], TOKENS)
+    losses = loss_of(net(emoe=by_loss, transducer=TransducerConfig(dim=8, joiner=8)), batch, **config.model_dump())
     parts = losses.parts
     expected = 0.6 * (0.75 * parts["attention"] + 0.25 * parts["backward"]) + 0.4 * parts["ctc"]
     expected = expected + 0.5 * parts["transducer"] + 0.1 * parts["balance"]
     torch.testing.assert_close(losses.total.detach(), expected)
     assert all(part > 0 for part in parts.values())
+    assert float(parts["balance"]) >= 0.99 * int((batch.said_BU != IGNORE).sum())  # at least 1 for each token
 
 
 def test_a_batch_is_the_sum_of_its_utterances() -> None:

@@ -31,7 +31,7 @@ def shown(*steps: Any, quiet: bool = False, total: int = 2) -> str:
 def test_the_last_step_says_everything_in_one_line() -> None:
     line = shown(step(1), step(2))
     assert line.count("\n") == 1
-    for part in ("step 2/2", "loss 10.00", "loss ctc 20.00", "x real time 60.0", "budget 6:3:96", "most used expert / mean 0.25",
+    for part in ("step 2/2", "loss 10.00", "loss ctc 20.00", "x real time 60.0", "budget 6:3:96", "expert peak 0.25",
                  "waiting for data 0%", "left out 3", "ETA done"):  # fmt: skip
         assert part in line
 
@@ -39,7 +39,7 @@ def test_the_last_step_says_everything_in_one_line() -> None:
 def test_a_model_of_one_size_and_a_loss_that_is_none_are_shown_as_well() -> None:
     bad = step(1, loss=float("nan"), parts={"ctc": float("inf")}, updated=False)
     line = shown(bad, step(2, budget=None, expert_peak=None))
-    assert "budget whole · most used expert / mean –" in line
+    assert "budget whole · expert peak –" in line
     assert "loss 10.00 · loss ctc 20.00" in line
     assert "steps without an update (gradient not finite) 1" in line
 
