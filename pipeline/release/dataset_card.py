@@ -7,13 +7,14 @@ from typing import Any
 
 import yaml
 
+from voxmill.pipeline.release import statements as said
 from voxmill.pipeline.release.release_facts import Amount, ReleaseFacts
 from voxmill.sharding.exports.hf_datasets import TAR_FEATURES
 from voxmill.sharding.sidecar import ShardSummary
 
 _SIZES = (
     (1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"),
-    (100_000_000, "10M<n<100M"), (1_000_000_000, "100M<n<1B"),
+    (100_000_000, "10M<n<100M"), (1_000_000_000, "100M<n<1B"), (10_000_000_000, "1B<n<10B"),
 )  # fmt: skip
 
 
@@ -36,14 +37,10 @@ def dataset_card(facts: ReleaseFacts, shards: Iterable[ShardSummary]) -> str:
 Made by voxmill {facts.version} from {len(facts.sources)} sources. How it was made, what is known to be wrong with it and how to have something
 taken out: [datasheet](__metadata__/DATASHEET.md). For machines: [Croissant](__metadata__/croissant.json).
 
-| licence | samples | hours |
-|---|---|---|
-{_rows(facts.licences)}
+{said.amounts("licence", facts.licences)}
 Who has to be named is in `__metadata__/attribution/`, one file for each licence and split.
 
-| language | samples | hours |
-|---|---|---|
-{_rows(facts.languages)}
+{said.amounts("language", facts.languages)}
 | tier | samples | hours | what its labels are |
 |---|---|---|---|
 {"".join(f"| {one.value} | {one.samples:,} | {one.hours:.3f} | {TIERS.get(one.value, '')} |{chr(10)}" for one in facts.tiers)}
@@ -81,7 +78,7 @@ def _metadata(facts: ReleaseFacts, shards: Iterable[ShardSummary]) -> dict[str, 
         "license": sorted({one.value if one.value.startswith("cc") else "other" for one in facts.licences}),
         "language": sorted(one.value for one in facts.languages if one.value != "not known"),
         "task_categories": ["automatic-speech-recognition"],
-        "size_categories": [next((name for most, name in _SIZES if facts.samples < most), "n>1T")],
+        "size_categories": [next((name for most, name in _SIZES if facts.samples < most), "10B<n<100B")],
         "configs": [
             {
                 "config_name": name,
@@ -105,10 +102,6 @@ def _slug(licence: str) -> str:
 
 def _config(licences: Sequence[Amount]) -> str:
     return _slug(licences[0].value) if licences else "all"
-
-
-def _rows(amounts: Iterable[Amount]) -> str:
-    return "".join(f"| {one.value} | {one.samples:,} | {one.hours:.3f} |\n" for one in amounts)
 
 
 def _expected(facts: ReleaseFacts) -> str:

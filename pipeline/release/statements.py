@@ -13,8 +13,8 @@ def collection(facts: ReleaseFacts) -> str:
     sources = ", ".join(f"{one.name} ({one.kept_hours:.2f} of {one.hours:.2f} h)" for one in facts.sources[:_SHOWN])
     more = f" and {len(facts.sources) - _SHOWN} more" if len(facts.sources) > _SHOWN else ""
     return (
-        f"Audio was fetched from {len(facts.sources)} sources that its maker named: {sources}{more}. Sites were asked at a limited rate, robots.txt "
-        f"and opt-outs (X-Robots-Tag, TDMRep, meta tags) were honoured: {honoured or 'nothing met one'}. Each sample carries its address, what "
+        f"Audio is from {len(facts.sources)} sources that its maker named: {sources}{more}. On the web, robots.txt "
+        f"and opt-outs (X-Robots-Tag, TDMRep, meta tags) are honoured: {honoured or 'nothing was left out for them'}. Each sample carries its address, what "
         "permitted the fetch, and its licence with the evidence for it."
     )
 
@@ -41,9 +41,15 @@ def preprocessing(facts: ReleaseFacts) -> str:
 def annotation(facts: ReleaseFacts) -> str:
     """How labels came about."""
     labels = "; ".join(f"{one.task} by {one.labeller} ({one.coverage:.0%} of samples)" for one in facts.labels)
+    by = f"Every segment was transcribed by {', '.join(facts.engines)}. "
+    several = f"Their texts were aligned, and a segment is kept where their agreement is at least {facts.weak:g} (tier `high` from {facts.high:g})."
     return (
-        f"Every segment was transcribed by {len(facts.engines)} recognisers ({', '.join(facts.engines)}). Their texts were aligned, and a segment is "
-        f"kept where they agree on at least {facts.weak:g} of the words (tier `high` from {facts.high:g}). No person listened."
+        by
+        + (
+            several
+            if len(facts.engines) > 1
+            else "With one recogniser there is no agreement: segments are kept by its own confidence."
+        )
         + (f" Other labels are by machines as well: {labels}." if labels else "")
     )
 
@@ -76,7 +82,7 @@ def personal(facts: ReleaseFacts) -> str:
     done = f"Personal data was looked for in the transcripts; {facts.redacted} samples had some and are silent there." if facts.redacted else (
         "Personal data in what people say was not found by a redaction, or none was made: treat the data as containing some."
     )  # fmt: skip
-    return f"Voices and words of real people who spoke in public. {done} Nobody was identified."
+    return f"Voices and words of real people who spoke in public. {done}"
 
 
 def uses(facts: ReleaseFacts) -> str:
