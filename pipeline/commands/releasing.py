@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from voxmill.pipeline.commands import options
+from voxmill.pipeline.terminal.display import Display
 from voxmill.pipeline.terminal.output import amount, console, print_json
 
 SHOWN = 10
@@ -49,7 +50,9 @@ def release(
     facts = None
     try:
         config, stages = as_written(opened)
-        found = list(hindrances(opened, config, stages))
+        with Display(quiet=as_json) as display:
+            display.phase("proving the run, and reading every byte of its shards")
+            found = list(hindrances(opened, config, stages))
         if not found and not check:
             facts, written = write_cards(opened, config, name, url, creator)
     except (SchemaError, ShardError, DamagedError) as error:  # what cannot be read cannot be handed on
