@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 
 from voxmill.operators.contract.meter import METER
 
@@ -88,6 +88,8 @@ class Reporter:
         self._total = self._begun = 0.0
         self._from = (0, 0)
         self._thread: Thread | None = None
+        # A note begun while the block ends must not come back after it was removed.
+        self._writing = Lock()
 
     @contextmanager
     def doing(self, stage: str, total: float = 0.0, *, loading: bool = False) -> Iterator[None]:
@@ -103,16 +105,16 @@ class Reporter:
         try:
             yield
         finally:
-            self._stage = ""
-            with suppress(OSError):
+            with self._writing, suppress(OSError):
+                self._stage = ""
                 self._file.unlink(missing_ok=True)
 
     def _keep_telling(self) -> None:
         while True:
             time.sleep(EVERY_S)
-            if stage := self._stage:
-                with suppress(OSError):
-                    self._tell(stage)
+            with self._writing, suppress(OSError):
+                if self._stage:
+                    self._tell(self._stage)
 
     def _tell(self, stage: str) -> None:
         assert self._file is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -36,6 +37,23 @@ def test_what_is_decoded_is_seen_while_it_is_decoded() -> None:
         with reporter.doing("transcribe:x", loading=True):
             assert wait_for(folder, 0.0).loading
     assert not folder.exists()
+
+
+def test_a_note_that_is_being_written_does_not_outlive_its_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, tell = Event(), Reporter._tell
+
+    def slowly(reporter: Reporter, stage: str) -> None:
+        begun.set()
+        time.sleep(0.1)
+        tell(reporter, stage)
+
+    monkeypatch.setattr(Reporter, "_tell", slowly)
+    with watched("s3") as folder:
+        with Reporter("s3").doing("segment", 60.0):
+            assert begun.wait(10.0)
+        assert activities(folder) == []
+        time.sleep(0.2)
+        assert activities(folder) == []
 
 
 def test_nobody_looks_and_nothing_is_written() -> None:
