@@ -13,6 +13,7 @@ import copy
 import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from voxmill.manifests.config_base import Settings
 from voxmill.models.common.features import FbankConfig
 from voxmill.models.common.tokenizer import Tokenizer
-from voxmill.models.data.batch import Batch, collate
+from voxmill.models.data.batch import Batch, Example, collate
 from voxmill.models.data.examples import ExampleConfig, ExampleReader, FramesOf, UnusableSample
 from voxmill.models.data.sampler import BucketingSampler, PlannedBatch, SamplerConfig
 
@@ -83,12 +84,19 @@ class Loader:
         for _, batch in self._loaded(None):
             yield batch
 
-    def plain(self) -> Iterator[Batch]:
-        """The batches of the first epoch for all ranks together, as they are: without augmentation."""
+    def plain(self, seconds: float) -> Batch:
+        """The first samples of the first epoch, of all ranks, in one batch of that much audio: as they are, without augmentation."""
         reader = copy.copy(self._reader)
         reader.config = reader.config.model_copy(update={"augment": None})
-        for _, batch in _Rounds(self._sampler, reader, (0, 1, 1), None):
-            yield batch
+        examples: list[Example] = []
+        for planned in self._sampler.epoch(0):
+            for sample in planned.samples:
+                with suppress(UnusableSample):
+                    examples.append(reader(sample, planned.epoch))
+                    seconds -= sample.seconds
+            if seconds <= 0:
+                break
+        return collate(examples, reader.tokens)
 
     def state_dict(self) -> dict[str, Any]:
         """Position and counts, as JSON values."""

@@ -10,7 +10,7 @@ Mean and deviation are those of the call while a layer learns, as in batch norma
 follows. Of a model that is saved they are measured anew (`training/settle.py`). The bias, adjusted by training (after DeepSeek-V3,
 arXiv 2412.19437), takes away what unevenness is left. All are kept for each number of experts apart, because a smaller budget chooses
 among fewer.
-Shape suffixes: N tokens, E experts of the budget, M all experts of the layer.
+Shape suffixes: N tokens, E experts of the budget, M all experts of the layer, K chosen experts.
 """
 
 # mypy: allow-subclassing-any, allow-untyped-decorators
@@ -20,6 +20,8 @@ import torch
 from torch import Tensor, nn
 
 _LEAST_DEVIATION = 1e-6
+_ROUNDS, _RATE = 100, 0.5
+"""How often a bias is adjusted while it settles, and its largest first step (standard deviations); later ones shrink with their number."""
 
 
 class Balancer(nn.Module):
@@ -29,6 +31,8 @@ class Balancer(nn.Module):
         super().__init__()
         for name, first in (("mean_MM", 0.0), ("deviation_MM", 1.0), ("bias_MM", 0.0)):
             self.register_buffer(name, torch.full((experts, experts), first))
+        self.settling = False
+        """Whether a call decides what later calls compare with. See `settle`."""
 
     def forward(self, logits_EN: Tensor, real_N: Tensor | None, *, learns: bool) -> tuple[Tensor, Tensor]:
         """(logits around their mean, from which weights are made; scores, by which experts are chosen), both of shape (E, N).
@@ -37,8 +41,7 @@ class Balancer(nn.Module):
         """
         mean_E, deviation_E, bias_E = self._row(len(logits_EN))
         if learns:
-            mean_E, square_E = moments(logits_EN, real_N)
-            deviation_E = _deviation(mean_E.detach(), square_E)
+            mean_E, deviation_E = moments(logits_EN, real_N)
         centred_EN = logits_EN - mean_E[:, None]
         return centred_EN, centred_EN.detach() / deviation_E[:, None] + bias_E[:, None]
 
@@ -49,11 +52,16 @@ class Balancer(nn.Module):
         bias_E += rate * (1 - len(share_E) * share_E).clamp(-1, 1)
 
     @torch.no_grad()
-    def measure(self, mean_E: Tensor, square_E: Tensor) -> None:
-        """From now on logits are compared with these means, of them and of their squares."""
-        own_mean_E, own_deviation_E, _ = self._row(len(mean_E))
-        own_mean_E.copy_(mean_E)
-        own_deviation_E.copy_(_deviation(mean_E, square_E))
+    def settle(self, logits_EN: Tensor, top_k: int, real_N: Tensor | None) -> None:
+        """Takes statistics and bias from these logits, so that `top_k` choices a token fall on all experts alike."""
+        mean_E, deviation_E, bias_E = self._row(len(logits_EN))
+        for own_E, measured_E in zip((mean_E, deviation_E), moments(logits_EN, real_N), strict=True):
+            own_E.copy_(measured_E)
+        bias_E.zero_()
+        scores_EN = (logits_EN - mean_E[:, None]) / deviation_E[:, None]
+        for turn in range(_ROUNDS):
+            chosen_KN = (scores_EN + bias_E[:, None]).topk(top_k, dim=0).indices
+            self.lean(shares(chosen_KN, len(logits_EN), real_N), _RATE / (turn + 1) ** 0.5)
 
     def _row(self, size: int) -> tuple[Tensor, Tensor, Tensor]:
         row = size - 1
@@ -61,13 +69,17 @@ class Balancer(nn.Module):
 
 
 def moments(logits_EN: Tensor, real_N: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Means of each expert's logits, and of their squares (without gradient), over what is no padding."""
-    given_EN = logits_EN.detach()
-    if real_N is None:
-        return logits_EN.mean(dim=1), given_EN.square().mean(dim=1)
-    share_N = real_N / real_N.sum().clamp_min(1)
-    return logits_EN @ share_N, given_EN.square() @ share_N
+    """Mean of each expert's logits, and their deviation (without gradient), over what is no padding."""
+    share_N = logits_EN.new_ones(logits_EN.shape[1]) if real_N is None else real_N
+    share_N = share_N / share_N.sum().clamp_min(1)
+    mean_E = logits_EN @ share_N
+    variance_E = (logits_EN.detach() - mean_E.detach()[:, None]).square() @ share_N
+    return mean_E, variance_E.clamp_min(_LEAST_DEVIATION**2).sqrt()
 
 
-def _deviation(mean_E: Tensor, square_E: Tensor) -> Tensor:
-    return (square_E - mean_E.square()).clamp_min(_LEAST_DEVIATION**2).sqrt()
+def shares(chosen_KN: Tensor, experts: int, real_N: Tensor | None) -> Tensor:
+    """Share of all choices that went to each expert, shape (E,); padding is weighted away, so that a GPU need not wait."""
+    top_k, tokens = chosen_KN.shape
+    real_N = torch.ones(tokens, device=chosen_KN.device) if real_N is None else real_N
+    chosen_E = real_N.new_zeros(experts).scatter_add_(0, chosen_KN.flatten(), real_N.repeat(top_k))
+    return chosen_E / (real_N.sum().clamp_min(1) * top_k)

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from voxmill.manifests.config_base import Settings
-from voxmill.models.network.balance import Balancer, moments
+from voxmill.models.network.balance import Balancer, shares
 from voxmill.models.network.budget import Budget, copy_leading
 from voxmill.models.network.feed_forward import FeedForward
 from voxmill.models.network.grouped_mlp import grouped_mlp
@@ -91,6 +91,8 @@ class Router(nn.Module):
             logits_EN = self.gate.weight[: budget.experts].float() @ x_ND.float().t()
         centred_EN = score_EN = logits_EN
         if self.balancer is not None:
+            if self.balancer.settling:
+                self.balancer.settle(logits_EN, budget.top_k, real_N)
             learns = self.training and self.gate.weight.requires_grad
             centred_EN, score_EN = self.balancer(logits_EN, real_N, learns=learns)
         expert_KN = score_EN.topk(budget.top_k, dim=0).indices
@@ -256,16 +258,13 @@ class ElasticMoE(nn.Module):
         self.router.gate.weight.copy_(self.router.gate.weight[:: config.top_k].repeat_interleave(config.top_k, dim=0))
 
     def _load(self, choice: RouterOutput, real_N: Tensor | None) -> ExpertLoad:
-        """Load over real tokens; the balance loss is f_i * P_i of DeepSeekMoE, equation 12. Masks by weights, so that a GPU
-        need not wait."""
-        logits_EN, (num_experts, top_k) = choice.logits_EN, (len(choice.logits_EN), choice.expert_NK.shape[1])
-        real_N = torch.ones_like(logits_EN[0]) if real_N is None else real_N
-        num_real = real_N.sum().clamp_min(1)
-        chosen_E = real_N.new_zeros(num_experts).scatter_add_(0, choice.expert_NK.flatten(), real_N.repeat_interleave(top_k))
-        share_E, balance = chosen_E / (num_real * top_k), None
+        """Load over real tokens; the balance loss is f_i * P_i of DeepSeekMoE, equation 12."""
+        logits_EN, num_experts = choice.logits_EN, len(choice.logits_EN)
+        share_E, balance = shares(choice.expert_NK.t(), num_experts, real_N), None
         if self.config.balance == "loss":
-            balance = num_experts * (share_E * (logits_EN.softmax(dim=0) @ real_N / num_real)).sum()
-        return ExpertLoad(self, share_E, *moments(logits_EN.detach(), real_N), balance)
+            real_N = torch.ones_like(logits_EN[0]) if real_N is None else real_N
+            balance = num_experts * (share_E * (logits_EN.softmax(dim=0) @ real_N / real_N.sum().clamp_min(1))).sum()
+        return ExpertLoad(self, share_E, balance)
 
 
 _Config = TypeVar("_Config", bound=MoEConfig)

@@ -20,9 +20,6 @@ class ExpertLoad:
     """The layer that reports."""
     share_E: Tensor
     """Share of all choices that went to each expert; sums to 1, has no gradient."""
-    mean_E: Tensor
-    """Mean of each expert's logits over frames, without gradient, as `square_E`, the mean of their squares."""
-    square_E: Tensor
     balance: Tensor | None
     """DeepSeekMoE's balance loss without its weight, a scalar with a gradient: 1 where all experts are chosen alike, up to the
     number of experts where one takes everything. None where the layer is not balanced by a loss."""

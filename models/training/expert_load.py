@@ -22,8 +22,6 @@ class MeanLoad:
 
     layer: ElasticMoE
     share_E: Tensor
-    mean_E: Tensor
-    square_E: Tensor
 
 
 def mean_loads(layers: Sequence[ElasticMoE], loads: Iterable[ExpertLoad], ranks: RankGroup) -> list[MeanLoad]:
@@ -32,16 +30,15 @@ def mean_loads(layers: Sequence[ElasticMoE], loads: Iterable[ExpertLoad], ranks:
         return []
     most = max(layer.config.experts for layer in layers)
     place = {layer: index for index, layer in enumerate(layers)}
-    sums_LM4M = torch.zeros(len(layers), most, 4, most, device=layers[0].router.gate.weight.device)
+    sums_LMM = torch.zeros(len(layers), most, most, device=layers[0].router.gate.weight.device)
     for load in loads:
         size = len(load.share_E)
-        given_4E = torch.stack([load.share_E, load.mean_E, load.square_E, torch.ones_like(load.share_E)])
-        sums_LM4M[place[load.layer], size - 1, :, :size] += given_4E
+        sums_LMM[place[load.layer], size - 1, :size] += load.share_E
     found = []
-    for layer, of_layer in zip(layers, ranks.sum(sums_LM4M), strict=True):
-        for size in (of_layer[:, 3, 0].nonzero().flatten() + 1).tolist():
-            share_E, mean_E, square_E, calls_E = of_layer[size - 1, :, :size]
-            found.append(MeanLoad(layer, share_E / calls_E, mean_E / calls_E, square_E / calls_E))
+    for layer, of_layer in zip(layers, ranks.sum(sums_LMM), strict=True):
+        calls = of_layer.sum(dim=1)  # the shares of a call sum to 1
+        for size in (calls.nonzero().flatten() + 1).tolist():
+            found.append(MeanLoad(layer, of_layer[size - 1, :size] / calls[size - 1]))
     return found
 
 

@@ -41,7 +41,7 @@ from voxmill.models.training.loss import LossConfig, Losses, heads_of, speech_lo
 from voxmill.models.training.schedule import RateConfig, learning_rate
 from voxmill.models.training.settle import settled
 
-SETTLED_S = 60.0
+SETTLED_S = 240.0
 """Audio (s) on which routers are settled when a model is saved."""
 
 
@@ -144,7 +144,7 @@ class Trainer:
         self.skipped: dict[str, int] = {}
         """Samples left out so far, on all ranks."""
         self._batches: Iterator[Batch] | None = None
-        self._settling: list[Batch] | None = None
+        self._settling: Batch | None = None
 
     def run(self, out: str, on_step: Callable[[Step], None] = lambda _: None, stop: Callable[[], bool] = lambda: False) -> bool:
         """Trains to the end, or until `stop()` is true after a step. Checkpoints are written to folders `step-…` under `out`.
@@ -254,16 +254,11 @@ class Trainer:
         trainer.optimizer.load_state_dict({"state": kept, "param_groups": groups})
         return trainer
 
-    def _plain(self) -> list[Batch]:
-        """The first batches of the data as they are: what routers are settled on."""
+    def _plain(self) -> Batch | None:
+        """The first samples of the data as they are: what routers are settled on. None: there is nothing to settle."""
         if self._settling is None and self.experts:
-            self._settling, frames = [], 0
-            for batch in self.loader.plain():
-                self._settling.append(batch.to(self.device))
-                frames += int(batch.length_B.sum())
-                if frames * self.model.config.fbank.shift_ms / 1000 >= SETTLED_S:
-                    break
-        return self._settling or []
+            self._settling = self.loader.plain(SETTLED_S).to(self.device)
+        return self._settling
 
     def _freeze(self) -> None:
         """Sets which parameters are trained in this step; the others get no gradient, and AdamW skips them."""

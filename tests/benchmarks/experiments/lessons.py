@@ -6,7 +6,6 @@ the list's digest, with the corpus's hash, stands for the data in the key of a r
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from voxmill.models.common.seeds import seeded
 from voxmill.models.common.tokenizer import Tokenizer
 from voxmill.models.data.augment import spec_augment
 from voxmill.models.data.batch import Batch, Example, collate
-from voxmill.models.data.examples import ExampleConfig, UnusableSample
+from voxmill.models.data.examples import ExampleConfig, ExampleReader, UnusableSample
 from voxmill.models.data.loader import DataConfig, Loader, Position
 from voxmill.models.data.sampler import BucketingSampler, PlannedBatch, PlannedSample, SamplerConfig, cut_batches
 from voxmill.models.data.targets import LabelledUtterance, TargetsConfig, make_target
@@ -65,23 +64,17 @@ class LessonLoader(Loader):
         self, corpus: Corpus, lessons: Sequence[Lesson], tokens: Tokenizer, config: DataConfig, pictures: Pictures | None = None
     ) -> None:
         self.config = config
-        self._plan = _LessonPlanner(corpus, lessons, config.plan)
-        self._read = _LessonReader(corpus, lessons, tokens, config, pictures or {})
+        self._sampler = _LessonPlanner(corpus, lessons, config.plan)
+        self._reader = _LessonReader(corpus, lessons, tokens, config, pictures or {})  # type: ignore[assignment]
         self.position = Position()
         self.skipped: Counter[str] = Counter()
 
     def _loaded(self, start: Position | None) -> Iterator[tuple[Position, Batch]]:
-        stream = self._plan.epoch(0) if start is None else self._plan.stream(start.epoch, start.index)
-        yield from ((Position(planned.epoch, planned.index + 1), _batch(planned, self._read)) for planned in stream)
-
-    def plain(self) -> Iterator[Batch]:
-        """The batches of the first epoch as they are: without augmentation."""
-        reader = copy.copy(self._read)
-        reader.config = reader.config.model_copy(update={"augment": None})
-        yield from (_batch(planned, reader) for planned in self._plan.epoch(0))
+        stream = self._sampler.epoch(0) if start is None else self._sampler.stream(start.epoch, start.index)
+        yield from ((Position(planned.epoch, planned.index + 1), _batch(planned, self._reader)) for planned in stream)
 
 
-def _batch(planned: PlannedBatch, read: _LessonReader) -> Batch:
+def _batch(planned: PlannedBatch, read: ExampleReader | _LessonReader) -> Batch:
     examples, skipped = [], Counter[str]()
     for place in planned.samples:
         try:
