@@ -20,8 +20,9 @@ import torch
 from torch import Tensor, nn
 
 _LEAST_DEVIATION = 1e-6
-_ROUNDS, _RATE = 100, 0.5
-"""How often a bias is adjusted while it settles, and its largest first step (standard deviations); later ones shrink with their number."""
+_ROUNDS, _RATE, _SHRINK = 120, 0.5, 0.93
+"""How often a bias is adjusted while it settles, its largest first step (standard deviations), and each step as a share of the one before.
+The last ones are tiny, because the frames of a young model's last layers lie close together: all silence is nearly one point."""
 
 
 class Balancer(nn.Module):
@@ -61,7 +62,7 @@ class Balancer(nn.Module):
         scores_EN = (logits_EN - mean_E[:, None]) / deviation_E[:, None]
         for turn in range(_ROUNDS):
             chosen_KN = (scores_EN + bias_E[:, None]).topk(top_k, dim=0).indices
-            self.lean(shares(chosen_KN, len(logits_EN), real_N), _RATE / (turn + 1) ** 0.5)
+            self.lean(shares(chosen_KN, len(logits_EN), real_N), _RATE * _SHRINK**turn)
 
     def _row(self, size: int) -> tuple[Tensor, Tensor, Tensor]:
         row = size - 1

@@ -75,19 +75,12 @@ class _GroupedMLP(torch.autograd.Function):
             strict=True,
         ):  # fmt: skip
             dhidden_GF = torch.mm(grad_GD, down_DF)
-            dup_GF = _silu_gradient(dhidden_GF if kept_GF is None else dhidden_GF.mul_(kept_GF), up_GF)
+            dup_GF = torch.ops.aten.silu_backward(dhidden_GF if kept_GF is None else dhidden_GF.mul_(kept_GF), up_GF)
             if learn:
                 learnt += dup_GF.t().mm(x_GD), dup_GF.sum(0), grad_GD.t().mm(hidden_GF), grad_GD.sum(0)
             torch.mm(dup_GF, up_FD, out=grad_GD)  # reuses the memory: from here on the gradient of the expert's input
         dx_ND = functional.embedding_bag(row_NK, grad_PD, mode="sum")
         return None, None, None, dx_ND, dweight_P[row_NK], *(learnt or [None] * len(experts))
-
-
-def _silu_gradient(grad_GF: Tensor, x_GF: Tensor) -> Tensor:
-    """silu(x) = x s with s = sigmoid(x), so its derivative is s + x s (1 - s), interpolated from x s to 1 by s. Overwrites
-    `grad`."""
-    s_GF = torch.sigmoid(x_GF)
-    return grad_GF.mul_(torch.lerp(x_GF * s_GF, s_GF.new_ones(()), s_GF))
 
 
 def _split(one_PF: Tensor | None, sizes: list[int]) -> Sequence[Tensor | None]:
