@@ -14,7 +14,17 @@ from rich.text import Text
 
 from voxmill import __version__
 from voxmill.manifests.attended import attend
-from voxmill.pipeline.commands import changes, exporting, modelling, options, releasing, reports, running, status_command
+from voxmill.pipeline.commands import (
+    changes,
+    exporting,
+    modelling,
+    options,
+    releasing,
+    reporting,
+    reports,
+    running,
+    status_command,
+)
 from voxmill.pipeline.commands import config_commands as config
 from voxmill.pipeline.commands import rights_commands as rights
 from voxmill.pipeline.commands import weights_commands as weights
@@ -58,6 +68,7 @@ app.command()(rights.revoke)
 app.command()(changes.duplicates)
 app.command()(reports.calibrate)
 app.command()(reports.retention)
+app.command()(reporting.report)
 app.command()(changes.revote)
 app.command()(changes.migrate)
 app.command()(running.plan)

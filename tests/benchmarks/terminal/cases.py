@@ -35,9 +35,10 @@ OF_A_RUN = {
     "export-data": "export-data {} --to jsonl -o out",
     "rebuild-data": "rebuild-data nothing --originals {} -o out",
     "release": "release {} --check",
+    "report": "report {} -o report.html",
 }
-GO_ON = ("verify", "revoke", "duplicates", "calibrate", "revote", "replay", "release")
-ASK_TABLES = ("stats", "calibrate", "retention")
+GO_ON = ("verify", "revoke", "duplicates", "calibrate", "revote", "replay", "release", "report")
+ASK_TABLES = ("stats", "calibrate", "retention", "report")
 OF_A_CONFIG = {
     "show": "config show -c {}",
     "check": "config check -c {}",

@@ -128,6 +128,7 @@ def cases() -> list[Case]:
         Case(("export-data", run, "--to", "jsonl", "-o", "{new}/jsonl"), shows=("holds it whole",)),
         Case(("export-data", run, "--to", "lhotse", "-o", "{new}/shar", "--json"), machine=True),
         Case(("rebuild-data", "{urls}", "--originals", run, "-o", "{new}/flac"), shows=("proven equal",)),
+        Case(("report", run, "-o", "{new}/report.html"), shows=("written",)),
         Case(("release", run, "--check"), shows=("may be handed on",)),
         Case(("release", run, "--name", "evening-talks"), shows=("croissant.json",)),
         Case(("release", run, "--check", "--json"), machine=True),
