@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from html import escape
 from importlib import resources
 
 from jinja2 import Environment
-from markupsafe import Markup, escape
 
 from voxmill import __version__
 from voxmill.manifests.catalog import open_catalog, settle
@@ -56,18 +56,16 @@ def report_page(name: str, found: list[Section]) -> str:
     return page + "\n"
 
 
-def _code(text: str) -> Markup:
-    """A text in which what stands between backticks is code."""
-    return Markup(
-        re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))
-    )  # escaped first: only our own tags are none of the data's
+def _code(text: str) -> str:
+    """A text as HTML, in which what stands between backticks is code. It is escaped first, so that only these tags are ours."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
-def _apart(drawing: str, number: int) -> Markup:
+def _apart(drawing: str, number: int) -> str:
     """An SVG whose ids no other one of the page has."""
     for mark in ('id="', 'href="#', "url(#"):
         drawing = drawing.replace(mark, f"{mark}s{number}-")
-    return Markup(drawing)  # matplotlib escapes what it is given
+    return drawing
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,7 +170,9 @@ def test_user_errors_are_one_line(tmp_path: Path) -> None:
 
 def test_the_notebook_runs_on_any_run(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXMILL_RUN", str(finished))
-    notebook = nbformat.read(Path(__file__).parents[2] / "notebooks" / "explore.ipynb", as_version=4)
+    notebook = nbformat.read(  # type: ignore[no-untyped-call]
+        Path(__file__).parents[2] / "notebooks" / "explore.ipynb", as_version=4
+    )
     nbformat.validate(notebook)
     assert not any(cell.get("outputs") for cell in notebook.cells), "outputs are not committed"
     NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
