@@ -27,11 +27,13 @@ SELECT segment_id, recording_id, unit, start, num_samples, num_samples / 16000 A
 FROM spans;
 
 -- What each fate (see `spans`) says at every stage that it passed. `kept` is NULL where a stage that listens to all speech gave no answer.
+-- A recogniser that was not asked for a segment passed no verdict on it.
 CREATE OR REPLACE VIEW fate_verdicts AS
 WITH known AS (SELECT DISTINCT fate, place, position::INTEGER AS position, stage, kept, reason FROM fates),
 heard AS (SELECT fate FROM known WHERE position = 3 AND kept),
 asked AS (SELECT DISTINCT position, stage FROM known WHERE position IN (4, 5) AND stage <> 'reconcile')
 SELECT fate, position, stage, kept, reason FROM known
+WHERE coalesce(reason, '') NOT IN ('transcribe.language', 'transcribe.not_asked')
 UNION ALL
 SELECT h.fate, a.position, a.stage, NULL, NULL
 FROM heard AS h CROSS JOIN asked AS a ANTI JOIN known AS k ON k.fate = h.fate AND k.stage = a.stage;

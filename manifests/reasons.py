@@ -59,7 +59,8 @@ segment.revoked        | the recording was revoked; its length stays in the book
 segment.no_speech      | no speech in this span | lower `segment.threshold`
 segment.too_short      | speech shorter than `segment.min_seconds`, with no neighbour to merge with | lower `segment.min_seconds`
 segment.failed         | the detector died or failed on this item twice; quarantined | see the detail and its reproduce command
-transcribe.language    | the recording's stated language is none of this engine's `languages` | drop `skip_other_languages`, or add the language
+transcribe.language    | the recording's stated language is none of this engine's `languages`: the others decide | drop `skip_other_languages`, or add the language
+transcribe.not_asked   | the engines that are always asked agree (detail: how far), so that this one was not needed | raise the bound of its `when`
 transcribe.event       | nobody speaks in this span: it is kept for its sounds, no engine is asked | none
 transcribe.failed      | the engine died or failed on this segment twice; quarantined | see the detail and its reproduce command
 reconcile.no_text      | every engine heard nothing: no speech, or an event | none

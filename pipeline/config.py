@@ -93,6 +93,8 @@ class RunConfig(Settings):
         names = [engine.name for engine in self.transcribe]
         if not names:
             raise ValueError("transcribe: at least one engine is needed")
+        if any(engine.when for engine in self.transcribe) and sum(engine.when is None for engine in self.transcribe) < 2:
+            raise ValueError("transcribe: `when` asks an engine where others disagree, so at least two need to be asked always")
         labellers = [labeller.name for labeller in self.label]
         for what, found in (
             ("engine", names),

@@ -49,6 +49,7 @@ class StageBuilder:
         settings: Settings,
         *,
         reads: Sequence[str] = (),
+        also: Sequence[str] = (),
         beside: Sequence[str] = ("recordings",),
         name: str | None = None,
         cost: Resources = LIGHT,
@@ -56,15 +57,19 @@ class StageBuilder:
         """Adds a stage that workers run.
 
         `reads` names the stages on whose results it depends: they are part of its fingerprint. `beside` names fragments that it needs and
-        that never change under one name (`units`, `recordings`).
+        that never change under one name (`units`, `recordings`). `also` is what else its results depend on.
         """
         name = name or kind.name
-        fingerprint = self.fingerprint(kind, name, settings, reads)
+        fingerprint = self.fingerprint(kind, name, settings, reads, also)
         self.put(Stage(name, make, kind, tuple(dict.fromkeys((*beside, *reads))), fingerprint, self.cost(name, cost)))
 
-    def fingerprint(self, kind: StageKind, name: str, settings: Settings, reads: Sequence[str]) -> str:
-        """A stage's config, its model's hash, its operator's version, and the fingerprints of the stages that it reads."""
+    def fingerprint(
+        self, kind: StageKind, name: str, settings: Settings, reads: Sequence[str], also: Sequence[str] = ()
+    ) -> str:
+        """A stage's config, its model's hash, its operator's version, what else it depends on, and the fingerprints of stages that it reads."""
         chosen: dict[str, Any] = {k: v for k, v in settings.model_dump(mode="json").items() if k not in RECORDED_ONLY}
+        if chosen.get("when", "") is None:
+            del chosen["when"]  # a key that came later: an engine that is always asked is what it was
         model = chosen.get("model")
         parts = [
             name,
@@ -72,6 +77,7 @@ class StageBuilder:
             json.dumps(chosen, sort_keys=True),
             identity(model) if model else "",
             _contents(chosen.get("calibration")),
+            *also,
             *(f"{key}={self.stages[key].fingerprint}" for key in reads),
         ]
         return digest(parts)[:16]

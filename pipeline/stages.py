@@ -24,15 +24,16 @@ from voxmill.operators.label.heard_language import HeardLanguageConfig
 from voxmill.operators.label.label import Label
 from voxmill.operators.label.labeller_config import ModelSettings
 from voxmill.operators.label.merge import Merge, active_labellers
-from voxmill.operators.reconcile.normalise import NORMALISER
-from voxmill.operators.reconcile.reconcile import Reconcile
+from voxmill.operators.reconcile.normalise import NORMALISER, Normaliser, NormaliserConfig
+from voxmill.operators.reconcile.reconcile import HypothesesAgreement, Reconcile
 from voxmill.operators.redact.redact import Redact
 from voxmill.operators.segment.segment import FindSpeech
 from voxmill.operators.select.select import Select
-from voxmill.operators.transcribe.transcribe import Transcribe
+from voxmill.operators.transcribe.on_demand import TranscribeOnDemand
+from voxmill.operators.transcribe.transcribe import EngineConfig, Transcribe
 from voxmill.pipeline import failed_rows
 from voxmill.pipeline.config import RunConfig
-from voxmill.pipeline.stage import Stage, StageKind, by_driver
+from voxmill.pipeline.stage import Resources, Stage, StageKind, by_driver
 from voxmill.pipeline.stage_builder import HEAVY, LIGHT, WHOLE_CORE, StageBuilder
 from voxmill.pipeline.state import metadata_overrides
 from voxmill.pipeline.state.listing import ITEMS, OUTCOMES, RECORDINGS, UNITS
@@ -84,10 +85,26 @@ def _frames(line: StageBuilder, kind: StageKind) -> None:
 
 
 def _transcribe(line: StageBuilder, kind: StageKind) -> None:
+    """Engines that are always asked come first: what they say decides whether another one is."""
     for engine in line.config.transcribe:
-        cost = HEAVY.model_copy(update={"gpus": engine.gpu_share})
-        name = f"transcribe:{engine.name}"
-        line.add(kind, partial(Transcribe, engine), engine, reads=("segment",), beside=UNIT, name=name, cost=cost)
+        if engine.when is None:
+            make = partial(Transcribe, engine)
+            line.add(kind, make, engine, reads=("segment",), beside=UNIT, name=f"transcribe:{engine.name}", cost=_share(engine))
+    always, how = line.named("transcribe"), line.config.reconcile.normalise
+    for engine in line.config.transcribe:
+        if engine.when is not None:
+            ask = partial(TranscribeOnDemand, engine, partial(_agreement_of, how))
+            also = (NORMALISER, how.model_dump_json())
+            name = f"transcribe:{engine.name}"
+            line.add(kind, ask, engine, reads=("segment", *always), also=also, beside=UNIT, name=name, cost=_share(engine))
+
+
+def _share(engine: EngineConfig) -> Resources:
+    return HEAVY.model_copy(update={"gpus": engine.gpu_share})
+
+
+def _agreement_of(how: NormaliserConfig) -> HypothesesAgreement:
+    return HypothesesAgreement(Normaliser(how))
 
 
 def _reconcile(line: StageBuilder, kind: StageKind) -> None:
@@ -175,7 +192,7 @@ ENTRIES: tuple[StageEntry, ...] = (
         _transcribe,
     ),
     StageEntry(
-        _of("reconcile", Consensus, "segments", version=f"2 {NORMALISER}", failed=failed_rows.consensus, packed=True),
+        _of("reconcile", Consensus, "segments", version=f"3 {NORMALISER}", failed=failed_rows.consensus, packed=True),
         _reconcile,
     ),
     StageEntry(_of("label", Opinion, "segments", failed=failed_rows.opinion), _opinions),

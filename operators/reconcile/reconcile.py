@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from pydantic import Field
 
@@ -49,7 +50,8 @@ class ReconcileConfig(Settings):
 class Reconcile:
     """One consensus per segment. `engines` names the hypotheses to compare, in the order in which they are stored.
 
-    A segment is rejected where an engine gave no hypothesis, where one heard no words and another did, or where all heard nothing; its
+    Engines that were not asked for a segment, by its language or because the others agreed, are no part of its consensus. A segment is
+    rejected where an engine that was asked gave no hypothesis, where one heard no words and another did, or where all heard nothing; its
     consensus still records who heard what.
     """
 
@@ -66,22 +68,26 @@ class Reconcile:
         heard = {(hypothesis.segment_id, hypothesis.engine): hypothesis for hypothesis in work.hypotheses}
         hints = {recording.id: recording.language for recording in work.recordings}
         return [
-            self._reconcile(segment, [heard.get((segment.id, engine)) for engine in self.engines], hints[segment.recording_id])
+            self._reconcile(
+                segment, {engine: heard.get((segment.id, engine)) for engine in self.engines}, hints[segment.recording_id]
+            )
             for segment in work.segments
         ]
 
-    def _reconcile(self, segment: Segment, given: Sequence[Hypothesis | None], hint: str | None) -> Consensus:
+    def _reconcile(self, segment: Segment, all_given: Mapping[str, Hypothesis | None], hint: str | None) -> Consensus:
         if segment.kind == "event":
             return self._event(segment)
+        engines = tuple(engine for engine, one in all_given.items() if not passed_over(one)) or self.engines
+        given = [all_given[engine] for engine in engines]
         hypotheses = [h if h is not None and h.rejection is None else Hypothesis(segment.id, "", "", "") for h in given]
         language, probability = spoken_language(hypotheses, hint)
         normalised = self._normaliser.together([h.text for h in hypotheses], language)
         heard = [EngineText(h, n.units) for h, n in zip(hypotheses, normalised, strict=True)]
-        missing = self._missing(given)
-        rejection = missing or _silent(self.engines, heard)
+        missing = _missing(engines, given)
+        rejection = missing or _silent(engines, heard)
         choice = LabelChoice("", (), "none", (), 0)
         if rejection is None:
-            order = preference(language, self.config.prefer, self.engines)
+            order = preference(language, self.config.prefer, engines)
             choice = choose_label(heard, order, self._voting, self.config.vote.pairs)
         return Consensus(
             segment_id=segment.id,
@@ -92,7 +98,7 @@ class Reconcile:
             agreement=None if missing else agreement([one.units for one in heard]),
             vote=choice.vote,
             unit=kind((one.units for one in heard), language),
-            engines=self.engines,
+            engines=engines,
             normalised=tuple(one.text for one in normalised),
             normaliser=f"{NORMALISER}+{UNREAD}"
             if self._normaliser.unread(language, [h.text for h in hypotheses])
@@ -114,13 +120,36 @@ class Reconcile:
             0.0, 0.0, 0,
         )  # fmt: skip
 
-    def _missing(self, given: Sequence[Hypothesis | None]) -> Rejection | None:
-        why = [
-            f"{engine}: {hypothesis.rejection.reason}" if hypothesis and hypothesis.rejection else f"{engine}: no row"
-            for engine, hypothesis in zip(self.engines, given, strict=True)
-            if hypothesis is None or hypothesis.rejection
-        ]
-        return reject("reconcile.no_hypothesis", ", ".join(why)) if why else None
+
+NOT_ASKED = ("transcribe.language", "transcribe.not_asked")
+"""Reasons for which an engine says nothing of a segment, and nothing is amiss."""
+
+
+def passed_over(hypothesis: Hypothesis | None) -> bool:
+    """Whether the engine was not asked for this segment."""
+    return hypothesis is not None and hypothesis.rejection is not None and hypothesis.rejection.reason in NOT_ASKED
+
+
+@dataclass(frozen=True, slots=True)
+class HypothesesAgreement:
+    """How far the hypotheses of one segment agree, as `Reconcile` would find it: None where fewer than two engines were asked."""
+
+    normaliser: Normaliser
+
+    def __call__(self, hypotheses: Sequence[Hypothesis], hint: str | None) -> float | None:
+        asked = [one for one in hypotheses if not passed_over(one)]
+        language, _ = spoken_language([one for one in asked if one.rejection is None], hint)
+        texts = self.normaliser.together([one.text for one in asked], language)
+        return agreement([one.units for one in texts])
+
+
+def _missing(engines: Sequence[str], given: Sequence[Hypothesis | None]) -> Rejection | None:
+    why = [
+        f"{engine}: {hypothesis.rejection.reason}" if hypothesis and hypothesis.rejection else f"{engine}: no row"
+        for engine, hypothesis in zip(engines, given, strict=True)
+        if hypothesis is None or hypothesis.rejection
+    ]
+    return reject("reconcile.no_hypothesis", ", ".join(why)) if why else None
 
 
 def _silent(engines: Sequence[str], heard: Sequence[EngineText]) -> Rejection | None:

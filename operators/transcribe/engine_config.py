@@ -37,6 +37,9 @@ class EngineSettings(Settings):
     """Languages (`en`, `zh`, …) this engine may recognise; empty = all it knows. A single language is assumed, not detected."""
     skip_other_languages: bool = False
     """Skip recordings whose stated language is not among `languages`; otherwise they are transcribed too."""
+    when: str | None = Field(default=None, pattern=r"^agreement < (0?\.[0-9]+|1(\.0+)?)$")
+    """Ask it only where the engines that are always asked agree less, as in `agreement < 0.8`, or where fewer than two of them were asked;
+    null = always."""
 
     @model_validator(mode="after")
     def _gpu_where_cuda(self) -> EngineSettings:
@@ -50,6 +53,11 @@ class EngineSettings(Settings):
     def gpu_share(self) -> float:
         """Share of a GPU that one worker holds."""
         return self.gpus if self.gpus is not None else float(self.device == "cuda")
+
+    @property
+    def below(self) -> float | None:
+        """The agreement of the other engines under which it is asked; None: it is always asked."""
+        return None if self.when is None else float(self.when.rsplit(" ", 1)[1])
 
     def hears(self, language: str | None) -> bool:
         """Whether recordings whose stated language is `language` are given to this engine."""

@@ -65,6 +65,11 @@ class Transcribe:
         self._config = config
         self._engine = engine or load(config)
 
+    @property
+    def model(self) -> str:
+        """The engine's weights: name and revision or hash."""
+        return self._engine.model
+
     def __call__(self, work: UnitInput) -> list[Hypothesis]:
         """Errors of the engine pass through: the pipeline then splits the unit to find the segment at fault."""
         languages = {recording.id: recording.language for recording in work.recordings}

@@ -23,6 +23,19 @@ class Instant:
         return [[Transcript(WORDS, confidence=1.0) for _ in clip.spans] for clip in clips]
 
 
+class Careless:
+    """Says something else of every span that lasts an odd number of tenths of a second."""
+
+    model = "careless@1"
+
+    def transcribe(self, clips: Sequence[AudioClip]) -> list[list[Transcript]]:
+        """The same words for every span but these."""
+        return [
+            [Transcript("quite another thing" if (span.end - span.start) // 1600 % 2 else WORDS) for span in clip.spans]
+            for clip in clips
+        ]
+
+
 class Sleeping:
     """As quick as is stated: for work that several machines would do at once and one machine with two cores cannot."""
 
