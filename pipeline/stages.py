@@ -109,7 +109,9 @@ def _agreement_of(how: NormaliserConfig) -> HypothesesAgreement:
 
 def _reconcile(line: StageBuilder, kind: StageKind) -> None:
     make = partial(Reconcile, line.config.reconcile, tuple(engine.name for engine in line.config.transcribe))
-    line.add(kind, make, line.config.reconcile, reads=("segment", *line.named("transcribe")))
+    choosy = any(engine.when or engine.skip_other_languages for engine in line.config.transcribe)
+    also = ("of those that were asked",) if choosy else ()  # had been of all: only what may have changed is made anew
+    line.add(kind, make, line.config.reconcile, reads=("segment", *line.named("transcribe")), also=also)
 
 
 def _opinions(line: StageBuilder, kind: StageKind) -> None:
@@ -192,7 +194,7 @@ ENTRIES: tuple[StageEntry, ...] = (
         _transcribe,
     ),
     StageEntry(
-        _of("reconcile", Consensus, "segments", version=f"3 {NORMALISER}", failed=failed_rows.consensus, packed=True),
+        _of("reconcile", Consensus, "segments", version=f"2 {NORMALISER}", failed=failed_rows.consensus, packed=True),
         _reconcile,
     ),
     StageEntry(_of("label", Opinion, "segments", failed=failed_rows.opinion), _opinions),
