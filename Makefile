@@ -71,7 +71,7 @@ experiment-%: install voices
 ffmpeg:
 	@command -v ffmpeg >/dev/null || { test "$$(id -u)" = 0 && (apt-get update -qq && apt-get install -y -qq ffmpeg) >/dev/null 2>&1; } || echo "ffmpeg is not installed: apt-get install ffmpeg"
 
-check-wild check-readers check-exports check-terminal: ffmpeg
+check-wild check-readers check-exports check-sources check-terminal: ffmpeg
 
 # Prometheus and its promtool, for what dashboard and alerts ask; kubectl builds what is applied to a cluster.
 prometheus:

@@ -6,6 +6,7 @@
 --   FROM funnel;                     what entered, stayed and left at every stage
 --   FROM retention_by_language;      also _domain, _host, _source, _licence, _tier, _reason, _bandwidth; FROM retention has all
 --   FROM lost;                       audio that files hold or promise and that was not decoded, by recording, and why
+--   FROM given;                      what corpora say of their recordings, span by span, and why a span was not heard as they have it
 --   FROM rejections;                 seconds by reason, with what it means and what to do about it
 --   FROM marginal_loss;              what each filter of `select` loses alone, all other filters passing
 --   FROM what_if(weak := 0.9);       hours by tier under other thresholds of `select`, without running anything again
@@ -27,13 +28,13 @@ SELECT segment_id, recording_id, unit, start, num_samples, num_samples / 16000 A
 FROM spans;
 
 -- What each fate (see `spans`) says at every stage that it passed. `kept` is NULL where a stage that listens to all speech gave no answer.
--- A recogniser that was not asked for a segment passed no verdict on it.
+-- A recogniser that was not asked for a segment, and transcripts that are not given for it, passed no verdict on it.
 CREATE OR REPLACE VIEW fate_verdicts AS
 WITH known AS (SELECT DISTINCT fate, place, position::INTEGER AS position, stage, kept, reason FROM fates),
 heard AS (SELECT fate FROM known WHERE position = 3 AND kept),
 asked AS (SELECT DISTINCT position, stage FROM known WHERE position IN (4, 5) AND stage <> 'reconcile')
 SELECT fate, position, stage, kept, reason FROM known
-WHERE coalesce(reason, '') NOT IN ('transcribe.language', 'transcribe.not_asked')
+WHERE coalesce(reason, '') NOT IN ('transcribe.language', 'transcribe.not_asked', 'transcribe.not_given')
 UNION ALL
 SELECT h.fate, a.position, a.stage, NULL, NULL
 FROM heard AS h CROSS JOIN asked AS a ANTI JOIN known AS k ON k.fate = h.fate AND k.stage = a.stage;
@@ -134,6 +135,13 @@ CREATE OR REPLACE VIEW lost AS
 SELECT id AS recording_id, provenance.source AS source, provenance.url AS url, container, codec, num_samples / 16000 AS seconds,
     lost_samples / 16000 AS lost_s, silent_samples / 16000 AS silent_s, lost_why AS why, rejection.reason AS reason
 FROM recordings WHERE lost_samples > 0 OR lost_why IS NOT NULL ORDER BY lost_s DESC, recording_id;
+
+-- One row for each span that a corpus names of a recording. `reason` is NULL where the span became a segment as it is.
+CREATE OR REPLACE VIEW given AS
+SELECT r.id AS recording_id, r.provenance.source AS source, r.provenance.url AS url, g.key, g.start, g.num_samples,
+    g.num_samples / 16000 AS seconds, g.text, g.speaker, g.language, coalesce(r.rejection.reason, g.rejection.reason) AS reason,
+    coalesce(r.rejection.detail, g.rejection.detail) AS detail
+FROM recordings AS r, unnest(r.given) AS spans_of(g);
 
 CREATE OR REPLACE VIEW rejections AS
 SELECT v.stage, v.reason, sum(num_rows)::BIGINT AS num_rows, sum(num_samples) / 16000 AS seconds, m.meaning, m.advice

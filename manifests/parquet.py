@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from itertools import islice
+from typing import Any, BinaryIO, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from voxmill.manifests.schema import SchemaError, from_table, migrate, to_table
+from voxmill.manifests.schema import SchemaError, from_table, migrate, schema_of, to_table
 from voxmill.manifests.storage import read_bytes
 
 Record = TypeVar("Record")
+
+GROUP = 10_000
+"""Records that are in memory at once while many are written."""
 
 SMALL = 2**20
 """Files up to this size (bytes) are read with one thread: starting more would take longer than reading."""
@@ -28,6 +32,16 @@ def table_bytes(table: pa.Table) -> bytes:
 def records_bytes(rows: Iterable[Any], record: type) -> bytes:
     """Records as a Parquet file. Raises SchemaError where a value does not fit its type."""
     return table_bytes(to_table(rows, record))
+
+
+def write_records(file: BinaryIO, rows: Iterable[Any], record: type) -> None:
+    """Records into an open file, `GROUP` at a time: for more of them than fit into memory. Fewer than that give `records_bytes`."""
+    left = iter(rows)
+    with pq.ParquetWriter(file, schema_of(record), compression="zstd", version="2.6", store_schema=True) as writer:
+        first = to_table(islice(left, GROUP), record)
+        writer.write_table(first)
+        while first.num_rows == GROUP and (more := to_table(islice(left, GROUP), record)).num_rows:
+            writer.write_table(more)
 
 
 def read_table(uri: str, record: type) -> pa.Table:

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from voxmill.manifests.public_form import public_text
 from voxmill.manifests.records import Rejection
 
+ABSTAINS = "transcribe.not_given"
+"""The reason of a hypothesis whose engine has no opinion of the segment: the others are compared without it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -30,6 +33,8 @@ list.unreadable        | a source (page, feed, playlist, list file, folder) coul
 list.truncated         | a document is cut off or broken: what could be read of it is listed (detail: what is missing) | list it anew with `--retry list.truncated`
 list.no_media          | an entry of a feed or a line of a list that leads to nothing to hear | none
 list.limit             | listing a source took more time, depth or memory than it may; what was found by then is listed | raise `crawl.list_seconds` or `crawl.read_seconds`
+list.bad_entry         | a line, member or row of a corpus cannot be used (detail: which one, and why) | mend it, or leave it out
+list.command           | a corpus names a command instead of a file, as a Kaldi folder may: no command of a corpus is ever run | make the audio files with it yourself, and name those
 list.duplicate         | the address was listed before (detail: the item that stands for it) | none
 crawl.robots           | robots.txt disallows the address for our user agent | none: honoured always
 crawl.opt_out          | X-Robots-Tag, TDMRep or a meta tag reserves the content | none: honoured always
@@ -53,14 +58,19 @@ decode.empty           | zero bytes, or zero samples after decoding | none
 decode.too_short       | shorter than `decode.min_seconds` | none
 decode.bomb            | decodes to far more than its size allows | raise `decode.max_expansion` if you trust the source
 decode.duplicate       | the same samples in another wrapping (detail: the recording kept) | none
+decode.given_outside   | a span that a corpus names lies outside of its recording, whole or in part; the others are heard | mend the corpus
+decode.given_overlap   | a span that a corpus names overlaps the one before it (detail: by how much); that one is heard | none
+decode.given_too_long  | a span that a corpus names is longer than `decode.max_given_seconds` | raise the limit, or cut it
 decode.lost            | audio that the file holds or promises and that could not be decoded; the rest of the recording goes on (seconds and why stand with the recording) | fetch the file again if it was cut short
 decode.failed          | the decoder died or failed on this item twice; quarantined | see the detail and its reproduce command
 segment.revoked        | the recording was revoked; its length stays in the books, its content is gone | none
 segment.no_speech      | no speech in this span | lower `segment.threshold`
+segment.not_given      | the corpus that the recording comes from says nothing of this stretch | none
 segment.too_short      | speech shorter than `segment.min_seconds`, with no neighbour to merge with | lower `segment.min_seconds`
 segment.failed         | the detector died or failed on this item twice; quarantined | see the detail and its reproduce command
 transcribe.language    | the recording's stated language is none of this engine's `languages`: the others decide | drop `skip_other_languages`, or add the language
 transcribe.not_asked   | the engines that are always asked agree (detail: how far), so that this one was not needed | raise the bound of its `when`
+transcribe.not_given   | no corpus gives a transcript for this segment, or no captions are shown: the others decide | none
 transcribe.event       | nobody speaks in this span: it is kept for its sounds, no engine is asked | none
 transcribe.failed      | the engine died or failed on this segment twice; quarantined | see the detail and its reproduce command
 reconcile.no_text      | every engine heard nothing: no speech, or an event | none

@@ -77,6 +77,26 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenSpan:
+    """What a corpus says of one stretch of a recording: an opinion, as a recogniser's is, and a unit to be heard by itself."""
+
+    start: int
+    """First sample in the recording."""
+    num_samples: int | None
+    """Length in samples; None: up to the end, whose place only decoding tells."""
+    text: str | None
+    """Its transcript; None: the corpus has none for it."""
+    key: str | None = None
+    """How the corpus names it."""
+    speaker: str | None = None
+    """Who speaks, as the corpus names them."""
+    language: str | None = None
+    """Its language (BCP 47), as the corpus says it."""
+    rejection: Rejection | None = None
+    """Why it is not heard as the corpus has it; set in decoding."""
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One line of the listing: something to fetch."""
 
@@ -86,14 +106,17 @@ class Item:
     """Which source led to it, by which address."""
     licence: Licence
     """As far as listing knows it."""
-    kind: Literal["http", "hls", "file", "manifest"] = "http"
-    """How it is fetched: over HTTP, as an HLS stream, as a file or object, or from a table of recordings."""
+    kind: Literal["http", "hls", "file", "manifest", "member"] = "http"
+    """How it is fetched: over HTTP, as an HLS stream, as a file or object, from a table of recordings, or out of an archive or table that
+    holds it."""
     language: str | None = None
     """Language hint (BCP 47) from the source, if any."""
     domain: str | None = None
     """Free name of the kind of speech: `podcast`, `audiobook`, `broadcast`, …"""
     rejection: Rejection | None = None
     """Set where listing itself failed: the item stands for the source that could not be read."""
+    given: tuple[GivenSpan, ...] | None = None
+    """What the corpus that names it says of it, in order of time; None: it comes from no corpus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +183,8 @@ class Recording:
     """How much louder it is heard, and packed, than it was decoded; None: as it was."""
     promised_samples: int | None = None
     """What the playlist of a stream says of its length at the least, at `SAMPLE_RATE`; None: nothing but the file says it."""
+    given: tuple[GivenSpan, ...] | None = None
+    """What a corpus says of it, in order of time; None: it comes from no corpus."""
 
     @property
     def seconds(self) -> float:

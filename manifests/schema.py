@@ -13,7 +13,7 @@ import pyarrow as pa
 from voxmill.manifests import records
 from voxmill.manifests.errors import UserError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised by one when a record changes; `MIGRATIONS` then says how an older table becomes a newer one."""
 
 MIGRATIONS: dict[tuple[str, int], Callable[[pa.Table], pa.Table]] = {}
@@ -196,8 +196,10 @@ def with_defaults(record: type) -> Callable[[pa.Table], pa.Table]:
 
 _GREW_IN_2 = (records.Segment, records.Labels, records.Consensus, records.Selection)
 _GREW_IN_3 = (records.Recording,)
+_GREW_IN_4 = (records.Item, records.Recording)
 MIGRATIONS.update({(record.__name__, 1): with_defaults(record) for record in _GREW_IN_2})
 MIGRATIONS.update({(record.__name__, 2): with_defaults(record) for record in _GREW_IN_3})
+MIGRATIONS.update({(record.__name__, 3): with_defaults(record) for record in _GREW_IN_4})
 
 __all__: Sequence[str] = (
     "SCHEMA_VERSION", "SchemaError", "check_schema", "check_version", "from_plain", "from_table",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import platform
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
@@ -106,10 +106,10 @@ def _advance(
         )
     listing = run.listing
     progress.phase(f"listing {amount(len(config.sources), 'source')}")
-    stones, lists = run.tombstones, expand or Lister(config.crawl, gate)
+    stones, lists = run.tombstones, expand or Lister(config.crawl, gate).each
 
-    def refused(source: SourceConfig) -> list[Item]:
-        return stones.refuse(lists(source))
+    def refused(source: SourceConfig) -> Iterator[Item]:
+        return (item for listed in lists(source) for item in stones.refuse([listed]))
 
     generations = listing.extend(config.sources, refused)
     check_denied(run, config.crawl)

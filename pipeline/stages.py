@@ -14,6 +14,7 @@ from voxmill.manifests.duplicate_records import Duplicate, Fingerprint
 from voxmill.manifests.ids import digest
 from voxmill.manifests.records import Consensus, Hypothesis, Labels, Opinion, Pictures, Recording, Segment, Selection
 from voxmill.manifests.redaction_records import Redaction
+from voxmill.operators.contract.unit_input import Operator
 from voxmill.operators.contract.user_stage import make_user_stage, record_of
 from voxmill.operators.crawl.crawl import Crawl
 from voxmill.operators.decode.probe import Decode
@@ -29,6 +30,8 @@ from voxmill.operators.reconcile.reconcile import HypothesesAgreement, Reconcile
 from voxmill.operators.redact.redact import Redact
 from voxmill.operators.segment.segment import FindSpeech
 from voxmill.operators.select.select import Select
+from voxmill.operators.transcribe.captions import CaptionsConfig, CaptionTranscripts
+from voxmill.operators.transcribe.given import GivenConfig, GivenTranscripts
 from voxmill.operators.transcribe.on_demand import TranscribeOnDemand
 from voxmill.operators.transcribe.transcribe import EngineConfig, Transcribe
 from voxmill.pipeline import failed_rows
@@ -88,8 +91,8 @@ def _transcribe(line: StageBuilder, kind: StageKind) -> None:
     """Engines that are always asked come first: what they say decides whether another one is."""
     for engine in line.config.transcribe:
         if engine.when is None:
-            make = partial(Transcribe, engine)
-            line.add(kind, make, engine, reads=("segment",), beside=UNIT, name=f"transcribe:{engine.name}", cost=_share(engine))
+            name = f"transcribe:{engine.name}"
+            line.add(kind, _opinion_of(engine), engine, reads=("segment",), beside=UNIT, name=name, cost=_share(engine))
     always, how = line.named("transcribe"), line.config.reconcile.normalise
     for engine in line.config.transcribe:
         if engine.when is not None:
@@ -99,8 +102,20 @@ def _transcribe(line: StageBuilder, kind: StageKind) -> None:
             line.add(kind, ask, engine, reads=("segment", *always), also=also, beside=UNIT, name=name, cost=_share(engine))
 
 
+def _opinion_of(engine: EngineConfig) -> Callable[[], Operator]:
+    """The operator of an engine: a recogniser, or transcripts that came with the recordings."""
+    match engine:
+        case GivenConfig():
+            return partial(GivenTranscripts, engine)
+        case CaptionsConfig():
+            return partial(CaptionTranscripts, engine)
+        case _:
+            return partial(Transcribe, engine)
+
+
 def _share(engine: EngineConfig) -> Resources:
-    return HEAVY.model_copy(update={"gpus": engine.gpu_share})
+    deaf = isinstance(engine, GivenConfig | CaptionsConfig)
+    return (LIGHT if deaf else HEAVY).model_copy(update={"gpus": engine.gpu_share})
 
 
 def _agreement_of(how: NormaliserConfig) -> HypothesesAgreement:

@@ -21,6 +21,7 @@ from voxmill.operators.crawl.facts.media_types import suffix
 from voxmill.operators.crawl.facts.private_addresses import PrivateAddresses
 from voxmill.operators.crawl.facts.urls import file_path, is_local, is_web
 from voxmill.operators.crawl.fetch.audio_store import STORE_THREADS, AudioStore
+from voxmill.operators.crawl.fetch.copy_member import copy_member
 from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig
 from voxmill.operators.crawl.fetch.download import RESUMABLE, ResponseFacts, discard, download, part_file, sha256_of
 from voxmill.operators.crawl.fetch.fetcher import Fetcher, host_of
@@ -120,6 +121,8 @@ class Crawl:
         """Fetches and stores the bytes of an item; returns its receipt. Raises CrawlError."""
         if item.kind in ("file", "manifest"):
             return self._store.near(item.provenance.url, lambda: self._file(item))
+        if item.kind == "member":
+            return self._store.near(item.provenance.url, lambda: self._member(item))
         return self._stream(item) if item.kind == "hls" else self._download(item)
 
     def _download(self, item: Item) -> dict[str, Any]:
@@ -169,6 +172,16 @@ class Crawl:
         except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
             raise Unsupported(str(error)) from error
 
+    def _member(self, item: Item) -> dict[str, Any]:
+        """One member of an archive or table, copied into the store. Raises CrawlError."""
+        with part_file(self._store.scratch, item.id) as copy:
+            copy.truncate(0)
+            num_bytes = copy_member(item.provenance.url, copy, self.config.max_bytes)
+            facts = ResponseFacts(public_address(item.provenance.url), status=0)
+            receipt = self._kept(item, copy, sha256_of(copy), num_bytes, facts)
+        discard(Path(copy.name))
+        return receipt
+
     def _kept(
         self, item: Item, file: BinaryIO, sha256: str, num_bytes: int, facts: ResponseFacts, **evidence: Any
     ) -> dict[str, Any]:
@@ -213,6 +226,7 @@ class Crawl:
             promised_samples=round(SAMPLE_RATE * receipt["least_seconds"]) if "least_seconds" in receipt else None,
             language=item.language,
             domain=item.domain,
+            given=item.given,
         )
 
     def _web(self) -> Fetcher:

@@ -20,6 +20,7 @@ from voxmill.operators.decode.audio_stream import MediaFile, open_media
 from voxmill.operators.decode.bandwidth import BandwidthConfig, bandwidth, cutoff_hz
 from voxmill.operators.decode.channel_mix import LIVELY, ChannelMix, ChannelStats
 from voxmill.operators.decode.container import Undecodable
+from voxmill.operators.decode.given_spans import settle_spans
 from voxmill.operators.decode.loudness import LevelConfig, gain_db
 from voxmill.operators.decode.packets import decode_frames
 from voxmill.operators.decode.resample import split_channels
@@ -37,6 +38,8 @@ class DecodeConfig(Settings):
     """More decoded seconds than this per byte of the file is `decode.bomb` (s/B). Speech at 5 kbit/s has 0.0016."""
     expansion_grace: float = Field(default=600.0, ge=0)
     """Audio up to this long is never a bomb (s): FLAC stores digital silence in 0.02 s/B and more."""
+    max_given_seconds: float = Field(default=120.0, gt=0)
+    """A longer span that a corpus names is `decode.given_too_long` (s): it is more than one unit of hearing."""
     bandwidth: BandwidthConfig = BandwidthConfig()
     level: LevelConfig = LevelConfig()
 
@@ -88,13 +91,20 @@ class Decode:
         )
         if media.track and language_contradicts(media.tracks, media.track, recording.language):
             found = replace(found, language=None)  # the language of the source is that of another stream
-        return found if rejection else self._heard(found, measured)
+        return found if rejection else self._settled(self._heard(found, measured))
+
+    def _settled(self, found: Recording) -> Recording:
+        """With the spans that a corpus names as they can be heard."""
+        if found.given is None:
+            return found
+        longest = round(self.config.max_given_seconds * SAMPLE_RATE)
+        return replace(found, given=settle_spans(found.given, found.num_samples, longest))
 
     def _heard(self, found: Recording, measured: _Measured) -> Recording:
         """The recording with its playback, by its most frequent channel layout; stretches with another one play the mean."""
         main = max(measured.layouts.values(), key=lambda one: one.num_samples)
         wanted = self._channels.get(found.provenance.source)
-        choice = main.choose(split=wanted == "split")
+        choice = main.choose(split=wanted == "split" and found.given is None)
         if wanted == "mix":
             choice = ChannelMix(None, main.count, choice.turns)
         cutoff = cutoff_hz(main.histogram(choice), self.config.bandwidth)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from voxmill.manifests.config_base import Settings
-from voxmill.manifests.reasons import reject
+from voxmill.manifests.reasons import ABSTAINS, reject
 from voxmill.manifests.records import NO_SPEECH, Consensus, Hypothesis, Rejection, Segment
 from voxmill.operators.contract.languages import primary
 from voxmill.operators.contract.unit_input import UnitInput
@@ -50,7 +50,8 @@ class ReconcileConfig(Settings):
 class Reconcile:
     """One consensus per segment. `engines` names the hypotheses to compare, in the order in which they are stored.
 
-    Engines that were not asked for a segment, by its language or because the others agreed, are no part of its consensus. A segment is
+    Engines that were not asked for a segment, by its language or because the others agreed, are no part of its consensus, nor is one of
+    kind `given` or `captions` where there is no transcript. A segment is
     rejected where an engine that was asked gave no hypothesis, where one heard no words and another did, or where all heard nothing; its
     consensus still records who heard what.
     """
@@ -121,12 +122,12 @@ class Reconcile:
         )  # fmt: skip
 
 
-NOT_ASKED = ("transcribe.language", "transcribe.not_asked")
+NOT_ASKED = ("transcribe.language", "transcribe.not_asked", ABSTAINS)
 """Reasons for which an engine says nothing of a segment, and nothing is amiss."""
 
 
 def passed_over(hypothesis: Hypothesis | None) -> bool:
-    """Whether the engine was not asked for this segment."""
+    """Whether the engine was not asked for this segment, or has no opinion of it."""
     return hypothesis is not None and hypothesis.rejection is not None and hypothesis.rejection.reason in NOT_ASKED
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from voxmill.manifests.ids import segment_id
 from voxmill.manifests.reasons import reject
-from voxmill.manifests.records import SAMPLE_RATE, Part, Recording, Segment
+from voxmill.manifests.records import SAMPLE_RATE, GivenSpan, Part, Recording, Segment
 from voxmill.manifests.tombstones import is_scrubbed, revoked_tile
 from voxmill.operators.contract.adapters import Audio, SpeechDetector
 from voxmill.operators.contract.unit_input import UnitInput
@@ -65,6 +65,8 @@ class FindSpeech:
     def _of(self, part: Part, recording: Recording) -> Iterable[Segment]:
         if is_scrubbed(recording):  # revoked since: its length stays in the books
             return [revoked_tile(part.recording_id, part.start, part.num_samples)]
+        if recording.given:
+            return given_segments(part, recording.given)
         return self._segments(part, Playback.of(recording))
 
     def _segments(self, part: Part, how: Playback) -> Iterator[Segment]:
@@ -87,6 +89,26 @@ class FindSpeech:
                 reject(tiled.reason) if tiled.reason not in (None, EVENT) else None,
                 "event" if tiled.reason == EVENT else "speech",
             )
+
+
+def given_segments(part: Part, given: Iterable[GivenSpan]) -> Iterator[Segment]:
+    """The spans that a corpus names inside a part, as they are; what lies between them is put aside. No detector is asked."""
+    place = part.start
+    for span in given:
+        end = span.start + (span.num_samples or 0)
+        if span.rejection is not None or not part.start <= span.start < part.end:
+            continue
+        if span.start > place:
+            yield _not_given(part, place, span.start)
+        yield Segment(segment_id(part.recording_id, span.start, end), part.recording_id, span.start, end - span.start)
+        place = end
+    if place < part.end:
+        yield _not_given(part, place, part.end)
+
+
+def _not_given(part: Part, start: int, end: int) -> Segment:
+    ident = segment_id(part.recording_id, start, end)
+    return Segment(ident, part.recording_id, start, end - start, rejection=reject("segment.not_given"))
 
 
 def events(tiles: Sequence[Stretch], config: SegmentConfig) -> Iterator[Stretch]:

@@ -14,7 +14,9 @@ from voxmill.operators.contract.adapters import AudioClip, Span, Transcriber, Tr
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.contract.user_code import kinds_of, resolved
 from voxmill.operators.decode.audio import Playback, read
+from voxmill.operators.transcribe.captions import CaptionsConfig
 from voxmill.operators.transcribe.faster_whisper import FasterWhisper, FasterWhisperConfig
+from voxmill.operators.transcribe.given import GivenConfig
 from voxmill.operators.transcribe.moonshine import Moonshine, MoonshineConfig
 from voxmill.operators.transcribe.paraformer import Paraformer, ParaformerConfig
 from voxmill.operators.transcribe.pocketsphinx import PocketSphinx, PocketSphinxConfig
@@ -29,6 +31,8 @@ EngineConfig = Annotated[
     | ParaformerConfig
     | SenseVoiceConfig
     | PocketSphinxConfig
+    | GivenConfig
+    | CaptionsConfig
     | UserEngineConfig,
     Field(discriminator="kind"),
     BeforeValidator(lambda data: resolved(data, "voxmill.transcribers", kinds_of(EngineConfig))),
@@ -56,6 +60,8 @@ def load(config: EngineConfig) -> Transcriber:
             return PocketSphinx(config)
         case UserEngineConfig():
             return make_engine(config)
+        case GivenConfig() | CaptionsConfig():
+            raise ValueError(f"`{config.kind}` is no recogniser: its transcripts come with the recordings")
 
 
 class Transcribe:

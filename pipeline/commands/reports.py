@@ -1,4 +1,4 @@
-"""Commands that report on a run: `stats`, `verify`, `calibrate` and `retention`."""
+"""Commands that report on a run: `stats`, `verify`, `calibrate`, `audit` and `retention`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import typer
 
 from voxmill.pipeline.commands import options
 from voxmill.pipeline.terminal.output import amount, console, print_json
-from voxmill.pipeline.terminal.table import number, print_table
+from voxmill.pipeline.terminal.table import Column, number, print_table, prose
 
 if TYPE_CHECKING:
+    from voxmill.pipeline.reports.audit import Audit
     from voxmill.pipeline.reports.calibrate import Calibrated, Point
     from voxmill.pipeline.reports.proof import Report
     from voxmill.pipeline.reports.retention import Retention
@@ -128,6 +129,36 @@ def calibrate(
     )
 
 
+def audit(
+    run: options.RunRoot,
+    top: Annotated[int, typer.Option(min=1, help="How many suspects are printed; the file has all of them.")] = 20,
+    reference: Annotated[
+        Path | None, typer.Option(help="Calibrate first, by a labelled sample: JSON lines as `voxmill calibrate` reads them.")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Rank the transcripts of a corpus that the recognisers contradict, the most suspicious first.
+
+    The run needs a corpus as a source, the engine `given`, and at least one recogniser. RUN/suspects.jsonl has all suspects.
+
+    Examples:
+
+        voxmill audit runs/corpus
+
+        voxmill audit runs/corpus --reference listened.jsonl --top 50
+    """
+    from voxmill.pipeline.build import as_written
+    from voxmill.pipeline.reports.audit import audit as rank
+    from voxmill.pipeline.state.run import Run
+
+    opened = Run(run)
+    found = rank(opened, as_written(opened)[0], top, reference)
+    if as_json:
+        print_json(asdict(found))
+    else:
+        _print_audit(found)
+
+
 def retention(
     run: options.RunRoot,
     by: Annotated[list[str] | None, typer.Option(help="Only these factors (`language`, `domain`, `bandwidth`, …).")] = None,
@@ -220,6 +251,32 @@ def _print_calibrated(found: Calibrated) -> None:
         out.print(f"curve for {curve.language or 'all languages'}: {seen}", soft_wrap=True)
     for warning in found.calibration.warnings:
         out.print(f"warning: {warning}", style="yellow", soft_wrap=True)
+
+
+def _print_audit(found: Audit) -> None:
+    out = console()
+    rows = []
+    for one in found.first:
+        heard = "; ".join(f"{engine}: {text or '(nothing)'}" for engine, text in one.heard.items())
+        place = f"{one.recording.rsplit('/', 1)[-1]} at {one.start:.1f} s"
+        cells = f"{one.wrong:.0%}", f"{one.expected_precision:.0%}"
+        rows.append((str(one.rank), *cells, one.given or "(empty)", heard, place, one.segment_id))
+    heads = (number("rank"), number("wrong"), number("precision"), prose("given"), prose("heard"), prose("where", 1))
+    print_table(out, (*heads, Column("segment", spare=2)), rows)
+    left_out = ", ".join(f"{reason} {count}" for reason, count in found.not_compared.items())
+    out.print(
+        f"{amount(found.compared, 'given transcript')} compared, {found.expected_wrong:.1f} of them expected to be wrong"
+        + (f"; not compared: {left_out}" if left_out else ""),
+        soft_wrap=True,
+    )
+    basis = (
+        f"probabilities are calibrated by {amount(found.listened, 'transcript')} that somebody has listened to"
+        if found.calibrated
+        else "probabilities are not calibrated: they are those of a model of recognisers' errors; "
+        "listen to some suspects and give what is said by --reference"
+    )
+    out.print(basis, soft_wrap=True)
+    out.print(f"written: {found.file} ({amount(found.suspects, 'suspect')})", soft_wrap=True)
 
 
 def _threshold_line(chosen: Point | None) -> str:

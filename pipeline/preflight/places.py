@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.public_form import public_address, public_text
 from voxmill.manifests.storage import exists, is_folder, wait_at_most
+from voxmill.operators.crawl.corpora.layout_table import CORPORA, told_kind
 from voxmill.operators.crawl.facts.crawl_errors import CrawlError
 from voxmill.operators.crawl.facts.media_types import kind_by_name
 from voxmill.operators.crawl.facts.source_config import SourceConfig
@@ -125,9 +126,11 @@ def _local(thing: str, source: SourceConfig, address: str, contact: str | None) 
         )
     elif source.kind == "files" and not os.path.isdir(path):
         yield error(f"{thing} {path}", "is no folder, and kind is `files`", "give a folder, or leave `kind` out")
-    elif source.kind not in ("auto", "files") and os.path.isdir(path):
+    elif source.kind not in ("auto", "files", *CORPORA) and os.path.isdir(path):
         yield error(f"{thing} {path}", f"is a folder, and kind is `{source.kind}`", "give a file, or leave `kind` out")
     elif os.path.isdir(path):
+        if source.kind in CORPORA or (source.kind == "auto" and told_kind(path)):
+            return
         if next(files.unordered_files(path, source.glob), None) is None:
             what = f"that match `{source.glob}`" if source.glob else "of audio or video"
             yield warning(

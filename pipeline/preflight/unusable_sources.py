@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from voxmill.operators.contract.languages import primary
+from voxmill.operators.crawl.corpora.layout_table import CORPORA
 from voxmill.operators.crawl.facts.licence import normalise, of_config
 from voxmill.operators.crawl.facts.media_types import kind_by_name
 from voxmill.operators.crawl.facts.source_config import SourceConfig
@@ -62,7 +63,7 @@ def _who_could_say(source: SourceConfig) -> str | None:
     kinds = {source.kind if source.kind != "auto" else _kind(address) for address in source.addresses}
     if kinds & {"page", "feed", "playlist", None}:
         return None
-    if kinds & {"list", "manifest"}:
+    if kinds & {"list", "manifest", *CORPORA}:
         return " unless its lines say more"
     return " unless its server states one" if source.is_web else ""
 
@@ -76,7 +77,7 @@ def _kind(address: str) -> str | None:
 
 def _how_much(source: SourceConfig) -> str:
     folders = [_path(a) for a in source.addresses if is_local(a) and os.path.isdir(_path(a))]
-    if len(folders) != len(source.addresses):
+    if len(folders) != len(source.addresses) or source.kind in CORPORA:
         return "all of it"
     count = sum(1 for _ in islice((file for folder in folders for file in files.unordered_files(folder, source.glob)), MANY))
     return "its one file" if count == 1 else f"all its {'more than ' * (count >= MANY)}{count} files"

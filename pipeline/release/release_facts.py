@@ -98,6 +98,8 @@ class ReleaseFacts:
     labels: tuple[LabelFacts, ...]
     engines: tuple[str, ...]
     """Recognisers, with their models, as the config has them."""
+    given: bool
+    """Whether transcripts that came with the recordings were compared with them."""
     revoked: int
     """Recordings that were taken out on request."""
     redacted: int
@@ -145,7 +147,10 @@ def release_facts(run: Run, config: RunConfig, name: str) -> ReleaseFacts:
         retention=tuple(LanguageRetention(*row) for row in retention),
         expected=tuple(ExpectedError(*row) for row in expected),
         labels=tuple(LabelFacts(*row) for row in ask("SELECT task, labeller, coverage FROM label_coverage ORDER BY ALL")),
-        engines=tuple(f"{one.name} ({getattr(one, 'model', None) or one.kind})" for one in config.transcribe),
+        engines=tuple(
+            f"{one.name} ({getattr(one, 'model', None) or one.kind})" for one in config.transcribe if one.kind not in GIVEN
+        ),
+        given=any(one.kind in GIVEN for one in config.transcribe),
         revoked=revoked,
         redacted=redacted,
         duplicates=duplicates,
@@ -153,6 +158,9 @@ def release_facts(run: Run, config: RunConfig, name: str) -> ReleaseFacts:
         high=config.select.high,
     )
 
+
+GIVEN = ("given", "captions")
+"""Kinds of engines that hear nothing: their transcripts came with the recordings."""
 
 Ask = Callable[[str], list[Any]]
 

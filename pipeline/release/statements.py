@@ -47,9 +47,10 @@ def annotation(facts: ReleaseFacts) -> str:
         by
         + (
             several
-            if len(facts.engines) > 1
+            if len(facts.engines) + facts.given > 1
             else "With one recogniser there is no agreement: segments are kept by its own confidence."
         )
+        + (" Transcripts that came with the recordings were compared with them as one more opinion." if facts.given else "")
         + (f" Other labels are by machines as well: {labels}." if labels else "")
     )
 

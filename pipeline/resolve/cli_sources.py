@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.public_form import public_address
+from voxmill.operators.crawl.corpora.layout_table import told_kind
 from voxmill.operators.crawl.facts.media_types import kind_by_name, name_suffix
 from voxmill.operators.crawl.facts.urls import STORES, file_path, file_uri, is_local, is_openable, is_web
 from voxmill.pipeline.load_config import recipe_names
@@ -110,6 +111,8 @@ def _grouped(places: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
 def _keys(place: str, rest: Sequence[str]) -> dict[str, Any]:
     if not is_local(place):
         return {"url": place}
+    if not rest and os.path.isdir(place) and (told := told_kind(place)):
+        return {"path": _written(place), "kind": told.kind}
     return {"urls": [_written(one) for one in (place, *rest)]} if rest else {"path": _written(place)}
 
 

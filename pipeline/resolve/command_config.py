@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from voxmill.manifests import user_input
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.overrides import override
+from voxmill.operators.crawl.corpora.layout_table import BY_KIND, CORPORA
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.operators.reconcile.choose import ANY
 from voxmill.operators.reconcile.reconcile import ReconcileConfig
@@ -91,7 +92,8 @@ def _new(
     root: str | None, inputs: Sequence[str], changes: Sequence[str], facts: dict[str, str], contact: str | None
 ) -> ResolvedConfig:
     chosen = choose_engines(facts.get("language"))
-    data: dict[str, Any] = {"sources": add((), inputs, facts), "transcribe": chosen.transcribe}
+    sources = add((), inputs, facts)
+    data: dict[str, Any] = {"sources": sources, "transcribe": [*chosen.transcribe, *_given(sources)]}
     if recipe := RECIPES.get(chosen.code or ""):
         data = read_config(recipe) | data
         data.pop("crawl", None)
@@ -103,9 +105,26 @@ def _new(
         data["reconcile"] = {"prefer": {key: list(names) for key, names in ReconcileConfig().prefer.items()} | {ANY: [first]}}
     data["executor"] = {"kind": "local"}
     parsed = parse_config(data := _changed(data, changes, contact), "the command line")
-    return ResolvedConfig(
-        parsed, None, (*chosen.notes, *_saved_note(root, parsed)), new_config_text(parsed, root, chosen.notes)
+    notes = (*_corpus_notes(sources, parsed), *chosen.notes)
+    return ResolvedConfig(parsed, None, (*notes, *_saved_note(root, parsed)), new_config_text(parsed, root, notes))
+
+
+def _given(sources: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The engine `given`, where one of the sources is a corpus."""
+    return [{"kind": "given", "name": "given"}] if any(source.get("kind") in CORPORA for source in sources) else []
+
+
+def _corpus_notes(sources: Sequence[dict[str, Any]], config: RunConfig) -> Iterator[str]:
+    """What a folder was taken for, and what becomes of its transcripts."""
+    name = next((engine.name for engine in config.transcribe if engine.kind == "given"), None)
+    used = (
+        f"its transcripts are an opinion beside the recognisers (engine `{name}`); `voxmill audit` ranks those they contradict"
+        if name
+        else "its transcripts are not used: for that, add {kind: given, name: given} to `transcribe`"
     )
+    for source in sources:
+        if layout := BY_KIND.get(str(source.get("kind"))):
+            yield f"{source.get('path') or source.get('url')} is taken for {layout.title} (kind: {layout.kind}): {used}"
 
 
 def _with_config(
@@ -115,9 +134,15 @@ def _with_config(
     data = read_config(config)
     listed = data.get("sources")
     theirs = listed if isinstance(listed, list) and not recipe_of(config) else []
-    data = _changed(data | {"sources": add(theirs, inputs, facts)}, changes, contact)
+    sources = add(theirs, inputs, facts)
+    if recipe_of(config) and isinstance(data.get("transcribe"), list):
+        data["transcribe"] = [*data["transcribe"], *_given(sources)]
+    data = _changed(data | {"sources": sources}, changes, contact)
     parsed = parse_config(data, config)
-    notes = (f"the config {config}, with {'these sources' if recipe_of(config) else 'its sources and these'}",)
+    notes = (
+        f"the config {config}, with {'these sources' if recipe_of(config) else 'its sources and these'}",
+        *_corpus_notes(data["sources"], parsed),
+    )
     return ResolvedConfig(parsed, None, (*notes, *_saved_note(root, parsed)), new_config_text(parsed, root, notes))
 
 
@@ -133,7 +158,10 @@ def _continued(
     data = _changed(before | more_sources, changes, contact)
     parsed = parse_config(data, own)
     more = len(data["sources"]) - len(before["sources"])
-    notes = (f"{own} is this run's config" + (f"; {more} source{'s are' if more > 1 else ' is'} added to it" if more else ""),)
+    notes = (
+        f"{own} is this run's config" + (f"; {more} source{'s are' if more > 1 else ' is'} added to it" if more else ""),
+        *_corpus_notes(data["sources"][len(before["sources"]) :], parsed),
+    )
     return ResolvedConfig(
         parsed, None, notes, updated_config_text(text, data, parsed) if data != before or open_secrets else None
     )

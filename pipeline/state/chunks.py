@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from voxmill.manifests.schema import UNIT_INDEX
 from voxmill.manifests.storage import commit_bytes, commit_file, file_sha256, locate, open_file, staged
 from voxmill.pipeline.state.fragment import FragmentRows, in_order
 from voxmill.pipeline.state.journal import Chunk
+from voxmill.pipeline.state.older_rows import newest_schema, to_schema
 from voxmill.pipeline.state.positions import Positions
 from voxmill.pipeline.state.run_dir import RunDir
 
@@ -68,21 +70,22 @@ def merge(
     """
     reader = ChunkReader(run, old) if old else None
     held = Positions(held.runs)
+    schema = newest_schema([*([reader.schema] if reader else []), *(one.rows.schema for one in added)])
+    added = [replace(one, rows=to_schema(one.rows, schema)) for one in added]
     fresh: list[tuple[FragmentRows, Positions]] = []
     notes: list[str] = []
     first, end = number * UNITS, (number + 1) * UNITS
     for one in added:
         mine = [n for a, b in one.units.runs for n in range(max(a, first), min(b, end))]
-        notes += [note for n in mine if n in held and (note := _difference(key, n, one, reader, fresh))]
+        notes += [note for n in mine if n in held and (note := _difference(key, n, one, reader, fresh, schema))]
         units = Positions.of(n for n in mine if n not in held)
         held.update(units.runs)
         fresh.append((one, units))
-    schema = reader.schema if reader else added[0].rows.schema
 
     def rows() -> Iterator[pa.Table]:
         for at in range(first, end, _AT_ONCE):
             window = Positions([(at, at + _AT_ONCE)])
-            several = [reader.span(at, at + _AT_ONCE)] if reader else []
+            several = [to_schema(reader.span(at, at + _AT_ONCE), schema)] if reader else []
             several += [only(only(one.rows, window), units) for one, units in fresh]
             if table := _concat([table for table in several if len(table)]):
                 yield in_order(table)
@@ -171,12 +174,17 @@ def damaged(uri: str, error: Exception) -> DamagedError:
 
 
 def _difference(
-    key: str, position: int, one: FragmentRows, reader: ChunkReader | None, fresh: Sequence[tuple[FragmentRows, Positions]]
+    key: str,
+    position: int,
+    one: FragmentRows,
+    reader: ChunkReader | None,
+    fresh: Sequence[tuple[FragmentRows, Positions]],
+    schema: pa.Schema,
 ) -> str | None:
     """A note where a unit was made again with other rows than those that are kept."""
     unit = Positions.of([position])
     kept = [only(earlier.rows, unit) for earlier, units in fresh if position in units]
-    first = kept[0] if kept else reader.span(position, position + 1) if reader else one.rows.slice(0, 0)
+    first = kept[0] if kept else to_schema(reader.span(position, position + 1), schema) if reader else one.rows.slice(0, 0)
     if first.equals(only(one.rows, unit)):
         return None
     told = only(one.costs, unit).to_pylist() if one.costs is not None else []

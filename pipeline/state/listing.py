@@ -15,16 +15,16 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from voxmill.manifests.ids import digest
-from voxmill.manifests.parquet import Record, read_batches, records_bytes
-from voxmill.manifests.public_form import secrets_of
+from voxmill.manifests.known_ids import KnownIds
+from voxmill.manifests.parquet import Record, read_batches, write_records
+from voxmill.manifests.public_form import public_item, secrets_of
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item, Recording, Unit
-from voxmill.manifests.storage import commit_bytes
+from voxmill.manifests.storage import commit_file, staged
 from voxmill.manifests.tombstones import refused
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.pipeline.stage import Stage, StageKind, by_driver
 from voxmill.pipeline.state.journal import Generation
-from voxmill.pipeline.state.known_ids import KnownIds
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.positions import position_of
 from voxmill.pipeline.state.repeats import repeats
@@ -69,11 +69,26 @@ class Listing:
         if fresh:
             for key, source in fresh.items():
                 if not exists(self._listed(key)):
-                    secrets = [secret for address in source.addresses for secret in secrets_of(address)]
-                    items = self.run.private.keep(f"list/{key}", expand(source), secrets)
-                    commit_bytes(self._listed(key), records_bytes(items, Item))
+                    self._list(key, source, expand(source))
             self._commit_groups(self._new_lines(list(fresh)), list(fresh), fresh.values())
         return self.num_generations()
+
+    def _list(self, key: str, source: SourceConfig, items: Iterable[Item]) -> None:
+        """Commits what a source lists, in public form, one item after the other; its whole addresses are written first, apart."""
+        secrets = [secret for address in source.addresses for secret in secrets_of(address)]
+        whole: dict[str, str] = {}
+
+        def public() -> Iterator[Item]:
+            for item in items:
+                shown = public_item(item, secrets)
+                if shown.provenance.url != item.provenance.url:
+                    whole[item.id] = item.provenance.url
+                yield shown
+
+        with staged(self._listed(key)) as file:
+            write_records(file, public(), Item)
+            self.run.private.write(f"list/{key}", whole)
+            commit_file(file, self._listed(key))
 
     def retry(self, reasons: Collection[str], sources: Sequence[SourceConfig], expand: Expand) -> int:
         """Lists once more, as a new generation, what ended with one of these reasons. Returns how many items there are to fetch.
@@ -288,7 +303,7 @@ def _repeated(recording: Recording) -> bool:
 
 def source_key(source: SourceConfig) -> str:
     """What makes a source a new one: its name and everything that decides what it lists. Licence and domain may be amended."""
-    own = set() if source.code else {"call", "version", "options"}
+    own = set() if source.code else {"call", "version", *(() if source.options else ("options",))}
     identity = source.model_dump_json(exclude={"licence", "domain", *own})
     return f"{_slug(source.name)}-{digest([identity])[:12]}"
 

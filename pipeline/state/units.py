@@ -1,18 +1,19 @@
 """Recordings to units of work: pure, in listing order, append-only.
 
 A unit holds recordings up to `seconds` of audio; a longer recording becomes several units of fixed duration, so that no worker
-ever holds more than one unit's audio, be the file 15 hours long.
+ever holds more than one unit's audio, be the file 15 hours long. Spans that a corpus names are not cut: the unit ends before them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from pydantic import Field
 
 from voxmill.manifests.config_base import Settings
 from voxmill.manifests.ids import digest
-from voxmill.manifests.records import SAMPLE_RATE, Part, Recording, Unit
+from voxmill.manifests.records import SAMPLE_RATE, GivenSpan, Part, Recording, Unit
 
 
 class UnitConfig(Settings):
@@ -54,14 +55,32 @@ def _groups(recordings: Iterable[Recording], config: UnitConfig) -> Iterator[tup
         if alone:
             each = recording.num_samples // (recording.apart or 1)
             for begin in range(0, recording.num_samples, each):  # no part holds the end of one channel and the next one's begin
-                for start in range(begin, begin + each, limit):
-                    yield [Part(recording.id, start, min(limit, begin + each - start))], [recording]
+                edges = _edges(begin, begin + each, limit, recording.given or ())
+                for start, end in pairwise(edges):
+                    yield [Part(recording.id, start, end - start)], [recording]
             continue
         room = (room if parts else limit) - recording.num_samples
         parts.append(Part(recording.id, 0, recording.num_samples))
         mine.append(recording)
     if parts:
         yield parts, mine
+
+
+def _edges(begin: int, end: int, limit: int, given: Sequence[GivenSpan]) -> list[int]:
+    """Where a long recording is cut: every `limit` samples, or before a span that a corpus names and that would be cut there.
+
+    Only a span that is longer than `limit` makes a part longer than that.
+    """
+    edges = [begin]
+    spans = iter([(one.start, one.start + (one.num_samples or 0)) for one in given if one.rejection is None])
+    first, last = next(spans, (end, end))
+    while (cut := edges[-1] + limit) < end:
+        while last <= cut and last < end:
+            first, last = next(spans, (end, end))
+        if first < cut < last:
+            cut = first if first > edges[-1] else last
+        edges.append(cut)
+    return [*edges, end] if edges[-1] < end else edges
 
 
 def _unit_id(position: int, parts: Iterable[Part]) -> str:

@@ -36,6 +36,7 @@ from voxmill.manifests.tables import RECORDS
 from voxmill.models.training.recipe import RECIPES as TRAINING_RECIPES
 from voxmill.models.training.recipe import Recipe
 from voxmill.operators.contract.user_code import Group, registered
+from voxmill.operators.crawl.corpora.layout_table import LAYOUTS
 from voxmill.operators.crawl.facts.media_types import MEDIA, Kind, kind_by_name
 from voxmill.operators.label.label import LabellerConfig
 from voxmill.operators.label.user_labeller import UserLabellerConfig
@@ -276,6 +277,7 @@ KINDS: dict[Kind, str] = {
     "list": "addresses: one a line, a table (CSV, TSV, JSON Lines), M3U, PLS, XSPF, ASX, WPL, SMIL, or OPML of feeds",
     "files": "a folder or bucket prefix: every file with a media suffix, or those that `glob` names",
     "manifest": "a table of recordings that another run wrote (`manifests/recordings-*.parquet`)",
+    **{layout.kind: f"a corpus, {layout.title}: told by {layout.told_by}" for layout in LAYOUTS},
 }
 
 
@@ -291,7 +293,8 @@ def sources() -> str:
             "# Sources",
             (
                 "Each entry of `sources` is a file, a folder, a bucket or a web address. `kind: auto` (the default) tells what it is by "
-                "suffix, Content-Type and first bytes; state the kind where that is wrong. See [what leads to audio](../concepts/sources.md)."
+                "suffix, Content-Type and first bytes; state the kind where that is wrong. See [what leads to audio](../concepts/sources.md) and "
+                "[corpora](../how-to/corpora.md)."
             ),
             "## Kinds",
             table(("`kind`", "what it leads to", "suffixes"), rows),

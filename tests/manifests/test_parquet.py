@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from voxmill.manifests import schema
-from voxmill.manifests.parquet import read_records, read_table, records_bytes, table_bytes
+from voxmill.manifests.parquet import read_records, read_table, records_bytes, table_bytes, write_records
 from voxmill.manifests.records import Segment, Unit
 from voxmill.manifests.schema import SCHEMA_VERSION, SchemaError, to_table
 from voxmill.manifests.tables import RECORDS
@@ -100,3 +100,16 @@ def test_files_that_hold_something_else_are_refused_by_name(tmp_path: Path) -> N
         read_records(str(path), Unit)
     with pytest.raises(FileNotFoundError):
         read_records(str(tmp_path / "none.parquet"), Segment)
+
+
+def test_many_records_are_written_some_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """They read the same, and those that fit at once give the same bytes as `records_bytes`."""
+    rows = [Segment(f"s{n}", "r", n, 1) for n in range(25)]
+    for size, count in ((10, 0), (10, 10), (10, 25), (100, 25)):
+        monkeypatch.setattr("voxmill.manifests.parquet.GROUP", size)
+        taken = iter(rows[:count])
+        with (tmp_path / "many").open("wb") as file:
+            write_records(file, taken, Segment)
+        assert read_records(str(tmp_path / "many"), Segment) == rows[:count]
+        if count <= size:
+            assert (tmp_path / "many").read_bytes() == records_bytes(rows[:count], Segment)

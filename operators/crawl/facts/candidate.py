@@ -7,7 +7,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from voxmill.manifests.ids import digest, item_id
-from voxmill.manifests.records import Item, Licence, Provenance, Rejection
+from voxmill.manifests.records import GivenSpan, Item, Licence, Provenance, Rejection
 from voxmill.operators.crawl.facts.licence import UNKNOWN, of_config
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.operators.crawl.facts.urls import storable_url
@@ -18,7 +18,7 @@ class Candidate:
     """An address of audio, with what the page, feed or list that led to it says of it."""
 
     url: str
-    kind: Literal["http", "hls", "file", "manifest"] = "http"
+    kind: Literal["http", "hls", "file", "manifest", "member"] = "http"
     page_url: str | None = None
     title: str | None = None
     author: str | None = None
@@ -30,6 +30,8 @@ class Candidate:
     """Duration as the source states it; not measured."""
     host: str | None = None
     rejection: Rejection | None = None
+    given: tuple[GivenSpan, ...] | None = None
+    """What the corpus that names it says of it."""
 
     def item(self, source: SourceConfig) -> Item:
         """The `Item` of this candidate. What the config states of the source overrides what the source says of itself."""
@@ -51,6 +53,7 @@ class Candidate:
             language=source.language or _text(self.language),
             domain=source.domain or _text(self.domain),
             rejection=self.rejection,
+            given=self.given,
         )
 
 

@@ -6,7 +6,10 @@ import re
 from typing import Literal, TypeAlias
 from urllib.parse import unquote
 
-Kind: TypeAlias = Literal["media", "page", "feed", "playlist", "list", "files", "manifest"]
+Corpus: TypeAlias = Literal["webdataset", "nemo", "lhotse", "kaldi", "hf", "common-voice", "librispeech"]
+"""Layouts of corpora: see `operators/crawl/corpora`."""
+
+Kind: TypeAlias = Literal["media", "page", "feed", "playlist", "list", "files", "manifest", Corpus]
 
 MEDIA = frozenset(
     "mp3 mp2 mpga m4a m4b mp4 m4v mov 3gp aac ogg oga opus ogv flac wav wave w64 aif aiff aifc au snd caf amr "  # noqa: SIM905

@@ -9,8 +9,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from voxmill.manifests.config_base import Settings
 from voxmill.operators.contract.user_code import Call, UserCode, resolved
+from voxmill.operators.crawl.facts.corpus_options import CorpusOptions
 from voxmill.operators.crawl.facts.licence import normalise
-from voxmill.operators.crawl.facts.media_types import Kind
+from voxmill.operators.crawl.facts.media_types import Corpus, Kind
 from voxmill.operators.crawl.facts.urls import is_web
 
 KINDS = frozenset({"auto", *get_args(Kind)})
@@ -44,7 +45,7 @@ class SourceConfig(Settings):
     version: str = "1"
     """With `kind: python`: raise it to have the source listed anew."""
     options: dict[str, Any] = {}
-    """With `kind: python`, keyword arguments of the class."""
+    """With `kind: python`, keyword arguments of the class; of a corpus, `text` and `audio`: the fields or columns that hold them."""
     language: str | None = None
     """BCP 47 hint for the recognisers. Stronger than what the source says. Of several audio tracks, the one in this language is used."""
     domain: str | None = None
@@ -55,7 +56,7 @@ class SourceConfig(Settings):
     licence: Annotated[str, AfterValidator(_licence)] | None = None
     """Overrides what the source says; you answer for it."""
     glob: str | None = None
-    """Which files of a folder (`*.wav`); null: those with a media suffix."""
+    """Which files of a folder (`*.wav`); null: those with a media suffix. Of a corpus, which of its manifests, tables or archives."""
     limit: int | None = Field(default=None, ge=1)
     """Most items to take, the first ones; null: all."""
 
@@ -66,8 +67,11 @@ class SourceConfig(Settings):
 
     @model_validator(mode="after")
     def _somewhere(self) -> SourceConfig:
-        if self.code is None and (self.call or self.options):
+        corpus = self.kind in get_args(Corpus)
+        if self.code is None and (self.call or (self.options and not corpus)):
             raise ValueError(f"source `{self.name}`: `call` and `options` belong to `kind: python`")
+        if corpus and not all(key in ("text", "audio") and isinstance(value, str) for key, value in self.options.items()):
+            raise ValueError(f"source `{self.name}`: of a corpus, `options` are `text` and `audio`, names of fields or columns")
         if self.kind == "python" and not self.call:
             raise ValueError(f"source `{self.name}` needs `call`: `package.module:Class`")
         if self.kind != "python" and not any(address.strip() for address in self.addresses):
@@ -82,6 +86,11 @@ class SourceConfig(Settings):
             if self.kind == "python" and self.call
             else None
         )
+
+    @property
+    def corpus_options(self) -> CorpusOptions:
+        """What is stated of a corpus."""
+        return CorpusOptions(self.glob, **self.options)
 
     @property
     def addresses(self) -> tuple[str, ...]:

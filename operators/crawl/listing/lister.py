@@ -12,8 +12,10 @@ from itertools import islice
 from typing import Literal
 
 from voxmill.manifests.ids import digest
+from voxmill.manifests.known_ids import KnownIds
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item
+from voxmill.operators.crawl.corpora.layout_table import CORPORA, read_corpus, told_kind
 from voxmill.operators.crawl.facts.candidate import Candidate
 from voxmill.operators.crawl.facts.crawl_errors import CrawlError, Limit, TooLong, Unreadable, Unsupported
 from voxmill.operators.crawl.facts.licence import UNKNOWN, of_config
@@ -48,26 +50,29 @@ class Lister:
         self._reader = SandboxedReader(self._fetcher, config.read_seconds)
 
     def __call__(self, source: SourceConfig) -> list[Item]:
-        """The items of the source, in its order. A repeated address becomes an item rejected as `list.duplicate`.
+        """All items of the source, as `each` gives them."""
+        return list(self.each(source))
+
+    def each(self, source: SourceConfig) -> Iterator[Item]:
+        """The items of the source one at a time, in its order. A repeated address becomes an item rejected as `list.duplicate`.
 
         Raises NoContact before any web address is asked for while `crawl.contact` is not set.
         """
-        items: dict[str, Item] = {}
-        taken = 0
-        for found in self._source(source):
+        known, taken = KnownIds(), 0
+        for listed, found in enumerate(self._source(source)):
             if found.seconds and found.seconds > self._config.max_seconds and found.rejection is None:
                 found = replace(found, rejection=TooLong(f"{found.seconds:.0f} s as stated").rejection())
             if found.kind in ("http", "hls") and found.rejection is None and self._config.contact is None:
                 raise NoContact(f"source `{source.name}` names web addresses ({found.url})")
             item = found.item(source)
-            if item.id in items:
-                again = digest(["again", item.id, str(len(items))])
+            if not known.add(item.id):
+                again = digest(["again", item.id, str(listed)])
                 item = replace(item, id=again, rejection=item.rejection or reject("list.duplicate", item.id))
-            items[item.id] = item
+                known.add(item.id)
+            yield item
             taken += item.rejection is None or item.rejection.reason not in _NO_MEDIA
             if source.limit and taken >= source.limit:
                 break
-        return list(items.values())
 
     def close(self) -> None:
         """Ends the sandboxed reader."""
@@ -130,6 +135,11 @@ class Lister:
         local = is_local(address)
         if local:
             address = os.path.expanduser(file_path(address))
+        if kind is None and files.is_folder(address) and (told := told_kind(address)):
+            kind = told.kind
+        if kind is not None and kind in CORPORA:
+            yield from read_corpus(address, kind, source.corpus_options)
+            return
         if kind == "files" or (kind is None and files.is_folder(address)):
             yield from files.walk(address, source.glob)
             return
@@ -157,7 +167,7 @@ class Lister:
             yield Candidate(url, "hls")
         elif kind == "media" or (kind is None and is_media(url)):
             yield Candidate(url)
-        elif kind in ("files", "manifest") or (kind is None and kind_by_name(url) == "manifest"):
+        elif kind in CORPORA or kind in ("files", "manifest") or (kind is None and kind_by_name(url) == "manifest"):
             raise Unsupported(f"{kind or 'manifest'} is not read over HTTP, only from disks and stores: {url}")
         elif kind == "playlist":
             yield from self._read(RawDocument("playlist", url, url, limit=source.limit), None, source, depth)
@@ -231,7 +241,7 @@ class Lister:
                 yield Candidate(url, "http", base, row.title, rejection=Unsupported(f"a list names {url}").rejection())
                 continue
             kind = row.kind or kind_by_name(url) or "media"
-            if kind in ("list", "files", "manifest") and row.kind is None:
+            if (kind in CORPORA or kind in ("list", "files", "manifest")) and row.kind is None:
                 kind = "media"  # lists do not nest, unless one says so
             if trusted and depth == 0:
                 self._fetcher.deadline = time.monotonic() + self._config.list_seconds
@@ -240,7 +250,7 @@ class Lister:
                 yield _told(found, row, base)
 
 
-_NO_MEDIA = ("list.no_media", "list.duplicate", "list.truncated")
+_NO_MEDIA = ("list.no_media", "list.duplicate", "list.truncated", "list.bad_entry", "list.command")
 """Rejections that do not count towards the `limit` of a source."""
 
 

@@ -29,6 +29,7 @@ OF_A_RUN = {
     "revoke": "revoke {} --host example.org",
     "duplicates": "duplicates {} --by text",
     "calibrate": "calibrate {} --reference labelled.jsonl",
+    "audit": "audit {}",
     "retention": "retention {}",
     "revote": "revote {} --set select.weak=0.04",
     "replay": "replay {} --stage select --unit x",
@@ -37,8 +38,8 @@ OF_A_RUN = {
     "release": "release {} --check",
     "report": "report {} -o report.html",
 }
-GO_ON = ("verify", "revoke", "duplicates", "calibrate", "revote", "replay", "release", "report")
-ASK_TABLES = ("stats", "calibrate", "retention", "report")
+GO_ON = ("verify", "revoke", "duplicates", "calibrate", "audit", "revote", "replay", "release", "report")
+ASK_TABLES = ("stats", "calibrate", "audit", "retention", "report")
 OF_A_CONFIG = {
     "show": "config show -c {}",
     "check": "config check -c {}",
@@ -175,6 +176,8 @@ ASKED = (
     ("calibrate run --reference labelled.jsonl --hours inf", 2, "--hours"),
     ("calibrate run --reference labelled.jsonl --hours -3", 2, "--hours"),
     ("calibrate run --reference labelled.jsonl --error much", 2, "--error"),
+    ("audit run", 2, "kind `given`"),
+    ("audit run --top 0", 2, "--top"),
     ("calibrate crawled --reference labelled.jsonl", 2, "crawled"),
     ("replay run --stage tpyo --unit x", 2, "tpyo"),
     ("replay run --stage select --unit tpyo", 2, "tpyo"),

@@ -38,6 +38,15 @@ select: {{high: 0.6, weak: 0.5, unlabelled: 0.4, rate_fence: 100}}
 pack: {{buckets: 1, shard_mb: 1}}
 """
 
+CORPUS = """
+sources:
+- {{name: corpus, path: {path}, kind: librispeech, language: en, licence: cc0-1.0}}
+transcribe:
+- {{kind: pocketsphinx}}
+- {{kind: given}}
+pack: {{buckets: 1, shard_mb: 1}}
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -107,6 +116,8 @@ def cases() -> list[Case]:
         Case(("revoke", run, "--id", "{recording}", "--dry-run"), shows=("would be revoked",)),
         Case(("duplicates", run, "--by", "text", "--dry-run")),
         Case(("calibrate", "{copy}", "--reference", "{labelled}"), shows=("expected error",)),
+        Case(("audit", "{corpus}"), shows=("not calibrated", "suspects.jsonl")),
+        Case(("audit", "{corpus}", "--json"), machine=True),
         Case(("retention", run), shows=("factor",)),
         Case(("revote", run, "--set", "select.high=0.6", "--dry-run")),
         Case(("revote", "{copy}", "--set", "select.high=0.6"), shows=("segments before",)),
@@ -162,6 +173,8 @@ def prepare(folder: Path) -> dict[str, str]:
         "model": str(folder / "model"),
     }
     _must("run", "-c", places["config"], "-o", places["run"], "--executor", "local", "-q")
+    _must("run", "-c", str(_corpus(folder)), "-o", f"{folder}/corpus-run", "--executor", "local", "-q")
+    places["corpus"] = f"{folder}/corpus-run"
     _must("train", "--shards", f"{places['run']}/shards", "-o", places["model"], "-c", "taste", "--steps", "2", "-q")
     _must("export-data", places["run"], "--to", "urls", "-o", str(folder / "urls"), "-q")
     places["urls"] = str(min((folder / "urls").rglob("recordings.jsonl")).parent)
@@ -173,6 +186,20 @@ def prepare(folder: Path) -> dict[str, str]:
     lines = (json.dumps({"segment_id": row["segment_id"], "text": text}) for row, text in zip(rows, truths, strict=True))
     labelled.write_text("\n".join(lines), encoding="utf-8")
     return places | first | {"labelled": str(labelled)}
+
+
+def _corpus(folder: Path) -> Path:
+    """The config of a run over a small corpus, one of whose transcripts is wrong."""
+    (folder / "corpus").mkdir()
+    for number, text in enumerate(("it was the best of times it was the worst of times", f"[/red] :x: {NAME}")):
+        write_wave(
+            folder / "corpus" / f"{NAME}-{number}.wav", TWO_CITIES.samples()[number * 5 * RATE : (number + 1) * 5 * RATE]
+        )
+        with (folder / "corpus" / f"{NAME}.trans.txt").open("a", encoding="utf-8") as lines:
+            lines.write(f"{NAME}-{number} {text}\n")
+    config = folder / "corpus.yaml"
+    config.write_text(CORPUS.format(path=folder / "corpus"), encoding="utf-8")
+    return config
 
 
 def _must(*words: str) -> str:

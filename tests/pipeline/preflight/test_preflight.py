@@ -14,6 +14,8 @@ from voxmill.operators.contract.user_code import UserCode
 from voxmill.operators.label.label import LabellerConfig
 from voxmill.operators.label.labeller_config import LabellerSettings
 from voxmill.operators.segment.segment import SegmentConfig
+from voxmill.operators.transcribe.captions import CaptionsConfig
+from voxmill.operators.transcribe.given import GivenConfig
 from voxmill.operators.transcribe.transcribe import EngineConfig
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.extras import what_to_install
@@ -64,7 +66,9 @@ def test_nothing_is_said_of_a_config_that_is_right(make: Make, tmp_path: Path) -
 @pytest.mark.parametrize("config", [*get_args(get_args(EngineConfig)[0]), *get_args(get_args(LabellerConfig)[0])])
 def test_what_an_engine_or_labeller_needs_can_be_installed(config: Any) -> None:
     assert all(any(what_to_install([module])) for module in config.modules)
-    assert config.modules or issubclass(config, (LabellerSettings, UserCode))  # which may need no package
+    assert config.modules or issubclass(
+        config, (LabellerSettings, UserCode, GivenConfig, CaptionsConfig)
+    )  # which may need no package
 
 
 def test_what_every_detector_needs_is_known_and_can_be_installed() -> None:

@@ -230,6 +230,36 @@ def test_a_config_and_sources_go_together(here: Path) -> None:
         resolve_config(["one.wav"], str(mine), "run")
 
 
+@pytest.fixture
+def corpus(here: Path) -> Path:
+    (here / "libri" / "5" / "1").mkdir(parents=True)
+    (here / "libri" / "5" / "1" / "5-1.trans.txt").write_text("5-1-0001 WORDS\n")
+    return here / "libri"
+
+
+def test_a_corpus_is_told_and_its_transcripts_are_an_opinion(corpus: Path) -> None:
+    asked = started("libri", "talks", language="en")
+    assert [source.kind for source in asked.config.sources] == ["librispeech", "auto"]
+    assert [engine.kind for engine in asked.config.transcribe] == ["whisperx", "moonshine", "given"]
+    (note,) = [note for note in asked.notes if "is taken for" in note]
+    assert note.startswith(
+        f"{corpus} is taken for the layout of LibriSpeech (kind: librispeech): its transcripts are an opinion"
+    )
+    assert resolve_config(None, None, "run").config == asked.config
+
+
+def test_a_corpus_beside_a_config_without_the_engine_is_told_too(corpus: Path) -> None:
+    Path("mine.yaml").write_text(yaml.safe_dump({"sources": [], "transcribe": [{"kind": "pocketsphinx"}]}))
+    asked = resolve_config(["libri"], "mine.yaml", "run")
+    assert [engine.kind for engine in asked.config.transcribe] == ["pocketsphinx"]
+    assert any("its transcripts are not used: for that, add {kind: given, name: given}" in note for note in asked.notes)
+    light = resolve_config(["libri"], "light", "run")
+    assert [engine.kind for engine in light.config.transcribe][-1] == "given"
+    started("talks", root="grown", language="en")
+    grown = resolve_config(["libri"], None, "grown")
+    assert any("librispeech" in note for note in grown.notes)
+
+
 def test_the_web_wants_a_name(here: Path) -> None:
     feed = "https://radio.test/feed.xml"
     with pytest.raises(ConfigError, match=r"crawl\.contact.*--contact"):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from factory import recording
 from voxmill.manifests.reasons import reject
-from voxmill.manifests.records import SAMPLE_RATE, Recording, Unit
+from voxmill.manifests.records import SAMPLE_RATE, GivenSpan, Recording, Unit
 from voxmill.pipeline.state.units import UnitConfig, form_units
 
 
@@ -16,6 +18,25 @@ def formed(rows: list[Recording], config: UnitConfig, *, position: int = 0, gene
     for unit, mine in pairs:
         assert [r.id for r in mine] == list(dict.fromkeys(part.recording_id for part in unit.parts))
     return [unit for unit, _ in pairs]
+
+
+@given(st.integers(1, 100), st.integers(1, 40), st.lists(st.tuples(st.integers(0, 60), st.integers(1, 30)), max_size=6))
+def test_no_span_of_a_corpus_is_cut(seconds: int, limit: int, lengths: list[tuple[int, int]]) -> None:
+    """Parts end before a span, and only a longer span makes a longer part."""
+    spans, place = [], 0
+    for gap, length in lengths:
+        start, place = place + gap, place + gap + length
+        if place <= seconds:
+            spans.append(GivenSpan(start * SAMPLE_RATE, length * SAMPLE_RATE, "words"))
+    units = formed([replace(recording("r", float(seconds)), given=tuple(spans))], UnitConfig(seconds=limit))
+    parts = [part for unit in units for part in unit.parts]
+    assert [part.start for part in parts] == [0, *(part.end for part in parts[:-1])]
+    assert parts[-1].end == seconds * SAMPLE_RATE
+    for span in spans:
+        end = span.start + (span.num_samples or 0)
+        assert any(part.start <= span.start and end <= part.end for part in parts)
+    longest = max([limit * SAMPLE_RATE, *(span.num_samples or 0 for span in spans)])
+    assert all(part.num_samples <= longest for part in parts)
 
 
 durations = st.lists(st.integers(0, 100), max_size=12)
