@@ -52,7 +52,8 @@ def test_no_command_of_a_kaldi_folder_is_run(tmp_path: Path, listed: Listed) -> 
     assert good(items) == ["d"]
     found = bad(items)
     assert [reason for reason, _ in found].count("list.command") == 2
-    assert ("list.command", f"wav.scp, line 1: recording a is a command (touch {ran} |)") in found
+    begin = "wav.scp, line 1: recording a is a command (touch /"  # a long place is cut short
+    assert any(reason == "list.command" and detail.startswith(begin) for reason, detail in found)
     assert [reason for reason, _ in found].count("list.duplicate") == 2
     assert any("Kaldi archive" in detail for _, detail in found)
     assert any("utterance f: it has a transcript" in detail for _, detail in found)
