@@ -85,13 +85,14 @@ class _Address:
         self.public = self._read(url)
 
     def _read(self, url: str) -> str:
-        start = ""
+        start, begin = "", 0
+        while not _START.match(url, begin) and (user := _SCHEMELESS_USER.match(url, begin)):
+            self._hide(*user[0][:-1].split(":", 1))
+            begin = user.end()
+        url = url[begin:]
         if match := _START.match(url):
             authority, rest = self._authority(url[match.end() :])
             start = match[0] + authority
-        elif user := _SCHEMELESS_USER.match(url):
-            self._hide(*user[0][:-1].split(":", 1))
-            return self._read(url[user.end() :])
         else:
             scheme = _SCHEME_ONLY.match(url)
             start, rest = _split(url, scheme)
@@ -125,7 +126,7 @@ class _Address:
             segments[i], before = self._segment(segments[i], before), segments[i]
         path = "".join(segments)
         if "@" in path and "://" in path.replace(":/", "://"):  # an address as the path of another
-            found = re.search(r"[A-Za-z][A-Za-z0-9+.-]*:/{1,2}", path)
+            found = re.search(r"[A-Za-z][A-Za-z0-9+.-]{0,20}:/{1,2}", path)
             if found:
                 inner = self._inside(f"//{path[found.end() :]}")
                 path = path[: found.end()] + inner[2:]
@@ -222,20 +223,23 @@ def _split(text: str, match: re.Match[str] | None) -> tuple[str, str]:
     return text[:end], text[end:]
 
 
-_IN_TEXT = re.compile(
-    r"(?:[A-Za-z][A-Za-z0-9+.-]{0,20}:(?:\\?/){2}|magnet:\?)[^\s\"<>]+|//[^\s\"<>/]+@[^\s\"<>]+|[\w.~%/-]*/[^\s\"'<>?]*[?;][^\s\"'<>]*=[^\s\"'<>]*"
-)
+_IN_TEXT = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]{0,20}:(?:\\?/){2}|magnet:\?)[^\s\"<>]+|//[^\s\"<>/]+@[^\s\"<>]+")
+_TOKEN = re.compile(r"[^\s\"'<>]+")
+"""Words of a text. None of these expressions may take more than linear time, or a server's header could hold up a crawl."""
 _USER_IN_TEXT = re.compile(r"((?:[A-Za-z]:|(?<=[\s'\"(])/)[\\/]{1,4})[^\s/@]*:(?!\d{0,5}(?:[/?#\s]|$))[^\s@]{1,200}@")
-_SCHEMELESS_IN_TEXT = re.compile(r"(?<![\w:/@.-])[^\s:/@\"'()]+:[^\s:/@]+@(?=[\w.-]+[:/])")
+_NO_USER = frozenset(":/@\"'()")
+_HOST_AHEAD = re.compile(r"[\w.-]+[:/]")
+_BEFORE_USER = re.compile(r"[\w:/@.-]")
 _PAIR = re.compile(r"(?<![\w%.-])([A-Za-z_%][\w.%\[\]-]{1,60})(=|%3[dD])([^\s&;,\"'<>)\]}]+)")
 _QUOTED = re.compile(r"([\"'])([A-Za-z][\w.-]{2,60})\1(\s*:\s*)([\"'])(?!~\4)([^\"'\n]+)\4")
 _HEADER = re.compile(
-    r"\b((?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]*(?:token|key|auth|signature|session)[a-z-]*)([\"']?\s*[:=]\s*[\"']?)(?!~)[^\"'\r\n]+",
+    r"\b((?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]{0,60}?(?:token|key|auth|signature|session)[a-z-]{0,60})([\"']?\s*[:=]\s*[\"']?)(?!~)[^\"'\r\n]+",
     re.IGNORECASE,
 )
 _SCHEME = re.compile(r"\b(bearer|basic|digest|token)\s+(?=[\w+/=.~-]*[\d=])[\w+/=.~-]{8,}", re.IGNORECASE)
 _ACCESS_KEY = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b")
-_XML = re.compile(r"<(\w*(?:Signature|Token|AccessKeyId|StringToSign|CanonicalRequest|Secret)\w*)>[^<]*<")
+_XML = re.compile(r"<(\w+)>[^<]*(?=<)")
+_XML_NAME = re.compile("Signature|Token|AccessKeyId|StringToSign|CanonicalRequest|Secret")
 _TRAILING = ".,;:!?)]}'\"\\"
 
 
@@ -255,12 +259,14 @@ def public_text(text: str, known: Iterable[str] = ()) -> str:
 
 def _public_text(text: str) -> str:
     text = _USER_IN_TEXT.sub(r"\1", text)
-    text = _IN_TEXT.sub(_found, _SCHEMELESS_IN_TEXT.sub("", text))
+    text = _IN_TEXT.sub(_found, _without_users(text))
+    if "=" in text and "/" in text:
+        text = _TOKEN.sub(_path_found, text)
     text = _HEADER.sub(rf"\1\2{HIDDEN}", text)
     text = _SCHEME.sub(rf"\1 {HIDDEN}", text)
     text = _PAIR.sub(lambda m: f"{m[1]}{m[2]}{HIDDEN}" if sure_name(m[1]) else m[0], text)
     text = _QUOTED.sub(lambda m: f"{m[1]}{m[2]}{m[1]}{m[3]}{m[4]}{HIDDEN}{m[4]}" if sure_name(m[2]) else m[0], text)
-    text = _XML.sub(rf"<\1>{HIDDEN}<", text)
+    text = _XML.sub(lambda m: f"<{m[1]}>{HIDDEN}" if _XML_NAME.search(m[1]) else m[0], text)
     return JWT.sub(HIDDEN, _ACCESS_KEY.sub(HIDDEN, text))
 
 
@@ -272,8 +278,50 @@ def _found(match: re.Match[str]) -> str:
     return _Address(address).public + tail
 
 
+def _path_found(match: re.Match[str]) -> str:
+    """A word of a text in which a path has parameters, without the secret ones. Of what stands before the path nothing is touched."""
+    token = match[0]
+    slash = token.find("/")
+    mark = min((place for place in (token.find("?", slash), token.find(";", slash)) if place >= 0), default=-1)
+    if slash < 0 or mark < 0 or token.find("=", mark) < 0:
+        return token
+    begin = slash
+    while begin and (token[begin - 1].isalnum() or token[begin - 1] in "_.~%-"):
+        begin -= 1
+    address = token[begin:].rstrip(_TRAILING)
+    return token[:begin] + _Address(address).public + token[begin + len(address) :]
+
+
+def _without_users(text: str) -> str:
+    """A text without the `user:password@` of addresses that have no scheme: `me:pw@host.net/x`."""
+    pieces = text.split("@")
+    for number, following in enumerate(pieces[1:]):
+        if _HOST_AHEAD.match(following):
+            pieces[number] = _without_user(pieces[number])
+        else:
+            pieces[number] += "@"
+    return "".join(pieces)
+
+
+def _without_user(text: str) -> str:
+    """A text that an `@` follows, without the user and password at its end; with the `@` where there are none."""
+    user, colon, password = text.rpartition(":")
+    if not colon or not password or any(c.isspace() or c == "/" for c in password):
+        return text + "@"
+    begin = len(user)
+    while begin and not (user[begin - 1].isspace() or user[begin - 1] in _NO_USER):
+        begin -= 1
+    while begin < len(user) and begin and _BEFORE_USER.match(user[begin - 1]):
+        begin += 1
+    return text + "@" if begin == len(user) else text[:begin]
+
+
+LONGEST = 1000
+"""Most characters of what a source says of itself (a title, an author, a header): it stands beside every segment."""
+
+
 def public_provenance(origin: Provenance, known: Iterable[str] = ()) -> Provenance:
-    """The provenance without secrets in its addresses and texts. `known`: secrets to be hidden wherever they stand."""
+    """The provenance without secrets in its addresses and texts, these at most `LONGEST`. `known`: secrets to be hidden wherever they stand."""
     known = tuple(known)
     return replace(
         origin,
@@ -315,4 +363,7 @@ def _address(url: str | None, known: tuple[str, ...]) -> str | None:
 
 
 def _text(text: str | None, known: tuple[str, ...]) -> str | None:
-    return public_text(text, known) if text else text
+    if not text:
+        return text
+    told = public_text(text, known)  # first, lest an address lose the end by which its secrets are known
+    return told if len(told) <= LONGEST else told[: LONGEST - 1] + "…"

@@ -62,7 +62,7 @@ _FILE = re.compile(
 _TOKEN_CHARS = re.compile(r"[A-Za-z0-9+/=_.~:,|!*-]{20,}")
 _RUN = re.compile(r"[A-Za-z0-9]{24,}")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?")
+JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,8000}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?")
 
 
 def squashed(name: str) -> str:

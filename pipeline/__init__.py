@@ -6,5 +6,5 @@
 `execution`                  how keys get through stages: workers, the two executors, the gate before every host
 `reports`, `revote`, `duplicates`, `settle`   questions to a run, and second thoughts about it
 `rights`                     revocation and attribution
-`cli`, `commands`            the command line, a file for each group of commands (`modelling`: what those for models need of the line)
+`console_script`, `cli`, `commands`   the command line, a file for each group of commands (`modelling`: what those for models need of the line)
 """

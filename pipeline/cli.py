@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
-import os
 import sys
-import threading
-from contextlib import suppress
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
 from voxmill import __version__
-from voxmill.manifests.attended import attend
 from voxmill.pipeline.commands import (
     changes,
     exporting,
@@ -120,28 +115,3 @@ def main() -> None:
         failure = failure_of(error) or bug(error)
         console.print(Text.assemble(("error: ", "red"), failure.message), soft_wrap=True)
         sys.exit(failure.code)
-
-
-def entry() -> None:
-    """The console script: `main`, then `os._exit`, which skips Python's finalisation.
-
-    Finalisation unwinds C++ threads (of pyarrow, say) that wait for the interpreter, and so aborted about one command in 500 after all its
-    work was done. What Python does before that (joining threads, `atexit`, flushing) is done here.
-    """
-    code = 0
-    attend()
-    try:
-        main()
-    except SystemExit as stopped:
-        code = stopped.code if isinstance(stopped.code, int) else int(stopped.code is not None)
-    with suppress(KeyboardInterrupt):
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # nobody reads any more
-            stream.flush()
-    os._exit(code)
-
-
-if __name__ == "__main__":
-    entry()

@@ -220,11 +220,15 @@ def start_run(
     issues = examine(settings, run, kind=kind, address=address, recipe=resolved.recipe)
     if dry_run:
         _say(resolved.notes)
+        if resolved.saved_as:
+            _say([f"the config would be saved as {resolved.saved_as}"])
         print_dry_run(settings, run, console(), issues)
         return
     report_issues(issues, _warn)
     if not quiet:
         _say(resolved.notes)
+        if resolved.saved_as:
+            _say([f"the config is saved as {resolved.saved_as}: edit it, and `voxmill run -o {root}` goes on with it"])
     cluster = cluster_of(settings, kind, address)
     if cluster and run.is_local:
         run = run.absolute()  # workers run in other working directories

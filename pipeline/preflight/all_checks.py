@@ -33,6 +33,7 @@ def examine(
         *machine.unreachable_cluster(kind, cluster),
         *machine.unreachable_sources(config, recipe, fetched),
         *places.missing(config, listed),
+        *(places.own_folders(config, run) if run is not None else ()),
         *unusable_sources.rejected_sources(config),
     ]
     return sorted(found, key=lambda one: one.level != "error")

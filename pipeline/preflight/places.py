@@ -76,6 +76,19 @@ def missing(config: RunConfig, listed: Collection[str] = ()) -> Iterator[Issue]:
                 )
 
 
+def own_folders(config: RunConfig, run: Run) -> Iterator[Issue]:
+    """Sources that are the run's own folder: what it fetches and writes would be listed as if somebody had put it there."""
+    if not run.is_local:
+        return
+    root = os.path.realpath(run.root)
+    for source in config.sources:
+        for address in filter(is_local, source.addresses):
+            if os.path.isdir(root) and os.path.realpath(os.path.expanduser(file_path(address.strip()))) == root:
+                yield error(
+                    f"source {source.name}: {address}", "is the run's own folder", "give the run another one with --out"
+                )
+
+
 def is_placeholder(address: str) -> bool:
     """Whether an address is a recipe's placeholder, or on a host reserved for examples (RFC 2606)."""
     host = ""

@@ -18,6 +18,8 @@ from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.preflight.issues import Issue, warning
 
 PLACEHOLDER = "you@example.org"
+NOTHING = "none of its files"
+"""Of a folder in which there is nothing to hear: that is another finding."""
 MANY = 10_000
 """How far the files of a folder are counted."""
 
@@ -25,7 +27,8 @@ MANY = 10_000
 def rejected_sources(config: RunConfig) -> Iterator[Issue]:
     """Warnings about sources whose stated licence or language the config rejects."""
     for source in config.sources:
-        yield from _licence(source, config)
+        if _how_much(source) != NOTHING:
+            yield from _licence(source, config)
         if source.language and config.select.languages and primary(source.language) not in config.select.languages:
             cause = f"is stated as {source.language}, and select.languages keeps {', '.join(config.select.languages)} only"
             fix = "what is heard in another language is rejected (select.language): add the language, or correct the source"
@@ -80,6 +83,8 @@ def _how_much(source: SourceConfig) -> str:
     if len(folders) != len(source.addresses) or source.kind in CORPORA:
         return "all of it"
     count = sum(1 for _ in islice((file for folder in folders for file in files.unordered_files(folder, source.glob)), MANY))
+    if not count:
+        return NOTHING
     return "its one file" if count == 1 else f"all its {'more than ' * (count >= MANY)}{count} files"
 
 

@@ -39,6 +39,8 @@ class ResolvedConfig:
     """What was chosen for the user and why, one line each."""
     text: str | None = None
     """New content of `RUN/config.yaml`; None leaves it as it is."""
+    saved_as: str | None = None
+    """Where a config that was made here is kept."""
 
 
 def resolve_config(
@@ -106,7 +108,7 @@ def _new(
     data["executor"] = {"kind": "local"}
     parsed = parse_config(data := _changed(data, changes, contact), "the command line")
     notes = (*_corpus_notes(sources, parsed), *chosen.notes)
-    return ResolvedConfig(parsed, None, (*notes, *_saved_note(root, parsed)), new_config_text(parsed, root, notes))
+    return ResolvedConfig(parsed, None, tuple(notes), new_config_text(parsed, root, notes), _place_of(root))
 
 
 def _given(sources: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -143,7 +145,7 @@ def _with_config(
         f"the config {config}, with {'these sources' if recipe_of(config) else 'its sources and these'}",
         *_corpus_notes(data["sources"], parsed),
     )
-    return ResolvedConfig(parsed, None, (*notes, *_saved_note(root, parsed)), new_config_text(parsed, root, notes))
+    return ResolvedConfig(parsed, None, tuple(notes), new_config_text(parsed, root, notes), _place_of(root))
 
 
 def _continued(
@@ -175,10 +177,8 @@ def _changed(data: dict[str, Any], changes: Sequence[str], contact: str | None) 
     return override(data, changes, RunConfig)
 
 
-def _saved_note(root: str | None, config: RunConfig) -> tuple[str, ...]:
-    if root is None:
-        return ()
-    return (f"the config is saved as {Run(root).uri(CONFIG)}: edit it, and `voxmill run -o {root}` goes on with it",)
+def _place_of(root: str | None) -> str | None:
+    return None if root is None else Run(root).uri(CONFIG)
 
 
 def _no_sources_message(root: str | None) -> str:

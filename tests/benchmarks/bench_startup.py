@@ -106,8 +106,8 @@ def main() -> None:
         again = _again(Path(folder), full)
     commands = {
         "import voxmill": ["-c", "import voxmill"],
-        "voxmill --help": ["-m", "voxmill.pipeline.cli", "--help"],
-        "voxmill run --help": ["-m", "voxmill.pipeline.cli", "run", "--help"],
+        "voxmill --help": ["-m", "voxmill.pipeline.console_script", "--help"],
+        "voxmill run --help": ["-m", "voxmill.pipeline.console_script", "run", "--help"],
     }
     spent = {name: sorted(_cpu(words) for _ in range(5 * rounds)) for name, words in commands.items()}
     rows = [(name, f"{found[0]:.2f}", f"{statistics.median(found):.2f}", f"{found[-1]:.2f}") for name, found in spent.items()]

@@ -166,7 +166,7 @@ class Commands:
         self.env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
     def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "voxmill.pipeline.cli", *words]
+        command = [sys.executable, "-m", "voxmill.pipeline.console_script", *words]
         return subprocess.run(command, env=self.env, capture_output=True, text=True, check=False)
 
     def sql(self, run: Path, query: str) -> list[dict[str, Any]]:

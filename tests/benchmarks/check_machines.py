@@ -91,7 +91,7 @@ def run_line(isa: str, same: bool, folder: Path) -> tuple[str, float]:
     settings["crawl"]["contact"] = "tests@example.org"
     config, run = folder / f"{isa}-{same}.yaml", folder / f"{isa}-{same}"
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
-    voxmill = [sys.executable, "-m", "voxmill.pipeline.cli"]
+    voxmill = [sys.executable, "-m", "voxmill.pipeline.console_script"]
     command = [*voxmill, "run", "-c", str(config), "-o", str(run), "--quiet"]
     subprocess.run(command, env=surroundings(isa), check=True, stdout=subprocess.DEVNULL)
     sql = "SELECT sum(cpu_s) AS seconds FROM costs WHERE engine = 'whisper'"

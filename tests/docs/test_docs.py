@@ -174,7 +174,11 @@ def test_the_lines_of_the_readme_lead_from_a_folder_to_shards(tmp_path: Path) ->
     assert [words[0] for words in lines] == ["run", "run", "verify", "stats", "stats", "run", "train"]
     for words in lines:
         done = subprocess.run(
-            [sys.executable, "-m", "voxmill.pipeline.cli", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+            [sys.executable, "-m", "voxmill.pipeline.console_script", *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
     assert list((tmp_path / "runs" / "talks" / "shards").glob("*.tar"))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxmill.manifests.public_form import public_address, public_item, public_text, secrets_of
+from voxmill.manifests.public_form import public_address, public_item, public_provenance, public_text, secrets_of
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item, Licence, Provenance
 
@@ -209,3 +209,45 @@ def test_an_item_holds_no_secret_in_any_of_its_texts_and_keeps_its_id() -> None:
 def test_strings_of_json_are_as_safe_as_plain_ones() -> None:
     said = json.dumps({"detail": f"no answer at https://me:{SECRET}@a.net/x?sig={SECRET}"})
     assert json.loads(public_text(said)) == {"detail": "no answer at https://a.net/x"}
+
+
+LONG = 50_000
+
+
+@pytest.mark.parametrize("end", ["", "@", "=1", "://x@y"])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "/",
+        "~",
+        "a",
+        ":",
+        "a:b@",
+        "/:",
+        "/;=",
+        "x-",
+        "Token",
+        "eyJ",
+        "<Token",
+        "(A(",
+        "a=/",
+        "a:/",
+        "x-token",
+        "//a",
+        "1:",
+        "?=/",
+    ],
+)
+def test_no_text_takes_more_than_linear_time(unit: str, end: str) -> None:
+    """A cube of this length would be hours, and a square minutes: the test's time-out tells."""
+    text = unit * (LONG // len(unit)) + end
+    public_text(text)
+    public_address(text)
+
+
+def test_what_a_source_says_of_itself_is_of_bounded_length() -> None:
+    said = "x" * 900 + " https://a.net/x?token=" + SECRET * 20
+    origin = public_provenance(Provenance("s", "https://a.net/x", title=said, author="y" * 5000, etag="z" * 1000))
+    assert [len(text or "") for text in (origin.title, origin.author, origin.etag)] == [916, 1000, 1000]
+    assert SECRET not in (origin.title or "")
+    assert (origin.author or "").endswith("y…")

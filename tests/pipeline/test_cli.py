@@ -112,7 +112,7 @@ def test_the_help_of_config_init_names_every_recipe() -> None:
 
 def test_a_process_ends_with_its_code_after_all_that_was_registered() -> None:
     program = (
-        "import atexit, sys, threading; from voxmill.pipeline.cli import entry;"
+        "import atexit, sys, threading; from voxmill.pipeline.console_script import entry;"
         "atexit.register(print, 'last');"
         "threading.Thread(target=lambda: (threading.main_thread().join(), print('a thread'))).start();"
         "sys.argv = ['voxmill', *sys.argv[1:]]; entry()"
@@ -123,3 +123,26 @@ def test_a_process_ends_with_its_code_after_all_that_was_registered() -> None:
         *before, last = done.stdout.splitlines()
         assert "a thread" in before
         assert last == "last"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_as_one_that_nobody_reads(closed: str) -> None:
+    voxmill = Path(sys.executable).with_name("voxmill")
+    for words, code in (("--version", 0), ("config show -c english", 0), ("stats no-such-run", 2)):
+        done = subprocess.run(f"exec {voxmill} {words} {closed}", shell=True, capture_output=True, text=True, check=False)
+        assert (done.returncode, "Traceback" in done.stdout + done.stderr) == (code, False), words
+
+
+def test_an_interrupt_while_modules_are_loaded_is_silent() -> None:
+    program = (
+        "import builtins, os, signal; from voxmill.pipeline import console_script\n"
+        "load = builtins.__import__\n"
+        "def interrupted(name, *more, **named):\n"
+        "    if name == 'voxmill.pipeline.cli': os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return load(name, *more, **named)\n"
+        "builtins.__import__ = interrupted\n"
+        "console_script.entry()"
+    )
+    heeding = ["env", "--default-signal=INT"]  # a shell's background jobs ignore it, and so would ours
+    done = subprocess.run([*heeding, sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

@@ -12,7 +12,7 @@ Corpus: TypeAlias = Literal["webdataset", "nemo", "lhotse", "kaldi", "hf", "comm
 Kind: TypeAlias = Literal["media", "page", "feed", "playlist", "list", "files", "manifest", Corpus]
 
 MEDIA = frozenset(
-    "mp3 mp2 mpga m4a m4b mp4 m4v mov 3gp aac ogg oga opus ogv flac wav wave w64 aif aiff aifc au snd caf amr "  # noqa: SIM905
+    "mp3 mp2 mpga m4a m4b mp4 m4v mov 3gp aac ogg oga ogx opus ogv flac wav wave w64 aif aiff aifc au snd caf amr "  # noqa: SIM905
     "webm weba mka mkv wma asf wmv avi flv f4v f4a ts mts m2ts mpg mpeg vob mp1 m2a ac3 eac3 dts spx ape wv tta tak mpc 3g2 ra rm rmvb "
     "sph nist gsm g722 722 g729 sln ul ulaw al alaw qcp shn voc vox awb dss pvf ircam sox oma lbc "
     "mlp thd ec3 adx nut mxf gxf swf dv wtv latm loas rf64 bwf dsf wve xwma m4r".split()

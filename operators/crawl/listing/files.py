@@ -35,7 +35,8 @@ def walk(address: str, glob: str | None) -> Iterator[Candidate]:
     """The files of a folder and the folders in it, in the order of their names' bytes.
 
     `glob` is matched against the path inside the folder and against the bare name; without one, media files are taken.
-    Links to folders are not followed: they could lead out of it, or round in circles.
+    Links to folders are not followed: they could lead out of it, or round in circles. Nor is a folder below that holds a run of voxmill looked
+    into, which `voxmill run . -o run` makes: what it has fetched would be listed again.
 
     Raises Unreadable.
     """
@@ -55,7 +56,8 @@ def walk(address: str, glob: str | None) -> Iterator[Candidate]:
 
 def unordered_files(folder: str, glob: str | None) -> Iterator[str]:
     """Paths of the files that `walk` would give of a local folder, in no order: the first comes at once, however many there are."""
-    for inside, _, names in os.walk(folder):
+    for inside, below, names in os.walk(folder):
+        _leave_out_runs(inside, below)
         for name in names:
             path = os.path.join(inside, name)
             if _wanted(os.path.relpath(path, folder), glob) and os.path.isfile(path):
@@ -66,11 +68,21 @@ def _walk_disk(root: str, glob: str | None) -> Iterator[Candidate]:
     if not os.path.isdir(root):
         raise Unreadable(f"{root!r} is no folder")
     paths = []
-    for folder, _, names in os.walk(root):
+    for folder, below, names in os.walk(root):
+        _leave_out_runs(folder, below)
         paths += [os.path.join(folder, name) for name in names]
     for path in sorted(paths, key=os.fsencode):
         if _wanted(os.path.relpath(path, root), glob) and os.path.isfile(path):
             yield Candidate(file_uri(path), "file", page_url=file_uri(root))
+
+
+def _leave_out_runs(folder: str, below: list[str]) -> None:
+    below[:] = [name for name in below if not is_run(os.path.join(folder, name))]
+
+
+def is_run(folder: str) -> bool:
+    """Whether a folder of this machine holds a run of voxmill."""
+    return os.path.isfile(os.path.join(folder, "run.json")) and os.path.isdir(os.path.join(folder, "ledger"))
 
 
 def _wanted(inside: str, glob: str | None) -> bool:

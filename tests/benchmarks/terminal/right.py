@@ -22,7 +22,7 @@ from speech.packaged import TWO_CITIES
 from speech.waves import RATE, write_wave
 from terminals import in_terminal
 
-VOXMILL = (sys.executable, "-m", "voxmill.pipeline.cli")
+VOXMILL = (sys.executable, "-m", "voxmill.pipeline.console_script")
 NAME = "Übung-谢谢"
 """Of the run's folder. Python hands names that a locale cannot say on as bytes."""
 

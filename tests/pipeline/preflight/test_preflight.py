@@ -381,3 +381,16 @@ def test_a_call_that_names_no_class_is_said_in_words(make: Make) -> None:
         make(stages=[{"kind": "python", "name": "pace", "call": "path lib"}])
     with pytest.raises(ConfigError, match=said):
         make(source={"kind": "python", "call": "path lib"})
+
+
+def test_a_run_does_not_go_into_its_source(make: Make, talks: Path) -> None:
+    config = make()
+    one = only(errors(config, Run(str(talks))))
+    assert "is the run's own folder" in str(one)
+    assert not errors(config, Run(str(talks / "run")))
+    assert not errors(config, Run(str(talks.parent / "other")))
+
+
+def test_of_nothing_no_licence_is_missed(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "select.licence" not in warnings(make(source={"path": str(tmp_path / "empty"), "licence": None}))

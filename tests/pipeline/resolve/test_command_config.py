@@ -108,7 +108,7 @@ def test_english_has_two_engines_from_packages_and_says_why(here: Path) -> None:
     said = "\n".join(asked.notes)
     assert "transcribed by whisper-base and moonshine-tiny-en" in said
     assert "voxmill models fetch whisper-large-v3-turbo" in said
-    assert "run/config.yaml" in said
+    assert asked.saved_as == "run/config.yaml"
 
 
 def test_where_one_engine_is_alone_that_is_said(here: Path) -> None:

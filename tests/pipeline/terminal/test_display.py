@@ -40,7 +40,18 @@ with TrainingDisplay(2) as display:
 @pytest.mark.slow
 def test_a_run_in_a_terminal_draws_its_table(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)
-    command = [sys.executable, "-m", "voxmill.pipeline.cli", "crawl", "-c", "config.yaml", "-o", "run", "--executor", "local"]
+    command = [
+        sys.executable,
+        "-m",
+        "voxmill.pipeline.console_script",
+        "crawl",
+        "-c",
+        "config.yaml",
+        "-o",
+        "run",
+        "--executor",
+        "local",
+    ]
     seen = in_terminal(command, cwd=tmp_path)
     assert seen.code == 0, seen.text
     assert "Traceback" not in seen.text

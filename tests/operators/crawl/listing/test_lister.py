@@ -266,6 +266,16 @@ def test_links_to_folders_are_not_followed(tmp_path: Path, listed: Listed) -> No
     assert [Path(file_path(u)).name for u in urls(listed(str(tmp_path / "in")))] == ["a.wav"]
 
 
+def test_a_run_in_the_folder_is_left_alone(tmp_path: Path, listed: Listed) -> None:
+    (tmp_path / "a.wav").write_bytes(b"x")
+    for name in ("run/audio/ab", "run/ledger", "no-run/ledger"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("run/run.json", "run/audio/ab/b.wav", "no-run/c.wav"):
+        (tmp_path / name).write_bytes(b"x")
+    assert [Path(file_path(u)).name for u in urls(listed(str(tmp_path)))] == ["a.wav", "c.wav"]
+    assert [Path(file_path(u)).name for u in urls(listed(str(tmp_path / "run")))] == ["b.wav"]  # who names it means it
+
+
 def test_single_files(tmp_path: Path, listed: Listed) -> None:
     (tmp_path / "a.wav").write_bytes(b"x")
     (tmp_path / "strange").write_bytes(b"x")
