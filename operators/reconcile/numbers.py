@@ -29,6 +29,16 @@ _ONE_LEFT_OUT = {
 """Languages in which `one` before hundred or thousand may be left out."""
 
 
+_ALSO_SAID = {
+    "sr": (regex.compile(r"(?: и | i )"), " "), "hr": (regex.compile(" i "), " "), "bs": (regex.compile(" i "), " "),
+    "bg": (regex.compile("^(?:двайсет|трийсет)"), lambda m: {"двайсет": "двадесет", "трийсет": "тридесет"}[m[0]]),
+    "nl": (regex.compile(r"duizend(?=\p{L})"), "duizend "),
+}  # fmt: skip
+"""Another form of the same number: without the `and`, in full, with a space after the thousands."""
+_REGIONS = {"fr": ("fr_BE", "fr_CH")}
+"""Where a language is spoken with other names of numbers: septante, nonante, huitante."""
+
+
 class Numbers:
     """Spells numbers out in one language. Raises ImportError without the `text` extra, KeyError where CLDR has no rules."""
 
@@ -40,6 +50,8 @@ class Numbers:
             raise KeyError(language)
         self.language = language
         self._engine = RbnfEngine.for_language(name)
+        known = RbnfEngine.get_supported_languages()
+        self._regions = [Numbers(region) for region in _REGIONS.get(language, ()) if region in known]
         rules = self._engine.rulesets.items()
         names = [
             n
@@ -66,6 +78,10 @@ class Numbers:
         found = list(self._spelt(number, self._cardinals))
         if self.language in _ONE_LEFT_OUT:
             found += [_ONE_LEFT_OUT[self.language].sub("", one) for one in found]
+        if self.language in _ALSO_SAID:
+            form, other = _ALSO_SAID[self.language]
+            found += [form.sub(other, one) for one in found]
+        found += [one for region in self._regions for one in region.cardinal(number)]
         if self.language == "ru" and 1000 <= number < 10_000:  # a year is an ordinal
             found += [form for one in self._ordinal(number) for form in (one, _ONE_LEFT_OUT["ru"].sub("", one))]
         return tuple(dict.fromkeys(found))

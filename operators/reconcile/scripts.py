@@ -22,6 +22,18 @@ _NUKTA = regex.compile("(?<![\u0921\u0922])\u093c")
 """Devanagari; after ड and ढ it makes another letter."""
 _DIGIT = regex.compile(r"(?![0-9])\p{Nd}")
 _LETTERS = str.maketrans({"œ": "oe", "Œ": "OE", "ŀ": "l", "ǆ": "dž", "ĳ": "ij", "Ĳ": "IJ"})
+_COMMA = str.maketrans("şţ", "șț")
+_LATIN = str.maketrans(
+    dict(zip("абвгдђежзијклмнопрстћуфхцчш", "abvgdđežzijklmnoprstćufhcčš", strict=True)) | {"љ": "lj", "њ": "nj", "џ": "dž"}
+)
+"""Serbian is written in either script."""
+_NASAL = regex.compile(
+    "\u0919\u094d(?=[\u0915-\u0918])|\u091e\u094d(?=[\u091a-\u091d])|\u0923\u094d(?=[\u091f-\u0922])"
+    "|\u0928\u094d(?=[\u0924-\u0927])|\u092e\u094d(?=[\u092a-\u092d])"
+)
+"""Devanagari's nasals before a stop of their own place, which anusvara may stand for: हिन्दी is हिंदी, अन्न stays."""
+_JOINER = regex.compile(r"(?<=\p{Arabic})\u200c(?=\p{Arabic})")
+"""Persian writes prefixes and endings apart, joined by nothing or by a space."""
 _DOTTED = str.maketrans({"I": "ı", "İ": "i"})
 TURKIC = frozenset(("tr", "az", "crh"))
 
@@ -37,7 +49,7 @@ def one_form(text: str) -> str:
     text = unicodedata.normalize("NFKC", text.translate(_POWERS)).translate(APOSTROPHES)
     if text.isascii():
         return text
-    text = _INVISIBLE.sub("", text)
+    text = _INVISIBLE.sub("", _JOINER.sub(" ", text))
     text = _VOWELS.sub("", text).translate(_ARABIC).translate(_LETTERS)
     text = unicodedata.normalize("NFC", _NUKTA.sub("", text)).replace("ँ", "ं")
     return str(_DIGIT.sub(lambda m: str(unicodedata.decimal(m[0])), text))
@@ -56,6 +68,12 @@ def lower(text: str, language: str | None) -> str:
         return text
     if language == "ru":
         return text.replace("ё", "е")
+    if language == "ro":
+        return text.translate(_COMMA)  # the cedilla is a makeshift of old keyboards
+    if language in ("sr", "bs"):
+        return text.translate(_LATIN)
+    if language in ("hi", "mr", "ne"):
+        return str(_NASAL.sub("\u0902", text))
     if language == "nl":
         return text.replace("éé", "ee")
     if language == "ja":
