@@ -7,7 +7,26 @@ from collections.abc import Sequence
 from voxmill.manifests.ids import digest
 from voxmill.operators.contract.adapters import AudioClip, Transcript
 
-SAID = "it was the best of times it was the worst of times it was the age of wisdom".split()
+SAID = [
+    "it",
+    "was",
+    "the",
+    "best",
+    "of",
+    "times",
+    "it",
+    "was",
+    "the",
+    "worst",
+    "of",
+    "times",
+    "it",
+    "was",
+    "the",
+    "age",
+    "of",
+    "wisdom",
+]
 
 
 class Disagreeing:

@@ -59,7 +59,8 @@ def _bin(measure: Measure) -> str:
     """The number of a segment's bin, counted from 0."""
     last = round((measure.high - measure.low) / measure.step) - 1
     # the tiny share lets 0.95 begin its own bin, though 0.95 / 0.025 is below 38 in floating point
-    return f"greatest(0, least({last}, floor(({measure.sql} - {measure.low}) / {measure.step} + 1e-9)))::INTEGER"
+    number = f"greatest(0, least({last}, floor(({measure.sql} - {measure.low}) / {measure.step} + 1e-9)))"
+    return f"CASE WHEN {measure.sql} IS NOT NULL THEN {number} END::INTEGER"  # greatest and least pass over NULL
 
 
 def _order(groups: list[str], rows: list[Row]) -> list[str]:

@@ -27,7 +27,7 @@ class RunView:
 
     def __init__(self, root: str) -> None:
         self.run = Run(root)
-        self.config: dict[str, Any] = self.run.written()["config"]
+        self.config: dict[str, Any] = self.run.load().get("config", {})
         self._con = open_catalog(root)
         self._lock = Lock()
         self.made: set[str] = set()
@@ -51,7 +51,7 @@ class RunView:
     def table(self, sql: str, values: Sequence[Any] = ()) -> pa.Table:
         """As `ask`, as an Arrow table."""
         with self._lock:
-            found: pa.Table = self._con.execute(sql, list(values)).to_arrow_table()
+            found: pa.Table = self._con.sql(sql, params=list(values)).to_arrow_table()
         return found
 
     def with_connection(self, work: Any, *arguments: Any) -> Any:

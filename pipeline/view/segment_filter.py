@@ -72,23 +72,28 @@ def segment_filter(view: RunView, params: Mapping[str, str], *uses: str) -> Segm
     source, before = "spans AS t", list[Any]()
     if "thresholds" in params:
         arguments, before = view.with_connection(threshold_arguments, _thresholds(params["thresholds"]))
-        ruled = f"SELECT segment_id, tier AS tier_then, rules = 0 AS kept_then, kept_now FROM ruled({arguments})"
+        moved = (
+            " WHERE tier <> tier_now OR (rules = 0) <> kept_now" if "moved" in params else ""
+        )  # before they are joined: few move
+        ruled = f"SELECT segment_id, tier AS tier_then, rules = 0 AS kept_then FROM ruled({arguments}){moved}"
         source += f" JOIN ({ruled}) AS w ON w.segment_id = t.segment_id"
     elif "against" in params:
         source += f" LEFT JOIN (SELECT segment_id, tier AS tier_then, kept AS kept_then FROM {AGAINST}) AS w ON w.segment_id = t.segment_id"
     compared = "thresholds" in params or "against" in params
     if "cutoff_khz" in uses or any(name.endswith("cutoff_khz") for name in params):
         source += _CUTOFF
+    # where personal data is looked for, nobody finds out by searching what was found, or what was not searched
+    texts = "(FROM redactions WHERE len(masked) = 0)" if view.redacts else "consensus"
     conditions, values = ["true"], list[Any]()
     for name, value in params.items():
-        condition, given = _condition(name, value, params, compared)
+        condition, given = _condition(name, value, params, compared, texts)
         if condition:
             conditions.append(condition)
             values += given
     return SegmentFilter(source, " AND ".join(conditions), (*before, *values), compared)
 
 
-def _condition(name: str, value: str, params: Mapping[str, str], compared: bool) -> tuple[str, list[Any]]:
+def _condition(name: str, value: str, params: Mapping[str, str], compared: bool, texts: str) -> tuple[str, list[Any]]:
     """One parameter as a condition and its values; nothing where another parameter has it."""
     if name in CLASSES:
         return f"t.{identifier(name)} IS NOT DISTINCT FROM ?", [value or None]
@@ -98,27 +103,17 @@ def _condition(name: str, value: str, params: Mapping[str, str], compared: bool)
         return f"{MEASURES[name[4:]].sql} {'>=' if name[:4] == 'min_' else '<'} ?", [_number(name, value)]
     if name in ("kept", "speech"):
         return f"t.{name} = ?", [value == "yes"]
-    if name == "moved" and compared:
-        return (
-            "(w.tier_then IS DISTINCT FROM t.tier OR w.kept_then IS DISTINCT FROM coalesce(t.selected, false))"
-            if "thresholds" in params
-            else ("w.kept_then IS NOT NULL AND (w.tier_then IS DISTINCT FROM t.tier OR w.kept_then IS DISTINCT FROM t.kept)"),
-            [],
-        )
+    if name == "moved" and "against" in params:
+        return "w.kept_then IS NOT NULL AND (w.tier_then IS DISTINCT FROM t.tier OR w.kept_then IS DISTINCT FROM t.kept)", []
     if name == "ids":
         idents = value.split(",")
         return f"t.segment_id IN ({', '.join('?' for _ in idents)})", idents
     if name == "reason":
-        if "stage" in params:
-            return "t.fate IN (SELECT fate FROM fate_verdicts WHERE stage = ? AND NOT kept AND reason = ?)", [
-                params["stage"],
-                value,
-            ]
+        if stage := params.get("stage"):
+            return "t.fate IN (SELECT fate FROM fate_verdicts WHERE stage = ? AND NOT kept AND reason = ?)", [stage, value]
         return "t.reason = ?", [value]
     if name == "text":
-        masked = "SELECT segment_id FROM redactions WHERE len(masked) > 0"
-        heard = "SELECT segment_id FROM consensus WHERE contains(lower(text), lower(?))"
-        return f"t.segment_id IN ({heard}) AND t.segment_id NOT IN ({masked})", [value]
+        return f"t.segment_id IN (SELECT segment_id FROM {texts} WHERE contains(lower(text), lower(?)))", [value]
     return "", []
 
 

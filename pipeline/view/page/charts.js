@@ -2,7 +2,7 @@
 "use strict";
 
 vx.histogram = (measure, name, groups, rows, by) => {
-  const bins = Math.round((measure.high - measure.low) / measure.step), width = 420, height = 150, left = 44, top = 6;
+  const bins = Math.round((measure.high - measure.low) / measure.step), width = 420, height = 150, left = 58, top = 6;
   const sums = new Float64Array(bins), counts = new Float64Array(bins);
   for (const row of rows) { sums[row.bin] += row.hours; counts[row.bin] += row.segments; }
   const most = Math.max(...sums, 1e-12), wide = (width - left) / bins, y = hours => top + height - (height * hours) / most;

@@ -25,7 +25,17 @@ vx.fetched = async (path, options) => {
   throw new Error(told.error);
 };
 
-vx.ask = async (name, params = {}) => {
+// Answers about all of a run, which stay what they are while the page is open: asked once.
+vx.STAYS = ["overview", "choices", "retention", "distributions", "thresholds", "comparison", "losses"];
+
+vx.ask = (name, params = {}) => {
+  const key = vx.keyOf(name, params);
+  if (vx.files || !vx.STAYS.includes(name)) return vx.askAnew(name, params);
+  if (!vx.answers.has(key)) vx.answers.set(key, vx.askAnew(name, params).catch(error => { vx.answers.delete(key); throw error; }));
+  return vx.answers.get(key);
+};
+
+vx.askAnew = async (name, params) => {
   if (!vx.files) return (await vx.fetched(`api/${name}?${vx.query(params)}`)).json();
   if (name === "segments") return vx.fromSample((await vx.script("segments", "segments")).rows, params);
   if (name === "segment") return vx.script(`segments/${params.id}`, `segment?id=${params.id}`);

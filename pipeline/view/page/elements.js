@@ -15,6 +15,8 @@ vx.fill = (node, attributes, children) => {
 };
 vx.el = (tag, attributes = {}, ...children) => vx.fill(document.createElement(tag), attributes, children);
 vx.svg = (tag, attributes = {}, ...children) => vx.fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+// A text of the run's own words, `code` in backticks.
+vx.coded = text => (text || "").split("`").map((part, place) => (place % 2 ? vx.el("code", {}, part) : part));
 vx.link = (href, ...children) => vx.el("a", { href }, ...children);
 
 // A table: columns are [title, row => cell, numeric], rows of any kind. The caption is for people who do not see it.

@@ -29,8 +29,8 @@ vx.step = by => {
 };
 
 vx.onKey = {
-  "?": vx.help, "/": () => { const box = document.getElementById("search"); if (box) box.focus(); else location.hash = "#/segments"; },
-  j: () => vx.step(1), k: () => vx.step(-1), b: () => { location.hash = vx.lastList || "#/segments"; },
+  "?": vx.help, "/": () => { const box = document.getElementById("search"); if (box) box.focus(); else location.hash = "#/segments?speech=yes"; },
+  j: () => vx.step(1), k: () => vx.step(-1), b: () => { location.hash = vx.lastList || "#/segments?speech=yes"; },
   " ": () => vx.playing && vx.playing.segment(), c: () => vx.playing && vx.playing.context(),
   n: () => { const to = document.getElementById("go-n"); if (to) to.click(); }, p: () => { const to = document.getElementById("go-p"); if (to) to.click(); },
   r: () => vx.mark && vx.mark.set("right"), w: () => vx.mark && vx.mark.set("wrong"), e: () => vx.mark && vx.mark.edit(), l: () => { location.hash = "#/listen"; },
@@ -40,6 +40,6 @@ document.addEventListener("keydown", event => {
   const typing = event.target.closest("input:not([type=range]):not([type=checkbox]), textarea, select"), pressing = event.key === " " && event.target.closest("button, a, summary, audio, input");
   if (event.key === "Escape" && typing) { event.target.blur(); return; }
   if (event.ctrlKey || event.metaKey || event.altKey || typing || pressing || vx.keysOff() || document.getElementById("help").open) return;
-  const view = vx.VIEWS[Number(event.key) - 1], act = view ? () => { location.hash = `#/${view[0]}`; } : vx.onKey[event.key];
+  const view = vx.VIEWS[Number(event.key) - 1], act = view ? () => { location.hash = `#/${view[0]}${view[2] || ""}`; } : vx.onKey[event.key];
   if (act) { event.preventDefault(); Promise.resolve(act()).catch(error => vx.say(error.message)); }
 });

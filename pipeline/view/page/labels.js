@@ -2,6 +2,7 @@
 "use strict";
 
 vx.hypotheses = answer => {
+  if (!answer.hypotheses.length) return [];
   const confident = words => (words || []).filter(word => word.confidence !== null).length;
   return [
     vx.el("h2", {}, "What each recogniser heard"),

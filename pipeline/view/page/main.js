@@ -1,8 +1,8 @@
 // Which view the address asks for (`#/view?parameters`), drawn into the page.
 "use strict";
 
-vx.VIEWS = [["overview", "Overview"], ["segments", "Segments"], ["thresholds", "Thresholds"], ["comparison", "Compare"], ["marks", "Marks"]];
-vx.TITLES = { ...Object.fromEntries(vx.VIEWS), losses: "What was given up", segment: "Segment", listen: "Next proposal" };
+vx.VIEWS = [["overview", "Overview"], ["segments", "Segments", "?speech=yes"], ["thresholds", "Thresholds"], ["comparison", "Compare"], ["marks", "Marks"]];
+vx.TITLES = { ...Object.fromEntries(vx.VIEWS.map(([key, text]) => [key, text])), losses: "What was given up", segment: "Segment", listen: "Next proposal" };
 vx.leaving = [];
 
 vx.show = async () => {
@@ -15,7 +15,7 @@ vx.show = async () => {
   vx.current = ident ? decodeURIComponent(ident) : null;
   const main = document.getElementById("main"), drawn = vx.el("div"), mine = (vx.turn = {}), title = vx.TITLES[name];
   document.title = `${title} – ${vx.runName}`;
-  document.getElementById("nav").replaceChildren(...vx.VIEWS.map(([key, text], place) => vx.el("a", { href: `#/${key}`, "aria-current": key === name && "page" }, text, " ", vx.el("kbd", { "aria-hidden": "true" }, place + 1))));
+  document.getElementById("nav").replaceChildren(...vx.VIEWS.map(([key, text, query = ""], place) => vx.el("a", { href: `#/${key}${query}`, "aria-current": key === name && "page" }, text, " ", vx.el("kbd", { "aria-hidden": "true" }, place + 1))));
   const heading = vx.el("h1", { tabindex: "-1" }, title);
   main.setAttribute("aria-busy", "true");
   try {
@@ -27,6 +27,7 @@ vx.show = async () => {
   main.replaceChildren(heading, drawn);
   main.removeAttribute("aria-busy");
   main.dataset.view = name;
+  main.dataset.shown = location.hash;
   if (vx.begun) heading.focus({ preventScroll: true });
   vx.begun = true;
   window.scrollTo(0, 0);

@@ -28,8 +28,14 @@ vx.views.overview = async main => {
       ["segments", row => vx.count(row.segments), true],
       ["hours", row => row.hours.toFixed(4), true],
     ], told.tiers));
-  await vx.retention(main);
-  await vx.distributions(main);
+  vx.later(main, async box => { await vx.retention(box); await vx.distributions(box); });
+};
+
+// What takes longer than the rest of a view comes below it, when it is there.
+vx.later = (main, draw) => {
+  const box = vx.el("div", { class: "later", "aria-busy": "true" });
+  main.append(box);
+  draw(box).catch(error => box.append(vx.el("p", { class: "bad", role: "alert" }, error.message))).finally(() => box.removeAttribute("aria-busy"));
 };
 
 vx.reason = row => {
@@ -72,7 +78,7 @@ vx.distributions = async (main, params = {}) => {
 vx.views.losses = async (main, params) => {
   const [found, { meanings }] = await Promise.all([vx.ask("losses", params), vx.ask("choices")]);
   const meaning = meanings[params.reason] || {};
-  main.append(vx.el("p", {}, `${params.reason}: ${meaning.meaning || ""} ${meaning.advice || ""}`), vx.el("p", {}, `${vx.count(found.total)} in all${found.total > found.rows.length ? `; the first ${found.rows.length} are shown` : ""}.`),
+  main.append(vx.el("p", {}, params.reason, ": ", vx.coded(meaning.meaning), ". ", vx.coded(meaning.advice)), vx.el("p", {}, `${vx.count(found.total)} in all${found.total > found.rows.length ? `; the first ${found.rows.length} are shown` : ""}.`),
     vx.table("Items and recordings that were given up", [
       ["address", row => row.url], ["title", row => row.title || ""], ["what it was", row => row.detail], ["seconds", row => vx.number(row.seconds, 1), true],
     ], found.rows));

@@ -20,7 +20,7 @@ vx.verdict = (answer, meanings) => {
   const meaning = meanings[span.reason] || {};
   return vx.el("p", {}, span.kept
     ? [vx.el("strong", { class: "good" }, "Kept"), `, tier ${span.tier}, split ${span.split}, weight ${vx.number(answer.selection.weight)}`, span.expected_error === null ? "" : `, expected error ${vx.percent(span.expected_error)}`, ". It broke no rule of select."]
-    : [vx.el("strong", { class: "bad" }, "Not kept"), `: ${span.reason || "it did not get to the end"}`, rejected && rejected.detail ? ` (${rejected.detail})` : "", `. ${meaning.meaning || ""} `, vx.el("span", { class: "soft" }, meaning.advice || "")]);
+    : [vx.el("strong", { class: "bad" }, "Not kept"), `: ${span.reason || "it did not get to the end"}`, rejected && rejected.detail ? ` (${rejected.detail})` : "", ": ", vx.coded(meaning.meaning), ". ", vx.el("span", { class: "soft" }, vx.coded(meaning.advice))]);
 };
 
 vx.origin = answer => {

@@ -49,10 +49,12 @@ vx.drawWave = (canvas, samples, from, to) => {
   pen.fillStyle = style.getPropertyValue("--ground");
   pen.fillRect((from / samples.length) * canvas.width, 0, ((to - from) / samples.length) * canvas.width, canvas.height);
   pen.fillStyle = style.getPropertyValue("--wave");
+  let peak = 0.02; // the loudest sample fills the height
+  for (const one of samples) peak = Math.max(peak, Math.abs(one));
   for (let x = 0; x < canvas.width; x++) {
     let low = 0, high = 0;
     const end = Math.ceil(((x + 1) * samples.length) / canvas.width);
     for (let i = Math.floor((x * samples.length) / canvas.width); i < end; i++) { if (samples[i] < low) low = samples[i]; if (samples[i] > high) high = samples[i]; }
-    pen.fillRect(x, middle - high * middle, 1, Math.max(1, (high - low) * middle));
+    pen.fillRect(x, middle - (high * middle) / peak, 1, Math.max(1, ((high - low) * middle) / peak));
   }
 };

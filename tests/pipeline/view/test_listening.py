@@ -56,7 +56,11 @@ def test_marks_stay_and_the_reference_has_those_whose_words_are_known(tmp_path: 
     assert again.rows == marks.rows
     assert list(again.rows) == ["b", "c", "a"]
     lines = [json.loads(line) for line in (tmp_path / REFERENCE).read_text().splitlines()]
-    assert lines == reference_rows(list(marks.rows.values())) == [{"segment_id": "c", "text": ""}, {"segment_id": "a", "text": "it is"}]
+    assert (
+        lines
+        == reference_rows(list(marks.rows.values()))
+        == [{"segment_id": "c", "text": ""}, {"segment_id": "a", "text": "it is"}]
+    )
     (tmp_path / MARKS).write_text("{\n")
     with pytest.raises(UserError, match="line 1"):
         Marks(str(tmp_path))
@@ -68,19 +72,31 @@ def test_calibrate_takes_what_was_marked(viewer: Viewer, seen: Path, tmp_path: P
     for number in range(4):
         ident = viewer.answer("next", {})["segment_id"]
         assert ident not in viewer.marks.rows
-        told = mark(viewer.view, viewer.marks, {"segment_id": ident, "mark": "corrected" if number else "right", "text": "it was the worst"})
+        told = mark(
+            viewer.view,
+            viewer.marks,
+            {"segment_id": ident, "mark": "corrected" if number else "right", "text": "it was the worst"},
+        )
     assert sum(row["heard"] for row in told["tiers"]) == 4
     done = CliRunner().invoke(app, ["calibrate", str(seen), "--reference", str(tmp_path / REFERENCE), "--json"])
     (seen / "calibration.json").unlink(missing_ok=True)
     assert done.exit_code == 0, done.output
-    assert {row["segment_id"] for row in map(json.loads, (tmp_path / REFERENCE).read_text().splitlines())} == set(viewer.marks.rows)
+    assert {row["segment_id"] for row in map(json.loads, (tmp_path / REFERENCE).read_text().splitlines())} == set(
+        viewer.marks.rows
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("view")
 @pytest.mark.parametrize(
     "asked",
-    [{}, {"segment_id": "nobody", "mark": "right"}, {"mark": "right"}, {"segment_id": 1, "mark": "right"}, {"segment_id": "x", "mark": "tpyo"}],
+    [
+        {},
+        {"segment_id": "nobody", "mark": "right"},
+        {"mark": "right"},
+        {"segment_id": 1, "mark": "right"},
+        {"segment_id": "x", "mark": "tpyo"},
+    ],
 )
 def test_a_mark_of_nothing_is_refused(viewer: Viewer, asked: dict[str, object]) -> None:
     with pytest.raises(UserError):

@@ -33,7 +33,10 @@ def test_answers_are_those_of_the_server(viewer: Viewer, tmp_path: Path) -> None
     assert {path.name for path in out.iterdir()} >= set(FILES)
     for facet in FACETS:
         params = {"by": facet}
-        assert put(out / f"data/{file_of('distributions', params)}.js") == (key_of("distributions", params), viewer.answer("distributions", params))
+        assert put(out / f"data/{file_of('distributions', params)}.js") == (
+            key_of("distributions", params),
+            viewer.answer("distributions", params),
+        )
     for name in ("overview", "choices", "thresholds", "comparison"):
         assert put(out / f"data/{name}.js") == (name, viewer.answer(name, {}))
     _, segments = put(out / "data/segments.js")

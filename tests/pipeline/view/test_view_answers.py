@@ -201,7 +201,9 @@ def test_errors_are_expected_where_the_run_has_a_calibration(seen: Path, tmp_pat
     rows = view.answer("segments", {"speech": "yes", "size": "500"})["rows"]
     for row in rows:
         if row["agreed"]:
-            mark(view, {"segment_id": row["segment_id"], "mark": "corrected", "text": " ".join(["it was the best of times"] * 2)})
+            mark(
+                view, {"segment_id": row["segment_id"], "mark": "corrected", "text": " ".join(["it was the best of times"] * 2)}
+            )
     done = CliRunner().invoke(app, ["calibrate", str(run), "--reference", str(run / "reference.jsonl"), "--json"])
     assert done.exit_code == 0, done.output
     expected = {row["tier"]: row["expected"] for row in view.answer("what_if", {"set": "{}"})["expected"]}
@@ -224,7 +226,9 @@ def mark(viewer: Viewer, asked: dict[str, object]) -> Any:
 def gone(view: RunView) -> None:
     """The original is not there any more."""
     view.with_connection(
-        lambda con: con.execute("CREATE TABLE r AS FROM recordings; DROP VIEW recordings; ALTER TABLE r RENAME TO recordings; UPDATE recordings SET audio = 'audio/gone'")
+        lambda con: con.execute(
+            "CREATE TABLE r AS FROM recordings; DROP VIEW recordings; ALTER TABLE r RENAME TO recordings; UPDATE recordings SET audio = 'audio/gone'"
+        )
     )
 
 

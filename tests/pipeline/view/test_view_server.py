@@ -28,7 +28,9 @@ def served(viewer: Viewer) -> Iterator[ViewServer]:
         thread.join()
 
 
-def asked(server: ViewServer, path: str, method: str = "GET", body: str | None = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
+def asked(
+    server: ViewServer, path: str, method: str = "GET", body: str | None = None, **headers: str
+) -> tuple[int, dict[str, str], bytes]:
     connection = HTTPConnection("127.0.0.1", server.server_port)
     connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
     reply = connection.getresponse()
@@ -52,7 +54,15 @@ def test_page_answers_and_sound_are_served(served: ViewServer) -> None:
 
 
 def test_whoever_does_not_know_the_address_gets_nothing(served: ViewServer) -> None:
-    for path in ("/", "/index.html", "/api/overview", "/x" * 20, served.path[:-2] + "x/", served.path + "../" + "pyproject.toml", served.path + "data/run.js"):
+    for path in (
+        "/",
+        "/index.html",
+        "/api/overview",
+        "/x" * 20,
+        served.path[:-2] + "x/",
+        served.path + "../" + "pyproject.toml",
+        served.path + "data/run.js",
+    ):
         assert asked(served, path)[0] == 404
 
 
