@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import webbrowser
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from voxmill.pipeline.commands import complete, options
 from voxmill.pipeline.terminal.display import Display
 from voxmill.pipeline.terminal.output import amount, console, print_json
+
+if TYPE_CHECKING:
+    from voxmill.pipeline.view.answers import Viewer
 
 
 def view(
@@ -79,13 +82,11 @@ def view(
     _serve(viewer, port, open_browser=open_browser, quiet=quiet, as_json=as_json)
 
 
-def _serve(viewer: object, port: int, *, open_browser: bool, quiet: bool, as_json: bool) -> None:
+def _serve(viewer: Viewer, port: int, *, open_browser: bool, quiet: bool, as_json: bool) -> None:
     """Answers until Ctrl-C. Raises UserError where the port is taken."""
     from voxmill.manifests.errors import UserError
-    from voxmill.pipeline.view.answers import Viewer
     from voxmill.pipeline.view.view_server import HOST, ViewServer
 
-    assert isinstance(viewer, Viewer)
     try:
         server = ViewServer(viewer, port)
     except OSError as error:

@@ -11,8 +11,8 @@ from voxmill.pipeline.view.distributions import distributions
 from voxmill.pipeline.view.listening import Marks, next_segment, progress
 from voxmill.pipeline.view.overview import choices, losses, overview, retention
 from voxmill.pipeline.view.run_comparison import comparison
-from voxmill.pipeline.view.run_view import Row, RunView
-from voxmill.pipeline.view.segment_audio import CONTEXT_S, audio, audio_of
+from voxmill.pipeline.view.run_view import Row, RunView, required
+from voxmill.pipeline.view.segment_audio import audio, audio_of, context_of
 from voxmill.pipeline.view.segment_page import segment, span_of
 from voxmill.pipeline.view.segment_table import segments
 from voxmill.pipeline.view.threshold_answers import thresholds, what_if_answer
@@ -52,16 +52,13 @@ class Viewer:
             return for_json(next_segment(view, self.marks, rest.get("tier") or None))
         if name not in ANSWERS:
             raise UserError(f"no question `{name}`{nearest(name, set(ANSWERS))}")
-        try:
-            return for_json(ANSWERS[name](view, rest))
-        except KeyError as missing:
-            raise UserError(f"{name}: the parameter {missing} is missing") from None
+        return for_json(ANSWERS[name](view, rest))
 
     def sound(self, params: Mapping[str, str]) -> bytes:
         """The clip of the segment `id`, with `context` seconds on each side, as FLAC. Raises UserError."""
         view, rest = self._asked(params)
-        span = span_of(view, rest.get("id", ""))
-        return audio(view, span, audio_of(view, span, float(rest.get("context", CONTEXT_S))))
+        span = span_of(view, required(rest, "id"))
+        return audio(view, span, audio_of(view, span, context_of(rest)))
 
     def _asked(self, params: Mapping[str, str]) -> tuple[RunView, dict[str, str]]:
         rest = {name: value for name, value in params.items() if name != "run"}

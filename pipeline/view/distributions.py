@@ -36,7 +36,7 @@ def distributions(view: RunView, params: Mapping[str, str]) -> Row:
         WITH binned AS (SELECT {group} AS value, t.num_samples, {bins} FROM {found.source} WHERE t.speech AND t.kind = 'speech' AND {found.where})
         SELECT value, {", ".join(MEASURES)}, GROUPING({", ".join(MEASURES)}) AS others, count(*) AS segments,
             sum(num_samples) / 57.6e6 AS hours
-        FROM binned GROUP BY GROUPING SETS ({sets})
+        FROM binned GROUP BY GROUPING SETS ({sets}) ORDER BY ALL
         """,
         [*groups, *found.values],
     )

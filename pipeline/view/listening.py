@@ -72,14 +72,16 @@ def mark(view: RunView, marks: Marks, asked: Mapping[str, object]) -> Row:
     if not isinstance(ident, str) or (kind is not None and kind not in KINDS) or not (text is None or isinstance(text, str)):
         raise UserError("a mark needs `segment_id`, `mark` (right, wrong, corrected or null) and, where corrected, `text`")
     rows = view.ask(
-        "SELECT c.text, len(d.masked) AS masked FROM spans AS t JOIN consensus AS c USING (segment_id) LEFT JOIN redactions AS d USING (segment_id)"
+        f"SELECT c.text, {_judged(view)} AS judged FROM spans AS t JOIN consensus AS c USING (segment_id)"
         " WHERE t.segment_id = ? AND t.agreed AND t.kind = 'speech'",
         [ident],
     )
     if not rows:
         raise UserError(f"no label of `{ident}` in {view.name} to be marked")
-    if rows[0]["masked"]:
-        raise UserError(f"`{ident}` has personal data, which is not shown here: whether its label is right cannot be judged")
+    if not rows[0]["judged"]:
+        raise UserError(
+            f"`{ident}` has, or may have, personal data, and is not shown whole: whether its label is right cannot be judged"
+        )
     if kind == CORRECTED and (text is None or len(text) > LONGEST):
         raise UserError("a corrected segment needs its true words in `text`")
     words = {RIGHT: rows[0]["text"], CORRECTED: text}.get(str(kind))
@@ -91,7 +93,7 @@ def progress(view: RunView, marks: Marks) -> Row:
     """By tier: hours, segments heard, share of wrong labels with its interval, and of all that is kept; and which tier to hear next."""
     strata = _strata(view, marks)
     kept = [row for row in strata if row["kept"]]
-    chosen = next_tier(kept or strata)
+    chosen = next_tier(kept) or next_tier(strata)
     return {
         "tiers": strata,
         "kept": _together(kept),
@@ -122,14 +124,19 @@ def next_segment(view: RunView, marks: Marks, tier: str | None = None) -> Row:
     if wanted is None:
         return {"segment_id": None, "tier": None}
     rows = view.ask(
-        f"SELECT t.segment_id FROM spans AS t WHERE {_JUDGED} AND t.tier = ? ORDER BY hash(t.segment_id), t.segment_id LIMIT ?",
+        f"SELECT t.segment_id FROM spans AS t WHERE {_judged(view)} AND t.tier = ? ORDER BY hash(t.segment_id), t.segment_id LIMIT ?",
         [wanted, len(marks.rows) + 1],
     )
     left = [row["segment_id"] for row in rows if row["segment_id"] not in marks.rows]
     return {"segment_id": left[0] if left else None, "tier": wanted}
 
 
-_JUDGED = "t.agreed AND t.kind = 'speech' AND t.segment_id NOT IN (SELECT segment_id FROM redactions WHERE len(masked) > 0)"
+def _judged(view: RunView) -> str:
+    """Which segments `t` have a label that can be judged: where personal data is looked for, those in which none was found."""
+    searched = (
+        " AND t.segment_id IN (SELECT segment_id FROM redactions WHERE len(masked) = 0 AND text <> '')" if view.redacts else ""
+    )
+    return f"t.agreed AND t.kind = 'speech'{searched}"
 
 
 def _strata(view: RunView, marks: Marks) -> list[Row]:
@@ -137,7 +144,7 @@ def _strata(view: RunView, marks: Marks) -> list[Row]:
         f"""
         SELECT t.tier, bool_or(t.kept) AS kept, count(*) AS segments, sum(t.num_samples) / 57.6e6 AS hours,
             least(0.9, greatest(0.05, 10 * coalesce(avg(t.expected_error), 1 - avg(coalesce(t.agreement, t.confidence)), 0.1))) AS prior
-        FROM spans AS t WHERE {_JUDGED} AND t.tier IS NOT NULL
+        FROM spans AS t WHERE {_judged(view)} AND t.tier IS NOT NULL
         GROUP BY t.tier ORDER BY list_position(['high', 'weak', 'unlabelled', 'rejected'], t.tier)
         """
     )

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from voxmill.manifests.errors import UserError
-from voxmill.pipeline.view.run_view import Row, RunView, no_place
+from voxmill.manifests.public_form import public_address
+from voxmill.pipeline.view.run_view import Row, RunView, no_place, required
 from voxmill.pipeline.view.segment_filter import MEASURES
+from voxmill.sharding.sample import portable
 
 FACETS = ("language", "domain", "host", "licence", "tier", "source", "split", "bandwidth")
 """What segments are told apart by, in charts and lists to choose from."""
@@ -63,7 +65,7 @@ def choices(view: RunView, params: Mapping[str, str]) -> Row:
 
 def retention(view: RunView, params: Mapping[str, str]) -> Row:
     """Hours that were heard and kept, by the values of the facet `by`."""
-    by = params["by"]
+    by = required(params, "by")
     if by not in ("language", "domain", "host", "licence", "source", "bandwidth"):
         raise UserError(f"no retention by `{by}`")
     return {"by": by, "rows": view.ask(f"FROM retention_by_{by} LIMIT {VALUES}")}
@@ -80,9 +82,10 @@ def losses(view: RunView, params: Mapping[str, str]) -> Row:
         )
         SELECT *, count(*) OVER () AS total FROM lost WHERE reason = ? ORDER BY host, url LIMIT {LISTED}
     """
-    rows = [_public(row) for row in view.ask(sql, [params["reason"]])]
+    rows = [_public(row) for row in view.ask(sql, [required(params, "reason")])]
     return {"rows": rows, "total": rows[0]["total"] if rows else 0}
 
 
 def _public(row: Row) -> dict[str, Any]:
-    return {name: no_place(value) if isinstance(value, str) else value for name, value in row.items()}
+    shown = {name: no_place(value) if isinstance(value, str) and name != "url" else value for name, value in row.items()}
+    return shown | {"url": portable(public_address(row["url"]))}

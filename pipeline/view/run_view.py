@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import Any, TypeAlias
 
 import pyarrow as pa
 
 from voxmill.manifests.catalog import open_catalog, settle
+from voxmill.manifests.errors import UserError
 from voxmill.manifests.public_form import public_text
 from voxmill.pipeline.state.run import Run
 
@@ -19,7 +20,7 @@ Row: TypeAlias = dict[str, Any]
 AGAINST = "against"
 """The table that the run is compared with: segment_id, tier, kept, reason, agreement of another run."""
 
-_LOCAL = re.compile(r"(?:file://)?(?<![\w:/.])/(?:[^/\s'\"]+/)+")
+_LOCAL = re.compile(r"(?:\bfile://|(?<![\w:/.]))/(?:[^/\s'\"]+/)+")
 
 
 class RunView:
@@ -34,7 +35,7 @@ class RunView:
         """Tables that were added since."""
         self.other_name: str | None = None
         """Of the run that it is compared with."""
-        settle(self._con, "fate_verdicts")
+        settle(self._con, "fate_verdicts", "verdict_counts", "retention_counts")  # what the first page asks for
         self.redacts = bool(self.config.get("redact"))
         """The run looks for personal data: texts that were not searched are not shown."""
 
@@ -83,6 +84,13 @@ class RunView:
         What is kept is in the shards as it is, and so on the page.
         """
         return self.redacts and not kept and (redaction is None or (not redaction["masked"] and redaction["text"] != text))
+
+
+def required(params: Mapping[str, str], name: str) -> str:
+    """A parameter of a question that cannot be asked without it. Raises UserError."""
+    if name not in params:
+        raise UserError(f"the parameter `{name}` is missing")
+    return params[name]
 
 
 def no_place(text: str) -> str:

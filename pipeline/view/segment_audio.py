@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -19,10 +19,19 @@ from voxmill.sharding.sidecar import ShardError
 
 CONTEXT_S = 3.0
 """Seconds before and after a segment that can be heard as well."""
+MOST_CONTEXT_S = 30.0
 LONGEST_S = 300.0
 """No more of one segment is sent to a page."""
 
 ORIGINAL, SHARD = "original", "shard"
+
+
+def context_of(params: Mapping[str, str]) -> float:
+    """Seconds of context that a question asks for: at most `MOST_CONTEXT_S`. Raises UserError."""
+    try:
+        return min(MOST_CONTEXT_S, max(0.0, float(params.get("context", CONTEXT_S))))
+    except ValueError:
+        raise UserError(f"context={params['context']}: a number of seconds is wanted") from None
 
 
 def audio_of(view: RunView, span: Row, context_s: float = CONTEXT_S) -> Row:

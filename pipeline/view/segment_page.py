@@ -8,8 +8,8 @@ from voxmill.manifests.errors import UserError
 from voxmill.manifests.public_form import public_licence, public_provenance
 from voxmill.manifests.records import Licence, Provenance
 from voxmill.manifests.schema import plain
-from voxmill.pipeline.view.run_view import Row, RunView, no_place
-from voxmill.pipeline.view.segment_audio import CONTEXT_S, audio_of
+from voxmill.pipeline.view.run_view import Row, RunView, no_place, required
+from voxmill.pipeline.view.segment_audio import audio_of, context_of
 from voxmill.pipeline.view.segment_scores import scores
 from voxmill.sharding.sample import portable
 
@@ -21,7 +21,7 @@ _OF_RECORDING = (
 
 def segment(view: RunView, params: Mapping[str, str]) -> Row:
     """The segment `id`: its span, texts, slots, scores, labels, provenance, verdicts, audio and neighbours. Raises UserError where it is not there."""
-    ident = params["id"]
+    ident = required(params, "id")
     span = span_of(view, ident)
     consensus, redaction = _one(view, "consensus", ident), _one(view, "redactions", ident)
     masked = bool(redaction and redaction["masked"])
@@ -43,7 +43,7 @@ def segment(view: RunView, params: Mapping[str, str]) -> Row:
         "verdicts": _verdicts(view, span["fate"]),
         "unpacked": view.ask("SELECT reason, detail FROM unpacked WHERE segment_id = ?", [ident]),
         "shard": view.ask("SELECT shard, key FROM samples WHERE segment_id = ?", [ident]),
-        "audio": audio_of(view, span, float(params.get("context", CONTEXT_S))),
+        "audio": audio_of(view, span, context_of(params)),
         "neighbours": _neighbours(view, span),
         **_recording(view, span["recording_id"]),
     }

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from voxmill.manifests.errors import UserError
+from voxmill.pipeline.reports.stats import for_json
 from voxmill.pipeline.view.answers import Viewer
 from voxmill.pipeline.view.listening import mark
 from voxmill.pipeline.view.page_files import FILES, page_file
@@ -97,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
                 asked = json.loads(self.rfile.read(int(length)))
                 if not isinstance(asked, dict):
                     raise UserError("a mark is a JSON object")
-                self._json(HTTPStatus.OK, mark(self.server.viewer.view, self.server.viewer.marks, asked))
+                self._json(HTTPStatus.OK, for_json(mark(self.server.viewer.view, self.server.viewer.marks, asked)))
             except (UserError, ValueError) as error:
                 self._refuse(HTTPStatus.BAD_REQUEST, no_place(str(error)))
             except OSError as error:
@@ -128,6 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in HEADERS.items():
             self.send_header(name, value)
         self.send_header("Content-Type", kind if kind.startswith("audio") else f"{kind}; charset=utf-8")
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

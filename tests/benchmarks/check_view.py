@@ -226,19 +226,19 @@ def main() -> None:
             addresses.add(address)
             first = {"demo, served": best((tab.open(address, "[data-stage]") for _ in range(TRIES)), FIRST_S)}
             tab.until("return document.querySelector('.charts') && !document.querySelector('.later[aria-busy]')")
-            tab.picture(pictures / "overview.webp")
+            tab.picture(pictures / "view-overview.webp")
             plays = {"served": played(tab, f"#/segment/{kept}")}
-            tab.picture(pictures / "segment.webp")
+            tab.picture(pictures / "view-segment.webp")
             for view, hash_ in {**VIEWS, "segment": f"#/segment/{kept}"}.items():
                 tab.go(hash_)
                 violations[view] = tab.violations(axe)
                 if view in ("segments", "thresholds", "comparison"):
-                    tab.picture(pictures / f"{view}.webp")
+                    tab.picture(pictures / f"view-{view}.webp")
             wrong_hours = hours_beside_sliders(tab, run)
             moved = listed_as_moved(tab), really_moved(run, laxer)
             made, calibrated = marked(tab, marks, run)
             tab.go("#/marks")
-            tab.picture(pictures / "marks.webp")
+            tab.picture(pictures / "view-marks.webp")
             violations["marks with marks"] = tab.violations(axe)
             errors += tab.errors()
             asked |= tab.requests()

@@ -1,7 +1,7 @@
 // Histograms of measures, in hours, each bar divided by the values of a facet. A bar leads to its segments.
 "use strict";
 
-vx.histogram = (measure, name, groups, rows, by) => {
+vx.histogram = (measure, name, groups, rows) => {
   const bins = Math.round((measure.high - measure.low) / measure.step), width = 420, height = 150, left = 58, top = 6;
   const sums = new Float64Array(bins), counts = new Float64Array(bins);
   for (const row of rows) { sums[row.bin] += row.hours; counts[row.bin] += row.segments; }
@@ -23,7 +23,7 @@ vx.histogram = (measure, name, groups, rows, by) => {
   return vx.el("figure", { id: `chart-${name}` },
     vx.el("figcaption", {}, measure.title, measure.unit && vx.el("span", { class: "soft" }, ` (${measure.unit})`)),
     total ? [
-      vx.svg("svg", { viewBox: `0 0 ${width} ${height + 24}`, role: "img", "aria-label": `${measure.title} by ${by}: the table below has the same figures` },
+      vx.svg("svg", { viewBox: `0 0 ${width} ${height + 24}`, "aria-hidden": "true" },
         vx.svg("text", { x: left - 4, y: top + 10, "text-anchor": "end" }, vx.hours(most).replace(" h", "h")), vx.svg("text", { x: left - 4, y: y(0), "text-anchor": "end" }, "0"),
         vx.svg("line", { x1: left, x2: width, y1: top + height, y2: top + height, stroke: "currentColor" }), bars, ticks),
       vx.el("details", {}, vx.el("summary", {}, "As a table"),

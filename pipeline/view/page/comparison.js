@@ -8,6 +8,7 @@ vx.views.comparison = async main => {
     return;
   }
   const list = row => {
+    if (vx.files && !row.moved) return ""; // a folder of files has only those that moved
     const here = { against: "other", tier: row.tier ?? "", kept: row.kept ? "yes" : "no", tier_then: row.tier_then ?? "" };
     return row.here ? vx.link(`#/segments?${vx.query(here)}`, "list") : vx.link(`#/segments?${vx.query({ run: "other", against: "other", speech: "yes", tier: row.tier_then ?? "", tier_then: "" })}`, "list");
   };

@@ -6,10 +6,10 @@ vx.TITLES = { ...Object.fromEntries(vx.VIEWS.map(([key, text]) => [key, text])),
 vx.leaving = [];
 
 vx.show = async () => {
-  const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
+  const hash = location.hash, [path, query] = hash.replace(/^#\/?/, "").split("?");
   const [view, ident] = (path || "overview").split("/"), name = view in vx.views ? view : "overview";
-  if (location.hash === "#main") return;
-  if (name === "segments") vx.lastList = location.hash;
+  if (hash === "#main") return;
+  if (name === "segments") vx.lastList = hash;
   vx.leaving.splice(0).forEach(leave => leave());
   vx.playing = vx.mark = null;
   vx.current = ident ? decodeURIComponent(ident) : null;
@@ -27,7 +27,7 @@ vx.show = async () => {
   main.replaceChildren(heading, drawn);
   main.removeAttribute("aria-busy");
   main.dataset.view = name;
-  main.dataset.shown = location.hash;
+  main.dataset.shown = hash;
   if (vx.begun) heading.focus({ preventScroll: true });
   vx.begun = true;
   window.scrollTo(0, 0);

@@ -65,7 +65,7 @@ vx.localProgress = async written => {
   });
   const gain = row => { const rate = (row.wrong + 2 * row.prior) / (row.heard + 2), variance = row.hours ** 2 * Math.max(rate * (1 - rate), 0.01); return variance / Math.max(row.heard, 0.5) - variance / (row.heard + 1); };
   const left = row => rows.some(one => one.tier === row.tier && one.agreed && !one.masked && !marks.some(mark => mark.segment_id === one.segment_id));
-  const open = tiers.filter(row => (row.kept || !tiers.some(one => one.kept)) && left(row)).sort((a, b) => gain(b) - gain(a));
+  const open = tiers.filter(left).sort((a, b) => Number(b.kept) - Number(a.kept) || gain(b) - gain(a));
   return { ...written, tiers, kept: null, next_tier: open.length ? open[0].tier : null, marks };
 };
 vx.wilson = (wrong, heard) => {

@@ -69,7 +69,7 @@ vx.distributions = async (main, params = {}) => {
   const show = async by => {
     const found = await vx.ask("distributions", { ...params, by });
     box.replaceChildren(vx.legend(found.groups), vx.el("div", { class: "charts" },
-      Object.keys(measures).map(name => vx.histogram(measures[name], name, found.groups, found.measures[name], by))));
+      Object.keys(measures).map(name => vx.histogram(measures[name], name, found.groups, found.measures[name]))));
   };
   main.append(vx.el("h2", {}, "How measures are spread"), vx.chooser("by", ["language", "domain", "host", "licence", "tier", "source", "split", "bandwidth"], "language", show), box);
   await show("language");

@@ -41,13 +41,15 @@ vx.filters = (params, facets, reasons, measures, go) => {
     vx.el("option", { value: "*" }, "any"), values.map(({ value, segments }) => vx.el("option", { value: value ?? "", selected: params[name] === (value ?? "") }, segments === undefined ? vx.name(value) : `${vx.name(value)} (${vx.count(segments)})`))));
   const chosen = vx.measure || Object.keys(measures).find(name => `min_${name}` in params || `max_${name}` in params) || "agreement";
   const range = (end, label) => vx.el("label", {}, label, vx.el("input", { type: "number", step: "any", name: `${end}_${chosen}`, value: params[`${end}_${chosen}`] ?? "", onchange: event => go({ [`${end}_${chosen}`]: event.target.value || undefined }) }));
-  const extra = Object.entries(params).filter(([name]) => !["page", "sort", "order", "size", "run", "speech", "kept", "text", "reason", ...Object.keys(facets)].includes(name));
+  const several = Object.entries(facets).filter(([, values]) => values.length > 1);
+  const seen = ["page", "sort", "order", "size", "run", "speech", "kept", "text", "reason", `min_${chosen}`, `max_${chosen}`, ...several.map(([name]) => name)];
+  const extra = Object.entries(params).filter(([name]) => !seen.includes(name));
   return vx.el("form", { class: "filters", role: "search", "aria-label": "Segments", onsubmit: event => { event.preventDefault(); go({ text: event.target.elements.text.value || undefined }); } },
     vx.el("label", {}, "words in the label", vx.el("input", { type: "search", name: "text", id: "search", value: params.text ?? "" })),
     pick("speech", ["yes", "no"].map(value => ({ value }))),
     pick("kept", ["yes", "no"].map(value => ({ value }))),
     pick("reason", reasons),
-    Object.entries(facets).filter(([, values]) => values.length > 1).map(([name, values]) => pick(name, values)),
+    several.map(([name, values]) => pick(name, values)),
     vx.el("label", {}, "measure", vx.el("select", { name: "measure", onchange: event => { vx.measure = event.target.value; vx.show(); } }, Object.entries(measures).map(([name, one]) => vx.el("option", { value: name, selected: name === chosen }, one.title)))),
     range("min", "from"), range("max", "below"),
     extra.length ? vx.el("span", {}, vx.el("span", { class: "soft" }, extra.map(([name, value]) => `${vx.titled(name)} ${value}`).join(", "), " "), vx.link(`#/segments?${vx.query({ speech: "yes", run: params.run })}`, "clear all")) : "");

@@ -101,7 +101,7 @@ def test_a_segment_has_everything_that_is_known_of_it(viewer: Viewer, seen: Path
     for row in viewer.answer("segments", {"kept": "yes"})["rows"]:
         told = viewer.answer("segment", {"id": row["segment_id"]})
         assert [one["engine"] for one in told["hypotheses"]] == ["one", "two"]
-        assert len(told["consensus"]["slots"]) == 17
+        assert len(told["consensus"]["slots"]) == 18
         assert told["span"]["kept"]
         assert not [one for one in told["scores"] if one["fails"] and one["reason"] != "tier high"]
         assert told["shard"]
@@ -236,5 +236,5 @@ def plant(view: RunView, ident: str, text: str, start: int, end: int) -> None:
     """The run has looked for personal data in its kept segments, and found some in one."""
     view.redacts = True
     kept = f"SELECT c.segment_id, c.text, [] AS masked FROM consensus AS c JOIN spans AS t USING (segment_id) WHERE t.kept AND c.segment_id <> '{ident}'"
-    found = f"SELECT '{ident}' AS segment_id, '{text}' AS text, [{{entity: 'NAME', at: 19, score: 1.0, start: {start}, \"end\": {end}}}] AS masked"
+    found = f"SELECT '{ident}' AS segment_id, '{text}' AS text, [{{entity: 'NAME', \"at\": 19, score: 1.0, start: {start}, \"end\": {end}}}] AS masked"
     view.with_connection(lambda con: con.execute(f"CREATE OR REPLACE VIEW redactions AS {found} UNION ALL {kept}"))
