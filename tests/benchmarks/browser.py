@@ -77,6 +77,15 @@ def axe() -> str:
     return (made_once(cache_root() / AXE.replace("@", "-"), install) / "node_modules/axe-core/axe.min.js").read_text("utf-8")
 
 
+def cpu_s(pid: int) -> float:
+    """Seconds of CPU that a process has used; 0 where it is gone."""
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system)
+
+
 class Browser:
     """One tab."""
 
@@ -128,6 +137,11 @@ class Browser:
         browser = psutil.Process(self.driver.service.process.pid)
         tabs = [one for one in browser.children(recursive=True) if "--type=renderer" in one.cmdline()]
         return max(one.memory_full_info().uss for one in tabs) / 1e6
+
+    def cpu_s(self) -> float:
+        """Seconds of CPU that all processes of the browser have used."""
+        browser = psutil.Process(self.driver.service.process.pid)
+        return sum(cpu_s(one.pid) for one in [browser, *browser.children(recursive=True)])
 
     def requests(self) -> set[str]:
         """Every address that was asked for until now, but for data and blobs in the page itself."""
