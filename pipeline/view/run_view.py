@@ -12,6 +12,8 @@ import pyarrow as pa
 from voxmill.manifests.catalog import open_catalog, settle
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.public_form import public_text
+from voxmill.manifests.schema import UNIT_INDEX
+from voxmill.pipeline.state.positions import position_of
 from voxmill.pipeline.state.run import Run
 
 Row: TypeAlias = dict[str, Any]
@@ -36,6 +38,8 @@ class RunView:
         self.other_name: str | None = None
         """Of the run that it is compared with."""
         settle(self._con, "fate_verdicts", "verdict_counts", "retention_counts")  # what the first page asks for
+        owners = self.ask("SELECT table_name FROM duckdb_columns() WHERE column_name = ?", [UNIT_INDEX])
+        self._by_unit = {row["table_name"] for row in owners}
         self.redacts = bool(self.config.get("redact"))
         """The run looks for personal data: texts that were not searched are not shown."""
 
@@ -48,6 +52,13 @@ class RunView:
         """The rows of one query over the run's views; one query at a time, from whatever thread."""
         rows: list[Row] = self.table(sql, values).to_pylist()
         return rows
+
+    def about(self, span: Row, table: str, columns: str = "*", key: str = "segment_id") -> list[Row]:
+        """The rows of a table that are of one segment. Its unit says where in the files they lie, so that little is read."""
+        where, values = f"{key} = ?", [span["segment_id"]]
+        if table in self._by_unit and span["unit"]:
+            where, values = f"{where} AND {UNIT_INDEX} = ?", [*values, position_of(span["unit"])]
+        return self.ask(f"SELECT {columns} FROM {table} WHERE {where}", values)
 
     def table(self, sql: str, values: Sequence[Any] = ()) -> pa.Table:
         """As `ask`, as an Arrow table."""

@@ -50,7 +50,7 @@ def audio_of(view: RunView, span: Row, context_s: float = CONTEXT_S) -> Row:
         last = min(num_samples, start + min(length, round(LONGEST_S * SAMPLE_RATE)) + round(context_s * SAMPLE_RATE))
         stretches = [list(one) for one in _silent(view, span["recording_id"], first, last)]
         return {"source": ORIGINAL, "start": first, "num_samples": last - first, "silent": stretches}
-    if view.ask("SELECT key FROM samples WHERE segment_id = ?", [span["segment_id"]]):
+    if view.about(span, "samples", "key"):
         return {"source": SHARD, "start": start, "num_samples": length, "silent": []}
     return nothing | {"why": "its original is not there any more, and it is in no shard"}
 

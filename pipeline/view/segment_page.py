@@ -23,26 +23,25 @@ def segment(view: RunView, params: Mapping[str, str]) -> Row:
     """The segment `id`: its span, texts, slots, scores, labels, provenance, verdicts, audio and neighbours. Raises UserError where it is not there."""
     ident = required(params, "id")
     span = span_of(view, ident)
-    consensus, redaction = _one(view, "consensus", ident), _one(view, "redactions", ident)
+    consensus, redaction = _one(view, "consensus", span), _one(view, "redactions", span)
     masked = bool(redaction and redaction["masked"])
     withheld = view.withheld(consensus["text"] if consensus else "", redaction, span["kept"])
     hidden = masked or withheld
-    told = view.ask("SELECT speech AS probability, rejection FROM segments WHERE id = ?", [ident])
+    told = view.about(span, "segments", "speech AS probability, rejection", "id")
+    heard = sorted(view.about(span, "hypotheses"), key=lambda row: str(row["engine"]))
     return {
         "span": span | (told[0] if told else {}),
         "text": view.shown(consensus["text"] if consensus else None, redaction, span["kept"]),
         "masked": [one["entity"] for one in redaction["masked"]] if redaction else [],
         "withheld": withheld,
         "consensus": _consensus(consensus, hidden),
-        "hypotheses": [
-            _hypothesis(row, hidden) for row in view.ask("FROM hypotheses WHERE segment_id = ? ORDER BY engine", [ident])
-        ],
+        "hypotheses": [_hypothesis(row, hidden) for row in heard],
         "scores": scores(view, span),
-        "labels": _labels(view, ident, hidden),
-        "selection": _told(_one(view, "selections", ident)),
+        "labels": _labels(view, span, hidden),
+        "selection": _told(_one(view, "selections", span)),
         "verdicts": _verdicts(view, span["fate"]),
-        "unpacked": view.ask("SELECT reason, detail FROM unpacked WHERE segment_id = ?", [ident]),
-        "shard": view.ask("SELECT shard, key FROM samples WHERE segment_id = ?", [ident]),
+        "unpacked": view.about(span, "unpacked", "reason, detail"),
+        "shard": view.about(span, "samples", "shard, key"),
         "audio": audio_of(view, span, context_of(params)),
         "neighbours": _neighbours(view, span),
         **_recording(view, span["recording_id"]),
@@ -57,8 +56,8 @@ def span_of(view: RunView, ident: str) -> Row:
     return rows[0]
 
 
-def _one(view: RunView, table: str, ident: str) -> Row | None:
-    rows = view.ask(f"FROM {table} WHERE segment_id = ?", [ident])
+def _one(view: RunView, table: str, span: Row) -> Row | None:
+    rows = view.about(span, table)
     return rows[0] if rows else None
 
 
@@ -88,18 +87,27 @@ def _told(row: Row | None) -> Row:
     return row or {}
 
 
-def _labels(view: RunView, ident: str, hidden: bool) -> list[Row]:
+def _labels(view: RunView, span: Row, hidden: bool) -> list[Row]:
     """By task: the merged label, every labeller's opinion, and who is contradicted."""
-    merged = _one(view, "labels", ident) or {}
-    said = view.ask(
-        "SELECT labeller, task, labelled, said, marks, confidence, model, reason FROM opinion WHERE segment_id = ?", [ident]
-    )
+    merged = _one(view, "labels", span) or {}
+    said = [
+        {"labeller": row["labeller"], "task": finding["task"], "reason": finding["reason"], **_opinion(finding["annotation"])}
+        for row in sorted(view.about(span, "opinions"), key=lambda row: str(row["labeller"]))
+        for finding in row["findings"] or ()
+        if row["rejection"] is None
+    ]
     tasks = sorted({name for name, value in merged.items() if isinstance(value, dict)} | {row["task"] for row in said})
     return [
         {"task": task, "label": merged.get(task), "opinions": [row for row in said if row["task"] == task]}
         for task in tasks
         if not (hidden and task in ("translation", "named_entities"))
     ]
+
+
+def _opinion(annotation: Row | None) -> Row:
+    """What a labeller said; `marks` is None where it was not sure."""
+    found = annotation or {}
+    return {name: found.get(name) for name in ("marks", "confidence", "model")}
 
 
 def _verdicts(view: RunView, fate: int) -> list[Row]:
