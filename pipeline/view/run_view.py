@@ -60,6 +60,17 @@ class RunView:
             where, values = f"{where} AND {UNIT_INDEX} = ?", [*values, position_of(span["unit"])]
         return self.ask(f"SELECT {columns} FROM {table} WHERE {where}", values)
 
+    def about_all(self, spans: list[Row], table: str, columns: str) -> list[Row]:
+        """As `about`, of several segments at once."""
+        idents, units = [span["segment_id"] for span in spans], [span["unit"] for span in spans]
+        where, values = f"segment_id IN ({', '.join('?' for _ in idents)})", list[Any](idents)
+        if table in self._by_unit and all(units):
+            where, values = (
+                f"{UNIT_INDEX} IN ({', '.join('?' for _ in units)}) AND {where}",
+                [*map(position_of, units), *idents],
+            )
+        return self.ask(f"SELECT {columns} FROM {table} WHERE {where}", values)
+
     def table(self, sql: str, values: Sequence[Any] = ()) -> pa.Table:
         """As `ask`, as an Arrow table."""
         with self._lock:

@@ -14,7 +14,7 @@ FARTHEST = 1_000_000
 """No page begins behind so many rows: a filter finds what is there faster."""
 
 _COLUMNS = (
-    "segment_id", "recording_id", "start", "num_samples", "host", "source", "licence", "domain", "language", "tier", "split",
+    "segment_id", "unit", "recording_id", "start", "num_samples", "host", "source", "licence", "domain", "language", "tier", "split",
     "bandwidth", "kind", "agreement", "confidence", "expected_error", "chars_per_second", "quality", "speech", "agreed", "kept", "reason",
 )  # fmt: skip
 
@@ -51,10 +51,8 @@ def with_texts(view: RunView, rows: list[Row]) -> list[Row]:
     """The rows with `text`, the label as it may be shown, and `masked`."""
     if not rows:
         return rows
-    idents = [row["segment_id"] for row in rows]
-    names = ", ".join("?" for _ in idents)
-    texts = view.ask(f"SELECT segment_id, text FROM consensus WHERE segment_id IN ({names})", idents)
-    hidden = view.ask(f"SELECT segment_id, text, masked FROM redactions WHERE segment_id IN ({names})", idents)
+    texts = view.about_all(rows, "consensus", "segment_id, text")
+    hidden = view.about_all(rows, "redactions", "segment_id, text, masked")
     label = {row["segment_id"]: row["text"] for row in texts}
     redaction = {row["segment_id"]: row for row in hidden}
     for row in rows:

@@ -12,8 +12,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,13 +77,14 @@ def axe() -> str:
     return (made_once(cache_root() / AXE.replace("@", "-"), install) / "node_modules/axe-core/axe.min.js").read_text("utf-8")
 
 
-def cpu_s(pid: int) -> float:
-    """Seconds of CPU that a process has used; 0 where it is gone."""
-    try:
-        times = psutil.Process(pid).cpu_times()
-    except psutil.NoSuchProcess:
-        return 0.0
-    return float(times.user + times.system)
+def cpu_s(processes: Iterable[int]) -> dict[int, float]:
+    """Seconds of CPU that each process has used, of those that are there."""
+    found = {}
+    for pid in processes:
+        with suppress(psutil.NoSuchProcess):
+            times = psutil.Process(pid).cpu_times()
+            found[pid] = float(times.user + times.system)
+    return found
 
 
 class Browser:
@@ -138,10 +139,11 @@ class Browser:
         tabs = [one for one in browser.children(recursive=True) if "--type=renderer" in one.cmdline()]
         return max(one.memory_full_info().uss for one in tabs) / 1e6
 
-    def cpu_s(self) -> float:
-        """Seconds of CPU that all processes of the browser have used."""
+    @property
+    def processes(self) -> list[int]:
+        """All processes of the browser: tabs come and go."""
         browser = psutil.Process(self.driver.service.process.pid)
-        return sum(cpu_s(one.pid) for one in [browser, *browser.children(recursive=True)])
+        return [browser.pid, *(one.pid for one in browser.children(recursive=True))]
 
     def requests(self) -> set[str]:
         """Every address that was asked for until now, but for data and blobs in the page itself."""
@@ -155,7 +157,7 @@ class Browser:
     def violations(self, script: str) -> list[str]:
         """What axe-core finds that is serious or critical: rule and first element."""
         self.ask(script)
-        found = self.driver.execute_async_script("axe.run().then(arguments[0])")["violations"]
+        found = self.driver.execute_async_script("axe.run({preload: false}).then(arguments[0])")["violations"]
         return [f"{one['id']}: {one['nodes'][0]['html'][:120]}" for one in found if one["impact"] in ("serious", "critical")]
 
 

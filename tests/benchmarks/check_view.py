@@ -6,7 +6,7 @@ each other must list exactly the segments that SQL finds moved; axe-core must fi
 from anywhere else, and the secret of a source's address may be nowhere. Pictures of the views go to `build/view` (`--pictures FOLDER` elsewhere).
 
 Times are those of the browser's own clock, the best of up to three. Where the machine has more to do than cores, they are the CPU seconds of server
-and browser together, and it says so.
+and browser together, divided by the cores, and it says so.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +29,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 import yaml
 
 from benchmarks import browser
-from benchmarks.browser import Browser, chromium
+from benchmarks.browser import Browser, chromium, cpu_s
 from benchmarks.check_exports import settings
 from benchmarks.report import Target, finish, full_form, heading, table
 from benchmarks.runs import TESTS, VOXMILL
@@ -110,13 +110,13 @@ def million() -> Path:
 
 
 @contextmanager
-def served(*arguments: str) -> Iterator[tuple[str, int]]:
+def served(*arguments: str) -> Iterator[tuple[str, list[int]]]:
     """The address at which `voxmill view` serves a run, and its process."""
     env = {**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
     with subprocess.Popen([VOXMILL, "view", *arguments], stdout=subprocess.PIPE, text=True, env=env) as process:
         try:
             assert process.stdout
-            yield process.stdout.readline().strip(), process.pid
+            yield process.stdout.readline().strip(), [process.pid]
         finally:
             process.terminate()
 
@@ -132,21 +132,21 @@ class Timed:
     @property
     def seconds(self) -> float:
         """What counts."""
-        return self.cpu if self.busy else self.wall
+        return self.cpu / CORES if self.busy else self.wall
 
 
 def timed(
-    step: Callable[[], float], tab: Browser, server: int | None, limit: float, prepare: Callable[[], object] | None = None
+    step: Callable[[], float], tab: Browser, server: Sequence[int], limit: float, prepare: Callable[[], object] | None = None
 ) -> Timed:
     """The best of up to `TRIES` times of a step, no more of them than it takes to be under the limit. `prepare` is not timed."""
     found: list[Timed] = []
     while len(found) < TRIES and not (found and found[-1].seconds < limit):
-        used = lambda: tab.cpu_s() + (browser.cpu_s(server) if server else 0.0)
         if prepare:
             prepare()
-        before = used()
+        before = cpu_s([*tab.processes, *server])
         wall = step()
-        found.append(Timed(wall, used() - before, os.getloadavg()[0] > CORES))
+        used = {pid: now - before.get(pid, 0.0) for pid, now in cpu_s([*tab.processes, *server]).items()}
+        found.append(Timed(wall, sum(used.values()), os.getloadavg()[0] > CORES))
     return min(found, key=lambda one: one.seconds)
 
 
@@ -179,7 +179,7 @@ def played(tab: Browser, hash_: str) -> float:
     before = tab.ask(PLAYED)
     tab.press(" ")
     tab.until(f"{PLAYED} > {before} + 0.5")
-    return float(tab.ask(PLAYED)) - before
+    return float(tab.ask(PLAYED)) - float(before)
 
 
 def marked(tab: Browser, folder: Path, run: Path) -> tuple[int, int]:
@@ -278,7 +278,7 @@ def main() -> None:
             asked |= tab.requests()
         page = f"{files.as_uri()}/"
         addresses.add(page)
-        first["demo, file://"] = timed(partial(tab.open, f"{page}index.html", "[data-stage]"), tab, None, FIRST_S)
+        first["demo, file://"] = timed(partial(tab.open, f"{page}index.html", "[data-stage]"), tab, (), FIRST_S)
         plays["file://"] = played(tab, f"#/segment/{kept}")
         violations["segment, file://"] = tab.violations(axe)
         tab.go("#/segments?against=other&moved=yes")
@@ -288,7 +288,7 @@ def main() -> None:
         told = "".join(path.read_text("utf-8") for path in files.rglob("*.js"))
     outside = sorted(url for url in asked if not url.startswith(tuple(addresses)))
     serious = [f"{view}: {one}" for view, found in violations.items() for one in found]
-    print("seconds that count are of CPU where the machine was busy, else of the clock\n")
+    print("seconds that count: CPU / cores where the machine was busy, else of the clock\n")
     for title, rows in (("first content", first), ("a million segments", tables)):
         table(
             (title, "wall", "CPU", "s"),
