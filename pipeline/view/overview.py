@@ -39,6 +39,7 @@ def overview(view: RunView, params: Mapping[str, str]) -> Row:
             " ORDER BY list_position(['high', 'weak', 'unlabelled', 'event', 'rejected'], tier)"
         ),
         "redacts": view.redacts,
+        "other": view.other_name,
     }
 
 

@@ -259,6 +259,8 @@ def main() -> None:
                     tab.picture(pictures / f"view-{view}.webp")
             wrong_hours = hours_beside_sliders(tab, run)
             moved = listed_as_moved(tab), really_moved(run, laxer)
+            tab.go(f"#/segment/{min(moved[0])}")
+            tab.until("return [...document.querySelectorAll('.later p')].some(one => one.textContent.startsWith('In laxer: '))")
             made, calibrated = marked(tab, marks, run)
             tab.go("#/marks")
             tab.picture(pictures / "view-marks.webp")

@@ -21,3 +21,10 @@ vx.views.comparison = async main => {
     ], found.rows, row => ({ class: row.moved ? "here" : "" })),
     vx.el("p", { class: "soft" }, "Segments are the same where they are the same span of the same recording."));
 };
+
+// What the other run says of a segment: its outcome, and its label against this one's.
+vx.inOther = async (box, ident, params, answer) => {
+  const there = !params.run, other = await vx.ask("segment", { id: ident, ...(there && { run: "other" }) }).catch(() => null);
+  const name = there ? vx.otherName : vx.runName;
+  box.append(vx.el("p", {}, `In ${name}: `, other ? [vx.link(`#/segment/${encodeURIComponent(ident)}${there ? "?run=other" : ""}`, other.span.tier || "no tier"), `, ${other.span.kept ? "kept" : other.span.reason || "not kept"}`, other.text === null ? "" : [": ", vx.showDiff(answer.text, other.text)]] : "this segment is not there"));
+};

@@ -37,6 +37,7 @@ addEventListener("hashchange", vx.show);
 document.getElementById("help-button").addEventListener("click", vx.help);
 vx.ask("overview").then(told => {
   vx.runName = told.name;
+  vx.otherName = told.other;
   document.getElementById("run-name").textContent = told.name;
   return vx.show();
 }).catch(error => { document.getElementById("main").append(vx.el("p", { class: "bad", role: "alert" }, error.message)); });

@@ -12,6 +12,7 @@ vx.views.segment = async (main, params, ident) => {
     vx.verdict(answer, meanings),
     vx.player(asked, answer));
   if (span.agreed && span.kind === "speech" && !params.run && !answer.masked.length && !answer.withheld) main.append(await vx.marking(span, label));
+  if (vx.otherName && !vx.files) vx.later(main, box => vx.inOther(box, ident, params, answer));
   main.append(...vx.hypotheses(answer), ...vx.slots(answer), ...vx.scores(answer), ...vx.labels(answer), vx.origin(answer), vx.around(answer, params));
 };
 
