@@ -28,7 +28,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import yaml
 
-from benchmarks import browser
+from benchmarks import browser, outcome_rows, viewed_run
 from benchmarks.browser import Browser, chromium, cpu_s
 from benchmarks.check_exports import settings
 from benchmarks.report import Target, finish, full_form, heading, table
@@ -38,6 +38,8 @@ from demo.site import build, serve
 from disagreeing import ENGINES
 from speech.cache import REPOSITORY, cache_root, made_once
 from voxmill.manifests.catalog import open_catalog
+from voxmill.manifests.catalog_script import table_schemas
+from voxmill.manifests.ids import digest
 
 CHUNKS = 15
 """As many hold a million segments."""
@@ -106,7 +108,9 @@ def million() -> Path:
             run.add(number)
         run.close()
 
-    return made_once(cache_root() / f"viewed-run-{CHUNKS}", make) / "run"
+    sources = [Path(str(module.__file__)).read_text("utf-8") for module in (outcome_rows, viewed_run)]
+    version = digest([str(table_schemas()), *sources])[:12]  # other columns, another run
+    return made_once(cache_root() / f"viewed-run-{CHUNKS}-{version}", make) / "run"
 
 
 @contextmanager
