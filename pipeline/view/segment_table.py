@@ -10,6 +10,8 @@ from voxmill.pipeline.view.segment_filter import ORDERS, segment_filter
 
 PAGE = 50
 """Rows of a page."""
+DEEP = 1000
+"""From so many rows on, only ids are sorted, and the page's rows are read by them: whole rows are heavy to sort."""
 FARTHEST = 1_000_000
 """No page begins behind so many rows: a filter finds what is there faster."""
 
@@ -35,11 +37,16 @@ def segments(view: RunView, params: Mapping[str, str]) -> Row:
     direction = order.upper()
     ordered = ", ".join(f"{part} {direction} NULLS LAST" for part in ORDERS[sort].split(", "))
     cutoff = ", b.cutoff_hz / 1000 AS cutoff_khz" if " AS b ON" in found.source else ""
-    rows = view.ask(
-        f"SELECT {', '.join(f't.{name}' for name in _COLUMNS)}{more}{cutoff} FROM {found.source} WHERE {found.where}"
-        f" ORDER BY {ordered}, t.segment_id LIMIT {size} OFFSET {page * size}",
-        found.values,
-    )
+    chosen = f"FROM {found.source} WHERE {found.where}"
+    ending = f"ORDER BY {ordered}, t.segment_id LIMIT {size} OFFSET {page * size}"
+    columns = f"{', '.join(f't.{name}' for name in _COLUMNS)}{more}{cutoff}"
+    if page * size < DEEP:
+        rows = view.ask(f"SELECT {columns} {chosen} {ending}", found.values)
+    else:
+        idents = [row["segment_id"] for row in view.ask(f"SELECT t.segment_id {chosen} {ending}", found.values)]
+        names = ", ".join("?" for _ in idents) or "NULL"
+        rows = view.ask(f"SELECT {columns} {chosen} AND t.segment_id IN ({names})", [*found.values, *idents])
+        rows.sort(key=lambda row: idents.index(row["segment_id"]))
     ((totals),) = view.ask(
         f"SELECT count(*) AS segments, coalesce(sum(t.num_samples), 0) / 57.6e6 AS hours FROM {found.source} WHERE {found.where}",
         found.values,

@@ -15,6 +15,7 @@ from speech.packaged import TWO_CITIES
 from voxmill.manifests.catalog import open_catalog
 from voxmill.manifests.errors import UserError
 from voxmill.pipeline.cli import app
+from voxmill.pipeline.view import segment_table
 from voxmill.pipeline.view.answers import Viewer
 from voxmill.pipeline.view.run_view import RunView, no_place
 from voxmill.pipeline.view.segment_filter import MEASURES
@@ -78,6 +79,15 @@ def test_the_table_is_sorted_and_paged(viewer: Viewer) -> None:
     assert len({row["segment_id"] for page in pages for row in page["rows"]}) == 9
     assert viewer.answer("segments", {"text": "AGE of wisdom"})["segments"] > 0
     assert viewer.answer("segments", {"text": "never said"})["segments"] == 0
+
+
+def test_a_page_far_down_has_the_same_rows(viewer: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"sort": "cutoff_khz", "order": "desc", "against": "other", "size": "4", "page": "2"}
+    whole = viewer.answer("segments", asked)
+    monkeypatch.setattr(segment_table, "DEEP", 0)
+    assert viewer.answer("segments", asked) == whole
+    assert len(whole["rows"]) == 4
+    assert viewer.answer("segments", {"page": "100"})["rows"] == []
 
 
 @pytest.mark.parametrize(
