@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE =
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help install demo test lint types unit wheel docs oracles ffmpeg prometheus voices clean pins
+.PHONY: help install demo test lint types unit wheel docs oracles ffmpeg prometheus chromium voices clean pins
 .DEFAULT_GOAL := help
 
 help:
@@ -78,6 +78,12 @@ prometheus:
 	@{ command -v promtool && command -v kubectl; } >/dev/null || { test "$$(id -u)" = 0 && (apt-get update -qq && apt-get install -y -qq prometheus kubectl) >/dev/null 2>&1; } || echo "prometheus or kubectl is not installed: apt-get install prometheus kubernetes-client"
 
 check-deploy: prometheus
+
+# Debian's Chromium, for the page of `voxmill view`.
+chromium:
+	@{ command -v chromium && command -v chromedriver && command -v npm; } >/dev/null || { test "$$(id -u)" = 0 && (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver npm) >/dev/null 2>&1; } || echo "chromium is not installed: apt-get install chromium chromium-driver npm"
+
+check-view: chromium
 
 check-%: install oracles voices
 	$(BIN)/python tests/benchmarks/check_$(subst -,_,$*).py $(if $(filter-out 0,$(FULL)),--full)

@@ -22,18 +22,26 @@ def what_if(con: Any, thresholds: Mapping[str, Any]) -> pa.Table:
     Keys are those of the config, `select.<threshold>` or `<threshold>`; of `high`, `weak` and `unlabelled` the others move along where
     they would no longer fall. `select.agreement` stands for `select.weak`. Raises CatalogError.
     """
-    kinds = dict(con.execute("SELECT column_name, column_type FROM (DESCRIBE thresholds)").fetchall())
-    names = {name: _threshold(name, kinds) for name in thresholds}
-    given = ", ".join(f"{name}={value}" for name, value in thresholds.items())
-    arguments = ", ".join(f"{name} := ?::{kinds[name]}" for name in names.values())
-    for name, value in thresholds.items():
-        _finite(name, value)
-    values = [_value(names[name], value, kinds) for name, value in thresholds.items()]
+    arguments, values = threshold_arguments(con, thresholds)
     try:
         table: pa.Table = con.sql(f"FROM what_if({arguments})", params=values).to_arrow_table()
     except duckdb.Error as error:
+        given = ", ".join(f"{name}={value}" for name, value in thresholds.items())
         raise CatalogError(f"{given}: not a value of this kind ({str(error).splitlines()[0]})") from error
     return table
+
+
+def threshold_arguments(con: Any, thresholds: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """The arguments of the macros `what_if`, `judge` and `ruled` for these thresholds: SQL with placeholders, and their values.
+
+    Raises CatalogError for a name that is no threshold and a value that none can have.
+    """
+    kinds = dict(con.execute("SELECT column_name, column_type FROM (DESCRIBE thresholds)").fetchall())
+    names = {name: _threshold(name, kinds) for name in thresholds}
+    for name, value in thresholds.items():
+        _finite(name, value)
+    arguments = ", ".join(f"{name} := ?::{kinds[name]}" for name in names.values())
+    return arguments, [_value(names[name], value, kinds) for name, value in thresholds.items()]
 
 
 def _threshold(name: str, known: Iterable[str]) -> str:

@@ -19,6 +19,7 @@ from voxmill.pipeline.commands import (
     reports,
     running,
     status_command,
+    viewing,
 )
 from voxmill.pipeline.commands import config_commands as config
 from voxmill.pipeline.commands import rights_commands as rights
@@ -58,6 +59,7 @@ app.command()(running.run)
 app.command()(running.crawl)
 app.command()(reports.stats)
 app.command()(status_command.status)
+app.command()(viewing.view)
 app.command()(reports.verify)
 app.command()(rights.revoke)
 app.command()(changes.duplicates)

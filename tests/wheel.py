@@ -31,6 +31,8 @@ def main() -> None:
         for package in FOLDERS:
             if f"voxmill/{package}/__init__.py" not in names:
                 sys.exit(f"the wheel lacks voxmill.{package}: are the links in src/voxmill whole?")
+        if "voxmill/pipeline/view/page/index.html" not in names:
+            sys.exit("the wheel lacks the page of `voxmill view`: see package-data in pyproject.toml")
         if tops := {n.split("/")[0] for n in names} - {"voxmill"} - {n.split("/")[0] for n in names if ".dist-info/" in n}:
             sys.exit(f"the wheel puts other names into site-packages: {tops}")
         pins = ROOT / "constraints" / f"py{sys.version_info.major}.{sys.version_info.minor}.txt"

@@ -54,7 +54,7 @@ def print_stats(
     except CatalogError as error:
         raise RunError(str(error)) from None
     if as_json:
-        rows = {name: _for_json(table.to_pylist()) for name, table in sections.items()}
+        rows = {name: for_json(table.to_pylist()) for name, table in sections.items()}
         output.print_json(next(iter(rows.values())) if len(rows) == 1 else rows)
     elif as_csv:
         _write_csv(next(iter(sections.values())))
@@ -108,17 +108,15 @@ def _write_csv(table: pa.Table) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(table.column_names)
     for row in table.to_pylist():
-        writer.writerow(
-            json.dumps(_for_json(v), ensure_ascii=False) if isinstance(v, (dict, list)) else v for v in row.values()
-        )
+        writer.writerow(json.dumps(for_json(v), ensure_ascii=False) if isinstance(v, (dict, list)) else v for v in row.values())
 
 
-def _for_json(value: Any) -> Any:
+def for_json(value: Any) -> Any:
     """A value that JSON can hold: integers stay exact, NaN and infinity become null, other types become strings."""
     if isinstance(value, dict):
-        return {str(k): _for_json(v) for k, v in value.items()}
+        return {str(k): for_json(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [_for_json(v) for v in value]
+        return [for_json(v) for v in value]
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, float) and not math.isfinite(value):

@@ -37,9 +37,10 @@ OF_A_RUN = {
     "rebuild-data": "rebuild-data nothing --originals {} -o out",
     "release": "release {} --check",
     "report": "report {} -o report.html",
+    "view": "view {} -o out",
 }
 GO_ON = ("verify", "revoke", "duplicates", "calibrate", "audit", "revote", "replay", "release", "report")
-ASK_TABLES = ("stats", "calibrate", "audit", "retention", "report")
+ASK_TABLES = ("stats", "calibrate", "audit", "retention", "report", "view")
 OF_A_CONFIG = {
     "show": "config show -c {}",
     "check": "config check -c {}",
@@ -266,6 +267,12 @@ CHANGED = (
 )
 
 SHARDS = (
+    ("view run -o notes.txt", 2, "notes.txt"),
+    ("view run -o full", 2, "full"),
+    ("view run -o out --serve", 2, "--serve"),
+    ("view run -o out --against nosuch", 2, "nosuch"),
+    ("view run -o out --per-tier 0", 2, "per-tier"),
+    ("view run --port 99999", 2, "port"),
     ("export-data run --to tpyo -o out", 2, "tpyo"),
     ("export-data run --to jsonl -o full", 2, "full"),
     ("export-data run --to jsonl -o notes.txt", 2, "notes.txt"),

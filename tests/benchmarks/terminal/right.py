@@ -112,6 +112,8 @@ def cases() -> list[Case]:
         Case(("verify", run, "--json"), machine=True),
         Case(("status", run), shows=("nobody works on it", "shards and tables are written")),
         Case(("status", run, "--json"), machine=True),
+        Case(("view", run, "-o", "{new}/page"), shows=("index.html",)),
+        Case(("view", run, "-o", "{new}/page", "--no-sound", "--json"), machine=True),
         Case(("migrate", "{copy}"), shows=("nothing to migrate",)),
         Case(("revoke", run, "--id", "{recording}", "--dry-run"), shows=("would be revoked",)),
         Case(("duplicates", run, "--by", "text", "--dry-run")),
