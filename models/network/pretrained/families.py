@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from voxmill.models.network.pretrained.family import Architecture, Family
-from voxmill.models.network.pretrained.moonshine import Moonshine
-from voxmill.models.network.pretrained.w2v_bert import W2vBert
-from voxmill.models.network.pretrained.wav2vec2 import Wav2Vec2
-from voxmill.models.network.pretrained.whisper import Whisper
+from voxmill.models.network.pretrained.moonshine_encoder import MoonshineFamily
+from voxmill.models.network.pretrained.w2v_bert import W2vBertFamily
+from voxmill.models.network.pretrained.wav2vec2 import Wav2Vec2Family
+from voxmill.models.network.pretrained.whisper import WhisperFamily
 
 FAMILIES: dict[str, type[Family]] = {
-    "whisper": Whisper,
-    "wav2vec2": Wav2Vec2,
-    "wav2vec2-bert": W2vBert,
-    "moonshine": Moonshine,
+    "whisper": WhisperFamily,
+    "wav2vec2": Wav2Vec2Family,
+    "wav2vec2-bert": W2vBertFamily,
+    "moonshine": MoonshineFamily,
 }
 
 

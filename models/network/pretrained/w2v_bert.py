@@ -76,7 +76,7 @@ class W2vBertFront(nn.Module):
         return self.projection(feature_BTM)[0], length_B
 
 
-class W2vBert:
+class W2vBertFamily:
     """Adapter for w2v-BERT 2.0. See `Family`."""
 
     takes_experts = False

@@ -51,7 +51,7 @@ class Wav2Vec2Front(nn.Module):
         return x_BTC
 
 
-class Wav2Vec2:
+class Wav2Vec2Family:
     """Adapter for wav2vec 2.0, XLSR and XLS-R. See `Family`."""
 
     takes_experts = False

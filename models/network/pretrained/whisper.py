@@ -61,7 +61,7 @@ class WhisperSound:
         return torch.ones_like(real_BT) if self.whole else real_BT
 
 
-class Whisper:
+class WhisperFamily:
     """Adapter for Whisper. See `Family`."""
 
     takes_experts = True

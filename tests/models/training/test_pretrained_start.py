@@ -16,6 +16,8 @@ from tiny_pretrained import KINDS, heard, relative, started, vendor_frames
 from voxmill.manifests.errors import UserError
 from voxmill.models.checkpoint.checkpoint import latest, load
 from voxmill.models.common.tokenizer import TokenizerConfig
+from voxmill.models.data.sampler import sampler_config
+from voxmill.models.inference.evaluate_split import EvaluationSamples, evaluate_model
 from voxmill.models.inference.export import export_model
 from voxmill.models.inference.recognizer import Recognizer
 from voxmill.models.network.budget import Budget
@@ -213,6 +215,9 @@ def test_a_started_model_is_trained_saved_and_used(
     assert len(said) == 2
     assert (said[0].labels.keys() & {"language"}) == {"language"}
     assert Recognizer(bundle)([WAVES[0]])[0].text == said[0].text
+    samples = EvaluationSamples(str(shards), sampler_config(split="train", batch_seconds=8.0), 3)
+    result = evaluate_model(bundle, "whole", samples, {"method": None, "chunk": None}, lambda _: None)
+    assert (result.utterances, result.skipped) == (3, {})
     report = export_model(bundle, None, "safetensors", str(tmp_path / "small"))
     assert report.difference == 0
     with pytest.raises(UserError, match="ONNX of a model with a pretrained start"):

@@ -79,7 +79,7 @@ class MoonshineLayers(nn.Module):
         return out_BTD
 
 
-class Moonshine:
+class MoonshineFamily:
     """Adapter for Moonshine. See `Family`."""
 
     takes_experts = False
