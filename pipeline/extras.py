@@ -25,7 +25,7 @@ IMPORTED_AS = {
 """Modules whose package has another name, or that come with another package. Metadata cannot tell this for what is not installed."""
 
 FOR_DEVELOPERS = ("dev", "docs")
-GATHERED = (*FOR_DEVELOPERS, "light")
+GATHERED = (*FOR_DEVELOPERS, "light", "pretrained")
 """Extras that repeat others, or are for developers of voxmill: named only where no other extra has the package."""
 
 _NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")

@@ -212,7 +212,7 @@ def _empty_model(folder: str, config: ModelConfig, num_tensors: int) -> SpeechMo
     try:
         with torch.device("meta"):
             return SpeechModel(config)
-    except (RuntimeError, ValueError, TypeError, ArithmeticError, AssertionError) as error:
+    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError, AssertionError) as error:
         raise damaged(folder, COMMIT, f"describes no model that can be built: {first_line(error)}") from error
 
 

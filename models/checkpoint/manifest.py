@@ -17,8 +17,9 @@ from voxmill.models.common.tokenizer import TokenizerConfig
 from voxmill.models.data.targets import TargetsConfig
 from voxmill.models.network.model import ModelConfig
 
-FORMAT = 3
-"""Raised when an older voxmill can no longer read a new checkpoint. Format 1 had no seal; routers had another bias up to format 2."""
+FORMAT = 4
+"""Raised when an older voxmill can no longer read a new checkpoint. Format 1 had no seal; routers had another bias up to format 2; up to
+format 3 there was no pretrained start."""
 MODEL, TOKENS, TRAINING, COMMIT = "model.safetensors", "tokens.model", "training.safetensors", "checkpoint.json"
 
 

@@ -60,6 +60,29 @@ class FbankConfig(Settings):
         one."""
         return 0 if num_samples < self.window else 1 + (num_samples - self.window) // self.shift
 
+    @property
+    def width(self) -> int:
+        """Numbers of a feature frame, as all `SoundFeatures` say it."""
+        return self.num_mels
+
+    @property
+    def spectral(self) -> bool:
+        """A frame is a spectrum."""
+        return True
+
+    @property
+    def longest(self) -> int | None:
+        """Utterances of any length are heard."""
+        return None
+
+    def of(self, wave_S: Tensor, generator: Generator | None = None) -> Tensor:
+        """`fbank` of a waveform, shape (T, M)."""
+        return fbank(wave_S, self, generator)
+
+    def num_encoded(self, length: int) -> int:
+        """Frames of the encoder, a quarter as many."""
+        return num_subsampled(length)
+
 
 def fbank(wave_S: Tensor, config: FbankConfig, generator: Generator | None = None) -> Tensor:
     """Log mel energies, shape (T, M), of 16 kHz mono samples in [-1, 1]. Adds dither only if a generator is given."""

@@ -3,7 +3,8 @@
 Id 0 is the CTC blank; then come the subwords (SentencePiece BPE with byte fallback, so no text is unknown), then the special
 tokens. A special token is never read out of text: `<|en|>` in a transcript is encoded as letters and punctuation. The set and
 its spellings are ours; the classes follow TouchASP (arXiv 2412.15622), SenseVoice and WenetSpeech-Chuan, the inline tokens
-TokenVerse (arXiv 2407.04444).
+TokenVerse (arXiv 2407.04444). The tokeniser of a pretrained model is used as it is: where one of its special tokens means what one of ours
+does, it is that one, and ours that it lacks come after its own.
 
 SentencePiece is in the extra `train` and is imported when a tokeniser is trained or loaded.
 """
@@ -13,21 +14,33 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
+
+from pydantic import Field
 
 from voxmill.manifests.config_base import Settings
 from voxmill.manifests.errors import UserError
+from voxmill.models.common.pieces import read_pieces
 
 BLANK = 0
-"""CTC's blank. SentencePiece keeps id 0 for the unknown piece, which byte fallback never produces."""
+"""CTC's blank."""
 
 SOT, EOT, NOT_KNOWN, NONE = "<|sot|>", "<|eot|>", "<|na|>", "<|none|>"
 """Start, end, \"not labelled\", and \"labelled: there is none\"."""
 TRANSCRIBE = "<|transcribe|>"
 SPEAKER_CHANGE, ENTITY, ENTITY_END, ENDPOINT = "[SCD]", "[NE]", "[/NE]", "[ENDP]"
 _FRAME = (SOT, EOT, NOT_KNOWN, NONE, TRANSCRIBE, SPEAKER_CHANGE, ENTITY, ENTITY_END, ENDPOINT)
+
+SPELLINGS = {
+    SOT: ("<|startoftranscript|>",), EOT: ("<|endoftext|>",), "<|nospeech|>": ("<|nocaptions|>",), "<|st_en|>": ("<|translate|>",),
+}  # fmt: skip
+"""Our special tokens that a pretrained model spells in another way: its `translate` is always into English."""
+NO_TIMESTAMPS = "<|notimestamps|>"
+"""Of a pretrained model: said after the task where times are not wanted."""
+_LANGUAGE = re.compile(r"<\|([a-z]{2,3})\|>")
 
 Class = Literal["language", "gender", "age", "emotion", "sound_events"]
 CLASSES: tuple[Class, ...] = ("language", "gender", "age", "emotion", "sound_events")
@@ -69,6 +82,8 @@ class TokenizerConfig(Settings):
     """Sound events that have a token."""
     translate_to: tuple[str, ...] = ("en", "es", "fr", "it", "de", "zh")
     """Target languages of speech translation: one task token each."""
+    longest: int | None = Field(default=None, ge=1)
+    """Most tokens of an utterance, prompt included; null: any number. Filled in where a pretrained decoder has so many places."""
 
     def task_tokens(self) -> Iterator[str]:
         """Every special token, in the order of their ids."""
@@ -89,21 +104,32 @@ def translate_token(language: str) -> str:
 
 
 class Tokenizer:
-    """A trained tokeniser: a SentencePiece model and a list of special tokens. Immutable; `len()` is the size of the
-    vocabulary."""
+    """A trained tokeniser: subwords and a list of special tokens. Immutable; `len()` is the size of the vocabulary."""
 
     def __init__(self, subwords: bytes, config: TokenizerConfig) -> None:
-        """`subwords`: a serialised SentencePiece model. Raises ValueError if the config names a token twice."""
-        import sentencepiece
-
+        """`subwords`: a serialised SentencePiece model, or a `tokenizer.json`. Raises ValueError if the config names a token twice."""
         self.subwords, self.config = subwords, config
-        self._pieces: Any = sentencepiece.SentencePieceProcessor(model_proto=subwords)
-        self.num_subwords: int = self._pieces.get_piece_size()
+        self._pieces = read_pieces(subwords)
+        self.num_subwords = self._pieces.size
         names = list(config.task_tokens())
         if doubled := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"task tokens must be unique, these are not: {sorted(doubled)}")
-        self._ids = {name: self.num_subwords + index for index, name in enumerate(names)}
-        self._names = names
+        given = self._pieces.special
+        spelt = {name: next((other for other in (name, *SPELLINGS.get(name, ())) if other in given), name) for name in names}
+        own = {other: name for name, other in spelt.items()}
+        self.num_given = self.num_subwords + len(given)
+        """Tokens that came with a pretrained model; those of ours that it lacks come after them."""
+        self._names = [own.get(name, name) for name in given]
+        self._names += [name for name in names if name not in self._names]
+        self._ids = {name: self.num_subwords + index for index, name in enumerate(self._names)}
+
+    @classmethod
+    def pretrained(cls, document: bytes, config: TokenizerConfig, longest: int) -> Tokenizer:
+        """The tokeniser of a pretrained model, with a token for every language that it knows. `document`: its `tokenizer.json`; `longest`:
+        places of its decoder. Raises ValueError if that cannot be used."""
+        found = [match[1] for name in read_pieces(document).special if (match := _LANGUAGE.fullmatch(name))]
+        languages = (*config.language, *(name for name in found if name not in config.language))
+        return cls(document, config.model_copy(update={"language": languages, "longest": longest}))
 
     @classmethod
     def train(cls, texts: Iterable[str], config: TokenizerConfig | None = None) -> Tokenizer:
@@ -162,21 +188,31 @@ class Tokenizer:
     def encode(self, text: str, *, start: bool = True) -> list[int]:
         """The subwords of a text. `start`: the text begins a word; False for a later part of a text that was cut up, which then
         begins with its own space."""
-        ids: list[int] = self._pieces.encode(" " + text if start and text else text)
-        return ids
+        return self._pieces.encode(" " + text if start and text else text)
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of the subwords among the ids; blanks and special tokens are left out. Bytes that are no UTF-8 become
         U+FFFD."""
-        text: str = self._pieces.decode([i for i in ids if BLANK < i < self.num_subwords])
-        return text.removeprefix(" ")
+        return self._pieces.decode([i for i in ids if BLANK < i < self.num_subwords]).removeprefix(" ")
 
     def name(self, token: int) -> str:
         """The spelling of a token. Raises IndexError on an id outside the vocabulary."""
         if token < self.num_subwords:
-            piece: str = self._pieces.id_to_piece(token)
-            return "<blank>" if token == BLANK else piece
+            return "<blank>" if token == BLANK else self._pieces.piece(token)
         return self._names[token - self.num_subwords]
+
+    def prompted(self, tasks: Collection[str]) -> tuple[Class, ...]:
+        """The classes that a prompt has a place for: all; of a pretrained model those among the tasks, since it never saw other ones."""
+        return tuple(kind for kind in CLASSES if kind in tasks or not self._pieces.special)
+
+    def knew(self, kind: Class) -> bool:
+        """Whether a pretrained model had tokens of that class before we taught it anything."""
+        return any(self._ids[class_token(name)] < self.num_given for name in getattr(self.config, kind))
+
+    @cached_property
+    def after_task(self) -> tuple[int, ...]:
+        """Tokens that stand between task and text: of a pretrained model that no times are wanted."""
+        return (self._ids[NO_TIMESTAMPS],) if NO_TIMESTAMPS in self._pieces.special else ()
 
     def is_subword(self, token: int) -> bool:
         """Whether an id is a subword, neither blank nor special token."""

@@ -6,6 +6,7 @@ The content of shards is not trusted: a sample that cannot be used raises Unusab
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -14,9 +15,9 @@ from torch import Tensor
 
 from voxmill.manifests.config_base import Settings
 from voxmill.manifests.records import Bandwidth
-from voxmill.models.common.features import FbankConfig, fbank, num_subsampled
 from voxmill.models.common.image_encoder import FrameEmbedder, ImageEncoderConfig
 from voxmill.models.common.seeds import Generator, seeded
+from voxmill.models.common.sound_features import SoundFeatures
 from voxmill.models.common.tokenizer import Tokenizer, UnknownTokenError
 from voxmill.models.data.augment import AugmentConfig, augment_wave, spec_augment
 from voxmill.models.data.batch import Example
@@ -29,14 +30,14 @@ REASONS = {
     "shard": "the sidecar of its shard is missing or damaged",
     "denied": "its recording is revoked, or on a deny-list",
     "too_short": "shorter than `min_seconds`, or than one frame of the encoder",
-    "too_long": "longer than `max_seconds`",
+    "too_long": "longer than `max_seconds`, or than the encoder hears",
     "damaged": "its bytes are missing or differ from their digest",
     "audio": "its audio cannot be decoded",
     "picture": "a video frame of it cannot be decoded",
     "document": "its JSON is not one of ours, or misses a field",
     "unknown_token": "it carries a label that the tokeniser has no token for",
     "no_label": "it has no label for any task of this model",
-    "text_too_long": "more tokens than frames: CTC cannot align it, and the label is likely wrong",
+    "text_too_long": "more tokens than frames, or than the decoder has places: CTC cannot align it, and the label is likely wrong",
 }
 """Why a sample is not in its batch."""
 
@@ -76,13 +77,13 @@ class ExampleReader:
         self,
         root: str,
         tokens: Tokenizer,
-        fbank_config: FbankConfig,
+        features: SoundFeatures,
         config: ExampleConfig,
         noises: Sequence[Tensor] = (),
         frames_of: FramesOf | None = None,
     ) -> None:
         """`noises`: recordings of noise at 16 kHz; without any, coloured noise is made."""
-        self.tokens, self.fbank, self.config = tokens, fbank_config, config
+        self.tokens, self.features, self.config = tokens, features, config
         self.noises = noises
         self.frames_of = frames_of or (FrameEmbedder(config.images) if config.images else None)
         self._samples = SampleReader(root, pictures=self.frames_of is not None)
@@ -96,13 +97,17 @@ class ExampleReader:
         augment = self.config.augment
         if augment is not None:
             wave_S, bandwidth = augment_wave(wave_S, bandwidth, augment, generator, self.noises)
-        feature_TM = fbank(wave_S, self.fbank, generator if augment is not None else None)
-        frames = num_subsampled(len(feature_TM))
+        feature_TM = self.features.of(wave_S, generator if augment is not None else None)
+        frames = self.features.num_encoded(len(feature_TM))
         if not frames:
             raise UnusableSample("too_short")
+        if self.features.longest is not None and len(feature_TM) > self.features.longest:
+            raise UnusableSample("too_long")
         if target.ctc is not None and len(target.ctc) > frames:
             raise UnusableSample("text_too_long")
-        if augment is not None and augment.spec is not None:
+        if len(target.prompt) + len(target.text or ()) > (self.tokens.config.longest or math.inf):
+            raise UnusableSample("text_too_long")
+        if augment is not None and augment.spec is not None and self.features.spectral:
             feature_TM = spec_augment(feature_TM, augment.spec, generator)
         weight = self.config.tier_weights.get(planned.tier, planned.weight)
         seen = self._look(sample)

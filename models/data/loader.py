@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from voxmill.manifests.config_base import Settings
-from voxmill.models.common.features import FbankConfig
+from voxmill.models.common.sound_features import SoundFeatures
 from voxmill.models.common.tokenizer import Tokenizer
 from voxmill.models.data.batch import Batch, Example, collate
 from voxmill.models.data.examples import ExampleConfig, ExampleReader, FramesOf, UnusableSample
@@ -53,7 +53,7 @@ class Loader:
         self,
         root: str,
         tokens: Tokenizer,
-        fbank_config: FbankConfig,
+        features: SoundFeatures,
         config: DataConfig,
         *,
         rank: int = 0,
@@ -68,7 +68,7 @@ class Loader:
         """
         self.config, self.rank, self.world, self.round = config, rank, world, round or world
         self._sampler = BucketingSampler(root, config.plan)
-        self._reader = ExampleReader(root, tokens, fbank_config, config.example, noises, frames_of)
+        self._reader = ExampleReader(root, tokens, features, config.example, noises, frames_of)
         self.position = Position()
         self.skipped: Counter[str] = Counter()
         """Samples left out so far, by reason (`examples.REASONS`)."""

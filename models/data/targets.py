@@ -3,7 +3,8 @@
 Two formats, which treat missing labels differently:
 
 `prompt`     `<|sot|> LANGUAGE GENDER AGE EMOTION EVENT… TASK text <|eot|>`; for a class that is not labelled the decoder
-             reads `<|na|>`, and that position is left out of the loss. After Whisper, OWSM and SenseVoice.
+             reads `<|na|>`, and that position is left out of the loss. After Whisper, OWSM and SenseVoice. With a pretrained
+             decoder, classes that are not learnt are left out.
 `activated`  `<|sot|> TASK` and then the tokens of active tasks only, classes first, others inside the text. A task without a
              label is inactive, and its vector is not added to the sound (`task_vectors.py`). After TokenVerse++
              (arXiv 2508.19856).
@@ -120,15 +121,15 @@ def make_target(utterance: LabelledUtterance, tokens: Tokenizer, config: Targets
 def _prompted(utterance: LabelledUtterance, tokens: Tokenizer, config: TargetsConfig, generator: Generator) -> Target:
     prompt, learnt = [tokens[SOT]], [False]
     active: set[Task] = set()
-    for kind in CLASSES:
+    for kind in tokens.prompted(config.tasks):
         label = _label(utterance, kind) if kind in config.tasks else None
         said = [tokens[NOT_KNOWN]] if label is None else _values(label, kind, tokens) or [tokens[NONE]]
         prompt += said
         learnt += [label is not None] * len(said)
         active |= {kind} if label is not None else set()
     task, text, translates = _task(utterance, tokens, config, generator)
-    prompt.append(task)
-    learnt.append("sound_events" in active)  # the task closes the list of events
+    prompt += [task, *tokens.after_task]
+    learnt += ["sound_events" in active, *(False for _ in tokens.after_task)]  # the task closes the list of events
     spoken = None if utterance.text is None else tuple(tokens.encode(utterance.text))
     active |= {"asr"} if spoken is not None else set()
     said_text = None if text is None else tuple(tokens.encode(text))
@@ -154,7 +155,8 @@ def _activated(utterance: LabelledUtterance, tokens: Tokenizer, config: TargetsC
         spoken = _encode_inline(utterance.text or "", [p for t in known for p in inline.get(t, ())], tokens)
     said = tokens.encode(text or "") if translates else spoken
     ctc = None if translates and utterance.text is None else (*leading, *spoken)
-    return Target((tokens[SOT], task), (False, False), (*leading, *said), ctc, frozenset(known), translates)
+    prompt = (tokens[SOT], task, *tokens.after_task)
+    return Target(prompt, (False,) * len(prompt), (*leading, *said), ctc, frozenset(known), translates)
 
 
 def _task(

@@ -57,10 +57,11 @@ class _DecoderGraph(nn.Module):
 
 
 def example_inputs(model: SpeechModel, batch: int = 2, frames: int = 80, tokens: int = 5) -> dict[str, dict[str, Tensor]]:
-    """Random inputs of both graphs by name, for tracing and comparing. Sizes: utterances, feature frames, tokens."""
+    """Random inputs of both graphs by name, for tracing and comparing. Sizes: utterances, frames of 10 ms, tokens."""
     config, generator = model.config, torch.Generator().manual_seed(batch * frames)
+    frames = round(frames * config.fbank.shift_ms / config.features.shift_ms)
     encoder: dict[str, Tensor] = {
-        "features": torch.randn(batch, frames, config.fbank.num_mels, generator=generator),
+        "features": torch.randn(batch, frames, config.features.width, generator=generator),
         "length": torch.linspace(frames, frames // 2, batch).long(),
     }
     if config.smoe and (config.smoe.encoder or config.smoe.guide_token):

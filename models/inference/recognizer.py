@@ -7,6 +7,7 @@ would on a stream: no frame sees past the end of its chunk. Shape suffixes: B ut
 # mypy: allow-untyped-decorators
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -20,7 +21,6 @@ from torch import Tensor
 from voxmill.manifests.config_base import Settings
 from voxmill.manifests.records import Bandwidth
 from voxmill.models.checkpoint.checkpoint import Bundle
-from voxmill.models.common.features import MIN_FRAMES, fbank
 from voxmill.models.common.guides import BANDWIDTHS
 from voxmill.models.common.tasks import IGNORE, INLINE_TOKENS, TASKS, Task
 from voxmill.models.common.tokenizer import CLASSES, EOT, NONE, NOT_KNOWN, SOT, TRANSCRIBE, Class
@@ -28,6 +28,7 @@ from voxmill.models.common.video_frames import VideoFrames
 from voxmill.models.inference.decode import Scored, ctc_beam, ctc_greedy, rescored, sequence_scores, transducer_greedy
 from voxmill.models.inference.per_task import mask_tokens, own_tokens, with_marks
 from voxmill.models.network.budget import Budget
+from voxmill.models.network.decoder_cache import DecoderCache
 from voxmill.models.network.model import Conditions, EncoderOutput
 
 _MARKS = frozenset(mark for marks in INLINE_TOKENS.values() for mark in marks)
@@ -38,8 +39,8 @@ Audio = NDArray[np.float32]
 class RecognizerConfig(Settings):
     """How audio is decoded."""
 
-    method: Literal["greedy", "beam", "rescore", "attention", "transducer"] = "rescore"
-    """`greedy`: CTC's best path. `beam`: CTC's prefix beam search. `rescore`: that, rescored by the decoders. `attention`: the
+    method: Literal["greedy", "beam", "rescore", "attention", "transducer"] | None = None
+    """Null: `rescore`, or `attention` for a model without CTC. `greedy`: CTC's best path. `beam`: CTC's prefix beam search. `rescore`: that, rescored by the decoders. `attention`: the
     decoder alone. `transducer`: the transducer, greedily."""
     beam: int = Field(default=10, ge=1)
     """Hypotheses of the beam search."""
@@ -81,12 +82,19 @@ class Recognizer:
 
     def __init__(self, bundle: Bundle, config: RecognizerConfig | None = None, budget: Budget | None = None) -> None:
         """Raises BudgetError, UnknownTokenError; ValueError if the model has no head for the method."""
-        self.bundle, self.config, self.budget = bundle, config or RecognizerConfig(), budget
+        config = config or RecognizerConfig()
+        if config.method is None:
+            config = config.model_copy(update={"method": "rescore" if bundle.model.ctc is not None else "attention"})
+        self.bundle, self.config, self.budget = bundle, config, budget
         self.model, self.tokens = bundle.model.eval(), bundle.tokens
         if budget is not None:
             bundle.warn_outside(budget.within(bundle.model.config.cut(budget).emoe.full))  # type: ignore[union-attr]
         if self.config.method == "transducer" and bundle.model.transducer is None:
             raise ValueError("this model has no transducer: choose another method")
+        if self.config.method in ("greedy", "beam", "rescore") and bundle.model.ctc is None:
+            raise ValueError("this model has no CTC: choose the method attention")
+        if self.config.chunk is not None and bundle.model.config.start is not None:
+            raise ValueError("this model has a pretrained encoder, which hears whole utterances: leave out the chunk")
         target = self.config.translate_to
         self.task = self.tokens[TRANSCRIBE] if target is None else self.tokens.translate_to(target)
         asked = self.config.tasks or bundle.tasks
@@ -116,8 +124,8 @@ class Recognizer:
         """
         if not waves:
             return []
-        device = self.model.ctc.weight.device
-        features = [fbank(torch.from_numpy(wave), self.model.config.fbank) for wave in waves]
+        device, heard = self.model.device, self.model.config.features
+        features = [heard.of(torch.from_numpy(wave)) for wave in waves]
         feature_BTM = torch.nn.utils.rnn.pad_sequence(features, batch_first=True).to(device)
         length_B = torch.tensor([len(one) for one in features], device=device)
         conditions = self._conditions(bandwidths or ["wide"] * len(waves), frames and frames.to(device), device)
@@ -126,7 +134,7 @@ class Recognizer:
         alone = {task: self._alone(task, feature_BTM, length_B, encoded, conditions) for task in self._by_task}
         results = []
         for row, length in enumerate(length_B.tolist()):
-            if length < MIN_FRAMES:
+            if not heard.num_encoded(length):
                 results.append(Recognition("", "", {}, 0.0))
                 continue
             num_frames = int(encoded.length_B[row])
@@ -162,12 +170,13 @@ class Recognizer:
         labels: dict[Class, tuple[str, ...]] = {}
         prompt = [self.tokens[SOT]]
         if self.bundle.targets.style == "prompt":
-            for kind in CLASSES:
-                said = self._class(kind, prompt, encoded, conditions) if kind in self.tasks else [self.tokens[NOT_KNOWN]]
+            for kind in self.tokens.prompted(self.bundle.targets.tasks):
+                asked = kind in self.tasks or self.tokens.knew(kind)  # a pretrained decoder writes what it heard in its prompt
+                said = self._class(kind, prompt, encoded, conditions) if asked else [self.tokens[NOT_KNOWN]]
                 prompt += said
                 if kind in self.tasks:
                     labels[kind] = tuple(self.tokens.name(t)[2:-2] for t in said if t != self.tokens[NONE])
-        prompt.append(self.task)
+        prompt += [self.task, *self.tokens.after_task]
         best = (
             self._search(encoded, ctc_TV, conditions, prompt)
             if "asr" in self.tasks or self.model.config.tasks
@@ -211,14 +220,17 @@ class Recognizer:
     def _attention(self, encoded: EncoderOutput, conditions: Conditions, prompt: list[int]) -> Scored:
         """Greedy decoding by the attention decoder."""
         said, score, end = list(prompt), 0.0, self.tokens[EOT]
-        while len(said) - len(prompt) < self.config.max_tokens:
-            log_V = self.model.decode(_tensor([said], encoded), encoded, conditions)[0, -1].float().log_softmax(dim=-1)
-            log_V = mask_tokens(log_V, self._forbidden)
+        cache, fresh = DecoderCache(), list(prompt)
+        most = min(self.config.max_tokens, (self.tokens.config.longest or math.inf) - len(prompt))
+        while len(said) - len(prompt) < most:
+            logits_V = self.model.decode(_tensor([fresh], encoded), encoded, conditions, cache=cache)[0, -1]
+            log_V = mask_tokens(logits_V.float().log_softmax(dim=-1), self._forbidden)
             token = int(log_V.argmax())
             score += float(log_V[token])
             if token == end:
                 break
             said.append(token)
+            fresh = [token]
         return Scored(tuple(said[len(prompt) :]), score)
 
     def _rescore(self, found: list[Scored], encoded: EncoderOutput, conditions: Conditions, prompt: list[int]) -> list[Scored]:

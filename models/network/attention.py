@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from voxmill.models.common.seeds import Generator, integer
+from voxmill.models.network.decoder_cache import AttentionCache
 
 
 class Rotation(NamedTuple):
@@ -42,24 +43,36 @@ def rotate(x_BHTC: Tensor, by: Rotation) -> Tensor:
 class Attention(nn.Module):
     """Multi-head attention of a sequence to itself, or to another one."""
 
-    def __init__(self, dim: int, heads: int, dropout: float = 0.0) -> None:
+    def __init__(self, dim: int, heads: int, dropout: float = 0.0, *, key_bias: bool = True) -> None:
         super().__init__()
         if dim % (2 * heads):
             raise ValueError(
                 f"width {dim} must be a multiple of twice the {heads} heads: rotary positions turn pairs of channels"
             )
         self.heads, self.dropout = heads, dropout
-        self.query, self.key, self.value, self.out = (nn.Linear(dim, dim) for _ in range(4))
+        self.query, self.key, self.value, self.out = (nn.Linear(dim, dim, bias=bias) for bias in (True, key_bias, True, True))
 
-    def forward(self, x_BTD: Tensor, mask_B1TS: Tensor, by: Rotation | None = None, source_BSD: Tensor | None = None) -> Tensor:
-        """Output of the shape of `x`. `mask`: True where a query may attend to a key; every query needs one. `by`: rotary
-        angles, for attention to itself. `source`: the other sequence."""
-        source_BSD = x_BTD if source_BSD is None else source_BSD
-        query, key, value = (
-            self._split(linear(of)) for linear, of in ((self.query, x_BTD), (self.key, source_BSD), (self.value, source_BSD))
-        )
-        if by is not None:
-            query, key = rotate(query, by), rotate(key, by)
+    def forward(
+        self,
+        x_BTD: Tensor,
+        mask_B1TS: Tensor | None,
+        by: Rotation | None = None,
+        source_BSD: Tensor | None = None,
+        cache: AttentionCache | None = None,
+    ) -> Tensor:
+        """Output of the shape of `x`. `mask`: True where a query may attend to a key; every query needs one; None: all may. `by`:
+        rotary angles, for attention to itself. `source`: the other sequence. `cache`: keys and values of earlier calls, which are
+        attended to as well, or of the other sequence, which are computed once."""
+        query = self._split(self.query(x_BTD))
+        if source_BSD is not None and cache is not None and cache.key_BHSC is not None and cache.value_BHSC is not None:
+            key, value = cache.key_BHSC, cache.value_BHSC
+        else:
+            heard_BSD = x_BTD if source_BSD is None else source_BSD
+            key, value = self._split(self.key(heard_BSD)), self._split(self.value(heard_BSD))
+            if by is not None:
+                query, key = rotate(query, by), rotate(key, by)
+            if cache is not None:
+                key, value = cache.grown(key, value)
         dropout = self.dropout if self.training else 0.0
         out_BHTC = functional.scaled_dot_product_attention(query, key, value, mask_B1TS, dropout_p=dropout)
         out_BTD: Tensor = self.out(out_BHTC.transpose(1, 2).flatten(2))
@@ -89,10 +102,10 @@ def encoder_mask(real_BS: Tensor, num_prefix: int, chunk: int | None) -> Tensor:
     return ((look_SS & real_BS[:, None, :]) | itself_SS)[:, None]
 
 
-def past_mask(size: int, device: torch.device) -> Tensor:
-    """Causal mask (1, 1, U, U): a token sees itself and those before it."""
-    index_U = torch.arange(size, device=device)
-    return (index_U[None, :] <= index_U[:, None])[None, None]
+def past_mask(size: int, device: torch.device, before: int = 0) -> Tensor:
+    """Causal mask (1, 1, U, before + U): a token sees itself and those before it, of which `before` came in earlier calls."""
+    index_S = torch.arange(before + size, device=device)
+    return (index_S[None, :] <= index_S[before:, None])[None, None]
 
 
 def sample_chunk(num_frames: int, generator: Generator) -> int | None:

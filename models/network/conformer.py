@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from voxmill.manifests.config_base import Settings
 from voxmill.models.common.features import MIN_FRAMES, num_subsampled
+from voxmill.models.network.activation import Activation
 from voxmill.models.network.attention import Attention, Rotation, encoder_mask, real_mask, rotation
 from voxmill.models.network.route import Route
 
@@ -34,6 +35,8 @@ class EncoderConfig(Settings):
     """Kernel of the convolution, in encoder frames (40 ms)."""
     causal: bool = True
     """The convolution sees the past only, which streaming needs."""
+    activation: Activation = "silu"
+    """Nonlinearity of the feed-forward layers. Filled in with `model.start`, as the other sizes are."""
     dropout: float = 0.1
     """Dropout probability."""
 

@@ -14,7 +14,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from voxmill.manifests.config_base import Settings
+from voxmill.models.network.activation import Activation
 from voxmill.models.network.attention import Attention, Rotation, past_mask, rotation
+from voxmill.models.network.decoder_cache import DecoderCache, LayerCache
 from voxmill.models.network.route import Route
 
 
@@ -29,6 +31,8 @@ class DecoderConfig(Settings):
     """Attention heads of a layer."""
     hidden: int = 2048
     """Hidden units of a dense feed-forward layer."""
+    activation: Activation = "silu"
+    """Nonlinearity of the feed-forward layers. Filled in with `model.start`, as the other sizes are."""
     dropout: float = 0.1
     """Dropout probability."""
 
@@ -36,20 +40,28 @@ class DecoderConfig(Settings):
 class DecoderLayer(nn.Module):
     """Self-attention, attention to the encoder, feed-forward; each with layer norm before and a residual connection."""
 
-    def __init__(self, dim: int, config: DecoderConfig, feed_forward: nn.Module) -> None:
+    def __init__(self, dim: int, config: DecoderConfig, feed_forward: nn.Module, *, key_bias: bool = True) -> None:
         super().__init__()
-        self.itself = Attention(dim, config.heads, config.dropout)
-        self.sound = Attention(dim, config.heads, config.dropout)
+        self.itself = Attention(dim, config.heads, config.dropout, key_bias=key_bias)
+        self.sound = Attention(dim, config.heads, config.dropout, key_bias=key_bias)
         self.feed_forward = feed_forward
         self.norm_itself, self.norm_sound, self.norm_feed_forward = (nn.LayerNorm(dim) for _ in range(3))
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
-        self, x_BUD: Tensor, past_11UU: Tensor, by: Rotation, memory_BSD: Tensor, sound_B1US: Tensor, route: Route
+        self,
+        x_BUD: Tensor,
+        past_11UU: Tensor,
+        by: Rotation | None,
+        memory_BSD: Tensor,
+        sound_B1US: Tensor,
+        route: Route,
+        cache: LayerCache | None = None,
     ) -> Tensor:
-        """Output of the same shape; the masks are True where a token may attend."""
-        x_BUD = x_BUD + self.dropout(self.itself(self.norm_itself(x_BUD), past_11UU, by))
-        x_BUD = x_BUD + self.dropout(self.sound(self.norm_sound(x_BUD), sound_B1US, None, memory_BSD))
+        """Output of the same shape; the masks are True where a token may attend. `by`: None where tokens carry their positions."""
+        kept_itself, kept_sound = (cache.itself, cache.sound) if cache else (None, None)
+        x_BUD = x_BUD + self.dropout(self.itself(self.norm_itself(x_BUD), past_11UU, by, None, kept_itself))
+        x_BUD = x_BUD + self.dropout(self.sound(self.norm_sound(x_BUD), sound_B1US, None, memory_BSD, kept_sound))
         return x_BUD + self.dropout(self.feed_forward(self.norm_feed_forward(x_BUD), route))
 
 
@@ -66,17 +78,27 @@ class Decoder(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.out = nn.Linear(dim, vocabulary)
 
-    def forward(self, token_BU: Tensor, memory_BSD: Tensor, memory_real_BS: Tensor, route: Route) -> Tensor:
-        """Logits of the next token after each, shape (B, U, V). Padding tokens come last, so the causal mask hides them."""
-        length = token_BU.shape[1]
-        position_1U = torch.arange(length, device=token_BU.device)[None]
-        by, past_11UU = rotation(position_1U, self.channels), past_mask(length, token_BU.device)
+    def forward(
+        self,
+        token_BU: Tensor,
+        memory_BSD: Tensor,
+        memory_real_BS: Tensor,
+        route: Route,
+        cache: DecoderCache | None = None,
+    ) -> Tensor:
+        """Logits of the next token after each, shape (B, U, V). Padding tokens come last, so the causal mask hides them. `cache`: the
+        tokens follow those of earlier calls."""
+        length, before = token_BU.shape[1], cache.length if cache else 0
+        position_1U = torch.arange(before, before + length, device=token_BU.device)[None]
+        by, past_11UU = rotation(position_1U, self.channels), past_mask(length, token_BU.device, before)
         empty_B1 = ~memory_real_BS.any(
             dim=1, keepdim=True
         )  # no frame: attend to padding, since a row without any key would be NaN
         sound_B1US = (memory_real_BS | empty_B1)[:, None, None].expand(-1, 1, length, -1)
         x_BUD = self.dropout(self.embed(token_BU) * math.sqrt(self.embed.embedding_dim))
-        for layer in self.layers:
-            x_BUD = layer(x_BUD, past_11UU, by, memory_BSD, sound_B1US, route)
+        for index, layer in enumerate(self.layers):
+            x_BUD = layer(x_BUD, past_11UU, by, memory_BSD, sound_B1US, route, cache.layer(index) if cache else None)
+        if cache:
+            cache.length += length
         logits_BUV: Tensor = self.out(self.norm(x_BUD))
         return logits_BUV

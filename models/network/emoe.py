@@ -22,9 +22,9 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional
 
 from voxmill.manifests.config_base import Settings
+from voxmill.models.network.activation import Activation, activate
 from voxmill.models.network.balance import Balancer, shares
 from voxmill.models.network.budget import Budget, copy_leading
 from voxmill.models.network.feed_forward import FeedForward
@@ -121,7 +121,8 @@ class Experts(nn.ModuleList):
         order_P = choice.expert_NK.flatten().argsort(stable=True)
         parts = [expert.part(budget.width) for expert in list(self)[: budget.experts]]
         dropout: nn.Dropout = self[0].dropout
-        return grouped_mlp(x_ND, order_P, choice.weight_NK.contiguous(), sizes, parts, dropout.p if dropout.training else 0.0)
+        share = dropout.p if dropout.training else 0.0
+        return grouped_mlp(x_ND, order_P, choice.weight_NK.contiguous(), sizes, parts, share, self[0].activation)
 
     def side_by_side(self, x_ND: Tensor, choice: RouterOutput, budget: Budget, sizes: list[int]) -> Tensor:
         """All experts in one batched product, each padded to the largest group: few kernel launches, for a GPU."""
@@ -136,7 +137,7 @@ class Experts(nn.ModuleList):
             x_ND = x_ND.to(torch.get_autocast_dtype(x_ND.device.type))  # half as much to move
         x_EGD = _Spread.apply(x_ND, place_P, budget.experts * room).unflatten(0, (budget.experts, room))
         up_EFD, up_EF, down_EDF, down_ED = self._stacked(budget)
-        hidden_EGF = functional.silu(torch.baddbmm(up_EF[:, None], x_EGD, up_EFD.mT))
+        hidden_EGF = activate(self[0].activation, torch.baddbmm(up_EF[:, None], x_EGD, up_EFD.mT))
         out_EGD = torch.baddbmm(down_ED[:, None], self[0].dropout(hidden_EGF), down_EDF.mT)
         out_NKD = out_EGD.flatten(0, 1).index_select(0, place_P).view(*choice.expert_NK.shape, -1)
         return (choice.weight_NK[..., None].to(out_NKD.dtype) * out_NKD).sum(dim=1)
@@ -182,19 +183,22 @@ class ElasticMoE(nn.Module):
     """Shared and routed experts under a budget. `guides`: number of guide ids; the shared expert is then one for each (S-MoE in
     eMoE)."""
 
-    def __init__(self, dim: int, config: MoEConfig, guides: int = 0) -> None:
+    def __init__(self, dim: int, config: MoEConfig, guides: int = 0, activation: Activation = "silu") -> None:
         super().__init__()
         if guides and not config.shared:
             raise ValueError("guided experts inside an elastic layer stand in for its shared expert: set `shared` to 1 or more")
         self.dim, self.config, self.guides = dim, config, guides
+        self.activation: Activation = activation
         hidden = config.shared * config.width
         self.shared: nn.Module | None = None
         if config.shared:
             self.shared = (
-                GuidedExperts(guides, dim, hidden, config.dropout) if guides else FeedForward(dim, hidden, config.dropout)
+                GuidedExperts(guides, dim, hidden, config.dropout, activation)
+                if guides
+                else FeedForward(dim, hidden, config.dropout, activation)
             )
         self.router = Router(dim, config)
-        self.experts = Experts(FeedForward(dim, config.width, config.dropout) for _ in range(config.experts))
+        self.experts = Experts(FeedForward(dim, config.width, config.dropout, activation) for _ in range(config.experts))
 
     def forward(self, x_BTD: Tensor, route: Route | None = None) -> Tensor:
         """Output of the same shape; the load is appended to `route.loads`. Raises BudgetError if the budget is larger than the
@@ -213,7 +217,7 @@ class ElasticMoE(nn.Module):
 
     def extract(self, budget: Budget) -> ElasticMoE:
         """A smaller layer of its own that computes what this one does under the budget. Raises BudgetError."""
-        small = ElasticMoE(self.dim, cut(self.config, budget), self.guides)
+        small = ElasticMoE(self.dim, cut(self.config, budget), self.guides, self.activation)
         copy_leading(small, self)
         small.to(self.router.gate.weight.device).train(self.training)
         return small
@@ -222,7 +226,17 @@ class ElasticMoE(nn.Module):
         """Whether the layer's sizes allow it to start as this dense one."""
         config = self.config
         even = (config.shared + config.top_k) * config.width == dense.up.out_features and not config.experts % config.top_k
-        return even and config.scale == config.top_k and config.renormalise and dense.up.in_features == self.dim
+        alike = dense.up.in_features == self.dim and dense.activation == self.activation
+        return even and config.scale == config.top_k and config.renormalise and alike
+
+    def upcycle_rule(self, dense: FeedForward) -> str:
+        """Which sizes allow the layer to start as this dense one."""
+        config, hidden = self.config, dense.up.out_features
+        return (
+            f"a dense layer of {hidden} hidden units becomes {config.shared} shared and groups of {config.top_k} routed experts of width "
+            f"{hidden / (config.shared + config.top_k):g}: set `width` to that, `experts` to a multiple of {config.top_k}, `scale` to "
+            f"{config.top_k}, and `renormalise`"
+        )
 
     @torch.no_grad()
     def upcycle(self, dense: FeedForward) -> None:
@@ -232,14 +246,9 @@ class ElasticMoE(nn.Module):
         again to every further group of `top_k`. The gates of a group are alike, so that a frame is always given a whole group, with equal
         weights, which `scale` undoes. Raises ValueError where the sizes do not come out even.
         """
-        config, hidden = self.config, dense.up.out_features
-        parts = config.shared + config.top_k
+        config, width = self.config, self.config.width
         if not self.can_upcycle(dense):
-            raise ValueError(
-                f"a dense layer of {hidden} hidden units becomes {config.shared} shared and groups of {config.top_k} routed experts of width "
-                f"{hidden / parts:g}: set `width` to that, `experts` to a multiple of {config.top_k}, `scale` to {config.top_k}, and `renormalise`"
-            )
-        width = config.width
+            raise ValueError(self.upcycle_rule(dense))
         up_PFD, up_PF = dense.up.weight.split(width), dense.up.bias.split(width)
         down_PDF = dense.down.weight.split(width, dim=1)
         if self.shared is not None:

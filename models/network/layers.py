@@ -10,6 +10,7 @@ from torch import nn
 
 from voxmill.manifests.config_base import Settings
 from voxmill.models.common.guides import BANDWIDTHS, PROMPT_TASKS
+from voxmill.models.network.activation import Activation
 from voxmill.models.network.budget import Budget, BudgetSchedule
 from voxmill.models.network.conformer import ConformerLayer, EncoderConfig
 from voxmill.models.network.decoder import DecoderConfig
@@ -54,15 +55,24 @@ def encoder_layers(
 ) -> list[ConformerLayer]:
     """The Conformer layers of the encoder."""
     guides = len(BANDWIDTHS) if smoe and smoe.encoder else 0
-    size = (config.dim, config.hidden, config.dropout)
+    elastic = emoe if emoe and emoe.macaron else None
     layers = []
     for index in range(config.layers):
-        macaron = feed_forward(*size, guides, emoe if emoe and emoe.macaron else None)
-        second = feed_forward(*size, guides, emoe if emoe and emoe.encoder else None)
-        if vision and vision.has_experts(index, config.layers) and not isinstance(second, ElasticMoE):
-            second = VisualExperts(vision, *size, second)
-        layers.append(ConformerLayer(config, macaron, second))
+        macaron = feed_forward(config.dim, config.hidden, config.dropout, guides, elastic, config.activation)
+        layers.append(ConformerLayer(config, macaron, encoder_feed_forward(index, config, emoe, smoe, vision)))
     return layers
+
+
+def encoder_feed_forward(
+    index: int, config: EncoderConfig, emoe: ElasticConfig | None, smoe: GuidedConfig | None, vision: VisionConfig | None
+) -> nn.Module:
+    """The feed-forward layer of encoder layer number `index`; of a Conformer layer the second one."""
+    guides = len(BANDWIDTHS) if smoe and smoe.encoder else 0
+    elastic = emoe if emoe and emoe.encoder else None
+    layer = feed_forward(config.dim, config.hidden, config.dropout, guides, elastic, config.activation)
+    if vision and vision.has_experts(index, config.layers) and not isinstance(layer, ElasticMoE):
+        return VisualExperts(vision, config.dim, config.hidden, config.dropout, config.activation, layer)
+    return layer
 
 
 def decoder_layers(
@@ -71,14 +81,18 @@ def decoder_layers(
     """The feed-forward layers of a decoder of `depth` layers."""
     guides = len(PROMPT_TASKS) if smoe and smoe.decoder else 0
     elastic = emoe if emoe and emoe.decoder else None
-    return [feed_forward(dim, config.hidden, config.dropout, guides, elastic) for _ in range(depth)]
+    return [feed_forward(dim, config.hidden, config.dropout, guides, elastic, config.activation) for _ in range(depth)]
 
 
-def feed_forward(dim: int, hidden: int, dropout: float, guides: int, emoe: ElasticConfig | None) -> nn.Module:
+def feed_forward(
+    dim: int, hidden: int, dropout: float, guides: int, emoe: ElasticConfig | None, activation: Activation = "silu"
+) -> nn.Module:
     """One feed-forward layer: elastic, guided (`guides`: number of guide ids) or dense."""
     if emoe is not None:
-        return ElasticMoE(dim, emoe, guides)
-    return GuidedExperts(guides, dim, hidden, dropout) if guides else FeedForward(dim, hidden, dropout)
+        return ElasticMoE(dim, emoe, guides, activation)
+    if guides:
+        return GuidedExperts(guides, dim, hidden, dropout, activation)
+    return FeedForward(dim, hidden, dropout, activation)
 
 
 def upcycle(model: nn.Module, dense: nn.Module) -> list[str]:

@@ -2,12 +2,14 @@
 
     features -> subsampling -> + task vectors -> [visual tokens, guide] + sound -> Conformer layers -> CTC, decoders, transducer
 
+Subsampling and Conformer layers are one `SoundEncoder`; with `start` a pretrained one takes their place, and its decoder ours. Four switches:
+
     emoe    feed-forward layers are elastic mixtures of experts: one model, many sizes (TouchASP)
     smoe    a feed-forward layer for each bandwidth in the encoder, for each task in the decoder (S-MoE)
     vision  video frames as tokens before the sound, with experts for utterances that have them (EVA)
     tasks   vectors that switch tasks on, for utterances that are labelled for some tasks only (TokenVerse++)
 
-With all off it is a U2++-style Conformer. How the four combine is ours: with emoe and smoe, the guide chooses the shared
+With all off and no start it is a U2++-style Conformer. How the four combine is ours: with emoe and smoe, the guide chooses the shared
 expert; with emoe and vision, the elastic experts process the visual tokens too.
 
 Shape suffixes: B utterances, T frames, P prefix tokens, S = P + T, U tokens, M mel bins, D model width, K tasks, V vocabulary.
@@ -17,7 +19,7 @@ Shape suffixes: B utterances, T frames, P prefix tokens, S = P + T, U tokens, M 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from pydantic import Field, model_validator
@@ -26,14 +28,19 @@ from torch import Tensor, nn
 from voxmill.manifests.config_base import Settings
 from voxmill.models.common.features import FbankConfig
 from voxmill.models.common.guides import BANDWIDTHS
+from voxmill.models.common.sound_features import SoundFeatures
 from voxmill.models.common.tokenizer import BLANK
 from voxmill.models.common.video_frames import VideoFrames
-from voxmill.models.network.attention import real_mask
 from voxmill.models.network.budget import Budget, BudgetError, copy_leading
-from voxmill.models.network.conformer import Encoder, EncoderConfig, PrefixTokens, Subsampling
+from voxmill.models.network.conformer import EncoderConfig, PrefixTokens
 from voxmill.models.network.decoder import Decoder, DecoderConfig
-from voxmill.models.network.layers import ElasticConfig, GuidedConfig, decoder_layers, encoder_layers
+from voxmill.models.network.decoder_cache import DecoderCache
+from voxmill.models.network.layers import ElasticConfig, GuidedConfig, decoder_layers, encoder_feed_forward
+from voxmill.models.network.pretrained.families import family_of
+from voxmill.models.network.pretrained.family import Family
+from voxmill.models.network.pretrained.start_config import StartConfig
 from voxmill.models.network.route import ExpertLoad, Route
+from voxmill.models.network.sound_encoder import ConformerSound, SoundEncoder
 from voxmill.models.network.task_vectors import TaskVectors, TaskVectorsConfig
 from voxmill.models.network.transducer import Transducer, TransducerConfig
 from voxmill.models.network.vision import PostEncoderExperts, VisionConfig, VisualTokens
@@ -47,6 +54,10 @@ class ModelConfig(Settings):
     fbank: FbankConfig = FbankConfig()
     encoder: EncoderConfig = EncoderConfig()
     decoder: DecoderConfig = DecoderConfig()
+    start: StartConfig | None = None
+    """A pretrained network to start from, in place of the Conformer and, with `parts: all`, of the decoders. Null: none."""
+    ctc: bool = True
+    """A CTC head. Off: the decoders alone predict text, as of a pretrained encoder and decoder with a large vocabulary."""
     emoe: ElasticConfig | None = None
     """Elastic mixtures of experts: one model, many sizes. Null: dense feed-forward layers."""
     smoe: GuidedConfig | None = None
@@ -63,6 +74,11 @@ class ModelConfig(Settings):
         if self.emoe and self.smoe and not self.emoe.shared:
             raise ValueError("with emoe and smoe on, the guide chooses the shared expert: set emoe.shared to 1 or more")
         return self
+
+    @property
+    def features(self) -> SoundFeatures:
+        """What the encoder hears. Raises ValueError if `start` is not filled in."""
+        return self.fbank if self.start is None else pretrained_family(self.start).features()
 
     def cut(self, budget: Budget) -> ModelConfig:
         """The config of the model that `SpeechModel.extract` returns. Raises BudgetError."""
@@ -95,11 +111,11 @@ class EncoderOutput(NamedTuple):
     """What the encoder hands to the heads."""
 
     frame_BTD: Tensor
-    """Frames of 40 ms, which CTC and the transducer read."""
+    """Frames (40 ms each, of a pretrained encoder mostly 20), which CTC and the transducer read."""
     length_B: Tensor
-    """Frames of each utterance without padding; 0 if it was shorter than `features.MIN_FRAMES`."""
+    """Frames of each utterance without padding; 0 if it was too short."""
     memory_BSD: Tensor
-    """What the decoder attends to: visual tokens, if any, and frames."""
+    """What the decoder attends to: visual tokens, if any, and frames; under a pretrained decoder all of its encoder's window."""
     real_BS: Tensor
     """Its padding mask, False on padding."""
 
@@ -108,7 +124,7 @@ class ModelOutputs(NamedTuple):
     """Predictions of every head."""
 
     ctc_BTV: Tensor
-    """Log probabilities of CTC."""
+    """Log probabilities of CTC; V = 0 without that head."""
     length_B: Tensor
     """Frames of each utterance without padding."""
     forward_BUV: Tensor
@@ -120,6 +136,46 @@ class ModelOutputs(NamedTuple):
     encoded: EncoderOutput
 
 
+def pretrained_family(start: StartConfig) -> Family:
+    """The adapter of what a model starts from. Raises ValueError if the network is not filled in, or of a kind without adapter."""
+    if start.network is None:
+        raise ValueError("model.start.network is not known yet: it is filled in when training starts")
+    return family_of(start.network)
+
+
+def sound_encoder(config: ModelConfig) -> SoundEncoder:
+    """The encoder of a config, with first values. Raises ValueError where a switch is on that a pretrained encoder cannot have."""
+    encoder, emoe, smoe, vision = config.encoder, config.emoe, config.smoe, config.vision
+    if config.start is None:
+        return ConformerSound(config.fbank, encoder, emoe, smoe, vision)
+    family = pretrained_family(config.start)
+    sizes = [
+        (encoder, family.encoder_sizes()),
+        *([(config.decoder, family.decoder_sizes())] if config.start.parts == "all" else []),
+    ]
+    if any(wanted is None or any(getattr(given, key) != value for key, value in wanted.items()) for given, wanted in sizes):
+        raise ValueError(
+            "model.encoder and model.decoder differ from the sizes of model.start: leave them out, they are filled in"
+        )
+    inside = {
+        "model.emoe.encoder": emoe is not None and emoe.encoder, "model.smoe.encoder": smoe is not None and smoe.encoder,
+        "model.vision.where": vision is not None and vision.where != "post_encoder",
+    }  # fmt: skip
+    if any(inside.values()) and not family.takes_experts:
+        asked = ", ".join(key for key, on in inside.items() if on)
+        raise ValueError(f"{asked}: this pretrained encoder takes no experts; set it to false (vision.where: post_encoder)")
+    if emoe is not None and emoe.macaron:
+        raise ValueError("model.emoe.macaron: a pretrained encoder has one feed-forward layer in each layer; set it to false")
+    return family.encoder(lambda index: encoder_feed_forward(index, encoder, emoe, smoe, vision), config.start.parts == "all")
+
+
+def _decoder(config: ModelConfig, feed_forwards: list[nn.Module]) -> nn.Module:
+    """A decoder: the pretrained one, or ours."""
+    if config.start is not None and config.start.parts == "all":
+        return pretrained_family(config.start).decoder(config.vocabulary, feed_forwards.__getitem__)
+    return Decoder(config.vocabulary, config.encoder.dim, config.decoder, feed_forwards)
+
+
 class SpeechModel(nn.Module):
     """The whole network. Its state dict is what checkpoints hold, so names of modules and parameters must not change."""
 
@@ -127,19 +183,22 @@ class SpeechModel(nn.Module):
         super().__init__()
         self.config = config
         dim, encoder, decoder = config.encoder.dim, config.encoder, config.decoder
-        self.frontend = Subsampling(config.fbank.num_mels, dim)
-        self.encoder = Encoder(encoder, encoder_layers(encoder, config.emoe, config.smoe, config.vision))
-        self.ctc = nn.Linear(dim, config.vocabulary)
+        sound = sound_encoder(config)
+        self.frontend, self.encoder = sound.front, sound.layers
+        self._sound = sound
+        self.ctc: Any = nn.Linear(dim, config.vocabulary) if config.ctc else None
         self.decoder, self.backward_decoder = (
-            Decoder(config.vocabulary, dim, decoder, decoder_layers(dim, decoder, depth, config.emoe, config.smoe))
-            if depth
-            else None
+            _decoder(config, decoder_layers(dim, decoder, depth, config.emoe, config.smoe)) if depth else None
             for depth in (decoder.layers, decoder.backward_layers)
         )
         self.guide = nn.Embedding(len(BANDWIDTHS), dim) if config.smoe and config.smoe.guide_token else None
         self.vision = VisualTokens(config.vision, dim) if config.vision else None
         after = config.vision is not None and config.vision.where == "post_encoder"
-        self.afterwards = PostEncoderExperts(config.vision, dim, encoder.hidden, encoder.dropout) if after else None  # type: ignore[arg-type]
+        self.afterwards = (
+            PostEncoderExperts(config.vision, dim, encoder.hidden, encoder.dropout, encoder.activation)  # type: ignore[arg-type]
+            if after
+            else None
+        )
         where = config.tasks.where if config.tasks else "none"
         self.tasks_early = TaskVectors(config.tasks, dim) if config.tasks and where in ("frontend", "both") else None
         self.tasks_late = TaskVectors(config.tasks, dim) if config.tasks and where in ("encoder", "both") else None
@@ -154,7 +213,7 @@ class SpeechModel(nn.Module):
         backward_BU: Tensor | None = None,
         joint_BU: Tensor | None = None,
     ) -> ModelOutputs:
-        """Every head's predictions, for training. `feature` are log mel features and `length` their frames; `token` is the
+        """Every head's predictions, for training. `feature` are what `config.features` makes of sound and `length` their frames; `token` is the
         input of the decoder, `backward` that of the second decoder, `joint` the transducer's target. Raises as `encode`
         does."""
         encoded = self.encode(feature_BTM, length_B, conditions)
@@ -167,12 +226,14 @@ class SpeechModel(nn.Module):
         return ModelOutputs(self.ctc_of(encoded), encoded.length_B, forwards, backwards, joint, encoded)
 
     def ctc_of(self, encoded: EncoderOutput) -> Tensor:
-        """Log probabilities of every token in every frame, shape (B, T, V)."""
+        """Log probabilities of every token in every frame, shape (B, T, V); V is 0 without a CTC head."""
+        if self.ctc is None:
+            return encoded.frame_BTD.new_zeros(*encoded.frame_BTD.shape[:2], 0, dtype=torch.float32)
         log_BTV: Tensor = self.ctc(encoded.frame_BTD).float().log_softmax(dim=-1)
         return log_BTV
 
     def encode(self, feature_BTM: Tensor, length_B: Tensor, conditions: Conditions | None = None) -> EncoderOutput:
-        """Encodes log mel features. Raises BudgetError, or ValueError if a switch that is on misses its input, or one that is
+        """Encodes features. Raises BudgetError, or ValueError if a switch that is on misses its input, or one that is
         off gets one."""
         conditions = conditions or Conditions()
         x_BTD, frames_B = self.frontend(feature_BTM, length_B)
@@ -182,8 +243,11 @@ class SpeechModel(nn.Module):
         route = Route(self._budget(conditions), conditions.bandwidth_B, seen_B, None, conditions.loads)
         x_BSD = self.encoder(x_BTD, frames_B, route, conditions.chunk, prefix)
         num_prefix = x_BSD.shape[1] - x_BTD.shape[1]
-        sound_BTD = self._with_tasks(self.tasks_late, x_BSD[:, num_prefix:], conditions)
-        real_BT = real_mask(frames_B, sound_BTD.shape[1])
+        sound_BTD = x_BSD[:, num_prefix:]
+        if self._sound.trails:
+            sound_BTD = sound_BTD[:, : self._sound.features.num_encoded(feature_BTM.shape[1])]
+        sound_BTD = self._with_tasks(self.tasks_late, sound_BTD, conditions)
+        real_BT = self._sound.remembered(frames_B, sound_BTD.shape[1])
         if self.afterwards is not None and conditions.frames is not None:
             return self._seen_afterwards(sound_BTD, real_BT, frames_B, conditions.frames, route)
         if prefix is None or self.config.vision is None or not self.config.vision.in_memory or num_prefix == num_guides:
@@ -204,25 +268,37 @@ class SpeechModel(nn.Module):
         return EncoderOutput(sound_BTD, frames_B, mixed_BSD, real_BS)
 
     def decode(
-        self, token_BU: Tensor, encoded: EncoderOutput, conditions: Conditions | None = None, *, backwards: bool = False
+        self,
+        token_BU: Tensor,
+        encoded: EncoderOutput,
+        conditions: Conditions | None = None,
+        *,
+        backwards: bool = False,
+        cache: DecoderCache | None = None,
     ) -> Tensor:
-        """Logits of the next token after each, shape (B, U, V). Raises BudgetError, or ValueError if there is no such
-        decoder."""
+        """Logits of the next token after each, shape (B, U, V). `cache`: the tokens follow those of earlier calls with it. Raises
+        BudgetError, or ValueError if there is no such decoder."""
         conditions = conditions or Conditions()
         decoder = self.backward_decoder if backwards else self.decoder
         if decoder is None:
             raise ValueError("this model has no decoder in that direction: see decoder.backward_layers")
         real_BU = token_BU != BLANK  # with which inputs of a decoder are padded
         route = Route(self._budget(conditions), conditions.translates_B, None, real_BU, conditions.loads)
-        logits_BUV: Tensor = decoder(token_BU, encoded.memory_BSD, encoded.real_BS, route)
+        logits_BUV: Tensor = decoder(token_BU, encoded.memory_BSD, encoded.real_BS, route, cache)
         return logits_BUV
 
     def extract(self, budget: Budget) -> SpeechModel:
         """A smaller model of its own that computes what this one does under the budget. Raises BudgetError."""
         small = SpeechModel(self.config.cut(budget))
         copy_leading(small, self)
-        small.to(self.ctc.weight.device).train(self.training)
+        small.to(self.device).train(self.training)
         return small
+
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters are."""
+        found: torch.device = next(self.parameters()).device
+        return found
 
     def _budget(self, conditions: Conditions) -> Budget | None:
         if conditions.budget is not None and self.config.emoe is None:

@@ -15,6 +15,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from voxmill.models.network.activation import Activation
 from voxmill.models.network.feed_forward import FeedForward
 from voxmill.models.network.route import Route
 
@@ -22,9 +23,9 @@ from voxmill.models.network.route import Route
 class GuidedExperts(nn.Module):
     """One feed-forward layer for each guide id."""
 
-    def __init__(self, num_guides: int, dim: int, hidden: int, dropout: float = 0.0) -> None:
+    def __init__(self, num_guides: int, dim: int, hidden: int, dropout: float = 0.0, activation: Activation = "silu") -> None:
         super().__init__()
-        self.experts = nn.ModuleList(FeedForward(dim, hidden, dropout) for _ in range(num_guides))
+        self.experts = nn.ModuleList(FeedForward(dim, hidden, dropout, activation) for _ in range(num_guides))
 
     def forward(self, x_BTD: Tensor, route: Route, width: int | None = None) -> Tensor:
         """Output of the same shape. Raises ValueError if the route has no guide ids, or one that no expert has."""

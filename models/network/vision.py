@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from voxmill.manifests.config_base import Settings
 from voxmill.models.common.image_encoder import ImageEncoderConfig
 from voxmill.models.common.video_frames import VideoFrames
+from voxmill.models.network.activation import Activation
 from voxmill.models.network.conformer import PrefixTokens
 from voxmill.models.network.emoe import ElasticMoE, MoEConfig
 from voxmill.models.network.feed_forward import FeedForward
@@ -91,10 +92,12 @@ class VisualTokens(nn.Module):
 class VisualExperts(nn.Module):
     """The audio model's layer for utterances without video, a mixture of experts for those with video."""
 
-    def __init__(self, config: VisionConfig, dim: int, hidden: int, dropout: float, audio: nn.Module) -> None:
+    def __init__(
+        self, config: VisionConfig, dim: int, hidden: int, dropout: float, activation: Activation, audio: nn.Module
+    ) -> None:
         super().__init__()
         self.audio = audio
-        self.moe = _experts(config, dim, hidden, dropout)
+        self.moe = _experts(config, dim, hidden, dropout, activation)
 
     def forward(self, x_BSD: Tensor, route: Route) -> Tensor:
         """Output of the same shape."""
@@ -123,10 +126,10 @@ class VisualExperts(nn.Module):
 class PostEncoderExperts(nn.Module):
     """`post_encoder`: a mixture of experts over visual tokens and sound, added to its input. A new one adds zero."""
 
-    def __init__(self, config: VisionConfig, dim: int, hidden: int, dropout: float) -> None:
+    def __init__(self, config: VisionConfig, dim: int, hidden: int, dropout: float, activation: Activation) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(dim)
-        self.moe = _experts(config, dim, hidden, dropout)
+        self.moe = _experts(config, dim, hidden, dropout, activation)
         for expert in self.moe.experts:
             nn.init.zeros_(expert.down.weight)
             nn.init.zeros_(expert.down.bias)
@@ -140,9 +143,9 @@ class PostEncoderExperts(nn.Module):
         return x_BSD.index_add(0, row_R, mixed_RSD.to(x_BSD.dtype))
 
 
-def _experts(config: VisionConfig, dim: int, hidden: int, dropout: float) -> ElasticMoE:
+def _experts(config: VisionConfig, dim: int, hidden: int, dropout: float, activation: Activation) -> ElasticMoE:
     moe = MoEConfig(experts=config.experts, shared=0, top_k=config.top_k, width=hidden, dropout=dropout)
-    return ElasticMoE(dim, moe)
+    return ElasticMoE(dim, moe, activation=activation)
 
 
 def is_vision_parameter(name: str) -> bool:

@@ -28,7 +28,7 @@ class LossConfig(Settings):
     """Weights of the losses: those of WeNet's U2++, and ours for heads that it lacks."""
 
     ctc: float = Field(default=0.3, ge=0, le=1)
-    """Weight of CTC; the decoders have the rest."""
+    """Weight of CTC; the decoders have the rest, or all where the model has no CTC."""
     backward: float = Field(default=0.3, ge=0, le=1)
     """Of the decoders' weight, the share of the one that predicts the text from its end."""
     smoothing: float = Field(default=0.1, ge=0, lt=1)
@@ -53,7 +53,7 @@ class Losses:
 def heads_of(config: ModelConfig, balanced: bool) -> tuple[str, ...]:
     """Names of the parts of a model's loss; `balanced`: it has experts with a balance loss."""
     has = {
-        "attention": True, "ctc": True, "backward": config.decoder.backward_layers > 0,
+        "attention": True, "ctc": config.ctc, "backward": config.decoder.backward_layers > 0,
         "transducer": config.transducer is not None, "balance": balanced,
     }  # fmt: skip
     return tuple(name for name, there in has.items() if there)
@@ -61,13 +61,13 @@ def heads_of(config: ModelConfig, balanced: bool) -> tuple[str, ...]:
 
 def speech_loss(outputs: ModelOutputs, batch: Batch, loads: Sequence[ExpertLoad], config: LossConfig) -> Losses:
     """The weighted sum of all heads' losses. `loads`: loads of the experts in the same call, for the balance loss."""
-    decoders = 1.0 - config.ctc
+    ctc = config.ctc if outputs.ctc_BTV.shape[-1] else 0.0
+    decoders = 1.0 - ctc
     backward = config.backward if outputs.backward_BUV is not None else 0.0
     said = attention_loss(outputs.forward_BUV, batch.said_BU, config.smoothing)
-    weighted = {
-        "attention": (decoders * (1 - backward), said),
-        "ctc": (config.ctc, ctc_loss(outputs.ctc_BTV, outputs.length_B, batch.spoken_BU, batch.num_spoken_B)),
-    }
+    weighted = {"attention": (decoders * (1 - backward), said)}
+    if outputs.ctc_BTV.shape[-1]:
+        weighted["ctc"] = (ctc, ctc_loss(outputs.ctc_BTV, outputs.length_B, batch.spoken_BU, batch.num_spoken_B))
     if outputs.backward_BUV is not None:
         from_end = attention_loss(outputs.backward_BUV, batch.said_backward_BU, config.smoothing)
         weighted["backward"] = (decoders * backward, from_end)

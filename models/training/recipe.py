@@ -20,7 +20,9 @@ from voxmill.models.data.loader import DataConfig, Loader
 from voxmill.models.data.sampler import BucketingSampler, NothingToLearn, SamplerConfig
 from voxmill.models.network.layers import upcycle
 from voxmill.models.network.model import ModelConfig, SpeechModel
+from voxmill.models.network.pretrained.open_start import OpenedStart, open_start
 from voxmill.models.network.vision import VisionConfig
+from voxmill.models.training.pretrained_start import begin_pretrained, filled, named, pretrained_tokens
 from voxmill.models.training.trainer import TrainConfig, Trainer
 from voxmill.sharding.index import read_index
 from voxmill.sharding.sidecar import ShardError, read_members
@@ -38,7 +40,13 @@ class Recipe(Settings):
     begin_with: str | None = None
     """Folder of a trained dense model of the same sizes to start from. Its tokeniser and feature normalisation are kept, guided
     and visual experts start as copies of its feed-forward layers, and what it does not have starts at random. Null: all starts
-    at random."""
+    at random. Of a network of transformers or CTranslate2 see `model.start`."""
+
+    @model_validator(mode="after")
+    def _one_beginning(self) -> Recipe:
+        if self.model.start is not None and self.begin_with is not None:
+            raise ValueError("model.start and begin_with are two beginnings: leave one of them out")
+        return self
 
     @model_validator(mode="after")
     def _targets_follow_the_model(self) -> Recipe:
@@ -62,6 +70,8 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _chunks_need_a_past(self) -> Recipe:
+        if self.train.dynamic_chunk and self.model.start is not None:
+            raise ValueError("train.dynamic_chunk: a pretrained encoder hears whole utterances; set it to false")
         if self.train.dynamic_chunk and not self.model.encoder.causal:
             raise ValueError("train.dynamic_chunk needs model.encoder.causal: the convolution would look past the chunk")
         return self
@@ -94,23 +104,56 @@ def prepare(shards: str, recipe: Recipe, device: torch.device | str = "cpu") -> 
     Raises NothingToLearn; CheckpointError and UserError if `begin_with` cannot be used.
     """
     earlier = load(recipe.begin_with) if recipe.begin_with else None
-    try:
-        tokens = earlier.tokens if earlier else Tokenizer.train(transcripts(shards, recipe.data.plan), recipe.tokens)
-    except ValueError as error:
-        raise NothingToLearn(f"{shards}: {error}") from error
-    config = recipe.model.model_copy(update={"vocabulary": len(tokens), "vision": _with_encoder(recipe)})
-    loader = Loader(shards, tokens, config.fbank, recipe.data)
+    start = open_start(recipe.model.start) if recipe.model.start else None
+    sized = with_start(recipe, start)
+    tokens = _tokens(shards, recipe, earlier, start)
+    config = sized.model_copy(update={"vocabulary": len(tokens), "vision": _with_encoder(recipe)})
+    loader = Loader(shards, tokens, config.features, recipe.data)
     torch.manual_seed(recipe.train.seed)
-    model = SpeechModel(config)
-    if earlier:
+    model = build(config)
+    if start:
+        begin_pretrained(model, start, tokens.num_given)
+        model.config = named(config, start)
+    elif earlier:
         begin(model, earlier)
     else:
         normalise(model, loader, recipe.normaliser_batches)
     return Trainer(model.to(device), tokens, loader, recipe.train)
 
 
+def with_start(recipe: Recipe, start: OpenedStart | None) -> ModelConfig:
+    """The config of the model with the sizes of what it starts from. Raises UserError."""
+    return filled(recipe.model, start) if start else recipe.model
+
+
+def build(config: ModelConfig) -> SpeechModel:
+    """The model of a config, with first values. Raises UserError where a switch is on that a pretrained network cannot have."""
+    try:
+        return SpeechModel(config)
+    except ValueError as error:
+        if config.start is None:
+            raise
+        raise UserError(str(error)) from error
+
+
+def _tokens(shards: str, recipe: Recipe, earlier: Bundle | None, start: OpenedStart | None) -> Tokenizer:
+    """The tokeniser of an earlier model, of the pretrained one with its decoder, or one that the transcripts teach."""
+    if earlier:
+        return earlier.tokens
+    if start and "decoder" in start.parts:
+        return pretrained_tokens(start, recipe.tokens)
+    try:
+        return Tokenizer.train(transcripts(shards, recipe.data.plan), recipe.tokens)
+    except ValueError as error:
+        raise NothingToLearn(f"{shards}: {error}") from error
+
+
 def begin(model: SpeechModel, earlier: Bundle) -> None:
     """Initialises a model from a trained dense one (`upcycle`). Raises UserError if their sizes or features differ."""
+    if earlier.model.config.start is not None:
+        raise UserError(
+            "begin_with: that model has a pretrained encoder; begin with the network that it started from, in model.start"
+        )
     if model.config.fbank != earlier.model.config.fbank:
         raise UserError("begin_with: that model hears other features; set model.fbank as it has it")
     hidden = [(config.encoder.hidden, config.decoder.hidden) for config in (model.config, earlier.model.config)]

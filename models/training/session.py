@@ -23,11 +23,12 @@ from voxmill.models.checkpoint.checkpoint import latest, load
 from voxmill.models.common.device import choose_device
 from voxmill.models.data.loader import Loader
 from voxmill.models.data.sampler import BucketingSampler, NothingToLearn
-from voxmill.models.network.model import SpeechModel
+from voxmill.models.network.pretrained.open_start import open_start
 from voxmill.models.network.size import ModelSize, model_size
 from voxmill.models.training.data_parallel import RankGroup
 from voxmill.models.training.metrics_log import MetricsLog
-from voxmill.models.training.recipe import Recipe, prepare
+from voxmill.models.training.pretrained_start import pretrained_tokens
+from voxmill.models.training.recipe import Recipe, build, prepare, with_start
 from voxmill.models.training.trainer import Step, Trainer
 
 RECIPE = "recipe.json"
@@ -84,9 +85,16 @@ def estimate(shards: str, out: str, recipe: Recipe) -> TrainingEstimate:
     if not samples:
         condition = f" where {recipe.data.plan.where}" if recipe.data.plan.where else ""
         raise NothingToLearn(f"no sample of split {recipe.data.plan.split!r} in {shards}{condition}; left out: {dict(skipped)}")
-    tokens = recipe.tokens.num_subwords + len(list(recipe.tokens.task_tokens()))
+    start = open_start(recipe.model.start) if recipe.model.start else None
+    sized = with_start(recipe, start)
+    whole = start is not None and "decoder" in start.parts
+    tokens = (
+        len(pretrained_tokens(start, recipe.tokens))  # type: ignore[arg-type]
+        if whole
+        else recipe.tokens.num_subwords + len(list(recipe.tokens.task_tokens()))
+    )
     with torch.device("meta"):
-        model = SpeechModel(recipe.model.model_copy(update={"vocabulary": tokens}))
+        model = build(sized.model_copy(update={"vocabulary": tokens}))
     checkpoint = latest(out)
     seconds = sum(sample.seconds for sample in samples)
     epochs = recipe.train.steps * recipe.train.accumulate / len(batches)
@@ -109,7 +117,7 @@ def open_trainer(shards: str, out: str, recipe: Recipe, device: str = "auto", ra
         bundle = load(checkpoint)
         ranks = ranks or RankGroup()
         loader = Loader(
-            shards, bundle.tokens, bundle.model.config.fbank, recipe.data,
+            shards, bundle.tokens, bundle.model.config.features, recipe.data,
             rank=ranks.rank, world=ranks.world, round=recipe.train.accumulate,
         )  # fmt: skip
         trainer = Trainer.resumed(checkpoint, loader, recipe.train, target, ranks)

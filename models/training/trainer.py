@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import groupby, product
 from typing import Any, Literal
 
 import torch
@@ -22,7 +22,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from voxmill.manifests.config_base import Settings
 from voxmill.models.checkpoint.checkpoint import Bundle, TrainingState, load, load_training, prune, save, step_folder
-from voxmill.models.common.features import num_subsampled
 from voxmill.models.common.seeds import Generator, integer, seeded
 from voxmill.models.common.tasks import TASKS, Task
 from voxmill.models.common.tokenizer import Tokenizer
@@ -38,6 +37,7 @@ from voxmill.models.training.data_parallel import RankGroup
 from voxmill.models.training.expert_load import balance, expert_peak, mean_loads
 from voxmill.models.training.forward import conditions_of, forward
 from voxmill.models.training.loss import LossConfig, Losses, heads_of, speech_loss
+from voxmill.models.training.pretrained_start import check_frozen, is_frozen, shares_of
 from voxmill.models.training.schedule import RateConfig, learning_rate
 from voxmill.models.training.settle import settled
 
@@ -132,9 +132,15 @@ class Trainer:
         self.visited: set[Budget] = set()
         self.taught: set[Task] = set()
         """Tasks that this rank has seen a label of."""
-        self.learnt = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+        shares = shares_of((name for name, _ in model.named_parameters()), model.config)
+        learnt = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+        check_frozen((name for name, _ in learnt), model.config.start)
+        self.learnt = sorted(learnt, key=lambda one: shares[one[0]])  # in the order of the optimiser's groups
+        groups = [
+            {"params": [p for _, p in of], "share": share} for share, of in groupby(self.learnt, lambda one: shares[one[0]])
+        ]
         self.optimizer: Any = torch.optim.AdamW(
-            [p for _, p in self.learnt], lr=config.rate.peak, betas=config.betas, weight_decay=config.weight_decay, fused=True
+            groups, lr=config.rate.peak, betas=config.betas, weight_decay=config.weight_decay, fused=True
         )
         self.mean: Any = None
         if config.average:
@@ -201,7 +207,7 @@ class Trainer:
             step=self.step, loss=loss, parts=dict(zip(self.heads, parts, strict=True)), rate=rate,
             gradient_norm=norm, updated=math.isfinite(norm),
             budget=None if budgets[-1] is None else str(budgets[-1]), utterances=utterances,
-            audio_seconds=frames * self.model.config.fbank.shift_ms / 1000,
+            audio_seconds=frames * self.model.config.features.shift_ms / 1000,
             expert_peak=expert_peak(spread), seconds=time.perf_counter() - start, waiting=waiting,
             skipped=self.skipped,
         )  # fmt: skip
@@ -262,9 +268,10 @@ class Trainer:
 
     def _freeze(self) -> None:
         """Sets which parameters are trained in this step; the others get no gradient, and AdamW skips them."""
-        if self.config.eyes_first:
+        start, eyes = self.model.config.start, self.step < self.config.eyes_first
+        if start is not None or self.config.eyes_first:
             for name, parameter in self.learnt:
-                parameter.requires_grad_(self.step >= self.config.eyes_first or is_vision_parameter(name))
+                parameter.requires_grad_(not is_frozen(name, start, self.step) and (not eyes or is_vision_parameter(name)))
 
     def _draw_budgets(self, generator: Generator) -> tuple[Budget | None, ...]:
         emoe = self.model.config.emoe
@@ -277,7 +284,7 @@ class Trainer:
     def _losses(self, batch: Batch, budget: Budget | None, generator: Generator, loads: list[ExpertLoad]) -> Losses:
         chunk = None
         if self.config.dynamic_chunk:
-            chunk = sample_chunk(num_subsampled(int(batch.length_B.max())), generator)
+            chunk = sample_chunk(self.model.config.features.num_encoded(int(batch.length_B.max())), generator)
         if batch.frames is not None and self.model.config.vision:
             batch = batch.blinded(self.model.config.vision.drop, generator)
         batch = batch.to(self.device)
@@ -293,7 +300,7 @@ class Trainer:
         norm = float(nn.utils.clip_grad_norm_([p for _, p in self.learnt], self.config.clip))
         if math.isfinite(norm):
             for group in self.optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["share"]
             self.optimizer.step()
             if self.mean:
                 self.mean.update_parameters(self.model)

@@ -15,11 +15,15 @@ from voxmill.pipeline.terminal.output import console
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from voxmill.models.training.recipe import Recipe
+
 
 def train(
     shards: Annotated[str, typer.Option(help="The shards of a run: `RUN/shards`.")],
     out: Annotated[str, typer.Option("--out", "-o", help="Folder for checkpoints, log and curve.")],
-    config: Annotated[str, typer.Option("--config", "-c", help="A YAML file, or `compact`, `dense` or `taste`.")] = "compact",
+    config: Annotated[
+        str, typer.Option("--config", "-c", help="A YAML file, or `compact`, `dense`, `taste` or `whisper`.")
+    ] = "compact",
     where: Annotated[str | None, typer.Option(help="Only these samples, as in `tier='high' and language='en'`.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, max=10**9, help="Optimiser steps, instead of the recipe's.")] = None,
     change: options.Set = None,
@@ -42,6 +46,8 @@ def train(
 
         voxmill train --shards runs/one/shards --out models/en -c mine.yaml --where "tier='high' and language='en'"
 
+        voxmill train --shards runs/one/shards --out runs/one-student -c whisper
+
         voxmill train --shards runs/one/shards --out runs/one-model --workers 4 --address auto
 
         voxmill train --shards runs/one/shards --out runs/one-model --dry-run
@@ -51,7 +57,8 @@ def train(
     from voxmill.models.training.recipe import load_recipe
     from voxmill.pipeline.modelling import model_display
 
-    recipe = ray_train.for_workers(session.with_overrides(load_recipe(config, change or ()), where=where, steps=steps), workers)
+    given = session.with_overrides(load_recipe(config, change or ()), where=where, steps=steps)
+    recipe = ray_train.for_workers(_with_weights(given), workers)
     stderr = console(stderr=True)
     if dry_run or not quiet:
         with working("reading the shards", quiet=quiet):
@@ -80,7 +87,7 @@ def transcribe(
             "that its result does not depend on the other tasks (except with `--decode attention` or `transducer`, which decode all at once)."
         ),
     ] = None,
-    decode: options.Decode = "rescore",
+    decode: options.Decode = None,
     chunk: options.Chunk = None,
     to: Annotated[str | None, typer.Option(help="Translate into this language, if the model learnt it.")] = None,
     device: options.Device = "auto",
@@ -123,7 +130,7 @@ def evaluate(
     budgets: Annotated[
         str | None, typer.Option(help="`all` that it was trained for, or some, as in `6,15`; default: the whole model.")
     ] = None,
-    decode: options.Decode = "rescore",
+    decode: options.Decode = None,
     chunk: options.Chunk = None,
     limit: Annotated[int | None, typer.Option(min=1, max=10**12, help="Evaluate at most this many samples.")] = None,
     device: options.Device = "auto",
@@ -183,6 +190,17 @@ def export(
         new_output_folder(out)
         report = export_model(open_bundle(model), budget, chosen, out)
     model_display.print_export(report, as_json=as_json)
+
+
+def _with_weights(recipe: Recipe) -> Recipe:
+    """The recipe with the folder of known weights in place of their name, in `model.start`. Raises WeightsMissing."""
+    from voxmill.operators.weights.registry import find, resolve
+
+    start = recipe.model.start
+    if start is None or find(start.model) is None:
+        return recipe
+    known = start.model_copy(update={"model": str(resolve(start.model))})
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"start": known})})
 
 
 def training_config(source: str, changes: Sequence[str] = ()) -> BaseModel:

@@ -61,7 +61,12 @@ Model = Annotated[str, typer.Option("--model", "-m", help="A training's folder (
 Budget = Annotated[
     str | None, typer.Option(help="How much of an elastic model: EXPERTS[:TOP_K[:WIDTH]], as in `6`; default: all.")
 ]
-Decode = Annotated[str, typer.Option(help="`greedy`, `beam`, `rescore`, `attention` or `transducer`: quick to thorough.")]
+Decode = Annotated[
+    str | None,
+    typer.Option(
+        help="`greedy`, `beam`, `rescore`, `attention` or `transducer`; default: `rescore`, or `attention` for a model without CTC."
+    ),
+]
 Chunk = Annotated[int | None, typer.Option(min=1, max=1_000_000, help="Streaming: read chunks of this many frames of 40 ms.")]
 Device = Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, …")]
 

@@ -207,7 +207,7 @@ def test_every_measurement_is_listed() -> None:
 
 @pytest.mark.parametrize("block", of("yaml"), ids=str)
 def test_configs_are_configs(block: Snippet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Code of a user's own that a config names is the Python of the same page."""
+    """Of a run or of a training. Code of a user's own that a config names is the Python of the same page."""
     for module, name in re.findall(r"call: \"?(\w+\.\w+):(\w+)", block.text):
         (code,) = [one for one in of("python") if one.file == block.file and f"class {name}" in one.text]
         file = (tmp_path / module.replace(".", "/")).with_suffix(".py")
@@ -216,7 +216,11 @@ def test_configs_are_configs(block: Snippet, tmp_path: Path, monkeypatch: pytest
         monkeypatch.delitem(sys.modules, module, raising=False)
         monkeypatch.delitem(sys.modules, module.partition(".")[0], raising=False)
     monkeypatch.syspath_prepend(tmp_path)
-    parse_config(yaml.safe_load(block.text), str(block))
+    data = yaml.safe_load(block.text)
+    if data.keys() <= Recipe.model_fields.keys():
+        Recipe.model_validate(data)
+    else:
+        parse_config(data, str(block))
 
 
 NAMED = re.compile(

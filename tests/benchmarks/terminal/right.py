@@ -135,6 +135,7 @@ def cases() -> list[Case]:
         Case(("models", "verify", "moonshine-tiny-en"), shows=("all hashes match",)),
         Case(("train", "--shards", shards, "-o", "{new}/model", "-c", "taste", "--steps", "2"), shows=("step 2/2",)),
         Case(("train", "--shards", shards, "-o", "{new}/model", "-c", "taste", "--dry-run")),
+        Case(("train", "--shards", shards, "-o", "{new}/model", "-c", "whisper", "--dry-run"), shows=("parameters",)),
         Case(("transcribe", "{audio}", "-m", model, "--decode", "greedy"), shows=(NAME,)),
         Case(("transcribe", "{audio}", "-m", model, "--decode", "greedy", "--json"), machine=True),
         Case(("evaluate", "-m", model, "--shards", shards, "--decode", "greedy", "--limit", "2"), shows=("WER %",)),

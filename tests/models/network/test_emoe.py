@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from voxmill.models.network.activation import Activation
 from voxmill.models.network.budget import Budget, BudgetError
 from voxmill.models.network.emoe import ElasticMoE, Experts, MoEConfig
 from voxmill.models.network.feed_forward import FeedForward
@@ -67,8 +68,8 @@ def test_sorted_groups_equal_the_plain_loop(way: str, budget: Budget) -> None:
         torch.testing.assert_close(grouped, plain)
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.5])
-def test_written_out_gradients_are_the_numerical_ones(dropout: float) -> None:
+@pytest.mark.parametrize(("dropout", "activation"), [(0.0, "silu"), (0.5, "silu"), (0.0, "gelu")])
+def test_written_out_gradients_are_the_numerical_ones(dropout: float, activation: Activation) -> None:
     big = layer(dropout=dropout).double()
     x_ND, budget = sound(1, 6).flatten(0, 1).double().requires_grad_(), Budget(4, 2, 5)
     choice = big.router(x_ND.detach(), budget)
@@ -78,7 +79,7 @@ def test_written_out_gradients_are_the_numerical_ones(dropout: float) -> None:
 
     def function(x_ND: Tensor, weight_NK: Tensor, *parts: Tensor) -> Tensor:
         torch.manual_seed(0)  # the same units every time
-        return grouped_mlp(x_ND, order_P, weight_NK, sizes, list(batched(parts, 4)), dropout)
+        return grouped_mlp(x_ND, order_P, weight_NK, sizes, list(batched(parts, 4)), dropout, activation)
 
     assert torch.autograd.gradcheck(function, (x_ND, choice.weight_NK.detach().double().requires_grad_(), *parts))
 
@@ -298,12 +299,15 @@ def test_half_precision_keeps_its_type() -> None:
     assert isinstance(layer().experts, Experts)
 
 
+@pytest.mark.parametrize("activation", ["silu", "gelu"])
 @pytest.mark.parametrize(("shared", "top_k", "guides"), [(1, 3, 0), (0, 2, 0), (2, 2, 0), (1, 3, 2)])
-def test_an_upcycled_layer_computes_what_the_dense_one_did(shared: int, top_k: int, guides: int) -> None:
+def test_an_upcycled_layer_computes_what_the_dense_one_did(
+    shared: int, top_k: int, guides: int, activation: Activation
+) -> None:
     torch.manual_seed(0)
-    dense = FeedForward(DIM, 4 * (shared + top_k))
+    dense = FeedForward(DIM, 4 * (shared + top_k), activation=activation)
     config = MoEConfig(experts=3 * top_k, shared=shared, top_k=top_k, width=4, dropout=0, scale=top_k)
-    elastic = ElasticMoE(DIM, config, guides)
+    elastic = ElasticMoE(DIM, config, guides, activation)
     elastic.upcycle(dense)
     x_BTD, guide_B = sound(2, 40), torch.tensor([1, 0])
     for training in (True, False):

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-decorators
 from __future__ import annotations
 
 from itertools import combinations
@@ -9,6 +10,7 @@ import torch
 from networks import DIM, SWITCHES, VOCABULARY, conditions, config, features, frames, model, tokens
 from voxmill.models.common.video_frames import VideoFrames
 from voxmill.models.network.budget import Budget, BudgetError
+from voxmill.models.network.decoder_cache import DecoderCache
 from voxmill.models.network.layers import ElasticConfig, GuidedConfig, upcycle
 from voxmill.models.network.model import Conditions, ModelConfig, SpeechModel
 from voxmill.models.network.vision import is_vision_parameter
@@ -227,3 +229,12 @@ def test_the_default_sizes_are_the_papers() -> None:
     with torch.device("meta"):
         layer = SpeechModel(base).encoder.layers[0].feed_forward
     assert sum(p.numel() for p in layer.parameters()) == pytest.approx(4.21e6, rel=0.01)
+
+
+@torch.no_grad()
+def test_a_decoder_that_keeps_what_it_computed_says_the_same() -> None:
+    net = model("emoe")
+    encoded, cache = net.encode(*features(61, 40)), DecoderCache()
+    token_BU = tokens(2)
+    parts = [net.decode(part, encoded, cache=cache) for part in token_BU.split([3, 1, 2], dim=1)]
+    torch.testing.assert_close(torch.cat(parts, dim=1), net.decode(token_BU, encoded), atol=1e-5, rtol=1e-4)
