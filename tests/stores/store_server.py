@@ -38,7 +38,8 @@ def seaweedfs(folder: Path, host: str = "127.0.0.1", port: int = 0) -> Iterator[
     keys = folder / "keys.json"
     keys.write_text(json.dumps(SEAWEEDFS_KEYS))
     # Two ports for each of the four parts, http and gRPC; the first is the S3 server's.
-    s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc = [port or free_port(host), *_free_ports(host, 7)]
+    s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc = _free_ports(host, 8)
+    s3 = port or s3  # all are drawn together, so that no two are the same
     command = [
         str(Path(sys.executable).with_name("weed")), "-logtostderr", "server", f"-dir={folder}", f"-ip={host}", f"-ip.bind={host}",
         "-s3", f"-s3.port={s3}", f"-s3.port.grpc={s3_grpc}", f"-s3.config={keys}", "-s3.port.iceberg=0", "-s3.port.lance=0",

@@ -108,7 +108,7 @@ def test_the_place_of_a_dead_worker_is_free_within_the_lease(seed: int, at: floa
 
 
 @given(st.integers(0, 2**32), st.integers(1, 6))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_nobody_starves_however_slow_its_way_to_the_gate_is(seed: int, others: int) -> None:
     """Who is always a little later than the rest still has its turn when it is due."""
     world = World(seed, GateSettings(requests_per_second=1.0, max_in_flight=2))
