@@ -81,7 +81,8 @@ def json_lines(
 def new_file(path: Path, endings: Sequence[str] = (), error: type[UserError] = UserError) -> Path:
     """A place for one file that is to be written, looked at before any work is done for it. Raises `error`, or the disk's OSError."""
     if endings and path.suffix.lower() not in endings:
-        raise error(f"{path}: a name that ends in {', '.join(endings[:-1])} or {endings[-1]} is wanted, not `{path.suffix}`")
+        wanted = " or ".join(filter(None, (", ".join(endings[:-1]), endings[-1])))
+        raise error(f"{path}: a name that ends in {wanted} is wanted, not `{path.suffix}`")
     if path.is_dir():
         raise error(f"{path} is a folder: give the name of a file in it")
     if not path.parent.is_dir():

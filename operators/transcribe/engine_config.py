@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from voxmill.manifests.config_base import Settings
 from voxmill.operators.contract.languages import primary
 
 EngineName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+_CONDITION = re.compile(r"agreement < (0?\.[0-9]+|1(\.0+)?)")
 ComputeType = Literal["auto", "int8", "int8_float16", "float16", "bfloat16", "float32"]
 
 
@@ -37,9 +39,16 @@ class EngineSettings(Settings):
     """Languages (`en`, `zh`, …) this engine may recognise; empty = all it knows. A single language is assumed, not detected."""
     skip_other_languages: bool = False
     """Skip recordings whose stated language is not among `languages`; otherwise they are transcribed too."""
-    when: str | None = Field(default=None, pattern=r"^agreement < (0?\.[0-9]+|1(\.0+)?)$")
+    when: str | None = None
     """Ask it only where the engines that are always asked agree less, as in `agreement < 0.8`, or where fewer than two of them were asked;
     null = always."""
+
+    @field_validator("when")
+    @classmethod
+    def _condition(cls, when: str | None) -> str | None:
+        if when is not None and not _CONDITION.fullmatch(when):
+            raise ValueError("is no condition: write `agreement < 0.8`, with a number above 0 and up to 1")
+        return when
 
     @model_validator(mode="after")
     def _gpu_where_cuda(self) -> EngineSettings:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from benchmarks.outcome_rows import PER_UNIT, UNITS, MadeUpChunks
+from disagreeing import SAID
 from voxmill.manifests.catalog import connect
 from voxmill.manifests.catalog_script import identifier, sql_type
 from voxmill.manifests.schema import UNIT_INDEX, schema_of
@@ -19,32 +20,12 @@ from voxmill.manifests.tables import RECORDS
 from voxmill.pipeline.state.chunks import write_chunk
 from voxmill.pipeline.state.run_dir import RunDir
 
-WORDS = [
-    "it",
-    "was",
-    "the",
-    "best",
-    "of",
-    "times",
-    "it",
-    "was",
-    "the",
-    "worst",
-    "of",
-    "times",
-    "it",
-    "was",
-    "the",
-    "age",
-    "of",
-    "wisdom",
-]
 PER_CHUNK = UNITS * PER_UNIT
 _TEXT = "list_aggregate(list_transform(words, lambda w: coalesce(w, '')), 'string_agg', ' ')"
 _SLOT = "{words: [w, CASE WHEN hash(segment_id, i) % 100 > 100 * agreement THEN 'other' ELSE w END], choice: w, tie: false, share: NULL}"
 
 SOURCE = f"""
-SELECT *, {[*WORDS]!r}::VARCHAR[] AS words, (substr(unit, 2, 7))::BIGINT AS number FROM read_parquet('FILE')
+SELECT *, {[*SAID]!r}::VARCHAR[] AS words, (substr(unit, 2, 7))::BIGINT AS number FROM read_parquet('FILE')
 """
 TABLES: dict[str, tuple[str, dict[str, str]]] = {
     "segments": (
