@@ -82,6 +82,13 @@ class Amounts(SpokenFigures):
             found += [p.format(m=m, h=h) for p in names.get("past", ()) for m in minutes for h in on_dial]
         return found
 
+    def _halfscale(self, said: str) -> list[Piece]:
+        """`3,5 millions`: a half may be said after the scale."""
+        amount, scale = said.split()
+        whole = regex.split("[.,]", amount)[0]
+        found = [f"{one} {scale}" for one in self.value(amount)]
+        return [self._say([*found, *(f"{one} {scale} {self.row['scale_half']}" for one in self.integer(whole))], said)]
+
     def _dash(self, said: str) -> list[Piece]:
         """The dash of a range of times or percentages: `3:30-4:30`, `5%-10%`."""
         between = [self.words(word) for word in self.row.get("range", ())]
@@ -104,7 +111,8 @@ class Amounts(SpokenFigures):
     def currency(self, symbol: str) -> list[str]:
         """Names of a currency sign or code, plural first: most amounts are not 1."""
         plain = {"US$": "$", "A$": "AUD", "C$": "CAD", "R$": "BRL", "HK$": "HKD", "NZ$": "NZD"}.get(symbol, symbol)
-        own = list(self.row.get("money", {}).get(plain, ()))
+        money = self.row.get("money", {})
+        own = list(money.get(symbol, money.get(plain, ())))
         known = measures.currency(plain, self.language) if self.language else ()
         return list(dict.fromkeys([*own, *known[1:2], *known]))  # the plural first: most amounts are not 1
 
@@ -163,7 +171,10 @@ class Amounts(SpokenFigures):
         symbol = said[match.end() :].strip()
         symbol = self.row.get("aliases", {}).get(symbol, symbol)
         own = self.row.get("units", {}).get(symbol, self.row.get("units", {}).get(symbol.casefold(), []))
-        own = [*own, *self.symbols.get(symbol, [])] if symbol in "°%" else own
+        if symbol in "°%":
+            own = [*own, *self.symbols.get(symbol, [])]
+        elif symbol.casefold() == "°c" and self.language != "en":  # the scale goes without saying
+            own = [*own, *self.symbols.get("°", [])]
         if symbol.isalpha():
             own = [*own, symbol]  # some say it as it is written: `four g`
         around = [("", name) for name in own]

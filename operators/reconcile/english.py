@@ -5,10 +5,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import islice, product
 
 import regex
 
 from voxmill.operators.reconcile import unit_names as measures
+from voxmill.operators.reconcile.figures import SEVERAL
 from voxmill.operators.reconcile.readings import Piece, Reading, readings
 from voxmill.operators.reconcile.tokenize import units
 from voxmill.operators.reconcile.written import SIGNS, Writing
@@ -23,7 +25,7 @@ ABBREVIATIONS = {
     "col": "colonel", "capt": "captain", "gov": "governor", "sen": "senator", "rep": "representative", "rev": "reverend", "hon": "honorable",
     "jr": "junior", "sr": "senior", "fig": "figure", "p": "page", "vol": "volume", "ch": "chapter", "pp": "pages", "ed": "edition|editor", "est": "established|estimated",
     "max": "maximum|max", "min": "minimum|min", "tel": "telephone", "ext": "extension", "apt": "apartment", "cf": "compare|c f", "al": "al",
-    "mon": "monday", "tue": "tuesday", "tues": "tuesday", "wed": "wednesday", "thu": "thursday", "thurs": "thursday", "fri": "friday",
+    "ver": "version", "mon": "monday", "tue": "tuesday", "tues": "tuesday", "wed": "wednesday", "thu": "thursday", "thurs": "thursday", "fri": "friday",
     "sat": "saturday", "sun": "sunday", "jan": "january", "feb": "february", "mar": "march", "apr": "april", "jun": "june", "jul": "july",
     "aug": "august", "sep": "september", "sept": "september", "oct": "october", "nov": "november", "dec": "december", "cmdr": "commander",
     "pres": "president", "asst": "assistant", "assoc": "associate|association", "bros": "brothers", "univ": "university", "hwy": "highway",
@@ -84,12 +86,17 @@ class English(Writing):
         return {
             "day": rf"(?i:\b(?:{_MONTHS})\s+{_DAY}(?=[\s,.;:!?)]|$)|(?<![\d.,$€£-])\b{_DAY}\s+(?:of\s+)?(?:{_MONTHS})(?!\p{{L}}))",
             "title": rf"(?i:\b(?:{dotted})\.(?=\s|,|$)|\bp\.(?=\s?\d)|\b(?:e\.g\.|i\.e\.|a\.k\.a\.|n\.b\.|p\.s\.)|\b(?:{bare})\b(?!['’]))",
+            "degree": r"(?<![\p{L}.])(?=\p{Lu}?\p{Lu}\p{Ll}\.|\p{Lu}\.\s?\p{Lu}\p{Ll}\.)(?:\p{Lu}\p{Ll}?\.\s?)+(?:\p{Lu}\p{Ll}?\b)?(?!\p{L})",
             "meridiem": r"(?i:(?<=\d\s?)[ap]\.?\s?m\b\.?)",
             "decade": r"(?<![\d.,$€£])'?\d{1,4}0'?s\b",
             "height": r"\b\d{1,2}'\s?\d{1,2}(?:\"|'')?(?!\d)",
             "short": r"(?<![\w.])[$€£]?\d+(?:\.\d+)?\s?(?:k|K|m|M|mn|bn|b|B|tn)\b(?!\s?[\^/])",
             "scaled": r"(?<![\w.$€£])\d[\d,]*(?:\.\d+)?\s+(?:hundred|thousand|million|billion|trillion)\b(?!\s(?:[A-Z]{3}\b|[$€£]))",
             "numbersign": r"(?i:(?:#|№|\bno\.?)\s?(?=\d))",
+            "spaced": r"(?<![\d.,:/-])(?<!\d )\d{1,3}(?: (?!000)\d{3})+(?!\s?\d|[.,:/-]\d)",
+            "version": r"(?<![\w.])[vV]\.?(?=\d)",
+            "between": r"(?<!\w)[A-GMPTV]2[A-GMPSVX](?!\w)",
+            "fold": r"(?<=\d)[x×](?!\w|\s?\d)",
             "times": r"(?<=\d)\s?[x×]\s?(?=\d)",
             "feet": r"(?<!['\"]\S*\s?.*)(?<![\w.])\d{1,3}(?:'|\")(?![\w'\"])",
             "fractionth": r"(?<![\d/.,])\d+/\d+(?:th|rd|nd|st)s?\b",
@@ -104,7 +111,9 @@ class English(Writing):
     def expression(self, match: regex.Match[str], before: Sequence[Piece], text: str) -> Sequence[Piece]:
         """See `Writing.expression`."""
         if match.lastgroup == "roman":
-            certain = len(match[0]) > 1 or text[: match.start()].split()[-1] in _FIRSTS
+            word = text[: match.start()].split()[-1]
+            numbered = match[0] != "I" and word.casefold() in self.row["roman_after"]
+            certain = len(match[0]) > 1 or word in _FIRSTS or numbered
             return self._roman(match[0]) if certain else self._plain(match[0])
         if match.lastgroup == "capitals" and _shouted(text):
             return self._plain(match[0])
@@ -160,6 +169,8 @@ class English(Writing):
         whole, part = self.parts(string)
         if found and part is not None and part.rstrip("0") in ("5", "25", "75") and int(whole or 0):
             found += _quarters(self.integer(whole)[0], {"5": 2, "25": 1, "75": 3}[part.rstrip("0")], "")
+        if found and part is not None and part.rstrip("0") == "5" and not int(whole or 0):
+            found += ["half", "half a", "half an", "a half", "one half"]
         if found and part is not None and whole in ("", "0") and self.numbers:
             found += [f"point {one}" for one in self.numbers.digits(part)]
         return found
@@ -178,6 +189,9 @@ class English(Writing):
             found = [f"{count} {'halves' if name == 'half' else name + 's'}" for name in names]
         if top >= bottom:  # 24/7, 50/50
             found.append(f"{count} {over}")
+        if top < bottom and top < 13 and 6 < bottom < 32:  # 9/11
+            found += [f"{count} {over}", f"{measures.month_name(top, 'en')} {self.numbers.ordinal(bottom)[0]}"]
+        found += [f"{one} of {a}" for one in tuple(found) if bottom > 1 for a in ("a", "an", "the")] if top < bottom else []
         return [*found, f"{count} over {over}", f"{count} out of {over}", f"{count} slash {over}", f"{count} of {over}"]
 
     def _fraction(self, said: str) -> list[Piece]:
@@ -194,7 +208,8 @@ class English(Writing):
         m = int(minute)
         said = self.numbers.cardinal(m)[0]
         if m == 0:
-            return [name, f"{name} o clock", f"{name} hundred", f"{name} hundred hours", f"{name} zero zero"]
+            named = {0: ["midnight"], 12: ["noon", "midnight"], 24: ["midnight"]}.get(hour, [])
+            return [name, f"{name} o clock", f"{name} hundred", f"{name} hundred hours", f"{name} zero zero", *named]
         found = [f"{name} zero {said}", f"{name} {said}"] if m < 10 else [f"{name} {said}"]
         found += [f"{said} {p} {name}" for p in ("past", "minutes past", "minute past", "after", "minutes after")]
         if m == 30:
@@ -248,6 +263,28 @@ class English(Writing):
 
     def _times(self, said: str) -> list[Piece]:
         return [self._say(("by", "times", "x"), said)]
+
+    def _degree(self, said: str) -> list[Piece]:
+        """`Ph.D.`: with its stops a letter or two each, without them one word."""
+        parts = regex.findall(r"\p{L}+", said.casefold())
+        return [readings(("".join(parts),), tuple(parts), tuple("".join(parts)))]
+
+    def _spaced(self, said: str) -> list[Piece]:
+        """`12 500`: numbers one after the other, or one number."""
+        parts = [self.integer(part) for part in said.split()]
+        apart = [" ".join(one) for one in islice(product(*parts), SEVERAL // 2)]
+        return [self._say([*apart, *self.value(said)], said)]
+
+    def _version(self, said: str) -> list[Piece]:
+        return [readings(("v",), ("version",))]
+
+    def _between(self, said: str) -> list[Piece]:
+        """`B2B`: `to`, or the figure."""
+        first, second = said[0].casefold(), said[-1].casefold()
+        return [first, readings(("two",), ("to",)), second]
+
+    def _fold(self, said: str) -> list[Piece]:
+        return [readings(("x",), ("times",))]
 
     def _feet(self, said: str) -> list[Piece]:
         """`5'`, `5"`: feet and inches, or minutes and seconds."""

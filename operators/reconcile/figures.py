@@ -21,6 +21,7 @@ Plain = Callable[[str], Sequence[str]]
 
 _NUMBER = r"\d{1,2}(?:,\d{2})+,\d{3}(?![\d,])|\d{1,3}(?:[.,'](?:\d{3}))+(?:[.,]\d+)?(?!\d)|\d+(?:[.,]\d+)?"
 _SPACED = r"\d{1,3}(?:\x20\d{3})+(?!\d)(?:,\d+)?"
+_THOUSANDS = r"\d{1,3}(?:\x20\d{3})*\x20000(?!\d)"
 SEVERAL = 400
 """Most readings of one piece."""
 
@@ -45,7 +46,7 @@ class SpokenFigures:
         self._plain = plain
         self.comma = measures.decimal_sign(self.language) == "," if self.language else False
         self.symbols: dict[str, list[str]] = self.row.get("symbols", {})
-        self._figure = f"(?:{_SPACED}|{_NUMBER})" if self.comma else f"(?:{_NUMBER})"
+        self._figure = f"(?:{_SPACED if self.comma else _THOUSANDS}|{_NUMBER})"
 
     def _say(self, texts: Iterable[str], written: str) -> Piece:
         """One piece with these spoken forms; without any, it stays as written."""

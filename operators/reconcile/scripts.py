@@ -77,7 +77,8 @@ def lower(text: str, language: str | None) -> str:
     if language == "nl":
         return text.replace("éé", "ee")
     if language == "ja":
-        return str(_JAPANESE_POINT.sub("点", text.replace("〇", "零")))
+        text = _V.sub(lambda sound: _B[sound[1]], text.replace("〇", "零"))
+        return str(_JAPANESE_POINT.sub("点", text))
     if language == "ko":
         return text.replace("유월", "육월").replace("시월", "십월")  # months are said so
     if language == "ar":
@@ -86,6 +87,9 @@ def lower(text: str, language: str | None) -> str:
 
 
 _JAPANESE_POINT = regex.compile(r"(?<=[零一二三四五六七八九十百千])・(?=[零一二三四五六七八九])")
+_V = regex.compile("ヴ([ァィェォ]?)")
+_B = {"ァ": "バ", "ィ": "ビ", "": "ブ", "ェ": "ベ", "ォ": "ボ"}
+"""Foreign `v`, which most say as `b`: ヴァイオリン, バイオリン."""
 _TONES = "\u0300\u0301\u0303\u0309\u0323"
 _OPEN_SYLLABLE = regex.compile(r"([òóõỏọùúũủụ])([aey])(?!\p{L})")
 

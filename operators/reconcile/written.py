@@ -61,13 +61,16 @@ class Writing(Amounts, Letters):
             "dotted": r"(?<![\d.,])\d{1,3}(?:\.\d{1,3}){2,}(?!\d|[.,]\d)",
             "dash": r"(?<=\d[:h]\d{2}|[%‰°]|\d\s?[ap]\.?m\.?)\s?[-–—]\s?(?=[$€£]?\d)",
             "ratio": r"(?<![\d:.,])(?:\d{1,4}:\d|\d:\d{3,4})(?![\d:]|[.,]\d)",
-            "time": r"(?<![\d:.,])\d{1,2}[:h]\d{2}(?::\d{2})?(?![\d:])(?:\s*(?:Uhr|uhr|uur)\b)?",
+            "time": r"(?<![\d:.,])\d{1,2}[:h]\d{2}(?::\d{2})?(?![\d:])(?:\s*(?:Uhr|uhr|uur)\b)?"
+            r"|(?<![\d:.,])\d{1,2}\.\d{2}\s*(?:[Uu]hr|uur)\b|(?<=\b(?:kl\.?|klockan|klokken|klo)\s)\d{1,2}\.\d{2}(?![\d.,])"
+            r"|(?<!\d)\d{1,2}\s?[時시]\s?\d{2}\s?[分분]",
             "money": rf"[-−]?(?:(?:{MONEY}|(?<!\p{{L}})(?:{codes}))\s?{number}|{number}\s?(?:(?:{MONEY})|(?:{money})(?!\p{{L}}))){scaled}"
             rf"|[-−]?{number}\s(?:{self._scales})s?\s(?:{MONEY}|(?:{codes})(?!\p{{L}}))",
+            **({"halfscale": rf"(?<![\d.,])\d{{1,3}}[.,]5\s(?:{self._scales})s?\b"} if "scale_half" in self.row else {}),
             "fraction": r"(?<![\d/.,])(?:\d+\s+)?\d+\s?[/⁄]\s?\d+(?![\d/]|[.,]\d)",
             **({"ordinal": rf"(?<![\d.,])\d+(?:'?(?:{ordinal}))(?!\p{{L}})"} if ordinal else {}),
             "groups": r"(?<![\d.,\p{L}-])(?:\+|\(\d+\)\s?)?\d+(?:\s?[-–—]\s?\d+)+(?![\d]|[.,]\d)",
-            "measure": rf"(?:(?<![\w)\]])[-−+±])?{number}\s?(?i:{symbols})(?:/(?i:{symbols})(?![\p{{L}}\d])|(?![\p{{L}}\d]))",
+            "measure": rf"(?:(?<![\w)\]])[-−+±])?{number}\s?(?i:{symbols})(?:/(?i:{symbols})(?![\p{{L}}\d])|(?![\p{{L}}\d]|\.\s?\p{{L}}\.|\.\p{{L}}(?!\p{{L}})))",
             "number": rf"(?:(?<![\w)\]])[-−+±])?(?:{number}|(?<![\d\w])\.\d+)",
             **({"romanth": rf"(?<!\p{{L}}){ROMAN}(?:{ended})"} if ended else {}),
             "power": r"\^-?\d+",
