@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 from voxmill.manifests.errors import Unavailable
 
+_UNKNOWN = "<unk>"
+
 
 class Pieces(Protocol):
     """Subwords with ids from 1 to `size` - 1."""
@@ -39,21 +41,22 @@ def read_pieces(blob: bytes) -> Pieces:
 
 
 class SentencePieces:
-    """A SentencePiece model. See `Pieces`."""
-
-    special: tuple[str, ...] = ()
+    """A SentencePiece model. Control pieces at its end are special tokens: no text contains them. See `Pieces`."""
 
     def __init__(self, blob: bytes) -> None:
         """`blob`: a serialised model."""
         import sentencepiece
 
         self._model: Any = sentencepiece.SentencePieceProcessor(model_proto=blob)
-        self.size: int = self._model.get_piece_size()
+        total = self.size = self._model.get_piece_size()
+        while self.size > 1 and self._model.is_control(self.size - 1):
+            self.size -= 1
+        self.special = tuple(self._model.id_to_piece(number) for number in range(self.size, total))
+        self._unknown = self.size + self.special.index(_UNKNOWN) if _UNKNOWN in self.special else 0
 
     def encode(self, text: str) -> list[int]:
-        """The subwords of a text."""
-        ids: list[int] = self._model.encode(text)
-        return ids
+        """The subwords of a text; of a model that has no bytes, `<unk>` for what it cannot spell."""
+        return [number or self._unknown for number in self._model.encode(text)]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of subwords."""

@@ -40,7 +40,7 @@ SPELLINGS = {
 """Our special tokens that a pretrained model spells in another way: its `translate` is always into English."""
 NO_TIMESTAMPS = "<|notimestamps|>"
 """Of a pretrained model: said after the task where times are not wanted."""
-_LANGUAGE = re.compile(r"<\|([a-z]{2,3})\|>")
+_LANGUAGE, _TRANSLATION = re.compile(r"<\|([a-z]{2,3})\|>"), re.compile(r"<\|st_([a-z]{2,3})\|>")
 
 Class = Literal["language", "gender", "age", "emotion", "sound_events"]
 CLASSES: tuple[Class, ...] = ("language", "gender", "age", "emotion", "sound_events")
@@ -125,11 +125,16 @@ class Tokenizer:
 
     @classmethod
     def pretrained(cls, document: bytes, config: TokenizerConfig, longest: int) -> Tokenizer:
-        """The tokeniser of a pretrained model, with a token for every language that it knows. `document`: its `tokenizer.json`; `longest`:
-        places of its decoder. Raises ValueError if that cannot be used."""
-        found = [match[1] for name in read_pieces(document).special if (match := _LANGUAGE.fullmatch(name))]
-        languages = (*config.language, *(name for name in found if name not in config.language))
-        return cls(document, config.model_copy(update={"language": languages, "longest": longest}))
+        """The tokeniser of a pretrained model, with a token for every language that it knows. `document`: its `tokenizer.json`, or a
+        SentencePiece model; `longest`: places of its decoder. Raises ValueError if that cannot be used."""
+        special = [name for name in read_pieces(document).special if name not in _FRAME]
+        known = {
+            key: (*own, *(match[1] for name in special if (match := pattern.fullmatch(name)) and match[1] not in own))
+            for key, own, pattern in (
+                ("language", config.language, _LANGUAGE), ("translate_to", config.translate_to, _TRANSLATION),
+            )
+        }  # fmt: skip
+        return cls(document, config.model_copy(update={**known, "longest": longest}))
 
     @classmethod
     def train(cls, texts: Iterable[str], config: TokenizerConfig | None = None) -> Tokenizer:

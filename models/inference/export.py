@@ -1,6 +1,6 @@
 """`voxmill export`: writes the model of one budget to a folder, after checking that it computes the same as the original.
 
-safetensors   a checkpoint like any other, smaller
+safetensors   a checkpoint like any other, smaller; LoRA is merged into the layers that it stands beside
 onnx          `encoder.onnx`, `decoder.onnx`, `tokens.model`, and `model.json` with features, tokens and budget, for a program
               without torch
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -60,6 +60,7 @@ def export_model(bundle: Bundle, budget: str | None, form: Format, out: str) -> 
     folder = new_output_folder(out)
     wanted = parse_budget(bundle, budget) if budget is not None else None
     small = bundle.extract(wanted) if wanted else bundle
+    small = replace(small, model=small.model.without_lora())
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temp:
         place = Path(temp) / "made"

@@ -88,17 +88,39 @@ class Decoder(nn.Module):
     ) -> Tensor:
         """Logits of the next token after each, shape (B, U, V). Padding tokens come last, so the causal mask hides them. `cache`: the
         tokens follow those of earlier calls."""
-        length, before = token_BU.shape[1], cache.length if cache else 0
-        position_1U = torch.arange(before, before + length, device=token_BU.device)[None]
-        by, past_11UU = rotation(position_1U, self.channels), past_mask(length, token_BU.device, before)
-        empty_B1 = ~memory_real_BS.any(
-            dim=1, keepdim=True
-        )  # no frame: attend to padding, since a row without any key would be NaN
-        sound_B1US = (memory_real_BS | empty_B1)[:, None, None].expand(-1, 1, length, -1)
+        before = cache.length if cache else 0
+        position_1U = torch.arange(before, before + token_BU.shape[1], device=token_BU.device)[None]
         x_BUD = self.dropout(self.embed(token_BU) * math.sqrt(self.embed.embedding_dim))
-        for index, layer in enumerate(self.layers):
-            x_BUD = layer(x_BUD, past_11UU, by, memory_BSD, sound_B1US, route, cache.layer(index) if cache else None)
-        if cache:
-            cache.length += length
+        by = rotation(position_1U, self.channels)
+        x_BUD = through_layers(self.layers, x_BUD, by, memory_BSD, memory_real_BS, route, cache)
         logits_BUV: Tensor = self.out(self.norm(x_BUD))
         return logits_BUV
+
+
+def through_layers(
+    layers: nn.ModuleList,
+    x_BUD: Tensor,
+    by: Rotation | None,
+    memory_BSD: Tensor,
+    memory_real_BS: Tensor,
+    route: Route,
+    cache: DecoderCache | None = None,
+) -> Tensor:
+    """What decoder layers make of embedded tokens, each of which sees itself, those before it, and the real positions of the memory. `by`
+    and `cache`: see `DecoderLayer` and `Decoder`."""
+    length, before = x_BUD.shape[1], cache.length if cache else 0
+    past_11UU = past_mask(length, x_BUD.device, before)
+    empty_B1 = ~memory_real_BS.any(dim=1, keepdim=True)  # no frame: attend to padding, since a row without any key would be NaN
+    sound_B1US = (memory_real_BS | empty_B1)[:, None, None].expand(-1, 1, length, -1)
+    for index, layer in enumerate(layers):
+        x_BUD = layer(x_BUD, past_11UU, by, memory_BSD, sound_B1US, route, cache.layer(index) if cache else None)
+    if cache:
+        cache.length += length
+    return x_BUD
+
+
+def check_places(length: int, cache: DecoderCache | None, places: int) -> None:
+    """Raises ValueError if so many more tokens are more than a decoder has places for."""
+    total = length + (cache.length if cache else 0)
+    if total > places:
+        raise ValueError(f"{total} tokens, this decoder has places for {places}")

@@ -18,6 +18,7 @@ Shape suffixes: B utterances, T frames, P prefix tokens, S = P + T, U tokens, M 
 # mypy: allow-subclassing-any
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -38,6 +39,7 @@ from voxmill.models.network.decoder_cache import DecoderCache
 from voxmill.models.network.layers import ElasticConfig, GuidedConfig, decoder_layers, encoder_feed_forward
 from voxmill.models.network.pretrained.families import family_of
 from voxmill.models.network.pretrained.family import Family
+from voxmill.models.network.pretrained.lora import add_lora, merge_lora
 from voxmill.models.network.pretrained.start_config import StartConfig
 from voxmill.models.network.route import ExpertLoad, Route
 from voxmill.models.network.sound_encoder import ConformerSound, SoundEncoder
@@ -136,6 +138,13 @@ class ModelOutputs(NamedTuple):
     encoded: EncoderOutput
 
 
+def without_lora(config: ModelConfig) -> ModelConfig:
+    """The config of the same model without LoRA."""
+    return (
+        config if config.start is None else config.model_copy(update={"start": config.start.model_copy(update={"lora": None})})
+    )
+
+
 def pretrained_family(start: StartConfig) -> Family:
     """The adapter of what a model starts from. Raises ValueError if the network is not filled in, or of a kind without adapter."""
     if start.network is None:
@@ -165,7 +174,9 @@ def sound_encoder(config: ModelConfig) -> SoundEncoder:
         asked = ", ".join(key for key, on in inside.items() if on)
         raise ValueError(f"{asked}: this pretrained encoder takes no experts; set it to false (vision.where: post_encoder)")
     if emoe is not None and emoe.macaron:
-        raise ValueError("model.emoe.macaron: a pretrained encoder has one feed-forward layer in each layer; set it to false")
+        raise ValueError(
+            "model.emoe.macaron: of a pretrained encoder the last feed-forward layer alone takes experts; set it to false"
+        )
     return family.encoder(lambda index: encoder_feed_forward(index, encoder, emoe, smoe, vision), config.start.parts == "all")
 
 
@@ -203,6 +214,8 @@ class SpeechModel(nn.Module):
         self.tasks_early = TaskVectors(config.tasks, dim) if config.tasks and where in ("frontend", "both") else None
         self.tasks_late = TaskVectors(config.tasks, dim) if config.tasks and where in ("encoder", "both") else None
         self.transducer = Transducer(config.vocabulary, dim, config.transducer) if config.transducer else None
+        if config.start is not None and config.start.lora is not None:
+            add_lora(self, config.start.lora)
 
     def forward(
         self,
@@ -286,6 +299,15 @@ class SpeechModel(nn.Module):
         route = Route(self._budget(conditions), conditions.translates_B, None, real_BU, conditions.loads)
         logits_BUV: Tensor = decoder(token_BU, encoded.memory_BSD, encoded.real_BS, route, cache)
         return logits_BUV
+
+    def without_lora(self) -> SpeechModel:
+        """A model that computes the same, whose LoRA is merged into its layers; this one if there is none."""
+        if self.config.start is None or self.config.start.lora is None:
+            return self
+        plain = deepcopy(self)
+        merge_lora(plain)
+        plain.config = without_lora(self.config)
+        return plain
 
     def extract(self, budget: Budget) -> SpeechModel:
         """A smaller model of its own that computes what this one does under the budget. Raises BudgetError."""

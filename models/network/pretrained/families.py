@@ -1,9 +1,10 @@
-"""The kinds of pretrained networks that a model can start from, by the `model_type` of their `config.json`."""
+"""The kinds of pretrained networks that a model can start from, by the `model_type` of their `config.json` (OWSM's is ours)."""
 
 from __future__ import annotations
 
 from voxmill.models.network.pretrained.family import Architecture, Family
 from voxmill.models.network.pretrained.moonshine_encoder import MoonshineFamily
+from voxmill.models.network.pretrained.owsm import OWSM, OwsmFamily
 from voxmill.models.network.pretrained.w2v_bert import W2vBertFamily
 from voxmill.models.network.pretrained.wav2vec2 import Wav2Vec2Family
 from voxmill.models.network.pretrained.whisper import WhisperFamily
@@ -13,6 +14,7 @@ FAMILIES: dict[str, type[Family]] = {
     "wav2vec2": Wav2Vec2Family,
     "wav2vec2-bert": W2vBertFamily,
     "moonshine": MoonshineFamily,
+    OWSM: OwsmFamily,
 }
 
 

@@ -12,7 +12,7 @@ from voxmill.models.common.sound_features import SoundFeatures
 from voxmill.models.network.sound_encoder import SoundEncoder
 
 Architecture = Mapping[str, Any]
-"""The content of a network's `config.json`, with that of `preprocessor_config.json` under `preprocessor`."""
+"""The content of a network's `config.json`, with that of `preprocessor_config.json` under `preprocessor`; of ESPnet's what decides sizes."""
 Sizes = dict[str, Any]
 """Fields of `EncoderConfig` or `DecoderConfig`."""
 
@@ -22,6 +22,9 @@ class Family(Protocol):
 
     takes_experts: bool
     """Whether feed-forward layers of its encoder may be ours, with experts in them."""
+
+    brings_blank: bool
+    """Whether the first row of its vocabulary is CTC's blank."""
 
     def __init__(self, network: Architecture) -> None: ...
 
@@ -47,8 +50,9 @@ class Family(Protocol):
         ...
 
     def weights(self, folder: Path, parts: frozenset[str]) -> dict[str, Tensor]:
-        """The tensors of a folder in transformers' layout under the names of our model's parameters; of these parts (`encoder`, `decoder`).
+        """The tensors of a folder under the names of our model's parameters; of these parts (`encoder`, `decoder`; with that a CTC head).
 
-        The embeddings of the tokeniser's tokens are under `decoder.embed.weight`, in its order. Raises ValueError if a tensor is missing.
+        The embeddings of the tokeniser's tokens are under `decoder.embed.weight`, in its order; the blank's is the first if it brings one.
+        Raises ValueError if a tensor is missing.
         """
         ...

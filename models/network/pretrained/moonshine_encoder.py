@@ -17,7 +17,8 @@ from torch.nn import functional
 
 from voxmill.models.network.attention import real_mask
 from voxmill.models.network.conformer import PrefixTokens
-from voxmill.models.network.pretrained.family import Architecture, Sizes
+from voxmill.models.network.pretrained.family import Sizes
+from voxmill.models.network.pretrained.vendor_encoder import VendorEncoderFamily
 from voxmill.models.network.pretrained.vendor_layers import (
     VendorSound,
     convolved,
@@ -79,25 +80,18 @@ class MoonshineLayers(nn.Module):
         return out_BTD
 
 
-class MoonshineFamily:
+class MoonshineFamily(VendorEncoderFamily):
     """Adapter for Moonshine. See `Family`."""
 
-    takes_experts = False
-
-    def __init__(self, network: Architecture) -> None:
-        self.network = network
+    title, vendor_config = "Moonshine", "MoonshineConfig"
 
     def encoder_sizes(self) -> Sizes:
-        """Width, depth and heads."""
-        config = self._config()
+        """Width, depth, heads and hidden units of the encoder, which its config names apart."""
+        config = self.config()
         return {
             "dim": config.hidden_size, "layers": config.encoder_num_hidden_layers, "heads": config.encoder_num_attention_heads,
             "hidden": config.intermediate_size, "dropout": config.attention_dropout, "causal": False,
         }  # fmt: skip
-
-    def decoder_sizes(self) -> Sizes | None:
-        """Its decoder is not used."""
-        return None
 
     def features(self) -> WaveFeatures:
         """Samples as they are."""
@@ -105,27 +99,15 @@ class MoonshineFamily:
 
     def encoder(self, feed_forward: Callable[[int], nn.Module], whole: bool) -> SoundEncoder:
         """The encoder."""
-        net, config = _encoder(vendor().MoonshineModel(self._config())), self._config()
+        config = self.config()
         sizes = (config.hidden_size, config.encoder_num_hidden_layers, _FRAME_MS)
-        return VendorSound(self.features(), *sizes, MoonshineFront(net), MoonshineLayers(net))
+        return VendorSound(self.features(), *sizes, *_parts(vendor().MoonshineModel(config)))
 
-    def decoder(self, vocabulary: int, feed_forward: Callable[[int], nn.Module]) -> nn.Module:
-        """Raises ValueError: it is not used."""
-        raise ValueError("of Moonshine only the encoder can be started from: set model.start.parts to encoder")
-
-    def weights(self, folder: Path, parts: frozenset[str]) -> dict[str, Tensor]:
-        """Its tensors under our names."""
-        net = _encoder(load_vendor(vendor().MoonshineModel, folder))
-        return {
-            **{f"frontend.{name}": tensor for name, tensor in MoonshineFront(net).state_dict().items()},
-            **{f"encoder.{name}": tensor for name, tensor in MoonshineLayers(net).state_dict().items()},
-        }
-
-    def _config(self) -> Any:
-        known = {name: value for name, value in self.network.items() if name != "preprocessor"}
-        return vendor().MoonshineConfig.from_dict(known)
+    def loaded(self, folder: Path) -> tuple[nn.Module, nn.Module]:
+        """Front and layers with the values of a folder."""
+        return _parts(load_vendor(vendor().MoonshineModel, folder))
 
 
-def _encoder(net: Any) -> Any:
+def _parts(net: Any) -> tuple[nn.Module, nn.Module]:
     net.config._attn_implementation = "sdpa"  # whose mask is one of truth values, as ours is
-    return net.encoder
+    return MoonshineFront(net.encoder), MoonshineLayers(net.encoder)

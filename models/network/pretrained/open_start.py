@@ -1,4 +1,4 @@
-"""Opens a pretrained network: a local folder in the layout of transformers or of CTranslate2, or a pinned id of a hub."""
+"""Opens a pretrained network: a local folder in the layout of transformers, CTranslate2 or ESPnet, or a pinned id of a hub."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from torch import Tensor
 
 from voxmill.manifests.errors import Unavailable, UserError
 from voxmill.models.network.pretrained.ctranslate2_file import MODEL_FILE, read_whisper
+from voxmill.models.network.pretrained.espnet_folder import ESPNET_FILES, EspnetFolder, espnet_folder
 from voxmill.models.network.pretrained.families import family_of
 from voxmill.models.network.pretrained.family import Family
+from voxmill.models.network.pretrained.owsm import owsm_network, owsm_tokenizer
 from voxmill.models.network.pretrained.start_config import StartConfig
 
 TOKENIZER = "tokenizer.json"
@@ -39,10 +41,17 @@ class OpenedStart:
     """`encoder`, and `decoder` where that is wanted."""
 
     @cached_property
+    def espnet(self) -> EspnetFolder | None:
+        """Its files, if it is in ESPnet's layout. Raises UserError."""
+        return self._checked(lambda: espnet_folder(self.folder))
+
+    @cached_property
     def network(self) -> dict[str, Any]:
         """Its architecture. Raises UserError."""
         if (self.folder / MODEL_FILE).is_file():
             return self._checked(lambda: read_whisper(self.folder / MODEL_FILE).network)
+        if opened := self.espnet:
+            return self._checked(lambda: owsm_network(opened))
         network = _json(self.folder / _CONFIG)
         network = {key: value for key, value in network.items() if key not in _OF_A_MACHINE}
         if (self.folder / _PREPROCESSOR).is_file():
@@ -58,7 +67,8 @@ class OpenedStart:
     def name(self) -> str:
         """What its folder is called, and a digest of its weights."""
         digest = hashlib.sha256()
-        for path in sorted(path for path in self.folder.iterdir() if path.suffix == ".safetensors" or path.name == MODEL_FILE):
+        files = [path for path in self.folder.iterdir() if path.suffix == ".safetensors" or path.name == MODEL_FILE]
+        for path in [self.espnet.weights_file] if self.espnet else sorted(files):
             with path.open("rb") as file:
                 while block := file.read(1 << 20):
                     digest.update(block)
@@ -69,7 +79,9 @@ class OpenedStart:
         return self._checked(lambda: self.family.weights(self.folder, self.parts))
 
     def tokenizer(self) -> bytes:
-        """Its `tokenizer.json`. Raises UserError."""
+        """Its `tokenizer.json`; of ESPnet's a SentencePiece model. Raises UserError."""
+        if opened := self.espnet:
+            return self._checked(lambda: owsm_tokenizer(opened))
         try:
             return (self.folder / TOKENIZER).read_bytes()
         except FileNotFoundError:
@@ -89,13 +101,14 @@ def open_start(config: StartConfig) -> OpenedStart:
     folder = Path(config.model).expanduser()
     if not folder.is_dir():
         folder = _from_hub(config)
-    if not any((folder / name).is_file() for name in (*_WEIGHTS, MODEL_FILE)):
+    label = config.model if folder != Path(config.model).expanduser() else folder.resolve().name
+    start = OpenedStart(folder, label, frozenset({"encoder", *(["decoder"] if config.parts == "all" else [])}))
+    if not any((folder / name).is_file() for name in (*_WEIGHTS, MODEL_FILE)) and start.espnet is None:
         raise UserError(
             f"model.start: {config.model} holds neither model.safetensors nor {MODEL_FILE}: save it with save_pretrained(…, "
             "safe_serialization=True); pickled weights are not loaded"
         )
-    label = config.model if folder != Path(config.model).expanduser() else folder.resolve().name
-    return OpenedStart(folder, label, frozenset({"encoder", *(["decoder"] if config.parts == "all" else [])}))
+    return start
 
 
 def _from_hub(config: StartConfig) -> Path:
@@ -112,7 +125,7 @@ def _from_hub(config: StartConfig) -> Path:
         got = huggingface_hub.snapshot_download(
             config.model,
             revision=config.revision,
-            allow_patterns=["*.safetensors", "*.json"],
+            allow_patterns=["*.safetensors", "*.json", *ESPNET_FILES],
             ignore_patterns=["flax*", "tf_*"],
         )
     except (OSError, ValueError, RuntimeError) as error:

@@ -17,6 +17,7 @@ from voxmill.manifests.errors import Unavailable
 from voxmill.models.common.sound_features import SoundFeatures
 from voxmill.models.network.attention import real_mask
 from voxmill.models.network.conformer import PrefixTokens
+from voxmill.models.network.pretrained.family import Architecture
 from voxmill.models.network.route import Route
 
 
@@ -27,6 +28,13 @@ def vendor() -> Any:
     except ImportError:
         raise Unavailable("a pretrained encoder needs transformers: pip install 'voxmill[pretrained]'") from None
     return transformers
+
+
+def unmasked(network: Architecture, title: str) -> Architecture:
+    """The architecture with its own masking and layer drop off. Raises ValueError for adapters of transformers above its layers."""
+    if network.get("add_adapter") or network.get("use_intermediate_ffn_before_adapter"):
+        raise ValueError(f"this {title} has an adapter above its layers, which is not supported: take a plain one")
+    return {**network, "layerdrop": 0.0, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}
 
 
 class VendorSound:

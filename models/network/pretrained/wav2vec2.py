@@ -7,13 +7,15 @@ is the loader's. Shape suffixes: B utterances, S samples, T frames, D model widt
 # mypy: allow-subclassing-any
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from voxmill.models.network.pretrained.family import Architecture, Sizes
+from voxmill.models.network.pretrained.family import Architecture
+from voxmill.models.network.pretrained.vendor_encoder import VendorEncoderFamily
 from voxmill.models.network.pretrained.vendor_layers import (
     VendorLayers,
     VendorSound,
@@ -21,6 +23,7 @@ from voxmill.models.network.pretrained.vendor_layers import (
     load_vendor,
     one_by_one,
     receptive,
+    unmasked,
     vendor,
 )
 from voxmill.models.network.pretrained.wave_features import WaveFeatures, wave_features
@@ -51,57 +54,31 @@ class Wav2Vec2Front(nn.Module):
         return x_BTC
 
 
-class Wav2Vec2Family:
+class Wav2Vec2Family(VendorEncoderFamily):
     """Adapter for wav2vec 2.0, XLSR and XLS-R. See `Family`."""
 
-    takes_experts = False
+    title, vendor_config = "wav2vec 2.0", "Wav2Vec2Config"
 
     def __init__(self, network: Architecture) -> None:
-        if network.get("add_adapter"):
-            raise ValueError("this wav2vec 2.0 has an adapter above its layers, which is not supported: take a plain one")
-        self.network = {**network, "layerdrop": 0.0, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}
-
-    def encoder_sizes(self) -> Sizes:
-        """Width, depth and heads."""
-        config = self._config()
-        return {
-            "dim": config.hidden_size, "layers": config.num_hidden_layers, "heads": config.num_attention_heads,
-            "hidden": config.intermediate_size, "dropout": config.hidden_dropout, "causal": False,
-        }  # fmt: skip
-
-    def decoder_sizes(self) -> Sizes | None:
-        """It has no decoder."""
-        return None
+        super().__init__(unmasked(network, self.title))
 
     def features(self) -> WaveFeatures:
         """Samples, normalised where its preprocessor says so."""
-        config = self._config()
+        config = self.config()
         normal = self.network.get("preprocessor", {}).get("do_normalize", True)
         return wave_features(config.conv_kernel, config.conv_stride, normal=normal)
 
     def encoder(self, feed_forward: Callable[[int], nn.Module], whole: bool) -> SoundEncoder:
         """The network without its heads."""
-        net = vendor().Wav2Vec2Model(self._config())
-        config, strides = net.config, net.config.conv_stride
-        shift = self.features().shift_ms
-        for stride in strides:
-            shift *= stride
-        sizes = (config.hidden_size, config.num_hidden_layers, shift)
-        return VendorSound(self.features(), *sizes, Wav2Vec2Front(net), VendorLayers(net.encoder))
+        net = vendor().Wav2Vec2Model(self.config())
+        config, features = net.config, self.features()
+        sizes = (config.hidden_size, config.num_hidden_layers, features.shift_ms * math.prod(config.conv_stride))
+        return VendorSound(features, *sizes, *_parts(net))
 
-    def decoder(self, vocabulary: int, feed_forward: Callable[[int], nn.Module]) -> nn.Module:
-        """Raises ValueError: it has none."""
-        raise ValueError("wav2vec 2.0 has no decoder: set model.start.parts to encoder")
+    def loaded(self, folder: Path) -> tuple[nn.Module, nn.Module]:
+        """Front and layers with the values of a folder."""
+        return _parts(load_vendor(vendor().Wav2Vec2Model, folder, ("masked_spec_embed",)))
 
-    def weights(self, folder: Path, parts: frozenset[str]) -> dict[str, Tensor]:
-        """Its tensors under our names."""
-        net: Any = load_vendor(vendor().Wav2Vec2Model, folder, ("masked_spec_embed",))
-        front, layers = Wav2Vec2Front(net), VendorLayers(net.encoder)
-        return {
-            **{f"frontend.{name}": tensor for name, tensor in front.state_dict().items()},
-            **{f"encoder.{name}": tensor for name, tensor in layers.state_dict().items()},
-        }
 
-    def _config(self) -> Any:
-        known = {name: value for name, value in self.network.items() if name != "preprocessor"}
-        return vendor().Wav2Vec2Config.from_dict(known)
+def _parts(net: Any) -> tuple[nn.Module, nn.Module]:
+    return Wav2Vec2Front(net), VendorLayers(net.encoder)

@@ -13,12 +13,28 @@ from torch import Tensor
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.models.common.seeds import Generator
 
-_LEAST_VARIANCE = 1e-7
+LEAST_VARIANCE = 1e-7
 """Added to the variance before it divides, as in transformers."""
 
 
+class Unspectral:
+    """Features whose frames are no spectra, of utterances of any length. See `SoundFeatures`."""
+
+    __slots__ = ()
+
+    @property
+    def spectral(self) -> bool:
+        """Neighbouring numbers of a frame are no band."""
+        return False
+
+    @property
+    def longest(self) -> int | None:
+        """Utterances of any length are heard."""
+        return None
+
+
 @dataclass(frozen=True, slots=True)
-class WaveFeatures:
+class WaveFeatures(Unspectral):
     """Samples, which convolutions without padding make frames of. See `SoundFeatures`."""
 
     kernels: tuple[int, ...]
@@ -36,20 +52,10 @@ class WaveFeatures:
         """A sample's duration."""
         return 1000 / SAMPLE_RATE
 
-    @property
-    def spectral(self) -> bool:
-        """Samples are no spectrum."""
-        return False
-
-    @property
-    def longest(self) -> int | None:
-        """Utterances of any length are heard."""
-        return None
-
     def of(self, wave_S: Tensor, generator: Generator | None = None) -> Tensor:
         """The samples, shape (S, 1)."""
         if self.normal and len(wave_S):
-            wave_S = (wave_S - wave_S.mean()) / (wave_S.var(unbiased=False) + _LEAST_VARIANCE).sqrt()
+            wave_S = (wave_S - wave_S.mean()) / (wave_S.var(unbiased=False) + LEAST_VARIANCE).sqrt()
         return wave_S[:, None]
 
     def num_encoded(self, length: int) -> int:

@@ -6,17 +6,15 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
-from voxmill.models.common.sound_features import SoundFeatures
-from voxmill.models.network.attention import real_mask
 from voxmill.models.network.decoder import DecoderConfig
 from voxmill.models.network.pretrained.ctranslate2_file import MODEL_FILE, read_whisper
 from voxmill.models.network.pretrained.family import Architecture, Sizes
 from voxmill.models.network.pretrained.vendor_layers import load_vendor, vendor
 from voxmill.models.network.pretrained.whisper_features import WhisperFeatures
 from voxmill.models.network.pretrained.whisper_layers import TiedDecoder, WindowFront, WindowLayers
+from voxmill.models.network.pretrained.window_sound import WindowSound
 from voxmill.models.network.sound_encoder import SoundEncoder
 
 _NAMES = tuple(
@@ -45,26 +43,11 @@ _NAMES = tuple(
 """Their names and ours, applied in this order."""
 
 
-class WhisperSound:
-    """Whisper's encoder. See `SoundEncoder`."""
-
-    def __init__(self, features: WhisperFeatures, front: WindowFront, layers: WindowLayers, *, whole: bool) -> None:
-        self.features: SoundFeatures = features
-        self.whole, self.trails = whole, not whole
-        self.front, self.layers = front, layers
-        self.dim, self.depth = front.place_TD.shape[1], len(layers.layers)
-        self.frame_ms = 2 * features.shift_ms
-
-    def remembered(self, length_B: Tensor, size: int) -> Tensor:
-        """With its own decoder all of the window, as that was trained; else the frames of the utterance."""
-        real_BT = real_mask(length_B, size)
-        return torch.ones_like(real_BT) if self.whole else real_BT
-
-
 class WhisperFamily:
     """Adapter for Whisper. See `Family`."""
 
     takes_experts = True
+    brings_blank = False
 
     def __init__(self, network: Architecture) -> None:
         self.network = network
@@ -92,11 +75,11 @@ class WhisperFamily:
     def encoder(self, feed_forward: Callable[[int], nn.Module], whole: bool) -> SoundEncoder:
         """Front and layers."""
         size = self.encoder_sizes()
-        front = WindowFront(self.network["num_mel_bins"], size["dim"], self.network["max_source_positions"])
+        features = self.features()
+        front = WindowFront(features.num_mels, size["dim"], self.network["max_source_positions"])
         made = [feed_forward(index) for index in range(size["layers"])]
-        return WhisperSound(
-            self.features(), front, WindowLayers(size["dim"], size["heads"], size["dropout"], made), whole=whole
-        )
+        layers = WindowLayers(size["dim"], size["heads"], size["dropout"], made)
+        return WindowSound(features, size["dim"], size["layers"], 2 * features.shift_ms, front, layers, whole=whole)
 
     def decoder(self, vocabulary: int, feed_forward: Callable[[int], nn.Module]) -> nn.Module:
         """The decoder over its vocabulary."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 from torch import Tensor
@@ -15,6 +14,7 @@ from torch.nn import functional
 
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.models.common.seeds import Generator
+from voxmill.models.network.pretrained.mel_filters import slaney_filters
 
 _WINDOW, _SHIFT = 400, 160
 """Samples of a window, and from window to window."""
@@ -22,8 +22,6 @@ QUIETEST = -1.5
 """What digital silence is as a feature."""
 RANGE = 2.0
 """How far below the loudest number of an utterance its features can be."""
-_LINEAR_HZ, _LINEAR_BANDS, _LOG_STEP = 1000.0, 15.0, math.log(6.4) / 27
-"""Slaney's mel scale: linear up to 1 kHz, which is band 15, and then 27 bands for each factor of 6.4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,32 +63,9 @@ class WhisperFeatures:
         padded_S = functional.pad(wave_S, (0, frames * _SHIFT + _WINDOW - len(wave_S)))
         spectrum_QT = torch.stft(padded_S, _WINDOW, _SHIFT, window=torch.hann_window(_WINDOW), return_complex=True)
         power_TQ = spectrum_QT[:, :frames].abs().square().t()
-        log_TM = (power_TQ @ _slaney_bank(self.num_mels)).clamp_min(1e-10).log10()
+        log_TM = (power_TQ @ slaney_filters(self.num_mels, _WINDOW)).clamp_min(1e-10).log10()
         return (torch.maximum(log_TM, log_TM.max() - 4 * RANGE) + 4.0) / 4.0
 
     def num_encoded(self, length: int) -> int:
         """Half as many frames."""
         return (length + 1) // 2
-
-
-@cache
-def _slaney_bank(num_mels: int) -> Tensor:
-    """Triangular filters of equal area, shape (Q, M)."""
-    top = _mel(SAMPLE_RATE / 2)
-    edges = torch.tensor([_hertz(top * index / (num_mels + 1)) for index in range(num_mels + 2)], dtype=torch.float64)
-    left_M, centre_M, right_M = edges[:-2], edges[1:-1], edges[2:]
-    hertz_Q1 = torch.linspace(0, SAMPLE_RATE / 2, _WINDOW // 2 + 1, dtype=torch.float64)[:, None]
-    up_QM, down_QM = (hertz_Q1 - left_M) / (centre_M - left_M), (right_M - hertz_Q1) / (right_M - centre_M)
-    return (torch.minimum(up_QM, down_QM).clamp_min(0) * 2 / (right_M - left_M)).float()
-
-
-def _mel(hertz: float) -> float:
-    if hertz < _LINEAR_HZ:
-        return hertz * _LINEAR_BANDS / _LINEAR_HZ
-    return _LINEAR_BANDS + math.log(hertz / _LINEAR_HZ) / _LOG_STEP
-
-
-def _hertz(mel: float) -> float:
-    if mel < _LINEAR_BANDS:
-        return mel * _LINEAR_HZ / _LINEAR_BANDS
-    return _LINEAR_HZ * math.exp(_LOG_STEP * (mel - _LINEAR_BANDS))

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voxmill.models.network.attention import Attention, past_mask, real_mask
+from voxmill.models.network.attention import Attention, real_mask
 from voxmill.models.network.conformer import PrefixTokens
-from voxmill.models.network.decoder import DecoderConfig, DecoderLayer
+from voxmill.models.network.decoder import DecoderConfig, DecoderLayer, check_places, through_layers
 from voxmill.models.network.decoder_cache import DecoderCache
 from voxmill.models.network.pretrained.whisper_features import QUIETEST, RANGE
+from voxmill.models.network.pretrained.window_sound import check_window, entered
 from voxmill.models.network.route import Route
 
 
@@ -33,8 +34,7 @@ class WindowFront(nn.Module):
     def forward(self, feature_BTM: Tensor, length_B: Tensor) -> tuple[Tensor, Tensor]:
         """(frames (B, T', D) of the whole window, number of those of each utterance (B)). Raises ValueError if it is longer than the window."""
         size = 2 * len(self.place_TD)
-        if feature_BTM.shape[1] > size:
-            raise ValueError(f"{feature_BTM.shape[1]} feature frames, this encoder hears {size} at most: cut the sound before")
+        check_window(feature_BTM, size)
         real_BT1 = real_mask(length_B, size)[..., None]
         whole_BTM = functional.pad(feature_BTM, (0, 0, 0, size - feature_BTM.shape[1]))
         loudest_B11 = whole_BTM.masked_fill(~real_BT1, QUIETEST).amax(dim=(1, 2), keepdim=True)
@@ -70,17 +70,8 @@ class WindowLayers(nn.Module):
     def forward(
         self, x_BTD: Tensor, length_B: Tensor, route: Route, chunk: int | None = None, prefix: PrefixTokens | None = None
     ) -> Tensor:
-        """Prefix and frames of the window, shape (B, P + T, D). Its quiet is attended to like sound, but does not count as the load of
-        experts. Raises ValueError for chunks."""
-        if chunk is not None:
-            raise ValueError("a pretrained encoder hears whole utterances and cannot stream: leave out `chunk`")
-        real_BS = real_mask(length_B, x_BTD.shape[1])
-        mask_B11S = None
-        if prefix is not None:
-            attended_BS = torch.cat([prefix.real_BP, torch.ones_like(real_BS)], dim=1)
-            mask_B11S, real_BS = attended_BS[:, None, None], torch.cat([prefix.real_BP, real_BS], dim=1)
-            x_BTD = torch.cat([prefix.token_BPD.to(x_BTD.dtype), x_BTD], dim=1)
-        route = Route(route.budget, route.guide_B, route.seen_B, real_BS, route.loads)
+        """Prefix and frames of the window, shape (B, P + T, D). Raises ValueError for chunks."""
+        x_BTD, mask_B11S, route = entered(x_BTD, length_B, route, chunk, prefix)
         for layer in self.layers:
             x_BTD = layer(x_BTD, mask_B11S, route)
         out_BSD: Tensor = self.norm(x_BTD)
@@ -112,15 +103,8 @@ class TiedDecoder(nn.Module):
         """Logits of the next token after each, shape (B, U, V). `cache`: the tokens follow those of earlier calls. Raises ValueError if
         there are more tokens than places."""
         length, before = token_BU.shape[1], cache.length if cache else 0
-        if before + length > self.place.num_embeddings:
-            raise ValueError(f"{before + length} tokens, this decoder has places for {self.place.num_embeddings}")
+        check_places(length, cache, self.place.num_embeddings)
         x_BUD = self.dropout(self.embed(token_BU) + self.place.weight[before : before + length])
-        past_11UU = past_mask(length, token_BU.device, before)
-        heard_BS = memory_real_BS | ~memory_real_BS.any(dim=1, keepdim=True)  # a row without any key would be NaN
-        sound_B1US = heard_BS[:, None, None].expand(-1, 1, length, -1)
-        for index, layer in enumerate(self.layers):
-            x_BUD = layer(x_BUD, past_11UU, None, memory_BSD, sound_B1US, route, cache.layer(index) if cache else None)
-        if cache:
-            cache.length += length
+        x_BUD = through_layers(self.layers, x_BUD, None, memory_BSD, memory_real_BS, route, cache)
         logits_BUV: Tensor = functional.linear(self.norm(x_BUD), self.embed.weight)
         return logits_BUV

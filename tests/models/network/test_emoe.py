@@ -68,7 +68,7 @@ def test_sorted_groups_equal_the_plain_loop(way: str, budget: Budget) -> None:
         torch.testing.assert_close(grouped, plain)
 
 
-@pytest.mark.parametrize(("dropout", "activation"), [(0.0, "silu"), (0.5, "silu"), (0.0, "gelu")])
+@pytest.mark.parametrize(("dropout", "activation"), [(0.0, "silu"), (0.5, "silu"), (0.0, "gelu"), (0.5, "relu")])
 def test_written_out_gradients_are_the_numerical_ones(dropout: float, activation: Activation) -> None:
     big = layer(dropout=dropout).double()
     x_ND, budget = sound(1, 6).flatten(0, 1).double().requires_grad_(), Budget(4, 2, 5)
@@ -299,7 +299,7 @@ def test_half_precision_keeps_its_type() -> None:
     assert isinstance(layer().experts, Experts)
 
 
-@pytest.mark.parametrize("activation", ["silu", "gelu"])
+@pytest.mark.parametrize("activation", ["silu", "gelu", "relu"])
 @pytest.mark.parametrize(("shared", "top_k", "guides"), [(1, 3, 0), (0, 2, 0), (2, 2, 0), (1, 3, 2)])
 def test_an_upcycled_layer_computes_what_the_dense_one_did(
     shared: int, top_k: int, guides: int, activation: Activation

@@ -3,6 +3,7 @@
 # mypy: allow-untyped-decorators
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 
 import networks
 import tiny_pretrained
+from tiny_owsm import GOLDEN
 from tiny_pretrained import KINDS, heard, relative, started, vendor_frames
 from voxmill.manifests.errors import UserError
 from voxmill.models.checkpoint.checkpoint import latest, load
@@ -25,18 +27,22 @@ from voxmill.models.network.decoder_cache import DecoderCache
 from voxmill.models.network.layers import ElasticConfig
 from voxmill.models.network.model import Conditions, SpeechModel
 from voxmill.models.network.pretrained.ctranslate2_file import MODEL_FILE, read_whisper
+from voxmill.models.network.pretrained.lora import is_lora
 from voxmill.models.network.pretrained.open_start import open_start
+from voxmill.models.network.pretrained.start_config import StartConfig
 from voxmill.models.training.pretrained_start import is_frozen, pretrained_tokens, rate_share
-from voxmill.models.training.recipe import Recipe, prepare
+from voxmill.models.training.recipe import Recipe, load_recipe, prepare
 from voxmill.models.training.session import estimate, open_trainer, train
 
+WINDOWED = ("whisper", "owsm")
 WAVES = [np.random.default_rng(seed).normal(0, 0.1, size).astype(np.float32) for seed, size in enumerate((20_000, 13_777))]
 
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("pretrained")
-    return {kind: tiny_pretrained.write(kind, root / kind) for kind in KINDS}
+    shutil.copytree(GOLDEN, root / "owsm")
+    return {"owsm": root / "owsm", **{kind: tiny_pretrained.write(kind, root / kind) for kind in KINDS}}
 
 
 def recipe(folder: Path, parts: str = "encoder", start: dict[str, Any] | None = None, **model: Any) -> Recipe:
@@ -194,11 +200,13 @@ def test_tokens_that_mean_the_same_are_those_of_the_pretrained_model(folders: di
     assert not tokens.knew("gender")
 
 
-@pytest.mark.parametrize(("kind", "parts"), [(kind, "encoder") for kind in KINDS] + [("whisper", "all")])
+@pytest.mark.parametrize(
+    ("kind", "parts"), [(kind, "encoder") for kind in (*KINDS, "owsm")] + [("whisper", "all"), ("owsm", "all")]
+)
 def test_a_started_model_is_trained_saved_and_used(
     kind: str, parts: str, folders: dict[str, Path], shards: Path, tmp_path: Path
 ) -> None:
-    given = recipe(folders[kind], parts, {"freeze": ["frontend", "encoder.layers" if kind == "whisper" else "encoder"]})
+    given = recipe(folders[kind], parts, {"freeze": ["frontend", "encoder.layers" if kind in WINDOWED else "encoder"]})
     assert estimate(str(shards), str(tmp_path / "out"), given).size.stored > 10_000
     before = prepare(str(shards), given).model.state_dict()
     assert train(str(shards), str(tmp_path / "out"), given, "cpu").finished
@@ -265,3 +273,94 @@ def test_what_cannot_be_started_from_says_so(folders: dict[str, Path], shards: P
     )
     with pytest.raises(UserError, match="a network of kind 'bert' cannot be started from; there are adapters for whisper"):
         prepare(str(shards), recipe(odd))
+
+
+LORA = {"freeze": ["frontend", "encoder"], "lora": {"below": ["encoder.layers"], "rank": 2}}
+
+
+@pytest.mark.parametrize("kind", ["whisper", "owsm"])
+def test_lora_learns_beside_what_is_frozen_and_is_merged(
+    kind: str, folders: dict[str, Path], shards: Path, tmp_path: Path
+) -> None:
+    emoe = {"encoder": False, "experts": 6, "top_k": 2, "shared": 0, "width": 32 if kind == "whisper" else 6, "scale": 2.0}
+    given = recipe(folders[kind], "all", LORA, emoe=emoe)
+    trainer = prepare(str(shards), given)
+    feature_BTM, length_B = heard(trainer.model, WAVES)
+    dense = begun(folders[kind], "all").eval()
+    with torch.no_grad():
+        begins = trainer.model.eval().encode(feature_BTM, length_B)
+        torch.testing.assert_close(begins.frame_BTD, dense.encode(feature_BTM, length_B).frame_BTD, atol=1e-6, rtol=1e-6)
+    before = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+    assert estimate(str(shards), str(tmp_path / "out"), given).size.stored == sum(p.numel() for p in trainer.model.parameters())
+    assert train(str(shards), str(tmp_path / "out"), given, "cpu").finished
+    bundle = load(latest(str(tmp_path / "out")) or "")
+    after = bundle.model.state_dict()
+    assert after.keys() == before.keys()
+    moved = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
+    added = {name for name in after if is_lora(name)}
+    assert {name for name in added if "lora_B" in name} <= moved
+    assert all("encoder.layers" in name for name in added)
+    assert not {name for name in moved if name.startswith(("frontend", "encoder")) and not is_lora(name)}
+    assert any(name.startswith("decoder") for name in moved)
+    assert {rate_share(name, bundle.model.config) for name in added} == {1.0}
+    again = open_trainer(str(shards), str(tmp_path / "out"), given, "cpu")
+    assert again.step == 2
+    budget = Budget(2, 2, emoe["width"])  # type: ignore[arg-type]
+    for asked in (None, str(budget)):
+        out = tmp_path / f"small-{asked is None}"
+        assert export_model(bundle, asked, "safetensors", str(out)).difference <= 1e-5
+        small = load(str(out))
+        assert not any(is_lora(name) for name in small.model.state_dict())
+        assert small.model.config.start is not None
+        assert small.model.config.start.lora is None
+    with torch.no_grad():
+        merged, beside = (
+            model.encode(feature_BTM, length_B).frame_BTD for model in (load(str(tmp_path / "small-True")).model, bundle.model)
+        )
+    torch.testing.assert_close(merged, beside, atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(beside, begins.frame_BTD, atol=1e-4)
+
+
+def test_lora_stands_beside_frozen_layers_only(folders: dict[str, Path], shards: Path) -> None:
+    with pytest.raises(ValueError, match=r"lora\.below names 'decoder', which is trained itself: name it in freeze too"):
+        StartConfig(model="any", freeze=("encoder",), lora={"below": ["decoder"]})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="with lora, what is frozen stays so: leave out until"):
+        StartConfig(model="any", freeze=("encoder",), until=3, lora={"below": ["encoder"]})  # type: ignore[arg-type]
+    bad = {"freeze": ["encoder"], "lora": {"below": ["encoder.norm"]}}
+    with pytest.raises(UserError, match=r"lora\.below: no linear layer's name begins with 'encoder\.norm'"):
+        prepare(str(shards), recipe(folders["whisper"], "all", bad))
+
+
+@pytest.mark.parametrize("kind", ["wav2vec2", "w2v-bert", "moonshine"])
+def test_a_vendors_layers_take_lora_too(kind: str, folders: dict[str, Path], shards: Path, tmp_path: Path) -> None:
+    given = recipe(folders[kind], start={"freeze": ["frontend", "encoder"], "lora": {"below": ["encoder"]}})
+    before = {name: tensor.clone() for name, tensor in prepare(str(shards), given).model.state_dict().items()}
+    assert train(str(shards), str(tmp_path / "out"), given, "cpu").finished
+    after = load(latest(str(tmp_path / "out")) or "").model.state_dict()
+    moved = {name for name, tensor in after.items() if name.startswith("encoder") and not torch.equal(tensor, before[name])}
+    assert moved
+    assert all(map(is_lora, moved))
+
+
+def test_a_pretrained_decoder_is_tuned_gently_unless_more_is_said(folders: dict[str, Path]) -> None:
+    whole, part = recipe(folders["whisper"], "all"), recipe(folders["whisper"])
+    document = whole.model_dump(mode="json")
+    assert Recipe.model_validate(document) == whole
+    spec, usual = whole.data.example.augment.spec, part.data.example.augment.spec  # type: ignore[union-attr]
+    assert spec is not None
+    assert usual is not None
+    assert (whole.train.loss.smoothing, spec.band_mels, spec.gap_frames, spec.gap_share, spec.num_echoes) == (
+        0.0,
+        10,
+        20,
+        0.1,
+        0,
+    )
+    assert (part.train.loss.smoothing, usual.band_mels, usual.gap_frames) == (0.1, 30, 50)
+    assert (spec.num_bands, spec.num_gaps) == (usual.num_bands, usual.num_gaps)
+    document = {"model": whole.model.model_dump(mode="json"), "data": {"example": {"augment": {"spec": {"band_mels": 25}}}}}
+    said = Recipe.model_validate({**document, "train": {"dynamic_chunk": False, "loss": {"smoothing": 0.05}}})
+    assert said.train.loss.smoothing == 0.05
+    assert said.data.example.augment.spec.band_mels == 25  # type: ignore[union-attr]
+    assert said.data.example.augment.spec.gap_frames == 20  # type: ignore[union-attr]
+    assert load_recipe("whisper").train.loss.smoothing == 0.0
