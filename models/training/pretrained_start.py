@@ -19,13 +19,12 @@ from voxmill.models.network.emoe import ElasticMoE
 from voxmill.models.network.feed_forward import FeedForward
 from voxmill.models.network.layers import upcycle
 from voxmill.models.network.model import ModelConfig, SpeechModel
+from voxmill.models.network.pretrained.family import OF_TOKENS
 from voxmill.models.network.pretrained.lora import add_lora, is_below, is_lora
 from voxmill.models.network.pretrained.open_start import OpenedStart
-from voxmill.models.network.pretrained.owsm import CTC_HEAD
+from voxmill.models.network.pretrained.owsm_config import CTC_HEAD
 from voxmill.models.network.pretrained.start_config import StartConfig
 
-OF_TOKENS = ("decoder.embed.weight", "decoder.out.weight", "decoder.out.bias", "ctc.weight", "ctc.bias")
-"""Tensors whose rows are the tokens of a vocabulary."""
 _APART = 0.1
 """How far new tokens begin from the mean of the pretrained ones, as a share of their standard deviation."""
 _LAYER = re.compile(r"(encoder|decoder)\.(?:net\.)?layers\.(\d+)\.")

@@ -55,13 +55,12 @@ class EspnetFolder:
 
     def subwords(self) -> bytes:
         """Its SentencePiece model. Raises ValueError if it is not there."""
-        named = self.config.get("bpemodel")
-        places = [_inside(self.folder, named)] if isinstance(named, str) else []
-        places += sorted(self.folder.rglob(_BPE))
-        for place in places:
+        named = PurePosixPath(str(self.config.get("bpemodel") or _BPE))
+        places = sorted(self.folder.rglob(named.name))  # a path of the machine that unpacked it says no more than the name
+        for place in [self.folder / named, *places] if _is_inside(named) else places:
             if place.is_file():
                 return place.read_bytes()
-        raise ValueError(f"its SentencePiece model is missing: put {named or _BPE} into the folder")
+        raise ValueError(f"its SentencePiece model is missing: put {named.name} into the folder")
 
 
 def espnet_folder(folder: Path) -> EspnetFolder | None:
@@ -90,9 +89,13 @@ def espnet_folder(folder: Path) -> EspnetFolder | None:
 
 def _inside(folder: Path, name: Any) -> Path:
     path = PurePosixPath(str(name))
-    if path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"{name} is outside of the folder")
+    if not _is_inside(path):
+        raise ValueError(f"{META} names {name}, which is outside of the folder")
     return folder / path
+
+
+def _is_inside(path: PurePosixPath) -> bool:
+    return not path.is_absolute() and ".." not in path.parts
 
 
 def _mapping(path: Path) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from voxmill.models.network.pretrained.family import Architecture, Family
 from voxmill.models.network.pretrained.moonshine_encoder import MoonshineFamily
-from voxmill.models.network.pretrained.owsm import OWSM, OwsmFamily
+from voxmill.models.network.pretrained.owsm import OwsmFamily
+from voxmill.models.network.pretrained.owsm_config import OWSM
 from voxmill.models.network.pretrained.w2v_bert import W2vBertFamily
 from voxmill.models.network.pretrained.wav2vec2 import Wav2Vec2Family
 from voxmill.models.network.pretrained.whisper import WhisperFamily

@@ -15,6 +15,8 @@ Architecture = Mapping[str, Any]
 """The content of a network's `config.json`, with that of `preprocessor_config.json` under `preprocessor`; of ESPnet's what decides sizes."""
 Sizes = dict[str, Any]
 """Fields of `EncoderConfig` or `DecoderConfig`."""
+OF_TOKENS = ("decoder.embed.weight", "decoder.out.weight", "decoder.out.bias", "ctc.weight", "ctc.bias")
+"""Parameters of our model whose rows are the tokens of its vocabulary."""
 
 
 class Family(Protocol):

@@ -18,7 +18,8 @@ from voxmill.models.network.pretrained.ctranslate2_file import MODEL_FILE, read_
 from voxmill.models.network.pretrained.espnet_folder import ESPNET_FILES, EspnetFolder, espnet_folder
 from voxmill.models.network.pretrained.families import family_of
 from voxmill.models.network.pretrained.family import Family
-from voxmill.models.network.pretrained.owsm import owsm_network, owsm_tokenizer
+from voxmill.models.network.pretrained.owsm import owsm_tokenizer
+from voxmill.models.network.pretrained.owsm_config import owsm_network
 from voxmill.models.network.pretrained.start_config import StartConfig
 
 TOKENIZER = "tokenizer.json"

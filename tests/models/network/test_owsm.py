@@ -147,12 +147,29 @@ def changed(tmp_path: Path, part: str, **values: Any) -> Path:
         ("frontend_conf", {"fs": "8k"}, "it hears 8k Hz, and only 16 kHz can be read"),
         ("", {"encoder": "conformer"}, "its encoder is 'conformer'; only OWSM v3.1's, 'e_branchformer', can be read"),
         ("", {"normalize": "utterance_mvn"}, "normalised by 'utterance_mvn', and only global_mvn"),
-        ("", {"bpemodel": "../bpe.model"}, r"\.\./bpe\.model is outside of the folder"),
+        (
+            "",
+            {"bpemodel": "/home/of/another/words.model"},
+            r"its SentencePiece model is missing: put words\.model into the folder",
+        ),
     ],
 )
 def test_what_is_no_owsm_says_why(part: str, values: dict[str, Any], said: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=said):
         started(changed(tmp_path, part, **values), "all")
+
+
+def test_files_outside_of_the_folder_are_not_read(tmp_path: Path) -> None:
+    folder = changed(tmp_path, "", bpemodel="/home/of/another/bpe.model")  # the one in the folder is taken
+    assert started(folder, "all")[1] is not None
+    for path in ("../best.pth", "/best.pth"):
+        meta = {"files": {"s2t_model_file": path}, "yaml_files": {"s2t_train_config": "exp/config.yaml"}}
+        (folder / "meta.yaml").write_text(yaml.safe_dump(meta), encoding="utf-8")
+        with pytest.raises(UserError, match=f"meta.yaml names {path}, which is outside of the folder"):
+            started(folder, "all")
+    (folder / "meta.yaml").write_text("files: {asr_model_file: best.pth}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"only speech-to-text models \(OWSM\) can be read"):
+        started(folder, "all")
 
 
 def test_weights_are_tensors_and_nothing_else(tmp_path: Path) -> None:

@@ -155,10 +155,10 @@ def test_experts_begin_as_the_pretrained_layers(shared: int, folders: dict[str, 
             torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["whisper", "wav2vec2-xlsr"])
+@pytest.mark.parametrize("kind", ["whisper", "owsm", "wav2vec2-xlsr"])
 @torch.no_grad()
 def test_switches_begin_as_the_pretrained_encoder(kind: str, folders: dict[str, Path]) -> None:
-    inside = kind == "whisper"
+    inside = kind in WINDOWED
     switches: dict[str, Any] = {
         "tasks": {"tasks": ["asr", "language"], "where": "both"}, "transducer": {"dim": 8, "joiner": 8},
         "smoe": {"guide_token": False, "encoder": inside},
@@ -207,7 +207,7 @@ def test_a_started_model_is_trained_saved_and_used(
     kind: str, parts: str, folders: dict[str, Path], shards: Path, tmp_path: Path
 ) -> None:
     given = recipe(folders[kind], parts, {"freeze": ["frontend", "encoder.layers" if kind in WINDOWED else "encoder"]})
-    assert estimate(str(shards), str(tmp_path / "out"), given).size.stored > 10_000
+    assert estimate(str(shards), str(tmp_path / "out"), given).size.stored > 8_000
     before = prepare(str(shards), given).model.state_dict()
     assert train(str(shards), str(tmp_path / "out"), given, "cpu").finished
     bundle = load(latest(str(tmp_path / "out")) or "")
@@ -252,6 +252,14 @@ def test_frozen_parts_are_trained_from_their_step_on(folders: dict[str, Path], s
     assert shares["frontend.conv1.weight"] == pytest.approx(0.005)
     rates = {round(group["lr"] / group["share"], 12) for group in trainer.optimizer.param_groups}
     assert len(rates) == 1
+
+
+def test_a_ctc_head_comes_along_with_all_of_owsm(folders: dict[str, Path]) -> None:
+    for parts, share in (("all", 0.5), ("encoder", 1.0)):
+        model = started(folders["owsm"], parts, ctc=True)[0]
+        start = model.config.start.model_copy(update={"rate_share": 0.5})  # type: ignore[union-attr]
+        assert rate_share("ctc.weight", model.config.model_copy(update={"start": start})) == share
+    assert started(folders["owsm"], "all", ctc=False)[0].ctc is None
 
 
 def test_what_cannot_be_started_from_says_so(folders: dict[str, Path], shards: Path, tmp_path: Path) -> None:
