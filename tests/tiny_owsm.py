@@ -57,7 +57,7 @@ def compared(folder: Path, seed: int, seconds: int) -> Heard:
             said.append(token)
             fresh = [token]
         same.append(said == greedy)
-    return Heard(*(max(gaps[kind]) for kind in ("frames", "ctc", "logits")), tuple(same))
+    return Heard(max(gaps["frames"]), max(gaps["ctc"]), max(gaps["logits"]), tuple(same))
 
 
 def order_of(folder: Path) -> list[int]:

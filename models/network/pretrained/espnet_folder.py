@@ -104,6 +104,7 @@ def _mapping(path: Path) -> dict[str, Any]:
         found = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
         raise ValueError(f"{path.name} is no YAML: {str(error).splitlines()[0]}") from error
-    if type(found) is not dict:
+    mapping: dict[str, Any] | None = found if isinstance(found, dict) else None
+    if mapping is None:
         raise ValueError(f"{path.name} holds no mapping")
-    return found
+    return mapping

@@ -101,8 +101,11 @@ def test_experts_begin_as_the_pretrained_layers(shared: int) -> None:
     emoe = ElasticConfig(experts=2 * top_k, shared=shared, top_k=top_k, width=4, scale=top_k, dropout=0)
     token_BU = torch.tensor([[5, 27, 9]] * len(WAVES))
     said = []
-    for switches, budget in (({}, None), ({"emoe": emoe}, None), ({"emoe": emoe}, Budget(top_k, top_k, 4))):
-        model, _ = started(GOLDEN, "all", ctc=True, **switches)  # type: ignore[arg-type]
+    cases: list[tuple[dict[str, Any], Budget | None]] = [
+        ({}, None), ({"emoe": emoe}, None), ({"emoe": emoe}, Budget(top_k, top_k, 4)),
+    ]  # fmt: skip
+    for switches, budget in cases:
+        model, _ = started(GOLDEN, "all", ctc=True, **switches)
         encoded = model.encode(*heard(model, WAVES), Conditions(budget=budget))
         said.append((encoded.frame_BTD, model.decode(token_BU, encoded, Conditions(budget=budget))))
     for other in said[1:]:

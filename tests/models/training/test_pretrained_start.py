@@ -290,7 +290,11 @@ LORA = {"freeze": ["frontend", "encoder"], "lora": {"below": ["encoder.layers"],
 def test_lora_learns_beside_what_is_frozen_and_is_merged(
     kind: str, folders: dict[str, Path], shards: Path, tmp_path: Path
 ) -> None:
-    emoe = {"encoder": False, "experts": 6, "top_k": 2, "shared": 0, "width": 32 if kind == "whisper" else 6, "scale": 2.0}
+    width = 32 if kind == "whisper" else 6
+    emoe = {
+        "encoder": False, "experts": 6, "top_k": 2, "shared": 0, "width": width, "scale": 2.0,
+        "schedule": {"experts": [2, 6], "top_k": [2], "width": [width]},
+    }  # fmt: skip
     given = recipe(folders[kind], "all", LORA, emoe=emoe)
     trainer = prepare(str(shards), given)
     feature_BTM, length_B = heard(trainer.model, WAVES)
@@ -313,7 +317,7 @@ def test_lora_learns_beside_what_is_frozen_and_is_merged(
     assert {rate_share(name, bundle.model.config) for name in added} == {1.0}
     again = open_trainer(str(shards), str(tmp_path / "out"), given, "cpu")
     assert again.step == 2
-    budget = Budget(2, 2, emoe["width"])  # type: ignore[arg-type]
+    budget = Budget(2, 2, width)
     for asked in (None, str(budget)):
         out = tmp_path / f"small-{asked is None}"
         assert export_model(bundle, asked, "safetensors", str(out)).difference <= 1e-5
