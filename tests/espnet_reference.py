@@ -5,6 +5,7 @@ Run by `espnet_package.espnet_writes`, with ESPnet on the path: `python tests/es
 logits, and the tokens that it says greedily, by ESPnet's scorer, which keeps states from token to token.
 """
 
+# mypy: allow-untyped-decorators
 from __future__ import annotations
 
 import io
