@@ -3,6 +3,8 @@
 safetensors   a checkpoint like any other, smaller; LoRA is merged into the layers that it stands beside
 onnx          `encoder.onnx`, `decoder.onnx`, `tokens.model`, and `model.json` with features, tokens and budget, for a program
               without torch
+sherpa-onnx   `encoder.onnx`, `decoder.onnx`, `joiner.onnx`, `tokens.txt`: a transducer that sherpa-onnx decodes on a stream, and
+              `model.json` with the options that it has to be given
 """
 
 # mypy: allow-untyped-decorators
@@ -23,11 +25,13 @@ from voxmill.manifests.user_input import new_folder
 from voxmill.models.checkpoint.checkpoint import Bundle, load, save
 from voxmill.models.inference.load import parse_budget
 from voxmill.models.inference.onnx import DECODER, ENCODER, example_inputs, export_onnx, largest_difference
+from voxmill.models.inference.sherpa_export import export_sherpa, refuse_sherpa, sherpa_difference
+from voxmill.models.inference.streaming import StreamingConfig
 from voxmill.models.network.budget import Budget
 from voxmill.models.network.model import Conditions, SpeechModel
 from voxmill.models.network.size import ModelSize, model_size
 
-Format = Literal["safetensors", "onnx"]
+Format = Literal["safetensors", "onnx", "sherpa-onnx"]
 TOLERANCE = 1e-3
 """Largest absolute difference of any output to the original model; with a larger one nothing is exported."""
 META = "model.json"
@@ -48,11 +52,15 @@ class ExportReport:
     """What the exported model was run with: `torch` or `onnxruntime`."""
 
 
-def export_model(bundle: Bundle, budget: str | None, form: Format, out: str) -> ExportReport:
-    """Exports a budget (None: the whole model) to the folder `out`.
+def export_model(
+    bundle: Bundle, budget: str | None, form: Format, out: str, streaming: StreamingConfig | None = None
+) -> ExportReport:
+    """Exports a budget (None: the whole model) to the folder `out`. `streaming`: chunk and memory of `sherpa-onnx`.
 
     Raises BudgetError; UserError if `out` exists and is not empty; CheckFailed if the exported model does not compute the same.
     """
+    if form == "sherpa-onnx":
+        refuse_sherpa(bundle.model)
     if form == "onnx" and (bundle.model.config.start is not None or bundle.model.ctc is None):
         raise UserError(
             "ONNX of a model with a pretrained start, or without CTC, is not written yet: take --format safetensors"
@@ -67,6 +75,10 @@ def export_model(bundle: Bundle, budget: str | None, form: Format, out: str) -> 
         if form == "onnx":
             _write_onnx(small, place)
             difference, by = largest_difference(small.model, place), "onnxruntime"
+        elif form == "sherpa-onnx":
+            config = streaming or StreamingConfig()
+            export_sherpa(small, place, config)
+            difference, by = sherpa_difference(small.model, place, config), "onnxruntime"
         else:
             save(str(place), small)
             difference, by = _difference(bundle.model, wanted, load(str(place)).model), "torch"

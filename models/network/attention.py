@@ -33,6 +33,11 @@ def rotation(position_BT: Tensor, channels: int) -> Rotation:
     return Rotation(angle_BTC.cos()[:, None], angle_BTC.sin()[:, None])
 
 
+def _last(by: Rotation, number: int) -> Rotation:
+    """Of the last positions."""
+    return Rotation(by.cosine[..., -number:, :], by.sine[..., -number:, :])
+
+
 def rotate(x_BHTC: Tensor, by: Rotation) -> Tensor:
     """Turns pairs of channels by the angles of their positions."""
     first, second = x_BHTC.chunk(2, dim=-1)
@@ -61,7 +66,7 @@ class Attention(nn.Module):
         cache: AttentionCache | None = None,
     ) -> Tensor:
         """Output of the shape of `x`. `mask`: True where a query may attend to a key; every query needs one; None: all may. `by`:
-        rotary angles, for attention to itself. `source`: the other sequence. `cache`: keys and values of earlier calls, which are
+        rotary angles, for attention to itself. `source`: the other sequence, or, with `by`, `x` and what came before it. `cache`: keys and values of earlier calls, which are
         attended to as well, or of the other sequence, which are computed once."""
         query = self._split(self.query(x_BTD))
         if source_BSD is not None and cache is not None and cache.key_BHSC is not None and cache.value_BHSC is not None:
@@ -70,7 +75,7 @@ class Attention(nn.Module):
             heard_BSD = x_BTD if source_BSD is None else source_BSD
             key, value = self._split(self.key(heard_BSD)), self._split(self.value(heard_BSD))
             if by is not None:
-                query, key = rotate(query, by), rotate(key, by)
+                query, key = rotate(query, by if source_BSD is None else _last(by, x_BTD.shape[1])), rotate(key, by)
             if cache is not None:
                 key, value = cache.grown(key, value)
         dropout = self.dropout if self.training else 0.0
@@ -87,8 +92,9 @@ def real_mask(length_B: Tensor, size: int) -> Tensor:
     return torch.arange(size, device=length_B.device)[None] < length_B[:, None]
 
 
-def encoder_mask(real_BS: Tensor, num_prefix: int, chunk: int | None) -> Tensor:
-    """Attention mask (B, 1, S, S) of prefix tokens followed by frames: a frame sees its own chunk and those before it.
+def encoder_mask(real_BS: Tensor, num_prefix: int, chunk: int | None, left: int | None = None) -> Tensor:
+    """Attention mask (B, 1, S, S) of prefix tokens followed by frames: a frame sees its own chunk and those before it, of which
+    `left`, if given, bounds how many frames before the chunk.
 
     All frames see the prefix. With chunks the prefix sees only itself, or frames would learn of later ones through it. Padding
     sees itself, so that no row is empty.
@@ -98,6 +104,9 @@ def encoder_mask(real_BS: Tensor, num_prefix: int, chunk: int | None) -> Tensor:
     if chunk is not None:
         part_S = torch.div(index_S - num_prefix, chunk, rounding_mode="floor").clamp_min(-1)  # the prefix is part -1
     look_SS = part_S[None, :] <= part_S[:, None]
+    if chunk is not None and left is not None:
+        oldest_S = part_S * chunk + num_prefix - left
+        look_SS &= (index_S[None, :] >= oldest_S[:, None]) | (part_S[None, :] == -1)
     itself_SS = index_S[None, :] == index_S[:, None]
     return ((look_SS & real_BS[:, None, :]) | itself_SS)[:, None]
 

@@ -92,8 +92,17 @@ class Convolution(nn.Module):
     def forward(self, x_BTD: Tensor, real_BT: Tensor) -> Tensor:
         """Output of the same shape; padding counts as zero."""
         x_BTD = functional.glu(self.enter(x_BTD), dim=-1).masked_fill(~real_BT[..., None], 0.0)
-        x_BTD = self.depthwise(functional.pad(x_BTD.transpose(1, 2), self.margins)).transpose(1, 2)
-        out_BTD: Tensor = self.leave(functional.silu(self.norm(x_BTD)))
+        return self._over_time(functional.pad(x_BTD, (0, 0, *self.margins)))
+
+    def step(self, x_BTD: Tensor, past_BKD: Tensor) -> tuple[Tensor, Tensor]:
+        """The next frames of a stream, and the past of those after them. `past`: what the last call returned, K = kernel - 1
+        frames; zeros at the start."""
+        x_BSD = torch.cat([past_BKD, functional.glu(self.enter(x_BTD), dim=-1)], dim=1)
+        return self._over_time(x_BSD), x_BSD[:, x_BTD.shape[1] :]
+
+    def _over_time(self, x_BSD: Tensor) -> Tensor:
+        mixed_BTD = self.depthwise(x_BSD.transpose(1, 2)).transpose(1, 2)
+        out_BTD: Tensor = self.leave(functional.silu(self.norm(mixed_BTD)))
         return out_BTD
 
 
@@ -121,6 +130,22 @@ class ConformerLayer(nn.Module):
         out_BSD: Tensor = self.norm_out(x_BSD)
         return out_BSD
 
+    def step(
+        self, x_BTD: Tensor, seen_BPD: Tensor, past_BKD: Tensor, mask_B1TS: Tensor, by: Rotation, route: Route
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The next frames of a stream; what its attention may see of earlier ones, with these; the past of its convolution.
+
+        `seen`: normed inputs of the attention, prefix tokens first, as the last call returned them. `mask`, `by`: of all of these
+        positions, S = P + T."""
+        x_BTD = x_BTD + 0.5 * self.macaron(self.norm_macaron(x_BTD), route)
+        heard_BTD = self.norm_attention(x_BTD)
+        seen_BSD = torch.cat([seen_BPD, heard_BTD], dim=1)
+        x_BTD = x_BTD + self.attention(heard_BTD, mask_B1TS, by, seen_BSD)
+        mixed_BTD, past_BKD = self.convolution.step(self.norm_convolution(x_BTD), past_BKD)
+        x_BTD = x_BTD + mixed_BTD
+        x_BTD = x_BTD + 0.5 * self.feed_forward(self.norm_feed_forward(x_BTD), route)
+        return self.norm_out(x_BTD), seen_BSD, past_BKD
+
 
 class Encoder(nn.Module):
     """Conformer layers over prefix tokens and sound."""
@@ -142,8 +167,9 @@ class Encoder(nn.Module):
             x_BTD = torch.cat([prefix.token_BPD.to(x_BTD.dtype), x_BTD], dim=1)
             real_BS = torch.cat([prefix.real_BP, real_BT], dim=1)
             position_BS = torch.cat([prefix.position_BP, position_BS.expand(len(x_BTD), -1)], dim=1)
+        left = route.left
         route = Route(route.budget, route.guide_B, route.seen_B, real_BS, route.loads)
-        mask_B1SS, by = encoder_mask(real_BS, num_prefix, chunk), rotation(position_BS, self.channels)
+        mask_B1SS, by = encoder_mask(real_BS, num_prefix, chunk, left), rotation(position_BS, self.channels)
         for layer in self.layers:
             x_BTD = layer(x_BTD, mask_B1SS, by, real_BT, route)
         return x_BTD

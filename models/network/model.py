@@ -97,6 +97,8 @@ class Conditions:
     """Part of the elastic experts to use; None: all. Needs emoe."""
     chunk: int | None = None
     """Encoder frames (40 ms) of a streaming chunk, which sees itself and the past; None: full context."""
+    left: int | None = None
+    """With `chunk`: how many frames before its chunk a frame may see; None: all."""
     bandwidth_B: Tensor | None = None
     """Indices into `guides.BANDWIDTHS`; needed with smoe in the encoder."""
     translates_B: Tensor | None = None
@@ -253,7 +255,7 @@ class SpeechModel(nn.Module):
         x_BTD = self._with_tasks(self.tasks_early, x_BTD, conditions)
         prefix, num_guides = self._prefix(frames_B, conditions)
         seen_B = None if conditions.frames is None else conditions.frames.number_B > 0
-        route = Route(self._budget(conditions), conditions.bandwidth_B, seen_B, None, conditions.loads)
+        route = Route(self._budget(conditions), conditions.bandwidth_B, seen_B, None, conditions.loads, conditions.left)
         x_BSD = self.encoder(x_BTD, frames_B, route, conditions.chunk, prefix)
         num_prefix = x_BSD.shape[1] - x_BTD.shape[1]
         sound_BTD = x_BSD[:, num_prefix:]

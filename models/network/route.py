@@ -40,3 +40,5 @@ class Route:
     """False on padding. Used for counting loads only: padding is computed like everything else. None: nothing is padding."""
     loads: list[ExpertLoad] | None = None
     """Layers with experts append their loads here; None: do not count."""
+    left: int | None = None
+    """With chunks: frames before its chunk that a frame may see; None: all."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from voxmill.manifests.errors import UserError
 from voxmill.pipeline.commands import options
 from voxmill.pipeline.terminal.display import working
 from voxmill.pipeline.terminal.output import console
@@ -168,8 +169,17 @@ def export(
     out: Annotated[str, typer.Option("--out", "-o", help="Folder to write.")],
     budget: options.Budget = None,
     form: Annotated[
-        str, typer.Option("--format", help="`safetensors` (to use or train with voxmill) or `onnx`.")
+        str,
+        typer.Option(
+            "--format",
+            help="`safetensors` (to use or train with voxmill), `onnx`, or `sherpa-onnx` (a transducer that sherpa-onnx streams).",
+        ),
     ] = "safetensors",
+    chunk: options.Chunk = None,
+    left: Annotated[
+        int | None,
+        typer.Option(min=1, max=1_000_000, help="With `sherpa-onnx`: frames of 40 ms before a chunk that it may see."),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Save one budget of a model as a smaller model of its own; refused if the two do not compute the same.
@@ -179,16 +189,22 @@ def export(
         voxmill export --model runs/one-model --budget 6 --out runs/one-6
 
         voxmill export --model runs/one-model --budget 6 --format onnx --out runs/one-6-onnx
+
+        voxmill export --model runs/one-model --format sherpa-onnx --chunk 16 --left 64 --out runs/one-live
     """
     from voxmill.pipeline.modelling import model_display
 
     chosen = model_display.export_format(form)
+    if (chunk or left) and chosen != "sherpa-onnx":
+        raise UserError(f"--chunk and --left are for --format sherpa-onnx: `{chosen}` hears whole utterances")
     with working("loading the model, exporting and comparing", quiet=as_json):
         from voxmill.models.inference.export import export_model, new_output_folder
         from voxmill.models.inference.load import open_bundle
+        from voxmill.models.inference.streaming import StreamingConfig
 
         new_output_folder(out)
-        report = export_model(open_bundle(model), budget, chosen, out)
+        given = {name: value for name, value in (("chunk", chunk), ("left", left)) if value is not None}
+        report = export_model(open_bundle(model), budget, chosen, out, StreamingConfig.model_validate(given))
     model_display.print_export(report, as_json=as_json)
 
 

@@ -195,13 +195,15 @@ def _figure(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
 
 
-def export_format(name: str) -> Literal["safetensors", "onnx"]:
-    """The checked value of `--format`. Raises UserError."""
-    if name == "onnx":
-        return "onnx"
+def export_format(name: str) -> Literal["safetensors", "onnx", "sherpa-onnx"]:
+    """The format that `export` was asked for. Raises UserError."""
     if name == "safetensors":
         return "safetensors"
-    raise UserError(f"--format is `safetensors` or `onnx`, not `{name}`")
+    if name == "onnx":
+        return "onnx"
+    if name == "sherpa-onnx":
+        return "sherpa-onnx"
+    raise UserError(f"--format is `safetensors`, `onnx` or `sherpa-onnx`, not `{name}`")
 
 
 def print_export(report: Any, *, as_json: bool) -> None:

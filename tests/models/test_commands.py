@@ -95,7 +95,7 @@ def test_what_was_trained_is_evaluated_for_each_budget(trained: str, shards: Pat
     assert "what a model has seen" in for_people.output
 
 
-def test_what_was_trained_is_exported_in_both_formats(trained: str, tmp_path: Path) -> None:
+def test_what_was_trained_is_exported_in_every_format(trained: str, tmp_path: Path) -> None:
     done = run("export", "--model", trained, "--budget", "2", "--out", str(tmp_path / "small"), "--json")
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["difference"] == 0.0
@@ -111,6 +111,11 @@ def test_what_was_trained_is_exported_in_both_formats(trained: str, tmp_path: Pa
         "model.json",
     }
     assert "largest difference" in done.output
+    done = run("export", "--model", trained, "--format", "sherpa-onnx", "--out", str(tmp_path / "live"))
+    assert "it has no transducer (model.transducer)" in str(done.exception)
+    done = run("export", "--model", trained, "--format", "onnx", "--chunk", "8", "--out", str(tmp_path / "live"))
+    assert "--format sherpa-onnx" in str(done.exception)
+    assert not (tmp_path / "live").exists()
 
 
 def test_an_export_that_is_another_model_is_refused_and_leaves_nothing(
