@@ -11,6 +11,7 @@
 --   FROM marginal_loss;              what each filter of `select` loses alone, all other filters passing
 --   FROM what_if(weak := 0.9);       hours by tier under other thresholds of `select`, without running anything again
 --   FROM cost; FROM cost_by_stage;   work per kept hour
+--   FROM service_cost;               what recognition services were asked, and what that comes to by the prices in the config
 --   FROM conservation;               in = kept + rejected, everywhere: empty on a sound run
 --   FROM unread_numbers;             languages whose digits were compared as written
 --   FROM label_coverage;             what each labeller said how often, and how sure it was
@@ -445,6 +446,29 @@ WITH audio AS (
 SELECT audio.*, work.*, wall_hours / nullif(kept_hours, 0) AS wall_per_kept_hour,
     cpu_hours / nullif(kept_hours, 0) AS cpu_per_kept_hour, gpu_hours / nullif(kept_hours, 0) AS gpu_per_kept_hour
 FROM audio CROSS JOIN work;
+
+-- What each recognition service was asked, and what that comes to by the prices in the config: requests that were sent again are not in it.
+-- A segment is one request, or as many as it has stretches of `max_seconds`.
+CREATE OR REPLACE VIEW service_cost AS
+WITH engines AS (SELECT unnest(content->'$.config.transcribe[*]') AS told FROM run),
+services AS (
+    SELECT told->>'$.name' AS engine, (told->>'$.price_per_hour')::DOUBLE AS price_per_hour,
+        (told->>'$.price_per_request')::DOUBLE AS price_per_request, (told->>'$.max_seconds')::DOUBLE AS most
+    FROM engines WHERE told->>'$.kind' = 'openai'
+), asked AS (
+    SELECT h.engine, count(*) AS num_segments, sum(s.num_samples) / 16000 / 3600 AS hours,
+        sum(ceil(s.num_samples / 16000 / v.most))::BIGINT AS num_requests,
+        count(*) FILTER (h.rejection.reason = 'transcribe.no_answer') AS num_unanswered
+    FROM hypotheses AS h JOIN services AS v ON v.engine = h.engine JOIN segments AS s ON s.id = h.segment_id
+    WHERE h.rejection IS NULL OR h.rejection.reason = 'transcribe.no_answer'
+    GROUP BY h.engine
+), kept AS (SELECT sum(num_samples) / 16000 / 3600 AS hours FROM spans WHERE kept)
+SELECT v.engine, coalesce(a.num_segments, 0) AS num_segments, coalesce(a.num_requests, 0) AS num_requests,
+    coalesce(a.num_unanswered, 0) AS num_unanswered, coalesce(a.hours, 0) AS hours,
+    coalesce(a.hours, 0) * v.price_per_hour + coalesce(a.num_requests, 0) * v.price_per_request AS price,
+    price / nullif(k.hours, 0) AS price_per_kept_hour
+FROM services AS v LEFT JOIN asked AS a ON a.engine = v.engine CROSS JOIN kept AS k
+ORDER BY v.engine;
 
 -- Every violation of in = kept + rejected, by id, with what was expected and what was found. Empty on a sound run.
 CREATE OR REPLACE VIEW conservation AS

@@ -72,6 +72,7 @@ transcribe.language    | the recording's stated language is none of this engine'
 transcribe.not_asked   | the engines that are always asked agree (detail: how far), so that this one was not needed | raise the bound of its `when`
 transcribe.not_given   | no corpus gives a transcript for this segment, or no captions are shown: the others decide | none
 transcribe.event       | nobody speaks in this span: it is kept for its sounds, no engine is asked | none
+transcribe.no_answer   | the service gave no transcript for this segment (detail: what it answered, or that it did not in time) | raise the engine's `timeout` or `retries`, or mend the service
 transcribe.failed      | the engine died or failed on this segment twice; quarantined | see the detail and its reproduce command
 reconcile.no_text      | every engine heard nothing: no speech, or an event | none
 reconcile.one_empty    | one engine heard nothing where another heard words | none

@@ -67,7 +67,8 @@ class StageBuilder:
         self, kind: StageKind, name: str, settings: Settings, reads: Sequence[str], also: Sequence[str] = ()
     ) -> str:
         """A stage's config, its model's hash, its operator's version, what else it depends on, and the fingerprints of stages that it reads."""
-        chosen: dict[str, Any] = {k: v for k, v in settings.model_dump(mode="json").items() if k not in RECORDED_ONLY}
+        recorded = RECORDED_ONLY | getattr(settings, "speed_only", frozenset())
+        chosen: dict[str, Any] = {k: v for k, v in settings.model_dump(mode="json").items() if k not in recorded}
         if chosen.get("when", "") is None:
             del chosen["when"]  # a key that came later: an engine that is always asked is what it was
         model = chosen.get("model")

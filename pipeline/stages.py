@@ -33,6 +33,7 @@ from voxmill.operators.select.select import Select
 from voxmill.operators.transcribe.captions import CaptionsConfig, CaptionTranscripts
 from voxmill.operators.transcribe.given import GivenConfig, GivenTranscripts
 from voxmill.operators.transcribe.on_demand import TranscribeOnDemand
+from voxmill.operators.transcribe.openai import OpenAiConfig
 from voxmill.operators.transcribe.transcribe import EngineConfig, Transcribe
 from voxmill.pipeline import failed_rows
 from voxmill.pipeline.config import RunConfig
@@ -114,6 +115,8 @@ def _opinion_of(engine: EngineConfig) -> Callable[[], Operator]:
 
 
 def _share(engine: EngineConfig) -> Resources:
+    if isinstance(engine, OpenAiConfig):
+        return LIGHT.model_copy(update={"workers": 1})  # so that its rate is that of the run
     deaf = isinstance(engine, GivenConfig | CaptionsConfig)
     return (LIGHT if deaf else HEAVY).model_copy(update={"gpus": engine.gpu_share})
 

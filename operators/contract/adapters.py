@@ -53,6 +53,8 @@ class Transcript:
     language: str | None = None
     language_confidence: float | None = None
     no_speech: float | None = None
+    refusal: str | None = None
+    """Why there is no transcript: the engine gives one for other spans, and would give none for this if it were asked again."""
 
 
 class Transcriber(Protocol):

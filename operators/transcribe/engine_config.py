@@ -20,6 +20,8 @@ class EngineSettings(Settings):
 
     modules: ClassVar[tuple[str, ...]] = ()
     """Modules of other packages that it imports: `voxmill config check` says how to install those that are missing."""
+    speed_only: ClassVar[frozenset[str]] = frozenset()
+    """Keys of this engine that say where and how fast it runs, not what it makes: what is made does not depend on them."""
 
     kind: str
     """Which recogniser this is; other settings depend on it."""

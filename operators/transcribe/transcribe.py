@@ -18,9 +18,14 @@ from voxmill.operators.transcribe.captions import CaptionsConfig
 from voxmill.operators.transcribe.faster_whisper import FasterWhisper, FasterWhisperConfig
 from voxmill.operators.transcribe.given import GivenConfig
 from voxmill.operators.transcribe.moonshine import Moonshine, MoonshineConfig
+from voxmill.operators.transcribe.onnx_asr import OnnxAsr, OnnxAsrConfig
+from voxmill.operators.transcribe.openai import OpenAi, OpenAiConfig
 from voxmill.operators.transcribe.paraformer import Paraformer, ParaformerConfig
 from voxmill.operators.transcribe.pocketsphinx import PocketSphinx, PocketSphinxConfig
+from voxmill.operators.transcribe.qwen3_asr import Qwen3Asr, Qwen3AsrConfig
 from voxmill.operators.transcribe.sensevoice import SenseVoice, SenseVoiceConfig
+from voxmill.operators.transcribe.sherpa_onnx import SherpaOnnx, SherpaOnnxConfig
+from voxmill.operators.transcribe.transformers import Transformers, TransformersConfig
 from voxmill.operators.transcribe.user_engine import UserEngineConfig, make_engine
 from voxmill.operators.transcribe.whisperx import WhisperX, WhisperXConfig
 
@@ -30,6 +35,11 @@ EngineConfig = Annotated[
     | MoonshineConfig
     | ParaformerConfig
     | SenseVoiceConfig
+    | OnnxAsrConfig
+    | SherpaOnnxConfig
+    | TransformersConfig
+    | Qwen3AsrConfig
+    | OpenAiConfig
     | PocketSphinxConfig
     | GivenConfig
     | CaptionsConfig
@@ -56,6 +66,16 @@ def load(config: EngineConfig) -> Transcriber:
             return Paraformer(config)
         case SenseVoiceConfig():
             return SenseVoice(config)
+        case OnnxAsrConfig():
+            return OnnxAsr(config)
+        case SherpaOnnxConfig():
+            return SherpaOnnx(config)
+        case TransformersConfig():
+            return Transformers(config)
+        case Qwen3AsrConfig():
+            return Qwen3Asr(config)
+        case OpenAiConfig():
+            return OpenAi(config)
         case PocketSphinxConfig():
             return PocketSphinx(config)
         case UserEngineConfig():
@@ -108,6 +128,7 @@ class Transcribe:
             language=transcript.language,
             language_confidence=_round(transcript.language_confidence),
             no_speech=_round(transcript.no_speech),
+            rejection=None if transcript.refusal is None else reject("transcribe.no_answer", transcript.refusal),
         )
 
     def _event(self, segment: Segment) -> Hypothesis:

@@ -12,6 +12,15 @@ _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U
 """Han and kana: scripts that put no space between words."""
 
 
+def unspaced(character: str) -> bool:
+    """Whether a character is of a script that puts no space between words.
+
+    >>> unspaced("语"), unspaced("x")
+    (True, False)
+    """
+    return bool(_UNSPACED.match(character))
+
+
 def joined(pieces: Sequence[str]) -> str:
     """Text of pieces: a space between two words, none beside a Han character or kana.
 
@@ -20,7 +29,7 @@ def joined(pieces: Sequence[str]) -> str:
     """
     text = ""
     for piece in pieces:
-        text += piece if not text or _UNSPACED.match(text[-1]) or _UNSPACED.match(piece) else f" {piece}"
+        text += piece if not text or unspaced(text[-1]) or unspaced(piece[:1]) else f" {piece}"
     return text
 
 

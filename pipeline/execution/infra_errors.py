@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 from voxmill.manifests.errors import Unavailable
 from voxmill.manifests.storage import StoreError
+from voxmill.operators.transcribe.service_errors import ServiceUnavailable
 from voxmill.operators.weights.registry import WeightsMissing
 from voxmill.pipeline import extras
 
@@ -20,6 +21,9 @@ from voxmill.pipeline import extras
 class StageError(Unavailable):
     """A stage cannot do its work, whatever it is given: a broken set-up or machine, not bad data. The run stops, nothing is lost."""
 
+
+_SPEAKING = (StoreError, WeightsMissing, ServiceUnavailable)
+"""Errors whose own message names the thing, the cause and the fix."""
 
 _RIGHTS = "no permission: give another place, or yourself the right"
 _STORAGE = "the storage fails or does not answer"
@@ -72,7 +76,7 @@ def machine_fault(error: BaseException, *, web: bool = False) -> str | None:
     for one in _causes(error):
         said = _fault(one)
         if said and not (web and said == _NETWORK):
-            return said if isinstance(one, (StoreError, WeightsMissing)) else f"{type(one).__name__}: {one}; {said}"
+            return said if isinstance(one, _SPEAKING) else f"{type(one).__name__}: {one}; {said}"
     return None
 
 
@@ -107,7 +111,7 @@ def _fault(error: BaseException) -> str | None:
     family = {kind.__module__.split(".")[0] for kind in type(error).__mro__}
     if "av" in family:  # libav says EIO and EPERM of broken files as well; what it reads, it reads through our file objects
         return None
-    if isinstance(error, (StoreError, WeightsMissing)):
+    if isinstance(error, _SPEAKING):
         return str(error)
     if isinstance(error, ImportError):
         return (

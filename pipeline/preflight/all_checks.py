@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from voxmill.pipeline.config import RunConfig
-from voxmill.pipeline.preflight import machine, models, own_code, packages, places, store_check, unusable_sources
+from voxmill.pipeline.preflight import machine, models, own_code, packages, places, services, store_check, unusable_sources
 from voxmill.pipeline.preflight.issues import Issue, NotReady, lines
 from voxmill.pipeline.state.listing import source_key
 from voxmill.pipeline.state.run import Run
@@ -30,6 +30,7 @@ def examine(
         *lacking,
         *models.missing(config),
         *own_code.unusable(config),
+        *services.unset_keys(config, joined=cluster is not None),
         *machine.unreachable_cluster(kind, cluster),
         *machine.unreachable_sources(config, recipe, fetched),
         *places.missing(config, listed),

@@ -19,6 +19,10 @@ def cost(ask: Ask) -> Section:
     says = f"{cpu:,.3g} CPU hours and {gpu:,.3g} GPU hours for {kept or 0:,.3g} hours that were kept" + (
         f": {cpu_per_hour:.3f} CPU hours an hour." if cpu_per_hour is not None else "."
     )
+    for engine, requests, hours, price in ask("SELECT engine, num_requests, hours, price FROM service_cost"):
+        says += f" {engine} was asked {requests:,} times for {hours:,.3g} hours of audio" + (
+            f", which comes to {price:,.4g} by its prices." if price else "."
+        )
     figure = bars([row[0] for row in rows], {"CPU": [row[4] or 0 for row in rows]}, "CPU hours")
     head = (
         "stage",

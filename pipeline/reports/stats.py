@@ -67,7 +67,7 @@ def print_stats(
         show(sections, console or output.console(), limit)
 
 
-SUMMARY = ("funnel", "rejections", "unread_numbers", "cost")
+SUMMARY = ("funnel", "rejections", "unread_numbers", "cost", "service_cost")
 """The views that `voxmill run` prints at its end."""
 
 
@@ -82,7 +82,8 @@ def _overview(con: Any) -> dict[str, pa.Table]:
     views = {
         "funnel": "FROM funnel", **dimensions, "rejections": "FROM rejections", "marginal_loss": "FROM marginal_loss",
         "unread_numbers": "FROM unread_numbers", "label_coverage": "FROM label_coverage",
-        "cost_by_stage": "FROM cost_by_stage", "cost": "FROM cost", "conservation": "FROM conservation",
+        "cost_by_stage": "FROM cost_by_stage", "cost": "FROM cost", "service_cost": "FROM service_cost",
+        "conservation": "FROM conservation",
     }  # fmt: skip
     settle(con, "verdict_counts", "retention_counts")
     return {name: query(con, view) for name, view in views.items()}

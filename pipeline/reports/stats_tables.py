@@ -132,6 +132,18 @@ def _cost(console: Console, rows: Rows, limit: int) -> None:
     console.print(line, soft_wrap=True)
 
 
+def _service_cost(console: Console, rows: Rows, limit: int) -> None:
+    """One line for each service that was asked."""
+    for row in rows[:limit]:
+        line = f"{row['engine']} was asked {row['num_requests']:,} times for {_number(row['hours'])} h of audio"
+        if row["num_unanswered"]:
+            line += f", {row['num_unanswered']:,} segments without an answer"
+        if row["price"]:
+            line += f"; by its prices {_number(row['price'])}"
+            line += f", {_number(row['price_per_kept_hour'])} a kept hour" if row["price_per_kept_hour"] is not None else ""
+        console.print(line, soft_wrap=True)
+
+
 def _conservation(console: Console, rows: Rows, limit: int) -> None:
     """Prints nothing if the counts of every stage add up."""
     for row in rows[:limit]:
@@ -183,7 +195,7 @@ def _labels(console: Console, rows: Rows, limit: int) -> None:
 
 
 _SHOW: Mapping[str, Any] = {
-    "rejections": _rejections, "unread_numbers": _unread, "marginal_loss": _marginal, "label_coverage": _labels, "cost_by_stage": _cost_by_stage, "cost": _cost,
+    "rejections": _rejections, "unread_numbers": _unread, "marginal_loss": _marginal, "label_coverage": _labels, "cost_by_stage": _cost_by_stage, "cost": _cost, "service_cost": _service_cost,
     "conservation": _conservation, "what_if": _what_if,
 }  # fmt: skip
 

@@ -23,7 +23,7 @@ RECIPES = {"en": "english", "zh": "mandarin"}
 FIRST = ("whisper-large-v3-turbo", "whisper-large-v3", "whisper-small", "whisper-base")
 """Models for the first transcription, the best first."""
 
-SECOND = ("paraformer-zh", "moonshine-tiny-en", "paraformer-en", "SenseVoiceSmall")
+SECOND = ("paraformer-zh", "moonshine-tiny-en", "parakeet-tdt-0.6b-v3", "paraformer-en", "SenseVoiceSmall")
 """Models for the second transcription, from other makers, for the languages that each knows. PocketSphinx is too weak to agree with."""
 
 
@@ -111,7 +111,7 @@ def _code(language: str | None) -> str | None:
 def _entry(model: str, code: str | None) -> dict[str, Any]:
     """A `transcribe` entry. Engines that detect languages are told the one there is."""
     kind = _kind(model)
-    told = {"languages": [code]} if code and kind != "moonshine" else {}
+    told = {"languages": [code]} if code and kind not in ("moonshine", "onnx-asr") else {}
     return {"kind": kind, "name": kind, "model": model, **told}
 
 

@@ -27,7 +27,7 @@ from .factory import ENGINES, MadeUpRun, made_up_run
 
 VIEWS = (
     "timeline", "verdicts", "outcomes", "funnel", "rejections", "retention", "retention_by_host", "thresholds", "marginal_loss",
-    "cost_by_stage", "cost", "conservation", "reasons", "run", "judge()", "what_if()",
+    "cost_by_stage", "cost", "service_cost", "conservation", "reasons", "run", "judge()", "what_if()",
 )  # fmt: skip
 DUCKDB = Path(sys.executable).with_name("duckdb")
 """The command line tool: another program, of another version than the library."""

@@ -11,7 +11,16 @@ ENGINES: TypeAdapter[EngineConfig] = TypeAdapter(EngineConfig)
 
 
 def test_kind_says_which_engine_and_every_engine_has_defaults() -> None:
-    for kind in ("whisperx", "faster-whisper", "moonshine", "paraformer", "sensevoice", "pocketsphinx"):
+    for kind in (
+        "whisperx",
+        "faster-whisper",
+        "moonshine",
+        "paraformer",
+        "sensevoice",
+        "pocketsphinx",
+        "onnx-asr",
+        "qwen3-asr",
+    ):
         config = ENGINES.validate_python({"kind": kind})
         assert (config.kind, config.name, config.device) == (kind, kind, "cpu")
 

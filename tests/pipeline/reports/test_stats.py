@@ -57,7 +57,7 @@ def test_json_holds_every_section_and_every_row(root: str, capsys: pytest.Captur
     answer = json.loads(capsys.readouterr().out)
     assert list(answer) == [
         "funnel", *(f"retention_by_{d}" for d in DIMENSIONS if d != "reason"), "rejections", "marginal_loss", "unread_numbers", "label_coverage",
-        "cost_by_stage", "cost", "conservation",
+        "cost_by_stage", "cost", "service_cost", "conservation",
     ]  # fmt: skip
     assert len(answer["funnel"]) == 9
     assert answer["conservation"] == []
