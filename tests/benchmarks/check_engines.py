@@ -1,9 +1,11 @@
 """`make check-engines`: every engine's real code, on real audio, through the project's own adapters.
 
-Recognisers: whisperX (Whisper base), Moonshine and PocketSphinx on real weights; FunASR's own Paraformer, SeACo-Paraformer and
-SenseVoice code on tiny local models, whose text is noise but whose loading, batching, times and tags are real. Detectors: silero and
-pyannote on real weights, FunASR's FSMN-VAD on a tiny model. Each must load from local files alone, give one result per span in
-order, and the same results twice.
+Recognisers: whisperX (Whisper base), Moonshine (our own adapter, and by sherpa-onnx), PocketSphinx and Whisper base on transformers with
+real weights; the last is heard through a server with OpenAI's interface as well. FunASR's own Paraformer, SeACo-Paraformer and SenseVoice
+code, and Qwen3-ASR's if its package is installed, run on tiny local models, whose text is noise but whose loading, batching, times and
+tags are real. What sherpa-onnx and onnx-asr make of Zipformer, Parakeet and Canary is shown on graphs that hear tones: the words and
+their times are known. Detectors: silero and pyannote on real weights, FunASR's FSMN-VAD on a tiny model. Each must load from local files
+alone, give one result per span in order, and the same results twice.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 from itertools import chain
 from math import isnan
 from pathlib import Path
@@ -30,21 +33,33 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 import tiny_funasr
+import tiny_recognisers
+import tone_models
 from benchmarks.report import Target, finish, full_form, heading, table
 from benchmarks.words import Edits, edits, english
+from moonshine_for_sherpa import moonshine_for_sherpa
+from recognition_server import serving
 from speech.joined import joined
 from speech.packaged import TWO_CITIES, TWO_CITIES_SAID
 from speech.waves import RATE, read_wave
 from voxmill.operators.contract.adapters import Audio, AudioClip, Span, SpeechDetector, Transcriber
-from voxmill.operators.transcribe.moonshine import MoonshineConfig
+from voxmill.operators.transcribe.moonshine import Moonshine, MoonshineConfig
+from voxmill.operators.transcribe.onnx_asr import OnnxAsrConfig
+from voxmill.operators.transcribe.openai import OpenAiConfig
 from voxmill.operators.transcribe.paraformer import ParaformerConfig
 from voxmill.operators.transcribe.pocketsphinx import PocketSphinxConfig
+from voxmill.operators.transcribe.qwen3_asr import Qwen3AsrConfig
 from voxmill.operators.transcribe.sensevoice import SenseVoiceConfig
+from voxmill.operators.transcribe.sherpa_onnx import SherpaOnnxConfig
 from voxmill.operators.transcribe.transcribe import EngineConfig, load
+from voxmill.operators.transcribe.transformers import TransformersConfig
 from voxmill.operators.transcribe.whisperx import WhisperXConfig
 
-PACKAGES = ("whisperx", "faster-whisper", "ctranslate2", "funasr", "onnxruntime", "silero-vad", "pyannote.audio", "torch")
-WER_LIMITS = {"whisperx": 0.05, "moonshine": 0.15}
+PACKAGES = (
+    "whisperx", "faster-whisper", "ctranslate2", "transformers", "funasr", "onnxruntime", "onnx-asr", "sherpa-onnx", "qwen-asr",
+    "silero-vad", "pyannote.audio", "torch",
+)  # fmt: skip
+WER_LIMITS = {"whisperx": 0.05, "moonshine": 0.15, "sherpa-moonshine": 0.15, "transformers": 0.08, "openai": 0.15}
 """On a clean reading; far above what they measure (0.00 and 0.06), far below a broken adapter."""
 
 
@@ -123,6 +138,43 @@ def recogniser(config: EngineConfig, data: Speech, trained: bool) -> Outcome:
     return outcome
 
 
+SAID = (("one", 0.5, 0.8), ("three", 1.1, 1.35), ("two", 1.7, 1.9), ("one", 2.5, 2.9), ("two", 3.3, 3.6))
+"""Tones, and when (s)."""
+
+
+def tones(config: EngineConfig, words: bool = True) -> Outcome:
+    """What a recogniser of tones makes of five: all of them in order, with the times of words where its kind has some."""
+    outcome = Outcome(config.name, "tones")
+    began = time.perf_counter()
+    engine = load(config)
+    outcome.load_seconds = time.perf_counter() - began
+    spans = (Span(round(0.2 * RATE), round(2.2 * RATE)), Span(round(2.3 * RATE), 4 * RATE))
+    clips = [AudioClip(tone_models.tones(SAID, 4.0), spans, "en")]
+    began = time.process_time()
+    ((first, second),) = engine.transcribe(clips)
+    outcome.rtf = (time.process_time() - began) / 3.7
+    outcome.repeats = engine.transcribe(clips) == [[first, second]]
+    said = [word for word, _, _ in SAID]
+    if words:
+        heard = [*(first.words or ()), *(second.words or ())]
+        outcome.in_order = [word.text for word in heard] == said and all(
+            abs(word.start / RATE - start) < 0.1 for word, (_, start, _) in zip(heard, SAID, strict=True)
+        )
+    else:  # Canary's decoder tells the longest first
+        outcome.in_order = [sorted(first.text.split()), sorted(second.text.split())] == [sorted(said[:3]), sorted(said[3:])]
+    outcome.sample = f"{first.text} | {second.text}"
+    return outcome
+
+
+def served(data: Speech) -> Outcome:
+    """Moonshine behind a server with OpenAI's interface, on this machine."""
+    with serving(Moonshine(MoonshineConfig())) as server:
+        config = OpenAiConfig(
+            url=server.url, served_model="moonshine-tiny-en", allow_private=("127.0.0.1",), requests_per_second=100, timeout=120
+        )
+        return recogniser(config, data, trained=True)
+
+
 def detector(name: str, make: Callable[[], SpeechDetector], data: Speech, trained: bool) -> Outcome:
     """Loads, runs twice with other block sizes. One probability per hop; a trained one tells speech from the silence before it."""
     outcome = Outcome(name, "real weights" if trained else "tiny model")
@@ -154,6 +206,46 @@ def checks(data: Speech, tiny: Path) -> Iterator[tuple[str, Callable[[], Outcome
     )
     for config in noise:
         yield config.name, partial(recogniser, config, data, trained=False)
+    yield (
+        "sherpa-moonshine",
+        partial(
+            _written,
+            moonshine_for_sherpa,
+            tiny / "sherpa-moonshine",
+            lambda folder: recogniser(
+                SherpaOnnxConfig(name="sherpa-moonshine", model=folder, family="moonshine"), data, trained=True
+            ),
+        ),
+    )
+    yield (
+        "transformers",
+        partial(
+            _written,
+            tiny_recognisers.whisper_base,
+            tiny / "whisper-base",
+            lambda folder: recogniser(TransformersConfig(model=folder, languages=("en",)), data, trained=True),
+        ),
+    )
+    yield "openai", partial(served, data)
+    if find_spec("qwen_asr"):
+        yield (
+            "qwen3-asr",
+            partial(
+                _written,
+                tiny_recognisers.tiny_qwen3_asr,
+                tiny / "qwen3-asr",
+                lambda folder: recogniser(Qwen3AsrConfig(model=folder, tokens_per_second=2.0), data, trained=False),
+            ),
+        )
+    for name, write, make in (
+        ("sherpa-zipformer", tone_models.sherpa_transducer, partial(SherpaOnnxConfig, family="transducer")),
+        ("sherpa-zipformer-ctc", tone_models.sherpa_ctc, partial(SherpaOnnxConfig, family="zipformer_ctc")),
+        ("sherpa-nemo-ctc", tone_models.sherpa_nemo_ctc, partial(SherpaOnnxConfig, family="nemo_ctc")),
+        ("parakeet-ctc", tone_models.nemo_ctc, OnnxAsrConfig),
+        ("parakeet-tdt", tone_models.nemo_tdt, OnnxAsrConfig),
+        ("canary", tone_models.canary, OnnxAsrConfig),
+    ):
+        yield name, partial(_written, write, tiny / name, partial(_tones, name, make))
     yield "silero", partial(detector, "silero", _detector("silero", "Silero"), data, trained=True)
     yield "pyannote", partial(detector, "pyannote", _detector("pyannote", "Pyannote"), data, trained=True)
     yield "fsmn-vad", partial(detector, "fsmn-vad", _detector("fsmn", "Fsmn", str(tiny / "fsmn-vad")), data, trained=False)
@@ -188,6 +280,15 @@ def main() -> None:
             targets[f"{o.engine} WER"] = {"value": o.wer, "target": f"at most {WER_LIMITS[o.engine]:.0%}", "met": met}
     figures = {o.engine: {"load_s": _plain(o.load_seconds), "cpu_rtf": _plain(o.rtf), "wer": o.wer} for o in outcomes}
     finish("check-engines", figures, targets, full)
+
+
+def _written(write: Callable[[Path], Path], folder: Path, check: Callable[[str], Outcome]) -> Outcome:
+    """Writes a model, and checks the engine that loads it."""
+    return check(str(write(folder)))
+
+
+def _tones(name: str, make: Callable[..., EngineConfig], folder: str) -> Outcome:
+    return tones(make(name=name, model=folder), words=name != "canary")
 
 
 def _alone(engine: Transcriber, clips: Sequence[AudioClip]) -> list[list[str]]:
