@@ -12,15 +12,13 @@ from __future__ import annotations
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from subprocess import Popen, TimeoutExpired
-from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.report import Target, finish, full_form, heading, table
+from cluster.cluster_run import SLEEPER, BadEnd, ClusterRun
 from cluster.events import seen
 from cluster.lines import config, contents, differing, on_one_machine
 from cluster.namespaces import alone, missing
@@ -37,9 +35,7 @@ SLEEP_S, UNIT_S, SECONDS = 1.0, 15, 44.0
 """Of sleep for each unit, of audio in a unit, of audio in a recording."""
 PLACES = {"decode": {"min_workers": 2, "cpus": 0.4}, "pack": {"min_workers": 4}}
 """What is stated of workers: a pool with seconds of work does not grow by itself, because a worker takes longer to start."""
-SLEEPER = "transcribe-sleeping/"
 ROOT = "s3://bucket/runs/one"
-PATIENCE_S = 420
 
 RECIPE = """
 tokens: {num_subwords: 270}
@@ -53,43 +49,6 @@ normaliser_batches: 2
 """
 
 
-class Run:
-    """The run on the cluster, as it goes."""
-
-    def __init__(self, cluster: RayCluster, settings: Path) -> None:
-        self._cluster, self.log = cluster, cluster.folder / "run.log"
-        words = ["run", "-c", str(settings), "-o", ROOT, "--executor", "ray", "--address", "auto"]
-        self.process: Popen[bytes] = cluster.voxmill(*words, log=self.log)
-        self.begun = time.monotonic()
-
-    @property
-    def lines(self) -> list[str]:
-        """What is on its screen."""
-        return self.log.read_text().splitlines()
-
-    def transcribed(self) -> list[float]:
-        """When each unit was begun by the recogniser that sleeps."""
-        return [
-            one.at for one in seen(self._cluster.folder / "events", SLEEPER) if one.at > self.begun and one.event == "began"
-        ]
-
-    def until(self, what: str, holds: Callable[[], Any]) -> None:
-        """Waits. Ends this check where the run ends before, or takes too long."""
-        until = time.monotonic() + PATIENCE_S
-        while not holds():
-            if self.process.poll() is not None or time.monotonic() > until:
-                sys.exit(
-                    f"the run ended ({self.process.poll()}) or took too long before {what}:\n{self.log.read_text()[-3000:]}"
-                )
-            time.sleep(1)
-
-    def end(self) -> None:
-        with suppress(TimeoutExpired):
-            self.process.wait(PATIENCE_S)
-        if self.process.returncode != 0:
-            sys.exit(f"the run ended with {self.process.returncode}:\n{self.log.read_text()[-3000:]}")
-
-
 def places(cluster: RayCluster) -> dict[str, set[str]]:
     """On which machines each stage ran."""
     found: dict[str, set[str]] = defaultdict(set)
@@ -101,9 +60,9 @@ def places(cluster: RayCluster) -> dict[str, set[str]]:
     return dict(found)
 
 
-def speeds(cluster: RayCluster, run: Run, joined: float) -> tuple[float, float]:
+def speeds(run: ClusterRun, joined: float) -> tuple[float, float]:
     """Units a second with two workers at work and with four: between the moment when the last of them begins and the next change."""
-    events = [one for one in seen(cluster.folder / "events", SLEEPER) if one.at > run.begun and one.event == "began"]
+    events = run.seen(SLEEPER)
     first = {name: min(one.at for one in events if one.machine == name) for name in sorted({one.machine for one in events})}
     at = [one.at for one in events]
     two, four = sorted(first.values())[1], max(first.values())
@@ -186,24 +145,25 @@ def main() -> None:
             pack={"buckets": 48},
             executor={"commit_seconds": 5, "resources": PLACES},
         )  # fmt: skip
-        local = on_one_machine(cluster, settings)
+        local, _ = on_one_machine(cluster, settings)
         web.forget()
         cluster.proxy.forget()
         cluster.head()
         cluster.wait_for("head")
-        run = Run(cluster, settings)
+        run = ClusterRun(cluster, settings, ROOT)
+        run.start()
         run.until("it said that it waits", lambda: any("waiting" in line for line in run.lines))
         time.sleep(8)
         waiting = [line for line in run.lines if "waiting" in line]
         for number in (1, 2):
             cluster.worker(number)
-        run.until("two workers transcribed", lambda: len(run.transcribed()) > count)
+        run.until("two workers transcribed", lambda: len(run.seen(SLEEPER)) > count)
         joined = time.monotonic()
         for number in (3, 4):
             cluster.worker(number)
         run.end()
         took = time.monotonic() - run.begun
-        where, requests, rates = places(cluster), web.requests(), speeds(cluster, run, joined)
+        where, requests, rates = places(cluster), web.requests(), speeds(run, joined)
         wrong = differing(local, contents(ROOT))
         asked = commands(cluster)
     within = 10 / RATE
@@ -248,4 +208,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BadEnd as error:
+        sys.exit(f"check-cluster: {error}")

@@ -45,15 +45,15 @@ def config(
     return path
 
 
-def on_one_machine(cluster: RayCluster, settings: Path) -> dict[str, str]:
-    """The contents of the same run on one machine that is in no cluster, in a folder there; nobody sleeps."""
+def on_one_machine(cluster: RayCluster, settings: Path) -> tuple[dict[str, str], str]:
+    """The contents of the same run on one machine that is in no cluster, in a folder there, and its screen; nobody sleeps."""
     machine, path = cluster.switch_on("hermit", HERMIT), settings.with_suffix("")
-    words = ["run", "-c", str(settings), "-o", str(path), "--executor", "local", "--quiet"]
+    words = ["run", "-c", str(settings), "-o", str(path), "--executor", "local"]
     code, said = machine.ask(str(BIN / "voxmill"), *words, seconds=600, environment={AWAKE: "1"})
     machine.kill()
     if code:
         raise RuntimeError(f"the run on one machine ended with {code}:\n{said[-3000:]}")
-    return contents(str(path))
+    return contents(str(path)), said
 
 
 def contents(root: str) -> dict[str, str]:
