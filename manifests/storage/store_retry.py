@@ -36,7 +36,8 @@ TRANSIENT_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 """HTTP answers after which the same request may well succeed."""
 
 outage_listeners: list[Callable[[str], None]] = []
-"""Who is told in one line that a store is away or back: the last of them. Without one it is a warning in the log `voxmill.store`."""
+"""Who is told in one line that a store is away: the last of them. Without one it is a warning in the log `voxmill.store`, where it
+also says when the store is back."""
 
 _LOG = logging.getLogger("voxmill.store")
 _limit: ContextVar[float | None] = ContextVar("_limit", default=None)
@@ -88,8 +89,8 @@ class StoreHealth:
             return
         away, told = time.monotonic() - self._away_since, self._told
         self._away_since, self._told = None, False
-        if told:
-            _tell(f"{self.name} answers again after {away:.0f} s")
+        if told:  # a fault is one line on the screen, and that it is over shows: work goes on
+            _LOG.info("%s answers again after %.0f s", self.name, away)
 
     def pause(self, why: str, attempt: int, since: float, name: str = "") -> float:
         """Seconds until the next try of a request that failed.

@@ -21,6 +21,8 @@ class Machine:
     memory_gb: float
     custom: Mapping[str, float] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    id: str = ""
+    """Of the node."""
 
     def holds(self, worker: Resources) -> bool:
         """Whether one such worker fits on an empty machine of this size."""
@@ -49,12 +51,12 @@ class Machine:
 
 def machines(nodes: Sequence[Mapping[str, Any]]) -> list[Machine]:
     """The living machines of a cluster, from what `ray.nodes()` tells."""
-    alive = [node for node in nodes if node["Alive"]]
-    return [
-        Machine(has.get("CPU", 0.0), has.get("GPU", 0.0), has.get("memory", 0.0) / 2**30, has, node.get("Labels", {}))
-        for node in alive
-        for has in [node["Resources"]]
-    ]
+    return [_machine(node, node["Resources"]) for node in nodes if node["Alive"]]
+
+
+def _machine(node: Mapping[str, Any], has: Mapping[str, float]) -> Machine:
+    labels, memory = node.get("Labels", {}), has.get("memory", 0.0) / 2**30
+    return Machine(has.get("CPU", 0.0), has.get("GPU", 0.0), memory, has, labels, node["NodeID"])
 
 
 def room_for(pool: Pool, cluster: Sequence[Machine], *, grows: bool) -> Room:
@@ -81,6 +83,27 @@ def room_for(pool: Pool, cluster: Sequence[Machine], *, grows: bool) -> Room:
     if worker.workers is not None:
         return Room(worker.workers)
     return Room(most, more=0 if light and by_place else most)
+
+
+def emptiest(worker: Resources, cluster: Sequence[Machine], its: Mapping[str, int], all_workers: Mapping[str, int]) -> str:
+    """Id of the machine on which one more worker of a pool should be: every one gets its first before any gets its second.
+
+    `its` are how many of the pool each machine has, by id, `all_workers` how many of all pools. Empty where there is nothing to choose.
+
+    >>> two = [Machine(cpus=4.0, gpus=0.0, memory_gb=8.0, id="a"), Machine(cpus=1.0, gpus=0.0, memory_gb=8.0, id="b")]
+    >>> emptiest(Resources(cpus=0.1), two, {"a": 1}, {"a": 1, "b": 3}), emptiest(Resources(cpus=0.1), two, {"a": 1, "b": 1}, {})
+    ('b', 'a')
+    >>> emptiest(Resources(cpus=2), two, {"a": 1}, {})
+    ''
+    """
+    able = [machine for machine in cluster if machine.holds(worker)]
+    if len(able) < 2:
+        return ""
+
+    def share(machine: Machine) -> tuple[float, int, str]:
+        return its.get(machine.id, 0) / (machine.room(worker) or 1), all_workers.get(machine.id, 0), machine.id
+
+    return min(able, key=share).id
 
 
 def misplaced(pools: Sequence[Pool], cluster: Sequence[Machine]) -> Iterator[str]:

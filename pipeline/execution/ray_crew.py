@@ -6,14 +6,16 @@ What a worker hands on to the next pool travels from worker to worker as an obje
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from voxmill.pipeline.execution.capacity import asked, available, machines, misplaced, room_for
+from voxmill.pipeline.execution.capacity import Machine, asked, available, emptiest, machines, misplaced, room_for
 from voxmill.pipeline.execution.crew import (
     Action,
     CarriedLost,
@@ -52,17 +54,23 @@ class RayCrew:
         self._actors: dict[int, Any] = {}
         self._pool_of: dict[int, int] = {}
         self._nodes: dict[int, str] = {}
+        """Ids of the nodes of workers that have their place."""
+        self._addresses: dict[int, str] = {}
+        self._aims: dict[int, str] = {}
+        """Where those were to find it that were sent to a node."""
         self._refs: dict[Any, tuple[int, str, list[Any]]] = {}
         """What is waited for: whose it is, what it is, and the references to what its keys carry."""
         self._looked = float("-inf")
         self._alive: set[str] = set()
+        self._cluster: list[Machine] = []
         self._rooms: list[Room] = []
 
     def carry_out(self, action: Action) -> None:
         """See `Crew`."""
         if isinstance(action, Start):
-            actor = self._classes[action.pool].remote()
-            self._actors[action.worker], self._pool_of[action.worker] = actor, action.pool
+            self._pool_of[action.worker] = action.pool
+            actor = self._classes[action.pool].options(scheduling_strategy=self._aim(action.worker)).remote()
+            self._actors[action.worker] = actor
             self._expect(action.worker, "placed", [actor.place.remote()])
             self._expect(action.worker, "ready", [actor.load.remote(self._specs[action.pool])])
         elif isinstance(action, Hand):
@@ -128,6 +136,19 @@ class RayCrew:
             for worker in list(self._actors):
                 self._end(worker)
 
+    def _aim(self, worker: int) -> Any:
+        """Ray's SPREAD goes round the nodes for all pools together, so that a pool of few may be on one node alone, which then does
+        all of a stage, and fetches with one machine's network. A node without room for it now passes it on to another one."""
+        pool, its, every = self._pool_of[worker], Counter[str](), Counter[str]()
+        for other, node in {**self._aims, **self._nodes}.items():
+            every[node] += 1
+            its[node] += self._pool_of[other] == pool
+        node = emptiest(self._pools[pool].resources, self._cluster, its, every)
+        if not node:
+            return "SPREAD"
+        self._aims[worker] = node
+        return NodeAffinitySchedulingStrategy(node, soft=True, _spill_on_unavailable=True)
+
     def _expect(self, worker: int, kind: str, refs: list[Any]) -> None:
         self._refs[refs[0]] = (worker, kind, refs[1:])
 
@@ -143,10 +164,11 @@ class RayCrew:
             if isinstance(cause, ray.exceptions.ObjectLostError):
                 return CarriedLost(worker)
             if isinstance(cause, StageError):
-                raise cause from None
+                where = self._addresses.get(worker)
+                raise StageError(f"{cause} (on {where})" if self._joined and where else str(cause)) from None
             raise
         if kind == "placed":
-            self._nodes[worker] = said[0]
+            self._nodes[worker], self._addresses[worker] = said
             return Placed(worker, said[1])
         if kind == "ready":
             return Ready(worker)
@@ -167,7 +189,8 @@ class RayCrew:
         actor = self._actors.pop(worker, None)
         if actor is None:
             return
-        self._nodes.pop(worker, None)
+        for known in (self._nodes, self._addresses, self._aims):
+            known.pop(worker, None)
         for ref in [ref for ref, (owner, _, _) in self._refs.items() if owner == worker]:
             del self._refs[ref]
         with suppress(ray.exceptions.RayError):
@@ -179,6 +202,7 @@ class RayCrew:
         if not cluster:
             raise StageError("Ray has ended on this machine: `ray stop`, or no memory left; the same command continues")
         self._alive = {node["NodeID"] for node in nodes if node["Alive"]}
+        self._cluster = cluster
         self._rooms = [room_for(pool, cluster, grows=self._joined) for pool in self._pools]
         self._looked = time.monotonic()
 

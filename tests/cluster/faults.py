@@ -216,7 +216,7 @@ def disk_full(scene: Scene) -> None:
     machine.ask("rm", filler)
     if code:
         scene.what.append(f"ended with {code}")
-        if not any("No space left" in line and name in line for line in scene.run.lines):
+        if not any("No space left" in line and machine.address in line for line in scene.run.lines):
             scene.problems.append(f"nothing says that the disk of {name} is full: {scene.run.lines[-1:]}")
         scene.run.start()
     scene.run.end()

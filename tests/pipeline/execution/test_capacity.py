@@ -55,10 +55,10 @@ def test_the_message_names_the_stage_what_it_asks_what_there_is_and_the_fix() ->
 
 def test_dead_machines_hold_nothing() -> None:
     nodes: list[dict[str, Any]] = [
-        {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}},
-        {"Alive": True, "Resources": {"CPU": 2.0, "memory": 3 * 2**30}},
+        {"Alive": False, "NodeID": "a", "Resources": {"CPU": 64.0, "GPU": 8.0}},
+        {"Alive": True, "NodeID": "b", "Resources": {"CPU": 2.0, "memory": 3 * 2**30}},
     ]
-    assert machines(nodes) == [Machine(2, 0, 3, {"CPU": 2.0, "memory": 3 * 2**30})]
+    assert machines(nodes) == [Machine(2, 0, 3, {"CPU": 2.0, "memory": 3 * 2**30}, id="b")]
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,6 @@ def test_a_store_that_is_away_is_one_line_of_the_display(
         health.answered()
     assert capsys.readouterr().err.splitlines() == [
         "the store at http://here does not answer (HTTP 503 SlowDown): waiting up to 10 min for it; nothing is lost",
-        "the store at http://here answers again after 0 s",
     ]
     assert not outage_listeners
 
