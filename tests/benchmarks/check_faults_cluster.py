@@ -5,7 +5,7 @@ fault, in the middle of which it happens at a moment drawn by a seed; where the 
 must be those of an undisturbed run on one machine, `verify` must agree, what workers had finished in vain may be no more than
 `commit_seconds` of work for each, and the screen may have one line more than that of the undisturbed run.
 
-`SEED=5` draws what was drawn with that seed. The reduced form draws six faults; the full form has all, then draws 200. What is done is in
+`SEED=5` draws what was drawn with that seed, `ONLY="head killed,slow store"` has these faults alone. The reduced form draws six faults; the full form has all, then draws 200. What is done is in
 `build/check-faults-cluster.<seed>.jsonl`, so that a call which was stopped is gone on with; `LIMIT=540` stops one after so many seconds.
 """
 
@@ -32,7 +32,7 @@ from cluster.ray_cluster import BIN, WEB, RayCluster, ray_cluster
 from cluster.redone import redone
 from cluster.screen import shapes, unusual
 from cluster.web import Web, missing_nginx
-from cluster.wrong_clock import RIGHT, clock_of, missing_faketime
+from cluster.wrong_clock import clock_of, missing_compiler, set_clock
 from stores.faulty_proxy import Faults
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -77,6 +77,8 @@ class Outcome:
 
 def faults_of(seed: int, full: bool) -> list[str]:
     """The faults of a call, in order."""
+    if only := os.environ.get("ONLY"):
+        return only.split(",")
     drawn = Random(seed)
     names = list(FAULTS)
     return [*names, *drawn.choices(names, k=DRAWN_FULL)] if full else drawn.sample(names, DRAWN)
@@ -150,7 +152,7 @@ def bring_up(cluster: RayCluster) -> None:
         if name not in cluster.machines or not cluster.machines[name].is_on:
             cluster.worker(number, environment=clock_of(clock) if number == 1 else None)
         elif clock.exists():
-            clock.write_text(RIGHT)
+            set_clock(clock)
     cluster.wait_for("head", *(f"w{number}" for number in range(1, WORKERS + 1)))
 
 
@@ -203,7 +205,7 @@ def say(outcome: Outcome) -> None:
 
 def main() -> int:
     full = full_form(sys.argv)
-    if reason := missing() or missing_nginx() or missing_faketime():
+    if reason := missing() or missing_nginx() or missing_compiler():
         sys.exit(f"check-faults-cluster: {reason}")
     seed = int(os.environ.setdefault("SEED", str(SystemRandom().randrange(1_000_000))))
     folder, began = alone(), time.monotonic()

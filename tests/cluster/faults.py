@@ -15,7 +15,7 @@ from cluster.cluster_run import SLEEPER, ClusterRun
 from cluster.events import Seen
 from cluster.namespaces import Machine, signal_to
 from cluster.ray_cluster import RayCluster
-from cluster.wrong_clock import clock_of
+from cluster.wrong_clock import DAY_S, clock_of, set_clock
 from stores.faulty_proxy import Faults
 
 EARLY, WORK, ANY = ("crawl", "decode"), ("crawl", "decode", "transcribe"), ("crawl", "decode", "transcribe", "pack")
@@ -149,14 +149,14 @@ def node_cut_off(scene: Scene) -> None:
 
 def clock_wrong(scene: Scene) -> None:
     """The date of a worker's machine jumps by a day, or that of the driver is off by a day from the start."""
-    days, whose = scene.random.choice(("+1d", "-1d")), scene.random.choice(("w1", "driver"))
-    scene.what.append(f"{whose} {days}")
+    days, whose = scene.random.choice((1, -1)), scene.random.choice(("w1", "driver"))
+    scene.what.append(f"{whose} {days:+d} day")
     if whose == "driver":
-        scene.run.start(environment=clock_of(scene.cluster.folder / "driver.clock", days))
+        scene.run.start(environment=clock_of(scene.cluster.folder / "driver.clock", days * DAY_S))
     else:
         scene.run.start()
         scene.moment()
-        (scene.cluster.folder / "w1.clock").write_text(days)
+        set_clock(scene.cluster.folder / "w1.clock", days * DAY_S)
 
 
 def two_drivers(scene: Scene) -> None:
