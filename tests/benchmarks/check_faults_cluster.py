@@ -5,7 +5,7 @@ fault, in the middle of which it happens at a moment drawn by a seed; where the 
 must be those of an undisturbed run on one machine, `verify` must agree, what workers had finished in vain may be no more than
 `commit_seconds` of work for each, and the screen may have one line more than that of the undisturbed run.
 
-`SEED=5` draws what was drawn with that seed, `ONLY="head killed,slow store"` has these faults alone. The reduced form draws six faults; the full form has all, then draws 200. What is done is in
+`SEED=5` draws what was drawn with that seed, `ONLY="head killed;slow store"` has these faults alone. The reduced form draws six faults; the full form has all, then draws 200. What is done is in
 `build/check-faults-cluster.<seed>.jsonl`, so that a call which was stopped is gone on with; `LIMIT=540` stops one after so many seconds.
 """
 
@@ -78,7 +78,7 @@ class Outcome:
 def faults_of(seed: int, full: bool) -> list[str]:
     """The faults of a call, in order."""
     if only := os.environ.get("ONLY"):
-        return only.split(",")
+        return [name.strip() for name in only.split(";")]
     drawn = Random(seed)
     names = list(FAULTS)
     return [*names, *drawn.choices(names, k=DRAWN_FULL)] if full else drawn.sample(names, DRAWN)
@@ -208,6 +208,8 @@ def main() -> int:
     if reason := missing() or missing_nginx() or missing_compiler():
         sys.exit(f"check-faults-cluster: {reason}")
     seed = int(os.environ.setdefault("SEED", str(SystemRandom().randrange(1_000_000))))
+    if unknown := [name for name in faults_of(seed, full) if name not in FAULTS]:
+        sys.exit(f"check-faults-cluster: no fault {unknown[0]!r}: ONLY takes {'; '.join(FAULTS)}")
     folder, began = alone(), time.monotonic()
     kept = REPOSITORY / "build" / f"check-faults-cluster.{seed}.jsonl"
     kept.parent.mkdir(exist_ok=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import jobs
-from voxmill.pipeline.execution.capacity import Machine, machines, misplaced, room_for
+from voxmill.pipeline.execution.capacity import Machine, emptiest, machines, misplaced, room_for
 from voxmill.pipeline.execution.crew import Room
 from voxmill.pipeline.execution.executor import Books, Job, KeyOnly
 from voxmill.pipeline.execution.infra_errors import StageError
@@ -84,6 +84,23 @@ def test_a_pool_is_as_large_as_what_the_machines_hold(asked: dict[str, Any], gro
 
 def test_an_empty_head_has_room_for_the_first_worker_that_asks_for_a_machine() -> None:
     assert room_for(pool(cpus=0.1), [Machine(0, 0, 4.0)], grows=True) == Room(1, more=1)
+
+
+def test_every_machine_gets_a_worker_of_a_pool_before_any_gets_a_second_and_a_large_one_gets_more() -> None:
+    small, large = Machine(2, 0, 8.0, id="a"), Machine(8, 0, 8.0, id="b")
+    its: dict[str, int] = {}
+    order = []
+    for _ in range(10):
+        node = emptiest(Resources(cpus=1), [small, large], its, its)
+        its[node] = its.get(node, 0) + 1
+        order.append(node)
+    assert set(order[:2]) == {"a", "b"}
+    assert its == {"a": 2, "b": 8}, "as many as they have room for"
+
+
+def test_a_worker_is_sent_nowhere_where_there_is_no_choice() -> None:
+    assert emptiest(Resources(cpus=1), [], {}, {}) == ""
+    assert emptiest(Resources(custom={"licence": 1}), [SMALL, LARGE], {}, {}) == "", "only one has it"
 
 
 @pytest.mark.ray
