@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 _VARIES = re.compile(r"\b[0-9a-f]{8,}\b|\d[\d.,:]*")
-_PROGRESS = re.compile(r"^(\S+ · units |starting workers)|^\S+( · \d+:\d\d)$")
+_PROGRESS = re.compile(r"^\S+ · units |^starting workers|^[^|]+ · [\d:]+$")
 """How far a stage is, and what is said where nothing else was for a while: their number depends on the time it takes."""
 
 

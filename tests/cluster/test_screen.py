@@ -18,6 +18,7 @@ def test_progress_is_not_unusual_and_all_else_is() -> None:
     said = [
         "crawl · units 1/2 · kept 8 · rejected 0 · hours 0.00 · x real time – · ETA 0:07",
         "starting workers | writing tables · 0:09",
+        "listing 2 sources · 0:16",
         "the store at http://10.77.0.1:9000 does not answer (HTTP 503): waiting up to 10 min for it; nothing is lost",
     ]
-    assert unusual(said, "s3://b/run", USUAL) == said[2:]
+    assert unusual(said, "s3://b/run", USUAL) == said[3:]
