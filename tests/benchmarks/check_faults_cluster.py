@@ -86,7 +86,7 @@ def faults_of(seed: int, full: bool) -> list[str]:
 
 def trial(cluster: RayCluster, settings: Path, poisoned: Path, number: int, fault: str, seed: int) -> tuple[Scene, str]:
     """A run with a fault, to its end; and what was wrong with its end."""
-    run = ClusterRun(cluster, settings, f"s3://bucket/runs/n{number}", patience_s=300)
+    run = ClusterRun(cluster, settings, f"s3://bucket/runs/n{number}", patience_s=900)
     scene = Scene(cluster, run, poisoned, Random(f"{seed} {number} {fault}"))
     for path in (cluster.folder / "events").iterdir():
         path.unlink()
