@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random, SystemRandom
+from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
@@ -124,13 +125,13 @@ def cluster_of_two(folder: Path) -> Iterator[tuple[RayCluster, Path, Path]]:
     with ray_cluster(folder, HOSTS) as cluster:
         web = Web(cluster.switch_on("web", WEB), HOSTS, bytes_a_second=400_000)
         lists = web.publish(FILES, SECONDS)
-        parts = {
+        parts: dict[str, Any] = {
             "crawl": {"requests_per_second": 4.0, "max_in_flight": 2},
             "units": {"seconds": UNIT_S},
             "pack": {"buckets": 4},
             "executor": {"commit_seconds": COMMIT_S},
         }
-        settings = config(folder, "run", lists, HOSTS, SLEEP_S, **{k: dict(v) for k, v in parts.items()})
+        settings = config(folder, "run", lists, HOSTS, SLEEP_S, **parts)
         more = [*lists, web.publish_one("deadly", DEADLY)]
         yield cluster, settings, config(folder, "poisoned", more, HOSTS, SLEEP_S, DEADLY, **parts)
 
