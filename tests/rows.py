@@ -7,7 +7,6 @@ from typing import Any
 
 from voxmill.pipeline.execution.worker import Worker
 from voxmill.pipeline.stage import Done, Stage
-from voxmill.pipeline.state.chunks import chunk_of
 from voxmill.pipeline.state.fragment import FragmentWriter
 from voxmill.pipeline.state.positions import position_of
 from voxmill.pipeline.state.run import Run
@@ -20,8 +19,8 @@ def put(run: Run, stage: Stage, key: str, rows: Sequence[Any]) -> None:
 
 def put_again(run: Run, stage: Stage, key: str, rows: Sequence[Any]) -> None:
     """Other rows for a unit that is done, as nothing in the product does it."""
-    chunk = chunk_of(position_of(key))
-    others = [(n, mine) for n, mine in run.ledger.scan(stage) if chunk_of(n) == chunk and n != position_of(key)]
+    (chunk,) = run.ledger.state.stage(stage.key).chunks_in(position_of(key), position_of(key) + 1)
+    others = [(n, mine) for n, mine in run.ledger.scan(stage, chunk.first, chunk.end) if n != position_of(key)]
     run.ledger.forget({stage.key: [chunk]})
     run.ledger.write(stage, sorted([*others, (position_of(key), rows)], key=lambda one: one[0]))
     run.ledger.sweep()

@@ -51,8 +51,8 @@ def _lost_files(ledger: Ledger, stages: Mapping[str, Stage]) -> list[str]:
     lost = ledger.lost()
     names = {stage.key: stage.name for stage in (ITEMS, *stages.values())}
     found = []
-    for key, numbers in lost.items():
-        files = ", ".join(ledger.state.stages[key].chunks[n].rows for n in numbers)
+    for key, gone in lost.items():
+        files = ", ".join(chunk.rows for chunk in gone)
         found += [f"missing: {names[key]}: {files}; run `voxmill run` again"] if key in names else []
     ledger.overlook(lost)
     return found

@@ -59,15 +59,16 @@ class Scrub:
         ledger.adopt()
         ledger.forget(ledger.lost(), ledger.lost_fragments())
         ledger.fold()
-        files: dict[str, dict[int, Chunk]] = {}
+        files: dict[str, list[Chunk]] = {}
         for key, stage in ledger.state.stages.items():
-            for number, chunk in stage.chunks.items():
+            for chunk in stage.chunks.values():
                 table = chunks.read_rows(self._run, chunk)
                 scrubbed = self._scrubbed(table, chunk.rows)
                 if scrubbed is not None:
                     costs = chunks.read_costs(self._run, chunk) if chunk.costs else None
-                    files.setdefault(key, {})[number] = chunks.write_chunk(
-                        self._run, key, number, scrubbed.schema, [scrubbed], costs
+                    units = range(chunk.first, chunk.end)
+                    files.setdefault(key, []).append(
+                        chunks.write_chunk(self._run, key, units, scrubbed.schema, [scrubbed], costs)
                     )
         if files:
             ledger.append({"chunks": chunks_entry(files, {})})

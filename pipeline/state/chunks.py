@@ -1,11 +1,12 @@
 """The rows of a stage as files of a fixed number of units each: what workers, reports and DuckDB read.
 
-    manifests/<stage>/<fingerprint>/<chunk>-<hash>.parquet         rows, in the order of units
-    manifests/<stage>/<fingerprint>/<chunk>-<hash>.costs.parquet   what they cost
+    manifests/<stage>/<fingerprint>/<chunk>-<hash>.parquet            rows, in the order of units
+    manifests/<stage>/<fingerprint>/<chunk>-<place>-<hash>.parquet    those of a part of a chunk that does not begin it
+    manifests/<stage>/<fingerprint>/….costs.parquet                   what they cost
 
-Chunk `k` of every stage holds the units `[k * UNITS, (k + 1) * UNITS)`, so which files a run has follows from its units alone, not from who
-made what when: a run that was killed has the same files as one that was not. More units change the last chunk and add new ones. The hash is
-that of the rows, so a file is never overwritten: the journal names the ones that count.
+Which units share a file follows from the units alone (`chunk_ranges.py`), not from who made what when: a run that was killed has the same
+files as one that was not. More units change the last few files and add new ones. The hash is that of the rows, so a file is never
+overwritten: the journal names the ones that count.
 """
 
 from __future__ import annotations
@@ -23,15 +24,14 @@ from fsspec.implementations.local import LocalFileSystem
 from voxmill.manifests.errors import DamagedError
 from voxmill.manifests.schema import UNIT_INDEX
 from voxmill.manifests.storage import commit_bytes, commit_file, file_sha256, locate, open_file, staged
+from voxmill.pipeline.state import chunk_ranges
 from voxmill.pipeline.state.fragment import FragmentRows, in_order
-from voxmill.pipeline.state.journal import Chunk
+from voxmill.pipeline.state.journal import Chunk, StageState
 from voxmill.pipeline.state.older_rows import newest_schema, to_schema
 from voxmill.pipeline.state.positions import Positions
 from voxmill.pipeline.state.run_dir import RunDir
 
 FOLDER = "manifests"
-UNITS = 4096
-"""Units (or groups of items) in one file: at 17 segments a unit some 70,000 rows."""
 ROWS = 2048
 """Rows in one row group of a file: what is read at least for one unit."""
 
@@ -39,61 +39,96 @@ _AT_ONCE = 64
 """Units whose rows are in memory together while a chunk is written."""
 
 
-def chunk_of(position: int) -> int:
-    """The chunk that a unit belongs to."""
-    return position // UNITS
-
-
 def write_chunk(
-    run: RunDir, key: str, number: int, schema: pa.Schema, rows: Iterable[pa.Table], costs: pa.Table | None
+    run: RunDir, key: str, units: range, schema: pa.Schema, rows: Iterable[pa.Table], costs: pa.Table | None
 ) -> Chunk:
-    """Commits the files of one chunk of the stage `key`, of tables that come in the order of units. The same rows make the same file."""
-    folder = run.uri(FOLDER, key)
-    with staged(f"{folder}/{number:05d}") as temp:
+    """Commits the files of a range of units of the stage `key`, of tables that come in the order of units. The same rows make the same file."""
+    folder, place = run.uri(FOLDER, key), place_of(units)
+    with staged(f"{folder}/{place}") as temp:
         num_rows = _write(temp, schema, rows)
         temp.flush()
-        name = f"{FOLDER}/{key}/{number:05d}-{file_sha256(temp.name)[:12]}"
+        name = f"{FOLDER}/{key}/{place}-{file_sha256(temp.name)[:12]}"
         num_bytes = temp.tell()
         commit_file(temp, run.uri(f"{name}.parquet"))
     if costs is not None and len(costs):
         # measured anew each time it is made: the name is that of the rows, and the last one stays
         commit_bytes(run.uri(f"{name}.costs.parquet"), _parquet_bytes(costs), replace=True)
-    return Chunk(f"{name}.parquet", num_rows, num_bytes, f"{name}.costs.parquet" if costs is not None and len(costs) else None)
+    return Chunk(
+        units.start,
+        len(units),
+        f"{name}.parquet",
+        num_rows,
+        num_bytes,
+        f"{name}.costs.parquet" if costs is not None and len(costs) else None,
+    )
+
+
+def place_of(units: range) -> str:
+    """How the name of a file for this range of units begins: with the number of its chunk, and its place in there unless it begins it."""
+    number, place = divmod(units.start, chunk_ranges.UNITS)
+    return f"{number:05d}-{place:04d}" if place else f"{number:05d}"
+
+
+def merged(
+    run: RunDir, key: str, number: int, old: StageState, added: Sequence[FragmentRows]
+) -> tuple[list[Chunk], list[str]]:
+    """The files of one chunk that are others with rows added, and notes on what was not. Those that hold nothing new stay."""
+    first, end = number * chunk_ranges.UNITS, (number + 1) * chunk_ranges.UNITS
+    here = [old.chunks[at] for at in range(first, end, chunk_ranges.LEAST) if at in old.chunks]
+    before = {(chunk.first, chunk.end) for chunk in here}
+    units = old.folded.within(first, end)
+    for one in added:
+        units.update(one.units.within(first, end).runs)
+    files, notes = list[Chunk](), list[str]()
+    for mine in chunk_ranges.ranges(units, number):
+        new = [one for one in added if one.units.meets(mine.start, mine.stop)]
+        if new or (mine.start, mine.stop) not in before:
+            met = [chunk for chunk in here if chunk.first < mine.stop and mine.start < chunk.end]
+            chunk, said = merge(run, key, mine, met, old.folded, new)
+            files.append(chunk)
+            notes += said
+    return files, notes
 
 
 def merge(
-    run: RunDir, key: str, number: int, old: Chunk | None, held: Positions, added: Sequence[FragmentRows]
+    run: RunDir, key: str, units: range, old: Sequence[Chunk], held: Positions, added: Sequence[FragmentRows]
 ) -> tuple[Chunk, list[str]]:
-    """One chunk with rows added, in the order of their commitment, and notes on what was not. `held`: the units of the old chunk.
+    """One file for a range of units, with rows added in the order of their commitment, and notes on what was not.
 
-    A unit that is there already stays as it is. Where the same unit was made again with other rows, a note says so.
+    `old`: the files that hold rows of the range so far; `held`: whose they are. A unit that is there already stays as it is. Where the same
+    unit was made again with other rows, a note says so.
     """
-    reader = ChunkReader(run, old) if old else None
+    readers = [(chunk, ChunkReader(run, chunk)) for chunk in old]
     held = Positions(held.runs)
-    schema = newest_schema([*([reader.schema] if reader else []), *(one.rows.schema for one in added)])
+    schema = newest_schema([*(reader.schema for _, reader in readers), *(one.rows.schema for one in added)])
     added = [replace(one, rows=to_schema(one.rows, schema)) for one in added]
     fresh: list[tuple[FragmentRows, Positions]] = []
     notes: list[str] = []
-    first, end = number * UNITS, (number + 1) * UNITS
+
+    def there(first: int, end: int) -> list[pa.Table]:
+        met = [reader for chunk, reader in readers if chunk.first < end and first < chunk.end]
+        return [to_schema(reader.span(first, end), schema) for reader in met]
+
     for one in added:
-        mine = [n for a, b in one.units.runs for n in range(max(a, first), min(b, end))]
-        notes += [note for n in mine if n in held and (note := _difference(key, n, one, reader, fresh, schema))]
-        units = Positions.of(n for n in mine if n not in held)
-        held.update(units.runs)
-        fresh.append((one, units))
+        mine = list(one.units.within(units.start, units.stop))
+        notes += [note for n in mine if n in held and (note := _difference(key, n, one, there(n, n + 1), fresh))]
+        new = Positions.of(n for n in mine if n not in held)
+        held.update(new.runs)
+        fresh.append((one, new))
 
     def rows() -> Iterator[pa.Table]:
-        for at in range(first, end, _AT_ONCE):
-            window = Positions([(at, at + _AT_ONCE)])
-            several = [to_schema(reader.span(at, at + _AT_ONCE), schema)] if reader else []
-            several += [only(only(one.rows, window), units) for one, units in fresh]
+        for at in range(units.start, units.stop, _AT_ONCE):
+            end = min(at + _AT_ONCE, units.stop)
+            window = Positions([(at, end)])
+            several = there(at, end) + [only(only(one.rows, window), new) for one, new in fresh]
             if table := _concat([table for table in several if len(table)]):
                 yield in_order(table)
 
-    costs = [read_costs(run, old)] if old and old.costs else []
-    costs += [only(one.costs, units) for one, units in fresh if one.costs is not None]
+    inside = Positions([(units.start, units.stop)])
+    costs = [only(read_costs(run, chunk), inside) for chunk in old if chunk.costs]
+    costs += [only(one.costs, new) for one, new in fresh if one.costs is not None]
     whole = _concat(costs)
-    return write_chunk(run, key, number, schema, rows(), in_order(whole) if whole else None), notes
+    return write_chunk(run, key, units, schema, rows(), in_order(whole) if whole else None), notes
 
 
 def read_rows(run: RunDir, chunk: Chunk, columns: Sequence[str] | None = None) -> pa.Table:
@@ -148,10 +183,10 @@ def by_chunk(rows: Iterable[tuple[int, pa.Table]]) -> Iterator[tuple[int, Fragme
     """Tables of units in order of their positions, put together by chunk."""
     number, held, units = -1, list[pa.Table](), Positions()
     for position, table in rows:
-        if chunk_of(position) != number:
+        if chunk_ranges.chunk_of(position) != number:
             if held:
                 yield number, FragmentRows(pa.concat_tables(held).combine_chunks(), None, units)
-            number, held, units = chunk_of(position), [], Positions()
+            number, held, units = chunk_ranges.chunk_of(position), [], Positions()
         held.append(table)
         units.add(position, position + 1)
         if len(held) > 512:  # many small tables cost more than their rows
@@ -177,14 +212,13 @@ def _difference(
     key: str,
     position: int,
     one: FragmentRows,
-    reader: ChunkReader | None,
+    there: Sequence[pa.Table],
     fresh: Sequence[tuple[FragmentRows, Positions]],
-    schema: pa.Schema,
 ) -> str | None:
-    """A note where a unit was made again with other rows than those that are kept."""
+    """A note where a unit was made again with other rows than those that are kept: `there`, or in what was added before."""
     unit = Positions.of([position])
     kept = [only(earlier.rows, unit) for earlier, units in fresh if position in units]
-    first = kept[0] if kept else to_schema(reader.span(position, position + 1), schema) if reader else one.rows.slice(0, 0)
+    first = next(iter([*kept, *there]), one.rows.slice(0, 0))
     if first.equals(only(one.rows, unit)):
         return None
     told = only(one.costs, unit).to_pylist() if one.costs is not None else []

@@ -16,13 +16,14 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from voxmill.manifests.errors import DamagedError
 from voxmill.manifests.storage import NondeterministicError, commit_bytes, remove
 from voxmill.manifests.user_input import json_object
+from voxmill.pipeline.state import chunk_ranges
 from voxmill.pipeline.state.fragment import FragmentInfo
 from voxmill.pipeline.state.positions import Positions
 from voxmill.pipeline.state.run_dir import RunDir, RunError, names_in, read_bytes
@@ -37,8 +38,12 @@ _READS = 3
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The files that hold the rows of one stage for so many consecutive units (see `chunks.py`), relative to the run."""
+    """The files that hold the rows of one stage for a range of units (see `chunk_ranges.py`), relative to the run."""
 
+    first: int
+    """Position of the first unit of the range."""
+    units: int
+    """Length of the range. Not all of its units need be done."""
     rows: str
     num_rows: int
     num_bytes: int
@@ -49,6 +54,11 @@ class Chunk:
         """Both files, or the one that there is."""
         return (self.rows, self.costs) if self.costs else (self.rows,)
 
+    @property
+    def end(self) -> int:
+        """One more than the position of the last unit of the range."""
+        return self.first + self.units
+
 
 @dataclass(slots=True)
 class StageState:
@@ -58,6 +68,40 @@ class StageState:
     folded: Positions = field(default_factory=Positions)
     """Those of them whose rows are in chunks; the others are in fragments."""
     chunks: dict[int, Chunk] = field(default_factory=dict)
+    """By the position of their first unit; no two have a unit in common."""
+
+    def chunk_at(self, position: int) -> Chunk | None:
+        """The chunk whose range a unit is in."""
+        for length in chunk_ranges.lengths():
+            chunk = self.chunks.get(position - position % length)
+            if chunk and position < chunk.end:
+                return chunk
+        return None
+
+    def chunks_in(self, first: int, end: int) -> Iterator[Chunk]:
+        """The chunks that hold the units of `[first, end)`, in order. Raises KeyError where there is none for a unit."""
+        while first < end:
+            if (chunk := self.chunk_at(first)) is None:
+                raise KeyError(first)
+            yield chunk
+            first = chunk.end
+
+    def put(self, chunk: Chunk) -> None:
+        """Takes a chunk in. Those that it has units in common with go: whoever divides a range anew puts all of its parts."""
+        inside = range(chunk.first, chunk.end, chunk_ranges.LEAST)
+        around = (chunk.first - chunk.first % length for length in chunk_ranges.lengths())
+        for first in {*inside, *around}:
+            if (other := self.chunks.get(first)) and other.first < chunk.end and chunk.first < other.end:
+                del self.chunks[first]
+        self.chunks[chunk.first] = chunk
+
+    def lose(self, runs: Iterable[Sequence[int]]) -> None:
+        """Takes units out, and chunks of which none is left."""
+        for first, end in runs:
+            self.done.discard(first, end)
+            self.folded.discard(first, end)
+        for chunk in [chunk for chunk in self.chunks.values() if not self.folded.meets(chunk.first, chunk.end)]:
+            del self.chunks[chunk.first]
 
 
 @dataclass(slots=True)
@@ -129,16 +173,12 @@ class RunState:
             mine = self.stage(key)
             mine.folded.update(written.get("done", ()))
             mine.done.update(written.get("done", ()))
-            mine.chunks.update({int(number): Chunk(**chunk) for number, chunk in written["files"].items()})
+            for chunk in _chunks(written["files"]):
+                mine.put(chunk)
         for name in entry.get("folded", ()):
             self.fragments.pop(name, None)
         for key, runs in entry.get("lost", {}).items():
-            for first, end in runs:
-                self.stage(key).done.discard(first, end)
-                self.stage(key).folded.discard(first, end)
-        for key, numbers in entry.get("gone", {}).items():
-            for number in numbers:
-                self.stage(key).chunks.pop(number, None)
+            self.stage(key).lose(runs)
         if told := entry.get("generation"):
             self.generations.append(_generation(told))
         self.generations += map(_generation, entry.get("generations", ()))
@@ -173,7 +213,7 @@ class RunState:
                 key: {
                     "done": one.done.runs,
                     "folded": one.folded.runs,
-                    "files": {str(n): _plain(chunk) for n, chunk in sorted(one.chunks.items())},
+                    "files": {str(first): _plain(chunk) for first, chunk in sorted(one.chunks.items())},
                 }
                 for key, one in sorted(self.stages.items())
             },
@@ -189,7 +229,7 @@ class RunState:
         """The inverse of `to_json`. Raises KeyError, TypeError, ValueError where it is none."""
         state = cls(int(told["number"]))
         for key, one in told["stages"].items():
-            chunks = {int(number): Chunk(**chunk) for number, chunk in one["files"].items()}
+            chunks = {chunk.first: chunk for chunk in _chunks(one["files"])}
             state.stages[key] = StageState(Positions(one["done"]), Positions(one["folded"]), chunks)
         infos = map(FragmentInfo.from_json, told["fragments"])
         state.fragments = {info.name: info for info in infos}
@@ -300,16 +340,24 @@ class Journal:
         return self._run.uri(*FOLDER, f"{number:020d}.json")
 
 
-def chunks_entry(chunks: Mapping[str, Mapping[int, Chunk]], done: Mapping[str, Positions]) -> dict[str, Any]:
+def chunks_entry(chunks: Mapping[str, Sequence[Chunk]], done: Mapping[str, Positions]) -> dict[str, Any]:
     """The part of an entry that says which files hold the rows of which stage now, and which units they add."""
     return {
-        key: {"files": {str(n): _plain(c) for n, c in files.items()}, "done": done[key].runs if key in done else []}
+        key: {"files": {str(c.first): _plain(c) for c in files}, "done": done[key].runs if key in done else []}
         for key, files in chunks.items()
     }
 
 
 def _plain(chunk: Chunk) -> dict[str, Any]:
-    return {"rows": chunk.rows, "num_rows": chunk.num_rows, "num_bytes": chunk.num_bytes, "costs": chunk.costs}
+    told = {"rows": chunk.rows, "num_rows": chunk.num_rows, "num_bytes": chunk.num_bytes, "costs": chunk.costs}
+    return {**told, "units": chunk.units}
+
+
+def _chunks(files: Mapping[str, Mapping[str, Any]]) -> Iterator[Chunk]:
+    """Chunks as they are written, by their first unit; before there were shorter ones, by their number."""
+    for place, told in files.items():
+        first = int(place) * (1 if "units" in told else chunk_ranges.UNITS)
+        yield Chunk(**{"units": chunk_ranges.UNITS, **told, "first": first})
 
 
 def _generation(told: Mapping[str, Any]) -> Generation:

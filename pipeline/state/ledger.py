@@ -14,7 +14,7 @@ import pyarrow as pa
 from voxmill.manifests.schema import UNIT_INDEX, from_table, migrate
 from voxmill.manifests.storage import remove
 from voxmill.pipeline.stage import Stage
-from voxmill.pipeline.state import chunks
+from voxmill.pipeline.state import chunk_ranges, chunks
 from voxmill.pipeline.state.chunks import ChunkReader
 from voxmill.pipeline.state.fragment import (
     FOLDER,
@@ -102,7 +102,8 @@ class Ledger:
         if mine is None or position not in mine.done:
             raise FileNotFoundError(f"{stage.name} is not done for unit {position} of {self.run.root}")
         if position in mine.folded:
-            return self._reader(mine.chunks[chunks.chunk_of(position)]).read(position)
+            (chunk,) = mine.chunks_in(position, position + 1)
+            return self._reader(chunk).read(position)
         (name,) = [f.name for f in self.state.fragments.values() if position in f.stages.get(stage.key, ())][:1]
         return chunks.only(self._rows_of(name)[stage.key].rows, Positions.of([position])).drop_columns([UNIT_INDEX])
 
@@ -127,8 +128,7 @@ class Ledger:
         mine, rest = self.state.stages[stage.key], Positions(held.runs)
         tables = list[pa.Table]()
         for first, end in (run for a, b in held.runs for run in mine.folded.within(a, b).runs):
-            for number in range(chunks.chunk_of(first), chunks.chunk_of(end - 1) + 1):
-                tables.append(self._reader(mine.chunks[number]).span(first, end))
+            tables += (self._reader(chunk).span(first, end) for chunk in mine.chunks_in(first, end))
             rest.discard(first, end)
         for info in list(self.state.fragments.values()) if rest.end else ():
             units = Positions(run for a, b in rest.runs for run in info.stages.get(stage.key, Positions()).within(a, b).runs)
@@ -141,14 +141,14 @@ class Ledger:
     def ids(self, stage: Stage, runs: Iterable[Sequence[int]]) -> Iterator[str]:
         """The column `id` of the rows of these ranges of units, one chunk in memory at a time: ids of units, say."""
         for first, end in runs:
-            for number in range(chunks.chunk_of(first), chunks.chunk_of(end - 1) + 1):
-                table = chunks.read_rows(self.run, self.state.stages[stage.key].chunks[number], ["id", UNIT_INDEX])
+            for chunk in self.state.stages[stage.key].chunks_in(first, end):
+                table = chunks.read_rows(self.run, chunk, ["id", UNIT_INDEX])
                 yield from chunks.only(table, Positions([(first, end)]))["id"].to_pylist()  # type: ignore[misc]
 
     def chunk_files(self, stage: Stage) -> list[Chunk]:
         """The chunks of a stage in order."""
         mine = self.state.stages.get(stage.key)
-        return [mine.chunks[number] for number in sorted(mine.chunks)] if mine else []
+        return [mine.chunks[first] for first in sorted(mine.chunks)] if mine else []
 
     def write(self, stage: Stage, rows: Iterable[tuple[str | int, Sequence[Any]]]) -> int:
         """Writes units' rows into the chunks of a stage and commits them. Returns how many units are done now that were not.
@@ -164,10 +164,10 @@ class Ledger:
         numbered = ((key, key if isinstance(key, int) else position_of(key), mine) for key, mine in rows)
         tables = ((position, rows_table(stage, str(key), position, mine)) for key, position, mine in numbered)
         added = Positions()
-        files: dict[int, Chunk] = {}
+        files: list[Chunk] = []
         old = self.state.stage(stage.key)
         for number, one in chunks.by_chunk(tables):
-            files[number], _ = chunks.merge(self.run, stage.key, number, old.chunks.get(number), old.folded, [one])
+            files += chunks.merged(self.run, stage.key, number, old, [one])[0]
             added.update(one.units.runs)
         return chunks_entry({stage.key: files}, {stage.key: added})
 
@@ -236,15 +236,14 @@ class Ledger:
         for name in fragments:
             for key, one in read_fragment(self.run, name)[1].items():
                 done.setdefault(key, Positions()).update(one.units.runs)
-                for number in sorted({chunks.chunk_of(n) for a, b in one.units.runs for n in _bounds(a, b)}):
+                for number in chunk_ranges.chunks_of(one.units):
                     added.setdefault(key, {}).setdefault(number, []).append(one)
-        files: dict[str, dict[int, Chunk]] = {}
+        files: dict[str, list[Chunk]] = {}
         notes: list[str] = []
         for key, by_number in added.items():
-            mine = self.state.stage(key)
             for number, several in by_number.items():
-                merged, said = chunks.merge(self.run, key, number, mine.chunks.get(number), mine.folded, several)
-                files.setdefault(key, {})[number] = merged
+                merged, said = chunks.merged(self.run, key, number, self.state.stage(key), several)
+                files.setdefault(key, []).extend(merged)
                 notes += said
         self.append({"chunks": chunks_entry(files, done), "folded": list(fragments), "notes": notes})
         self._spent.update(fragments)
@@ -266,16 +265,16 @@ class Ledger:
                     removed += remove(self.run.uri(chunks.FOLDER, key, name))
         return removed
 
-    def lost(self) -> dict[str, list[int]]:
+    def lost(self) -> dict[str, list[Chunk]]:
         """Chunks that the journal names and whose file is gone, by stage key: somebody deleted them, and they are to be made anew."""
-        found: dict[str, list[int]] = {}
+        found: dict[str, list[Chunk]] = {}
         for key, one in self.state.stages.items():
             there = (
                 {f"{chunks.FOLDER}/{key}/{name}" for name in names_in(self.run.uri(chunks.FOLDER, key))}
                 if one.chunks
                 else set()
             )
-            if gone := [number for number, chunk in sorted(one.chunks.items()) if chunk.rows not in there]:
+            if gone := [chunk for _, chunk in sorted(one.chunks.items()) if chunk.rows not in there]:
                 found[key] = gone
         return found
 
@@ -286,23 +285,23 @@ class Ledger:
         there = {name.removesuffix(".zip") for name in names_in(self.run.uri(*FOLDER))}
         return [name for name in self.state.fragments if name not in there]
 
-    def forget(self, gone: Mapping[str, Sequence[int]], fragments: Sequence[str] = ()) -> None:
+    def forget(self, gone: Mapping[str, Sequence[Chunk]], fragments: Sequence[str] = ()) -> None:
         """Takes the units of chunks, and those of fragments that are nowhere else, out of the books, so that they are made again."""
         if not (gone or fragments):
             return
-        entry, kept = _without(gone), self.state.fragments.keys() - set(fragments)
+        lost, kept = _runs(gone), self.state.fragments.keys() - set(fragments)
         for name in fragments:
             for key, units in self.state.fragments[name].stages.items():
                 rest = Positions(units.runs)
                 for other in (self.state.stage(key).folded, *(self.state.fragments[one].stages.get(key) for one in kept)):
                     for run in other.runs if other else ():
                         rest.discard(*run)
-                entry["lost"].setdefault(key, []).extend(rest.runs)
-        self.append({**entry, "folded": list(fragments)})
+                lost.setdefault(key, []).extend(rest.runs)
+        self.append({"lost": lost, "folded": list(fragments)})
 
-    def overlook(self, gone: Mapping[str, Sequence[int]]) -> None:
+    def overlook(self, gone: Mapping[str, Sequence[Chunk]]) -> None:
         """Like `forget`, for this process alone: what is gone is not done to whoever only reads."""
-        self.state.apply(_without(gone))
+        self.state.apply({"lost": _runs(gone)})
 
     def strikes(self, stage: Stage, unit: str) -> int:
         """How many workers a unit has cost a stage.
@@ -333,12 +332,5 @@ class Ledger:
         return from_table(migrate(table, stage.writes, where), stage.writes, where)
 
 
-def _without(gone: Mapping[str, Sequence[int]]) -> dict[str, Any]:
-    runs = {key: [[n * chunks.UNITS, (n + 1) * chunks.UNITS] for n in numbers] for key, numbers in gone.items()}
-    return {"lost": runs, "gone": {key: list(numbers) for key, numbers in gone.items()}}
-
-
-def _bounds(first: int, end: int) -> Iterator[int]:
-    """One position in each chunk that a run touches."""
-    yield from range(first, end, chunks.UNITS)
-    yield end - 1
+def _runs(gone: Mapping[str, Sequence[Chunk]]) -> dict[str, list[list[int]]]:
+    return {key: [[chunk.first, chunk.end] for chunk in several] for key, several in gone.items()}

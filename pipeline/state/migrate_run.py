@@ -21,7 +21,7 @@ from voxmill.manifests.tables import RECORDS
 from voxmill.manifests.user_input import json_object
 from voxmill.pipeline.state import chunks
 from voxmill.pipeline.state.fragment import Cost, FragmentRows, costs_table, keyed, rows_table
-from voxmill.pipeline.state.journal import Chunk, chunks_entry
+from voxmill.pipeline.state.journal import Chunk, StageState, chunks_entry
 from voxmill.pipeline.state.listing import OUTCOMES, group_id
 from voxmill.pipeline.state.positions import Positions, position_of
 from voxmill.pipeline.state.run import Run
@@ -41,7 +41,7 @@ def migrate_run(run: Run) -> int:
         _tidy(run, groups)
         return 0
     generations = _generations(run, groups)
-    files: dict[str, dict[int, Chunk]] = {}
+    files: dict[str, list[Chunk]] = {}
     done: dict[str, Positions] = {}
     moved = 0
     for folder in sorted(names_in(run.uri("ledger")) - set(_OWN) - {"generations", "pack"}):
@@ -96,12 +96,12 @@ def _positions(run: Run, key: str, groups: dict[str, str]) -> dict[int, str]:
     return dict(sorted(found.items()))
 
 
-def _chunks(run: Run, key: str, positions: dict[int, str]) -> dict[int, Chunk]:
-    files: dict[int, Chunk] = {}
+def _chunks(run: Run, key: str, positions: dict[int, str]) -> list[Chunk]:
+    files: list[Chunk] = []
     for number, one in chunks.by_chunk((position, _rows(run, key, position, name)) for position, name in positions.items()):
         costs = [cost for position in one.units if (cost := _cost(run, key, positions[position], position))]
         whole = FragmentRows(one.rows, costs_table(costs) if costs else None, one.units)
-        files[number], _ = chunks.merge(run, key, number, None, Positions(), [whole])
+        files += chunks.merged(run, key, number, StageState(), [whole])[0]
     return files
 
 
@@ -128,7 +128,7 @@ def _cost(run: Run, key: str, name: str, position: int) -> Cost | None:
     return Cost(name if name.startswith("u") else group_id(position), stage, engine or None, **told)
 
 
-def _outcomes(run: Run, groups: dict[str, str], generations: list[dict[str, Any]]) -> tuple[dict[int, Chunk], Positions]:
+def _outcomes(run: Run, groups: dict[str, str], generations: list[dict[str, Any]]) -> tuple[list[Chunk], Positions]:
     """The verdicts of each generation, by group."""
     done = Positions()
 
@@ -143,9 +143,9 @@ def _outcomes(run: Run, groups: dict[str, str], generations: list[dict[str, Any]
                 items = read_records(run.uri("ledger", "items", "v1", f"{old}.parquet"), Item)
                 yield position_of(groups[old]), [by_item[item.id] for item in items if item.id in by_item]
 
-    files: dict[int, Chunk] = {}
+    files: list[Chunk] = []
     for number, one in chunks.by_chunk((n, rows_table(OUTCOMES, group_id(n), n, mine)) for n, mine in rows()):
-        files[number], _ = chunks.merge(run, OUTCOMES.key, number, None, Positions(), [one])
+        files += chunks.merged(run, OUTCOMES.key, number, StageState(), [one])[0]
         done.update(one.units.runs)
     return files, done
 

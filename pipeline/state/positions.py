@@ -102,6 +102,11 @@ class Positions:
         """Whether all of `[first, end)` is in the set."""
         return next(self.missing(first, end), None) is None
 
+    def meets(self, first: int, end: int) -> bool:
+        """Whether any of `[first, end)` is in the set."""
+        index = bisect_right(self._ends, first)
+        return index < len(self._firsts) and self._firsts[index] < end
+
     def __contains__(self, key: int | str) -> bool:
         number = position_of(key) if isinstance(key, str) else key
         index = bisect_right(self._firsts, number) - 1

@@ -125,8 +125,8 @@ Place = tuple[int, str, str, int]
 
 def _units(run: Run, first: int, end: int) -> Iterator[list[Place]]:
     """The units of a range of positions, as many at a time as a worker commits."""
-    for number in range(chunks.chunk_of(first), chunks.chunk_of(end - 1) + 1):
-        table = chunks.read_rows(run, run.ledger.state.stages[UNITS.key].chunks[number], ["id", "position", "parts"])
+    for chunk in run.ledger.state.stages[UNITS.key].chunks_in(first, end):
+        table = chunks.read_rows(run, chunk, ["id", "position", "parts"])
         mine = [unit for unit in table.to_pylist() if first <= unit["position"] < end]
         for at in range(0, len(mine), PER_FRAGMENT):
             yield [

@@ -71,7 +71,8 @@ class ViewedRun(MadeUpChunks):
             table = con.sql(
                 f"SELECT {columns}{unit}, number AS {UNIT_INDEX} FROM ({source}){engines} WHERE {which} ORDER BY number, start"
             ).to_arrow_table()
-            chunk = write_chunk(self._dir, f"{name}/made", number, table.schema, _batches(table), None)
+            units = range(number * UNITS, (number + 1) * UNITS)
+            chunk = write_chunk(self._dir, f"{name}/made", units, table.schema, _batches(table), None)
             self.files.setdefault(name, []).append(chunk.rows)
         con.close()
 

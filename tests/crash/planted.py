@@ -107,8 +107,8 @@ def fragment_adopted_twice() -> Iterator[None]:
     """A fragment that was folded is taken up again, and its rows are added to those that are there."""
     whole = chunks.merge
 
-    def greedy(run: Any, key: str, number: int, old: Any, held: Positions, added: Any) -> Any:
-        return whole(run, key, number, old, Positions(), added)
+    def greedy(run: Any, key: str, units: range, old: Any, held: Positions, added: Any) -> Any:
+        return whole(run, key, units, old, Positions(), added)
 
     with patch.object(chunks, "merge", greedy), patch.object(Ledger, "_is_of_use", lambda self, info: True):
         yield

@@ -14,7 +14,7 @@ from fsspec.core import url_to_fs
 from crash.late_store import LateFileSystem
 from crash.quick_parquet import quick_parquet
 from crash.virtual_time import FOREVER, Process, Task, World
-from voxmill.pipeline.state import chunks, driver_lease, fragment, journal
+from voxmill.pipeline.state import chunk_ranges, chunks, driver_lease, fragment, journal
 from voxmill.pipeline.state.run import Run
 
 FILES = LateFileSystem()
@@ -111,6 +111,6 @@ def virtual_machines(world: World, processes: dict[int, Process]) -> Iterator[No
 
 @contextmanager
 def small_files() -> Iterator[None]:
-    """Chunks of three units and row groups of two rows: every border is met."""
-    with patch.multiple(chunks, UNITS=3, ROWS=2, _AT_ONCE=3), quick_parquet():
+    """Chunks of four units, files of one at least, and row groups of two rows: every border is met."""
+    with patch.multiple(chunk_ranges, UNITS=4, LEAST=1), patch.multiple(chunks, ROWS=2, _AT_ONCE=3), quick_parquet():
         yield

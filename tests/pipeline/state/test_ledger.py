@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,9 +16,11 @@ from voxmill.manifests import storage
 from voxmill.manifests.records import Segment
 from voxmill.manifests.storage import file_sha256
 from voxmill.pipeline.stage import Resources, Stage, no_operator
-from voxmill.pipeline.state import chunks
-from voxmill.pipeline.state.fragment import Cost, FragmentWriter, fragment_uri
+from voxmill.pipeline.state import chunk_ranges, chunks
+from voxmill.pipeline.state.fragment import Cost, FragmentWriter, fragment_uri, read_fragment
+from voxmill.pipeline.state.journal import RunState
 from voxmill.pipeline.state.ledger import Ledger
+from voxmill.pipeline.state.positions import Positions
 from voxmill.pipeline.state.run_dir import RunDir
 
 STAGE = Stage("segment", no_operator, kind("segment"), (), "ab", Resources())
@@ -56,18 +59,22 @@ def tables(run: RunDir) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks of three units and row groups of two rows: every border is met."""
-    monkeypatch.setattr(chunks, "UNITS", 3)
-    monkeypatch.setattr(chunks, "ROWS", 2)
-    monkeypatch.setattr(chunks, "_AT_ONCE", 2)
+    _make_small(monkeypatch)
+
+
+def _make_small(patch: pytest.MonkeyPatch) -> None:
+    """Chunks of four units, files of one at least, and row groups of two rows: every border is met."""
+    patch.setattr(chunk_ranges, "UNITS", 4)
+    patch.setattr(chunk_ranges, "LEAST", 1)
+    patch.setattr(chunks, "ROWS", 2)
+    patch.setattr(chunks, "_AT_ONCE", 3)
 
 
 @pytest.fixture(scope="module")
 def wanted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The tables of a run that did everything in order."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("UNITS", 3), ("ROWS", 2), ("_AT_ONCE", 2)):
-            patch.setattr(chunks, name, value)
+        _make_small(patch)
         run = RunDir(str(tmp_path_factory.mktemp("run")))
         ledger = Ledger(run)
         ledger.append({"fragments": commit(run, range(COUNT))})
@@ -143,15 +150,65 @@ def test_what_is_lost_is_made_again_and_the_rest_is_kept(tmp_path: Path, wanted:
     ledger = Ledger(run)
     ledger.append({"fragments": commit(run, range(COUNT))})
     ledger.fold()
-    Path(run.uri(ledger.state.stages[STAGE.key].chunks[1].rows)).unlink()
+    assert [(chunk.first, chunk.end) for chunk in ledger.chunk_files(STAGE)] == [(0, 4), (4, 6), (6, 7)]
+    gone = ledger.state.stages[STAGE.key].chunks[4]
+    Path(run.uri(gone.rows)).unlink()
     ledger = Ledger(run)
-    assert ledger.lost() == {STAGE.key: [1]}
+    assert ledger.lost() == {STAGE.key: [gone]}
     ledger.forget(ledger.lost())
-    assert ledger.done(STAGE).runs == [[0, 3], [6, COUNT]]
-    ledger.append({"fragments": commit(run, range(3, 6), STAGE)})
+    assert ledger.done(STAGE).runs == [[0, 4], [6, COUNT]]
+    assert Ledger(run).lost() == {}
+    ledger.append({"fragments": commit(run, range(4, 6), STAGE)})
     ledger.fold()
     ledger.sweep()
     assert tables(run) == wanted
+
+
+def test_one_unit_more_leaves_all_files_but_the_last_as_they_are(tmp_path: Path) -> None:
+    run = RunDir(str(tmp_path))
+    ledger = Ledger(run)
+    before = set[str]()
+    shared = []
+    for n in range(COUNT):
+        ledger.append({"fragments": commit(run, [n])})
+        ledger.fold()
+        ledger.sweep()
+        shared.append([(c.first, c.end) for c in ledger.chunk_files(STAGE) if c.rows in before])
+        before = {chunk.rows for chunk in ledger.chunk_files(STAGE)}
+    assert shared == [[], [], [(0, 2)], [], [(0, 4)], [(0, 4)], [(0, 4), (4, 6)]]
+
+
+def test_a_chunk_of_before_there_were_shorter_files_is_read_and_divided(tmp_path: Path, wanted: dict[str, str]) -> None:
+    """As versions with one file for each chunk wrote it, in the journal and in the state beside it."""
+    run = RunDir(str(tmp_path))
+    ledger = Ledger(run)
+    ledger.append({"fragments": commit(run, range(6))})
+    info = next(iter(ledger.state.fragments))
+    files: dict[str, dict[str, object]] = {}
+    for stage in (STAGE, OTHER):
+        held = read_fragment(run, info)[1][stage.key]
+        for number in (0, 1):
+            made, _ = chunks.merge(run, stage.key, range(4 * number, 4 * number + 4), [], Positions(), [held])
+            told = {"rows": made.rows, "num_rows": made.num_rows, "num_bytes": made.num_bytes, "costs": made.costs}
+            of_stage = files.setdefault(stage.key, {"files": {}, "done": [[0, 6]]})
+            of_stage["files"][str(number)] = told  # type: ignore[index]
+    ledger.append({"chunks": files, "folded": [info]})
+    ledger = Ledger(run)
+    assert [(chunk.first, chunk.end) for chunk in ledger.chunk_files(STAGE)] == [(0, 4), (4, 8)]
+    assert dict(ledger.scan(STAGE)) == {n: rows(n) for n in range(6)}
+    ledger.append({"fragments": commit(run, [6])})
+    ledger.fold()
+    ledger.sweep()
+    assert tables(run) == wanted
+
+
+def test_a_file_of_before_that_is_lost_loses_its_units_alone(tmp_path: Path) -> None:
+    state = RunState()
+    told = {"rows": "manifests/a/b/00000-x.parquet", "num_rows": 1, "num_bytes": 1, "costs": None}
+    state.apply({"chunks": {STAGE.key: {"files": {"0": told, "1": told}, "done": [[0, 7]]}}})
+    state.apply({"lost": {STAGE.key: [[4, 8]]}, "gone": {STAGE.key: [1]}})
+    assert (list(state.stage(STAGE.key).chunks), state.done(STAGE.key).runs) == ([0], [[0, 4]])
+    assert RunState.from_json(json.loads(json.dumps(state.to_json()))).stages == state.stages
 
 
 def _events() -> Iterator[int]:

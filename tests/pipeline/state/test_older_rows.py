@@ -38,19 +38,19 @@ def read(root: Path, chunk: object, count: int) -> list[Item]:
 
 def test_rows_of_today_join_a_chunk_of_before(tmp_path: Path) -> None:
     run = RunDir(str(tmp_path))
-    old, notes = merge(run, "items/x", 0, None, Positions(), [before(OLD, 0)])
+    old, notes = merge(run, "items/x", range(512), [], Positions(), [before(OLD, 0)])
     assert notes == []
     assert ChunkReader(run, old).schema.metadata[b"voxmill.schema_version"] == b"3"
-    both, notes = merge(run, "items/x", 0, old, Positions.of([0]), [rows(NEW, 1), rows(OLD, 0)])
+    both, notes = merge(run, "items/x", range(512), [old], Positions.of([0]), [rows(NEW, 1), rows(OLD, 0)])
     assert notes == []  # the same unit in the form of today is no other one
     assert read(tmp_path, both, 2) == [OLD, NEW]
-    other, notes = merge(run, "items/x", 0, old, Positions.of([0]), [rows(NEW, 0)])
+    other, notes = merge(run, "items/x", range(512), [old], Positions.of([0]), [rows(NEW, 0)])
     assert [note.partition(":")[0] for note in notes] == ["items unit 0"]
     assert read(tmp_path, other, 1) == [OLD]
 
 
 def test_fragments_of_before_and_of_today_make_one_chunk(tmp_path: Path) -> None:
     run = RunDir(str(tmp_path))
-    made, _ = merge(run, "items/x", 0, None, Positions(), [before(OLD, 0), rows(NEW, 1)])
-    again, _ = merge(run, "items/x", 0, None, Positions(), [rows(NEW, 1), before(OLD, 0)])
+    made, _ = merge(run, "items/x", range(512), [], Positions(), [before(OLD, 0), rows(NEW, 1)])
+    again, _ = merge(run, "items/x", range(512), [], Positions(), [rows(NEW, 1), before(OLD, 0)])
     assert read(tmp_path, made, 2) == read(tmp_path, again, 2) == [OLD, NEW]
