@@ -13,7 +13,16 @@ import pyarrow as pa
 
 from voxmill.manifests.catalog_script import sql_file, table_schemas, tables_script
 from voxmill.manifests.derived_records import DERIVED
-from voxmill.manifests.schema import schema_of
+from voxmill.manifests.ids import digest
+from voxmill.manifests.schema import SCHEMA_VERSION, schema_of
+
+INPUTS = frozenset(
+    {"segments", "hypotheses", "consensus", "selections", "opinions", "labels", "units", "recordings", "samples", "unpacked"}
+)
+"""The tables that the derived ones are computed from, beside those of the user's own stages."""
+
+RULES = digest([str(SCHEMA_VERSION), sql_file("labels"), sql_file("derived"), *(str(schema_of(one)) for one in DERIVED.values())])
+"""Changes whenever other rows would come of the same tables."""
 
 
 def derive(con: Any, sources: Mapping[str, Any], own: Mapping[str, pa.Schema] | None = None) -> dict[str, Any]:

@@ -24,6 +24,10 @@ from voxmill.sharding.layout import ShardPlan, plan_shards
 from voxmill.sharding.sample import Entry
 
 
+_AT_ONCE = 256
+"""Units that are planned together: their rows are in memory, those of a few narrow stages."""
+
+
 def plan(
     run: Run, stages: Mapping[str, Stage], config: PackConfig, buckets: int, *, revoked_too: bool = False
 ) -> Iterator[ShardPlan]:
@@ -49,7 +53,7 @@ def entries_of(run: Run, stages: Mapping[str, Stage], *, partial: bool = False) 
     ledger, select = run.ledger, stages["select"]
     for first, _ in () if partial else ledger.done(select).missing(0, run.listing.num_units):
         ledger.table(select, first)
-    for held, judged in ledger.scan_tables(select):
+    for held, judged in ledger.scan_tables(select, at_once=_AT_ONCE):
         kept = judged.filter(judged["rejection"].is_null())
         if len(kept):
             span = (min(held), held.end)
@@ -59,7 +63,7 @@ def entries_of(run: Run, stages: Mapping[str, Stage], *, partial: bool = False) 
 
 
 def _table(ledger: Ledger, stage: Stage, span: tuple[int, int]) -> pa.Table:
-    return pa.concat_tables(table for _, table in ledger.scan_tables(stage, *span))
+    return pa.concat_tables(table for _, table in ledger.scan_tables(stage, *span, at_once=_AT_ONCE))
 
 
 def _entries(kept: pa.Table, segments: pa.Table, recordings: pa.Table, units: pa.Table) -> Iterator[Entry]:

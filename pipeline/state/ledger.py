@@ -115,11 +115,13 @@ class Ledger:
                 begin, after = numbers.searchsorted((position, position + 1))
                 yield position, rows[begin:after]
 
-    def scan_tables(self, stage: Stage, first: int = 0, end: int | None = None) -> Iterator[tuple[Positions, pa.Table]]:
-        """Which units are done, and their rows as they lie in the table of the stage: `AT_ONCE` positions at a time, in order."""
+    def scan_tables(
+        self, stage: Stage, first: int = 0, end: int | None = None, at_once: int = AT_ONCE
+    ) -> Iterator[tuple[Positions, pa.Table]]:
+        """Which units are done, and their rows as they lie in the table of the stage: `at_once` positions at a time, in order."""
         done = self.done(stage)
-        for at in range(first - first % AT_ONCE, done.end if end is None else min(end, done.end), AT_ONCE):
-            held = done.within(max(at, first), at + AT_ONCE if end is None else min(at + AT_ONCE, end))
+        for at in range(first - first % at_once, done.end if end is None else min(end, done.end), at_once):
+            held = done.within(max(at, first), at + at_once if end is None else min(at + at_once, end))
             if held.end:
                 yield held, self._rows(stage, held)
 

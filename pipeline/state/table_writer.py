@@ -1,6 +1,7 @@
 """The run's tables: what DuckDB reads. `RUN/catalog.sql` names their files and has the views over them.
 
-The tables of stages are the ledger's own chunks (`chunks.py`). What became of the selected samples is written here, from the shards.
+The tables of stages are the ledger's own chunks (`chunks.py`). What became of the selected samples is written here, from the shards; what is
+computed from the others, in `derived_tables.py`.
 """
 
 from __future__ import annotations
@@ -10,14 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
-from voxmill.manifests.catalog import connect, table_sources
 from voxmill.manifests.catalog_script import catalog_sql
 from voxmill.manifests.parquet import table_bytes
 from voxmill.manifests.schema import schema_of
 from voxmill.manifests.storage import commit_bytes, file_sha256, remove
 from voxmill.manifests.tables import TABLE_OF
-from voxmill.manifests.timeline import derive, derived_batches
 from voxmill.pipeline.stage import Stage
+from voxmill.pipeline.state.derived_tables import write_derived
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.run_dir import names_in
 
@@ -37,7 +37,7 @@ def write_tables(run: Run, stages: Sequence[Stage], packed: Mapping[str, Iterabl
     files |= {name: _write(run, name, tables) for name, tables in packed.items()}
     files["costs"] = costs
     own = {stage.of.table: schema_of(stage.writes) for stage in stages if stage.of.table and stage.writes not in TABLE_OF}
-    files |= _derived(run, files, own)
+    files |= write_derived(run, stages, files, own)
     commit_bytes(run.uri("catalog.sql"), catalog_sql(files, own, run.root).encode(), replace=True)
     _remove_stale(run, files)
     return files
@@ -54,13 +54,6 @@ def catalog_sha256(run: Run) -> str:
         return file_sha256(run.uri("catalog.sql"))
     except FileNotFoundError:
         return ""
-
-
-def _derived(run: Run, files: Mapping[str, Sequence[str]], own: Mapping[str, pa.Schema]) -> dict[str, list[str]]:
-    """The tables that are computed from the others."""
-    con = connect()
-    sources = {name: con.sql(f"FROM {source}") for name, source in table_sources(con, run.root, files).items()}
-    return {name: _write(run, name, derived_batches(name, table)) for name, table in derive(con, sources, own).items()}
 
 
 def _write(run: Run, name: str, tables: Iterable[pa.Table]) -> list[str]:
@@ -94,4 +87,4 @@ def _remove_stale(run: Run, files: Mapping[str, Sequence[str]]) -> None:
             remove(run.uri("manifests", name))
 
 
-_NUMBERED = re.compile(r"[a-z][a-z0-9_]*-\d{5,}\.parquet")
+_NUMBERED = re.compile(r"[a-z][a-z0-9_]*-\d{5,}((-\d{4,})?-[0-9a-f]{12})?\.parquet")
