@@ -21,7 +21,9 @@ INPUTS = frozenset(
 )
 """The tables that the derived ones are computed from, beside those of the user's own stages."""
 
-RULES = digest([str(SCHEMA_VERSION), sql_file("labels"), sql_file("derived"), *(str(schema_of(one)) for one in DERIVED.values())])
+RULES = digest(
+    [str(SCHEMA_VERSION), sql_file("labels"), sql_file("derived"), *(str(schema_of(one)) for one in DERIVED.values())]
+)
 """Changes whenever other rows would come of the same tables."""
 
 

@@ -23,7 +23,6 @@ from voxmill.pipeline.state.run import Run
 from voxmill.sharding.layout import ShardPlan, plan_shards
 from voxmill.sharding.sample import Entry
 
-
 _AT_ONCE = 256
 """Units that are planned together: their rows are in memory, those of a few narrow stages."""
 

@@ -37,7 +37,9 @@ def write_attribution(run: Run, amendments: Amendments) -> list[str]:
         for row in rows.aggregate([("num_samples", "count"), ("num_samples", "sum")]).to_pylist():
             count, length = recordings.get(row["recording_id"], (0, 0))
             recordings[row["recording_id"]] = (count + row["num_samples_count"], length + row["num_samples_sum"])
-    known = {r.id: public_recording(amend(r, amendments)) for r in run.listing.each_recording() if r.rejection is None}
+    wanted = {key for recordings in classes.values() for key in recordings}
+    listed = run.listing.each_recording() if wanted else ()
+    known = {r.id: public_recording(amend(r, amendments)) for r in listed if r.rejection is None and r.id in wanted}
     for name, recordings in classes.items():
         commit_bytes(run.uri("shards", *FOLDER, name), table(recordings, known), replace=True)
     for stale in sorted(names_in(run.uri("shards", *FOLDER)) - classes.keys()):

@@ -5,7 +5,7 @@ other half is divided in the same way, down to `LEAST` units. So the last chunk 
 one before it:
 
 >>> done = Positions([[0, 7_700]])
->>> [(one.first, len(one)) for number in (0, 1) for one in ranges(done, number)]
+>>> [(one.start, len(one)) for number in (0, 1) for one in ranges(done, number)]
 [(0, 4096), (4096, 2048), (6144, 1024), (7168, 512), (7680, 512)]
 
 and one unit more rewrites the last of them, however many units there are.

@@ -69,9 +69,7 @@ def place_of(units: range) -> str:
     return f"{number:05d}-{place:04d}" if place else f"{number:05d}"
 
 
-def merged(
-    run: RunDir, key: str, number: int, old: StageState, added: Sequence[FragmentRows]
-) -> tuple[list[Chunk], list[str]]:
+def merged(run: RunDir, key: str, number: int, old: StageState, added: Sequence[FragmentRows]) -> tuple[list[Chunk], list[str]]:
     """The files of one chunk that are others with rows added, and notes on what was not. Those that hold nothing new stay."""
     first, end = number * chunk_ranges.UNITS, (number + 1) * chunk_ranges.UNITS
     here = [old.chunks[at] for at in range(first, end, chunk_ranges.LEAST) if at in old.chunks]

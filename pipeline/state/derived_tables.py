@@ -69,7 +69,7 @@ def write_derived(
     for _, end in wanted:
         for name in DERIVED:
             path = _path(name, end)
-            if path in (made[end] if end in made else named):
+            if path in (made.get(end, named)):
                 found[name].append(path)
     found["violations"] += _strays(con, run, files) if None in marks else []
     return found

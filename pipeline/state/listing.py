@@ -230,7 +230,7 @@ class Listing:
             yield position, private.whole(name, items) if name in kept else items
 
     def _ids(self) -> Iterator[str]:
-        return (item.id for batch in self.batches(Item) for item in batch)
+        return self.ledger.ids(ITEMS, self.ledger.done(ITEMS).runs)
 
     def _new_lines(self, sources: Sequence[str]) -> Iterator[Item]:
         """What sources listed; an address that was listed before is kept as a rejected duplicate, and never fetched twice.
