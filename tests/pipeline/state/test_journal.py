@@ -29,11 +29,11 @@ ENTRIES: list[dict[str, Any]] = [
     {"formed": {"generation": 0, "units": [0, 3]}},
     {"fragments": [fragment("two", 2)]},
     {
-        "chunks": chunks_entry({"segment/ab": {0: Chunk("a", 3, 9, "b")}}, {"segment/ab": Positions([[0, 3]])}),
+        "chunks": chunks_entry({"segment/ab": [Chunk(0, 512, "a", 3, 9, "b")]}, {"segment/ab": Positions([[0, 3]])}),
         "folded": ["one", "two"],
         "notes": ["unit 2 twice"],
     },
-    {"lost": {"segment/ab": [[0, 4096]]}, "gone": {"segment/ab": [0]}},
+    {"lost": {"segment/ab": [[0, 512]]}},
     {"packed": "stamp"},
 ]
 
