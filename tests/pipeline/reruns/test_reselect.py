@@ -103,7 +103,7 @@ def test_what_an_engine_has_not_heard_cannot_be_voted_on(run: Run) -> None:
     config = parse_config(run.load()["config"])
     stage = build(config, run, no_gate())["transcribe:sphinx"]
     ledger = run.ledger
-    ledger.forget({stage.key: [0]})
+    ledger.forget({stage.key: ledger.chunk_files(stage)})
     with pytest.raises(RunError, match="transcribe:sphinx lacks 1 of 1 units: finish the run"):
         again(run, "select.high=0.5")
 
