@@ -314,13 +314,20 @@ class Journal:
         blob = json.dumps(self.state.to_json(), sort_keys=True, ensure_ascii=False).encode()
         commit_bytes(self._run.uri(*FOLDER, name), blob, replace=True)
         self._folded_to = number
-        numbers = {
-            old: int(old[:-5].removeprefix("state-")) for old in names_in(self._run.uri(*FOLDER)) if _NAME.fullmatch(old)
-        }
-        if max(numbers.values()) > number:
-            raise self._overtaken()
+        numbers = self._numbers()
         for old in sorted(numbers.keys() - {name, *(f"{first:020d}.json" for first in self.state.beginnings)}):
             remove(self._run.uri(*FOLDER, old))
+
+    def confirm(self) -> None:
+        """Raises RunError where another driver has written meanwhile: what this one knows of the run is no longer so."""
+        self._numbers()
+
+    def _numbers(self) -> dict[str, int]:
+        names = names_in(self._run.uri(*FOLDER))
+        numbers = {name: int(name[:-5].removeprefix("state-")) for name in names if _NAME.fullmatch(name)}
+        if max(numbers.values(), default=-1) > self.state.number:
+            raise self._overtaken()
+        return numbers
 
     def _overtaken(self) -> RunError:
         return RunError(

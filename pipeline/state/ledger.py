@@ -256,16 +256,21 @@ class Ledger:
         Returns how many. A fragment with a unit that is not done stays: if this driver was overtaken, the next one may have taken it.
         """
         live = set(keep) | {name for one in self.state.stages.values() for chunk in one.chunks.values() for name in chunk.files}
-        removed = 0
-        for name in self._unnamed():
-            if name in self._spent or not self._is_of_use(read_fragment(self.run, name)[0]):
-                removed += remove(fragment_uri(self.run, name))
+        fragments = [
+            fragment_uri(self.run, name)
+            for name in self._unnamed()
+            if name in self._spent or not self._is_of_use(read_fragment(self.run, name)[0])
+        ]
+        files = [
+            self.run.uri(path)
+            for key in sorted(self.state.stages)
+            for name in sorted(names_in(self.run.uri(chunks.FOLDER, key)))
+            if (path := f"{chunks.FOLDER}/{key}/{name}") not in live
+        ]
+        if fragments or files:
+            self.journal.confirm()  # after looking: what was there before the next driver began is not its own
         self._spent.clear()
-        for key in sorted(self.state.stages):
-            for name in sorted(names_in(self.run.uri(chunks.FOLDER, key))):
-                if f"{chunks.FOLDER}/{key}/{name}" not in live:
-                    removed += remove(self.run.uri(chunks.FOLDER, key, name))
-        return removed
+        return sum(map(remove, [*fragments, *files]))
 
     def lost(self) -> dict[str, list[Chunk]]:
         """Chunks that the journal names and whose file is gone, by stage key: somebody deleted them, and they are to be made anew."""

@@ -116,14 +116,21 @@ def fragment_adopted_twice() -> Iterator[None]:
 
 @contextmanager
 def sweep_of_what_is_not_its_own() -> Iterator[None]:
-    """Every fragment that the journal did not name when this driver last read it is removed."""
+    """Every fragment that the journal did not name when this driver last read it is removed, whoever has written since."""
     whole = Ledger.sweep
 
     def broad(self: Ledger, keep: Any = ()) -> int:
         self._spent.update(self._unnamed())
         return whole(self, keep)
 
-    with patch.object(Ledger, "sweep", broad):
+    with patch.object(Ledger, "sweep", broad), sweep_without_a_second_look():
+        yield
+
+
+@contextmanager
+def sweep_without_a_second_look() -> Iterator[None]:
+    """What this driver does not know is removed, whoever has written since it last read the journal."""
+    with patch.object(Journal, "confirm", lambda self: None):
         yield
 
 
@@ -204,7 +211,8 @@ BUGS: dict[str, Callable[[], Planted]] = {
     bug.__name__.replace("_", " "): bug
     for bug in (
         journal_before_data, lease_not_checked, no_first_entry, compaction_deletes_first, entry_overwritten,
-        entries_removed_before_the_state, every_entry_removed, fragment_adopted_twice, sweep_of_what_is_not_its_own, strikes_lost,
+        entries_removed_before_the_state, every_entry_removed, fragment_adopted_twice, sweep_of_what_is_not_its_own,
+        sweep_without_a_second_look, strikes_lost,
         lost_file_kept, revoke_before_tombstone, revoked_adopted, stamp_before_tables,
     )
 }  # fmt: skip
