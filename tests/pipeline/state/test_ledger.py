@@ -21,7 +21,7 @@ from voxmill.pipeline.state.fragment import Cost, FragmentWriter, fragment_uri, 
 from voxmill.pipeline.state.journal import RunState
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.positions import Positions
-from voxmill.pipeline.state.run_dir import RunDir
+from voxmill.pipeline.state.run_dir import RunDir, RunError
 
 STAGE = Stage("segment", no_operator, kind("segment"), (), "ab", Resources())
 OTHER = Stage("later", no_operator, kind("segment"), ("segment",), "cd", Resources())
@@ -209,6 +209,23 @@ def test_a_file_of_before_that_is_lost_loses_its_units_alone(tmp_path: Path) -> 
     state.apply({"lost": {STAGE.key: [[4, 8]]}, "gone": {STAGE.key: [1]}})
     assert (list(state.stage(STAGE.key).chunks), state.done(STAGE.key).runs) == ([0], [[0, 4]])
     assert RunState.from_json(json.loads(json.dumps(state.to_json()))).stages == state.stages
+
+
+def test_a_driver_that_was_overtaken_sweeps_nothing(tmp_path: Path) -> None:
+    run = RunDir(str(tmp_path))
+    away = Ledger(run)
+    away.begin()
+    away.append({"fragments": commit(run, [0])})
+    away.fold()
+    next_one = Ledger(run)
+    next_one.begin()
+    next_one.append({"fragments": commit(run, [1])})
+    next_one.fold()
+    there = tables(run)
+    with pytest.raises(RunError, match="another driver has written"):
+        away.sweep()
+    assert tables(run) == there
+    assert next_one.sweep() > 0
 
 
 def _events() -> Iterator[int]:
