@@ -305,6 +305,16 @@ class Journal:
             raise self._overtaken() from None
         self.state.follow(json.loads(blob))
 
+    def begin(self) -> None:
+        """Commits a driver's first entry. Raises RunError where another driver has written meanwhile.
+
+        So too where that one has folded what it wrote: the number that it had taken was free again when this entry arrived.
+        """
+        self.append({"begins": True})
+        states = (name for name in names_in(self._run.uri(*FOLDER)) if _NAME.fullmatch(name) and name.startswith("state-"))
+        if any(int(name[:-5].removeprefix("state-")) >= self.state.number for name in states):
+            raise self._overtaken()
+
     def fold(self) -> None:
         """Writes the folded state, then removes the entries and states that it replaces."""
         number = self.state.number

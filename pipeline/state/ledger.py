@@ -184,10 +184,10 @@ class Ledger:
         """
         self.refresh()
         try:
-            self.append({"begins": True})
+            self.journal.begin()
         except RunError:
             self.refresh()
-            self.append({"begins": True})
+            self.journal.begin()
 
     def adopt(self, refuses: Callable[[pa.Table], bool] = lambda rows: False) -> None:
         """Takes what workers of an earlier driver committed and nobody journalled, and removes what is of no use.

@@ -127,3 +127,20 @@ def test_a_beginning_that_was_spoilt_is_told_of(tmp_path: Path) -> None:
     cut, gone = Journal(run).damaged_beginnings()
     assert f"{0:020d}.json" in cut
     assert gone.endswith(f"{1:020d}.json is missing")
+
+
+def test_a_first_entry_that_arrives_after_its_number_was_folded_is_none(tmp_path: Path) -> None:
+    run = RunDir(str(tmp_path))
+    there = Journal(run)
+    there.begin()
+    late = Journal(run)
+    there.append({"packed": "stamp"})
+    there.fold()
+    with pytest.raises(RunError, match="another driver has written"):
+        late.begin()
+    assert (Journal(run).state.packed, Journal(run).state.number) == ("stamp", 1)
+    again = Journal(run)
+    again.begin()
+    assert (again.state.number, again.state.packed) == (2, "stamp")
+    with pytest.raises(RunError, match="another driver has written"):
+        there.append({"packed": "other"})
