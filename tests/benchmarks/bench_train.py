@@ -7,6 +7,7 @@ Loader: FLAC from shards to batches of features with two processes, without augm
 Training: recipe `taste` on a CPU, `compact` on a GPU; the share of time that waits for data.
 """
 
+# mypy: allow-subclassing-any
 from __future__ import annotations
 
 import sys
@@ -80,7 +81,7 @@ def active(name: str, model: nn.Module) -> int:
     """Parameters that a frame passes through."""
     recipe = load_recipe("compact")
     emoe = recipe.model.emoe
-    count = sum(p.numel() for p in model.parameters())
+    count = sum(int(p.numel()) for p in model.parameters())
     if name == "compact" and emoe is not None:
         idle = sum(p.numel() for key, p in model.named_parameters() if ".experts." in key) * (1 - emoe.top_k / emoe.experts)
         count -= int(idle)
