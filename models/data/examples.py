@@ -130,8 +130,9 @@ class ExampleReader:
             raise UnusableSample("audio") from None
 
     def _label(self, document: dict[str, Any], generator: Generator) -> tuple[Target, Bandwidth]:
+        doubts = self.config.targets.disputed == "skip"
         try:
-            target = make_target(read_utterance(document), self.tokens, self.config.targets, generator)
+            target = make_target(read_utterance(document, doubts=doubts), self.tokens, self.config.targets, generator)
             bandwidth: Bandwidth = document["recording"]["bandwidth"] or "wide"
         except UnknownTokenError:
             raise UnusableSample("unknown_token") from None

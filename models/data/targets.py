@@ -18,10 +18,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from voxmill.manifests.config_base import Settings
-from voxmill.manifests.records import Annotation, Labels, Mark, Word
+from voxmill.manifests.records import Annotation, Labels, Mark, Slot, Word
 from voxmill.manifests.schema import from_plain
 from voxmill.models.common.seeds import Generator, choice, uniform
 from voxmill.models.common.tasks import IGNORE, INLINE_TOKENS, Task
@@ -38,6 +38,7 @@ from voxmill.models.common.tokenizer import (
     Class,
     Tokenizer,
 )
+from voxmill.models.data.disputed import Stretch, stretches
 from voxmill.models.data.label_positions import PlacedToken, cut, place_entities, place_moments, timed_spans
 
 
@@ -54,6 +55,16 @@ class TargetsConfig(Settings):
     model learns what the vectors mean."""
     translate: float = Field(default=0.5, ge=0, le=1)
     """Probability that an utterance with a translation teaches that instead of its transcript."""
+    disputed: Literal["learn", "skip"] = "learn"
+    """Words for which the recognisers had no majority, and places where one of them heard a word more: `learn` what the transcript has
+    there, or `skip` it. Skipped words are read by the decoder and not learnt; CTC, which has no place for an unknown word, does not
+    learn from such an utterance. With style `prompt`."""
+
+    @model_validator(mode="after")
+    def _skipped_by_a_decoder(self) -> TargetsConfig:
+        if self.disputed == "skip" and self.style != "prompt":
+            raise ValueError("disputed: skip works with style `prompt`: leave it at `learn` with task vectors")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,8 @@ class LabelledUtterance:
     labels: Labels
     words: tuple[Word, ...] | None = None
     """Words with times, from an engine whose transcript is exactly `text`; None if there is none."""
+    disputed: tuple[Stretch, ...] = ()
+    """`text` cut at its words, with what is in doubt; empty: nothing is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +95,10 @@ class Target:
     active: frozenset[Task]
     """Tasks that this target holds labels of."""
     translates: bool = False
+    doubtful: frozenset[int] = frozenset()
+    """Places of tokens of the text that are read and not learnt."""
+    gaps: frozenset[int] = frozenset()
+    """Places of tokens of the text, or its end, before which a word may be missing."""
 
     @property
     def teaches(self) -> bool:
@@ -95,11 +112,19 @@ class Target:
         if self.text is None:
             return list(self.prompt[:-1]), said
         text = list(self.text[::-1] if backwards else self.text)
-        return [*self.prompt, *text], [*said, *text, end]
+        learnt = [IGNORE if self._unsure(place, backwards) else token for place, token in enumerate([*text, end])]
+        return [*self.prompt, *text], [*said, *learnt]
+
+    def _unsure(self, place: int, backwards: bool) -> bool:
+        """Whether it is not known what follows the first `place` tokens that are said."""
+        if not backwards:
+            return place in self.doubtful or place in self.gaps
+        size = len(self.text or ())
+        return size - 1 - place in self.doubtful or size - place in self.gaps
 
 
-def read_utterance(document: Mapping[str, Any]) -> LabelledUtterance:
-    """Transcript and labels from the JSON of a sample. Raises KeyError if it lacks a field."""
+def read_utterance(document: Mapping[str, Any], *, doubts: bool = False) -> LabelledUtterance:
+    """Transcript and labels from the JSON of a sample; `doubts`: with what is in doubt. Raises KeyError if it lacks a field."""
     text, key = document["text"], document["key"]
     labels = from_plain(document["labels"], Labels) if document["labels"] else Labels(key)
     if labels.language is None and document["language"]:
@@ -107,7 +132,9 @@ def read_utterance(document: Mapping[str, Any]) -> LabelledUtterance:
         labels = replace(labels, language=stated)
     agreeing = (h["words"] for h in document["hypotheses"] if h["text"] == text and h["words"])
     words = next(agreeing, None)
-    return LabelledUtterance(text, labels, tuple(from_plain(word, Word) for word in words) if words else None)
+    slots = [from_plain(slot, Slot) for slot in document["consensus"]["slots"]] if doubts and text else []
+    timed = tuple(from_plain(word, Word) for word in words) if words else None
+    return LabelledUtterance(text, labels, timed, stretches(text, slots) if text and slots else ())
 
 
 def make_target(utterance: LabelledUtterance, tokens: Tokenizer, config: TargetsConfig, generator: Generator) -> Target:
@@ -133,7 +160,21 @@ def _prompted(utterance: LabelledUtterance, tokens: Tokenizer, config: TargetsCo
     spoken = None if utterance.text is None else tuple(tokens.encode(utterance.text))
     active |= {"asr"} if spoken is not None else set()
     said_text = None if text is None else tuple(tokens.encode(text))
-    return Target(tuple(prompt), tuple(learnt), said_text, spoken, frozenset(active), translates)
+    target = Target(tuple(prompt), tuple(learnt), said_text, spoken, frozenset(active), translates)
+    return _doubted(target, utterance, tokens) if config.disputed == "skip" and utterance.disputed else target
+
+
+def _doubted(target: Target, utterance: LabelledUtterance, tokens: Tokenizer) -> Target:
+    """The target without what is in doubt. A translation has no slots: it stays as it is, and its transcript is not learnt."""
+    if target.translates:
+        return replace(target, ctc=None)
+    ids, doubtful, gaps = list[int](), set[int](), set[int]()
+    for one in utterance.disputed:
+        said = tokens.encode((utterance.text or "")[one.start : one.end], start=not one.start)
+        doubtful |= set(range(len(ids), len(ids) + len(said))) if one.doubtful else set()
+        gaps |= {len(ids)} if one.after_gap else set()
+        ids += said
+    return replace(target, text=tuple(ids), ctc=None, doubtful=frozenset(doubtful), gaps=frozenset(gaps))
 
 
 def _activated(utterance: LabelledUtterance, tokens: Tokenizer, config: TargetsConfig, generator: Generator) -> Target:

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from samples import TEXT, recording, sample
-from voxmill.manifests.records import Annotation, Labels, Mark, Word
+from voxmill.manifests.records import Annotation, Labels, Mark, Slot, Word
 from voxmill.models.common.seeds import seeded
 from voxmill.models.common.tasks import IGNORE
 from voxmill.models.common.tokenizer import EOT, Tokenizer, TokenizerConfig, UnknownTokenError
+from voxmill.models.data.disputed import stretches
 from voxmill.models.data.targets import LabelledUtterance, TargetsConfig, make_target, read_utterance
 from voxmill.sharding.sample import document_bytes, read_document
 
@@ -147,3 +148,41 @@ def test_a_packed_document_is_read_back() -> None:
     assert utterance.words == one.hypotheses[0].words
     unvouched = read_utterance(read_document(document_bytes(replace(one, selection=replace(one.selection, tier="unlabelled")))))
     assert (unvouched.text, unvouched.words) == (None, None)
+
+
+def test_what_recognisers_dispute_is_read_and_not_learnt() -> None:
+    def heard(*words: str | None) -> Slot:
+        return Slot(words, words[0], len(set(words)) > 1)
+
+    slots = (heard("hello", "yellow"), heard("there", "there"), heard(None, "up"), heard("hi", "hi"), heard(None, "hi"))
+    disputed = LabelledUtterance("Hello, there hi", labels(), disputed=stretches("Hello, there hi", slots))
+    skip = TargetsConfig(tasks=("asr",), disputed="skip")
+    learnt, whole = (make_target(disputed, TOKENS, config, seeded()) for config in (skip, TargetsConfig(tasks=("asr",))))
+    first, second, third = (TOKENS.encode(text) for text in ("Hello,", "there", "hi"))
+    assert learnt.text == whole.text == (*first, *second, *third)
+    assert (learnt.ctc, whole.ctc) == (None, whole.text)  # nothing stands for an unknown word in CTC
+    prompt = len(learnt.prompt) - 1
+    read, said = learnt.decoder(TOKENS[EOT])
+    assert read == whole.decoder(TOKENS[EOT])[0]
+    assert said[prompt:] == [*(IGNORE for _ in first), *second, IGNORE, *third[1:], IGNORE]
+    backwards = learnt.decoder(TOKENS[EOT], backwards=True)[1][prompt:]
+    assert backwards == [IGNORE, *third[-2::-1], IGNORE, *second[-2::-1], *(IGNORE for _ in first), TOKENS[EOT]]
+
+
+def test_what_is_not_disputed_is_learnt_as_ever() -> None:
+    agreed = (
+        Slot(("twenty", "twenty"), "twenty", False),
+        Slot(("one", "one"), "one", False),
+        Slot(("a", "a", "b"), "a", False),
+    )
+    assert stretches("21 a", agreed) == ()
+    unsure = (*agreed, Slot(("bee", "sea"), "bee", True))
+    assert [one.doubtful for one in stretches("21 a b c", unsure)] == [False, False, True, True, False]
+    document = read_document(document_bytes(sample(recording("talk"), 0, 1)))
+    assert read_utterance(document, doubts=True).disputed == ()
+    document["consensus"]["slots"][1]["words"] = ["thank", "tank"]
+    found = read_utterance(document, doubts=True).disputed
+    assert [TEXT[one.start : one.end] for one in found if one.doubtful] == [" thank"]
+    assert read_utterance(document).disputed == ()
+    with pytest.raises(ValueError, match="leave it at `learn`"):
+        TargetsConfig(style="activated", disputed="skip")
