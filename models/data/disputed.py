@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import pairwise
 
 import regex
 
@@ -72,8 +73,5 @@ def stretches(text: str, slots: Sequence[Slot]) -> tuple[Stretch, ...]:
         elif not has_majority(slot):
             gaps.add(home[place])
     ends = [0, *(match.end() for match in found)]
-    cut = [
-        Stretch(start, end, doubtful[index], index in gaps)
-        for index, (start, end) in enumerate(zip(ends, ends[1:], strict=False))
-    ]
+    cut = [Stretch(start, end, doubtful[index], index in gaps) for index, (start, end) in enumerate(pairwise(ends))]
     return (*cut, Stretch(ends[-1], len(text), after_gap=len(found) in gaps))

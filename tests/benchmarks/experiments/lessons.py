@@ -64,7 +64,7 @@ class LessonLoader(Loader):
         self, corpus: Corpus, lessons: Sequence[Lesson], tokens: Tokenizer, config: DataConfig, pictures: Pictures | None = None
     ) -> None:
         self.config = config
-        self._sampler = _LessonPlanner(corpus, lessons, config.plan)
+        self._sampler = ListPlanner(_places(corpus, lessons), config.plan, corpus.name)
         self._reader = _LessonReader(corpus, lessons, tokens, config, pictures or {})  # type: ignore[assignment]
         self.position = Position()
         self.skipped: Counter[str] = Counter()
@@ -84,13 +84,17 @@ def _batch(planned: PlannedBatch, read: ExampleReader | _LessonReader) -> Batch:
     return collate(examples, read.tokens, skipped)
 
 
-class _LessonPlanner(BucketingSampler):
-    def __init__(self, corpus: Corpus, lessons: Sequence[Lesson], config: SamplerConfig) -> None:
-        self.config = config
-        self.root = corpus.name
-        samples = int(FBANK.shift_ms * SAMPLE_RATE / 1000)
-        self._all = [PlannedSample(one.key, corpus.frames(one.key) * samples, one.weight, "high") for one in lessons]
-        if len({one.key for one in lessons}) != len(lessons):
+def _places(corpus: Corpus, lessons: Sequence[Lesson]) -> list[PlannedSample]:
+    samples = int(FBANK.shift_ms * SAMPLE_RATE / 1000)
+    return [PlannedSample(one.key, corpus.frames(one.key) * samples, one.weight, "high") for one in lessons]
+
+
+class ListPlanner(BucketingSampler):
+    """The project's order and batches, of a list instead of shards."""
+
+    def __init__(self, places: Sequence[PlannedSample], config: SamplerConfig, name: str) -> None:
+        self.config, self.root, self._all = config, name, places
+        if len({one.key for one in places}) != len(places):
             raise ValueError("two lessons of one training are about the same utterance")
 
     def epoch(self, epoch: int) -> Iterator[PlannedBatch]:
