@@ -62,10 +62,7 @@ def hear(
     run = partial(_run, say=say, anew=anew)
     segments = run("segment", partial(FindSpeech, SEGMENT), [(r, work_of(r)) for r in recordings], Segment, [SEGMENT])
     with_speech = [(r, work_of(r, s)) for r, s in zip(recordings, segments, strict=True)]
-    heard: dict[str, list[tuple[Hypothesis, ...]]] = {}
-    for engine in engines:
-        settings = [SEGMENT, engine]
-        heard[engine.name] = run(engine.name, partial(Transcribe, engine), with_speech, Hypothesis, settings)
+    heard = transcribed(with_speech, say, engines, anew)
     reconcile = Reconcile(RECONCILE, tuple(engine.name for engine in engines))
     results = []
     for position, (recording, work) in enumerate(with_speech):
@@ -74,6 +71,16 @@ def hear(
         consensus = reconcile(UnitInput(work.unit, recordings=work.recordings, segments=work.segments, hypotheses=every))
         results.append(Heard(recording, segments[position], said, {c.segment_id: c for c in consensus}))
     return results
+
+
+def transcribed(
+    works: Sequence[tuple[Mixed, UnitInput]], say: Callable[[str], None], engines: Sequence[Any] = ENGINES, anew: bool = False
+) -> dict[str, list[tuple[Hypothesis, ...]]]:
+    """What each engine hears in the spans of each recording, which is a unit, in their order."""
+    return {
+        engine.name: _run(engine.name, partial(Transcribe, engine), works, Hypothesis, [SEGMENT, engine], say, anew)
+        for engine in engines
+    }
 
 
 def said(one: Heard) -> dict[str, tuple[str, ...]]:

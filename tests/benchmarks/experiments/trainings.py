@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from benchmarks.experiments.corpus import Corpus
-from benchmarks.experiments.lessons import Lesson, LessonLoader, Pictures, digest_of, feature_statistics, stacked
+from benchmarks.experiments.lessons import LessonLoader, Pictures, digest_of, feature_statistics, stacked
 from speech.cache import REPOSITORY, cache_root
 from voxmill.manifests.config_base import Settings
 from voxmill.manifests.ids import digest
@@ -96,30 +96,30 @@ class Trainings:
         self._statistics = feature_statistics(corpus)
         self._setting = [corpus.hash, tokens.digest, models_code(), stacked(self.pictures) if self.pictures else ""]
 
-    def key(self, job: Job, lessons: Sequence[Lesson]) -> str:
+    def key(self, job: Job, lessons: Sequence[Any]) -> str:
         return f"{self.name}-{job.arm}-{job.seed}-{digest([*self._setting, job.model_dump_json(), digest_of(lessons)])[:16]}"
 
-    def result(self, job: Job, lessons: Sequence[Lesson], judge: Judge, start: Start | None = None) -> Figures:
+    def result(self, job: Job, lessons: Sequence[Any], judge: Judge, start: Start | None = None) -> Figures:
         """What `judge` says of the trained model, and `seconds`, `steps`, `loss` of its training. Raises OutOfTime."""
         path = self.home / self.key(job, lessons) / f"result-{digest([inspect.getsource(judge)])[:12]}.json"
         if not path.is_file():
             bundle = self.trained(job, lessons, start)
             self.clock.check()
             figures = {**json.loads((path.parent / "training.json").read_text()), **judge(bundle)}
-            _write(path, json.dumps(figures, indent=1))
+            write_text(path, json.dumps(figures, indent=1))
         found: Figures = json.loads(path.read_text())
         return found
 
-    def trained(self, job: Job, lessons: Sequence[Lesson], start: Start | None = None) -> Bundle:
+    def trained(self, job: Job, lessons: Sequence[Any], start: Start | None = None) -> Bundle:
         """The model after all steps, on the device. Trained again where only its results are here. Raises OutOfTime."""
         folder = self.home / self.key(job, lessons)
         if not (folder / "training.json").is_file() or not (folder / "final" / COMMIT).is_file():
             self._train(job, lessons, folder, start)
         return load(str(folder / "final"), self.device)
 
-    def _train(self, job: Job, lessons: Sequence[Lesson], folder: Path, start: Start | None) -> None:
+    def _train(self, job: Job, lessons: Sequence[Any], folder: Path, start: Start | None) -> None:
         self.clock.check()
-        loader = LessonLoader(self.corpus, lessons, self.tokens, job.data, self.pictures)
+        loader = self._loader(job, lessons)
         trainer, before = self._begin(job, folder, loader, start)
         began = time.monotonic()
         say = _Progress(f"{job.arm}, seed {job.seed}", job.train.steps)
@@ -130,14 +130,13 @@ class Trainings:
                 say(step.step, step.loss)
         except OutOfTime:
             folder.mkdir(parents=True, exist_ok=True)
-            _write(folder / "seconds.json", json.dumps(before + time.monotonic() - began))
+            write_text(folder / "seconds.json", json.dumps(before + time.monotonic() - began))
             shutil.rmtree(folder / "resume", ignore_errors=True)
             trainer.save(str(folder / "resume"))
             raise
-        model = trainer.mean.module if trainer.mean else trainer.model
         save(
             str(folder / "final"),
-            Bundle(model, self.tokens, job.data.example.targets, trainer.step, tuple(sorted(trainer.visited))),
+            Bundle(self._final(trainer), self.tokens, job.data.example.targets, trainer.step, tuple(sorted(trainer.visited))),
         )
         spent = round(before + time.monotonic() - began, 1)
         figures = {
@@ -146,9 +145,10 @@ class Trainings:
             "steps": trainer.step,
             "seconds": spent,
             "loss": step.loss,
+            "expert_peak": step.expert_peak,
             "device": self.device,
         }
-        _write(folder / "training.json", json.dumps(figures))
+        write_text(folder / "training.json", json.dumps(figures))
         shutil.rmtree(folder / "resume", ignore_errors=True)
 
     def _begin(self, job: Job, folder: Path, loader: LessonLoader, start: Start | None) -> tuple[Trainer, float]:
@@ -156,16 +156,29 @@ class Trainings:
         if (folder / "resume" / "checkpoint.json").is_file():
             trainer = Trainer.resumed(str(folder / "resume"), loader, job.train, self.device)
             return trainer, float((folder / "seconds.json").read_text())
-        torch.manual_seed(job.train.seed)
-        model = SpeechModel(job.model.model_copy(update={"vocabulary": len(self.tokens)}))
-        mean_M, std_M = self._statistics
-        model.frontend.mean_M.copy_(mean_M)
-        model.frontend.std_M.copy_(std_M)
+        model = self._fresh(job)
         if bool(job.after) != bool(start):
             raise ValueError(f"{job.arm}: `after` names what `start` takes from, so one needs the other")
         if start is not None:
             start(model)
         return Trainer(model.to(self.device), self.tokens, loader, job.train), 0.0
+
+    def _loader(self, job: Job, lessons: Sequence[Any]) -> LessonLoader:
+        return LessonLoader(self.corpus, lessons, self.tokens, job.data, self.pictures)
+
+    def _fresh(self, job: Job) -> SpeechModel:
+        """A model before its first step."""
+        torch.manual_seed(job.train.seed)
+        model = SpeechModel(job.model.model_copy(update={"vocabulary": len(self.tokens)}))
+        mean_M, std_M = self._statistics
+        model.frontend.mean_M.copy_(mean_M)
+        model.frontend.std_M.copy_(std_M)
+        return model
+
+    def _final(self, trainer: Trainer) -> SpeechModel:
+        """The model after the last step."""
+        model: SpeechModel = trainer.mean.module if trainer.mean else trainer.model
+        return model
 
 
 @cache
@@ -196,7 +209,8 @@ class _Progress:
             print(f"  … {self.name}: step {step} of {self.steps}, loss {loss:.2f}", flush=True)
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_suffix(f".{os.getpid()}")
     scratch.write_text(text)
