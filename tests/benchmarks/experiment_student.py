@@ -81,9 +81,8 @@ class Data:
     def of(cls, found: Speech, size: Size) -> Data:
         """So many minutes of each part."""
         pool, dev, test = (
-            few(found.of(part), minutes, part)
-            for part, minutes in (("train", size.pool), ("dev", size.dev), ("test", size.test))
-        )  # type: ignore[arg-type]
+            few(found.of("train"), size.pool, "train"), few(found.of("dev"), size.dev, "dev"), few(found.of("test"), size.test, "test"),
+        )  # fmt: skip
         return cls(pool, dev, test, found.hash)
 
     def __str__(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ import torch
 import tiny_pretrained
 from benchmarks import experiment_student as student
 from benchmarks.experiments import frames, hard, pools, spans, whisper_start
-from benchmarks.experiments.by_speaker import counted, difference, rate
+from benchmarks.experiments.by_speaker import Difference, counted, difference, rate
 from benchmarks.experiments.frames import Wave, frames_of
 from benchmarks.experiments.greedy import transcripts
 from benchmarks.experiments.spans import Span, few, parts
@@ -26,7 +26,7 @@ from benchmarks.mixed import Mixed, Spoken
 from benchmarks.words import Edits
 from speech import noise
 from speech.waves import Pcm, write_wave
-from voxmill.manifests.ids import segment_id
+from voxmill.manifests.ids import digest, segment_id
 from voxmill.manifests.records import Hypothesis, Segment
 from voxmill.models.common.tokenizer import NO_TIMESTAMPS, SOT, TRANSCRIBE
 from voxmill.operators.reconcile.reconcile import Reconcile
@@ -74,7 +74,7 @@ def pool(tmp_path: Path) -> list[Span]:
 
 
 @pytest.fixture
-def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A tiny Whisper in the place of the real one, and a cache of its own."""
     folder = tiny_pretrained.write("whisper", tmp_path / "whisper")
     monkeypatch.setenv("VOXMILL_CACHE", str(tmp_path / "cache"))
@@ -101,7 +101,7 @@ def test_no_speaker_is_in_two_parts_and_the_hero_is_for_training(pool: list[Span
     assert split["joe"] == split["en"] == split["short"] == "train"
     assert parts(told[::-1]) == split
     speech = spans.Speech((*pool, *told), {})
-    sets = [{one.speaker for one in speech.of(part)} for part in ("train", "dev", "test")]  # type: ignore[arg-type]
+    sets = [{one.speaker for one in of} for of in (speech.of("train"), speech.of("dev"), speech.of("test"))]
     assert sum(map(len, sets)) == len({one.speaker for one in speech.spans})
 
 
@@ -187,8 +187,8 @@ def test_errors_are_counted_by_speaker_as_whisper_writes_english(pool: list[Span
 
 
 def test_targets_follow_the_intervals() -> None:
-    def pairs(mean: float, high: float) -> dict[str, student.Difference]:
-        made = student.Difference(mean, mean - 1, high)
+    def pairs(mean: float, high: float) -> dict[str, Difference]:
+        made = Difference(mean, mean - 1, high)
         return {f"{one} - {other}, {where}": made for one, other in student.COMPARED for where in ("clean", "all")}
 
     assert all(one["met"] for one in student.targets(pairs(-1.0, -0.1)).values())
@@ -203,7 +203,7 @@ def test_a_test_is_spoilt_as_it_says_and_always_alike() -> None:
     for make in (hard.engine,):
         assert noise.power(make(48_000, rng)) == pytest.approx(1)
     names = [f"span-{n}" for n in range(8)]
-    engines = [name for name in names if int(hard.digest(["noise", name])[:8], 16) % 2]
+    engines = [name for name in names if int(digest(["noise", name])[:8], 16) % 2]
     assert 0 < len(engines) < len(names)
     spoilt = hard.spoil(speech, "noise_5", engines[0])
     added = noise.power(spoilt.astype(float) - speech)

@@ -67,8 +67,8 @@ def main() -> None:
         whole = together([*one.values()])
         rows.append((name, *(f"{rate(of):.2f}" for of in one.values()), f"{rate(whole):.2f}", str(difference(whole, first))))
     table(("learns the truth", *tests, "both", "against untaught"), rows)
-    for name, one in jobs.items():
-        trainings.forget(one, taught)
+    for made in jobs.values():
+        trainings.forget(made, taught)
 
 
 if __name__ == "__main__":

@@ -92,7 +92,9 @@ def _encode(waves: Sequence[Wave], clock: Clock) -> None:
 @cache
 def ears() -> SpeechModel:
     """Whisper base, of which the encoder is used."""
-    return begun(architecture(experts=False, attention=False), 0)[0].eval()
+    model, _ = begun(architecture(experts=False, attention=False), 0)
+    model.eval()
+    return model
 
 
 @torch.no_grad()

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.experiments.spans import Span
 from benchmarks.mixed import Made, Mixed, kept
@@ -63,7 +62,8 @@ def music(length: int, rng: np.random.Generator) -> noise.Wave:
         start = int(rng.integers(max(1, len(piece) - length)))
         wave = np.resize(piece[start : start + length], length).astype(np.float64)
         if (level := noise.power(wave)) > 100.0**2:
-            return wave / np.sqrt(level)
+            scaled: noise.Wave = wave / np.sqrt(level)
+            return scaled
 
 
 def engine(length: int, rng: np.random.Generator) -> noise.Wave:
@@ -72,7 +72,7 @@ def engine(length: int, rng: np.random.Generator) -> noise.Wave:
     turns = np.cumsum(rng.uniform(25, 60) * drift) / RATE
     wave = sum(rng.uniform(0.3, 1) / k**0.6 * np.sin(2 * np.pi * (k * turns + rng.uniform())) for k in range(1, 41))
     wave = wave + 2 * rng.standard_normal(length) * np.exp(-12 * (turns % 1.0))
-    found: NDArray[np.float64] = wave / np.sqrt(np.mean(wave**2))
+    found: noise.Wave = wave / np.sqrt(np.mean(wave**2))
     return found
 
 

@@ -153,7 +153,8 @@ def parts(spans: Iterable[Span]) -> dict[str, Part]:
     able = (name for name in acted if name != HERO and minutes[name] >= LEAST_MINUTES)
     order = sorted(able, key=lambda name: digest(["student", name]))
     found: dict[str, Part] = dict.fromkeys(minutes, "train")
-    found |= dict.fromkeys(order[:NUM_TEST], "test") | dict.fromkeys(order[NUM_TEST : NUM_TEST + NUM_DEV], "dev")
+    for place, name in enumerate(order[: NUM_TEST + NUM_DEV]):
+        found[name] = "test" if place < NUM_TEST else "dev"
     return found
 
 

@@ -97,7 +97,8 @@ class StudentTrainings(Trainings):
         return trainer, seconds
 
     def _final(self, trainer: Trainer) -> SpeechModel:
-        return settled(super()._final(trainer), trainer.loader.plain(SETTLED_S / 2), sorted(trainer.visited))
+        model: SpeechModel = settled(super()._final(trainer), trainer.loader.plain(SETTLED_S / 2), sorted(trainer.visited))
+        return model
 
 
 def _paths(folder: Path, tests: Mapping[str, Sequence[Wave]]) -> dict[str, Path]:
