@@ -26,7 +26,7 @@ _SILENT = regex.compile(r"[^\p{L}\p{M}\p{N}]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class TextStretch:
     """A word of a text with what stands before it: its characters [start, end)."""
 
     start: int
@@ -46,7 +46,7 @@ def has_majority(slot: Slot) -> bool:
     return 2 * sum(word == slot.choice for word in slot.words) > len(slot.words)
 
 
-def stretches(text: str, slots: Sequence[Slot]) -> tuple[Stretch, ...]:
+def stretches(text: str, slots: Sequence[Slot]) -> tuple[TextStretch, ...]:
     """The text cut at its words, each with what the slots say of it; empty where nothing is in doubt.
 
     Slots hold normalised words, so a word of the text that no slot spells is what its neighbours leave over: in doubt if a slot there is.
@@ -73,5 +73,5 @@ def stretches(text: str, slots: Sequence[Slot]) -> tuple[Stretch, ...]:
         elif not has_majority(slot):
             gaps.add(home[place])
     ends = [0, *(match.end() for match in found)]
-    cut = [Stretch(start, end, doubtful[index], index in gaps) for index, (start, end) in enumerate(pairwise(ends))]
-    return (*cut, Stretch(ends[-1], len(text), after_gap=len(found) in gaps))
+    cut = [TextStretch(start, end, doubtful[index], index in gaps) for index, (start, end) in enumerate(pairwise(ends))]
+    return (*cut, TextStretch(ends[-1], len(text), after_gap=len(found) in gaps))

@@ -38,7 +38,7 @@ from voxmill.models.common.tokenizer import (
     Class,
     Tokenizer,
 )
-from voxmill.models.data.disputed import Stretch, stretches
+from voxmill.models.data.disputed import TextStretch, stretches
 from voxmill.models.data.label_positions import PlacedToken, cut, place_entities, place_moments, timed_spans
 
 
@@ -76,7 +76,7 @@ class LabelledUtterance:
     labels: Labels
     words: tuple[Word, ...] | None = None
     """Words with times, from an engine whose transcript is exactly `text`; None if there is none."""
-    disputed: tuple[Stretch, ...] = ()
+    disputed: tuple[TextStretch, ...] = ()
     """`text` cut at its words, with what is in doubt; empty: nothing is."""
 
 

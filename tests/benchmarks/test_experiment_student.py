@@ -33,6 +33,7 @@ from voxmill.operators.reconcile.reconcile import Reconcile
 
 SAID = (("thank you for the music", "thank you for the music"), ("thank you for the music", "thank you of the music"))
 """By whisperX and by Moonshine: agreed on, and not."""
+WORDS = frozenset(["thank", "you", "for", "the", "music", "one", "two", "good", "bye"])
 
 
 def recording(folder: Path, name: str, clips: Sequence[Spoken], seconds: float = 4.0, condition: str = "acted") -> Mixed:
@@ -55,7 +56,7 @@ def heard(mixed: Mixed, at: Sequence[tuple[float, float]], said: Sequence[tuple[
 
 
 def found(one: Heard, said_by: dict[str, str | None]) -> list[Span | str]:
-    return [spans._span(one, segment, said_by) for segment in one.segments]
+    return [spans._span(one, segment, said_by, WORDS) for segment in one.segments]
 
 
 @pytest.fixture

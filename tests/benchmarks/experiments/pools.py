@@ -18,7 +18,7 @@ from benchmarks.experiments.frame_lessons import Taught
 from benchmarks.experiments.frames import PLAIN, TAUGHT, Wave
 from benchmarks.experiments.spans import Span, few
 from voxmill.manifests.records import Annotation, Labels, Mark
-from voxmill.models.data.disputed import Stretch, stretches
+from voxmill.models.data.disputed import TextStretch, stretches
 from voxmill.models.data.targets import LabelledUtterance
 from voxmill.operators.select.policy import SelectConfig
 
@@ -87,7 +87,7 @@ def label_rate(spans: Sequence[Span]) -> float:
 
 def _taught(span: Span, versions: int, *, true: bool = False, starred: bool = False) -> Taught:
     text = span.truth if true else span.label.text
-    doubts: tuple[Stretch, ...] = stretches(text, span.label.slots) if starred else ()
+    doubts: tuple[TextStretch, ...] = stretches(text, span.label.slots) if starred else ()
     labels = Labels(span.key, language=Annotation((Mark("en"),), "stated"))
     return Taught(span.key, span.num_samples, LabelledUtterance(text, labels, None, doubts), waves(span, versions))
 

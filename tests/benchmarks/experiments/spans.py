@@ -12,14 +12,15 @@ from __future__ import annotations
 import re
 import wave
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.experiments.together import together as at_once
 from benchmarks.heard import Heard
 from benchmarks.mixed import Mixed, Spoken
 from benchmarks.mixture import mixture
@@ -27,6 +28,8 @@ from benchmarks.played import played
 from benchmarks.remembered import recall
 from benchmarks.words import english
 from speech.acted import HERO, lines
+from speech.cache import cache_root, made_once
+from speech.debian import unpack
 from speech.waves import RATE
 from voxmill.manifests.ids import digest
 from voxmill.manifests.records import Consensus, Segment
@@ -36,7 +39,7 @@ NUM_TEST, NUM_DEV = 10, 5
 """Speakers, by the hash of their names; the others are for training."""
 LEAST_MINUTES = 1.0
 """Of a speaker of the test or of dev: who says less says little of a rate."""
-STRETCHED = re.compile(r"([a-z])\1\1")
+WORDS = "wamerican"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +94,13 @@ class Speech:
 
 def speech() -> Speech:
     """The spans of the mixture and of the play, built once."""
+    at_once([partial(mixture, full=True), played])
     recordings = [*mixture(full=True)[0], *played()[0]]
     said_by = {line.id: line.speaker for line in lines()}
     spans, dropped = list[Span](), defaultdict[str, int](int)
     for one in recall(recordings):
         for segment in one.segments:
-            found = _span(one, segment, said_by)
+            found = _span(one, segment, said_by, english_words())
             if isinstance(found, Span):
                 spans.append(found)
             else:
@@ -104,7 +108,7 @@ def speech() -> Speech:
     return Speech(tuple(spans), dict(dropped))
 
 
-def _span(one: Heard, segment: Segment, said_by: Mapping[str, str | None]) -> Span | str:
+def _span(one: Heard, segment: Segment, said_by: Mapping[str, str | None], known: Collection[str]) -> Span | str:
     clips = [clip for clip in one.mixed.spoken if clip.start < segment.end and segment.start < clip.end]
     home = [clip for clip in clips if segment.start <= clip.midpoint < segment.end]
     if not clips:
@@ -116,7 +120,7 @@ def _span(one: Heard, segment: Segment, said_by: Mapping[str, str | None]) -> Sp
     if not speaker:
         return "several speakers" if len(speakers) > 1 else "speaker not known"
     truth = " ".join(clip.text.strip() for clip in clips)
-    if is_gibberish(truth):
+    if is_gibberish(truth, known):
         return "gibberish"
     heard = tuple(said[segment.id].text for said in one.hypotheses.values())
     return Span(segment.id, one.mixed, segment.start, segment.num_samples, speaker, truth, heard, one.consensus[segment.id])
@@ -133,15 +137,24 @@ def _speaker(mixed: Mixed, clip: Spoken, said_by: Mapping[str, str | None]) -> s
     return said_by.get(clip.id) if mixed.condition == "acted" else re.split(r"[_-]", clip.id)[0]
 
 
-def is_gibberish(reference: str) -> bool:
-    """Whether more than a third of the words of a reference are none: a letter three times on end, or no vowel. An empty one is, too.
+def is_gibberish(reference: str, known: Collection[str]) -> bool:
+    """Whether more than a third of a reference's words are no words of English. A reference without any is gibberish too.
 
-    >>> is_gibberish("Aaargh! Grrr!"), is_gibberish("Hmm, let me see."), is_gibberish("...")
+    >>> words = {"uh", "i", "am", "a", "doctor"}
+    >>> is_gibberish("Uh, unga oop!", words), is_gibberish("I'm Doctor Frankovich...", words), is_gibberish("...", words)
     (True, False, True)
     """
-    words = re.findall(r"[a-z0-9']+", reference.casefold())
-    odd = sum(bool(STRETCHED.search(word)) or not re.search(r"[aeiouy0-9]", word) for word in words)
-    return 3 * odd > len(words) or not english(reference)
+    words = english(reference)
+    strange = [word for word in words if not any(map(str.isdigit, word)) and word.removesuffix("'s") not in known]
+    return not words or 3 * len(strange) > len(words)
+
+
+@cache
+def english_words() -> frozenset[str]:
+    """The words of Debian's list of American English (SCOWL), in lower case."""
+    home = made_once(cache_root() / "speech" / WORDS, lambda work: unpack([WORDS], work))
+    listed = (home / "usr/share/dict/american-english").read_text(encoding="utf8").casefold().split()
+    return frozenset(listed)
 
 
 def parts(spans: Iterable[Span]) -> dict[str, Part]:

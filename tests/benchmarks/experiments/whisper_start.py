@@ -6,6 +6,7 @@ Nothing but the encoder's pass is: modules, values, budgets, tokens are those of
 # mypy: allow-subclassing-any
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -32,10 +33,16 @@ ATTENTION = ("itself", "sound", "norm_itself", "norm_sound")
 def architecture(experts: bool, attention: bool) -> ModelConfig:
     """Whisper base; with experts in its decoder or dense, with attention trained or frozen."""
     folder = str(resolve(WHISPER))
-    depth = open_start(StartConfig(model=folder, parts="all")).network["decoder_layers"]
-    layers = () if attention else [f"decoder.layers.{index}.{part}" for index in range(depth) for part in ATTENTION]
+    layers = () if attention else [f"decoder.layers.{index}.{part}" for index in range(depth(folder)) for part in ATTENTION]
     start = {"model": folder, "parts": "all", "freeze": [*FROZEN, *layers]}
     return ModelConfig.model_validate({"start": start, "ctc": False, "emoe": EXPERTS if experts else None})
+
+
+@cache
+def depth(folder: str) -> int:
+    """Layers of a Whisper's decoder."""
+    found: int = open_start(StartConfig(model=folder, parts="all")).network["decoder_layers"]
+    return found
 
 
 class FromFrames(SpeechModel):
