@@ -8,6 +8,8 @@ from voxmill.models.common.tokenizer import CLASSES, ENDPOINT, ENTITY, ENTITY_EN
 
 IGNORE = -1
 """Target id of a position that takes no part in the loss."""
+STAR = -2
+"""Target id, for CTC alone, of words that are not known: any number of tokens, or none."""
 
 Task = Literal["asr", "language", "gender", "age", "emotion", "sound_events", "speaker_change", "named_entities", "endpoint"]
 INLINE_TOKENS: dict[Task, tuple[str, ...]] = {

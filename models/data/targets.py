@@ -24,7 +24,7 @@ from voxmill.manifests.config_base import Settings
 from voxmill.manifests.records import Annotation, Labels, Mark, Slot, Word
 from voxmill.manifests.schema import from_plain
 from voxmill.models.common.seeds import Generator, choice, uniform
-from voxmill.models.common.tasks import IGNORE, INLINE_TOKENS, Task
+from voxmill.models.common.tasks import IGNORE, INLINE_TOKENS, STAR, Task
 from voxmill.models.common.tokenizer import (
     CLASSES,
     ENDPOINT,
@@ -57,8 +57,8 @@ class TargetsConfig(Settings):
     """Probability that an utterance with a translation teaches that instead of its transcript."""
     disputed: Literal["learn", "skip"] = "learn"
     """Words for which the recognisers had no majority, and places where one of them heard a word more: `learn` what the transcript has
-    there, or `skip` it. Skipped words are read by the decoder and not learnt; CTC, which has no place for an unknown word, does not
-    learn from such an utterance. With style `prompt`."""
+    there, or `skip` it: the decoders read such words and do not learn them, for CTC a star stands there, which is any sound
+    (`train.loss.star`). With style `prompt`, and without a transducer."""
 
     @model_validator(mode="after")
     def _skipped_by_a_decoder(self) -> TargetsConfig:
@@ -91,7 +91,8 @@ class Target:
     text: tuple[int, ...] | None
     """Tokens of the text, without the end token; None if there is no text to learn."""
     ctc: tuple[int, ...] | None
-    """Target of CTC and transducer, None if there is none. Never a translation, whose words are not in the sound."""
+    """Target of CTC and transducer, None if there is none. Never a translation, whose words are not in the sound. `tasks.STAR`: words that are
+    not known."""
     active: frozenset[Task]
     """Tasks that this target holds labels of."""
     translates: bool = False
@@ -165,16 +166,19 @@ def _prompted(utterance: LabelledUtterance, tokens: Tokenizer, config: TargetsCo
 
 
 def _doubted(target: Target, utterance: LabelledUtterance, tokens: Tokenizer) -> Target:
-    """The target without what is in doubt. A translation has no slots: it stays as it is, and its transcript is not learnt."""
-    if target.translates:
-        return replace(target, ctc=None)
-    ids, doubtful, gaps = list[int](), set[int](), set[int]()
+    """The target without what is in doubt. A translation has no slots: it stays as it is."""
+    ids, ctc, doubtful, gaps = list[int](), list[int](), set[int](), set[int]()
     for one in utterance.disputed:
         said = tokens.encode((utterance.text or "")[one.start : one.end], start=not one.start)
         doubtful |= set(range(len(ids), len(ids) + len(said))) if one.doubtful else set()
         gaps |= {len(ids)} if one.after_gap else set()
+        if (one.after_gap or one.doubtful) and ctc[-1:] != [STAR]:
+            ctc.append(STAR)
+        ctc += [] if one.doubtful else said
         ids += said
-    return replace(target, text=tuple(ids), ctc=None, doubtful=frozenset(doubtful), gaps=frozenset(gaps))
+    if target.translates:
+        return replace(target, ctc=tuple(ctc))
+    return replace(target, text=tuple(ids), ctc=tuple(ctc), doubtful=frozenset(doubtful), gaps=frozenset(gaps))
 
 
 def _activated(utterance: LabelledUtterance, tokens: Tokenizer, config: TargetsConfig, generator: Generator) -> Target:

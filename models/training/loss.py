@@ -16,9 +16,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from voxmill.manifests.config_base import Settings
-from voxmill.models.common.tasks import IGNORE
+from voxmill.models.common.tasks import IGNORE, STAR
 from voxmill.models.common.tokenizer import BLANK
 from voxmill.models.data.batch import Batch
+from voxmill.models.network.attention import real_mask
 from voxmill.models.network.model import ModelConfig, ModelOutputs
 from voxmill.models.network.route import ExpertLoad
 from voxmill.models.network.transducer import transducer_loss
@@ -35,6 +36,8 @@ class LossConfig(Settings):
     """Label smoothing of the decoders."""
     transducer: float = Field(default=0.5, ge=0)
     """Weight of the transducer's loss, which is added."""
+    star: float = Field(default=2.0, ge=0)
+    """With `data.example.targets.disputed: skip`: what each frame costs (nats) that CTC gives to words that are not known."""
     balance: float = Field(default=0.01, ge=0)
     """Weight of the experts' balance loss, averaged over layers, which is added once for each token that the decoder learns."""
 
@@ -67,7 +70,7 @@ def speech_loss(outputs: ModelOutputs, batch: Batch, loads: Sequence[ExpertLoad]
     said = attention_loss(outputs.forward_BUV, batch.said_BU, config.smoothing)
     weighted = {"attention": (decoders * (1 - backward), said)}
     if outputs.ctc_BTV.shape[-1]:
-        weighted["ctc"] = (ctc, ctc_loss(outputs.ctc_BTV, outputs.length_B, batch.spoken_BU, batch.num_spoken_B))
+        weighted["ctc"] = (ctc, ctc_loss(outputs.ctc_BTV, outputs.length_B, batch.spoken_BU, batch.num_spoken_B, config.star))
     if outputs.backward_BUV is not None:
         from_end = attention_loss(outputs.backward_BUV, batch.said_backward_BU, config.smoothing)
         weighted["backward"] = (decoders * backward, from_end)
@@ -90,13 +93,37 @@ def attention_loss(logits_BUV: Tensor, said_BU: Tensor, smoothing: float) -> Ten
     return loss_BU.sum(dim=1)
 
 
-def ctc_loss(log_BTV: Tensor, length_B: Tensor, spoken_BU: Tensor, num_spoken_B: Tensor) -> Tensor:
-    """-log P(spoken | sound) of each utterance, shape (B,); 0 if it has no target or the target does not fit the frames."""
+def ctc_loss(log_BTV: Tensor, length_B: Tensor, spoken_BU: Tensor, num_spoken_B: Tensor, star: float = 0.0) -> Tensor:
+    """-log P(spoken | sound) of each utterance, shape (B,); 0 if it has no target or the target does not fit the frames.
+
+    `spoken` may hold stars (`tasks.STAR`), each of which is any sound of one frame or more, at a cost of `star` a frame.
+    """
+    if (spoken_BU == STAR).any():
+        return starred_ctc_loss(log_BTV, length_B, spoken_BU, num_spoken_B, star)
     loss_B = functional.ctc_loss(
         log_BTV.transpose(0, 1), spoken_BU, length_B, num_spoken_B.clamp_min(0),
         blank=BLANK, reduction="none", zero_infinity=True,
     )  # fmt: skip
     return loss_B * (num_spoken_B >= 0)
+
+
+def starred_ctc_loss(log_BTV: Tensor, length_B: Tensor, spoken_BU: Tensor, num_spoken_B: Tensor, star: float) -> Tensor:
+    """`ctc_loss` with stars (after OTC, arXiv 2306.01031, whose stars are single tokens): one more column, of the same number in all frames.
+
+    With it the columns of a frame do not sum to 1, which the gradient of `torch.ctc_loss` takes for granted: the true one is the
+    probability of each column in the alignments of the target.
+    """
+    cost_BT1 = log_BTV.new_full((*log_BTV.shape[:2], 1), -star)
+    with torch.enable_grad():
+        wide_BTV = torch.cat([log_BTV.detach(), cost_BT1], dim=-1).requires_grad_()
+        target_BU = torch.where(spoken_BU == STAR, log_BTV.shape[-1], spoken_BU)
+        loss_B = ctc_loss(wide_BTV, length_B, target_BU, num_spoken_B)
+        (slope_BTV,) = torch.autograd.grad(loss_B.sum(), wide_BTV)
+    fits_B11 = ((num_spoken_B >= 0) & (loss_B.detach() != 0))[:, None, None]
+    real_BT1 = real_mask(length_B, log_BTV.shape[1])[..., None]
+    posterior_BTV = (wide_BTV.detach().exp() - slope_BTV).masked_fill(~(fits_B11 & real_BT1), 0.0)[..., :-1]
+    sloped_B = -(posterior_BTV * log_BTV).sum(dim=(1, 2))
+    return loss_B.detach() + sloped_B - sloped_B.detach()
 
 
 def joint_loss(logits_BTWV: Tensor, length_B: Tensor, spoken_BU: Tensor, num_spoken_B: Tensor) -> Tensor:

@@ -69,6 +69,14 @@ class Recipe(Settings):
         return self
 
     @model_validator(mode="after")
+    def _transducers_know_no_star(self) -> Recipe:
+        if self.model.transducer is not None and self.data.example.targets.disputed == "skip":
+            raise ValueError(
+                "data.example.targets.disputed: a transducer cannot skip words; set it to `learn`, or leave the transducer out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _chunks_need_a_past(self) -> Recipe:
         if self.train.dynamic_chunk and self.model.start is not None:
             raise ValueError("train.dynamic_chunk: a pretrained encoder hears whole utterances; set it to false")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import groupby, product
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from networks import MELS, SWITCHES, model
 from voxmill.manifests.records import Annotation, Labels, Mark
 from voxmill.models.common.seeds import seeded
-from voxmill.models.common.tasks import IGNORE
+from voxmill.models.common.tasks import IGNORE, STAR
 from voxmill.models.common.tokenizer import Tokenizer, TokenizerConfig
 from voxmill.models.data.batch import Batch, Example, collate
 from voxmill.models.data.targets import LabelledUtterance, TargetsConfig, make_target
@@ -18,6 +19,7 @@ from voxmill.models.network.route import ExpertLoad
 from voxmill.models.network.transducer import TransducerConfig
 from voxmill.models.training.forward import conditions_of, forward
 from voxmill.models.training.loss import LossConfig, Losses, attention_loss, ctc_loss, joint_loss, speech_loss
+from voxmill.models.training.recipe import Recipe
 
 TOKENS = Tokenizer.train(["hello there hi"], TokenizerConfig(num_subwords=270))
 STYLE = TargetsConfig(tasks=("asr", "language"), translate=1)
@@ -147,3 +149,54 @@ def test_moving_a_batch_moves_all_of_it() -> None:
 def test_every_switch_gets_its_condition_from_the_batch(switch: str) -> None:
     losses = loss_of(net(switch), collate([example("a", "hi"), example("b", "hello")], TOKENS))
     assert torch.isfinite(losses.total)
+
+
+def by_enumeration(log_TV: torch.Tensor, target: tuple[int, ...], star: float) -> torch.Tensor:
+    """CTC's loss as its definition says: the sum over all paths that collapse to the target. The last token is the star."""
+    most = log_TV.shape[1]
+    wide_TV = torch.cat([log_TV, log_TV.new_full((len(log_TV), 1), -star)], dim=1)
+    total = []
+    for path in product(range(most + 1), repeat=len(log_TV)):
+        if tuple(token for token, _ in groupby(path) if token) == target:
+            total.append(torch.stack([wide_TV[frame, token] for frame, token in enumerate(path)]).sum())
+    return -torch.logsumexp(torch.stack(total), dim=0)
+
+
+def test_a_star_is_any_sound_of_a_frame_or_more() -> None:
+    logits_BTV = torch.randn(3, 5, 4, generator=seeded("star"), dtype=torch.float64).requires_grad_()
+    spoken_BU = torch.tensor([[STAR, 2, 0], [1, STAR, 3], [1, 2, 0]])
+    length_B, num_spoken_B = torch.tensor([5, 4, 5]), torch.tensor([2, 3, 2])
+    ours_B = ctc_loss(logits_BTV.log_softmax(dim=-1), length_B, spoken_BU, num_spoken_B, star=0.7)
+    (ours,) = torch.autograd.grad((ours_B * torch.tensor([1.0, 2.0, 3.0])).sum(), logits_BTV)
+    targets = [(4, 2), (1, 4, 3), (1, 2)]
+    log_BTV = logits_BTV.log_softmax(dim=-1)
+    theirs_B = torch.stack([by_enumeration(log_BTV[row, : length_B[row]], target, 0.7) for row, target in enumerate(targets)])
+    (theirs,) = torch.autograd.grad((theirs_B * torch.tensor([1.0, 2.0, 3.0])).sum(), logits_BTV)
+    torch.testing.assert_close(ours_B, theirs_B)
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_a_star_that_does_not_fit_and_no_target_teach_nothing() -> None:
+    logits_BTV = torch.randn(2, 3, 4, generator=seeded("short")).requires_grad_()
+    spoken_BU = torch.tensor([[1, STAR, 2, 3], [STAR, 0, 0, 0]])
+    loss_B = ctc_loss(logits_BTV.log_softmax(dim=-1), torch.tensor([3, 3]), spoken_BU, torch.tensor([4, -1]), star=1.0)
+    loss_B.sum().backward()
+    assert loss_B.tolist() == [0, 0]
+    assert logits_BTV.grad is not None
+    assert not logits_BTV.grad.any()
+
+
+def test_what_stands_at_a_star_is_not_learnt() -> None:
+    log_BTV = torch.tensor([[[0.1, 0.8, 0.1], [0.1, 0.1, 0.8], [0.9, 0.05, 0.05]]]).log().requires_grad_()
+    loss_B = ctc_loss(log_BTV, torch.tensor([3]), torch.tensor([[STAR, 2]]), torch.tensor([2]), star=0.0)
+    (slope,) = torch.autograd.grad(loss_B.sum(), log_BTV)
+    learnt, unknown = -slope[0, :, 2], -slope[0, 0, 1]
+    assert float(unknown) == pytest.approx(0, abs=1e-6)  # the first frame says something, and nobody is told what
+    assert float(learnt.sum()) > 0.99
+
+
+def test_a_transducer_knows_no_star() -> None:
+    asked: dict[str, Any] = {"model": {"transducer": {}}, "data": {"example": {"targets": {"disputed": "skip"}}}}
+    with pytest.raises(ValueError, match="a transducer cannot skip words"):
+        Recipe.model_validate(asked)
+    assert Recipe.model_validate({**asked, "model": {}}).data.example.targets.disputed == "skip"
