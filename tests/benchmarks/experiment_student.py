@@ -25,17 +25,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.experiments import pools
-from benchmarks.experiments.by_speaker import Difference, Rates, counted, difference, rate, together
+from benchmarks.experiments.by_speaker import Rates, counted, difference, rate, together
 from benchmarks.experiments.frame_lessons import Taught
 from benchmarks.experiments.frames import HEARD, PLAIN, Wave, encode_all
 from benchmarks.experiments.hard import CONDITIONS, VERSION, spoilt
 from benchmarks.experiments.room import Form, Outcome, conduct
 from benchmarks.experiments.spans import Span, Speech, few, speech
+from benchmarks.experiments.student_tables import UNTAUGHT, print_curve, print_pool, print_test, print_trainings, targets
 from benchmarks.experiments.student_trainings import Said, StudentTrainings, job
 from benchmarks.experiments.teachers import TEACHERS, taught_clean, taught_in
 from benchmarks.experiments.together import together as at_once
@@ -65,7 +65,6 @@ PEAK, ATTENTION = 1e-4, False
 """Learning rate, and whether attention is trained beside the experts: chosen on dev (`choose_student.py`)."""
 FIRST_SEED = 1
 GATE = ("truth", "kept")
-UNTAUGHT = "whisper, untaught"
 
 
 @dataclass(frozen=True)
@@ -148,30 +147,28 @@ def run(form: Form) -> Outcome | None:
     trainings = StudentTrainings("student", form.clock)
     seeds = [FIRST_SEED + index for index in range(form.seeds)]
     taught = {seed: lessons(data.pool, size, seed) for seed in seeds}
-    _print_pool(data.pool, taught[seeds[0]])
+    print_pool(data.pool, taught[seeds[0]])
     for found in taught.values():
         encode_all(pools.encoded(found), form.clock, "pool")
     gate = _gate(data.dev, trainings, taught, size)
     tests = test_waves(data.test)
     said = _teachers(data.test, form)
     encode_all([one for waves in tests.values() for one in waves], form.clock, "test")
-    at_once(
-        [partial(trainings.said, jobs(size, seed)[arm], taught[seed][arm], tests) for seed in seeds for arm in jobs(size, seed)]
-    )
+    asked = [(one, taught[seed][arm], tests) for seed in seeds for arm, one in jobs(size, seed).items()]
+    at_once([*(partial(trainings.said, *one) for one in asked), partial(trainings.untaught, tests)])
     rates = {name: _by_condition(data.test, [heard]) for name, heard in said.items()}
     rates[UNTAUGHT] = _by_condition(data.test, [trainings.untaught(tests)])
     for arm in jobs(size, 0):
         rates[arm] = _by_condition(
             data.test, [trainings.said(jobs(size, seed)[arm], taught[seed][arm], tests) for seed in seeds]
         )
-    for seed in seeds:
-        for arm, one in jobs(size, seed).items():
-            trainings.forget(one, taught[seed][arm])
-    pairs = _print(rates)
+    for one, found, _ in asked:
+        trainings.forget(one, found)
+    pairs = print_test(rates)
     facts = {arm: trainings.facts(one, taught[seeds[0]][arm]) for arm, one in jobs(size, seeds[0]).items()}
-    _print_facts(facts, trainings, size)
+    print_trainings(facts, size.batch_seconds)
     if size.curve:
-        _print_curve(data.pool, size, rates)
+        print_curve({name: found for name, (found, _) in pools.curve(data.pool, size.versions).items()}, rates)
     totals = {
         name: {**{c: rate(r) for c, r in found.items()}, "all": rate(together(list(found.values())))}
         for name, found in rates.items()
@@ -192,12 +189,12 @@ def _gate(
     tests = dev_tests(dev)
     encode_all([one for waves in tests.values() for one in waves], trainings.clock, "dev")
     asked = {(arm, seed): (jobs(size, seed)[arm], found[arm], tests) for seed, found in taught.items() for arm in GATE}
-    at_once([partial(trainings.said, *one) for one in asked.values()])
+    at_once([*(partial(trainings.said, *one) for one in asked.values()), partial(trainings.untaught, tests)])
     rates = {UNTAUGHT: _by_condition(dev, [trainings.untaught(tests)])}
     rates |= {
         arm: _by_condition(dev, [trainings.said(*one) for (name, _), one in asked.items() if name == arm]) for arm in GATE
     }
-    gained = {arm: difference(together([*rates[arm].values()]), _as_often(rates[UNTAUGHT], len(taught))) for arm in GATE}
+    gained = {arm: difference(*(together([*rates[name].values()]) for name in (arm, UNTAUGHT))) for arm in GATE}
     print(
         "the gate: word error rate in % on speakers held out of training, and what learning brings (points, interval over speakers)"
     )
@@ -207,10 +204,6 @@ def _gate(
     return {
         "gate: learning the truth helps on held-out speakers": {"value": str(value), "target": "interval below 0", "met": met}
     }
-
-
-def _as_often(rates: Mapping[str, Rates], times: int) -> Rates:
-    return together([one for _ in range(times) for one in rates.values()])
 
 
 def _teachers(test: Sequence[Span], form: Form) -> dict[str, dict[str, dict[str, str]]]:
@@ -226,92 +219,6 @@ def _teachers(test: Sequence[Span], form: Form) -> dict[str, dict[str, dict[str,
 def _by_condition(spans: Sequence[Span], said: Sequence[Said]) -> dict[str, Rates]:
     """Errors over all seeds, by condition and speaker."""
     return {condition: together([counted(spans, one[condition]) for one in said]) for condition in said[0]}
-
-
-def _print_pool(pool: Sequence[Span], taught: Mapping[str, Sequence[Taught]]) -> None:
-    spans = {one.key: one for one in pool}
-    rows = []
-    for arm, found in taught.items():
-        mine = [spans[one.key] for one in found]
-        wrong = 0.0 if arm == "truth" else pools.label_rate(mine)
-        rows.append((arm, str(len(mine)), f"{pools.minutes(mine):.1f}", f"{wrong:.1f}"))
-    print("what each arm learns from, and how wrong its labels are (starred: counted before words are left out)")
-    table(("arm", "spans", "minutes", "label WER %"), rows)
-
-
-COMPARED = (
-    *(("kept", name) for name in (*TEACHERS, UNTAUGHT, "all", "random", "dense")), ("starred", "kept"), ("truth", "kept"),
-)  # fmt: skip
-
-
-def _print(rates: Mapping[str, Mapping[str, Rates]]) -> dict[str, Difference]:
-    """Tables of the test; the differences by what is compared."""
-    print("word error rate in % of speakers whom nobody heard, by condition")
-    rows = []
-    for name, found in rates.items():
-        cells = [f"{rate(one):.2f}" for one in found.values()]
-        rows.append((name, *cells, f"{rate(together(list(found.values()))):.2f}"))
-    table(("", *CONDITIONS, "all"), rows)
-    pairs = {}
-    for one, other in COMPARED:
-        for condition in ("clean", "all"):
-            mine, theirs = (_chosen(rates[name], condition) for name in (one, other))
-            pairs[f"{one} - {other}, {condition}"] = difference(mine, theirs)
-    print("differences in points, with the interval of a paired bootstrap over speakers")
-    table(("", "points"), [(name, str(found)) for name, found in pairs.items()])
-    return pairs
-
-
-def _chosen(found: Mapping[str, Rates], condition: str) -> Rates:
-    return together(list(found.values())) if condition == "all" else found[condition]
-
-
-def targets(pairs: Mapping[str, Difference]) -> dict[str, Target]:
-    """What the student has to be, of the differences by what is compared."""
-    found: dict[str, Target] = {}
-    for other in (*TEACHERS, "random"):
-        one = pairs[f"kept - {other}, all"]
-        found[f"kept below {other}, all conditions"] = {"value": str(one), "target": "interval below 0", "met": one.high < 0}
-    for other in TEACHERS:
-        one = pairs[f"kept - {other}, clean"]
-        found[f"kept no worse than {other}, clean"] = {
-            "value": f"{one.mean:+.2f}",
-            "target": "<= +1.0 points",
-            "met": one.mean <= 1.0,
-        }
-    return found
-
-
-def _print_facts(facts: Mapping[str, Mapping[str, Any]], trainings: StudentTrainings, size: Size) -> None:
-    rows = []
-    for arm, one in facts.items():
-        peak = one["expert_peak"]
-        rows.append(
-            (arm, str(one["steps"]), f"{one['seconds']:.0f}", f"{one['loss']:.2f}", "-" if peak is None else f"{peak:.2f}")
-        )
-    print(
-        f"trainings, {size.batch_seconds:g} s of sound a step; peak: load of the most used expert / mean, in the worst layer of the last step"
-    )
-    table(("arm", "steps", "s", "loss", "peak"), rows)
-
-
-def _print_curve(pool: Sequence[Span], size: Size, rates: Mapping[str, Mapping[str, Rates]]) -> None:
-    found = pools.curve(pool, size.versions)
-    clean = together(list(rates["bad 0%"].values()))
-    rows = []
-    for name, (spans, _) in found.items():
-        mine = together(list(rates[name].values()))
-        rows.append(
-            (
-                name,
-                f"{pools.minutes(spans):.1f}",
-                f"{pools.label_rate(spans):.1f}",
-                f"{rate(mine):.2f}",
-                str(difference(mine, clean)),
-            )
-        )
-    print("as many minutes, a growing share of them with labels that are not kept: from where on does a filter help?")
-    table(("pool", "minutes", "label WER %", "WER %", "against bad 0%"), rows)
 
 
 def _file(name: str) -> str:

@@ -18,6 +18,7 @@ from benchmarks.experiments.by_speaker import Difference, counted, difference, r
 from benchmarks.experiments.frames import Wave, frames_of
 from benchmarks.experiments.greedy import transcripts
 from benchmarks.experiments.spans import Span, few, parts
+from benchmarks.experiments.student_tables import COMPARED, targets
 from benchmarks.experiments.student_trainings import StudentTrainings, job
 from benchmarks.experiments.trainings import Clock, OutOfTime
 from benchmarks.experiments.whisper_start import architecture, begun, from_frames
@@ -190,12 +191,12 @@ def test_errors_are_counted_by_speaker_as_whisper_writes_english(pool: list[Span
 def test_targets_follow_the_intervals() -> None:
     def pairs(mean: float, high: float) -> dict[str, Difference]:
         made = Difference(mean, mean - 1, high)
-        return {f"{one} - {other}, {where}": made for one, other in student.COMPARED for where in ("clean", "all")}
+        return {f"{one} - {other}, {where}": made for one, other in COMPARED for where in ("clean", "all")}
 
-    assert all(one["met"] for one in student.targets(pairs(-1.0, -0.1)).values())
-    touching = student.targets(pairs(-1.0, 0.1))
+    assert all(one["met"] for one in targets(pairs(-1.0, -0.1)).values())
+    touching = targets(pairs(-1.0, 0.1))
     assert [one["met"] for name, one in touching.items() if "all" in name] == [False] * 4
-    assert not any(one["met"] for one in student.targets(pairs(1.1, 2.0)).values())
+    assert not any(one["met"] for one in targets(pairs(1.1, 2.0)).values())
 
 
 def test_a_test_is_spoilt_as_it_says_and_always_alike() -> None:

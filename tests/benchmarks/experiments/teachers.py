@@ -1,6 +1,6 @@
 """What the teachers hear in the spans of the test, under each condition: the line's own recognisers, and what reconciliation chooses.
 
-Clean spans are read from `calibrate.heard.jsonl.gz`; in the others the recognisers run, some spans at a time, and what they heard is kept.
+Where reconciliation gives no label, because one of them heard nothing, their choice is what the preferred one said. Clean spans are read from `calibrate.heard.jsonl.gz`; in the others the recognisers run, some spans at a time, and what they heard is kept.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CHUNK = 64
 def taught_clean(spans: Sequence[Span]) -> dict[str, dict[str, str]]:
     """By teacher and key, as they heard the spans when the line heard them."""
     found = {name: {one.key: one.heard[place] for one in spans} for place, name in enumerate(TEACHERS[:-1])}
-    return {**found, CHOICE: {one.key: one.label.text for one in spans}}
+    return {**found, CHOICE: {one.key: one.label.text or one.heard[0] for one in spans}}
 
 
 def taught_in(recordings: Sequence[Mixed], condition: Condition, clock: Clock) -> dict[str, dict[str, str]]:
@@ -48,7 +48,7 @@ def _heard(recordings: Sequence[Mixed], condition: Condition) -> Mapping[str, di
         hypotheses = [heard[place][0] for heard in rows.values()]
         said |= {one.engine: said[one.engine] | {mixed.id: one.text} for one in hypotheses}
         (chosen,) = reconcile(replace(work, hypotheses=tuple(hypotheses)))
-        said[CHOICE][mixed.id] = chosen.text
+        said[CHOICE][mixed.id] = chosen.text or hypotheses[0].text
     return said
 
 
