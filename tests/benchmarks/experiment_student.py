@@ -59,7 +59,7 @@ class Size:
     curve: bool
 
 
-REDUCED = Size(pool=14, dev=1.5, test=2.5, versions=1, steps=16, batch_seconds=30.0, curve=False)
+REDUCED = Size(pool=9, dev=1.5, test=1.8, versions=1, steps=16, batch_seconds=24.0, curve=False)
 FULL = Size(pool=1e6, dev=1e6, test=1e6, versions=2, steps=400, batch_seconds=60.0, curve=True)
 PEAK, ATTENTION = 1e-4, False
 """Learning rate, and whether attention is trained beside the experts: chosen on dev (`choose_student.py`)."""

@@ -119,6 +119,8 @@ def test_a_span_whose_truth_or_speaker_is_not_sure_is_left_out(tmp_path: Path) -
     one = heard(mixed, at, [SAID[0]] * 4)
     assert found(one, names) == ["a line is cut", "a line is cut", "gibberish", "speaker not known"]
     assert found(heard(mixed, [(0.0, 3.9)], [SAID[0]]), {"a": "bob", "b": "sue"}) == ["several speakers"]
+    long = recording(tmp_path, "long", clips, 30.0)
+    assert found(heard(long, [(0.0, 28.0)], [SAID[0]]), names) == ["too long"]
     (whole,) = found(heard(mixed, [(0.0, 3.9)], [SAID[0]]), names)
     assert isinstance(whole, Span)
     assert (whole.speaker, whole.truth, whole.heard) == ("bob", "one two Aaargh!", SAID[0])
