@@ -11,8 +11,8 @@ as many steps from the same start:
 Beside them: both teachers, what reconciliation chooses of them, and Whisper base decoded as the student is. The test is speakers whom
 nobody heard, clean, in music and engine noise at 10, 5 and 0 dB, and over a mobile telephone. An interval is a paired bootstrap over them.
 
-Settings were chosen by `experiments/choose_student.py` on other speakers, held out of training, before anything of the test was looked at. The
-gate is asked of these speakers first: does learning what was really said help at all?
+Settings are chosen by `experiments/choose_student.py` on other speakers, held out of training, and stand in this file before anything of the
+test is looked at. The gate is asked of these speakers first: does learning what was really said help at all?
 
     reduced    small enough to be whole in minutes: what it says of the targets is noise
     full       all spans; `LIMIT=540` cuts it into calls that go on where the last one stopped
@@ -62,7 +62,7 @@ class Size:
 REDUCED = Size(pool=9, dev=1.5, test=1.8, versions=1, steps=16, batch_seconds=24.0, curve=False)
 FULL = Size(pool=1e6, dev=1e6, test=1e6, versions=2, steps=400, batch_seconds=60.0, curve=True)
 PEAK, ATTENTION = 1e-4, False
-"""Learning rate, and whether attention is trained beside the experts: chosen on dev (`choose_student.py`)."""
+"""Learning rate, and whether attention is trained beside the experts: of the recipe `whisper`, until `choose_student.py` has said others."""
 FIRST_SEED = 1
 GATE = ("truth", "kept")
 
