@@ -162,8 +162,8 @@ def run(form: Form) -> Outcome | None:
         rates[arm] = _by_condition(
             data.test, [trainings.said(jobs(size, seed)[arm], taught[seed][arm], tests) for seed in seeds]
         )
-    for one, found, _ in asked:
-        trainings.forget(one, found)
+    for one, learnt, _ in asked:
+        trainings.forget(one, learnt)
     pairs = print_test(rates)
     facts = {arm: trainings.facts(one, taught[seeds[0]][arm]) for arm, one in jobs(size, seeds[0]).items()}
     print_trainings(facts, size.batch_seconds)
@@ -194,7 +194,8 @@ def _gate(
     rates |= {
         arm: _by_condition(dev, [trainings.said(*one) for (name, _), one in asked.items() if name == arm]) for arm in GATE
     }
-    gained = {arm: difference(*(together([*rates[name].values()]) for name in (arm, UNTAUGHT))) for arm in GATE}
+    untaught = together([*rates[UNTAUGHT].values()])
+    gained = {arm: difference(together([*rates[arm].values()]), untaught) for arm in GATE}
     print(
         "the gate: word error rate in % on speakers held out of training, and what learning brings (points, interval over speakers)"
     )

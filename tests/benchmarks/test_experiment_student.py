@@ -115,7 +115,7 @@ def test_no_speaker_is_in_two_parts_and_the_hero_is_for_training(pool: list[Span
 
 def test_a_span_whose_truth_or_speaker_is_not_sure_is_left_out(tmp_path: Path) -> None:
     clips = [
-        Spoken("a", "one two", 1000, 30_000),
+        Spoken("a", "thank you", 1000, 30_000),
         Spoken("b", "Aaargh!", 40_000, 60_000),
         Spoken("c", "good bye", 70_000, 90_000),
     ]
@@ -129,7 +129,7 @@ def test_a_span_whose_truth_or_speaker_is_not_sure_is_left_out(tmp_path: Path) -
     assert found(heard(long, [(0.0, 28.0)], [SAID[0]]), names) == ["too long"]
     (whole,) = found(heard(mixed, [(0.0, 3.9)], [SAID[0]]), names)
     assert isinstance(whole, Span)
-    assert (whole.speaker, whole.truth, whole.heard) == ("bob", "one two Aaargh!", SAID[0])
+    assert (whole.speaker, whole.truth, whole.heard) == ("bob", "thank you Aaargh!", SAID[0])
 
 
 def test_random_has_as_many_minutes_as_kept_and_every_arm_the_labels_it_says(pool: list[Span]) -> None:
