@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
-from benchmarks.experiments.frames import MARGIN, Wave, read_frames
+from benchmarks.experiments import frames
+from benchmarks.experiments.frames import Wave, read_frames
 from voxmill.models.common.tokenizer import EOT, NO_TIMESTAMPS, SOT, TRANSCRIBE, Tokenizer
 from voxmill.models.network.budget import Budget
 from voxmill.models.network.decoder_cache import DecoderCache
@@ -27,13 +28,13 @@ def transcripts(
     """The words of each wave by its key. The model is one that is given frames (`student.FromFrames`), and settled."""
     found: dict[str, str] = {}
     for batch in _batches(waves, at_once):
-        length_B = torch.tensor([len(frames) for frames in batch.values()])
+        length_B = torch.tensor([len(one) for one in batch.values()])
         frame_BTD = torch.nn.utils.rnn.pad_sequence(list(batch.values()), batch_first=True)
         encoded, cache, conditions = model.encode(frame_BTD, length_B), DecoderCache(), Conditions(budget=budget)
         prompt = [tokens[SOT], tokens.of_class("language", "en"), tokens[TRANSCRIBE], tokens[NO_TIMESTAMPS]]
         fresh_BU, most = (
             torch.tensor([prompt] * len(batch)),
-            [MOST + round(MORE * (len(one) - MARGIN)) for one in batch.values()],
+            [MOST + round(MORE * (len(one) - frames.MARGIN)) for one in batch.values()],
         )
         said: list[list[int]] = [[] for _ in batch]
         open_B = [True] * len(batch)
