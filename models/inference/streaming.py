@@ -51,7 +51,7 @@ class Token(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class StreamedWord:
     """A word of the stream."""
 
     text: str
@@ -111,7 +111,7 @@ class TransducerSearch:
             self._frame += 1
 
 
-class Stream:
+class SpeechStream:
     """One stream of sound: `accept` samples as they come, `finish` at the end; `text` and `words` at any time.
 
     >>> stream = StreamingRecognizer(bundle).stream()  # doctest: +SKIP
@@ -170,7 +170,7 @@ class Stream:
         return self._tokens.decode(token.id for token in self.tokens)
 
     @property
-    def words(self) -> list[Word]:
+    def words(self) -> list[StreamedWord]:
         """The words said so far; the last one may still grow."""
         config = self._encoder.model.config.fbank
         seconds = STRIDE * config.shift / SAMPLE_RATE
@@ -184,7 +184,7 @@ class Stream:
             text = self._tokens.decode(token.id for token in run).strip()
             confidence = math.exp(sum(token.log_probability for token in run) / len(run))
             if text:
-                found.append(Word(text, run[0].frame * seconds, (run[-1].frame + 1) * seconds, confidence))
+                found.append(StreamedWord(text, run[0].frame * seconds, (run[-1].frame + 1) * seconds, confidence))
         return found
 
 
@@ -207,7 +207,7 @@ class StreamingRecognizer:
         if getattr(self.model, self.method) is None:
             raise ValueError(f"this model has no head for the method {self.method}")
 
-    def stream(self, bandwidth: Bandwidth = "wide") -> Stream:
+    def stream(self, bandwidth: Bandwidth = "wide") -> SpeechStream:
         """A stream from its first sample. `bandwidth` is read by models with guided experts."""
         config, spoken = self.model.config, self.bundle.tokens.num_subwords
         guide_B = torch.tensor([BANDWIDTHS.index(bandwidth)], device=self.model.device)
@@ -219,4 +219,4 @@ class StreamingRecognizer:
         else:
             search = CtcSearch(self.model.ctc, spoken)
         given = Given(guide_B if config.smoe and config.smoe.encoder else None, active_BK)
-        return Stream(self.encoder, search, self.bundle.tokens, self.config.chunk, given)
+        return SpeechStream(self.encoder, search, self.bundle.tokens, self.config.chunk, given)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voxmill.manifests.errors import UserError
 from voxmill.pipeline.commands import options
 from voxmill.pipeline.terminal.display import working
 from voxmill.pipeline.terminal.output import console
@@ -196,6 +195,8 @@ def export(
 
     chosen = model_display.export_format(form)
     if (chunk or left) and chosen != "sherpa-onnx":
+        from voxmill.manifests.errors import UserError
+
         raise UserError(f"--chunk and --left are for --format sherpa-onnx: `{chosen}` hears whole utterances")
     with working("loading the model, exporting and comparing", quiet=as_json):
         from voxmill.models.inference.export import export_model, new_output_folder

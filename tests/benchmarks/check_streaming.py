@@ -42,7 +42,7 @@ from voxmill.models.common.features import fbank
 from voxmill.models.data.targets import read_utterance
 from voxmill.models.inference.decode import ctc_greedy, transducer_greedy
 from voxmill.models.inference.sherpa_export import export_sherpa
-from voxmill.models.inference.streaming import Stream, StreamingConfig, StreamingRecognizer, Word
+from voxmill.models.inference.streaming import SpeechStream, StreamedWord, StreamingConfig, StreamingRecognizer
 from voxmill.models.network.model import Conditions, EncoderOutput
 from voxmill.models.network.streaming_encoder import LOOKAHEAD, STRIDE, StreamingEncoder
 from voxmill.models.training.recipe import load_recipe
@@ -112,7 +112,7 @@ def cached(bundle: Bundle, clip: Clip, config: StreamingConfig) -> Tensor:
     return torch.cat(found, dim=1)
 
 
-def streamed(recognizer: StreamingRecognizer, clip: Clip, pieces: random.Random) -> tuple[Stream, float, list[float]]:
+def streamed(recognizer: StreamingRecognizer, clip: Clip, pieces: random.Random) -> tuple[SpeechStream, float, list[float]]:
     """The finished stream, CPU seconds, and how long each piece that completed a chunk took."""
     stream, at, waits, begin = recognizer.stream(), 0, [], time.process_time()
     while at < len(clip.wave):
@@ -163,7 +163,7 @@ def aligned(clip: Clip, words: Sequence[str]) -> list[tuple[float, float]] | Non
     return found if len(found) == len(words) else None
 
 
-def apart(clip: Clip, heard: Sequence[Word]) -> list[float]:
+def apart(clip: Clip, heard: Sequence[StreamedWord]) -> list[float]:
     """Seconds from where the aligner begins a word to where the stream does, for words that the stream got right."""
     words = regex.findall(r"[a-z']+", clip.text.lower())
     times = aligned(clip, words)

@@ -63,7 +63,6 @@ BY_OTHERS = {
     "hydra-core": "FunASR imports it; a bound on its version",
     "moonshine-voice": "weights",
     "omegaconf": "pyannote and FunASR import it; a bound on its version",
-    "onnx": "torch.onnx writes with it",
     "protobuf": "sentencepiece describes its file in it",
     "pycryptodomex": "yt-dlp decrypts streams with it",
     "silero-vad": "only its graph is read",

