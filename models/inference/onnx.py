@@ -12,6 +12,7 @@ Writing needs the package onnx, comparing needs onnxruntime (extra `export`).
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,10 +93,17 @@ def export_onnx(model: SpeechModel, folder: Path) -> list[Path]:
 
 def _write(graph: type[Any], model: SpeechModel, inputs: dict[str, Tensor], outputs: list[str], path: Path) -> None:
     axes = {name: _AXES[name] for name in (*inputs, *outputs)}
+    write_graph(graph(model, list(inputs)), inputs, outputs, axes, path)
+
+
+def write_graph(
+    graph: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], axes: Mapping[str, Mapping[int, str]], path: Path
+) -> None:
+    """Traces a graph with these inputs, named in order, and writes it. `axes`: the dynamic axes of each input and output, by number."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing warns of every Python number that it takes for a constant
         torch.onnx.export(
-            graph(model, list(inputs)), tuple(inputs.values()), str(path), input_names=list(inputs), output_names=outputs,
+            graph, tuple(inputs.values()), str(path), input_names=list(inputs), output_names=list(outputs),
             dynamic_axes=axes, opset_version=_OPSET, dynamo=False,
         )  # fmt: skip
 
@@ -114,12 +122,17 @@ def largest_difference(model: SpeechModel, folder: Path, batch: int = 3, frames:
     return max(float((torch.from_numpy(one).double() - other.double()).abs().max()) for one, other in pairs)
 
 
-def _run(path: Path, inputs: dict[str, Tensor]) -> list[Any]:
+def open_graph(path: Path) -> Any:
+    """The graph of a file in onnxruntime, on one thread of the CPU."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _run(path: Path, inputs: dict[str, Tensor]) -> list[Any]:
+    session = open_graph(path)
     expected = {given.name for given in session.get_inputs()}
     outputs: list[Any] = session.run(None, {name: value.numpy() for name, value in inputs.items() if name in expected})
     return outputs

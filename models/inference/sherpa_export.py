@@ -11,7 +11,6 @@ The inputs, the caches and the metadata are those that sherpa-onnx knows as a st
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 from voxmill.manifests.errors import UserError
 from voxmill.models.checkpoint.checkpoint import Bundle
 from voxmill.models.common.tokenizer import Tokenizer
+from voxmill.models.inference.onnx import open_graph, write_graph
 from voxmill.models.inference.streaming import StreamingConfig
 from voxmill.models.network.model import Conditions, SpeechModel
 from voxmill.models.network.streaming_encoder import LOOKAHEAD, STRIDE, StreamingEncoder, StreamState
@@ -85,7 +85,8 @@ def refuse_sherpa(model: SpeechModel) -> None:
     """Raises UserError for a model that sherpa-onnx cannot stream, with what it lacks."""
     config = model.config
     lacks = {
-        "it has no transducer (model.transducer)": model.transducer is None,
+        "it has no transducer (model.transducer): train one, with `transducer: {}` under `model` of the recipe": model.transducer
+        is None,
         "it has task vectors (model.tasks)": config.tasks is not None,
         "its encoder has guided experts (model.smoe.encoder)": config.smoe is not None and config.smoe.encoder,
     }
@@ -144,18 +145,13 @@ def export_sherpa(bundle: Bundle, folder: Path, config: StreamingConfig | None =
 @torch.no_grad()
 def sherpa_difference(model: SpeechModel, folder: Path, config: StreamingConfig, chunks: int = 7) -> float:
     """Largest absolute difference of the logits of random sound, chunk by chunk by onnxruntime, to those of the masked model."""
-    import onnxruntime
-
     assert model.transducer is not None
     generator = torch.Generator().manual_seed(chunks)
     feature_BTM = torch.randn(1, STRIDE * config.chunk * chunks + LOOKAHEAD, model.config.fbank.num_mels, generator=generator)
     token_BU = torch.randint(1, model.config.vocabulary, (1, model.config.transducer.context), generator=generator)  # type: ignore[union-attr]
     encoded = model.encode(feature_BTM, torch.tensor([feature_BTM.shape[1]]), Conditions(chunk=config.chunk, left=config.left))
     wanted_BTV = model.transducer(encoded.frame_BTD, token_BU)[:, :, -1]
-    encoder, decoder, joiner = (
-        onnxruntime.InferenceSession(str(folder / name), providers=["CPUExecutionProvider"])
-        for name in (ENCODER, DECODER, JOINER)
-    )
+    encoder, decoder, joiner = (open_graph(folder / name) for name in (ENCODER, DECODER, JOINER))
     caches = [cache.transpose(1, 2).numpy() for cache in StreamingEncoder(model, config.left).start(1)[:2]]
     (expected,) = decoder.run(None, {"y": token_BU.numpy()})
     largest = 0.0
@@ -187,18 +183,7 @@ def _write(
     import onnx
 
     axes = {name: {axis: "batch"} for name, axis in {**names, **outputs}.items()}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tracing warns of every Python number that it takes for a constant
-        torch.onnx.export(
-            graph,
-            inputs,
-            str(path),
-            input_names=list(names),
-            output_names=list(outputs),
-            dynamic_axes=axes,
-            opset_version=17,
-            dynamo=False,
-        )
+    write_graph(graph, dict(zip(names, inputs, strict=True)), list(outputs), axes, path)
     made = onnx.load(str(path))
     onnx.helper.set_model_props(made, {name: str(value) for name, value in about.items()})
     onnx.save(made, str(path))

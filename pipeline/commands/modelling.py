@@ -197,7 +197,7 @@ def export(
     if (chunk or left) and chosen != "sherpa-onnx":
         from voxmill.manifests.errors import UserError
 
-        raise UserError(f"--chunk and --left are for --format sherpa-onnx: `{chosen}` hears whole utterances")
+        raise UserError(f"--chunk and --left belong to --format sherpa-onnx: leave them out with `{chosen}`")
     with working("loading the model, exporting and comparing", quiet=as_json):
         from voxmill.models.inference.export import export_model, new_output_folder
         from voxmill.models.inference.load import open_bundle

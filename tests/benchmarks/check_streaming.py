@@ -186,9 +186,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="voxmill-streaming-") as name:
         folder = Path(name)
         shards = make_shards(folder / "run")
-        bundle = learn(shards, str(folder / "model"), 1500 if full else 400)
+        bundle = learn(shards, str(folder / "model"), 1500 if full else 150)
         known = clips(shards)
-        some = known if full else known[:24]
+        some = known if full else known[:12]
         largest, unequal, foreign, offsets = 0.0, 0, 0, []
         for method, (chunk, left) in product(METHODS, SHAPES):
             config = StreamingConfig(chunk=chunk, left=left, method=method, most=1 if method == "transducer" else 5)
