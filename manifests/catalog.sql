@@ -2,6 +2,7 @@
 -- labels, selections, samples, unpacked, costs), over `reasons` (the public names of rejection) and over `run` (the text of
 -- run.json).
 -- Spans are in samples at 16 kHz (`num_samples`) or in seconds; costs are seconds of work.
+-- Fractions are summed as decimals, whose sum does not depend on the order in which threads add: a run has one report.
 --
 --   FROM funnel;                     what entered, stayed and left at every stage
 --   FROM retention_by_language;      also _domain, _host, _source, _licence, _tier, _reason, _bandwidth; FROM retention has all
@@ -103,9 +104,9 @@ paid AS (
     SELECT CASE WHEN engine IS NULL THEN stage ELSE stage || ':' || engine END AS stage,
         CASE WHEN stage IN ('list', 'crawl', 'decode') THEN '' ELSE coalesce(unit, '') END AS payer, wall_s
     FROM costs
-), spent AS (SELECT stage, payer, sum(wall_s) AS wall_s FROM paid GROUP BY stage, payer),
+), spent AS (SELECT stage, payer, sum(wall_s::DECIMAL(18, 6)) AS wall_s FROM paid GROUP BY stage, payer),
 charged AS (SELECT *, coalesce(unit, '') AS payer FROM verdicts)
-SELECT v.* EXCLUDE payer, coalesce(c.wall_s, 0)
+SELECT v.* EXCLUDE payer, coalesce(c.wall_s, 0)::DOUBLE
     * CASE WHEN w.num_samples > 0 THEN v.num_samples / w.num_samples ELSE 1 / w.num_rows END AS cost_s
 FROM charged AS v
 LEFT JOIN weight AS w ON w.stage = v.stage AND w.payer = v.payer
@@ -226,7 +227,7 @@ FROM spans WHERE speech AND kind = 'speech';
 CREATE OR REPLACE VIEW label_coverage AS
 SELECT task, labeller, min(model) AS model, sum(num_asked)::BIGINT AS num_asked, sum(num_labelled)::BIGINT AS num_labelled,
     sum(num_empty)::BIGINT AS num_empty, sum(num_labelled) / sum(num_asked) AS coverage, sum(labelled_samples) / 16000 AS labelled_s,
-    sum(sum_confidence) / nullif(sum(num_confidences), 0) AS mean_confidence, sum(num_refused)::BIGINT AS num_refused,
+    sum(sum_confidence::DECIMAL(38, 12)) / nullif(sum(num_confidences), 0) AS mean_confidence, sum(num_refused)::BIGINT AS num_refused,
     sum(num_contradicted)::BIGINT AS num_contradicted
 FROM label_counts GROUP BY task, labeller ORDER BY task, labeller;
 
@@ -389,7 +390,7 @@ ORDER BY place, list_position(['high', 'weak', 'unlabelled', 'event', 'rejected'
 -- What the labels of each tier should be worth, where the run has a calibration: errors expected per word, over all words.
 CREATE OR REPLACE VIEW expected_by_tier AS
 SELECT tier, count(*) AS num_segments, sum(num_samples) / 16000 / 3600 AS hours,
-    sum(expected_error * num_slots) / nullif(sum(num_slots), 0) AS expected_error
+    sum((expected_error * num_slots)::DECIMAL(18, 9)) / nullif(sum(num_slots), 0) AS expected_error
 FROM spans
 WHERE expected_error IS NOT NULL
 GROUP BY tier ORDER BY list_position(['high', 'weak', 'unlabelled', 'rejected'], tier);
@@ -413,7 +414,7 @@ GROUP BY b.reason ORDER BY marginal_s DESC, failing_s DESC, b.reason;
 -- Languages in whose segments digits were compared as they are written, since no library says how they are spoken there:
 -- words and digits for the same number lower the agreement.
 CREATE OR REPLACE VIEW unread_numbers AS
-SELECT language, count(*) AS num_segments, avg(agreement) AS mean_agreement
+SELECT language, count(*) AS num_segments, avg(agreement::DECIMAL(18, 15)) AS mean_agreement
 FROM spans WHERE unread_numbers
 GROUP BY ALL ORDER BY num_segments DESC, language;
 
@@ -422,11 +423,11 @@ CREATE OR REPLACE VIEW cost_by_stage AS
 WITH kept AS (SELECT sum(num_samples) / 16000 / 3600 AS hours FROM spans WHERE kept),
 spent AS (
     SELECT CASE WHEN engine IS NULL THEN stage ELSE stage || ':' || engine END AS stage, engine, device,
-        count(*) AS num_units, sum(wall_s) / 3600 AS wall_hours, sum(cpu_s) / 3600 AS cpu_hours,
-        max(max_rss_bytes) / 1e9 AS max_rss_gb, sum(attempts - 1)::BIGINT AS retries
+        count(*) AS num_units, sum(wall_s::DECIMAL(18, 6)) / 3600 AS wall_hours, sum(cpu_s::DECIMAL(18, 6)) / 3600 AS cpu_hours,
+        sum(wall_s::DECIMAL(18, 6)) AS wall_s, max(max_rss_bytes) / 1e9 AS max_rss_gb, sum(attempts - 1)::BIGINT AS retries
     FROM costs GROUP BY ALL
 )
-SELECT s.*, f.seconds_in / 3600 / nullif(sum(wall_hours) OVER (PARTITION BY s.stage), 0) AS times_real_time,
+SELECT s.* EXCLUDE (wall_s), f.seconds_in / nullif(sum(s.wall_s) OVER (PARTITION BY s.stage), 0) AS times_real_time,
     wall_hours / nullif(k.hours, 0) AS wall_per_kept_hour, cpu_hours / nullif(k.hours, 0) AS cpu_per_kept_hour
 FROM spent AS s LEFT JOIN funnel AS f ON f.stage = s.stage CROSS JOIN kept AS k
 ORDER BY f.position, s.stage, device;
@@ -439,8 +440,8 @@ WITH audio AS (
         coalesce(sum(num_samples) FILTER (kept), 0) / 16000 / 3600 AS kept_hours
     FROM spans
 ), work AS (
-    SELECT coalesce(sum(wall_s), 0) / 3600 AS wall_hours, coalesce(sum(cpu_s), 0) / 3600 AS cpu_hours,
-        coalesce(sum(wall_s) FILTER (device NOT LIKE 'cpu%'), 0) / 3600 AS gpu_hours
+    SELECT coalesce(sum(wall_s::DECIMAL(18, 6)), 0) / 3600 AS wall_hours, coalesce(sum(cpu_s::DECIMAL(18, 6)), 0) / 3600 AS cpu_hours,
+        coalesce(sum(wall_s::DECIMAL(18, 6)) FILTER (device NOT LIKE 'cpu%'), 0) / 3600 AS gpu_hours
     FROM costs
 )
 SELECT audio.*, work.*, wall_hours / nullif(kept_hours, 0) AS wall_per_kept_hour,

@@ -69,7 +69,7 @@ def agreement(ask: Ask) -> Section:
     errors = [(edges[bin_] + 0.5 / BINS, error) for bin_, error in _errors(ask)]
     figure = histogram(edges, {tier: values for tier, values in hours.items() if any(values)}, "agreement", "hours", errors)
     tiers = ask(
-        "SELECT s.tier, count(*), sum(s.num_samples) / 57.6e6, avg(s.agreement), any_value(e.expected_error) FROM spans AS s"
+        "SELECT s.tier, count(*), sum(s.num_samples) / 57.6e6, avg(s.agreement::DECIMAL(18, 15)), any_value(e.expected_error) FROM spans AS s"
         " LEFT JOIN expected_by_tier AS e USING (tier) WHERE s.tier IS NOT NULL GROUP BY 1"
         f" ORDER BY list_position({list(TIERS)!r}, s.tier)"
     )
@@ -87,7 +87,7 @@ def agreement(ask: Ask) -> Section:
 
 def _errors(ask: Ask) -> Rows:
     """(bin of agreement, errors expected per word) where the run has a calibration, weighted by words."""
-    weighted = "sum(expected_error * num_slots) / nullif(sum(num_slots), 0)"
+    weighted = "sum((expected_error * num_slots)::DECIMAL(18, 9)) / nullif(sum(num_slots), 0)"
     return ask(
         f"SELECT {_BIN} AS bin, {weighted} FROM spans WHERE {_AGREED} AND expected_error IS NOT NULL AND num_slots > 0 GROUP BY 1 ORDER BY 1"
     )

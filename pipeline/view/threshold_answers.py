@@ -62,7 +62,7 @@ def _expected(view: RunView, asked: Mapping[str, Any]) -> list[Row]:
         errors = _EXPECTED
     sql = f"""
         WITH judged AS (SELECT segment_id, tier, rules = 0 AS kept FROM ruled({arguments})),
-        priced AS (SELECT j.tier, j.kept, e.error * e.units AS wrong, e.units FROM judged AS j JOIN {errors} AS e USING (segment_id))
+        priced AS (SELECT j.tier, j.kept, (e.error * e.units)::DECIMAL(18, 9) AS wrong, e.units FROM judged AS j JOIN {errors} AS e USING (segment_id))
         SELECT tier, sum(wrong) / nullif(sum(units), 0) AS expected FROM priced GROUP BY tier
         UNION ALL SELECT 'kept', sum(wrong) / nullif(sum(units), 0) FROM priced WHERE kept
     """

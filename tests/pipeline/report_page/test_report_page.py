@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -80,6 +81,16 @@ def test_sections_say_what_the_tables_do(finished: Path) -> None:
     heard = sum(row[2] for row in found["Agreement, and the errors to expect"].rows)  # type: ignore[misc]
     ((spoken,),) = con.execute("SELECT sum(num_samples) / 57.6e6 FROM spans WHERE tier IS NOT NULL").fetchall()
     assert heard == pytest.approx(spoken)
+
+
+def test_sums_of_fractions_do_not_depend_on_the_order_of_threads(finished: Path) -> None:
+    """Sums of floats do, in the last place, and a figure that lies between two printed digits is then now one, now the other."""
+    con = open_catalog(str(finished))
+    times = [Decimal(f"{one:.6f}") for (one,) in con.execute("SELECT cpu_s FROM costs").fetchall()]
+    ((cpu,),) = con.execute("SELECT cpu_hours FROM cost").fetchall()
+    assert cpu == float(sum(times)) / 3600
+    ((by_stage,),) = con.execute("SELECT sum((cpu_hours * 3600)::DECIMAL(18, 6)) FROM cost_by_stage").fetchall()
+    assert by_stage == sum(times)
 
 
 def test_a_page_needs_nothing_from_outside_and_is_always_the_same(finished: Path) -> None:

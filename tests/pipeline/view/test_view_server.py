@@ -59,7 +59,7 @@ def test_whoever_does_not_know_the_address_gets_nothing(served: ViewServer) -> N
         "/index.html",
         "/api/overview",
         "/x" * 20,
-        served.path[:-2] + "x/",
+        f"{served.path[:-2]}{'y' if served.path[-2] == 'x' else 'x'}/",
         served.path + "../" + "pyproject.toml",
         served.path + "data/run.js",
     ):
