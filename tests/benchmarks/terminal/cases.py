@@ -347,6 +347,10 @@ SHARDS = (
     ("transcribe --model model", 2, "FILES"),
     ("export --model model --out out --format tpyo", 2, "tpyo", "torch"),
     ("export --model model --out out --budget tpyo", 2, "tpyo", "torch"),
+    ("export --model model --out out --chunk 16", 2, "--chunk", "torch"),
+    ("export --model model --out out --format sherpa-onnx --chunk 0", 2, "--chunk", "torch"),
+    ("export --model model --out out --format sherpa-onnx --left tpyo", 2, "--left", "torch"),
+    ("export --model model --out out --format sherpa-onnx", 2, "transducer", "torch"),
     ("export --model nosuch --out out", 2, "nosuch", "torch"),
     ("export --model model-cut --out out", 2, "model.safetensors", "torch"),
 )
