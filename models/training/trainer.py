@@ -218,18 +218,20 @@ class Trainer:
         self.taught = {task for task, ranks in zip(TASKS, met, strict=True) if ranks}
         if self.ranks.rank:
             return self.ranks.wait()
-        model = settled(self.mean.module if self.mean else self.model, self._plain(), sorted(self.visited))
-        taught = tuple(task for task in TASKS if task in self.taught)
-        targets = self.loader.config.example.targets
-        bundle = Bundle(model, self.tokens, targets, self.step, tuple(sorted(self.visited)), taught)
         own = self.model.state_dict()  # with the bias of training, which is another than that of the settled model
         tensors = {f"model.{name}": tensor for name, tensor in own.items() if self.mean or ".balancer." in name}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{key}.{self.learnt[index][0]}": tensor for key, tensor in state.items()}
         loader = {**self.loader.state_dict(), "skipped": self.skipped}
         values = {"loader": loader, "averaged": int(self.mean.n_averaged) if self.mean else 0}
-        save(folder, bundle, TrainingState(tensors, {**values, "config": self.config.model_dump(mode="json")}))
+        save(folder, self.bundle(), TrainingState(tensors, {**values, "config": self.config.model_dump(mode="json")}))
         self.ranks.wait()
+
+    def bundle(self) -> Bundle:
+        """The model as it is kept: with averaged parameters where `average` asks for them, and with settled routers."""
+        model = settled(self.mean.module if self.mean else self.model, self._plain(), sorted(self.visited))
+        taught = tuple(task for task in TASKS if task in self.taught)
+        return Bundle(model, self.tokens, self.loader.config.example.targets, self.step, tuple(sorted(self.visited)), taught)
 
     @classmethod
     def resumed(

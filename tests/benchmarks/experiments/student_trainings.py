@@ -23,8 +23,7 @@ from voxmill.manifests.ids import digest
 from voxmill.models.network.model import SpeechModel
 from voxmill.models.training.loss import LossConfig
 from voxmill.models.training.schedule import RateConfig
-from voxmill.models.training.settle import settled
-from voxmill.models.training.trainer import SETTLED_S, TrainConfig, Trainer
+from voxmill.models.training.trainer import TrainConfig, Trainer
 
 Said = Mapping[str, Mapping[str, str]]
 """By condition, then by key."""
@@ -95,10 +94,6 @@ class StudentTrainings(Trainings):
         for model in (trainer.model, *([trainer.mean.module] if trainer.mean else [])):
             from_frames(model)
         return trainer, seconds
-
-    def _final(self, trainer: Trainer) -> SpeechModel:
-        model: SpeechModel = settled(super()._final(trainer), trainer.loader.plain(SETTLED_S / 2), sorted(trainer.visited))
-        return model
 
 
 def _paths(folder: Path, tests: Mapping[str, Sequence[Wave]]) -> dict[str, Path]:

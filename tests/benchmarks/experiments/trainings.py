@@ -134,10 +134,7 @@ class Trainings:
             shutil.rmtree(folder / "resume", ignore_errors=True)
             trainer.save(str(folder / "resume"))
             raise
-        save(
-            str(folder / "final"),
-            Bundle(self._final(trainer), self.tokens, job.data.example.targets, trainer.step, tuple(sorted(trainer.visited))),
-        )
+        save(str(folder / "final"), trainer.bundle())
         spent = round(before + time.monotonic() - began, 1)
         figures = {
             "arm": job.arm,
@@ -173,11 +170,6 @@ class Trainings:
         mean_M, std_M = self._statistics
         model.frontend.mean_M.copy_(mean_M)
         model.frontend.std_M.copy_(std_M)
-        return model
-
-    def _final(self, trainer: Trainer) -> SpeechModel:
-        """The model after the last step."""
-        model: SpeechModel = trainer.mean.module if trainer.mean else trainer.model
         return model
 
 
