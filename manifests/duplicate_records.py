@@ -1,4 +1,4 @@
-"""Records of what is nearly the same: a part's acoustic fingerprint, and the verdict that a stretch is there already."""
+"""Records of what is nearly the same: how a part sounds and what it says, and the verdict that a stretch is there already."""
 
 from __future__ import annotations
 
@@ -20,6 +20,26 @@ class Fingerprint:
     """Length in samples."""
     values: tuple[str, ...]
     """Empty where the part is too short to be known by its sound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shingles:
+    """What is said in a part of a recording: hashes of runs of neighbouring words, in their order."""
+
+    recording_id: str
+    """The recording."""
+    start: int
+    """First sample of the part."""
+    num_samples: int
+    """Length in samples."""
+    values: tuple[int, ...]
+    """64-bit hashes. Empty where nothing was agreed on, or too little to be compared."""
+    segments: tuple[int, ...]
+    """For each value, in which of the part's segments with an agreed text it begins."""
+    starts: tuple[int, ...]
+    """First sample of each of these segments."""
+    ends: tuple[int, ...]
+    """One past the last sample of each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,11 @@ def build(config: RunConfig, run: Run, gate: HostGate | None = None) -> dict[str
 
 
 def as_written(run: Run) -> tuple[RunConfig, dict[str, Stage]]:
-    """The config and stages that a run was last brought up to: a newer voxmill may give the same stages other fingerprints."""
+    """The config and stages that a run was last brought up to: a newer voxmill may give the same stages other fingerprints, or have more."""
     state = run.written()
     config = parse_config(state["config"], run.uri("run.json"))
     written: dict[str, str] = state.get("fingerprints", {})
     stages = build(config, run)
-    return config, {name: replace(stage, fingerprint=written.get(name, stage.fingerprint)) for name, stage in stages.items()}
+    if not written:
+        return config, stages
+    return config, {name: replace(stage, fingerprint=written[name]) for name, stage in stages.items() if name in written}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from voxmill.manifests.duplicate_records import Fingerprint
+from voxmill.manifests.duplicate_records import Fingerprint, Shingles
 from voxmill.manifests.ids import segment_id
 from voxmill.manifests.records import (
     Consensus,
@@ -48,6 +48,12 @@ def fingerprint(work: UnitInput, key: str, name: str, why: Why) -> Fingerprint:
     """A part that cannot be compared by its sound."""
     part = _part(work, key)
     return Fingerprint(key, part.start, part.num_samples, ())
+
+
+def shingles(work: UnitInput, key: str, name: str, why: Why) -> Shingles:
+    """A part that cannot be compared by its text."""
+    part = _part(work, key)
+    return Shingles(key, part.start, part.num_samples, (), (), (), ())
 
 
 def hypothesis(work: UnitInput, key: str, name: str, why: Why) -> Hypothesis:

@@ -24,7 +24,7 @@ from voxmill.operators.crawl.policy.host_limit import HostGate
 from voxmill.pipeline.books import JournalBooks, keys_of
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import RunConfig
-from voxmill.pipeline.dedup import FindDuplicates
+from voxmill.pipeline.duplicates.find_duplicates import FindDuplicates
 from voxmill.pipeline.execution.executor import Executor, Job
 from voxmill.pipeline.execution.worker import Worker
 from voxmill.pipeline.packing.failures import pack_stage, upstream_of

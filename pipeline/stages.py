@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from voxmill.manifests.duplicate_records import Duplicate, Fingerprint
+from voxmill.manifests.duplicate_records import Duplicate, Fingerprint, Shingles
 from voxmill.manifests.ids import digest
 from voxmill.manifests.records import Consensus, Hypothesis, Labels, Opinion, Pictures, Recording, Segment, Selection
 from voxmill.manifests.redaction_records import Redaction
@@ -20,6 +20,7 @@ from voxmill.operators.crawl.crawl import Crawl
 from voxmill.operators.decode.probe import Decode
 from voxmill.operators.dedup.evaluation_sets import sets_digest
 from voxmill.operators.dedup.fingerprint import FingerprintConfig, TakeFingerprints
+from voxmill.operators.dedup.shingles import ShingleConfig, TakeShingles
 from voxmill.operators.frames.frames import TakePictures
 from voxmill.operators.label.heard_language import HeardLanguageConfig
 from voxmill.operators.label.label import Label
@@ -159,12 +160,18 @@ def _fingerprint(line: StageBuilder, kind: StageKind) -> None:
         line.add(kind, partial(TakeFingerprints, only), only, beside=UNIT)
 
 
+def _shingle(line: StageBuilder, kind: StageKind) -> None:
+    if (settings := line.config.duplicates) and "text" in settings.by:
+        only = ShingleConfig(shingle=settings.shingle)
+        line.add(kind, partial(TakeShingles, only), only, reads=("segment", "reconcile"), beside=("units",))
+
+
 def _duplicates(line: StageBuilder, kind: StageKind) -> None:
     """The driver writes the verdicts: they are about the whole run."""
     if settings := line.config.duplicates:
-        reads = ("segment", "reconcile", *line.named("fingerprint"))
+        reads = line.named("fingerprint", "shingle")
         before = (line.stages[name].fingerprint for name in reads)
-        parts = ["duplicates 1", settings.model_dump_json(), sets_digest(settings.evaluation), *before]
+        parts = ["duplicates 2", settings.model_dump_json(), sets_digest(settings.evaluation), *before]
         line.put(by_driver(kind, digest(parts)[:16], reads))
 
 
@@ -218,6 +225,7 @@ ENTRIES: tuple[StageEntry, ...] = (
     StageEntry(_of("label", Opinion, "segments", failed=failed_rows.opinion), _opinions),
     StageEntry(_of("label", Labels, "segments", failed=failed_rows.labels, packed=True), _labels),
     StageEntry(StageKind("fingerprint", Fingerprint, "parts", failed=failed_rows.fingerprint, hears=True), _fingerprint),
+    StageEntry(StageKind("shingle", Shingles, "parts", failed=failed_rows.shingles), _shingle),
     StageEntry(_of("duplicates", Duplicate, "stretches"), _duplicates),
     StageEntry(_of("redact", Redaction, "segments", failed=failed_rows.redaction, packed=True), _redact),
     StageEntry(StageKind("python", object, "segments", failed=failed_rows.labels), _user),

@@ -31,6 +31,8 @@ class UnitInput:
     redactions: tuple[Redaction, ...] = ()
     other: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     """Rows of the user's own stages, by name of the stage. Each row has a `segment_id`."""
+    by_part: bool = False
+    """The stage has a row for each part, though it reads segments: parts are the members."""
 
     def recording(self, recording_id: str) -> Recording:
         """The recording with this id. Raises StopIteration where it is not in the unit."""
@@ -38,7 +40,7 @@ class UnitInput:
 
     def members(self) -> tuple[str, ...]:
         """Ids of what the unit consists of: its segments, else parts, else recordings, else items, as the stage sees it."""
-        if self.segments:
+        if self.segments and not self.by_part:
             return tuple(s.id for s in self.segments)
         if self.parts:
             return tuple(p.recording_id for p in self.parts)
@@ -51,7 +53,7 @@ class UnitInput:
             items=tuple(i for i in self.items if i.id not in keys),
             recordings=tuple(r for r in self.recordings if r.item_id not in keys),
             parts=tuple(p for p in self.parts if p.recording_id not in keys),
-            segments=tuple(s for s in self.segments if s.id not in keys),
+            segments=tuple(s for s in self.segments if s.id not in keys and s.recording_id not in keys),
             hypotheses=tuple(h for h in self.hypotheses if h.segment_id not in keys),
             consensus=tuple(c for c in self.consensus if c.segment_id not in keys),
             opinions=tuple(o for o in self.opinions if o.segment_id not in keys),

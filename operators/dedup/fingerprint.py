@@ -20,6 +20,7 @@ from voxmill.manifests.tombstones import is_scrubbed
 from voxmill.operators.contract.adapters import Audio
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.decode.audio import Playback, stream
+from voxmill.operators.dedup.shingles import ShingleConfig
 
 
 class FingerprintMissing(Unavailable, ImportError):
@@ -35,15 +36,13 @@ class FingerprintConfig(Settings):
     """Shorter parts and clips get no fingerprint (s)."""
 
 
-class DuplicatesConfig(FingerprintConfig):
+class DuplicatesConfig(FingerprintConfig, ShingleConfig):
     """Duplicates within the run, with other runs, and with evaluation sets. Of duplicates the first listed stays."""
 
     by: tuple[Literal["acoustic", "text"], ...] = ("acoustic", "text")
     """`acoustic` compares audio and needs the C library Chromaprint; `text` compares transcripts."""
     min_score: float = Field(default=0.3, gt=0.0, le=1.0)
     """Share of the shorter fingerprint that must match. Unrelated speech has 0.01, the tested copies 0.5 and more."""
-    shingle: int = Field(default=4, ge=1)
-    """Neighbouring words or Han characters in a shingle."""
     min_shared: float = Field(default=0.5, gt=0.0, le=1.0)
     """Share of the shingles of the shorter text that must be in the other."""
     min_shingles: int = Field(default=6, ge=1)

@@ -129,7 +129,7 @@ class Worker:
             else:
                 fields["other"] = {**fields.get("other", {}), stage.name: tuple(rows)}
         fields["recordings"] = tuple(openable(self._run, r) for r in fields.get("recordings", ()))
-        return UnitInput(**fields)
+        return UnitInput(**fields, by_part=self._stage.of.rows == "parts")
 
     def _portable(self, row: Any) -> Any:
         """A file inside the run is named relative to it, so that a run can be moved or copied."""

@@ -28,11 +28,8 @@ def needs(config: RunConfig, kind: str, root: str | None = None) -> Iterator[tup
     for labeller in active_labellers(config.label, config.labels):
         yield f"labeller {labeller.name}", labeller.modules
     yield "reconcile", ("wetext", "whisper_normalizer")
-    if config.duplicates is not None:
-        if "acoustic" in config.duplicates.by:
-            yield "duplicates.by acoustic", ("chromaprint",)
-        if "text" in config.duplicates.by:
-            yield "duplicates.by text", ("datasketch",)
+    if config.duplicates is not None and "acoustic" in config.duplicates.by:
+        yield "duplicates.by acoustic", ("chromaprint",)
     if config.redact is not None:
         yield "redact", ("presidio_analyzer", "spacy")
     if kind == "ray":

@@ -11,7 +11,6 @@ from voxmill.operators.decode.audio import read
 from voxmill.operators.decode.container import Undecodable
 from voxmill.operators.dedup.evaluation_sets import EvaluationClip, NoEvaluationSet, clips
 from voxmill.operators.dedup.fingerprint import Chromaprint, DuplicatesConfig
-from voxmill.operators.dedup.minhash import TextIndex
 from voxmill.operators.select.calibration import load_calibration
 from voxmill.pipeline.build import as_written, build
 from voxmill.pipeline.config import RunConfig
@@ -66,7 +65,7 @@ def _settled(config: RunConfig, run: Run) -> bool:
 
 def _check_duplicates(settings: DuplicatesConfig, run: Run) -> None:
     acoustic = "acoustic" in settings.by
-    _ = (Chromaprint() if acoustic else None, TextIndex() if "text" in settings.by else None)  # their packages are here
+    _ = Chromaprint() if acoustic else None  # its library is here
     for root in settings.against:
         if Run(root).absolute() == run.absolute():
             raise RunError(f"{root} is the run itself: it is held against itself anyway; name another run")

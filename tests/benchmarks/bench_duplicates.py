@@ -67,7 +67,7 @@ def main() -> None:
     originals = joined("en", count, seconds, seed=4)
     taken = {clip.id for one in originals for _, _, clip in one.said}
     data = f"{count} recordings of real prompts, {seconds:g} s each; {each} copies of each of {len(COPIES)} kinds; evaluation clips in 4 more"
-    heading("bench-duplicates", full, data, ("voxmill", "datasketch", "pyacoustid", "moonshine-onnx"))
+    heading("bench-duplicates", full, data, ("voxmill", "duckdb", "pyacoustid", "moonshine-onnx"))
     with tempfile.TemporaryDirectory(prefix="voxmill-duplicates-") as folder:
         home = Path(folder)
         copies = planted(home, originals, each)

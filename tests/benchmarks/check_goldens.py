@@ -35,7 +35,7 @@ PINNED: dict[str, tuple[str, ...]] = {
         "layout.ShardPlan.digest",
     ),
     "operators": (
-        "select.split_of", "candidate.Candidate.item", "channel_mix.ChannelStats.digest", "minhash.part_shingles", "minhash._hash",
+        "select.split_of", "candidate.Candidate.item", "channel_mix.ChannelStats.digest", "shingles.part_shingles", "shingles._hash",
         "evaluation_sets.sets_digest", "kinds.digest", "registry._content",
     ),
     "models": ("seeds.seeded", "manifest.seal", "tokenizer.Tokenizer.digest"),

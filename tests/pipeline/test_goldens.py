@@ -135,7 +135,7 @@ def stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Stag
 
 
 def test_golden_fingerprints(stages: Mapping[str, Stage]) -> None:
-    varying = ("reconcile", "duplicates", "select")  # they name the versions of installed libraries
+    varying = ("reconcile", "shingle", "duplicates", "select")  # they name the versions of installed libraries
     assert {name: stage.key for name, stage in stages.items() if name not in varying} == {
         "items": "items/v1",
         "crawl": "crawl/v1",
@@ -162,9 +162,12 @@ def test_golden_recipe_of_fingerprints(stages: Mapping[str, Stage]) -> None:
     of = {name: stage.fingerprint for name, stage in stages.items()}
     heard = [f"{name}={of[name]}" for name in ("segment", "transcribe:m")]
     assert of["reconcile"] == digest(["reconcile", f"2 {NORMALISER}", settings["reconcile"], "", "", *heard])[:16]
-    reads = [of[name] for name in ("segment", "reconcile", "fingerprint")]
+    shingles = '{"shingle": 4}'
+    cut = [f"{name}={of[name]}" for name in ("segment", "reconcile")]
+    assert of["shingle"] == digest(["shingle", "1", shingles, "", "", *cut])[:16]
+    reads = [of[name] for name in ("fingerprint", "shingle")]
     assert made.duplicates is not None
-    assert of["duplicates"] == digest(["duplicates 1", made.duplicates.model_dump_json(), "", *reads])[:16]
+    assert of["duplicates"] == digest(["duplicates 2", made.duplicates.model_dump_json(), "", *reads])[:16]
     judged = [f"{name}={of[name]}" for name in ("segment", "reconcile", "duplicates")]
     assert of["select"] == digest(["select", "1", settings["select"], "", "", *judged])[:16]
 

@@ -401,7 +401,6 @@ WORLDS = (
     ("verify gs://bucket/run", 3, "gcsfs", "no-gcsfs"),
     ("calibrate run --reference labelled.jsonl", 3, "calibrate", "no-sklearn"),
     ("retention run --plot x.png", 3, "matplotlib is not installed: pip install 'voxmill[", "no-matplotlib"),
-    ("duplicates run --by text", 3, "voxmill[duplicates]", "no-datasketch"),
     ("duplicates run --by acoustic", 3, "Chromaprint & voxmill[duplicates]", "no-chromaprint"),
     ("train --shards run/shards --out out -c tiny.yaml", 3, "voxmill[train]", "no-torch"),
     ("evaluate --model model --shards run/shards", 3, "voxmill[train]", "no-torch"),

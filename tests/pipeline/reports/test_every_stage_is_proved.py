@@ -12,7 +12,7 @@ import pytest
 import jobs
 from rows import put, put_again
 from stages import kind
-from voxmill.manifests.duplicate_records import Duplicate, Fingerprint
+from voxmill.manifests.duplicate_records import Duplicate, Fingerprint, Shingles
 from voxmill.manifests.records import Labels, Opinion, Pictures
 from voxmill.manifests.redaction_records import Redaction
 from voxmill.pipeline.config import PackConfig
@@ -50,6 +50,7 @@ MORE = {
         stage(kind("label"), "label:endpoints"),
         stage(next(k for k in KINDS if k.record is Labels)),
         stage(kind("fingerprint")),
+        stage(kind("shingle")),
         stage(kind("duplicates")),
         stage(kind("redact")),
         stage(replace(kind("python"), record=Pace, table="pace"), "pace"),
@@ -69,6 +70,7 @@ def rows_of(one: Stage, run: Run) -> list[Any]:
         Redaction: lambda: [Redaction(key, "", ()) for key in keys],
         Pace: lambda: [Pace(key, 3) for key in keys],
         Fingerprint: lambda: [Fingerprint(p.recording_id, p.start, p.num_samples, ()) for p in unit.parts],
+        Shingles: lambda: [Shingles(p.recording_id, p.start, p.num_samples, (), (), (), ()) for p in unit.parts],
         Duplicate: list,
     }
     rows: list[Any] = make[one.writes]()

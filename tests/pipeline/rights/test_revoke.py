@@ -11,17 +11,18 @@ import pytest
 
 from factory import item, recording, segment
 from rows import put, put_again
-from voxmill.manifests.duplicate_records import Duplicate
+from voxmill.manifests.duplicate_records import Duplicate, Shingles
 from voxmill.manifests.parquet import records_bytes
-from voxmill.manifests.records import Consensus, Hypothesis, Item, Selection
+from voxmill.manifests.records import Consensus, Hypothesis, Item, Segment, Selection, Unit
 from voxmill.manifests.storage import commit_bytes
 from voxmill.manifests.tombstones import Tombstones, is_scrubbed
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.dedup.fingerprint import DuplicatesConfig
+from voxmill.operators.dedup.shingles import ShingleConfig, TakeShingles
 from voxmill.operators.segment.segment import FindSpeech, SegmentConfig
 from voxmill.pipeline.build import build
 from voxmill.pipeline.config import RunConfig
-from voxmill.pipeline.dedup import FindDuplicates
+from voxmill.pipeline.duplicates.find_duplicates import FindDuplicates
 from voxmill.pipeline.execution.host_limit_server import no_gate
 from voxmill.pipeline.load_config import parse_config
 from voxmill.pipeline.packing.plan import entries_of, plan
@@ -81,6 +82,7 @@ def made(tmp_path: Path) -> tuple[Run, dict[str, Stage]]:
             "transcribe:m": [Hypothesis(key, "m", "m@1", text) for key, text in said.items()],
             "reconcile": [_agreed(key, text) for key, text in said.items()],
             "select": [Selection(key, "high", "train", 1.0) for key in said],
+            "shingle": _shingles(unit, segments, [_agreed(key, text) for key, text in said.items()]),
         }
         for name, found in fragments.items():
             put(run, stages[name], unit.id, found)
@@ -90,6 +92,11 @@ def made(tmp_path: Path) -> tuple[Run, dict[str, Stage]]:
 
 def _agreed(key: str, text: str) -> Consensus:
     return Consensus(key, text, "only", "en", 1.0, None, None, "word", ("m",), (text,), "1", (), 0, 0.9, 15.0, 0.8, 1)
+
+
+def _shingles(unit: Unit, segments: list[Segment], consensus: list[Consensus]) -> list[Shingles]:
+    work = UnitInput(unit.id, parts=unit.parts, segments=tuple(segments), consensus=tuple(consensus))
+    return TakeShingles(ShingleConfig())(work)
 
 
 def everything(run: Run) -> dict[str, bytes]:
@@ -220,6 +227,7 @@ def test_verdicts_on_copies_are_append_only(made: tuple[Run, dict[str, Stage]]) 
             for c in ledger.read(stages["reconcile"], unit.id)
         ]
         put_again(run, stages["reconcile"], unit.id, changed)
+        put_again(run, stages["shingle"], unit.id, _shingles(unit, ledger.read(stages["segment"], unit.id), changed))
     units = run.listing.units()
     put(run, stages["duplicates"], units[0].id, [])  # judged earlier, when there was nothing like it
     assert FindDuplicates(run, stages, settings)() == len(units) - 1

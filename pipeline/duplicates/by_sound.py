@@ -1,0 +1,115 @@
+"""Parts that sound alike, by their Chromaprint fingerprints."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from voxmill.manifests.duplicate_records import Duplicate, Fingerprint
+from voxmill.manifests.records import SAMPLE_RATE
+from voxmill.operators.decode.audio import read
+from voxmill.operators.dedup.acoustic import HOP, REACH, Match, Values, keys, match_at
+from voxmill.operators.dedup.evaluation_sets import EvaluationClip
+from voxmill.operators.dedup.fingerprint import Chromaprint, DuplicatesConfig, pcm
+from voxmill.pipeline.duplicates.shared_keys import Candidate, SharedKeys
+from voxmill.pipeline.duplicates.sources import CLIPS, ComparedRun
+from voxmill.pipeline.duplicates.verdicts import (
+    CONTAMINATED,
+    DUPLICATE,
+    ByUnit,
+    PartKey,
+    Verdict,
+    holder_of,
+    split,
+    verdict_row,
+)
+
+LEAST = 2
+"""Fewest keys at one shift that make a partner to be looked at. Unrelated speech shares none; `min_score` decides."""
+
+
+class BySound:
+    """Compares fingerprints; a partner's is as it was, and a part is looked for at every speed of the config."""
+
+    def __init__(self, folder: str, config: DuplicatesConfig, clips: Iterable[tuple[str, EvaluationClip]]) -> None:
+        """`clips` are (evaluation set, clip). Raises FingerprintMissing."""
+        self._config, self._library = config, Chromaprint()
+        self._keys = SharedKeys(folder, "sound", LEAST, CLIPS, LEAST)
+        self._clips: list[tuple[str, str, Values]] = []
+        for source, clip in clips:
+            if clip.audio and len(samples := _samples(clip)) >= config.min_seconds * SAMPLE_RATE:
+                self._clips.append((source, clip.name, self._library.values(self._library([pcm(samples)]))))
+        self._values = lru_cache(256)(self._library.values)
+
+    def look_for(self, runs: tuple[ComparedRun, ...], fresh: list[tuple[int, int]]) -> None:
+        """See `Comparison`."""
+        self._runs, own = runs, runs[-1]
+        for first, end in fresh:
+            for position, rows in own.scan("fingerprint", first, end):
+                for number, row in enumerate(rows):
+                    for speed, encoded in enumerate(row.values):
+                        self._keys.ask(own.entry(position, number), *keys(self._library.values(encoded)), speed)
+        for number, (_, _, values) in enumerate(self._clips):
+            self._keys.hold(number, *keys(values))
+        for run in runs:
+            for position, rows in run.scan("fingerprint", 0, fresh[-1][1] if run is own else None):
+                for number, row in enumerate(rows):
+                    if row.values:
+                        self._keys.hold(run.entry(position, number), *keys(self._library.values(row.values[0])))
+        self._found = ByUnit(own, self._keys.candidates())
+
+    def judge(self, position: int) -> Mapping[PartKey, Verdict]:
+        """See `Comparison`."""
+        verdicts = {}
+        for number, candidates in self._found.at(position).items():
+            part: Fingerprint = self._runs[-1].rows("fingerprint", position)[number]
+            clips, parts = split(candidates)
+            verdict = Verdict(self._rows(part, clips, CONTAMINATED), self._rows(part, parts, DUPLICATE)[:1])
+            verdicts[PartKey(part.recording_id, part.start)] = verdict
+        return verdicts
+
+    def _rows(self, part: Fingerprint, candidates: list[Candidate], reason: str) -> list[Duplicate]:
+        """A row for each partner and speed, the best first; of equals the partner that was there first."""
+        best: dict[tuple[int, int], tuple[float, Match, str, str]] = {}
+        for one in candidates:
+            of, name, values = self._partner(one.holder)
+            match = match_at(self._values(part.values[one.speed]), values, one.shift)
+            of_itself = not of and name == part.recording_id
+            key = (one.holder, one.speed)
+            if match.score >= self._config.min_score and not of_itself and (key not in best or match.score > best[key][0]):
+                best[key] = (match.score, match, of, name)
+        rows = []
+        for (_, number), (score, match, of, name) in sorted(best.items(), key=lambda item: (-item[1][0], item[0])):
+            speed = self._config.speeds[number]
+            start, end = _span(match, speed, part)
+            rows.append(verdict_row(part, reason, "acoustic", name, of, score, start, end, speed=speed))
+        return rows
+
+    def _partner(self, entry: int) -> tuple[str, str, Values]:
+        if entry < CLIPS:
+            return self._clips[entry]
+        run = holder_of(self._runs, entry)
+        row: Fingerprint = run.row_of(entry, "fingerprint")
+        return run.of, row.recording_id, self._values(row.values[0])
+
+
+def _span(match: Match, speed: float, part: Fingerprint) -> tuple[int, int]:
+    """The matching stretch in samples of the recording: fingerprints taken at a speed run on that speed's clock."""
+    first = int(match.first * HOP / speed * SAMPLE_RATE)
+    last = int((match.last * HOP + REACH) / speed * SAMPLE_RATE)
+    return part.start + max(0, first), part.start + min(part.num_samples, last)
+
+
+def _samples(clip: EvaluationClip) -> Any:
+    if clip.offset is None:
+        return read(str(clip.audio))
+    import soundfile
+
+    with open(str(clip.audio), "rb") as tar:
+        tar.seek(clip.offset)
+        samples, _ = soundfile.read(io.BytesIO(tar.read(clip.size)), dtype="float32")
+    return np.asarray(samples, np.float32)

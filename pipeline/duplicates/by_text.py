@@ -1,0 +1,112 @@
+"""Parts in which the same is said, by the shingles of their transcripts."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from voxmill.manifests.duplicate_records import Duplicate, Shingles
+from voxmill.operators.dedup.evaluation_sets import EvaluationClip
+from voxmill.operators.dedup.fingerprint import DuplicatesConfig
+from voxmill.operators.dedup.shingles import containment, part_shingles
+from voxmill.operators.reconcile.normalise import Normaliser
+from voxmill.pipeline.duplicates.shared_keys import Candidate, SharedKeys
+from voxmill.pipeline.duplicates.sources import CLIPS, ComparedRun
+from voxmill.pipeline.duplicates.verdicts import (
+    CONTAMINATED,
+    DUPLICATE,
+    ByUnit,
+    PartKey,
+    Verdict,
+    holder_of,
+    split,
+    verdict_row,
+)
+
+LEAST = 3
+"""Fewest shingles that make a partner to be looked at, of texts that are long enough to have more; `min_shared` decides."""
+
+
+class ByText:
+    """Compares shingles. A clip of an evaluation set may be as short as it likes; parts that say too little are not compared."""
+
+    def __init__(self, folder: str, config: DuplicatesConfig, clips: Iterable[tuple[str, EvaluationClip]]) -> None:
+        """`clips` are (evaluation set, clip)."""
+        self._config, normalise = config, Normaliser()
+        least = min(LEAST, math.ceil(config.min_shingles * config.min_shared))
+        self._keys = SharedKeys(folder, "text", least, CLIPS)
+        self._clips: list[tuple[str, str, frozenset[int]]] = []
+        for source, clip in clips:
+            words = normalise(clip.text, clip.language).units if clip.text else ()
+            if shingles := frozenset(part_shingles([words], config.shingle).shingles):
+                self._clips.append((source, clip.name, shingles))
+
+    def look_for(self, runs: tuple[ComparedRun, ...], fresh: list[tuple[int, int]]) -> None:
+        """See `Comparison`."""
+        self._runs, own = runs, runs[-1]
+        for first, end in fresh:
+            for position, rows in own.scan("shingle", first, end):
+                for number, row in enumerate(rows):
+                    self._keys.ask(own.entry(position, number), np.unique(np.asarray(row.values, np.int64)))
+        for number, (_, _, shingles) in enumerate(self._clips):
+            self._keys.hold(number, np.asarray(sorted(shingles), np.int64))
+        for run in runs:
+            for position, rows in run.scan("shingle", 0, fresh[-1][1] if run is own else None):
+                for number, row in enumerate(rows):
+                    unique = np.unique(np.asarray(row.values, np.int64))
+                    if len(unique) >= self._config.min_shingles:
+                        self._keys.hold(run.entry(position, number), unique)
+        self._found = ByUnit(own, self._keys.candidates())
+
+    def judge(self, position: int) -> Mapping[PartKey, Verdict]:
+        """See `Comparison`."""
+        verdicts = {}
+        for number, candidates in self._found.at(position).items():
+            part: Shingles = self._runs[-1].rows("shingle", position)[number]
+            clips, parts = split(candidates)
+            verdict = Verdict(self._contaminated(part, clips), self._copies(part, parts))
+            verdicts[PartKey(part.recording_id, part.start)] = verdict
+        return verdicts
+
+    def _contaminated(self, part: Shingles, candidates: list[Candidate]) -> list[Duplicate]:
+        """The segments with any shingle of a clip of which enough is said in the part."""
+        mine, rows = frozenset(part.values), list[Duplicate]()
+        for source, name, theirs in (self._clips[one.holder] for one in candidates):
+            if len(mine & theirs) >= self._config.min_shared * len(theirs):
+                rows += _rows_of_segments(part, theirs, name, source, CONTAMINATED, containment(mine, theirs), least=1)
+        return rows
+
+    def _copies(self, part: Shingles, candidates: list[Candidate]) -> list[Duplicate]:
+        """Of the best partner: the whole part where most of it is said there, else the segments that are."""
+        mine = frozenset(part.values)
+        if len(mine) < self._config.min_shingles:
+            return []
+        ranked = []
+        for one in candidates:
+            run = holder_of(self._runs, one.holder)
+            row: Shingles = run.row_of(one.holder, "shingle")
+            score = containment(mine, frozenset(row.values))
+            if score >= self._config.min_shared and (run.of or row.recording_id != part.recording_id):
+                ranked.append((-score, one.holder, run.of, row))
+        if not ranked:
+            return []
+        score, _, of, row = min(ranked, key=lambda found: found[:2])
+        theirs, name = frozenset(row.values), row.recording_id
+        if len(mine & theirs) / len(mine) >= self._config.min_shared:
+            return [verdict_row(part, DUPLICATE, "text", name, of, -score)]
+        return _rows_of_segments(part, theirs, name, of, DUPLICATE, -score)
+
+
+def _rows_of_segments(
+    part: Shingles, theirs: frozenset[int], partner: str, of: str, reason: str, score: float, least: int = 2
+) -> list[Duplicate]:
+    """One row for each segment with enough of the partner's shingles."""
+    counts = Counter(number for value, number in zip(part.values, part.segments, strict=True) if value in theirs)
+    return [
+        verdict_row(part, reason, "text", partner, of, score, part.starts[number], part.ends[number])
+        for number, count in sorted(counts.items())
+        if count >= least
+    ]
