@@ -29,7 +29,7 @@ from voxmill.pipeline.duplicates.verdicts import (
 )
 
 LEAST = 2
-"""Fewest keys at one shift that make a partner to be looked at. Unrelated speech shares none; `min_score` decides."""
+"""Fewest keys at one shift that make a part of a run a partner; one does for a clip. Unrelated speech shares none; `min_score` decides."""
 
 
 class BySound:
@@ -38,7 +38,7 @@ class BySound:
     def __init__(self, folder: str, config: DuplicatesConfig, clips: Iterable[tuple[str, EvaluationClip]]) -> None:
         """`clips` are (evaluation set, clip). Raises FingerprintMissing."""
         self._config, self._library = config, Chromaprint()
-        self._keys = SharedKeys(folder, "sound", LEAST, CLIPS, LEAST)
+        self._keys = SharedKeys(folder, "sound", LEAST, CLIPS)
         self._clips: list[tuple[str, str, Values]] = []
         for source, clip in clips:
             if clip.audio and len(samples := _samples(clip)) >= config.min_seconds * SAMPLE_RATE:

@@ -3,6 +3,9 @@
 Copies are re-encoded (MP3 at 32 kbit/s, Opus at 24), resampled (8 kHz and 44.1 kHz), trimmed, made 6 dB louder, and sped up 1.05 times; they
 are listed after all originals. A second form plants clips of an evaluation set in recordings of their own and asks that no segment with
 any of them is left. By sound, by text, and by both; by sound only where the library Chromaprint is here or can be had from Debian.
+
+Then the comparison itself at length: made-up keys, as many as speech of so many hours has, each size in a process of its own: all of it new, and
+a hundredth of it new.
 """
 
 from __future__ import annotations
@@ -10,8 +13,11 @@ from __future__ import annotations
 import io
 import json
 import os
+import resource
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,8 +36,12 @@ from speech.joined import Joined, joined
 from speech.prompts import prompts
 from speech.waves import RATE, join, read_wave, write_wave
 from voxmill.manifests.catalog import open_catalog
+from voxmill.pipeline.duplicates.shared_keys import HOLDERS, SharedKeys
 
 Pcm = NDArray[np.float64]
+
+KEYS_AN_HOUR = 29_000
+"""Of sound: about eight values a second."""
 
 
 def encoded(samples: Pcm, rate: int, kind: str, subtype: str | None = None) -> bytes:
@@ -102,9 +112,50 @@ def main() -> None:
         left = figures[best]["evaluation_segments_left"]
         targets["evaluation clips left"] = {"value": left, "target": f"0 of {len(clips)} clips", "met": left == 0}
         holds, stable = runs.verified(root), appended(home, root, config, originals)
+        worst = at_length((20, 200, 2000) if full else (20, 200, 600))
+        targets["memory of the comparison, any size (MB)"] = {"value": worst, "target": "<= 2000", "met": worst <= 2000}
         targets["verify holds"] = {"value": holds, "target": "True", "met": holds}
         targets["verdicts changed by appending"] = {"value": stable, "target": "0", "met": stable == 0}
     finish("bench-duplicates", figures, targets, full)
+
+
+def at_length(sizes: tuple[int, ...]) -> int:
+    """Prints a row for each number of hours and share of it that is new. Returns the most memory of any (MB)."""
+    rows, worst = [], 0
+    for hours in sizes:
+        for new in (1.0, 0.01):
+            asked = [sys.executable, __file__, "--hours", str(hours), str(new)]
+            done = subprocess.run(asked, capture_output=True, text=True, check=True)
+            keys, seconds, memory, disk = json.loads(done.stdout)
+            rows.append((f"{hours:,}", f"{new:.0%}", f"{keys:,}", f"{seconds:.1f}", f"{memory:,}", f"{disk:,}"))
+            worst = max(worst, memory)
+    print()
+    table(("hours", "new", "keys held", "seconds", "memory MB", "on disk MB"), rows)
+    return worst
+
+
+def compare_made_up(hours: int, new: float) -> None:
+    """Keys of sound of that many hours, every fiftieth hour a copy of the first. Prints keys, seconds, MB of memory and of disk."""
+    began, places, fresh = time.perf_counter(), np.arange(KEYS_AN_HOUR, dtype=np.int32), hours - round(hours * new)
+
+    def keys(hour: int) -> NDArray[np.int64]:
+        return np.random.default_rng(hour if hour % 50 else 0).integers(-(2**62), 2**62, KEYS_AN_HOUR)
+
+    with tempfile.TemporaryDirectory(prefix="voxmill-length-") as folder:
+        shared = SharedKeys(folder, "sound", 2)
+        for hour in range(fresh, hours):
+            for speed in range(3):
+                shared.ask(hour, keys(hour) + speed, places, speed)
+        for hour in range(hours):
+            shared.hold(hour, keys(hour), places)
+        found = {(one.entry, one.holder) for one in shared.candidates()}
+        copies = range(0, hours, 50)
+        wanted = {(one, other) for one in copies for other in copies[:HOLDERS] if other < one and one >= fresh}
+        if found != wanted:
+            sys.exit(f"{len(found)} pairs were found in place of {len(wanted)}")
+        disk = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(json.dumps([hours * KEYS_AN_HOUR, time.perf_counter() - began, memory, disk >> 20]))
 
 
 def settings(sources: list[dict[str, Any]], by: list[str], clips: dict[str, str]) -> dict[str, Any]:
@@ -203,4 +254,7 @@ def appended(home: Path, root: Path, config: dict[str, Any], originals: list[Joi
 
 if __name__ == "__main__":
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    main()
+    if "--hours" in sys.argv:
+        compare_made_up(int(sys.argv[-2]), float(sys.argv[-1]))
+    else:
+        main()
