@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count, pairwise
 from typing import TypeVar
@@ -106,10 +106,18 @@ class World:
 
     def run(self, horizon: float = 100_000.0) -> None:
         end = self.now + horizon
-        while self._events and self.now < end and any(not f.done for w in self.workers if w.alive for f in w.fetches):
+        left = self._unfinished()
+        waiting = next(left, None)
+        while self._events and self.now < end and waiting is not None:
             at, _, do = heapq.heappop(self._events)
             self.now = max(self.now, at)
             do()
+            while waiting is not None and (waiting[1].done or not waiting[0].alive):  # neither ever changes back
+                waiting = next(left, None)
+
+    def _unfinished(self) -> Iterator[tuple[Worker, Fetch]]:
+        """Every fetch that was not done, of a living worker, when it was come to."""
+        yield from ((worker, one) for worker in self.workers for one in worker.fetches if worker.alive and not one.done)
 
     def too_close(self) -> list[str]:
         """Requests to one host that began sooner after another than its rate allows."""

@@ -23,9 +23,15 @@ KEYS = tuple(f"k{i:02d}" for i in range(12))
 RAY = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
 
 
-@pytest.fixture(params=["in-process", "local", pytest.param("ray", marks=RAY), pytest.param("cluster", marks=RAY)])
+ALONE = [pytest.param("in-process"), pytest.param("local"), pytest.param("ray", marks=RAY)]
+CLUSTER = pytest.param("cluster", marks=RAY)
+"""Ray that is there already, and may grow: for tests of what is another path there, since each start of its workers takes seconds."""
+
+everywhere = pytest.mark.parametrize("executor", [*ALONE, CLUSTER], indirect=True)
+
+
+@pytest.fixture(params=ALONE)
 def executor(request: pytest.FixtureRequest) -> Executor:
-    """`cluster`: Ray that is there already, and may grow."""
     if request.param in ("in-process", "local"):
         return LocalExecutor(in_process=request.param == "in-process")
     request.getfixturevalue("local_ray")
@@ -46,6 +52,7 @@ def names(folder: Path) -> set[str]:
     return {p.name for p in folder.iterdir()}
 
 
+@everywhere
 def test_every_key_passes_every_job_in_order(executor: Executor, tmp_path: Path) -> None:
     reports: list[Done] = []
     executor.run([job(jobs.Touch, tmp_path, "a"), job(jobs.Touch, tmp_path, "b", after="a")], reports.append)
@@ -85,6 +92,7 @@ def test_what_the_environment_says_of_memory_stays(monkeypatch: pytest.MonkeyPat
     assert os.environ == {**KEEP_MEMORY, "MALLOC_ARENA_MAX": "7"}
 
 
+@everywhere
 def test_a_dead_worker_costs_nobody_else_anything(executor: Executor, tmp_path: Path) -> None:
     if isinstance(executor, LocalExecutor) and executor._in_process:
         pytest.skip("in-process jobs share the fate of their process")
@@ -111,6 +119,7 @@ def test_a_key_that_always_kills_its_worker_does_not_run_for_ever(
     assert len((tmp_path / "deaths").read_text()) < 10
 
 
+@everywhere
 def test_a_broken_set_up_is_an_error_for_people_on_every_executor(executor: Executor, tmp_path: Path) -> None:
     where = r" \(on [\d.]+\)" if getattr(executor, "_address", None) else ""  # of several machines, the one that is broken
     with pytest.raises(StageError, match=rf"^fails on every member: no weights{where}$"):

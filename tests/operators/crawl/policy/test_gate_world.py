@@ -116,7 +116,7 @@ def test_nobody_starves_however_slow_its_way_to_the_gate_is(seed: int, others: i
     waiting = [slow.fetch("h", 0.1, after=n * 10.0) for n in range(5)]
     for _ in range(others):
         worker = world.add()
-        for _ in range(60):
+        for _ in range(60 // others + 10):  # together more than the slow one's five need
             worker.fetch("h", 0.1)
         del worker.fetches[4:]  # two lanes or so at a time: see `side_by_side.py`
     world.run()
