@@ -43,10 +43,12 @@ class CatalogError(UserError):
     """The catalog cannot be opened or asked; the message is one line with the cause and the fix."""
 
 
-def connect() -> Any:
-    """An in-memory DuckDB connection with a memory limit, which spills into the folder for temporary files."""
+def connect(database: str = ":memory:") -> Any:
+    """A DuckDB connection with a memory limit: to a database in memory, which spills into the folder for temporary files, or in a file, which
+    spills beside it."""
     spill = Path(tempfile.gettempdir()) / f"voxmill-duckdb-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    return duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(spill)})
+    beside = str(spill) if database == ":memory:" else f"{database}.tmp"
+    return duckdb.connect(database, config={"memory_limit": MEMORY, "temp_directory": beside})
 
 
 def open_catalog(run_root: str) -> Any:

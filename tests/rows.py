@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from voxmill.manifests.records import Item
 from voxmill.pipeline.execution.worker import Worker
 from voxmill.pipeline.stage import Done, Stage
 from voxmill.pipeline.state.fragment import FragmentWriter
+from voxmill.pipeline.state.listing import Listing
 from voxmill.pipeline.state.positions import position_of
 from voxmill.pipeline.state.run import Run
 
@@ -24,6 +26,11 @@ def put_again(run: Run, stage: Stage, key: str, rows: Sequence[Any]) -> None:
     run.ledger.forget({stage.key: [chunk]})
     run.ledger.write(stage, sorted([*others, (position_of(key), rows)], key=lambda one: one[0]))
     run.ledger.sweep()
+
+
+def items_of(listing: Listing) -> list[Item]:
+    """All that a run lists: tests have few."""
+    return [item for batch in listing.batches(Item) for item in batch]
 
 
 def listed(run: Run, groups: int, units: int, generation: int = 0) -> None:

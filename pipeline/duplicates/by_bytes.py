@@ -53,6 +53,10 @@ class ByBytes:
                 break
         return verdicts
 
+    def close(self) -> None:
+        """See `Comparison`."""
+        self._keys.close()
+
 
 def _keys(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
     """A key of the bytes, with place 0, and one of the samples, with place 1."""

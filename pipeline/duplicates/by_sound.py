@@ -72,6 +72,10 @@ class BySound:
             verdicts[PartKey(part.recording_id, part.start)] = verdict
         return verdicts
 
+    def close(self) -> None:
+        """See `Comparison`."""
+        self._keys.close()
+
     def _rows(self, part: Fingerprint, candidates: list[Candidate], reason: str) -> list[Duplicate]:
         """A row for each partner and speed, the best first; of equals the partner that was there first."""
         best: dict[tuple[int, int], tuple[float, Match, str, str]] = {}

@@ -71,6 +71,10 @@ class ByText:
             verdicts[PartKey(part.recording_id, part.start)] = verdict
         return verdicts
 
+    def close(self) -> None:
+        """See `Comparison`."""
+        self._keys.close()
+
     def _contaminated(self, part: Shingles, candidates: list[Candidate]) -> list[Duplicate]:
         """The segments with any shingle of a clip of which enough is said in the part."""
         mine, rows = frozenset(part.values), list[Duplicate]()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 
 from voxmill.manifests.duplicate_records import Duplicate
 from voxmill.operators.dedup.evaluation_sets import clips
@@ -37,9 +38,10 @@ class FindDuplicates:
         size, others = self._config.shingle, self._config.against
         own = ComparedRun(len(others), self._run, dict(self._stages), "", size)
         runs = (*(other_run(number, root, size) for number, root in enumerate(others)), own)
-        with tempfile.TemporaryDirectory(prefix="voxmill-duplicates-") as folder:
+        with tempfile.TemporaryDirectory(prefix="voxmill-duplicates-") as folder, ExitStack() as ending:
             comparisons = self._comparisons(folder)
             for one in comparisons:
+                ending.callback(one.close)
                 one.look_for(runs, fresh)
             return ledger.write(stage, ((at, _rows(comparisons, at)) for first, end in fresh for at in range(first, end)))
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from voxmill.manifests.catalog import MEMORY
+from voxmill.manifests.catalog import connect
 
 HOLDERS = 16
 """Of those who hold a key, as many are partners as were there first."""
@@ -44,16 +43,13 @@ class Candidate(NamedTuple):
 
 
 class SharedKeys:
-    """Asks for entries, adds all that are held, then `candidates()`. A context manager: the database is gone after it."""
+    """Asks for entries, adds all that are held, then `candidates()`. `folder` is for its database, and the caller's to remove."""
 
     def __init__(self, folder: str, name: str, least: int, clips: int = 0, least_of_clip: int = 1) -> None:
         """`least`: fewest keys at one shift that make a partner; `least_of_clip` for entries below `clips`."""
-        import duckdb
-
         self._least = f"CASE WHEN held.entry < {clips} THEN {least_of_clip} ELSE {least} END"
-        where = Path(folder) / f"{name}.duckdb"
-        settings = {"memory_limit": MEMORY, "temp_directory": f"{where}.tmp", "preserve_insertion_order": False}
-        self._con = duckdb.connect(str(where), config=settings)
+        self._con = connect(f"{folder}/{name}.duckdb")
+        self._con.execute("SET preserve_insertion_order = false")
         for table in ("asked", "held"):
             self._con.execute(f"CREATE TABLE {table} ({_COLUMNS})")
         self._waiting: dict[str, list[tuple[Any, ...]]] = defaultdict(list)

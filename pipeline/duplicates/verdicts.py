@@ -42,6 +42,9 @@ class Comparison(Protocol):
     def judge(self, position: int) -> Mapping[PartKey, Verdict]:
         """The verdicts on a unit's parts, for those that have any. Called for growing positions."""
 
+    def close(self) -> None:
+        """Nothing more is asked."""
+
 
 class ByUnit:
     """Candidates of one unit after the other, while they are read in order."""

@@ -137,10 +137,6 @@ class Listing:
         """Units of all generations that have any; their positions are `range(num_units)`."""
         return max((g.units[1] for g in self.generations if g.units), default=0)
 
-    def units(self) -> list[Unit]:
-        """Every unit of the run, in order."""
-        return [unit for batch in self.batches(Unit) for unit in batch]
-
     def each_unit(self) -> Iterator[Unit]:
         """Every unit of the run, in order, one at a time."""
         return (unit for batch in self.batches(Unit) for unit in batch)
@@ -148,14 +144,6 @@ class Listing:
     def each_recording(self, first: int = 0) -> Iterator[Recording]:
         """Every recording with its verdict, in listing order, one at a time: of generation `first` and those after it."""
         return (recording for batch in self.batches(Recording, first) for recording in batch)
-
-    def recordings(self) -> list[Recording]:
-        """Every recording of the run with its verdict, in listing order."""
-        return [recording for batch in self.batches(Recording) for recording in batch]
-
-    def items(self) -> list[Item]:
-        """Every listed item of the run, in order, without secrets in its address."""
-        return [item for batch in self.batches(Item) for item in batch]
 
     def batches(self, record: type[Record], first: int = 0) -> Iterator[list[Record]]:
         """All items, recordings or units of generation `first` and those after it, in order, some at a time: a run may hold millions."""

@@ -32,6 +32,7 @@ import pyarrow.parquet as pq
 from benchmarks.report import Target, finish, full_form, heading, table
 from benchmarks.runs import SPHINX, VOXMILL, config, write
 from demo.encode import encode_hls
+from rows import items_of
 from speech.packaged import TWO_CITIES
 from speech.waves import RATE
 from voxmill.manifests.ids import item_id
@@ -223,11 +224,11 @@ def run(
     (folder / f"run-{form}.yaml").rename(folder / f"mine-{form}.yaml")
     path = str(folder / f"mine-{form}.yaml")
     code = voxmill("run", "-c", path, "-o", str(root))
-    first = Run(str(root)).listing.recordings()
+    first = [*Run(str(root)).listing.each_recording()]
     asked = len(world.site.asked())
     again = voxmill("run", "-c", path, "-o", str(root), "--retry", "crawl.http_error", "--retry", "crawl.network")
     retried = [request.path for request in world.site.asked()[asked:] if request.path.startswith("/broken.flac")]
-    kept = [r for r in Run(str(root)).listing.recordings() if r.rejection is None]
+    kept = [r for r in Run(str(root)).listing.each_recording() if r.rejection is None]
     mended = [r for r in kept if r.id not in {one.id for one in first}]
     ids = _ids(root, world, sources)
     voxmill("run", "-c", path, "-o", str(root), "--dry-run")
@@ -306,7 +307,7 @@ def _quiet(folder: Path) -> dict[str, str]:
 
 def _ids(root: Path, world: World, sources: list[dict[str, Any]]) -> int:
     """How many items have another id than the whole address that the server was asked for gives."""
-    known = {i.id for i in Run(str(root)).listing.items()}
+    known = {i.id for i in items_of(Run(str(root)).listing)}
     whole = [f"{world.site.url}/signed/{n}.flac?{query}" for n, query in enumerate(SIGNED.values())]
     whole += [f"{world.site.url}/feed/{n}.flac?{SIGNED['token-hash']}" for n in range(2)]
     return sum(item_id(url) not in known for url in whole)

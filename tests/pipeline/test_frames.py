@@ -96,7 +96,7 @@ def test_samples_of_the_film_carry_its_pictures(finished: Path, material: Path) 
 def test_a_ruined_film_is_an_outcome_and_its_sound_is_kept(finished: Path, material: Path) -> None:
     run = Run(str(finished))
     stages = build(config(material), run)
-    rows = [row for unit in run.listing.units() for row in run.ledger.read(stages["frames"], unit.id)]
+    rows = [row for unit in run.listing.each_unit() for row in run.ledger.read(stages["frames"], unit.id)]
     reasons = {row.rejection.reason if row.rejection else None for row in rows}
     assert reasons == {None, "frames.corrupt", "frames.no_video"}
     ruined = {row.segment_id for row in rows if row.rejection and row.rejection.reason == "frames.corrupt"}

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from factory import item, recording
+from rows import items_of
 from voxmill.manifests.ids import digest
 from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.records import Item
@@ -78,7 +79,7 @@ def test_golden_lines_of_the_listing(tmp_path: Path) -> None:
 
     sources = [SourceConfig(name=name, path=f"/{name}") for name in "ab"]
     listing.extend(sources, listed)
-    assert [one.id for one in listing.items()] == [
+    assert [one.id for one in items_of(listing)] == [
         "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb",
         "ff7772053abf7d817d6eec229a09e14f0d1552f1cb0aeedb2ac73784ac2d2e39",
         "3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d",

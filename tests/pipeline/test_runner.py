@@ -137,13 +137,13 @@ def test_a_failed_fetch_can_be_retried(tmp_path: Path) -> None:
     missing = tmp_path / "later.wav"
     settings = config(sources=[{"name": "later", "path": str(missing), "language": "en", "licence": "cc0-1.0"}])
     run = go(tmp_path / "run", settings)
-    assert [r.rejection and r.rejection.reason for r in run.listing.recordings()] == ["list.unreadable"]
+    assert [r.rejection and r.rejection.reason for r in run.listing.each_recording()] == ["list.unreadable"]
     shutil.copy(TWO_CITIES.path, missing)
     go(tmp_path / "run", settings)
-    assert len(run.listing.recordings()) == 1
+    assert len([*run.listing.each_recording()]) == 1
     with open_gate("machine", run, settings.crawl) as gate:
         run_line(settings, run, LocalExecutor(in_process=True), gate, Progress(quiet=True), retry=["list.unreadable"])
-    assert [r.rejection is None for r in run.listing.recordings()] == [False, True]
+    assert [r.rejection is None for r in run.listing.each_recording()] == [False, True]
     assert problems(run) == []
 
 
@@ -158,7 +158,7 @@ def test_an_engine_gets_a_fingerprint_of_its_own(finished: Path) -> None:
 def test_segments_tile_every_unit(finished: Path) -> None:
     run = Run(str(finished))
     stages = build(config(), run)
-    for unit in run.listing.units():
+    for unit in run.listing.each_unit():
         segments: list[Segment] = run.ledger.read(stages["segment"], unit.id)
         assert sum(s.num_samples for s in segments) == unit.num_samples
 

@@ -203,7 +203,7 @@ def _crawled(folder: Path, mutated: Sequence[Mutated]) -> tuple[list[str], Count
     wrong += [f"says {said[-500:]}"] if "Traceback" in said else []
     wrong += [f"took {took:.0f} s"] if took > PATIENCE + 0.5 * len(mutated) else []
     reasons: dict[str, list[str]] = {}
-    for got in Run(str(root)).listing.recordings():
+    for got in Run(str(root)).listing.each_recording():
         reasons.setdefault(got.provenance.source, []).append(got.rejection.reason if got.rejection else "kept")
     for one in mutated:
         found = reasons.get(one.name, [])

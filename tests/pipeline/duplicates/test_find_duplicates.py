@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from factory import item, recording, segment
-from rows import put
+from rows import items_of, put
 from voxmill.manifests.duplicate_records import Duplicate, Fingerprint
 from voxmill.manifests.records import Consensus
 from voxmill.operators.contract.unit_input import UnitInput
@@ -60,7 +60,7 @@ def heard(root: Path, said: dict[str, tuple[str, str]], **duplicates: Any) -> tu
     prints = {n: s.fingerprint for n, s in stages.items()}
     run.save({"buckets": 2, "config": settings.model_dump(mode="json"), "fingerprints": prints})
     listing, before = run.listing, run.listing.num_units
-    known = {i.id for i in listing.items()}
+    known = {i.id for i in items_of(listing)}
     new = [name for name in said if item(name).id not in known]
     listing.extend(settings.sources, lambda source: [item(name) for name in new])
     generation = listing.num_generations() - 1
@@ -69,7 +69,7 @@ def heard(root: Path, said: dict[str, tuple[str, str]], **duplicates: Any) -> tu
         put(run, stages[name], group, [recording(one) for one in new])
     listing.make_units(generation, stages["crawl"], stages["decode"], settings.units)
     names = {recording(name).id: name for name in said}
-    for unit in listing.units()[before:]:
+    for unit in [*listing.each_unit()][before:]:
         segments = tuple(segment(recording(names[part.recording_id])) for part in unit.parts)
         agreed = tuple(_agreed(s.id, said[names[s.recording_id]][0]) for s in segments)
         put(run, stages["segment"], unit.id, segments)
@@ -92,7 +92,7 @@ def found(run: Run, made: Any) -> dict[str, tuple[str, str, str]]:
     """Of each recording with a verdict: by what, of which place, whose copy."""
     FindDuplicates(run, *made)()
     stage, names = made[0]["duplicates"], {recording(name).id: name for name in "abcdefgh"}
-    rows: list[Duplicate] = [row for unit in run.listing.units() for row in run.ledger.read(stage, unit.id)]
+    rows: list[Duplicate] = [row for unit in run.listing.each_unit() for row in run.ledger.read(stage, unit.id)]
     return {names[r.recording_id]: (r.by, Path(r.of).name, names.get(r.partner, r.partner)) for r in rows}
 
 
@@ -131,7 +131,7 @@ def test_a_copy_at_another_speed(tmp_path: Path) -> None:
     said = {"a": (words(1), sound(1) + "|" + sound(11)), "b": (words(2), sound(2) + "|" + sound(1))}
     run, made = heard(tmp_path / "run", said, speeds=[1.0, 1.05])
     assert found(run, made) == {"b": ("acoustic", "", "a")}
-    (row,) = run.ledger.read(made[0]["duplicates"], run.listing.units()[-1].id)
+    (row,) = run.ledger.read(made[0]["duplicates"], [*run.listing.each_unit()][-1].id)
     assert row.speed == 1.05
 
 
@@ -140,7 +140,7 @@ def test_clips_of_an_evaluation_set_come_before_all(tmp_path: Path) -> None:
     (tmp_path / "set.jsonl").write_text("".join(json.dumps(clip) + "\n" for clip in clips))
     run, made = heard(tmp_path / "run", SAID, by=["text"], evaluation=[str(tmp_path / "set.jsonl")])
     FindDuplicates(run, *made)()
-    rows = [row for unit in run.listing.units() for row in run.ledger.read(made[0]["duplicates"], unit.id)]
+    rows = [row for unit in run.listing.each_unit() for row in run.ledger.read(made[0]["duplicates"], unit.id)]
     names = {recording(name).id: name for name in SAID}
     said = {(names[r.recording_id], r.reason, names.get(r.partner, r.partner)) for r in rows}
     assert said == {
@@ -152,7 +152,7 @@ def test_clips_of_an_evaluation_set_come_before_all(tmp_path: Path) -> None:
 def test_a_part_that_kills_its_stage_is_not_compared_and_the_others_are(tmp_path: Path) -> None:
     """A stage with a row for each part is held by parts, though it reads segments."""
     run, (stages, _) = heard(tmp_path / "run", {"a": SAID["a"], "b": SAID["b"]}, by=["text"])
-    (unit,) = run.listing.units()
+    (unit,) = run.listing.each_unit()
     reads = tuple(run.ledger.read(stages["segment"], unit.id))
     work = UnitInput(unit.id, parts=unit.parts, segments=reads, by_part=True)
     assert work.members() == tuple(part.recording_id for part in unit.parts)

@@ -61,7 +61,7 @@ ALL = {**STAGES, **MORE}
 
 def rows_of(one: Stage, run: Run) -> list[Any]:
     """What a stage says of the unit."""
-    (unit,) = run.listing.units()
+    (unit,) = run.listing.each_unit()
     keys = [s.id for s in run.ledger.read(STAGES["segment"], UNIT)]
     make: dict[type, Any] = {
         Pictures: lambda: [Pictures(key) for key in keys],

@@ -35,10 +35,10 @@ def halfway(root: Path) -> Run:
     for name in ("crawl", "decode"):
         put(run, stage(name), group, rows)
     run.listing.make_units(0, stage("crawl"), stage("decode"), UnitConfig(seconds=10))
-    unit = run.listing.units()[0].id
+    unit = next(run.listing.each_unit()).id
     put(run, stage("segment"), unit, [segment(rows[0])])
-    run.ledger.append({"strikes": {f"segment/ab {run.listing.units()[1].id}": 1}})
-    run.ledger.append({"in_flight": [f"segment/ab {run.listing.units()[2].id}"]})
+    run.ledger.append({"strikes": {f"segment/ab {[*run.listing.each_unit()][1].id}": 1}})
+    run.ledger.append({"in_flight": [f"segment/ab {[*run.listing.each_unit()][2].id}"]})
     assert len(run.ledger.done(UNITS)) == 3
     return run
 

@@ -51,7 +51,7 @@ class Stopped:
         return self
 
     def segmented(self, units: int) -> Stopped:
-        for unit in self.listing.units()[:units]:
+        for unit in [*self.listing.each_unit()][:units]:
             (part,) = unit.parts
             names = {recording(name).id: name for name in "ab"}
             self.commit(self.stages["segment"], unit.id, [segment(recording(names[part.recording_id]))])

@@ -74,7 +74,7 @@ def made(tmp_path: Path) -> tuple[Run, dict[str, Stage]]:
         commit_bytes(run.uri("audio", "receipts", f"{row.item_id}.json"), json.dumps({"sha256": row.id}).encode())
     listing.make_units(0, stages["crawl"], stages["decode"], settings.units.model_copy(update={"seconds": 20}))
     by_id = {row.id: name for name, row in zip("abcd", rows, strict=False)}
-    for unit in listing.units():
+    for unit in listing.each_unit():
         segments = [segment(recording(by_id[part.recording_id])) for part in unit.parts]
         said = {s.id: WORDS[by_id[s.recording_id]] for s in segments}
         fragments: dict[str, list[Any]] = {
@@ -125,12 +125,12 @@ def test_its_length_stays_in_the_books(made: tuple[Run, dict[str, Stage]]) -> No
     entries = list(entries_of(run, stages))
     revoke(run, config(), stages, Request(ids=(recording("b").id,)))
     listing, ledger = run.listing, run.ledger
-    kept = {r.id: r for r in listing.recordings() if r.rejection is None}
-    assert list(check_parts(listing.units(), kept.values())) == []
+    kept = {r.id: r for r in listing.each_recording() if r.rejection is None}
+    assert list(check_parts([*listing.each_unit()], kept.values())) == []
     assert sum(is_scrubbed(r) for r in kept.values()) == 1
-    rows = [s for unit in listing.units() for s in ledger.read(stages["segment"], unit.id)]
+    rows = [s for unit in listing.each_unit() for s in ledger.read(stages["segment"], unit.id)]
     assert [s.rejection.reason for s in rows if s.rejection] == ["segment.revoked"]
-    assert sum(s.num_samples for s in rows) == sum(unit.num_samples for unit in listing.units())
+    assert sum(s.num_samples for s in rows) == sum(unit.num_samples for unit in listing.each_unit())
     assert [e.key for e in entries_of(run, stages)] == [e.key for e in entries if e.recording_id != recording("b").id]
     whole = plan(run, stages, config().pack, 2, revoked_too=True)
     assert sum(len(p.entries) for p in whole) == len(entries)
@@ -141,7 +141,7 @@ def test_what_is_done_again_is_what_was_scrubbed(made: tuple[Run, dict[str, Stag
     run, stages = made
     revoke(run, config(), stages, Request(ids=(recording("b").id,)))
     ledger = run.ledger
-    for unit in run.listing.units():
+    for unit in run.listing.each_unit():
         recordings = {r.id: r for r in ledger.read(stages["recordings"], unit.id)}
         parts = tuple(p for p in unit.parts if is_scrubbed(recordings[p.recording_id]))
         work = UnitInput(unit.id, recordings=tuple(recordings.values()), parts=parts)
@@ -221,14 +221,14 @@ def test_a_run_stops_at_what_its_deny_list_has_come_to_name(made: tuple[Run, dic
 def test_verdicts_on_copies_are_append_only(made: tuple[Run, dict[str, Stage]]) -> None:
     run, stages = made
     settings, ledger = DuplicatesConfig(by=("text",)), run.ledger
-    for unit in run.listing.units():  # d says what a says
+    for unit in run.listing.each_unit():  # d says what a says
         changed = [
             _agreed(c.segment_id, WORDS["a"] if c.text == WORDS["d"] else c.text)
             for c in ledger.read(stages["reconcile"], unit.id)
         ]
         put_again(run, stages["reconcile"], unit.id, changed)
         put_again(run, stages["shingle"], unit.id, _shingles(unit, ledger.read(stages["segment"], unit.id), changed))
-    units = run.listing.units()
+    units = [*run.listing.each_unit()]
     put(run, stages["duplicates"], units[0].id, [])  # judged earlier, when there was nothing like it
     assert FindDuplicates(run, stages, settings)() == len(units) - 1
     assert FindDuplicates(run, stages, settings)() == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from factory import item, provenance, recording
-from rows import put
+from rows import items_of, put
 from stages import kind
 from voxmill.manifests.ids import item_id
 from voxmill.manifests.reasons import reject
@@ -51,7 +51,7 @@ def source(name: str = "s") -> SourceConfig:
 
 def listed(run: Run, items: Sequence[Item]) -> list[Item]:
     run.listing.extend([source()], lambda _: items)
-    return run.listing.items()
+    return items_of(run.listing)
 
 
 def holding(root: Path) -> set[str]:

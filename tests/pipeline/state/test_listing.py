@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from factory import item, recording
+from rows import items_of
 from stages import kind
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item, Recording
@@ -66,7 +67,7 @@ def retry(listing: Listing, reason: str = "crawl.network", listed: Mapping[str, 
 
 
 def outcomes(listing: Listing) -> list[str]:
-    return [r.rejection.reason if r.rejection else "kept" for r in listing.recordings()]
+    return [r.rejection.reason if r.rejection else "kept" for r in listing.each_recording()]
 
 
 @pytest.fixture
@@ -106,15 +107,15 @@ def test_a_listing_that_was_killed_does_not_bind_the_next_config(listing: Listin
         with pytest.raises(KeyboardInterrupt):
             listing.extend([source("a")], expand({"a": many}))
     listing.extend([source("b")], expand({"b": one}))
-    assert [i.id for i in listing.items()] == [one[0].id]
+    assert [i.id for i in items_of(listing)] == [one[0].id]
 
 
 def test_a_source_that_stays_unreadable_is_two_lines_of_the_books(listing: Listing) -> None:
     unreadable = expand({"a": [item("x", rejection=reject("list.unreadable"))]})
     listing.extend([source("a")], unreadable)
     listing.extend([source("a", limit=3)], unreadable)
-    assert len({i.id for i in listing.items()}) == 2
-    assert [i.rejection and i.rejection.reason for i in listing.items()] == ["list.unreadable"] * 2
+    assert len({i.id for i in items_of(listing)}) == 2
+    assert [i.rejection and i.rejection.reason for i in items_of(listing)] == ["list.unreadable"] * 2
 
 
 def test_a_licence_that_changes_with_the_source_holds_for_what_was_listed_before(listing: Listing) -> None:
@@ -124,14 +125,14 @@ def test_a_licence_that_changes_with_the_source_holds_for_what_was_listed_before
     fetch(listing)
     assert amend.find(Run(listing.run.root), [first]) != {}
     amendments = amend.find(Run(listing.run.root), [now])
-    assert {amend.amend(r, amendments).licence.name for r in listing.recordings()} == {"proprietary"}
+    assert {amend.amend(r, amendments).licence.name for r in listing.each_recording()} == {"proprietary"}
 
 
 def test_a_changed_licence_leaves_the_domain_that_a_list_states(listing: Listing) -> None:
     listing.extend([source("a")], expand({"a": [item("x", domain="lecture")]}))
     fetch(listing)
     amendments = amend.find(Run(listing.run.root), [source("a", licence="proprietary")])
-    assert [(r.domain, r.licence.name) for r in (amend.amend(r, amendments) for r in listing.recordings())] == [
+    assert [(r.domain, r.licence.name) for r in (amend.amend(r, amendments) for r in listing.each_recording())] == [
         ("lecture", "proprietary")
     ]
 
@@ -162,7 +163,7 @@ def test_a_feed_that_could_not_be_read_is_listed_again_not_fetched_as_audio(list
     assert retry(listing, reason, now) == 0  # killed before the fetch: the same command again
     fetch(listing)
     assert outcomes(listing) == [reason, "kept", "kept", "kept", "kept"]
-    assert {r.provenance.url for r in listing.recordings()[3:]} == {"https://example.org/e1", "https://example.org/e2"}
+    assert {r.provenance.url for r in [*listing.each_recording()][3:]} == {"https://example.org/e1", "https://example.org/e2"}
     assert retry(listing, reason, now) == 0
     assert (
         amend.find(Run(listing.run.root), [source("a", licence="cc0-1.0")]) != {}

@@ -32,7 +32,7 @@ def old(tmp_path: Path) -> Path:
 
 def test_it_is_refused_with_the_command_that_migrates_it(old: Path) -> None:
     with pytest.raises(RunError, match=r"voxmill migrate .*run"):
-        Run(str(old)).listing.units()
+        list(Run(str(old)).listing.each_unit())
 
 
 def test_every_row_is_there_afterwards(old: Path) -> None:
@@ -47,8 +47,8 @@ def test_every_row_is_there_afterwards(old: Path) -> None:
     run = Run(str(old))
     state = run.ledger.state
     assert (run.listing.num_units, run.listing.groups(0)) == (1, ["g0000000"])
-    assert [unit.id for unit in run.listing.units()] == [UNIT]
-    assert run.listing.recordings() == before["outcomes"]
+    assert [unit.id for unit in run.listing.each_unit()] == [UNIT]
+    assert [*run.listing.each_recording()] == before["outcomes"]
     assert run.ledger.read(RECORDINGS, UNIT) == before["recordings"]
     for name in ("segment", "transcribe:whisperx"):
         stage = Stage(name, no_operator, kind(name.partition(":")[0]), (), "v1", Resources())

@@ -40,7 +40,7 @@ def arrived(run: Run, *rows: Recording) -> list[tuple[str | None, str | None]]:
         put(run, CRAWL, group, rows[8 * n : 8 * n + 8])
         put(run, DECODE, group, [row for row in rows[8 * n : 8 * n + 8] if row.rejection is None])
     run.listing.make_units(generation, CRAWL, DECODE, UnitConfig(seconds=30))
-    verdicts = [r.rejection for r in run.listing.recordings()][-len(rows) :]
+    verdicts = [r.rejection for r in run.listing.each_recording()][-len(rows) :]
     return [(v.reason, v.detail) if v else (None, None) for v in verdicts]
 
 
