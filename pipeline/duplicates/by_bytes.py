@@ -11,7 +11,7 @@ from voxmill.manifests.records import Recording
 from voxmill.operators.dedup.fingerprint import DuplicatesConfig
 from voxmill.pipeline.duplicates.shared_keys import SharedKeys
 from voxmill.pipeline.duplicates.sources import ComparedRun
-from voxmill.pipeline.duplicates.verdicts import DUPLICATE, ByUnit, PartKey, Verdict, holder_of, verdict_row
+from voxmill.pipeline.duplicates.verdicts import DUPLICATE, ByUnit, PartKey, PartVerdict, holder_of, verdict_row
 
 
 class ByBytes:
@@ -33,14 +33,14 @@ class ByBytes:
                 for number, row in enumerate(rows):
                     if row.rejection is None:
                         self._keys.hold(run.entry(position, number), *_keys(row))
-        self._found = ByUnit(own, self._keys.candidates())
+        self._found = ByUnit(own, self._keys.partners())
 
-    def judge(self, position: int) -> Mapping[PartKey, Verdict]:
+    def judge(self, position: int) -> Mapping[PartKey, PartVerdict]:
         """See `Comparison`."""
         verdicts = {}
-        for number, candidates in self._found.at(position).items():
+        for number, partners in self._found.at(position).items():
             recording: Recording = self._runs[-1].rows("recordings", position)[number]
-            for one in candidates:
+            for one in partners:
                 run = holder_of(self._runs, one.holder)
                 theirs: Recording = run.row_of(one.holder, "recordings")
                 by = "bytes" if theirs.id == recording.id else "samples"
@@ -49,7 +49,7 @@ class ByBytes:
                 for part in self._runs[-1].rows(self._parts, position):
                     if part.recording_id == recording.id:
                         row = verdict_row(part, DUPLICATE, by, theirs.id, run.of, 1.0)  # type: ignore[arg-type]
-                        verdicts[PartKey(part.recording_id, part.start)] = Verdict(copies=[row])
+                        verdicts[PartKey(part.recording_id, part.start)] = PartVerdict(copies=[row])
                 break
         return verdicts
 

@@ -15,14 +15,14 @@ from voxmill.operators.decode.audio import read
 from voxmill.operators.dedup.acoustic import HOP, REACH, Match, Values, keys, match_at
 from voxmill.operators.dedup.evaluation_sets import EvaluationClip
 from voxmill.operators.dedup.fingerprint import Chromaprint, DuplicatesConfig, pcm
-from voxmill.pipeline.duplicates.shared_keys import Candidate, SharedKeys
+from voxmill.pipeline.duplicates.shared_keys import Partner, SharedKeys
 from voxmill.pipeline.duplicates.sources import CLIPS, ComparedRun
 from voxmill.pipeline.duplicates.verdicts import (
     CONTAMINATED,
     DUPLICATE,
     ByUnit,
     PartKey,
-    Verdict,
+    PartVerdict,
     holder_of,
     split,
     verdict_row,
@@ -60,15 +60,15 @@ class BySound:
                 for number, row in enumerate(rows):
                     if row.values:
                         self._keys.hold(run.entry(position, number), *keys(self._library.values(row.values[0])))
-        self._found = ByUnit(own, self._keys.candidates())
+        self._found = ByUnit(own, self._keys.partners())
 
-    def judge(self, position: int) -> Mapping[PartKey, Verdict]:
+    def judge(self, position: int) -> Mapping[PartKey, PartVerdict]:
         """See `Comparison`."""
         verdicts = {}
-        for number, candidates in self._found.at(position).items():
+        for number, partners in self._found.at(position).items():
             part: Fingerprint = self._runs[-1].rows("fingerprint", position)[number]
-            clips, parts = split(candidates)
-            verdict = Verdict(self._rows(part, clips, CONTAMINATED), self._rows(part, parts, DUPLICATE)[:1])
+            clips, parts = split(partners)
+            verdict = PartVerdict(self._rows(part, clips, CONTAMINATED), self._rows(part, parts, DUPLICATE)[:1])
             verdicts[PartKey(part.recording_id, part.start)] = verdict
         return verdicts
 
@@ -76,10 +76,10 @@ class BySound:
         """See `Comparison`."""
         self._keys.close()
 
-    def _rows(self, part: Fingerprint, candidates: list[Candidate], reason: str) -> list[Duplicate]:
+    def _rows(self, part: Fingerprint, partners: list[Partner], reason: str) -> list[Duplicate]:
         """A row for each partner and speed, the best first; of equals the partner that was there first."""
         best: dict[tuple[int, int], tuple[float, Match, str, str]] = {}
-        for one in candidates:
+        for one in partners:
             of, name, values = self._partner(one.holder)
             match = match_at(self._values(part.values[one.speed]), values, one.shift)
             of_itself = not of and name == part.recording_id

@@ -13,14 +13,14 @@ from voxmill.operators.dedup.evaluation_sets import EvaluationClip
 from voxmill.operators.dedup.fingerprint import DuplicatesConfig
 from voxmill.operators.dedup.shingles import containment, part_shingles
 from voxmill.operators.reconcile.normalise import Normaliser
-from voxmill.pipeline.duplicates.shared_keys import Candidate, SharedKeys
+from voxmill.pipeline.duplicates.shared_keys import Partner, SharedKeys
 from voxmill.pipeline.duplicates.sources import CLIPS, ComparedRun
 from voxmill.pipeline.duplicates.verdicts import (
     CONTAMINATED,
     DUPLICATE,
     ByUnit,
     PartKey,
-    Verdict,
+    PartVerdict,
     holder_of,
     split,
     verdict_row,
@@ -59,15 +59,15 @@ class ByText:
                     unique = np.unique(np.asarray(row.values, np.int64))
                     if len(unique) >= self._config.min_shingles:
                         self._keys.hold(run.entry(position, number), unique)
-        self._found = ByUnit(own, self._keys.candidates())
+        self._found = ByUnit(own, self._keys.partners())
 
-    def judge(self, position: int) -> Mapping[PartKey, Verdict]:
+    def judge(self, position: int) -> Mapping[PartKey, PartVerdict]:
         """See `Comparison`."""
         verdicts = {}
-        for number, candidates in self._found.at(position).items():
+        for number, partners in self._found.at(position).items():
             part: Shingles = self._runs[-1].rows("shingle", position)[number]
-            clips, parts = split(candidates)
-            verdict = Verdict(self._contaminated(part, clips), self._copies(part, parts))
+            clips, parts = split(partners)
+            verdict = PartVerdict(self._contaminated(part, clips), self._copies(part, parts))
             verdicts[PartKey(part.recording_id, part.start)] = verdict
         return verdicts
 
@@ -75,21 +75,21 @@ class ByText:
         """See `Comparison`."""
         self._keys.close()
 
-    def _contaminated(self, part: Shingles, candidates: list[Candidate]) -> list[Duplicate]:
+    def _contaminated(self, part: Shingles, partners: list[Partner]) -> list[Duplicate]:
         """The segments with any shingle of a clip of which enough is said in the part."""
         mine, rows = frozenset(part.values), list[Duplicate]()
-        for source, name, theirs in (self._clips[one.holder] for one in candidates):
+        for source, name, theirs in (self._clips[one.holder] for one in partners):
             if len(mine & theirs) >= self._config.min_shared * len(theirs):
                 rows += _rows_of_segments(part, theirs, name, source, CONTAMINATED, containment(mine, theirs), least=1)
         return rows
 
-    def _copies(self, part: Shingles, candidates: list[Candidate]) -> list[Duplicate]:
+    def _copies(self, part: Shingles, partners: list[Partner]) -> list[Duplicate]:
         """Of the best partner: the whole part where most of it is said there, else the segments that are."""
         mine = frozenset(part.values)
         if len(mine) < self._config.min_shingles:
             return []
         ranked = []
-        for one in candidates:
+        for one in partners:
             run = holder_of(self._runs, one.holder)
             row: Shingles = run.row_of(one.holder, "shingle")
             score = containment(mine, frozenset(row.values))

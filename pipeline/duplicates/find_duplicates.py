@@ -18,7 +18,7 @@ from voxmill.pipeline.duplicates.by_bytes import ByBytes
 from voxmill.pipeline.duplicates.by_sound import BySound
 from voxmill.pipeline.duplicates.by_text import ByText
 from voxmill.pipeline.duplicates.sources import ComparedRun, other_run
-from voxmill.pipeline.duplicates.verdicts import Comparison, PartKey, Verdict
+from voxmill.pipeline.duplicates.verdicts import Comparison, PartKey, PartVerdict
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.run import Run
 
@@ -62,7 +62,7 @@ def _rows(comparisons: Sequence[Comparison], position: int) -> list[Duplicate]:
     return [row for part in sorted({part for found in verdicts for part in found}) for row in _of_part(verdicts, part)]
 
 
-def _of_part(verdicts: Sequence[Mapping[PartKey, Verdict]], part: PartKey) -> Iterator[Duplicate]:
+def _of_part(verdicts: Sequence[Mapping[PartKey, PartVerdict]], part: PartKey) -> Iterator[Duplicate]:
     mine = [found[part] for found in verdicts if part in found]
     for verdict in mine:
         yield from verdict.contaminated

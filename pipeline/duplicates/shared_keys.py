@@ -31,7 +31,7 @@ FEW = 1 << 22
 _COLUMNS = "key BIGINT, entry BIGINT, place INTEGER, speed TINYINT"
 
 
-class Candidate(NamedTuple):
+class Partner(NamedTuple):
     """A partner that shares keys with the entry that asked."""
 
     entry: int
@@ -43,7 +43,7 @@ class Candidate(NamedTuple):
 
 
 class SharedKeys:
-    """Asks for entries, adds all that are held, then `candidates()`. `folder` is for its database, and the caller's to remove."""
+    """Asks for entries, adds all that are held, then `partners()`. `folder` is for its database, and the caller's to remove."""
 
     def __init__(self, folder: str, name: str, least: int, clips: int = 0, least_of_clip: int = 1) -> None:
         """`least`: fewest keys at one shift that make a partner; `least_of_clip` for entries below `clips`."""
@@ -66,7 +66,7 @@ class SharedKeys:
         self._write("asked")
         self._add("held", entry, keys, places, 0)
 
-    def candidates(self) -> Iterator[Candidate]:
+    def partners(self) -> Iterator[Partner]:
         """For every entry that asked, in order, the partners before it."""
         self._write("asked")
         self._write("held")
@@ -82,7 +82,7 @@ class SharedKeys:
             ORDER BY ALL
         """)
         while rows := found.fetchmany(10_000):
-            yield from map(Candidate._make, rows)
+            yield from map(Partner._make, rows)
 
     def close(self) -> None:
         """Closes the database; its folder is the caller's to remove."""

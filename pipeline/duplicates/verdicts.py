@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import NamedTuple, Protocol
 
 from voxmill.manifests.duplicate_records import By, Duplicate, Fingerprint, Shingles
-from voxmill.pipeline.duplicates.shared_keys import Candidate
+from voxmill.pipeline.duplicates.shared_keys import Partner
 from voxmill.pipeline.duplicates.sources import CLIPS, ComparedRun
 
 DUPLICATE, CONTAMINATED = "select.duplicate", "select.contaminated"
@@ -24,7 +24,7 @@ class PartKey(NamedTuple):
 
 
 @dataclass(slots=True)
-class Verdict:
+class PartVerdict:
     """What is found of one part."""
 
     contaminated: list[Duplicate] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Comparison(Protocol):
     def look_for(self, runs: tuple[ComparedRun, ...], fresh: list[tuple[int, int]]) -> None:
         """Adds the keys of all runs, the last of which is the one that is judged: its units of the ranges `fresh`."""
 
-    def judge(self, position: int) -> Mapping[PartKey, Verdict]:
+    def judge(self, position: int) -> Mapping[PartKey, PartVerdict]:
         """The verdicts on a unit's parts, for those that have any. Called for growing positions."""
 
     def close(self) -> None:
@@ -49,13 +49,13 @@ class Comparison(Protocol):
 class ByUnit:
     """Candidates of one unit after the other, while they are read in order."""
 
-    def __init__(self, own: ComparedRun, candidates: Iterator[Candidate]) -> None:
+    def __init__(self, own: ComparedRun, partners: Iterator[Partner]) -> None:
         self._own = own
-        self._groups = groupby(candidates, key=lambda one: one.entry - own.entry(0, 0) >> 16)
+        self._groups = groupby(partners, key=lambda one: one.entry - own.entry(0, 0) >> 16)
         self._next = next(self._groups, None)
 
-    def at(self, position: int) -> dict[int, list[Candidate]]:
-        """The candidates of a unit by the row that asked. Units before it are passed over."""
+    def at(self, position: int) -> dict[int, list[Partner]]:
+        """The partners of a unit by the row that asked. Units before it are passed over."""
         while self._next is not None and self._next[0] < position:
             self._next = next(self._groups, None)
         if self._next is None or self._next[0] != position:
@@ -65,9 +65,9 @@ class ByUnit:
         return {entry - self._own.entry(position, 0): of for entry, of in found.items()}
 
 
-def split(candidates: list[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
+def split(partners: list[Partner]) -> tuple[list[Partner], list[Partner]]:
     """Those that are clips of evaluation sets, and those that are parts of runs."""
-    return [one for one in candidates if one.holder < CLIPS], [one for one in candidates if one.holder >= CLIPS]
+    return [one for one in partners if one.holder < CLIPS], [one for one in partners if one.holder >= CLIPS]
 
 
 def holder_of(runs: tuple[ComparedRun, ...], entry: int) -> ComparedRun:

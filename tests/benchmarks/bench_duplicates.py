@@ -148,7 +148,7 @@ def compare_made_up(hours: int, new: float) -> None:
                 shared.ask(hour, keys(hour) + speed, places, speed)
         for hour in range(hours):
             shared.hold(hour, keys(hour), places)
-        found = {(one.entry, one.holder) for one in shared.candidates()}
+        found = {(one.entry, one.holder) for one in shared.partners()}
         copies = range(0, hours, 50)
         wanted = {(one, other) for one in copies for other in copies[:HOLDERS] if other < one and one >= fresh}
         if found != wanted:

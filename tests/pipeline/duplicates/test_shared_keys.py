@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxmill.pipeline.duplicates import shared_keys
-from voxmill.pipeline.duplicates.shared_keys import Candidate, SharedKeys
+from voxmill.pipeline.duplicates.shared_keys import Partner, SharedKeys
 
 ENTRIES = st.lists(st.lists(st.integers(0, 12), max_size=8), min_size=1, max_size=12)
 
 
-def by_hand(asked: dict[int, list[int]], held: dict[int, list[int]], least: int, clips: int) -> list[Candidate]:
+def by_hand(asked: dict[int, list[int]], held: dict[int, list[int]], least: int, clips: int) -> list[Partner]:
     first: dict[int, list[tuple[int, int]]] = {}
     for entry in sorted(held):
         for place, key in enumerate(held[entry]):
@@ -30,7 +30,7 @@ def by_hand(asked: dict[int, list[int]], held: dict[int, list[int]], least: int,
             for holder, place in first.get(key, [])[: shared_keys.HOLDERS]
             if holder < entry
         )
-        found += [Candidate(entry, h, 0, s) for (h, s), n in sorted(votes.items()) if n >= (1 if h < clips else least)]
+        found += [Partner(entry, h, 0, s) for (h, s), n in sorted(votes.items()) if n >= (1 if h < clips else least)]
     return found
 
 
@@ -50,7 +50,7 @@ def test_partners_are_those_that_share_keys_and_were_there_before(
             shared.ask(entry, np.asarray(keys, np.int64), np.arange(len(keys), dtype=np.int32))
         for entry, keys in held.items():
             shared.hold(entry, np.asarray(keys, np.int64), np.arange(len(keys), dtype=np.int32))
-        assert list(shared.candidates()) == by_hand(asked, held, least, clips)
+        assert list(shared.partners()) == by_hand(asked, held, least, clips)
         shared.close()
 
 
@@ -61,7 +61,7 @@ def test_of_many_copies_each_finds_the_first(tmp_path: Path) -> None:
     for entry in range(200):
         shared.hold(entry, keys)
     found: dict[int, list[int]] = {}
-    for one in shared.candidates():
+    for one in shared.partners():
         found.setdefault(one.entry, []).append(one.holder)
     assert found == {entry: list(range(min(entry, shared_keys.HOLDERS))) for entry in range(1, 200)}
     shared.close()
@@ -70,5 +70,5 @@ def test_of_many_copies_each_finds_the_first(tmp_path: Path) -> None:
 def test_nobody_asks(tmp_path: Path) -> None:
     shared = SharedKeys(str(tmp_path), "x", 1)
     shared.hold(1, np.arange(3, dtype=np.int64))
-    assert list(shared.candidates()) == []
+    assert list(shared.partners()) == []
     shared.close()
