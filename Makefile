@@ -45,7 +45,7 @@ oracles:
 	@test -x /usr/lib/sctk/bin/rover || { test "$$(id -u)" = 0 && (apt-get update -qq && apt-get install -y -qq sctk) >/dev/null 2>&1; } || echo "sctk is not installed: apt-get install sctk"
 
 unit: install oracles ffmpeg
-	$(BIN)/pytest -q -n 3 --dist loadgroup
+	$(BIN)/pytest -q -n 2 --dist loadgroup
 
 # The generated pages of docs/reference and deploy/monitoring, and the site in build/docs: every warning is an error, every link is followed.
 docs: install

@@ -248,11 +248,19 @@ def test_many_are_removed_in_one_request(place: Place) -> None:
 def test_a_store_that_is_away_is_waited_for_with_one_line(
     place: Place, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert place.proxy
+    proxy = place.proxy
+    assert proxy
     monkeypatch.setattr(store_retry, "SILENT_S", 0.2)
+
+    def back(line: str) -> None:
+        """Pauses are drawn at random, so no fixed time is surely long enough for a line."""
+        told.append(line)
+        proxy.gone_for(0)
+
+    monkeypatch.setattr(store_retry, "outage_listeners", [back])
     uri = place.fresh()
     commit_bytes(uri, b"1")
-    place.proxy.gone_for(0.8)
+    proxy.gone_for(600)
     assert {read_bytes(uri), *(b"1" for _ in names_in(uri.rpartition("/")[0]))} == {b"1"}
     commit_bytes(f"{uri}-2", b"2")
     assert len(told) == 1
