@@ -31,6 +31,9 @@ from voxmill.pipeline.duplicates.verdicts import (
 LEAST = 2
 """Fewest keys at one shift that make a part of a run a partner; one does for a clip. Unrelated speech shares none; `min_score` decides."""
 
+PHASES = tuple(round(HOP * SAMPLE_RATE * quarter / 4) for quarter in range(4))
+"""First samples of the fingerprints of one clip. Clips are short, and a recording may hold them from between two steps on."""
+
 
 class BySound:
     """Compares fingerprints; a partner's is as it was, and a part is looked for at every speed of the config."""
@@ -42,7 +45,9 @@ class BySound:
         self._clips: list[tuple[str, str, Values]] = []
         for source, clip in clips:
             if clip.audio and len(samples := _samples(clip)) >= config.min_seconds * SAMPLE_RATE:
-                self._clips.append((source, clip.name, self._library.values(self._library([pcm(samples)]))))
+                for start in PHASES:
+                    values = self._library.values(self._library([pcm(samples[start:])]))
+                    self._clips.append((source, clip.name, values))
         self._values = lru_cache(256)(self._library.values)
 
     def look_for(self, runs: tuple[ComparedRun, ...], fresh: list[tuple[int, int]]) -> None:
@@ -78,19 +83,23 @@ class BySound:
 
     def _rows(self, part: Fingerprint, partners: list[Partner], reason: str) -> list[Duplicate]:
         """A row for each partner and speed, the best first; of equals the partner that was there first."""
-        best: dict[tuple[int, int], tuple[float, Match, str, str]] = {}
+        best: dict[tuple[str, str, int], tuple[Match, int]] = {}
         for one in partners:
             of, name, values = self._partner(one.holder)
             match = match_at(self._values(part.values[one.speed]), values, one.shift)
             of_itself = not of and name == part.recording_id
-            key = (one.holder, one.speed)
-            if match.score >= self._config.min_score and not of_itself and (key not in best or match.score > best[key][0]):
-                best[key] = (match.score, match, of, name)
+            key = (of, name, one.speed)
+            if (
+                match.score >= self._config.min_score
+                and not of_itself
+                and (key not in best or match.score > best[key][0].score)
+            ):
+                best[key] = (match, one.holder)
         rows = []
-        for (_, number), (score, match, of, name) in sorted(best.items(), key=lambda item: (-item[1][0], item[0])):
+        for (of, name, number), (match, _) in sorted(best.items(), key=lambda item: (-item[1][0].score, item[1][1], item[0])):
             speed = self._config.speeds[number]
             start, end = _span(match, speed, part)
-            rows.append(verdict_row(part, reason, "acoustic", name, of, score, start, end, speed=speed))
+            rows.append(verdict_row(part, reason, "acoustic", name, of, match.score, start, end, speed=speed))
         return rows
 
     def _partner(self, entry: int) -> tuple[str, str, Values]:
