@@ -22,6 +22,9 @@ from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.decode.audio import Playback, stream
 from voxmill.operators.dedup.shingles import ShingleConfig
 
+Way = Literal["acoustic", "text"]
+"""How parts are compared: by how they sound, or by what is said."""
+
 
 class FingerprintMissing(Unavailable, ImportError):
     """Chromaprint is not installed; the message says how to get it."""
@@ -39,7 +42,7 @@ class FingerprintConfig(Settings):
 class DuplicatesConfig(FingerprintConfig, ShingleConfig):
     """Duplicates within the run, with other runs, and with evaluation sets. Of duplicates the first listed stays."""
 
-    by: tuple[Literal["acoustic", "text"], ...] = ("acoustic", "text")
+    by: tuple[Way, ...] = ("acoustic", "text")
     """`acoustic` compares audio and needs the C library Chromaprint; `text` compares transcripts."""
     min_score: float = Field(default=0.3, gt=0.0, le=1.0)
     """Share of the shorter fingerprint that must match. Unrelated speech has 0.01, the tested copies 0.5 and more."""

@@ -2,63 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from hashlib import blake2b
 
 import numpy as np
 
+from voxmill.manifests.duplicate_records import By
 from voxmill.manifests.records import Recording
 from voxmill.operators.dedup.fingerprint import DuplicatesConfig
-from voxmill.pipeline.duplicates.shared_keys import SharedKeys
+from voxmill.pipeline.duplicates.comparison import (
+    DUPLICATE,
+    Comparison,
+    Keys,
+    PartKey,
+    PartVerdict,
+    Places,
+    holder_of,
+    verdict_row,
+)
+from voxmill.pipeline.duplicates.shared_keys import Partner, SharedKeys
 from voxmill.pipeline.duplicates.sources import ComparedRun
-from voxmill.pipeline.duplicates.verdicts import DUPLICATE, ByUnit, PartKey, PartVerdict, holder_of, verdict_row
 
 
-class ByBytes:
+class ByBytes(Comparison):
     """Compares the ids of recordings, which are hashes of their bytes, and the hashes of their samples."""
 
+    kind = "recordings"
+
     def __init__(self, folder: str, config: DuplicatesConfig) -> None:
-        self._keys = SharedKeys(folder, "bytes", 1)
+        super().__init__(SharedKeys(folder, "bytes", 1))
         self._parts = "fingerprint" if "acoustic" in config.by else "shingle"
 
-    def look_for(self, runs: tuple[ComparedRun, ...], fresh: list[tuple[int, int]]) -> None:
+    def asked(self, row: Recording) -> Iterator[tuple[Keys, Places, int]]:
         """See `Comparison`."""
-        self._runs, own = runs, runs[-1]
-        for first, end in fresh:
-            for position, rows in own.scan("recordings", first, end):
-                for number, row in enumerate(rows):
-                    self._keys.ask(own.entry(position, number), *_keys(row))
-        for run in runs[:-1]:
-            for position, rows in run.scan("recordings"):
-                for number, row in enumerate(rows):
-                    if row.rejection is None:
-                        self._keys.hold(run.entry(position, number), *_keys(row))
-        self._found = ByUnit(own, self._keys.partners())
+        yield (*_keys(row), 0)
 
-    def judge(self, position: int) -> Mapping[PartKey, PartVerdict]:
+    def held(self, row: Recording, run: ComparedRun) -> tuple[Keys, Places] | None:
         """See `Comparison`."""
-        verdicts = {}
-        for number, partners in self._found.at(position).items():
-            recording: Recording = self._runs[-1].rows("recordings", position)[number]
-            for one in partners:
-                run = holder_of(self._runs, one.holder)
-                theirs: Recording = run.row_of(one.holder, "recordings")
-                by = "bytes" if theirs.id == recording.id else "samples"
-                if by == "samples" and (theirs.pcm_sha256 or theirs.id) != recording.pcm_sha256:
-                    continue
-                for part in self._runs[-1].rows(self._parts, position):
-                    if part.recording_id == recording.id:
-                        row = verdict_row(part, DUPLICATE, by, theirs.id, run.of, 1.0)  # type: ignore[arg-type]
-                        verdicts[PartKey(part.recording_id, part.start)] = PartVerdict(copies=[row])
-                break
-        return verdicts
+        return _keys(row) if run.of and row.rejection is None else None
 
-    def close(self) -> None:
-        """See `Comparison`."""
-        self._keys.close()
+    def verdicts(self, position: int, row: Recording, partners: list[Partner]) -> Iterator[tuple[PartKey, PartVerdict]]:
+        """See `Comparison`. The first partner whose bytes or samples are the same, of which equal keys are only a sign."""
+        for one in partners:
+            run = holder_of(self._runs, one.holder)
+            theirs: Recording = run.row_of(one.holder, self.kind)
+            by: By = "bytes" if theirs.id == row.id else "samples"
+            if by == "samples" and (theirs.pcm_sha256 or theirs.id) != row.pcm_sha256:
+                continue
+            for part in self._runs[-1].rows(self._parts, position):
+                if part.recording_id == row.id:
+                    found = verdict_row(part, DUPLICATE, by, theirs.id, run.of, 1.0)
+                    yield PartKey(part.recording_id, part.start), PartVerdict(copies=[found])
+            return
 
 
-def _keys(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
+def _keys(recording: Recording) -> tuple[Keys, Places]:
     """A key of the bytes, with place 0, and one of the samples, with place 1."""
     values = [recording.id, *filter(None, [recording.pcm_sha256])]
     hashed = [int.from_bytes(blake2b(one.encode(), digest_size=8).digest(), "big", signed=True) for one in values]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -15,18 +15,20 @@ from voxmill.operators.decode.audio import read
 from voxmill.operators.dedup.acoustic import HOP, REACH, Match, Values, keys, match_at
 from voxmill.operators.dedup.evaluation_sets import EvaluationClip
 from voxmill.operators.dedup.fingerprint import Chromaprint, DuplicatesConfig, pcm
-from voxmill.pipeline.duplicates.shared_keys import Partner, SharedKeys
-from voxmill.pipeline.duplicates.sources import CLIPS, ComparedRun
-from voxmill.pipeline.duplicates.verdicts import (
+from voxmill.pipeline.duplicates.comparison import (
     CONTAMINATED,
     DUPLICATE,
-    ByUnit,
+    Comparison,
+    Keys,
     PartKey,
     PartVerdict,
+    Places,
     holder_of,
     split,
     verdict_row,
 )
+from voxmill.pipeline.duplicates.shared_keys import Partner, SharedKeys
+from voxmill.pipeline.duplicates.sources import CLIPS, ComparedRun
 
 LEAST = 2
 """Fewest keys at one shift that make a part of a run a partner; one does for a clip. Unrelated speech shares none; `min_score` decides."""
@@ -35,13 +37,15 @@ PHASES = tuple(round(HOP * SAMPLE_RATE * quarter / 4) for quarter in range(4))
 """First samples of the fingerprints of one clip. Clips are short, and a recording may hold them from between two steps on."""
 
 
-class BySound:
+class BySound(Comparison):
     """Compares fingerprints; a partner's is as it was, and a part is looked for at every speed of the config."""
+
+    kind = "fingerprint"
 
     def __init__(self, folder: str, config: DuplicatesConfig, clips: Iterable[tuple[str, EvaluationClip]]) -> None:
         """`clips` are (evaluation set, clip). Raises FingerprintMissing."""
+        super().__init__(SharedKeys(folder, "sound", LEAST, CLIPS))
         self._config, self._library = config, Chromaprint()
-        self._keys = SharedKeys(folder, "sound", LEAST, CLIPS)
         self._clips: list[tuple[str, str, Values]] = []
         for source, clip in clips:
             if clip.audio and len(samples := _samples(clip)) >= config.min_seconds * SAMPLE_RATE:
@@ -50,36 +54,24 @@ class BySound:
                     self._clips.append((source, clip.name, values))
         self._values = lru_cache(256)(self._library.values)
 
-    def look_for(self, runs: tuple[ComparedRun, ...], fresh: list[tuple[int, int]]) -> None:
+    def asked(self, row: Fingerprint) -> Iterator[tuple[Keys, Places, int]]:
         """See `Comparison`."""
-        self._runs, own = runs, runs[-1]
-        for first, end in fresh:
-            for position, rows in own.scan("fingerprint", first, end):
-                for number, row in enumerate(rows):
-                    for speed, encoded in enumerate(row.values):
-                        self._keys.ask(own.entry(position, number), *keys(self._library.values(encoded)), speed)
-        for number, (_, _, values) in enumerate(self._clips):
-            self._keys.hold(number, *keys(values))
-        for run in runs:
-            for position, rows in run.scan("fingerprint", 0, fresh[-1][1] if run is own else None):
-                for number, row in enumerate(rows):
-                    if row.values:
-                        self._keys.hold(run.entry(position, number), *keys(self._library.values(row.values[0])))
-        self._found = ByUnit(own, self._keys.partners())
+        for speed, encoded in enumerate(row.values):
+            yield (*keys(self._library.values(encoded)), speed)
 
-    def judge(self, position: int) -> Mapping[PartKey, PartVerdict]:
+    def held(self, row: Fingerprint, run: ComparedRun) -> tuple[Keys, Places] | None:
         """See `Comparison`."""
-        verdicts = {}
-        for number, partners in self._found.at(position).items():
-            part: Fingerprint = self._runs[-1].rows("fingerprint", position)[number]
-            clips, parts = split(partners)
-            verdict = PartVerdict(self._rows(part, clips, CONTAMINATED), self._rows(part, parts, DUPLICATE)[:1])
-            verdicts[PartKey(part.recording_id, part.start)] = verdict
-        return verdicts
+        return keys(self._library.values(row.values[0])) if row.values else None
 
-    def close(self) -> None:
+    def clips(self) -> Iterator[tuple[Keys, Places]]:
         """See `Comparison`."""
-        self._keys.close()
+        return (keys(values) for _, _, values in self._clips)
+
+    def verdicts(self, position: int, row: Fingerprint, partners: list[Partner]) -> Iterator[tuple[PartKey, PartVerdict]]:
+        """See `Comparison`."""
+        clips, parts = split(partners)
+        verdict = PartVerdict(self._rows(row, clips, CONTAMINATED), self._rows(row, parts, DUPLICATE)[:1])
+        yield PartKey(row.recording_id, row.start), verdict
 
     def _rows(self, part: Fingerprint, partners: list[Partner], reason: str) -> list[Duplicate]:
         """A row for each partner and speed, the best first; of equals the partner that was there first."""

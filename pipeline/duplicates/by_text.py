@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
 
@@ -13,67 +13,59 @@ from voxmill.operators.dedup.evaluation_sets import EvaluationClip
 from voxmill.operators.dedup.fingerprint import DuplicatesConfig
 from voxmill.operators.dedup.shingles import containment, part_shingles
 from voxmill.operators.reconcile.normalise import Normaliser
-from voxmill.pipeline.duplicates.shared_keys import Partner, SharedKeys
-from voxmill.pipeline.duplicates.sources import CLIPS, ComparedRun
-from voxmill.pipeline.duplicates.verdicts import (
+from voxmill.pipeline.duplicates.comparison import (
     CONTAMINATED,
     DUPLICATE,
-    ByUnit,
+    Comparison,
+    Keys,
     PartKey,
     PartVerdict,
+    Places,
     holder_of,
     split,
     verdict_row,
 )
+from voxmill.pipeline.duplicates.shared_keys import Partner, SharedKeys
+from voxmill.pipeline.duplicates.sources import CLIPS, ComparedRun
 
 LEAST = 3
 """Fewest shingles that make a partner to be looked at, of texts that are long enough to have more; `min_shared` decides."""
 
 
-class ByText:
+class ByText(Comparison):
     """Compares shingles. A clip of an evaluation set may be as short as it likes; parts that say too little are not compared."""
+
+    kind = "shingle"
 
     def __init__(self, folder: str, config: DuplicatesConfig, clips: Iterable[tuple[str, EvaluationClip]]) -> None:
         """`clips` are (evaluation set, clip)."""
-        self._config, normalise = config, Normaliser()
         least = min(LEAST, math.ceil(config.min_shingles * config.min_shared))
-        self._keys = SharedKeys(folder, "text", least, CLIPS)
+        super().__init__(SharedKeys(folder, "text", least, CLIPS))
+        self._config, normalise = config, Normaliser()
         self._clips: list[tuple[str, str, frozenset[int]]] = []
         for source, clip in clips:
             words = normalise(clip.text, clip.language).units if clip.text else ()
             if shingles := frozenset(part_shingles([words], config.shingle).shingles):
                 self._clips.append((source, clip.name, shingles))
 
-    def look_for(self, runs: tuple[ComparedRun, ...], fresh: list[tuple[int, int]]) -> None:
+    def asked(self, row: Shingles) -> Iterator[tuple[Keys, Places, int]]:
         """See `Comparison`."""
-        self._runs, own = runs, runs[-1]
-        for first, end in fresh:
-            for position, rows in own.scan("shingle", first, end):
-                for number, row in enumerate(rows):
-                    self._keys.ask(own.entry(position, number), np.unique(np.asarray(row.values, np.int64)))
-        for number, (_, _, shingles) in enumerate(self._clips):
-            self._keys.hold(number, np.asarray(sorted(shingles), np.int64))
-        for run in runs:
-            for position, rows in run.scan("shingle", 0, fresh[-1][1] if run is own else None):
-                for number, row in enumerate(rows):
-                    unique = np.unique(np.asarray(row.values, np.int64))
-                    if len(unique) >= self._config.min_shingles:
-                        self._keys.hold(run.entry(position, number), unique)
-        self._found = ByUnit(own, self._keys.partners())
+        yield (*_keys(row.values), 0)
 
-    def judge(self, position: int) -> Mapping[PartKey, PartVerdict]:
+    def held(self, row: Shingles, run: ComparedRun) -> tuple[Keys, Places] | None:
         """See `Comparison`."""
-        verdicts = {}
-        for number, partners in self._found.at(position).items():
-            part: Shingles = self._runs[-1].rows("shingle", position)[number]
-            clips, parts = split(partners)
-            verdict = PartVerdict(self._contaminated(part, clips), self._copies(part, parts))
-            verdicts[PartKey(part.recording_id, part.start)] = verdict
-        return verdicts
+        found = _keys(row.values)
+        return found if len(found[0]) >= self._config.min_shingles else None
 
-    def close(self) -> None:
+    def clips(self) -> Iterator[tuple[Keys, Places]]:
         """See `Comparison`."""
-        self._keys.close()
+        return (_keys(shingles) for _, _, shingles in self._clips)
+
+    def verdicts(self, position: int, row: Shingles, partners: list[Partner]) -> Iterator[tuple[PartKey, PartVerdict]]:
+        """See `Comparison`."""
+        clips, parts = split(partners)
+        verdict = PartVerdict(self._contaminated(row, clips), self._copies(row, parts))
+        yield PartKey(row.recording_id, row.start), verdict
 
     def _contaminated(self, part: Shingles, partners: list[Partner]) -> list[Duplicate]:
         """The segments with any shingle of a clip of which enough is said in the part."""
@@ -102,6 +94,12 @@ class ByText:
         if len(mine & theirs) / len(mine) >= self._config.min_shared:
             return [verdict_row(part, DUPLICATE, "text", name, of, -score)]
         return _rows_of_segments(part, theirs, name, of, DUPLICATE, -score)
+
+
+def _keys(shingles: Collection[int]) -> tuple[Keys, Places]:
+    """Each shingle once; where it stands does not matter."""
+    found = np.unique(np.asarray([*shingles], np.int64))
+    return found, np.zeros(len(found), np.int32)
 
 
 def _rows_of_segments(

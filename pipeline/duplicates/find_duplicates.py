@@ -17,8 +17,8 @@ from voxmill.operators.dedup.fingerprint import DuplicatesConfig
 from voxmill.pipeline.duplicates.by_bytes import ByBytes
 from voxmill.pipeline.duplicates.by_sound import BySound
 from voxmill.pipeline.duplicates.by_text import ByText
+from voxmill.pipeline.duplicates.comparison import Comparison, PartKey, PartVerdict
 from voxmill.pipeline.duplicates.sources import ComparedRun, other_run
-from voxmill.pipeline.duplicates.verdicts import Comparison, PartKey, PartVerdict
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.run import Run
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from voxmill.manifests.catalog import open_catalog
-from voxmill.operators.dedup.fingerprint import DuplicatesConfig
+from voxmill.manifests.errors import UserError, nearest
+from voxmill.operators.dedup.fingerprint import DuplicatesConfig, Way
 from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.execution.executor import Executor
 from voxmill.pipeline.execution.host_limit_server import no_gate
@@ -36,7 +37,10 @@ class Overlap:
 def with_duplicates(
     run: Run, by: Sequence[str], against: Sequence[str], evaluation: Sequence[str]
 ) -> RunConfig:  # fmt: skip
-    """The run's config with these comparisons added to its `duplicates` section. Raises ConfigError."""
+    """The run's config with these comparisons added to its `duplicates` section. Raises ConfigError, UserError for an unknown `by`."""
+    for way in by:
+        if way not in get_args(Way):
+            raise UserError(f"--by {way}: parts are not compared so{nearest(way, set(get_args(Way)))}")
     state = run.written()
     where = run.uri("run.json")
     old = parse_config(state["config"], where)

@@ -204,6 +204,7 @@ ASKED = (
 )
 
 CHANGED = (
+    ("duplicates run --by tpyo", 2, "--by tpyo"),
     ("duplicates run --decontaminate nosuch.jsonl", 2, "nosuch.jsonl"),
     ("duplicates run --decontaminate empty.jsonl", 2, "empty.jsonl"),
     ("duplicates run --decontaminate broken.jsonl", 2, "broken.jsonl, line 2"),

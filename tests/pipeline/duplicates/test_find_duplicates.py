@@ -12,6 +12,7 @@ import pytest
 from factory import item, recording, segment
 from rows import items_of, put
 from voxmill.manifests.duplicate_records import Duplicate, Fingerprint
+from voxmill.manifests.errors import UserError
 from voxmill.manifests.records import Consensus
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.dedup.shingles import ShingleConfig, TakeShingles
@@ -22,6 +23,7 @@ from voxmill.pipeline.duplicates.find_duplicates import FindDuplicates
 from voxmill.pipeline.execution.host_limit_server import no_gate
 from voxmill.pipeline.execution.quarantine import insert
 from voxmill.pipeline.load_config import parse_config
+from voxmill.pipeline.reruns.rededup import with_duplicates
 from voxmill.pipeline.state.run import Run
 
 
@@ -162,3 +164,12 @@ def test_a_part_that_kills_its_stage_is_not_compared_and_the_others_are(tmp_path
     gone, kept = (part.recording_id for part in unit.parts)
     found = insert(stages["shingle"], work, rows[1:], {gone: "it was killed"})
     assert [(row.recording_id, bool(row.values)) for row in found] == [(gone, False), (kept, True)]
+
+
+def test_a_way_that_there_is_not_is_named_as_it_was_typed(tmp_path: Path) -> None:
+    run, _ = heard(tmp_path / "run", {"a": SAID["a"]}, by=["text"])
+    with pytest.raises(UserError, match=r"--by txet: parts are not compared so; did you mean `text`\?"):
+        with_duplicates(run, ["txet"], (), ())
+    changed = with_duplicates(run, ["acoustic"], (), ()).duplicates
+    assert changed is not None
+    assert changed.by == ("acoustic",)
