@@ -148,7 +148,7 @@ class WritesSlowly(Writes):
     def __call__(self, key: str, carried: dict[str, Any], buffer: Buffer, strikes: int) -> Done:
         self.taken += 1
         if self.taken > 3:
-            time.sleep(15)
+            time.sleep(2)
         return super().__call__(key, carried, buffer, strikes)
 
 

@@ -237,7 +237,9 @@ def test_a_settled_router_spreads_frames_that_it_was_not_settled_on() -> None:
     big(frames_ND[None, :2000], Route(budget))
     real_BT = torch.arange(3000)[None] < 2000
     padded(frames_ND[None, :3000].masked_fill(~real_BT[..., None], 100.0), Route(budget, real_BT=real_BT))
-    torch.testing.assert_close(big.router.balancer.state_dict(), padded.router.balancer.state_dict())
+    torch.testing.assert_close(
+        big.router.balancer.state_dict(), padded.router.balancer.state_dict(), rtol=1e-3, atol=1e-3
+    )  # other shapes, other order of sums: on some CPUs the small steps differ at the fifth decimal
     big.router.balancer.settling = False
     loads: list[ExpertLoad] = []
     big(frames_ND[None, 2000:], Route(budget, loads=loads))

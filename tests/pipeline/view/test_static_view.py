@@ -21,6 +21,12 @@ from voxmill.pipeline.view.static_view import file_of, key_of, write_view
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("view")]
 
 
+@pytest.fixture(autouse=True)
+def few_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each place of a slider is a query over the run."""
+    monkeypatch.setattr("voxmill.pipeline.view.static_view.POINTS", 5)
+
+
 def put(path: Path) -> tuple[str, Any]:
     """(key, answer) of a script."""
     key, answer = json.loads("[" + path.read_text(encoding="utf-8").removeprefix("voxmill.put(").removesuffix(");\n") + "]")
