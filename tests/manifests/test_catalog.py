@@ -25,6 +25,8 @@ from voxmill.manifests.what_if import what_if
 
 from .factory import ENGINES, MadeUpRun, made_up_run
 
+pytestmark = pytest.mark.xdist_group("catalog")
+
 VIEWS = (
     "timeline", "verdicts", "outcomes", "funnel", "rejections", "retention", "retention_by_host", "thresholds", "marginal_loss",
     "cost_by_stage", "cost", "service_cost", "conservation", "reasons", "run", "judge()", "what_if()",

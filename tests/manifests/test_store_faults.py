@@ -49,6 +49,8 @@ from voxmill.manifests.storage.s3_store import S3Store
 from voxmill.manifests.storage.store_retry import StoreHealth
 from voxmill.pipeline.execution.infra_errors import machine_fault
 
+pytestmark = pytest.mark.xdist_group("stores")
+
 SOME = Faults(refused=0.1, lost_answers=0.15, cut=0.1)
 
 

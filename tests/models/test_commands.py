@@ -30,6 +30,8 @@ from voxmill.models.network.size import model_size
 from voxmill.pipeline.cli import app
 from voxmill.sharding.index import NoShards
 
+pytestmark = pytest.mark.xdist_group("training")
+
 RECIPE = """
 tokens: {num_subwords: 280}
 model:

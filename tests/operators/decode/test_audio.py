@@ -20,6 +20,8 @@ from voxmill.operators.decode.container import Undecodable
 
 from .conftest import Encode
 
+pytestmark = pytest.mark.xdist_group("decode")
+
 EXACT, SETTLED = 0.0, 1e-6
 """How far a part may be from the whole: not at all, or the rounding that a decoder carries in its state."""
 

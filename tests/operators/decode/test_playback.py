@@ -22,6 +22,8 @@ from voxmill.operators.decode.probe import Decode, DecodeConfig, Mix
 from voxmill.operators.decode.tracks import Track, choose_track
 from voxmill.pipeline.state.units import UnitConfig, form_units
 
+pytestmark = pytest.mark.xdist_group("decode")
+
 RATE = 16_000
 Wave = NDArray[np.float32]
 

@@ -14,6 +14,8 @@ from speech.packaged import PYANNOTE_SAMPLE, TWO_CITIES
 from voxmill.operators.contract.adapters import SpeechDetector
 from voxmill.operators.segment.segment import SegmentConfig, load_detector
 
+pytestmark = pytest.mark.xdist_group("detectors")
+
 Audio = NDArray[np.float32]
 RATE = 16_000
 

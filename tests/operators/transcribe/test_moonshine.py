@@ -13,7 +13,7 @@ from voxmill.operators.contract.adapters import Audio, AudioClip, Span
 from voxmill.operators.transcribe.moonshine import Moonshine, MoonshineConfig
 from voxmill.operators.weights.registry import resolve
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("moonshine")]
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,8 @@ from voxmill.operators.transcribe.qwen3_asr import Qwen3Asr, Qwen3AsrConfig
 from voxmill.operators.transcribe.transformers import Transformers, TransformersConfig
 from voxmill.operators.weights.kinds import WeightsMissing
 
+pytestmark = pytest.mark.xdist_group("transformers")
+
 TINY: dict[str, Callable[[Path], Path]] = {
     "whisper": tiny_recognisers.tiny_whisper,
     "moonshine": tiny_recognisers.tiny_moonshine,

@@ -14,7 +14,7 @@ from voxmill.operators.contract.adapters import Audio, AudioClip, Span, Transcri
 from voxmill.operators.transcribe.faster_whisper import FasterWhisper, FasterWhisperConfig
 from voxmill.operators.transcribe.whisperx import WhisperX, WhisperXConfig
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("whisperx")]
 
 
 @pytest.fixture(scope="module")
