@@ -20,7 +20,7 @@ from voxmill.manifests.storage import commit_bytes, locate
 from .factory import made_up_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("bucket")]
-ROOT = "s3://bucket/runs/one"
+ROOT, OTHER = "s3://bucket/runs/one", "s3://bucket/runs/two"
 
 
 @pytest.fixture(scope="module")
@@ -38,20 +38,20 @@ def duckdb(tmp_path_factory: pytest.TempPathFactory) -> DuckDBCommand:
         pytest.skip(str(error))
 
 
-def upload(local: Path) -> None:
+def upload(local: Path, root: str) -> None:
     """A run from a folder into the bucket, with the catalog that it has there."""
     files: dict[str, list[str]] = {}
     for path in sorted(local.rglob("*.parquet")):
         name = path.relative_to(local).as_posix()
         files.setdefault(path.name.rsplit("-", 1)[0], []).append(name)
-        commit_bytes(f"{ROOT}/{name}", path.read_bytes())
-    commit_bytes(f"{ROOT}/run.json", (local / "run.json").read_bytes())
-    commit_bytes(f"{ROOT}/catalog.sql", catalog_sql(files, root=ROOT).encode(), replace=True)
+        commit_bytes(f"{root}/{name}", path.read_bytes())
+    commit_bytes(f"{root}/run.json", (local / "run.json").read_bytes())
+    commit_bytes(f"{root}/catalog.sql", catalog_sql(files, root=root).encode(), replace=True)
 
 
 def test_the_duckdb_command_reads_a_run_where_it_lies(store: FaultyProxy, duckdb: DuckDBCommand, tmp_path: Path) -> None:
     local = made_up_run().write(tmp_path / "run")
-    upload(local)
+    upload(local, ROOT)
     (tmp_path / "catalog.sql").write_bytes(locate(ROOT)[0].cat_file("bucket/runs/one/catalog.sql"))
     host = store.url.removeprefix("http://")
     secret = f"CREATE SECRET (TYPE s3, KEY_ID 'voxmill', SECRET 'voxmill-secret', ENDPOINT '{host}', URL_STYLE 'path', USE_SSL false);"
@@ -71,10 +71,8 @@ def test_the_library_reads_it_through_faults(store: FaultyProxy, tmp_path: Path)
     local = made_up_run(seed=1).write(tmp_path / "run")
     store.faults = Faults(refused=0.1, cut=0.1)
     try:
-        if (files := locate(ROOT)[0]).exists("bucket/runs/one"):
-            files.rm("bucket/runs/one", recursive=True)
-        upload(local)
-        there = query(open_catalog(ROOT), "FROM funnel").to_pylist()
+        upload(local, OTHER)
+        there = query(open_catalog(OTHER), "FROM funnel").to_pylist()
     finally:
         store.faults = Faults()
     assert there == query(open_catalog(str(local)), "FROM funnel").to_pylist()

@@ -78,9 +78,9 @@ def moto_place(folder: Path) -> Iterator[Place]:
     server.start()
     host, port = server.get_host_and_port()
     with FaultyProxy(f"http://{host}:{port}") as proxy, reaching(s3_environment(proxy.url)):
-        with suppress(FileExistsError):  # every moto of a process has the same buckets
+        with suppress(FileExistsError):  # every moto of a process has the same buckets, with what they hold
             locate("s3://bucket")[0].mkdir("bucket")
-        yield Place("s3://bucket/run", proxy)
+        yield Place(f"s3://bucket/{folder.name}", proxy)
     server.stop()
 
 
