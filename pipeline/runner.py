@@ -106,12 +106,15 @@ def _advance(
         )
     listing = run.listing
     progress.phase(f"listing {amount(len(config.sources), 'source')}")
-    stones, lists = run.tombstones, expand or Lister(config.crawl, gate).each
+    lister = Lister(config.crawl, gate)
+    stones, lists = run.tombstones, expand or lister.each
 
     def refused(source: SourceConfig) -> Iterator[Item]:
         return (item for listed in lists(source) for item in stones.refuse([listed]))
 
     generations = listing.extend(config.sources, refused)
+    if left_out := str(lister.passed_over):
+        progress.say(f"passed over in folders: {left_out}")
     check_denied(run, config.crawl)
     if until == "list":
         return
