@@ -253,7 +253,7 @@ def start_run(
         return
     if until == "pack":
         print_summary(root)
-        _say([_what_next(run)])
+        _say([*_what_helps(root), _what_next(run)])
     else:
         _say([f"stopped after {until}; `voxmill run` on the same run goes on"])
 
@@ -266,6 +266,20 @@ def _what_next(run: Run) -> str:
     if not shards:
         return f"no shards, because nothing was kept: the reasons are above, and `voxmill stats {run.root}` has more"
     return f"{amount(shards, 'shard')} in {run.shards_dir}; next: voxmill verify {run.root}"
+
+
+def _what_helps(root: str) -> list[str]:
+    """Where nothing was kept: what can be done about the reasons that most rows have."""
+    from voxmill.manifests.catalog import open_catalog, query
+
+    found = query(
+        open_catalog(root),
+        """
+        SELECT reason, advice FROM rejections WHERE advice NOT LIKE 'none%' AND NOT EXISTS (FROM funnel WHERE stage = 'pack' AND rows_kept > 0)
+        GROUP BY ALL ORDER BY sum(num_rows) DESC, reason LIMIT 3
+        """,
+    )
+    return [f"{row['reason']}: {row['advice']}" for row in found.to_pylist()]
 
 
 def _say(lines: Sequence[str]) -> None:

@@ -91,6 +91,12 @@ def test_at_its_end_a_run_says_where_its_shards_are(tmp_path: Path) -> None:
     assert running._what_next(run) == f"1 shard in {tmp_path}/shards; next: voxmill verify {tmp_path}"
 
 
+def test_a_run_that_kept_nothing_says_what_helps(tmp_path: Path) -> None:
+    root = str(tmp_path / "run")
+    running.run(root, ["http://10.1.2.3/feed.xml"], contact="tests@example.org", language="en", executor="local")
+    assert running._what_helps(root) == ["crawl.private_address: list the host in `crawl.allow_private` if it is yours"]
+
+
 def test_before_anything_is_listed_a_dry_run_does_not_say_that_nothing_is_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
