@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from voxmill.manifests.public_form import public_text
 from voxmill.manifests.records import Rejection
 
-ABSTAINS = "transcribe.not_given"
+NOT_GIVEN = "transcribe.not_given"
 """The reason of a hypothesis whose engine has no opinion of the segment: the others are compared without it."""
 
 

@@ -113,8 +113,8 @@ def _advance(
         return (item for listed in lists(source) for item in stones.refuse([listed]))
 
     generations = listing.extend(config.sources, refused)
-    if left_out := str(lister.passed_over):
-        progress.say(f"passed over in folders: {left_out}")
+    if unlisted := str(lister.unlisted):
+        progress.say(f"not listed of folders: {unlisted}")
     check_denied(run, config.crawl)
     if until == "list":
         return

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from voxmill.manifests.config_base import Settings
-from voxmill.manifests.reasons import ABSTAINS, reject
+from voxmill.manifests.reasons import NOT_GIVEN, reject
 from voxmill.manifests.records import NO_SPEECH, Consensus, Hypothesis, Rejection, Segment
 from voxmill.operators.contract.languages import primary
 from voxmill.operators.contract.unit_input import UnitInput
@@ -78,7 +78,7 @@ class Reconcile:
     def _reconcile(self, segment: Segment, all_given: Mapping[str, Hypothesis | None], hint: str | None) -> Consensus:
         if segment.kind == "event":
             return self._event(segment)
-        engines = tuple(engine for engine, one in all_given.items() if not passed_over(one)) or self.engines
+        engines = tuple(engine for engine, one in all_given.items() if not not_asked(one)) or self.engines
         given = [all_given[engine] for engine in engines]
         hypotheses = [h if h is not None and h.rejection is None else Hypothesis(segment.id, "", "", "") for h in given]
         language, probability = spoken_language(hypotheses, hint)
@@ -122,11 +122,11 @@ class Reconcile:
         )  # fmt: skip
 
 
-NOT_ASKED = ("transcribe.language", "transcribe.not_asked", ABSTAINS)
+NOT_ASKED = ("transcribe.language", "transcribe.not_asked", NOT_GIVEN)
 """Reasons for which an engine says nothing of a segment, and nothing is amiss."""
 
 
-def passed_over(hypothesis: Hypothesis | None) -> bool:
+def not_asked(hypothesis: Hypothesis | None) -> bool:
     """Whether the engine was not asked for this segment, or has no opinion of it."""
     return hypothesis is not None and hypothesis.rejection is not None and hypothesis.rejection.reason in NOT_ASKED
 
@@ -138,7 +138,7 @@ class HypothesesAgreement:
     normaliser: Normaliser
 
     def __call__(self, hypotheses: Sequence[Hypothesis], hint: str | None) -> float | None:
-        asked = [one for one in hypotheses if not passed_over(one)]
+        asked = [one for one in hypotheses if not not_asked(one)]
         language, _ = spoken_language([one for one in asked if one.rejection is None], hint)
         texts = self.normaliser.together([one.text for one in asked], language)
         return agreement([one.units for one in texts])

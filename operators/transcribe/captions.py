@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from voxmill.manifests.reasons import ABSTAINS, reject
+from voxmill.manifests.reasons import NOT_GIVEN, reject
 from voxmill.manifests.records import Hypothesis, Part, Recording, Segment
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.decode.cues import Cue, read_cues
@@ -60,5 +60,5 @@ class CaptionTranscripts:
         return self._read[1]
 
     def _without(self, segment: Segment) -> Hypothesis:
-        reason = "transcribe.event" if segment.kind == "event" else ABSTAINS
+        reason = "transcribe.event" if segment.kind == "event" else NOT_GIVEN
         return Hypothesis(segment.id, self._config.name, "captions", "", rejection=reject(reason))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from voxmill.manifests.reasons import ABSTAINS, reject
+from voxmill.manifests.reasons import NOT_GIVEN, reject
 from voxmill.manifests.records import Hypothesis, Recording, Segment
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.transcribe.engine_config import EngineName, EngineSettings
@@ -47,5 +47,5 @@ class GivenTranscripts:
             return Hypothesis(segment.id, name, MODEL, "", rejection=reject("transcribe.event"))
         found = said.get((segment.recording_id, segment.start, segment.num_samples))
         if found is None:
-            return Hypothesis(segment.id, name, MODEL, "", rejection=reject(ABSTAINS))
+            return Hypothesis(segment.id, name, MODEL, "", rejection=reject(NOT_GIVEN))
         return Hypothesis(segment.id, name, MODEL, found[0], language=found[1])

@@ -11,7 +11,7 @@ from voxmill.operators.crawl.facts.candidate import Candidate
 from voxmill.operators.crawl.facts.crawl_errors import Unreadable
 from voxmill.operators.crawl.facts.media_types import MEDIA, name_suffix
 from voxmill.operators.crawl.facts.urls import file_path, file_uri, is_local
-from voxmill.operators.crawl.listing.passed_over import PassedOver
+from voxmill.operators.crawl.listing.unlisted import Unlisted
 
 
 def is_folder(address: str) -> bool:
@@ -32,18 +32,18 @@ def read_file(address: str) -> bytes:
         raise Unreadable(f"{address}: {error}") from error
 
 
-def walk(address: str, glob: str | None, passed_over: PassedOver | None = None) -> Iterator[Candidate]:
+def walk(address: str, glob: str | None, unlisted: Unlisted | None = None) -> Iterator[Candidate]:
     """The files of a folder and the folders in it, in the order of their names' bytes.
 
     `glob` is matched against the path inside the folder and against the bare name; without one, media files are taken.
     Links to folders are not followed: they could lead out of it, or round in circles. Nor is a folder below that holds a run of voxmill looked
-    into, which `voxmill run . -o run` makes: what it has fetched would be listed again. What else is left out is counted in `passed_over`.
+    into, which `voxmill run . -o run` makes: what it has fetched would be listed again. What else is left out is counted in `unlisted`.
 
     Raises Unreadable.
     """
-    left_out = passed_over or PassedOver()
+    unlisted = unlisted or Unlisted()
     if is_local(address):
-        yield from _walk_disk(file_path(address), glob, left_out)
+        yield from _walk_disk(file_path(address), glob, unlisted)
         return
     try:
         fs, path = storage.locate(address)
@@ -55,7 +55,7 @@ def walk(address: str, glob: str | None, passed_over: PassedOver | None = None) 
         if _wanted(inside or name.rsplit("/", 1)[-1], glob):
             yield Candidate(fs.unstrip_protocol(name), "file", page_url=address, host=address.split("/")[2])
         else:
-            left_out.by_name(name)
+            unlisted.by_name(name)
 
 
 def unordered_files(folder: str, glob: str | None) -> Iterator[str]:
@@ -68,7 +68,7 @@ def unordered_files(folder: str, glob: str | None) -> Iterator[str]:
                 yield path
 
 
-def _walk_disk(root: str, glob: str | None, left_out: PassedOver) -> Iterator[Candidate]:
+def _walk_disk(root: str, glob: str | None, unlisted: Unlisted) -> Iterator[Candidate]:
     if not os.path.isdir(root):
         raise Unreadable(f"{root!r} is no folder")
     paths = []
@@ -77,13 +77,13 @@ def _walk_disk(root: str, glob: str | None, left_out: PassedOver) -> Iterator[Ca
         paths += [os.path.join(folder, name) for name in names]
     for path in sorted(paths, key=os.fsencode):
         if not _wanted(os.path.relpath(path, root), glob):
-            left_out.by_name(path)
+            unlisted.by_name(path)
         elif os.path.isfile(path):
             yield Candidate(file_uri(path), "file", page_url=file_uri(root))
         elif os.path.exists(path):
-            left_out.special += 1
+            unlisted.special += 1
         else:
-            left_out.dead_links += 1
+            unlisted.dead_links += 1
 
 
 def _leave_out_runs(folder: str, below: list[str]) -> None:

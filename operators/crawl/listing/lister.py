@@ -28,8 +28,8 @@ from voxmill.operators.crawl.fetch.response import Reply
 from voxmill.operators.crawl.listing import files
 from voxmill.operators.crawl.listing.document import ParsedDocument, RawDocument
 from voxmill.operators.crawl.listing.gzip_body import gunzip
-from voxmill.operators.crawl.listing.passed_over import PassedOver
 from voxmill.operators.crawl.listing.sandboxed_reader import SandboxedReader
+from voxmill.operators.crawl.listing.unlisted import Unlisted
 from voxmill.operators.crawl.listing.url_list import Row, read_list
 from voxmill.operators.crawl.listing.voxmill_manifest import read_manifest
 from voxmill.operators.crawl.policy.host_limit import HostGate
@@ -49,7 +49,7 @@ class Lister:
         self._config = config
         self._fetcher = fetcher or Fetcher(config, gate)
         self._reader = SandboxedReader(self._fetcher, config.read_seconds)
-        self.passed_over = PassedOver()
+        self.unlisted = Unlisted()
         """Of all folders that were walked."""
 
     def __call__(self, source: SourceConfig) -> list[Item]:
@@ -144,7 +144,7 @@ class Lister:
             yield from read_corpus(address, kind, source.corpus_options)
             return
         if kind == "files" or (kind is None and files.is_folder(address)):
-            yield from files.walk(address, source.glob, self.passed_over)
+            yield from files.walk(address, source.glob, self.unlisted)
             return
         kind = kind or kind_by_name(file_uri(address) if local else address) or "media"
         uri = file_uri(address) if local else address

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from voxmill.operators.crawl.listing.files import walk
-from voxmill.operators.crawl.listing.passed_over import KEPT, PassedOver
+from voxmill.operators.crawl.listing.unlisted import KEPT, Unlisted
 
 
 def test_names_links_and_pipes_are_counted_apart(tmp_path: Path) -> None:
@@ -15,7 +15,7 @@ def test_names_links_and_pipes_are_counted_apart(tmp_path: Path) -> None:
     (tmp_path / "dead.mp3").symlink_to("/nowhere/x.mp3")
     (tmp_path / "live.mp3").symlink_to(tmp_path / "b.mp3")
     os.mkfifo(tmp_path / "pipe.wav")
-    found = PassedOver()
+    found = Unlisted()
     listed = [one.url.rpartition("/")[2] for one in walk(str(tmp_path), None, found)]
     assert listed == ["a.wav", "b.mp3", "live.mp3"]
     said = str(found)
@@ -26,14 +26,14 @@ def test_names_links_and_pipes_are_counted_apart(tmp_path: Path) -> None:
 def test_all_that_is_there_is_listed_or_counted(tmp_path: Path) -> None:
     for name in ("a.wav", "b.txt"):
         (tmp_path / name).write_bytes(b"")
-    found = PassedOver()
+    found = Unlisted()
     assert len(list(walk(str(tmp_path), "*.txt", found))) == 1
     assert found.by_suffix == {"wav": 1}
-    assert str(PassedOver()) == ""
+    assert str(Unlisted()) == ""
 
 
 def test_what_is_counted_does_not_grow_with_the_names() -> None:
-    found = PassedOver()
+    found = Unlisted()
     for number in range(3 * KEPT):
         found.by_name(f"file.s{number}")
     assert len(found.by_suffix) <= KEPT + 1

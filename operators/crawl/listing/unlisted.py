@@ -15,8 +15,8 @@ KEPT = 1000
 
 
 @dataclass(slots=True)
-class PassedOver:
-    """Counts of files by why they are passed over; `str()` says them, and is empty where there are none."""
+class Unlisted:
+    """Counts of files by why they are not listed; `str()` says them, and is empty where there are none."""
 
     by_suffix: Counter[str] = field(default_factory=Counter)
     """Files whose names are not those of audio or video, or not what `glob` asks for."""
