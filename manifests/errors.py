@@ -37,6 +37,20 @@ def explain(error: ValidationError, root: type[BaseModel], where: str) -> str:
     return "\n".join(f"{where}: {_one(e, root)}" for e in error.errors())
 
 
+def first_mistake(error: ValidationError) -> str:
+    """The first mistake of what pydantic refuses: where it is, and what.
+
+    >>> from pydantic import TypeAdapter
+    >>> try:
+    ...     TypeAdapter(dict[str, list[int]]).validate_python({"a": [1, "x"]})
+    ... except ValidationError as error:
+    ...     first_mistake(error)
+    'a.1: Input should be a valid integer, unable to parse string as an integer'
+    """
+    one = error.errors()[0]
+    return ": ".join(filter(None, (".".join(map(str, one["loc"])), one["msg"])))
+
+
 def nearest(word: str, valid: set[str]) -> str:
     """The end of a message about an unknown word: the valid one that is most like it, or all that are valid where none is."""
     near = difflib.get_close_matches(word, sorted(valid), n=1, cutoff=0.5)

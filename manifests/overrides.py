@@ -168,4 +168,6 @@ def _value(text: str, hint: Hint, change: str) -> Any:
             return reading
     assert first is not None
     message = first.errors()[0]["msg"].removeprefix("Value error, ")
+    if text.lower().strip(".+-") in ("nan", "inf", "infinity"):
+        message = "it is no finite number"
     raise UserError(f"--set {change}: {change.partition('=')[0].strip()} cannot be `{text}`: {message}")

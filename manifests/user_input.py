@@ -43,11 +43,26 @@ def text(path: str | os.PathLike[str], what: str, fix: str, error: type[UserErro
         raise
 
 
+class UniqueKeys(yaml.SafeLoader):
+    """Plain YAML, without keys that are there twice: of two sections of one name PyYAML drops the first without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping of a node. Raises ConstructorError."""
+        lines: dict[tuple[str, str], int] = {}
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"):
+            name = (key.tag, key.value)
+            if name in lines:
+                problem = f"`{key.value}` is there twice, the first time in line {lines[name]}, the second"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            lines[name] = key.start_mark.line + 1
+        return super().construct_mapping(node, deep)
+
+
 def yaml_mapping(path: str | os.PathLike[str], what: str, fix: str, error: type[UserError] = UserError) -> dict[str, Any]:
     """The mapping in a YAML file; `what` it should be and the `fix` go into the message. Raises `error`."""
     whole = text(path, what, fix, error)
     try:
-        data = yaml.safe_load(whole)
+        data = yaml.load(whole, Loader=UniqueKeys)
     except (yaml.YAMLError, ValueError, RecursionError) as bad:
         raise error(f"{path} is not valid YAML: {_one_line(bad)}; {fix}") from None
     if not isinstance(data, dict):
@@ -123,4 +138,6 @@ def _kind(data: Any) -> str:
 
 
 def _one_line(error: BaseException) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
     return " ".join(str(error).split()) or type(error).__name__

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from voxmill.manifests.config_base import Settings
-from voxmill.manifests.errors import UserError
+from voxmill.manifests.errors import UserError, first_mistake
 from voxmill.manifests.user_input import text
 
 Floats = NDArray[np.float64]
@@ -185,6 +185,4 @@ def load_calibration(path: str) -> Calibration:
             text(path, "calibration", "make one with `voxmill calibrate RUN --reference labelled.jsonl`")
         )
     except ValidationError as error:
-        raise UserError(
-            f"{path} is no calibration ({error.errors()[0]['msg']}): make it again with `voxmill calibrate`"
-        ) from None
+        raise UserError(f"{path} is no calibration ({first_mistake(error)}): make it again with `voxmill calibrate`") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from dataclasses import asdict
@@ -44,6 +45,8 @@ def release(
     from voxmill.pipeline.state.run import Run
     from voxmill.sharding.sidecar import ShardError
 
+    if url is not None:
+        _check_address(url)
     opened = Run(run)
     opened.written()
     written: list[str] = []
@@ -77,3 +80,23 @@ def release(
         for file in written:
             out.print(f"  {file}", soft_wrap=True)
     sys.exit(1 if found else 0)
+
+
+def _check_address(url: str) -> None:
+    """Raises UserError for what no card should hold as an address."""
+    from urllib.parse import urlsplit
+
+    from voxmill.manifests.errors import UserError
+    from voxmill.manifests.public_form import public_address
+
+    try:
+        parts = urlsplit(url)
+        right = parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", url)
+    except ValueError:
+        right = False
+    if not right:
+        raise UserError(f"--url {url}: a web address is wanted, as in https://example.org/evening-talks")
+    if public_address(url) != url:
+        raise UserError(
+            f"--url {public_address(url)}: the address that was given has a password or key in it: give the one that is public"
+        )

@@ -51,8 +51,14 @@ def stats(
 
         voxmill stats runs/demo --sql "SELECT reason, sum(seconds) FROM outcomes GROUP BY 1"
     """
+    from voxmill.manifests.errors import UserError
     from voxmill.pipeline.reports.stats import print_stats
 
+    if as_json and as_csv:
+        raise UserError("--json and --csv: leave one of them out")
+    asked = [name for name, value in (("--by", by), ("--what-if", what_if), ("--sql", sql)) if value]
+    if len(asked) > 1:
+        raise UserError(f"{' and '.join(asked)} ask for different tables: ask for one at a time")
     print_stats(run, by=by, what_if=_thresholds(what_if or []), sql=sql, as_json=as_json, as_csv=as_csv)
 
 

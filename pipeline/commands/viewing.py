@@ -62,8 +62,10 @@ def view(
 
     if out and serve:
         raise UserError("--serve and --out: a folder of files needs no server; leave one of them out")
-    if out:
-        new_folder(out)
+    if out and port:
+        raise UserError("--port and --out: a folder of files needs no server; leave one of them out")
+    for folder in filter(None, (out, marks)):
+        new_folder(folder)
     viewer = Viewer(run, against, marks)
     if out:
         from voxmill.pipeline.view.static_view import write_view

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from voxmill.manifests.config_base import Settings
-from voxmill.manifests.errors import UserError
+from voxmill.manifests.errors import UserError, first_mistake
 from voxmill.manifests.storage import exists
 from voxmill.manifests.user_input import text
 
@@ -63,4 +63,4 @@ def load_audit_calibration(path: str) -> AuditCalibration | None:
     try:
         return AuditCalibration.model_validate_json(text(path, "calibration of an audit", fix))
     except ValidationError as error:
-        raise UserError(f"{path} is no calibration of an audit ({error.errors()[0]['msg']}): {fix}") from None
+        raise UserError(f"{path} is no calibration of an audit ({first_mistake(error)}): {fix}") from None

@@ -39,8 +39,12 @@ class Revoted:
 
 
 def changed_config(state: Mapping[str, Any], changes: Sequence[str], where: str) -> RunConfig:
-    """The config of `run.json` with `changes` (`reconcile.vote.alpha=0.5`; values are YAML). Raises ConfigError, UserError."""
-    return parse_config(override(state["config"], changes, RunConfig, PARTS), where)
+    """The config of `run.json`, which lies at `where`, with `changes` (`reconcile.vote.alpha=0.5`; values are YAML).
+
+    Raises ConfigError, UserError.
+    """
+    changed = "".join(f" --set {change}" for change in changes)
+    return parse_config(override(state["config"], changes, RunConfig, PARTS), where + (f" with{changed}" if changed else ""))
 
 
 def revote(run: Run, config: RunConfig, executor: Executor, progress: Progress) -> Revoted:

@@ -18,11 +18,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from voxmill.manifests.errors import DamagedError
 from voxmill.manifests.storage import locate
 from voxmill.manifests.tombstones import HEX, Tombstones
 from voxmill.pipeline.rights.scrub import files_of
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.run_dir import read_bytes
+from voxmill.sharding.sidecar import ShardError
 
 ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>\\]+")
 PLAIN = (".json", ".jsonl", ".sql", ".txt", ".tsv", ".csv", ".verdict", ".md", ".yaml")
@@ -76,17 +78,31 @@ def _look(texts: Iterable[str], stones: Tombstones, *, urls: bool) -> tuple[bool
 
 
 def texts_of(run: Run, path: str) -> Iterator[tuple[str, Iterable[str]]]:
-    """(location, strings) of one file of a run; nothing for audio, whose name and digest are in other files."""
+    """(location, strings) of one file of a run; nothing for audio, whose name and digest are in other files.
+
+    Raises ShardError, DamagedError where it cannot be read.
+    """
     if path.endswith(".parquet"):
-        yield path, list(_strings(pq.read_table(io.BytesIO(read_bytes(run.uri(path))))))
+        try:
+            table = pq.read_table(io.BytesIO(read_bytes(run.uri(path))))
+        except pa.ArrowException as error:
+            raise DamagedError(f"{path} is no readable Parquet file ({error}): delete it and run again") from None
+        yield path, list(_strings(table))
     elif path.endswith(".tar"):
-        fs, full = locate(run.uri(path))
-        with fs.open(full, "rb") as raw, tarfile.open(fileobj=raw, mode="r|") as tar:
-            for member in tar:
-                file = tar.extractfile(member) if member.name.endswith(".json") else None
-                yield f"{path}:{member.name}", [member.name, file.read().decode() if file else ""]
+        try:
+            yield from _members(run, path)
+        except (tarfile.TarError, EOFError, UnicodeDecodeError) as error:
+            raise ShardError(run.uri(path), f"it is damaged or cut short ({error})") from None
     elif path.endswith(PLAIN):
         yield path, [read_bytes(run.uri(path)).decode(errors="replace")]
+
+
+def _members(run: Run, path: str) -> Iterator[tuple[str, list[str]]]:
+    fs, full = locate(run.uri(path))
+    with fs.open(full, "rb") as raw, tarfile.open(fileobj=raw, mode="r|") as tar:
+        for member in tar:
+            file = tar.extractfile(member) if member.name.endswith(".json") else None
+            yield f"{path}:{member.name}", [member.name, file.read().decode() if file else ""]
 
 
 def _strings(table: pa.Table) -> Iterator[str]:

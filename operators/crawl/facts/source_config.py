@@ -37,7 +37,7 @@ class SourceConfig(Settings):
     """More addresses of the same source, each as `url` would be."""
     path: str | None = None
     """A local file or folder."""
-    kind: Literal["auto", "python"] | Kind = "auto"
+    kind: Literal["auto", "python", Kind] = "auto"
     """What the address leads to; `auto` tells by suffix and content. `python`, or a name that an installed package has registered under
     `voxmill.sources`: code of yours that lists addresses."""
     call: Call | None = None

@@ -51,7 +51,7 @@ OF_A_CONFIG = {
 }
 NO_CONFIGS = (
     "nosuch.yaml", "nothing", "empty.yaml", "list.yaml", "text.yaml", "broken.yaml", "tab.yaml", "binary.yaml", "utf16.yaml",
-    "deep.yaml", "date.yaml", "python.yaml", "key.yaml", "numbered.yaml", "loop", "dangling", "notes.txt/x.yaml", "/dev/zero",
+    "deep.yaml", "date.yaml", "python.yaml", "key.yaml", "numbered.yaml", "doubled.yaml", "loop", "dangling", "notes.txt/x.yaml", "/dev/zero",
 )  # fmt: skip
 
 
@@ -158,7 +158,15 @@ ASKED = (
     ("stats run --what-if 'select.agreement={\"a\": 1}'", 2, "select.agreement"),
     ("stats run --what-if select.agreement=null", 2, "needs a value"),
     ("stats run --what-if =1", 2, "=1"),
+    ("stats run --json --csv", 2, "--csv"),
+    ("stats run --by host --sql 'SELECT 1'", 2, "--by & --sql"),
+    ("stats run --by host --what-if select.weak=0.5", 2, "--by & --what-if"),
     ("stats crawled", 2, "crawled"),
+    ("view run -o page --marks a.wav", 2, "a.wav"),
+    ("view run -o page --port 2222", 2, "--port & --out"),
+    ("release run --check --url 'javascript:alert(1)'", 2, "--url"),
+    ("release run --check --url 'not a url'", 2, "--url"),
+    ("release run --check --url 'https://me:pass-word-1@h.test/x'", 2, "password"),
     ("retention run --by tpyo", 2, "tpyo"),
     ("retention crawled", 2, "crawled"),
     ("calibrate run --reference nosuch.jsonl", 2, "nosuch.jsonl"),
@@ -233,6 +241,7 @@ CHANGED = (
     ("revote run --set select.weak=7", 2, "select.weak"),
     ("revote run --set select.weak=-1", 2, "select.weak"),
     ("revote run --set crawl.retries=2", 2, "crawl.retries"),
+    ("revote run --set select.weak=0.99 --set select.high=0.1", 2, "--set select.weak=0.99 & must fall"),
     ("revote run --set select.weak=2024-13-45", 2, "select.weak"),
     ("revote run --set select.calibration=nosuch.json", 2, "nosuch.json"),
     ("revote run --set select.calibration=notes.txt", 2, "notes.txt"),

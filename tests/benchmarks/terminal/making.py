@@ -206,6 +206,7 @@ def spoil_files(folder: Path, settings: dict[str, Any]) -> None:
         "broken.yaml": b"sources: [", "tab.yaml": b"a:\n\t- b", "binary.yaml": bytes(range(256)), "utf16.yaml": good.encode("utf-16"),
         "deep.yaml": b"[" * 1_000, "date.yaml": b"sources: 2024-13-45", "python.yaml": b"!!python/object/apply:os.system [ls]",
         "key.yaml": b"sorces: []\n" + good.encode(), "numbered.yaml": b"1: 2\n" + good.encode(),
+        "doubled.yaml": good.encode() + b"\nselect: {}\nselect: {}\n",
         "empty.jsonl": b"", "broken.jsonl": b'{"text": "a"}\n{"text"\n', "list.jsonl": b"[1]\n", "binary.jsonl": b"\xff\xfe\x00\x00",
         "keys.jsonl": b'{"other": 1}\n', "noaudio.jsonl": b'{"audio_filepath": "nosuch.wav"}\n', "deep.jsonl": b"[" * 100_000,
         "nan.jsonl": b'{"recording": "a.wav", "start": NaN, "end": 3, "text": "x"}\n',

@@ -234,7 +234,7 @@ def test_it_is_data_that_comes_back_the_same(calibration: Calibration, tmp_path:
     path.write_text(calibration.model_dump_json())
     assert load_calibration(str(path)) == calibration
     path.write_text("{}")
-    with pytest.raises(UserError, match="is no calibration"):
+    with pytest.raises(UserError, match=r"is no calibration \(curves: Field required\)"):
         load_calibration(str(path))
     with pytest.raises(UserError, match="voxmill calibrate RUN"):
         load_calibration(str(tmp_path / "none"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -135,6 +136,11 @@ def lose_a_shard(root: Path) -> None:
     next((root / "shards").glob("*.tar")).unlink()
 
 
+def spoil_a_shard(into: Callable[[bytes], bytes], root: Path) -> None:
+    tar = next((root / "shards").glob("*.tar"))
+    tar.write_bytes(into(tar.read_bytes()))
+
+
 def deny_what_is_there(root: Path) -> None:
     written = json.loads((root / "run.json").read_text())
     written["config"]["crawl"]["deny"] = [f"sha256:{TWO_CITIES.sha256}"]
@@ -151,6 +157,9 @@ def say_a_secret(root: Path) -> None:
     [
         (flip_a_byte, "proof", ".tar"),
         (lose_a_shard, "proof", "missing"),
+        (partial(spoil_a_shard, lambda blob: b""), "proof", "damaged or cut short"),
+        (partial(spoil_a_shard, lambda blob: blob[: len(blob) // 2]), "proof", "damaged or cut short"),
+        (partial(spoil_a_shard, lambda blob: b"x" * len(blob)), "proof", "damaged or cut short"),
         (deny_what_is_there, "revocation", "voxmill revoke"),
         (say_a_secret, "secret", "attribution/"),
     ],
