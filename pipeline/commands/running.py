@@ -253,31 +253,32 @@ def start_run(
         return
     if until == "pack":
         print_summary(root)
-        _say([*_what_helps(root), _what_next(run)])
+        shards = _num_shards(run)
+        _say([*([] if shards else _what_helps(root)), _what_next(run, shards)])
     else:
         _say([f"stopped after {until}; `voxmill run` on the same run goes on"])
 
 
-def _what_next(run: Run) -> str:
-    """The closing line of a finished run: where its shards are and the next command."""
+def _num_shards(run: Run) -> int:
     from voxmill.sharding.shard_files import shard_files
 
-    shards = len({shard for shard, suffix, _ in shard_files(run.shards_dir) if suffix == "json"})
+    return len({shard for shard, suffix, _ in shard_files(run.shards_dir) if suffix == "json"})
+
+
+def _what_next(run: Run, shards: int) -> str:
+    """The closing line of a finished run: where its shards are and the next command."""
     if not shards:
         return f"no shards, because nothing was kept: the reasons are above, and `voxmill stats {run.root}` has more"
     return f"{amount(shards, 'shard')} in {run.shards_dir}; next: voxmill verify {run.root}"
 
 
 def _what_helps(root: str) -> list[str]:
-    """Where nothing was kept: what can be done about the reasons that most rows have."""
+    """What can be done about the reasons that most rows have."""
     from voxmill.manifests.catalog import open_catalog, query
 
     found = query(
         open_catalog(root),
-        """
-        SELECT reason, advice FROM rejections WHERE advice NOT LIKE 'none%' AND NOT EXISTS (FROM funnel WHERE stage = 'pack' AND rows_kept > 0)
-        GROUP BY ALL ORDER BY sum(num_rows) DESC, reason LIMIT 3
-        """,
+        "SELECT reason, advice FROM rejections WHERE advice NOT LIKE 'none%' GROUP BY ALL ORDER BY sum(num_rows) DESC, reason LIMIT 3",
     )
     return [f"{row['reason']}: {row['advice']}" for row in found.to_pylist()]
 

@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from voxmill.manifests.errors import DamagedError
 from voxmill.manifests.storage import locate
 from voxmill.manifests.tombstones import HEX, Tombstones
 from voxmill.pipeline.rights.scrub import files_of
+from voxmill.pipeline.state.chunks import damaged
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.run_dir import read_bytes
 from voxmill.sharding.sidecar import ShardError
@@ -86,7 +86,7 @@ def texts_of(run: Run, path: str) -> Iterator[tuple[str, Iterable[str]]]:
         try:
             table = pq.read_table(io.BytesIO(read_bytes(run.uri(path))))
         except pa.ArrowException as error:
-            raise DamagedError(f"{path} is no readable Parquet file ({error}): delete it and run again") from None
+            raise damaged(run.uri(path), error) from None
         yield path, list(_strings(table))
     elif path.endswith(".tar"):
         try:

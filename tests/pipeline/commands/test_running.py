@@ -84,11 +84,11 @@ def test_inside_a_job_of_a_cluster_the_cluster_is_joined(
 
 def test_at_its_end_a_run_says_where_its_shards_are(tmp_path: Path) -> None:
     run = Run(str(tmp_path))
-    assert "no shards, because nothing was kept" in running._what_next(run)
+    assert "no shards, because nothing was kept" in running._what_next(run, running._num_shards(run))
     metadata = tmp_path / "shards" / "__metadata__"
     metadata.mkdir(parents=True)
     (metadata / "train-cc0-1_0-00000-000.json").write_text("{}")
-    assert running._what_next(run) == f"1 shard in {tmp_path}/shards; next: voxmill verify {tmp_path}"
+    assert running._what_next(run, running._num_shards(run)) == f"1 shard in {tmp_path}/shards; next: voxmill verify {tmp_path}"
 
 
 def test_a_run_that_kept_nothing_says_what_helps(tmp_path: Path) -> None:
