@@ -50,11 +50,11 @@ class UniqueKeys(yaml.SafeLoader):
         """The mapping of a node. Raises ConstructorError."""
         lines: dict[tuple[str, str], int] = {}
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"):
-            name = (key.tag, key.value)
+            name, line = (key.tag, key.value), key.start_mark.line + 1
             if name in lines:
-                problem = f"`{key.value}` is there twice, the first time in line {lines[name]}, the second"
-                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-            lines[name] = key.start_mark.line + 1
+                problem = f"`{key.value}` is there twice, in line {lines[name]} and in line {line}"
+                raise yaml.constructor.ConstructorError(problem=problem)
+            lines[name] = line
         return super().construct_mapping(node, deep)
 
 

@@ -19,8 +19,8 @@ def read(tmp_path: Path, text: str) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a: 1\nb: 2\na: 3\n", r"`a` is there twice, the first time in line 1, the second in .*line 3"),
-        ("s: {high: 1, high: 2}\n", r"`high` is there twice, the first time in line 1"),
+        ("a: 1\nb: 2\na: 3\n", r"x\.yaml is not valid YAML: `a` is there twice, in line 1 and in line 3; mend it"),
+        ("s: {high: 1, high: 2}\n", r"`high` is there twice, in line 1 and in line 1"),
         ("l: [{k: 1}, {k: 1, k: 1}]\n", r"`k` is there twice"),
         ("a: " + "[" * 3000 + "]" * 3000, r"nested too deep"),
     ],
