@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -83,7 +84,8 @@ def pool(tmp_path: Path) -> list[Span]:
 
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A tiny Whisper in the place of the real one, and a cache of its own."""
+    """A tiny Whisper in the place of the real one, a cache of its own, and one core: the process of the tests may have a Ray, and must not fork."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
     folder = tiny_pretrained.write("whisper", tmp_path / "whisper")
     monkeypatch.setenv("VOXMILL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(whisper_start, "resolve", lambda _: folder)

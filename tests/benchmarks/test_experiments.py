@@ -16,7 +16,6 @@ from benchmarks.experiments.grammar import sentences
 from benchmarks.experiments.hearing import error_rates, transcripts
 from benchmarks.experiments.lessons import LessonLoader, lesson
 from benchmarks.experiments.pseudo import consensus
-from benchmarks.experiments.together import together
 from benchmarks.experiments.trainings import Clock, Figures, Job, OutOfTime, Trainings, models_code
 from benchmarks.experiments.verdict import beats, interval, judged, reductions
 from benchmarks.experiments.voices import TEST_VARIANTS, TRAIN_VARIANTS, Voice, synthesise
@@ -189,14 +188,3 @@ def test_every_voice_is_another_one() -> None:
 def test_spoken_is_a_value() -> None:
     turns = ((Voice("en-us", "m1"), "turn on"), (Voice("en-us", "f1"), "the light"))
     assert Spoken("a", "train", turns).text == "turn on the light"
-
-
-def test_together_runs_every_task_in_processes_and_raises_what_one_raises(tmp_path: Path) -> None:
-    together([lambda name=name: (tmp_path / name).write_text("done") for name in "abc"])  # type: ignore[misc]
-    assert {path.name for path in tmp_path.iterdir()} == {"a", "b", "c"}
-
-    def out_of_time() -> None:
-        raise OutOfTime
-
-    with pytest.raises(OutOfTime):
-        together([out_of_time, out_of_time])

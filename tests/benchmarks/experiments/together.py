@@ -21,8 +21,9 @@ _tasks: Sequence[Task] = ()
 def together(tasks: Sequence[Task]) -> None:
     """Runs all of them, the first ones first, for what they leave in the cache: `Trainings.result`, `trained`.
 
-    Raises what a task raised, OutOfTime too. A CUDA device is not shared among processes: there nothing is done ahead, and what is
-    asked for afterwards is trained then.
+    Raises what a task raised, OutOfTime too, when the tasks that are under way have ended; an interrupt ends those at once. A CUDA device is
+    not shared among processes: there nothing is done ahead, and what is asked for afterwards is trained then. A process that has threads must
+    not fork (a lock that one of them holds stays shut in the child), so this is nothing for a process with a Ray.
     """
     global _tasks
     cores = len(os.sched_getaffinity(0))
@@ -30,14 +31,19 @@ def together(tasks: Sequence[Task]) -> None:
         return
     _tasks = tasks
     sys.stdout.flush()
-    with ProcessPoolExecutor(min(cores, len(tasks)), multiprocessing.get_context("fork"), initializer=_one_thread) as pool:
-        running = [pool.submit(_run, index) for index in range(len(tasks))]
-        try:
-            for one in running:
-                one.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    others = multiprocessing.active_children()
+    pool = ProcessPoolExecutor(min(cores, len(tasks)), multiprocessing.get_context("fork"), initializer=_one_thread)
+    try:
+        for one in [pool.submit(_run, index) for index in range(len(tasks))]:
+            one.result()
+    except Exception:
+        raise
+    except BaseException:  # nobody waits any longer: not for what hangs either
+        for child in set(multiprocessing.active_children()) - set(others):
+            child.kill()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _one_thread() -> None:
