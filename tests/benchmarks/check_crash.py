@@ -66,7 +66,13 @@ def crashes(place: str, folder: str, prefix: str, victim: str, share: int) -> tu
     trials = Trials(Place(place, Path(folder), prefix))
     whom = next(one for one in VICTIMS if one == victim)
     numbers = range(share, trials.count(whom), PROCESSES)
-    wrong = [f"{place}, {victim}, event {n}: {found}" for n in numbers if (found := trials.trial(whom, n))]
+    wrong, said = list[str](), time.monotonic()
+    for n in numbers:
+        if found := trials.trial(whom, n):
+            wrong.append(f"{place}, {victim}, event {n}: {found}")
+        if share == 0 and time.monotonic() - said > 30:
+            said = time.monotonic()
+            print(f"  … {victim}, {place}: event {n} of {numbers.stop}", flush=True)
     return len(numbers), wrong
 
 

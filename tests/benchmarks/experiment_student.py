@@ -32,7 +32,7 @@ from benchmarks.experiments import pools
 from benchmarks.experiments.by_speaker import Rates, counted, difference, rate, together
 from benchmarks.experiments.frame_lessons import Taught
 from benchmarks.experiments.frames import HEARD, PLAIN, Wave, encode_all
-from benchmarks.experiments.hard import CONDITIONS, VERSION, spoilt
+from benchmarks.experiments.hard import CONDITIONS, VERSION, Condition, spoilt
 from benchmarks.experiments.room import Form, Outcome, conduct
 from benchmarks.experiments.spans import Span, Speech, few, speech
 from benchmarks.experiments.student_tables import UNTAUGHT, print_curve, print_pool, print_test, print_trainings, targets
@@ -100,10 +100,10 @@ def dev_tests(dev: Sequence[Span]) -> dict[str, list[Wave]]:
     }
 
 
-def test_waves(test: Sequence[Span]) -> dict[str, list[Wave]]:
+def waves_of(test: Sequence[Span], conditions: Sequence[Condition] = CONDITIONS) -> dict[str, list[Wave]]:
     """The test by condition."""
     found = {}
-    for condition in CONDITIONS:
+    for condition in conditions:
         paths = {one.id: one.path for one in spoilt(test, condition)}
         name = PLAIN if condition == "clean" else f"test{VERSION}-{condition}"
         found[str(condition)] = [Wave(one.key, partial(read_wave, paths[one.key]), name) for one in test]
@@ -151,7 +151,7 @@ def run(form: Form) -> Outcome | None:
     for found in taught.values():
         encode_all(pools.encoded(found), form.clock, "pool")
     gate = _gate(data.dev, trainings, taught, size)
-    tests = test_waves(data.test)
+    tests = waves_of(data.test)
     said = _teachers(data.test, form)
     encode_all([one for waves in tests.values() for one in waves], form.clock, "test")
     asked = [(one, taught[seed][arm], tests) for seed in seeds for arm, one in jobs(size, seed).items()]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,9 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-import tiny_pretrained
 from benchmarks import experiment_student as student
-from benchmarks.experiments import frames, hard, pools, spans, whisper_start
+from benchmarks.experiments import frames, hard, pools, spans
 from benchmarks.experiments.by_speaker import Difference, counted, difference, rate
 from benchmarks.experiments.frames import Wave, frames_of
 from benchmarks.experiments.greedy import transcripts
@@ -25,79 +22,13 @@ from benchmarks.experiments.student_trainings import StudentTrainings, job
 from benchmarks.experiments.teachers import TEACHERS, taught_clean
 from benchmarks.experiments.trainings import Clock, OutOfTime
 from benchmarks.experiments.whisper_start import architecture, begun, from_frames
-from benchmarks.heard import ENGINES, RECONCILE, Heard, work_of
-from benchmarks.mixed import Mixed, Spoken
+from benchmarks.made_spans import SAID, found, heard, made, recording
+from benchmarks.mixed import Spoken
 from benchmarks.words import Edits
 from speech import noise
-from speech.waves import Pcm, write_wave
-from voxmill.manifests.ids import digest, segment_id
-from voxmill.manifests.records import Hypothesis, Segment
+from speech.waves import Pcm
+from voxmill.manifests.ids import digest
 from voxmill.models.common.tokenizer import NO_TIMESTAMPS, SOT, TRANSCRIBE
-from voxmill.operators.reconcile.reconcile import Reconcile
-
-SAID = (("thank you for the music", "thank you for the music"), ("thank you for the music", "thank you of the music"))
-"""By whisperX and by Moonshine: agreed on, and not."""
-WORDS = frozenset(["thank", "you", "for", "the", "music", "one", "two", "good", "bye"])
-
-
-def recording(folder: Path, name: str, clips: Sequence[Spoken], seconds: float = 4.0, condition: str = "acted") -> Mixed:
-    path = folder / f"{name}.wav"
-    wave = (2000 * np.sin(np.arange(int(16_000 * seconds)) * 0.05 * (1 + len(name)))).astype(np.int16)
-    write_wave(path, wave)
-    return Mixed(name, condition, path, len(wave), f"{name:0<64}", tuple(clips))
-
-
-def heard(mixed: Mixed, at: Sequence[tuple[float, float]], said: Sequence[tuple[str, str]]) -> Heard:
-    segments, hypotheses = [], {engine.name: dict[str, Hypothesis]() for engine in ENGINES}
-    for (start, end), texts in zip(at, said, strict=True):
-        first, last = round(16_000 * start), round(16_000 * end)
-        segments.append(Segment(segment_id(mixed.pcm_sha256, first, last), mixed.pcm_sha256, first, last - first))
-        for engine, text in zip(ENGINES, texts, strict=True):
-            hypotheses[engine.name][segments[-1].id] = Hypothesis(segments[-1].id, engine.name, "m@1", text, language="en")
-    every = tuple(one for rows in hypotheses.values() for one in rows.values())
-    found = Reconcile(RECONCILE, tuple(hypotheses))(replace(work_of(mixed, segments), hypotheses=every))
-    return Heard(mixed, tuple(segments), hypotheses, {one.segment_id: one for one in found})
-
-
-def found(one: Heard, said_by: dict[str, str | None]) -> list[Span | str]:
-    return [spans._span(one, segment, said_by, WORDS) for segment in one.segments]
-
-
-def made(folder: Path, count: int, speakers: int) -> list[Span]:
-    """Spans of so many speakers in turn, a third of them disputed."""
-    found: list[Span] = []
-    for index in range(count):
-        clip = Spoken(f"line-{index}", "Thank you for the music!", 8000, 8000 + 8000 * (1 + index % 4))
-        mixed = recording(folder, f"scene{index:02d}", [clip])
-        one = heard(mixed, [(0.4, 1.1 + 0.5 * (index % 4))], [SAID[index % 3 == 0]])
-        span = spans._span(one, one.segments[0], {clip.id: f"speaker-{index % speakers}"}, WORDS)
-        assert isinstance(span, Span)
-        found.append(span)
-    return found
-
-
-@pytest.fixture
-def pool(tmp_path: Path) -> list[Span]:
-    """Twelve spans of three speakers."""
-    return made(tmp_path, 12, 3)
-
-
-@pytest.fixture
-def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A tiny Whisper in the place of the real one, a cache of its own, and one core: the process of the tests may have a Ray, and must not fork."""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
-    folder = tiny_pretrained.write("whisper", tmp_path / "whisper")
-    monkeypatch.setenv("VOXMILL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(whisper_start, "resolve", lambda _: folder)
-    monkeypatch.setitem(whisper_start.EXPERTS, "width", 16)
-    monkeypatch.setitem(whisper_start.EXPERTS, "schedule", {"experts": [3, 6], "top_k": [3], "width": [16]})
-    monkeypatch.setattr(frames, "identity", lambda _: "tiny")
-    monkeypatch.setattr(frames, "MARGIN", 10)
-    for cached in (frames.home, frames.ears):
-        cached.cache_clear()
-    yield
-    for cached in (frames.home, frames.ears):
-        cached.cache_clear()
 
 
 def test_no_speaker_is_in_two_parts_and_the_hero_is_for_training(pool: list[Span]) -> None:

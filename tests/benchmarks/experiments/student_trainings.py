@@ -20,6 +20,7 @@ from benchmarks.experiments.trainings import Clock, Job, Trainings, models_code,
 from benchmarks.experiments.whisper_start import architecture, begun, from_frames
 from speech.cache import cache_root
 from voxmill.manifests.ids import digest
+from voxmill.models.network.budget import Budget
 from voxmill.models.network.model import SpeechModel
 from voxmill.models.training.loss import LossConfig
 from voxmill.models.training.schedule import RateConfig
@@ -49,18 +50,19 @@ class StudentTrainings(Trainings):
         _, self.tokens = begun(architecture(experts=False, attention=False), 0)
         self._setting = [self.tokens.digest, models_code()]
 
-    def said(self, job: Job, taught: Sequence[Taught], tests: Mapping[str, Sequence[Wave]]) -> Said:
-        """What the trained student says of each test. Raises OutOfTime."""
+    def said(
+        self, job: Job, taught: Sequence[Taught], tests: Mapping[str, Sequence[Wave]], budget: Budget | None = None
+    ) -> Said:
+        """What the trained student says of each test, at its full size or under a budget. Raises OutOfTime."""
         folder = self.home / self.key(job, taught)
-        paths = _paths(folder, tests)
+        paths = _paths(folder, tests, budget)
         missing = [name for name, path in paths.items() if not path.is_file()]
         if missing:
             bundle = self.trained(job, taught)
             for name in missing:
                 self.clock.check()
-                write_text(
-                    paths[name], json.dumps(transcripts(from_frames(bundle.model), bundle.tokens, tests[name]), indent=1)
-                )
+                said = transcripts(from_frames(bundle.model), bundle.tokens, tests[name], budget)
+                write_text(paths[name], json.dumps(said, indent=1))
         return _read(paths)
 
     def untaught(self, tests: Mapping[str, Sequence[Wave]]) -> Said:
@@ -96,8 +98,9 @@ class StudentTrainings(Trainings):
         return trainer, seconds
 
 
-def _paths(folder: Path, tests: Mapping[str, Sequence[Wave]]) -> dict[str, Path]:
-    return {name: folder / f"said-{name}-{digest(one.key for one in waves)[:12]}.json" for name, waves in tests.items()}
+def _paths(folder: Path, tests: Mapping[str, Sequence[Wave]], budget: Budget | None = None) -> dict[str, Path]:
+    at = "" if budget is None else f"-at-{str(budget).replace(':', '-')}"
+    return {name: folder / f"said-{name}-{digest(one.key for one in waves)[:12]}{at}.json" for name, waves in tests.items()}
 
 
 def _read(paths: Mapping[str, Path]) -> Said:
