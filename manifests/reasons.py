@@ -67,13 +67,13 @@ segment.revoked        | the recording was revoked; its length stays in the book
 segment.no_speech      | no speech in this span | lower `segment.threshold`
 segment.not_given      | the corpus that the recording comes from says nothing of this stretch | none
 segment.too_short      | speech shorter than `segment.min_seconds`, with no neighbour to merge with | lower `segment.min_seconds`
-segment.failed         | the detector died or failed on this item twice; quarantined | see the detail and its reproduce command
+segment.failed         | the detector died or failed on this item twice, or its file is not what was fetched; quarantined | see the detail and its reproduce command
 transcribe.language    | the recording's stated language is none of this engine's `languages`: the others decide | drop `skip_other_languages`, or add the language
 transcribe.not_asked   | the engines that are always asked agree (detail: how far), so that this one was not needed | raise the bound of its `when`
 transcribe.not_given   | no corpus gives a transcript for this segment, or no captions are shown: the others decide | none
 transcribe.event       | nobody speaks in this span: it is kept for its sounds, no engine is asked | none
 transcribe.no_answer   | the service gave no transcript for this segment (detail: what it answered, or that it did not in time) | raise the engine's `timeout` or `retries`, or mend the service
-transcribe.failed      | the engine died or failed on this segment twice; quarantined | see the detail and its reproduce command
+transcribe.failed      | the engine died or failed on this segment twice, or its file is not what was fetched; quarantined | see the detail and its reproduce command
 reconcile.no_text      | every engine heard nothing: no speech, or an event | none
 reconcile.one_empty    | one engine heard nothing where another heard words | none
 reconcile.no_hypothesis| an engine gave no hypothesis for this segment | see that engine's rejection
@@ -81,11 +81,11 @@ reconcile.failed       | reconciling died or failed on this segment twice; quara
 frames.no_video        | the recording has no moving pictures (detail: what it has) | none: the sound is kept
 frames.corrupt         | the video stream breaks and shows nothing during the segment | none: the sound is kept
 frames.too_large       | pictures of more than `frames.max_pixels` | raise the limit
-frames.failed          | the video decoder died or failed on this segment twice; quarantined | see the detail and its reproduce command
+frames.failed          | the video decoder died or failed on this segment twice, or its file is not what was fetched; quarantined | see the detail and its reproduce command
 label.translation_length   | the translation is far longer or shorter than the text | check the model, or widen `length_ratio`
 label.translation_language | the translation is in another language than asked for | check `to` and the model
 label.translation_repetition | the translation repeats itself: a loop | none
-label.failed           | a labeller died or failed on this segment twice; quarantined | see the detail and its reproduce command
+label.failed           | a labeller died or failed on this segment twice, or its file is not what was fetched; quarantined | see the detail and its reproduce command
 select.low_agreement   | agreement below `select.unlabelled` | lower the threshold
 select.unlabelled      | agreement between `select.unlabelled` and `select.weak`: audio worth keeping, text not | pack it with `select.keep_unlabelled`
 select.low_confidence  | the chosen engine's confidence is below `select.min_confidence` | lower the threshold
@@ -100,7 +100,7 @@ select.duplicate       | the stretch is (nearly) in a recording that was listed 
 select.contaminated    | the stretch overlaps an evaluation set (detail: by what, how much of it) | none: it would spoil the evaluation
 select.personal_data   | personal data in the text, and no engine says when it was spoken (detail: what) | add an engine that times its words (whisperx, paraformer)
 select.failed          | selecting died or failed on this segment twice; quarantined | see the detail and its reproduce command
-pack.failed            | packing died or failed on this sample alone; left out of the shards | see the detail and its reproduce command
+pack.failed            | packing died or failed on this sample alone, or its file is not what was fetched; left out of the shards | see the detail and its reproduce command
 """
 
 

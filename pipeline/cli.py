@@ -24,6 +24,7 @@ from voxmill.pipeline.commands import (
 from voxmill.pipeline.commands import config_commands as config
 from voxmill.pipeline.commands import rights_commands as rights
 from voxmill.pipeline.commands import weights_commands as weights
+from voxmill.pipeline.commands.strict_command import StrictCommand
 from voxmill.pipeline.commands.warning_lines import warn_plainly
 from voxmill.pipeline.execution.log_redaction import be_discreet
 from voxmill.pipeline.terminal import output
@@ -55,41 +56,41 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
         raise typer.Exit
 
 
-app.command()(running.run)
-app.command()(running.crawl)
-app.command()(reports.stats)
-app.command()(status_command.status)
-app.command()(viewing.view)
-app.command()(reports.verify)
-app.command()(rights.revoke)
-app.command()(changes.duplicates)
-app.command()(reports.calibrate)
-app.command()(reports.audit)
-app.command()(reports.retention)
-app.command()(reporting.report)
-app.command()(changes.revote)
-app.command()(changes.migrate)
-app.command()(running.plan)
-app.command()(weights.doctor)
-app.command()(exporting.export_data)
-app.command()(exporting.rebuild_data)
-app.command()(releasing.release)
-app.command()(modelling.train)
-app.command()(modelling.transcribe)
-app.command()(modelling.evaluate)
-app.command()(modelling.export)
-app.command()(running.replay)
+app.command(cls=StrictCommand)(running.run)
+app.command(cls=StrictCommand)(running.crawl)
+app.command(cls=StrictCommand)(reports.stats)
+app.command(cls=StrictCommand)(status_command.status)
+app.command(cls=StrictCommand)(viewing.view)
+app.command(cls=StrictCommand)(reports.verify)
+app.command(cls=StrictCommand)(rights.revoke)
+app.command(cls=StrictCommand)(changes.duplicates)
+app.command(cls=StrictCommand)(reports.calibrate)
+app.command(cls=StrictCommand)(reports.audit)
+app.command(cls=StrictCommand)(reports.retention)
+app.command(cls=StrictCommand)(reporting.report)
+app.command(cls=StrictCommand)(changes.revote)
+app.command(cls=StrictCommand)(changes.migrate)
+app.command(cls=StrictCommand)(running.plan)
+app.command(cls=StrictCommand)(weights.doctor)
+app.command(cls=StrictCommand)(exporting.export_data)
+app.command(cls=StrictCommand)(exporting.rebuild_data)
+app.command(cls=StrictCommand)(releasing.release)
+app.command(cls=StrictCommand)(modelling.train)
+app.command(cls=StrictCommand)(modelling.transcribe)
+app.command(cls=StrictCommand)(modelling.evaluate)
+app.command(cls=StrictCommand)(modelling.export)
+app.command(cls=StrictCommand)(running.replay)
 
 app.add_typer(config_app, name="config")
-config_app.command()(config.init)
-config_app.command()(config.show)
-config_app.command()(config.schema)
-config_app.command()(config.check)
+config_app.command(cls=StrictCommand)(config.init)
+config_app.command(cls=StrictCommand)(config.show)
+config_app.command(cls=StrictCommand)(config.schema)
+config_app.command(cls=StrictCommand)(config.check)
 
 app.add_typer(models_app, name="models")
-models_app.command("list")(weights.list_)
-models_app.command()(weights.fetch)
-models_app.command()(weights.verify)
+models_app.command("list", cls=StrictCommand)(weights.list_)
+models_app.command(cls=StrictCommand)(weights.fetch)
+models_app.command(cls=StrictCommand)(weights.verify)
 
 
 def main() -> None:

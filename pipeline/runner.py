@@ -112,7 +112,12 @@ def _advance(
     def refused(source: SourceConfig) -> Iterator[Item]:
         return (item for listed in lists(source) for item in stones.refuse([listed]))
 
+    before = listing.num_generations()
     generations = listing.extend(config.sources, refused)
+    if generations == before and all(map(listing.has_units, range(before))) and not retry:
+        progress.say(
+            "all sources were listed before; what was added to a folder or feed since is listed when its source gets another name"
+        )
     if unlisted := str(lister.unlisted):
         progress.say(f"not listed of folders: {unlisted}")
     check_denied(run, config.crawl)
@@ -140,6 +145,8 @@ def _advance(
         progress.say(f"nothing new: shards in {run.shards_dir} and tables are as they were")
         return
     if until == "pack":
+        if run.ledger.state.packed:  # from here on the shards are neither those of before nor all of the new ones
+            run.ledger.append({"packed": ""})
         _pack(run, stages, config, buckets, executor, progress)
         progress.phase("writing attribution")
         write_attribution(run, amendments)
@@ -208,8 +215,10 @@ def _fetch(
     span = (listing.generations[pending[0]].groups[0], listing.generations[pending[-1]].groups[1])
     _run_stages(run, stages, [stages["crawl"], stages["decode"]], span, executor, progress)
     refuse_copies(run, stages, span)
-    for generation in pending:
-        listing.make_units(generation, stages["crawl"], stages["decode"], config.units)
+    if copies := sum(listing.make_units(generation, stages["crawl"], stages["decode"], config.units) for generation in pending):
+        progress.say(
+            f"{amount(copies, 'recording')} of those kept so far: what another one holds, and rejected now as a duplicate"
+        )
 
 
 def _run_stages(

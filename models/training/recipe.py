@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -218,13 +219,49 @@ def transcripts(shards: str, plan: SamplerConfig) -> Iterator[str]:
                 continue
 
 
+def languages_without_token(shards: str, recipe: Recipe) -> str:
+    """Languages of samples of the first shards that `tokens.language` lacks, how many these are, and what can be done; empty where there is none.
+
+    Such samples cannot be learnt: a label of theirs cannot be written. Raises NothingToLearn where no sample looked at is left.
+    """
+    if "language" not in recipe.data.example.targets.tasks:
+        return ""
+    known, found, seen = recipe.tokens.language, Counter[str](), 0
+    for shard in [one for one in read_index(shards) if one.split == recipe.data.plan.split][:LOOKED_AT]:
+        try:
+            for row in read_members(shards, shard):
+                seen += 1
+                if row.language and row.language.lower() not in known and row.language.lower().split("-")[0] not in known:
+                    found[row.language] += 1
+        except ShardError:
+            continue
+    if seen and found.total() == seen:
+        raise NothingToLearn(f"no sample of {shards} has a language that the recipe has a token for: {_without_token(found)}")
+    return _without_token(found) if found else ""
+
+
+def _without_token(found: Mapping[str, int]) -> str:
+    counts = ", ".join(f"{language} ({count})" for language, count in sorted(found.items()))
+    return f"{counts}; add them to `tokens.language`, or leave `language` out of `data.example.targets.tasks`"
+
+
+LOOKED_AT = 20
+"""Shards of which languages are looked at before a training."""
+
+
 def normalise(model: SpeechModel, loader: Loader, batches: int) -> None:
-    """Sets the model's feature normalisation from the first `batches` batches, augmented as in training."""
-    features = (
-        batch.feature_BTM[row, :length]
-        for batch in islice(loader.once(), batches)
-        for row, length in enumerate(batch.length_B.tolist())
-    )
-    mean_M, std_M = statistics(features)
+    """Sets the model's feature normalisation from the first `batches` batches, augmented as in training. Raises NothingToLearn."""
+    skipped = Counter[str]()
+
+    def features() -> Iterator[torch.Tensor]:
+        for batch in islice(loader.once(), batches):
+            skipped.update(batch.skipped)
+            yield from (batch.feature_BTM[row, :length] for row, length in enumerate(batch.length_B.tolist()))
+
+    try:
+        mean_M, std_M = statistics(features())
+    except ValueError:
+        left_out = ", ".join(f"{reason} {count}" for reason, count in sorted(skipped.items()))
+        raise NothingToLearn(f"no sample can be used: {left_out or 'every one is shorter than one window'}") from None
     model.frontend.mean_M.copy_(mean_M)
     model.frontend.std_M.copy_(std_M)

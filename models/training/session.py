@@ -28,11 +28,13 @@ from voxmill.models.network.size import ModelSize, model_size
 from voxmill.models.training.data_parallel import RankGroup
 from voxmill.models.training.metrics_log import MetricsLog
 from voxmill.models.training.pretrained_start import pretrained_tokens
-from voxmill.models.training.recipe import Recipe, build, prepare, with_start
+from voxmill.models.training.recipe import Recipe, build, languages_without_token, prepare, with_start
 from voxmill.models.training.trainer import Step, Trainer
 
 RECIPE = "recipe.json"
 """File in a training's folder: the recipe that it was started with, with all defaults."""
+SHARDS = "shards.json"
+"""File in a training's folder: where the shards were that it last read."""
 MAY_CHANGE = (("train", "steps"), ("train", "save_every"), ("train", "keep"), ("data", "workers"))
 """Recipe keys that may differ when a training is resumed: they do not change what a step computes."""
 
@@ -52,6 +54,8 @@ class TrainingEstimate:
     """Size of the model, with the vocabulary that the recipe asks for."""
     done: int
     """Steps done, according to the last checkpoint."""
+    unlearnt: str = ""
+    """Languages of samples of the first shards that have no token in the recipe, so that these would be left out; and what can be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,11 @@ def estimate(shards: str, out: str, recipe: Recipe) -> TrainingEstimate:
         skipped.update(planned.skipped)
     if not samples:
         condition = f" where {recipe.data.plan.where}" if recipe.data.plan.where else ""
-        raise NothingToLearn(f"no sample of split {recipe.data.plan.split!r} in {shards}{condition}; left out: {dict(skipped)}")
+        left_out = ", ".join(f"{name} {count}" for name, count in sorted(skipped.items()))
+        raise NothingToLearn(
+            f"no sample of split {recipe.data.plan.split!r} in {shards}{condition}"
+            + (f"; left out: {left_out}" if left_out else "")
+        )
     start = open_start(recipe.model.start) if recipe.model.start else None
     sized = with_start(recipe, start)
     whole = start is not None and "decoder" in start.parts
@@ -95,11 +103,38 @@ def estimate(shards: str, out: str, recipe: Recipe) -> TrainingEstimate:
     )
     with torch.device("meta"):
         model = build(sized.model_copy(update={"vocabulary": tokens}))
-    checkpoint = latest(out)
     seconds = sum(sample.seconds for sample in samples)
     epochs = recipe.train.steps * recipe.train.accumulate / len(batches)
-    done = int(checkpoint.rsplit("-", 1)[1]) if checkpoint else 0
-    return TrainingEstimate(len(samples), seconds, len(batches), epochs, dict(skipped), model_size(model), done)
+    unlearnt = "" if whole else languages_without_token(shards, recipe)
+    return TrainingEstimate(
+        len(samples), seconds, len(batches), epochs, dict(skipped), model_size(model), steps_done(out), unlearnt
+    )
+
+
+def steps_done(out: str) -> int:
+    """Steps of the last checkpoint of a training's folder; 0 where it has none."""
+    checkpoint = latest(out)
+    return int(checkpoint.rsplit("-", 1)[1]) if checkpoint else 0
+
+
+def check_folder(shards: str, out: str, recipe: Recipe) -> str | None:
+    """Where the training in `out` read its shards so far, if that was elsewhere; None if not, or where there is none.
+
+    Raises UserError where nothing can be trained in `out`: it is a file, lies among the shards, or holds a training with another recipe.
+    """
+    new_folder(out)
+    if "://" not in shards + out and Path(out).resolve().is_relative_to(Path(shards).resolve()):
+        raise UserError(f"{out} lies in {shards}, which is handed on as it is: take another --out")
+    _same_training(Path(out) / RECIPE, recipe)
+    try:
+        before = json_object((Path(out) / SHARDS).read_bytes(), f"{out}/{SHARDS}", "remove it").get("shards")
+    except FileNotFoundError:
+        return None
+    return None if before == _place(shards) else str(before)
+
+
+def _place(shards: str) -> str:
+    return shards if "://" in shards else str(Path(shards).resolve())
 
 
 def open_trainer(shards: str, out: str, recipe: Recipe, device: str = "auto", ranks: RankGroup | None = None) -> Trainer:
@@ -108,8 +143,7 @@ def open_trainer(shards: str, out: str, recipe: Recipe, device: str = "auto", ra
     Raises UserError if `out` holds a training with another recipe; CheckpointError, NothingToLearn, ConditionError.
     """
     target = choose_device(device)
-    new_folder(out)
-    _same_training(Path(out) / RECIPE, recipe)
+    check_folder(shards, out, recipe)
     checkpoint = latest(out)
     if checkpoint is None:
         trainer = prepare(shards, recipe, target)
@@ -121,7 +155,8 @@ def open_trainer(shards: str, out: str, recipe: Recipe, device: str = "auto", ra
             rank=ranks.rank, world=ranks.world, round=recipe.train.accumulate,
         )  # fmt: skip
         trainer = Trainer.resumed(checkpoint, loader, recipe.train, target, ranks)
-    commit_bytes(Path(out) / RECIPE, (json.dumps(_plain(recipe), indent=1) + "\n").encode(), replace=True)
+    for name, said in ((RECIPE, _plain(recipe)), (SHARDS, {"shards": _place(shards)})):
+        commit_bytes(Path(out) / name, (json.dumps(said, indent=1) + "\n").encode(), replace=True)
     return trainer
 
 

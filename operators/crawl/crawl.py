@@ -154,7 +154,10 @@ class Crawl:
         address = file_path(item.provenance.url)
         try:
             if is_local(address) and not stat.S_ISREG(os.stat(address).st_mode):
-                raise Unsupported(f"a pipe, a device or a folder, not a file: {address}")  # reading one may never end
+                what = (
+                    "a folder: name its files, or make the folder a source" if os.path.isdir(address) else "a pipe or a device"
+                )
+                raise Unsupported(f"no file but {what}: {address}")  # reading one may never end
             with open(address, "rb") if is_local(address) else open_file(address) as file:
                 size = file.seek(0, os.SEEK_END)
                 if size > self.config.max_bytes:

@@ -25,6 +25,7 @@ from voxmill.operators.decode.audio_stream import MediaFile, open_media
 from voxmill.operators.decode.dc_offset import read_start, remove_offset
 from voxmill.operators.decode.held_audio import HELD, Passage
 from voxmill.operators.decode.loudness import amplify
+from voxmill.operators.decode.originals import check_original
 from voxmill.operators.decode.packets import NEVER_SKIPPED, decode_frames, is_plain
 from voxmill.operators.decode.resample import resample
 
@@ -46,9 +47,10 @@ class Playback:
 
     @classmethod
     def of(cls, recording: Recording) -> Playback:
-        """The playback of a recording. Raises ValueError where it has no audio."""
+        """The playback of a recording. Raises ValueError where it has no audio, and OriginalChanged where its file is another one now."""
         if recording.audio is None:
             raise ValueError(f"recording {recording.id} has no audio")
+        check_original(recording)
         each = recording.num_samples // recording.apart if recording.apart else None
         return cls(recording.audio, recording.track, recording.channels, recording.dc, recording.gain_db, each)
 

@@ -73,7 +73,7 @@ def revote(
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
-    """Choose texts and tiers of a finished run again, under changed settings. No engine runs.
+    """Choose texts and tiers of a finished run again, under changed settings, which are saved if the run has a config.yaml. No engine runs.
 
     Examples:
 
@@ -85,11 +85,12 @@ def revote(
     from voxmill.pipeline.preflight.run_inputs import check_rerun
     from voxmill.pipeline.reports.dry_run import print_dry_run
     from voxmill.pipeline.reruns import reselect
+    from voxmill.pipeline.resolve import has_config, text_with
     from voxmill.pipeline.state.run import Run
     from voxmill.pipeline.terminal.progress import Progress
 
     opened, out = Run(run), console()
-    config = reselect.changed_config(opened.written(), change, opened.uri("run.json"))
+    config, text = reselect.changed_config(opened.written(), change, opened.uri("run.json")), text_with(run, change)
     if dry_run:
         check_rerun(opened, config)
         print_dry_run(config, opened, out)
@@ -98,7 +99,7 @@ def revote(
     executor = open_executor(
         "local", workers=stated.workers, same_results=stated.same_results, commit_seconds=stated.commit_seconds
     )
-    found = reselect.revote(opened, config, executor, Progress(quiet=quiet))
+    found = reselect.revote(opened, config, executor, Progress(quiet=quiet), text)
     if as_json:
         print_json(vars(found))
         return
@@ -107,6 +108,8 @@ def revote(
     print_table(out, ("tier", number("segments before"), number("after")), rows)
     summary = f"{amount(found.segments, 'segment')}: {amount(found.texts, 'text')} and {amount(found.tiers, 'tier')} changed; no engine ran"
     out.print(summary, soft_wrap=True)
+    if not has_config(run):
+        out.print(f"to choose like this in every run, put this into the config: {', '.join(change)}", soft_wrap=True)
 
 
 def migrate(run: options.RunRoot, quiet: options.Quiet = False) -> None:

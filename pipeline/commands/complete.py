@@ -6,11 +6,23 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
+TRAINING_RECIPES = Path(__file__).resolve().parents[2] / "models/training/recipes"
 
 
 def configs(incomplete: str) -> list[str]:
     """Shipped recipes by name, and YAML files."""
     return _beginning(incomplete, [*(path.stem for path in RECIPES.glob("*.yaml")), *_beside(incomplete, (".yaml", ".yml"))])
+
+
+def training_recipes(incomplete: str) -> list[str]:
+    """Shipped recipes of trainings by name, and YAML files."""
+    shipped = (path.stem for path in TRAINING_RECIPES.glob("*.yaml"))
+    return _beginning(incomplete, [*shipped, *_beside(incomplete, (".yaml", ".yml"))])
+
+
+def model_formats(incomplete: str) -> list[str]:
+    """What a model is exported as."""
+    return _beginning(incomplete, ("safetensors", "onnx", "sherpa-onnx"))
 
 
 def recipes(incomplete: str) -> list[str]:

@@ -61,6 +61,10 @@ def export_data(
         raise UserError(f"--to: no format `{to}`{nearest(to, set(FORMATS))}")
     opened = Run(run)
     opened.written()
+    if not opened.ledger.state.packed or opened.ledger.state.packed_units < opened.listing.num_units:
+        raise UserError(
+            f"{run} is not packed to its end, and a part of it would be exported as the whole: `voxmill run` goes on with it"
+        )
     new_folder(out)
     choice = ExportChoice(tuple(tier or ()), tuple(split or ()), tuple(licence or ()), where)
     with Display(quiet=quiet or as_json) as display:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voxmill.pipeline.commands import options
+from voxmill.pipeline.commands import complete, options
 from voxmill.pipeline.terminal.display import working
 from voxmill.pipeline.terminal.output import console
 
@@ -22,7 +22,13 @@ def train(
     shards: Annotated[str, typer.Option(help="The shards of a run: `RUN/shards`.")],
     out: Annotated[str, typer.Option("--out", "-o", help="Folder for checkpoints, log and curve.")],
     config: Annotated[
-        str, typer.Option("--config", "-c", help="A YAML file, or `compact`, `dense`, `taste` or `whisper`.")
+        str,
+        typer.Option(
+            "--config",
+            "-c",
+            help="A YAML file, or `compact`, `dense`, `taste` or `whisper`.",
+            autocompletion=complete.training_recipes,
+        ),
     ] = "compact",
     where: Annotated[str | None, typer.Option(help="Only these samples, as in `tier='high' and language='en'`.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, max=10**9, help="Optimiser steps, instead of the recipe's.")] = None,
@@ -60,11 +66,12 @@ def train(
     given = session.with_overrides(load_recipe(config, change or ()), where=where, steps=steps)
     recipe = ray_train.for_workers(_with_weights(given), workers)
     stderr = console(stderr=True)
+    before = session.check_folder(shards, out, recipe)
     if dry_run or not quiet:
         with working("reading the shards", quiet=quiet):
             estimate = session.estimate(shards, out, recipe)
-        model_display.print_estimate(estimate, shards, out, recipe.train.steps, stderr)
-    if dry_run:
+        model_display.print_estimate(estimate, shards, out, recipe.train.steps, stderr, before)
+    if dry_run or session.steps_done(out) >= recipe.train.steps:
         return
     with model_display.TrainingDisplay(recipe.train.steps, stderr, quiet=quiet) as display:
         if workers == 1 and address is None:
@@ -171,6 +178,7 @@ def export(
         str,
         typer.Option(
             "--format",
+            autocompletion=complete.model_formats,
             help="`safetensors` (to use or train with voxmill), `onnx`, or `sherpa-onnx` (a transducer that sherpa-onnx streams).",
         ),
     ] = "safetensors",

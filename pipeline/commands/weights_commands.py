@@ -64,7 +64,10 @@ def doctor(
 
         voxmill doctor -c demo
     """
+    from voxmill.manifests.errors import UserError
     from voxmill.pipeline.load_config import load_config
     from voxmill.pipeline.reports.doctor import examine
 
+    if change and config is None:
+        raise UserError("--set changes a config: name one with --config")
     sys.exit(0 if examine(load_config(config, change or ()) if config else None, console()) else 1)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from voxmill.manifests.config_base import Settings
-from voxmill.manifests.errors import UserError
 from voxmill.manifests.reasons import REASONS
 from voxmill.manifests.records import Bandwidth, Licence, Part, Provenance, Recording, Segment
 from voxmill.operators.contract.adapters import Audio
@@ -55,15 +55,13 @@ class AudioLoader:
 
     def open(self, uri: str) -> Recording:
         """Decodes a path or fsspec URL once, from end to end; `bandwidth` is "wide" where the audio is too short to tell. Raises NoAudio."""
+        if os.path.isdir(uri):
+            raise NoAudio(f"a folder: name its files ({uri.rstrip('/')}/*)")
         try:
             open_bytes(uri).close()
-        except (
-            OSError,
-            ValueError,
-            ImportError,
-            UserError,
-        ) as error:  # no file, unknown protocol, protocol whose package is not installed
-            raise NoAudio(getattr(error, "strerror", None) or str(error)) from error
+        except Exception as error:
+            said = getattr(error, "strerror", None) or str(error)
+            raise NoAudio(type(error).__name__ if said in ("", uri) else said) from error
         (found,) = self._decode(UnitInput(uri, recordings=(_recording(uri),)))
         if found.rejection:
             meaning = REASONS[found.rejection.reason].meaning

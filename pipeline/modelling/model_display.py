@@ -80,10 +80,16 @@ class TrainingDisplay(Display):
         return table_of((" ", "  "), self._cells(), self._console.width) if self._last is not None else None
 
 
-def print_estimate(estimate: Any, shards: str, out: str, steps: int, console: Console) -> None:
-    """Prints a `TrainingEstimate`: samples, epochs, parameters, and where training continues."""
+def print_estimate(estimate: Any, shards: str, out: str, steps: int, console: Console, before: str | None = None) -> None:
+    """Prints a `TrainingEstimate`: samples, epochs, parameters, and where training continues; `before`: the other shards that it has read so far."""
     left_out = f", {sum(estimate.skipped.values())} left out ({counted(estimate.skipped)})" if estimate.skipped else ""
     console.print(f"{shards}: {amount(estimate.samples, 'sample')}, {estimate.seconds / 3600:.3f} h{left_out}", soft_wrap=True)
+    if estimate.unlearnt:
+        console.print(
+            f"no token for the language of some samples, which are left out: {estimate.unlearnt}",
+            style="yellow",
+            soft_wrap=True,
+        )
     console.print(f"{amount(estimate.batches, 'batch')} an epoch, {estimate.epochs:.1f} epochs in all", soft_wrap=True)
     console.print(f"model: {estimate.size.stored:,} parameters, {estimate.size.active:,} of them active", soft_wrap=True)
     if estimate.done >= steps:
@@ -93,6 +99,8 @@ def print_estimate(estimate: Any, shards: str, out: str, steps: int, console: Co
         console.print(f"{message}; --steps with a larger number goes on", soft_wrap=True)
     elif estimate.done:
         console.print(f"{out} has a checkpoint of step {estimate.done}: training goes on from there", soft_wrap=True)
+        if before:
+            console.print(f"it was trained on {before} so far, and goes on with {shards}", style="yellow", soft_wrap=True)
 
 
 def print_trained(trained: Any, out: str, console: Console, *, quiet: bool) -> bool:

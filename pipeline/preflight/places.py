@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.public_form import public_address, public_text
 from voxmill.manifests.storage import exists, is_folder, wait_at_most
-from voxmill.operators.crawl.corpora.layout_table import CORPORA, told_kind
+from voxmill.operators.crawl.corpora.layout_table import CORPORA, told_below, told_kind
 from voxmill.operators.crawl.facts.crawl_errors import CrawlError
 from voxmill.operators.crawl.facts.media_types import kind_by_name
 from voxmill.operators.crawl.facts.source_config import SourceConfig
@@ -146,12 +146,18 @@ def _local(thing: str, source: SourceConfig, address: str, contact: str | None) 
             return
         if next(files.unordered_files(path, source.glob), None) is None:
             what = f"that match `{source.glob}`" if source.glob else "of audio or video"
-            yield warning(
-                f"{thing} {path}", f"holds no files {what}", "give another folder, or set `glob` to what its files are called"
-            )
+            fix = "give another folder, or set `glob` to what its files are called"
+            if below := told_below(path):
+                fix = f"its folder `{below[0]}` is {below[1].title}: give that, or set `kind: {below[1].kind}`"
+            yield warning(f"{thing} {path}", f"holds no files {what}", fix)
     elif contact is None and os.path.isfile(path) and (web := _first_web(source, path)):
         fix = "state `crawl.contact` (--contact), a web page or an e-mail address that site owners can write to"
-        yield error(f"{thing} {path}", f"names web addresses ({public_address(web)})", fix)
+        names = (
+            "is a feed, which names web addresses"
+            if kind_of(source, path) == "feed"
+            else f"names web addresses ({public_address(web)})"
+        )
+        yield error(f"{thing} {path}", names, fix)
 
 
 def _lists(config: RunConfig, listed: Collection[str]) -> Iterator[Issue]:
@@ -166,7 +172,7 @@ def _lists(config: RunConfig, listed: Collection[str]) -> Iterator[Issue]:
 
 def _no_list(source: SourceConfig, path: str) -> str | None:
     """What is wrong with the first lines of a list; None if nothing is."""
-    if (kind_by_name(path) if source.kind == "auto" else source.kind) != "list":
+    if kind_of(source, path) != "list":
         return None
     try:
         rows = list(islice(read_list(files.read_file(path), path), LINES))
@@ -177,9 +183,17 @@ def _no_list(source: SourceConfig, path: str) -> str | None:
     return None
 
 
+def kind_of(source: SourceConfig, path: str) -> str | None:
+    """What a file is, by what its source says, by what it shows, or by its name."""
+    if source.kind != "auto":
+        return source.kind
+    told = told_kind(path)
+    return told.kind if told else kind_by_name(path)
+
+
 def _first_web(source: SourceConfig, path: str) -> str | None:
     """The first web address that a list, feed or manifest names."""
-    kind = kind_by_name(path) if source.kind == "auto" else source.kind
+    kind = kind_of(source, path)
     try:
         if kind == "list":
             return next((row.url for row in read_list(files.read_file(path), path) if is_web(row.url)), None)

@@ -22,6 +22,12 @@ class Balance:
         """in = kept + rejected, in rows and in samples."""
         return self.rows_in == self.kept + self.rejected and self.samples_in == self.samples_kept + self.samples_rejected
 
+    def __str__(self) -> str:
+        return (
+            f"{self.stage}: {self.rows_in:,} in, {self.kept:,} kept, {self.rejected:,} rejected; in audio samples {self.samples_in:,}, "
+            f"{self.samples_kept:,}, {self.samples_rejected:,}"
+        )
+
 
 @dataclass(slots=True)
 class Report:

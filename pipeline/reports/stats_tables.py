@@ -62,7 +62,7 @@ def _retention(console: Console, dimension: str, rows: Rows, limit: int) -> None
     for row in rows[:limit]:
         times = [_time(row[k] / scale) for k in ("source_s", "speech_s", "kept_s")]
         shares = _percent(row["kept_of_source"]), _percent(row["kept_of_speech"]), _bar(row["kept_of_source"])
-        value = "not judged" if dimension == "tier" and row["value"] is None else row["value"]
+        value = {"tier": "not judged", "reason": "kept"}.get(dimension) if row["value"] is None else row["value"]
         lines.append((_value(value), f"{row['num_spans']:,}", *times, *shares))
     _print(console, f"Retention by {dimension}", heads, lines, len(rows), limit)
 

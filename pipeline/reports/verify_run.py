@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from voxmill.manifests.parquet import read_records
@@ -41,8 +42,8 @@ def verify(run: Run, stages: Mapping[str, Stage]) -> Report:
     report.problems += map(str, find_traces(run, run.tombstones))
     report.warnings += ledger.state.notes
     _check_shards(run, stages, to_come, report)
-    report.problems += _check_index(run)
-    report.problems += [f"unbalanced: {b.stage}: {b}" for b in report.balances if not b.holds]
+    report.problems += _check_index(run, packed=not report.pending)
+    report.problems += [f"unbalanced: {b}" for b in report.balances if not b.holds]
     return report
 
 
@@ -77,12 +78,8 @@ def _check_shards(run: Run, stages: Mapping[str, Stage], to_come: Pending, repor
     report.problems += [str(problem) for problem in verdict.problems]
     report.shards, report.shard_samples = verdict.shards, verdict.samples
     pack.kept, pack.samples_kept = verdict.samples, verdict.num_samples
-    if verdict.waiting and verdict.new:
-        report.problems.append(
-            f"missing: {verdict.waiting} samples that were selected, and are in no committed shard; run `voxmill run` again"
-        )
-    elif verdict.waiting:
-        report.pending.append(f"pack: {verdict.waiting} segments")
+    if verdict.waiting:
+        report.pending.append(f"pack: {verdict.waiting} of {verdict.waiting + verdict.new} segments")
         pack.rows_in, pack.samples_in = pack.rows_in - verdict.waiting, pack.samples_in - verdict.samples_waiting
     elif report.pending:
         report.pending.append("pack")
@@ -138,6 +135,8 @@ def _check_group(run: Run, items: set[str], outcomes: Sequence[Recording], crawl
             uri = recording.audio if recording.audio.startswith("/") else run.uri(recording.audio)
             if not exists(uri):
                 yield f"missing: {uri}: the audio of recording {recording.id}"
+            elif uri is recording.audio and recording.num_bytes and os.stat(uri).st_size != recording.num_bytes:
+                yield f"differs: {uri}: it is not the file that recording {recording.id} was fetched from"
     known = {recording.item_id for recording in outcomes}
     for stranger in sorted(known - items):
         yield f"missing: items: recording of item {stranger} is there, and no such item is listed"
@@ -145,8 +144,8 @@ def _check_group(run: Run, items: set[str], outcomes: Sequence[Recording], crawl
         yield f"missing: item {missing} has no outcome"
 
 
-def _check_index(run: Run) -> Iterator[str]:
-    """The index names the committed shards as their commits do; damaged commits were reported before."""
+def _check_index(run: Run, packed: bool) -> Iterator[str]:
+    """The index names the committed shards as their commits do; damaged commits were reported before. It is written when all is `packed`."""
     fix = "run `voxmill run` again to write it again"
     uri = f"{run.shards_dir}/{INDEX}"
     try:
@@ -157,7 +156,8 @@ def _check_index(run: Run) -> Iterator[str]:
         return
     for name in sorted(shards.keys() | indexed.keys()):
         if name not in indexed:
-            yield f"missing: {uri}: it has no line for {name}; {fix}"
+            if packed:
+                yield f"missing: {uri}: it has no line for {name}; {fix}"
         elif name not in shards:
             yield f"extra: {uri}: it names {name}, which is not committed; {fix}"
         elif indexed[name] != shards[name]:

@@ -47,15 +47,15 @@ def changed_config(state: Mapping[str, Any], changes: Sequence[str], where: str)
     return parse_config(override(state["config"], changes, RunConfig, PARTS), where + (f" with{changed}" if changed else ""))
 
 
-def revote(run: Run, config: RunConfig, executor: Executor, progress: Progress) -> Revoted:
-    """Reconciles, selects and packs again under `config`, which becomes the run's config.
+def revote(run: Run, config: RunConfig, executor: Executor, progress: Progress, text: str | None = None) -> Revoted:
+    """Reconciles, selects and packs again under `config`, which becomes the run's config; `text` is that as its user may edit it.
 
     Raises RunError if an engine would have to run, because the run is unfinished or its weights or versions differ now.
     """
     check_rerun(run, config)
     _, old = as_written(run)
     new = build(config, run, no_gate())
-    run_line(config, run, executor, no_gate(), progress)
+    run_line(config, run, executor, no_gate(), progress, text=text)
     return _compare(run.ledger, old, new)
 
 

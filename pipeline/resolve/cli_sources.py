@@ -102,7 +102,7 @@ def _grouped(places: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
     """(place, other places of the same source), in the order given: media files of one folder are one source, all else is by itself."""
     groups: dict[str, list[str]] = {}
     for place in places:
-        alone = not is_local(place) or os.path.isdir(place) or kind_by_name(place) not in (None, "media")
+        alone = not is_local(place) or os.path.isdir(place) or kind_by_name(place) not in (None, "media") or told_kind(place)
         groups.setdefault(place if alone else f"files of {os.path.dirname(place)}", []).append(place)
     for first, *rest in groups.values():
         yield first, rest
@@ -111,7 +111,7 @@ def _grouped(places: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
 def _keys(place: str, rest: Sequence[str]) -> dict[str, Any]:
     if not is_local(place):
         return {"url": place}
-    if not rest and os.path.isdir(place) and (told := told_kind(place)):
+    if not rest and (told := told_kind(place)):
         return {"path": _written(place), "kind": told.kind}
     return {"urls": [_written(one) for one in (place, *rest)]} if rest else {"path": _written(place)}
 

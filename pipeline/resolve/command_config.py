@@ -162,11 +162,30 @@ def _continued(
     more = len(data["sources"]) - len(before["sources"])
     notes = (
         f"{own} is this run's config" + (f"; {more} source{'s are' if more > 1 else ' is'} added to it" if more else ""),
+        *_changed_facts(before["sources"], data["sources"]),
         *_corpus_notes(data["sources"][len(before["sources"]) :], parsed),
     )
     return ResolvedConfig(
         parsed, None, notes, updated_config_text(text, data, parsed) if data != before or open_secrets else None
     )
+
+
+def _changed_facts(before: Sequence[dict[str, Any]], after: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """What --language and --licence change of sources that are there already: it holds for all that they brought, too."""
+    for old, new in zip(before, after, strict=False):
+        for key in ("language", "licence"):
+            if old.get(key) != new.get(key):
+                yield f"source {new.get('name')}: {key} is {new.get(key)} from now on, of what was fetched before as well (it was {old.get(key) or 'not stated'})"
+
+
+def text_with(root: str, changes: Sequence[str]) -> str | None:
+    """New content of `RUN/config.yaml` with these `--set`; None where the run has none, or would stay as it is. Raises UserError, ConfigError."""
+    return _continued(Run(root).uri(CONFIG), root, (), changes, {}, None).text if has_config(root) else None
+
+
+def has_config(root: str) -> bool:
+    """Whether the run has a config.yaml of its own, for its user to edit."""
+    return probe_exists(Run(root).uri(CONFIG)) is True
 
 
 def _changed(data: dict[str, Any], changes: Sequence[str], contact: str | None) -> dict[str, Any]:

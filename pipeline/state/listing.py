@@ -154,9 +154,9 @@ class Listing:
             for _, rows in self.ledger.scan(stage, *span) if span[0] < span[1] else ():
                 yield rows
 
-    def make_units(self, generation: int, crawl: Stage, decode: Stage, config: UnitConfig) -> None:
-        """Settles duplicates and writes the units of a generation whose items are all fetched and decoded."""
-        ledger, span = self.ledger, self.generations[generation].groups
+    def make_units(self, generation: int, crawl: Stage, decode: Stage, config: UnitConfig) -> int:
+        """Settles duplicates and writes the units of a generation whose items are all fetched and decoded. Returns how many are rejected as duplicates now."""
+        ledger, span, again = self.ledger, self.generations[generation].groups, dict[int, str]()
         if not ledger.done(OUTCOMES).holds(*span):
             again = repeats(ledger, OUTCOMES, crawl, decode, span)
             ledger.write(OUTCOMES, self._settled(crawl, decode, span, again))
@@ -177,6 +177,7 @@ class Listing:
         prepared = ledger.prepare(UNITS, units())
         end = fresh[0].position + 1 if fresh else first
         ledger.append({"chunks": prepared, "formed": {"generation": generation, "units": [first, end]}})
+        return len(again)
 
     def _settled(
         self, crawl: Stage, decode: Stage, span: tuple[int, int], again: Mapping[int, str]

@@ -146,3 +146,12 @@ def test_an_interrupt_while_modules_are_loaded_is_silent() -> None:
     heeding = ["env", "--default-signal=INT"]  # a shell's background jobs ignore it, and so would ours
     done = subprocess.run([*heeding, sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_an_option_of_one_value_is_given_once() -> None:
+    with pytest.raises(UserError, match="--by is given 2 times, and takes one value"):
+        CliRunner().invoke(cli.app, ["stats", "run", "--by", "tier", "--by", "host"], catch_exceptions=False)
+    with pytest.raises(UserError, match="no run at"):  # flags may be, and options of several values
+        CliRunner().invoke(
+            cli.app, ["duplicates", "nowhere", "-q", "-q", "--by", "text", "--by", "acoustic"], catch_exceptions=False
+        )

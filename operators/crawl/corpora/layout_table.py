@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import get_args
@@ -19,7 +20,7 @@ from voxmill.operators.crawl.corpora.webdataset_layout import is_webdataset, rea
 from voxmill.operators.crawl.facts.candidate import Candidate
 from voxmill.operators.crawl.facts.corpus_options import CorpusOptions
 from voxmill.operators.crawl.facts.crawl_errors import Unreadable
-from voxmill.operators.crawl.facts.media_types import Corpus
+from voxmill.operators.crawl.facts.media_types import Corpus, name_suffix
 
 DEEPEST = 3
 """Levels of folders below the one that is named in which corpora are looked for, where it is none itself."""
@@ -89,13 +90,34 @@ CORPORA = frozenset(get_args(Corpus))
 """Kinds of sources that are corpora."""
 
 
+MANIFEST_SUFFIXES = ("json", "jsonl", "gz")
+"""Of single files that may be a corpus, as those of NeMo and lhotse are."""
+
+
 def told_kind(address: str) -> Layout | None:
-    """The layout that a folder itself shows; None where it shows none, or cannot be read. Folders in it are not looked into."""
+    """The layout that a folder, or a manifest by itself, shows; None where it shows none, or cannot be read. Folders in it are not looked into."""
+    if os.path.isfile(address) and name_suffix(address) not in MANIFEST_SUFFIXES:
+        return None
     try:
         folder = CorpusFolder(address)
         return next((layout for layout in LAYOUTS if layout.recognises(folder)), None)
     except (OSError, ImportError):
         return None
+
+
+def told_below(folder: str) -> tuple[str, Layout] | None:
+    """The first of the folders in one that shows a layout, by name, and which."""
+    try:
+        return next(
+            ((name, told) for name in CorpusFolder(folder).folders[:_LOOKED_INTO] if (told := told_kind(f"{folder}/{name}"))),
+            None,
+        )
+    except OSError:
+        return None
+
+
+_LOOKED_INTO = 20
+"""Folders at most, for a hint."""
 
 
 def read_corpus(address: str, kind: str, options: CorpusOptions) -> Iterator[Candidate]:

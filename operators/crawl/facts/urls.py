@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
@@ -41,6 +42,24 @@ def absolute(base: str, address: str) -> str:
         return urljoin(base, address)
     except ValueError:
         return address
+
+
+def beside(base: str, name: str) -> str:
+    """The address of a file that a list on a disk or in a store names, relative to the list's own folder. Names are no URLs: `#`, `?` and `%` are
+    letters of them, but for a name that exists only with its `%20` read as a blank.
+
+    >>> beside("file:///talks/list.txt", "b #1?.wav"), beside("s3://bucket/lists/a.txt", "../x%20y.wav")
+    ('file:///talks/b%20%231%3F.wav', 's3://bucket/x%20y.wav')
+    """
+    if is_local(base):
+        folder = os.path.dirname(file_path(base))
+        path = os.path.join(folder, name)
+        if "%" in name and not os.path.exists(path):
+            decoded = os.path.join(folder, os.fsdecode(unquote_to_bytes(os.fsencode(name))))
+            path = decoded if os.path.exists(decoded) else path
+        return file_uri(path)
+    scheme, _, place = base.partition("://")
+    return f"{scheme}://{posixpath.normpath(posixpath.join(posixpath.dirname(place), name))}"
 
 
 def storable_url(url: str) -> str:

@@ -116,7 +116,9 @@ def _base(context: Mapping[str, Any], url: str) -> str:
     """The `xml:base` in effect: feedparser notes it with every text."""
     texts = [context.get(key) for key in ("title_detail", "subtitle_detail", "summary_detail", "rights_detail")]
     texts += context.get("content", [])[:1]
-    return absolute(url, next((str(text["base"]) for text in texts if text and text.get("base")), url))
+    stated = next((str(text["base"]) for text in texts if text and text.get("base")), url)
+    # To feedparser the slashes before the path of a `file:` address are too many.
+    return url if stated == re.sub("(?<=://)/+", "", url) else absolute(url, stated)
 
 
 def _missing(text: str, size: int, parsed: Mapping[str, Any]) -> tuple[str | None, bool]:

@@ -21,7 +21,7 @@ from voxmill.operators.crawl.facts.crawl_errors import CrawlError, Limit, TooLon
 from voxmill.operators.crawl.facts.licence import UNKNOWN, of_config
 from voxmill.operators.crawl.facts.media_types import Kind, is_hls, is_media, is_xml_list, kind_by_content, kind_by_name, suffix
 from voxmill.operators.crawl.facts.source_config import SourceConfig
-from voxmill.operators.crawl.facts.urls import absolute, file_path, file_uri, is_local, is_openable, is_web
+from voxmill.operators.crawl.facts.urls import absolute, beside, file_path, file_uri, is_local, is_openable, is_web
 from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig, NoContact
 from voxmill.operators.crawl.fetch.fetcher import Fetcher
 from voxmill.operators.crawl.fetch.response import Reply
@@ -138,7 +138,7 @@ class Lister:
         local = is_local(address)
         if local:
             address = os.path.expanduser(file_path(address))
-        if kind is None and files.is_folder(address) and (told := told_kind(address)):
+        if kind is None and (local or files.is_folder(address)) and (told := told_kind(address)):
             kind = told.kind
         if kind is not None and kind in CORPORA:
             yield from read_corpus(address, kind, source.corpus_options)
@@ -208,7 +208,8 @@ class Lister:
                 if cut is None:
                     raise
                 document, cut = ParsedDocument(), f"{cut}; {error.detail}"
-            yield from self._whole(iter(document.found), cut or document.cut, given.final_url)
+            found = map(_on_disk, document.found) if trusted and not is_web(given.final_url) else iter(document.found)
+            yield from self._whole(found, cut or document.cut, given.final_url)
             yield from self._rows(iter(document.rows), given.final_url, source, depth, trusted=trusted)
             if document.next_url is None or not is_web(document.next_url) or document.next_url in asked:
                 return
@@ -238,8 +239,7 @@ class Lister:
                 said = reject("list.unreadable", row.broken or "a line without an address")
                 yield Candidate(f"{base}#{number}", "http", base, row.title, rejection=said)
                 continue
-            whole = "://" in row.url or (os.path.isabs(row.url) and not is_web(base))
-            url = row.url if whole else absolute(base, row.url)
+            url = row.url if "://" in row.url else absolute(base, row.url) if is_web(base) else beside(base, row.url)
             if not is_web(url) and not (trusted and is_openable(url)):
                 yield Candidate(url, "http", base, row.title, rejection=Unsupported(f"a list names {url}").rejection())
                 continue
@@ -251,6 +251,15 @@ class Lister:
             nested = self._or_rejection(self._expand(url, kind, source, depth + 1), url)
             for found in islice(nested, source.limit):
                 yield _told(found, row, base)
+
+
+def _on_disk(found: Candidate) -> Candidate:
+    """An entry of the user's own feed, which may enclose files beside it."""
+    if found.rejection or is_web(found.url) or not is_openable(found.url):
+        return found
+    if is_local(found.url) and not os.path.exists(path := file_path(found.url)):
+        return replace(found, kind="file", rejection=reject("list.unreadable", f"no such file: {path}"))
+    return replace(found, kind="file", host=None if is_local(found.url) else found.url.split("/")[2])
 
 
 _NO_MEDIA = ("list.no_media", "list.duplicate", "list.truncated", "list.bad_entry", "list.command")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from voxmill.models.common.device import choose_device
 from voxmill.models.data.sampler import NothingToLearn
 from voxmill.models.training.metrics_log import CURVE, EVENTS, LOG, MetricsLog, draw_curve, read_log
 from voxmill.models.training.recipe import Recipe, load_recipe, recipe_names
-from voxmill.models.training.session import estimate, open_trainer, train, with_overrides
+from voxmill.models.training.session import check_folder, estimate, open_trainer, train, with_overrides
 from voxmill.models.training.trainer import Step
+from voxmill.sharding.index import read_index
+from voxmill.sharding.sidecar import read_members
 
 TINY = """
 tokens: {num_subwords: 280}
@@ -95,6 +98,38 @@ def test_another_recipe_does_not_go_on_in_the_same_folder(shards: Path, tmp_path
     with pytest.raises(UserError, match=r"another recipe: data\.plan\.where \(None before, tier = 'high' now\)"):
         open_trainer(str(shards), out, with_overrides(recipe, where="tier = 'high'"))
     assert open_trainer(str(shards), out, with_overrides(recipe, steps=9)).config.steps == 9
+
+
+def test_a_training_does_not_go_among_the_shards_and_says_where_it_read_before(
+    shards: Path, tmp_path: Path, recipe: Recipe
+) -> None:
+    for inside in (shards, shards / "model"):
+        with pytest.raises(UserError, match="which is handed on as it is: take another --out"):
+            check_folder(str(shards), str(inside), recipe)
+    out = str(tmp_path / "out")
+    assert check_folder(str(shards), out, recipe) is None
+    open_trainer(str(shards), out, recipe)
+    assert check_folder(str(shards), out, recipe) is None
+    assert check_folder(str(tmp_path / "others"), out, recipe) == str(shards.resolve())
+
+
+def test_languages_that_cannot_be_learnt_are_said_before(shards: Path, tmp_path: Path, recipe: Recipe) -> None:
+    def knowing(*languages: str) -> Recipe:
+        return recipe.model_copy(update={"tokens": recipe.tokens.model_copy(update={"language": languages})})
+
+    assert estimate(str(shards), str(tmp_path), recipe).unlearnt == ""
+    counts = Counter(
+        row.language for shard in read_index(str(shards)) if shard.split == "train" for row in read_members(str(shards), shard)
+    )
+    first, *others = sorted(language for language in counts if language)
+    if others:
+        said = ", ".join(f"{one} ({counts[one]})" for one in others)
+        assert estimate(str(shards), str(tmp_path), knowing(first)).unlearnt.startswith(
+            f"{said}; add them to `tokens.language`"
+        )
+    for attempt in (estimate, open_trainer):
+        with pytest.raises(NothingToLearn, match=r"add them to `tokens.language`|unknown_token"):
+            attempt(str(shards), str(tmp_path / "out"), knowing("pl"))
 
 
 def test_only_what_was_labelled_is_taught(shards: Path, tmp_path: Path, recipe: Recipe) -> None:

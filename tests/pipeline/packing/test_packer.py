@@ -32,7 +32,7 @@ from voxmill.pipeline.stage import Done, Resources, Stage
 from voxmill.pipeline.state.listing import ITEMS, OUTCOMES, RECORDINGS, UNITS
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.table_writer import write_tables
-from voxmill.sharding.index import write_index
+from voxmill.sharding.index import INDEX, write_index
 from voxmill.sharding.sample import Sample, document_bytes
 
 SECONDS = 8
@@ -123,6 +123,22 @@ def test_all_is_packed_where_nothing_fails(tmp_path: Path) -> None:
     assert books(run) == Balance("pack", 8, 8, 0, 256_000, 256_000, 0)
     assert pack(run) == []
     assert list(Path(run.root, "ledger").rglob("*.try-*")) == []
+
+
+def test_a_packing_that_was_broken_off_is_not_there_yet_and_no_fault(tmp_path: Path) -> None:
+    run = selected(tmp_path, "good", "good")
+    pack(run, parts=0.1)
+    last = max(Path(run.shards_dir).glob("*.tar"))
+    for file in Path(run.shards_dir).rglob(f"{last.stem}*"):
+        file.unlink()
+    Path(run.shards_dir, INDEX).unlink()
+    report = verify(run, STAGES)
+    (said,) = [one for one in report.pending if one.startswith("pack")]
+    waiting = int(said.split()[1])
+    assert 0 < waiting < 8
+    assert (said, report.problems) == (f"pack: {waiting} of 8 segments", [])
+    run.ledger.append({"packed": "all", "packed_units": 1})  # and once it was there, it is
+    assert any(one.startswith("missing") for one in verify(run, STAGES).problems)
 
 
 def test_spans_that_fail_are_put_aside_and_the_books_are_balanced(tmp_path: Path) -> None:

@@ -18,10 +18,10 @@ def test_the_index_is_part_of_the_proof(tmp_path: Path) -> None:
         "train-cc0-00000-000", "train", "cc0", 0, 1, 0, 0, 1, 1, 16000, 1.0, "a.tar", 1, "x", "a.parquet", 1, "y", "z"
     )
     commit_bytes(beside(run.shards_dir, commit_of(shard.name)), commit_document(shard))
-    assert [p.split(":")[0] for p in _check_index(run)] == ["missing"]
+    assert [p.split(":")[0] for p in _check_index(run, packed=True)] == ["missing"]
     write_index(run.shards_dir)
-    assert list(_check_index(run)) == []
+    assert list(_check_index(run, packed=True)) == []
     Path(run.shards_dir, commit_of(shard.name)).unlink()
-    assert [p.split(":")[0] for p in _check_index(run)] == ["extra"]
+    assert [p.split(":")[0] for p in _check_index(run, packed=True)] == ["extra"]
     Path(run.shards_dir, INDEX).write_bytes(b"no Parquet")
-    assert [p.split(":")[0] for p in _check_index(run)] == ["damaged"]
+    assert [p.split(":")[0] for p in _check_index(run, packed=True)] == ["damaged"]

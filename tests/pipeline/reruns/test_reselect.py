@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from speech.packaged import TWO_CITIES
@@ -19,6 +20,8 @@ from voxmill.pipeline.execution.local_executor import LocalExecutor
 from voxmill.pipeline.load_config import parse_config
 from voxmill.pipeline.reports.verify_run import verify
 from voxmill.pipeline.reruns.reselect import Revoted, changed_config, revote
+from voxmill.pipeline.resolve import CONFIG, resolve_config
+from voxmill.pipeline.resolve.saved_config import keep
 from voxmill.pipeline.runner import run_line
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.run_dir import RunError
@@ -106,6 +109,29 @@ def test_what_an_engine_has_not_heard_cannot_be_voted_on(run: Run) -> None:
     ledger.forget({stage.key: ledger.chunk_files(stage)})
     with pytest.raises(RunError, match="transcribe:sphinx lacks 1 of 1 units: finish the run"):
         again(run, "select.high=0.5")
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("line")
+def test_a_revote_is_written_into_the_config_of_the_run_so_that_the_next_run_keeps_it(run: Run) -> None:
+    ask = ["revote", run.root, "--set", "select.high=1.0", "--quiet"]
+    assert "put this into the config: select.high=1.0" in CliRunner().invoke(app, ask).stdout  # it has none of its own
+    keep(run, yaml.safe_dump(SETTINGS))
+    said = CliRunner().invoke(app, [*ask, "--set", "select.weak=0.9"])
+    assert (said.exit_code, "config:" in said.stdout) == (0, False)
+    chosen = {"high": 1.0, "weak": 0.9, "unlabelled": 0.0}
+    assert yaml.safe_load(Path(run.root, CONFIG).read_text())["select"] == chosen
+    assert resolve_config(None, None, run.root).config.select.weak == 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("line")
+def test_a_run_that_is_not_packed_to_its_end_is_not_exported_as_a_whole(run: Run, tmp_path: Path) -> None:
+    ask = ["export-data", run.root, "--to", "jsonl", "--quiet", "--out", str(tmp_path / "export")]
+    assert CliRunner().invoke(app, ask).exit_code == 0
+    run.ledger.append({"packed": ""})
+    with pytest.raises(UserError, match="is not packed to its end"):
+        CliRunner().invoke(app, ask, catch_exceptions=False)
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,16 @@ def test_another_folder_extends_the_run_and_leaves_what_was_edited(here: Path) -
     assert (third.config.select.weak, third.config.units.seconds) == (0.7, 60)
 
 
+def test_what_changes_for_a_source_that_is_there_is_said(here: Path) -> None:
+    started("talks", language="en", licence="cc-by-4.0")
+    assert not [one for one in started("talks", language="en").notes if "from now on" in one]
+    said = [one for one in started("talks", language="de", licence="cc0-1.0").notes if "from now on" in one]
+    assert said == [
+        "source talks: language is de from now on, of what was fetched before as well (it was en)",
+        "source talks: licence is cc0-1.0 from now on, of what was fetched before as well (it was cc-by-4.0)",
+    ]
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -387,3 +387,64 @@ def test_a_list_of_yours_names_no_web_address_for_nobody(tmp_path: Path) -> None
     (tmp_path / "urls.txt").write_text("here.wav\nhttps://radio.test/a.mp3\n")
     with pytest.raises(NoContact, match=r"`mine` names web addresses .*crawl\.contact"):
         Lister(config, LocalGate(config))(source)
+
+
+ODD_NAMES = (b"b c#1?.wav", b"d%20e.wav", "ü.wav".encode(), b"\xfcn.wav", b"-x.wav")
+
+
+@pytest.mark.parametrize("name", ["list.txt", "list.m3u", "list.csv"])
+def test_names_in_ones_own_list_are_names_and_no_addresses(name: str, listed: Listed, tmp_path: Path) -> None:
+    for one in ODD_NAMES:
+        (tmp_path / os.fsdecode(one)).write_bytes(b"RIFF")
+    (tmp_path / "a b.wav").write_bytes(b"RIFF")
+    lines = [*ODD_NAMES, b"a%20b.wav", b"gone#1.wav"]
+    head = [b"path"] if name.endswith("csv") else []
+    (tmp_path / name).write_bytes(b"\n".join([*head, *lines]))
+    items = listed(path=str(tmp_path / name))
+    assert [os.fsencode(file_path(url)) for url in urls(items)] == [
+        os.fsencode(tmp_path) + b"/" + one for one in (*ODD_NAMES, b"a b.wav")
+    ]
+    (lost,) = [item.rejection for item in items if item.rejection]
+    assert (lost.reason, lost.detail) == ("list.unreadable", f"no such file: {tmp_path}/gone#1.wav")
+
+
+def test_a_feed_on_a_disk_may_enclose_files_beside_it(listed: Listed, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    for one in ("a.wav", "sub/ün ï.wav", "c.wav"):
+        (tmp_path / one).write_bytes(b"RIFF")
+    named = (
+        "a.wav",
+        "sub/%C3%BCn%20%C3%AF.wav",
+        f"{tmp_path}/c.wav",
+        f"file://{tmp_path}/a.wav#again",
+        "gone.wav",
+        "http://a.example/d.mp3",
+    )
+    entries = "".join(
+        f'<item><title>{n}</title><enclosure url="{url}" type="audio/wav"/></item>' for n, url in enumerate(named)
+    )
+    (tmp_path / "f.rss").write_text(f"<rss version='2.0'><channel><title>x</title>{entries}</channel></rss>")
+    items = listed(path=str(tmp_path / "f.rss"))
+    assert [(item.kind, file_path(item.provenance.url)) for item in items if item.rejection is None] == [
+        ("file", f"{tmp_path}/a.wav"), ("file", f"{tmp_path}/sub/ün ï.wav"), ("file", f"{tmp_path}/c.wav"), ("http", "http://a.example/d.mp3"),
+    ]  # fmt: skip
+    assert f"no such file: {tmp_path}/gone.wav" in [item.rejection.detail for item in items if item.rejection]
+
+
+def test_a_feed_of_the_web_may_not(site: Website, listed: Listed, tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    entry = f'<item><title>a</title><enclosure url="file://{tmp_path}/a.wav" type="audio/wav"/></item>'
+    feed = f"<rss version='2.0'><channel><title>x</title>{entry}</channel></rss>"
+    site.routes["/f.rss"] = typed(feed, "application/rss+xml")
+    (item,) = listed(f"{site.url}/f.rss")
+    assert (item.kind, item.provenance.title) == ("http", "a")  # which has no way to open it
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "manifest.jsonl"])
+def test_a_manifest_by_itself_is_a_corpus(name: str, listed: Listed, tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    (tmp_path / name).write_text('{"audio_filepath": "a.wav", "duration": 1.0, "text": "good morning"}\n')
+    (item,) = listed(path=str(tmp_path / name))
+    assert file_path(item.provenance.url) == f"{tmp_path}/a.wav"
+    assert item.given is not None
+    assert item.given[0].text == "good morning"
