@@ -22,6 +22,7 @@ class ConfigError(UserError):
 
 
 RECIPES = Path(__file__).parent / "recipes"
+_OF_TRAININGS = Path(__file__).parents[1] / "models/training/recipes"
 
 
 def recipe_names() -> list[str]:
@@ -44,6 +45,8 @@ def read_config(source: str | Path) -> dict[str, Any]:
     recipe = recipe_of(source)
     path = RECIPES / f"{recipe}.yaml" if recipe else source
     fix = f"give a YAML file (`voxmill config init` writes one) or a shipped recipe: {', '.join(recipe_names())}"
+    if (_OF_TRAININGS / f"{source}.yaml").is_file() and not Path(source).exists() and recipe is None:
+        raise ConfigError(f"{source} is a recipe of trainings (`voxmill train -c {source}`), and no config of a run: {fix}")
     return yaml_mapping(path, "config file", fix, ConfigError)
 
 

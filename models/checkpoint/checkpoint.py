@@ -55,11 +55,22 @@ class Bundle:
     taught: tuple[Task, ...] = ()
     """Of the targets' tasks, those that any training utterance was labelled for; the others were never learnt. Empty: not
     known."""
+    translated: tuple[str, ...] | None = None
+    """Languages that any training utterance was translated into; None: not known."""
 
     @property
     def tasks(self) -> tuple[Task, ...]:
         """The tasks that the model can be asked for."""
         return self.taught or self.targets.tasks
+
+    def translates_into(self, language: str) -> bool:
+        """Whether a language was translated into in training, or by the pretrained network that the model began as; True where that is not known.
+
+        Raises UnknownTokenError.
+        """
+        start, task = self.model.config.start, self.tokens.translate_to(language)
+        brought = start is not None and start.parts == "all" and task < self.tokens.num_given
+        return self.translated is None or language in self.translated or brought
 
     def extract(self, budget: Budget) -> Bundle:
         """The model of a smaller budget, as one of its own. Warns if training never visited the budget; raises BudgetError."""
@@ -67,7 +78,7 @@ class Bundle:
         small = self.model.extract(budget)
         full = small.config.emoe.full if small.config.emoe else budget
         inside = (one for one in self.trained if one.fits(full))
-        return Bundle(small, self.tokens, self.targets, self.step, tuple(inside), self.taught)
+        return Bundle(small, self.tokens, self.targets, self.step, tuple(inside), self.taught, self.translated)
 
     def warn_outside(self, budget: Budget) -> None:
         """Warns if training visited budgets, and not this one."""
@@ -102,6 +113,7 @@ def save(folder: str, bundle: Bundle, training: TrainingState | None = None) -> 
         "tokens": {"config": bundle.tokens.config.model_dump(mode="json"), "digest": bundle.tokens.digest},
         "trained": [str(budget) for budget in bundle.trained],
         "taught": list(bundle.taught),
+        "translated": None if bundle.translated is None else list(bundle.translated),
         "training": None if training is None else dict(training.values),
         "sha256": {name: hashlib.sha256(blob).hexdigest() for name, blob in files.items()},
     }
@@ -127,7 +139,7 @@ def load(folder: str, device: torch.device | str = "cpu") -> Bundle:
     _check(folder, model, tensors)
     model.load_state_dict(tensors, assign=True)
     model.to(device).eval()
-    return Bundle(model, tokens, manifest.targets, manifest.step, trained, manifest.taught)
+    return Bundle(model, tokens, manifest.targets, manifest.step, trained, manifest.taught, manifest.translated)
 
 
 def load_training(folder: str) -> TrainingState:

@@ -42,6 +42,8 @@ class CheckpointManifest(Settings):
     """Budgets that training visited, as `Budget.parse` reads them."""
     taught: tuple[Task, ...] = ()
     """Tasks that any utterance was labelled for."""
+    translated: tuple[str, ...] | None = None
+    """Languages that any utterance was translated into; null: not known."""
     training: dict[str, Any] | None
     """Values that resuming needs; null: only the model was saved."""
     sha256: dict[str, str]

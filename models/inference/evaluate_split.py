@@ -87,7 +87,9 @@ def evaluate_model(
     recognizer([np.zeros(SAMPLE_RATE, np.float32)], ["wide"])  # the first call sets things up
     embedder = frame_embedder(bundle)
     translators = {
-        to: open_recognizer(bundle, with_video=True, **asked, translate_to=to) for to in bundle.tokens.config.translate_to
+        to: open_recognizer(bundle, with_video=True, **asked, translate_to=to)
+        for to in bundle.tokens.config.translate_to
+        if bundle.translates_into(to)
     }
     skipped, results = Counter(shards.skipped), list[UtteranceResult]()
     busy = audio_seconds = 0.0

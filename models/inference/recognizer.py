@@ -97,6 +97,9 @@ class Recognizer:
             raise ValueError("this model has a pretrained encoder, which hears whole utterances: leave out the chunk")
         target = self.config.translate_to
         self.task = self.tokens[TRANSCRIBE] if target is None else self.tokens.translate_to(target)
+        if target is not None and not bundle.translates_into(target):
+            known = ", ".join(bundle.translated or ()) or "none"
+            raise ValueError(f"this model has not learnt to translate into {target}; languages that it has: {known}")
         asked = self.config.tasks or bundle.tasks
         self.tasks: frozenset[Task] = frozenset(task for task in bundle.tasks if task in asked)
         self._by_task = self._decoded_alone()

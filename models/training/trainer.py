@@ -132,6 +132,8 @@ class Trainer:
         self.visited: set[Budget] = set()
         self.taught: set[Task] = set()
         """Tasks that this rank has seen a label of."""
+        self.translated: set[str] = set()
+        """Languages that it has seen a translation into."""
         shares = shares_of((name for name, _ in model.named_parameters()), model.config)
         learnt = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         check_frozen((name for name, _ in learnt), model.config.start)
@@ -183,6 +185,7 @@ class Trainer:
         for (turn, batch), budget in product(batches.items(), budgets):
             if len(batch):
                 self.taught.update(*batch.active)
+                self.translated |= self._translated(batch)
                 generator = seeded(self.config.seed, "batch", self.step, turn)
                 torch.manual_seed(integer(generator, 0, 2**31 - 1))  # for dropout, which uses the global generator
                 losses = self._losses(batch, budget, generator, loads)
@@ -212,10 +215,19 @@ class Trainer:
             skipped=self.skipped,
         )  # fmt: skip
 
+    def _translated(self, batch: Batch) -> set[str]:
+        """Languages that utterances of a batch are translated into."""
+        into = {self.tokens.translate_to(language): language for language in self.tokens.config.translate_to}
+        read = batch.read_BU[batch.translates_B.bool()].unique().tolist()
+        return {into[token] for token in read if token in into}
+
     def save(self, folder: str) -> None:
         """Writes a checkpoint of model and training state; the first rank does, and all ranks wait for it."""
         met = self.ranks.sums([task in self.taught for task in TASKS])
         self.taught = {task for task, ranks in zip(TASKS, met, strict=True) if ranks}
+        into = self.tokens.config.translate_to
+        met = self.ranks.sums([language in self.translated for language in into])
+        self.translated = {language for language, ranks in zip(into, met, strict=True) if ranks}
         if self.ranks.rank:
             return self.ranks.wait()
         own = self.model.state_dict()  # with the bias of training, which is another than that of the settled model
@@ -231,7 +243,8 @@ class Trainer:
         """The model as it is kept: with averaged parameters where `average` asks for them, and with settled routers."""
         model = settled(self.mean.module if self.mean else self.model, self._plain(), sorted(self.visited))
         taught = tuple(task for task in TASKS if task in self.taught)
-        return Bundle(model, self.tokens, self.loader.config.example.targets, self.step, tuple(sorted(self.visited)), taught)
+        translated, targets = tuple(sorted(self.translated)), self.loader.config.example.targets
+        return Bundle(model, self.tokens, targets, self.step, tuple(sorted(self.visited)), taught, translated)
 
     @classmethod
     def resumed(
@@ -246,6 +259,7 @@ class Trainer:
         bundle, state = load(folder, device), load_training(folder)
         trainer = cls(bundle.model, bundle.tokens, loader, config, ranks)
         trainer.step, trainer.visited, trainer.taught = bundle.step, set(bundle.trained), set(bundle.taught)
+        trainer.translated = set(bundle.translated or ())
         loader.load_state_dict(state.values["loader"])
         trainer.skipped = state.values["loader"]["skipped"]
         if trainer.ranks.rank:

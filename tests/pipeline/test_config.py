@@ -45,6 +45,11 @@ def test_mistakes_are_named_with_their_fix(change: dict[str, object], message: s
         parse_config(GOOD | change)
 
 
+def test_the_name_of_a_training_recipe_is_told_from_a_config() -> None:
+    with pytest.raises(ConfigError, match=r"compact is a recipe of trainings \(`voxmill train -c compact`\)"):
+        load_config("compact")
+
+
 def test_every_mistake_is_reported_at_once() -> None:
     with pytest.raises(ConfigError) as error:
         parse_config({**GOOD, "selekt": {}, "pack": {"bucket": 3}})

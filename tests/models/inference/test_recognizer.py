@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,15 @@ def test_translation_is_the_decoders_and_what_is_missing_is_said_at_once(tokens:
         Recognizer(bundle(tokens), RecognizerConfig(translate_to="tlh"))
     with pytest.raises(ValueError, match="no transducer"):
         Recognizer(bundle(tokens, transducer=None), RecognizerConfig(method="transducer"))
+
+
+def test_what_was_not_learnt_is_not_translated_into(tokens: Tokenizer) -> None:
+    learnt = replace(bundle(tokens), translated=("es",))
+    Recognizer(learnt, RecognizerConfig(translate_to="es"))
+    with pytest.raises(ValueError, match="has not learnt to translate into de; languages that it has: es"):
+        Recognizer(learnt, RecognizerConfig(translate_to="de"))
+    with pytest.raises(ValueError, match="languages that it has: none"):
+        Recognizer(replace(learnt, translated=()), RecognizerConfig(translate_to="es"))
 
 
 def test_what_is_seen_changes_what_is_heard(tokens: Tokenizer) -> None:

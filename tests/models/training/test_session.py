@@ -33,6 +33,7 @@ data: {plan: {batch_seconds: 8}}
 train: {steps: 4, rate: {peak: 3.0e-3, warmup: 2}, save_every: 2}
 normaliser_batches: 2
 """
+TRANSLATED: tuple[str, ...] = ()
 PNG = b"\x89PNG"
 
 
@@ -135,6 +136,9 @@ def test_languages_that_cannot_be_learnt_are_said_before(shards: Path, tmp_path:
 def test_only_what_was_labelled_is_taught(shards: Path, tmp_path: Path, recipe: Recipe) -> None:
     done = train(str(shards), str(tmp_path / "out"), with_overrides(recipe, steps=1))
     assert load(done.folder).taught == ("asr", "language", "gender", "sound_events")
+    assert load(done.folder).translated == TRANSLATED
+    trainer = open_trainer(str(shards), str(tmp_path / "out"), with_overrides(recipe, steps=2))
+    assert trainer.bundle().translated == TRANSLATED
 
 
 def test_the_log_forgets_steps_that_are_done_again(tmp_path: Path) -> None:
