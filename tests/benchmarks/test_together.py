@@ -17,6 +17,7 @@ from pathlib import Path
 from benchmarks.experiments.together import together
 from benchmarks.experiments.trainings import OutOfTime
 os.sched_getaffinity = lambda _: {0, 1}
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background is started with interrupts ignored
 place = Path(sys.argv[1])
 """
 ALL = "together([lambda name=name: (place / name).write_text('done') for name in 'abc'])"

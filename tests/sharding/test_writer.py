@@ -170,7 +170,9 @@ def work(root):
 
 
 def worker(tmp_path: Path, root: Path, strike: str = "") -> subprocess.Popen[bytes]:
-    (tmp_path / "packing_worker.py").write_text(WORKER)
+    module = tmp_path / "packing_worker.py"
+    if not module.exists():  # another one may just be reading it
+        module.write_text(WORKER)
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(map(str, (tmp_path, TESTS, *filter(None, [os.environ.get("PYTHONPATH")])))),
         "VOXMILL_ON_COMMIT": "packing_worker:strike",

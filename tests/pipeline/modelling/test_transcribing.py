@@ -73,7 +73,7 @@ def test_a_bad_file_is_an_outcome_and_the_others_go_on(tmp_path: Path, file: str
         "decode.not_audio: ",
         "decode.corrupt: ",
         "No such file",
-        "Is a directory",
+        "a folder: name its files",
         "nothing://x: no such kind of store",
     )
     assert [error.startswith(start) for error, start in zip(errors, starts, strict=False)] == [True] * 6
