@@ -6,6 +6,7 @@ The loop itself is `trainer.Trainer`.
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -123,7 +124,7 @@ def check_folder(shards: str, out: str, recipe: Recipe) -> str | None:
     Raises UserError where nothing can be trained in `out`: it is a file, lies among the shards, or holds a training with another recipe.
     """
     new_folder(out)
-    if "://" not in shards + out and Path(out).resolve().is_relative_to(Path(shards).resolve()):
+    if "://" not in shards + out and Path(_place(out)).is_relative_to(_place(shards)):
         raise UserError(f"{out} lies in {shards}, which is handed on as it is: take another --out")
     _same_training(Path(out) / RECIPE, recipe)
     try:
@@ -134,7 +135,7 @@ def check_folder(shards: str, out: str, recipe: Recipe) -> str | None:
 
 
 def _place(shards: str) -> str:
-    return shards if "://" in shards else str(Path(shards).resolve())
+    return shards if "://" in shards else os.path.realpath(shards)
 
 
 def open_trainer(shards: str, out: str, recipe: Recipe, device: str = "auto", ranks: RankGroup | None = None) -> Trainer:

@@ -101,7 +101,6 @@ def work_of(mixed: Mixed, segments: Iterable[Segment] = ()) -> UnitInput:
         provenance=Provenance(source="mixture", url=str(mixed.path), host="local"),
         licence=Licence(),
         audio=str(mixed.path),
-        num_bytes=mixed.path.stat().st_size,
         num_samples=mixed.num_samples,
         language="en",
     )

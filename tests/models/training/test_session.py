@@ -107,6 +107,9 @@ def test_a_training_does_not_go_among_the_shards_and_says_where_it_read_before(
     for inside in (shards, shards / "model"):
         with pytest.raises(UserError, match="which is handed on as it is: take another --out"):
             check_folder(str(shards), str(inside), recipe)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OSError, match="loop"):
+        check_folder(str(shards), str(tmp_path / "loop"), recipe)
     out = str(tmp_path / "out")
     assert check_folder(str(shards), out, recipe) is None
     open_trainer(str(shards), out, recipe)
