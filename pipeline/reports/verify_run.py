@@ -132,10 +132,11 @@ def _check_group(run: Run, items: set[str], outcomes: Sequence[Recording], crawl
                     f"{recording.lost_samples} lost ones, of {recording.num_samples}"
                 )
         if at is None and recording.audio and "://" not in recording.audio:
-            uri = recording.audio if recording.audio.startswith("/") else run.uri(recording.audio)
+            in_place = recording.audio.startswith("/")
+            uri = recording.audio if in_place else run.uri(recording.audio)
             if not exists(uri):
                 yield f"missing: {uri}: the audio of recording {recording.id}"
-            elif uri is recording.audio and recording.num_bytes and os.stat(uri).st_size != recording.num_bytes:
+            elif in_place and recording.num_bytes and os.stat(uri).st_size != recording.num_bytes:
                 yield f"differs: {uri}: it is not the file that recording {recording.id} was fetched from"
     known = {recording.item_id for recording in outcomes}
     for stranger in sorted(known - items):
