@@ -16,6 +16,7 @@ import re
 import shutil
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -48,6 +49,13 @@ VOICES = {
     "it": Voice("it_IT_m_Carlo", "Carlo Flora", "d5ebea1dad35e552b8a873eda2b3ff53d48cc3b3d9f5e3d22821967b07f8de88"),
 }
 
+GSM = {
+    "es": "91edee5fab0212c0a70e075322e93c0b7e44c880a7d6ab705a09bb66933bc94f",
+    "fr": "48ae3a7f2ecd87633cfbc6ef474ac6599597dcc405c76a23c2ef0b84c2dfbce8",
+    "it": "e42960c57b6f95e1d1284f3556eb341f3f522382928cf369a1615630447f51ae",
+}
+"""What the same clips hash to as they are packaged for mobile telephones."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -75,6 +83,29 @@ def prompts(language: str, cache_dir: Path | None = None) -> list[Prompt]:
     made_once(home, lambda work: _make(language, work))
     rows = map(json.loads, (home / "prompts.jsonl").read_text(encoding="utf8").splitlines())
     return [Prompt(**{**row, "path": home / row["path"]}) for row in rows]
+
+
+def narrow_band(language: str) -> dict[str, Path]:
+    """The clips of a language as Asterisk has them for mobile telephones (GSM 06.10, 8 kHz), by a prompt's id, at 16 kHz again.
+
+    Raises as `prompts` does.
+    """
+    home = made_once(cache_root() / "speech" / f"asterisk-gsm-{GSM[language][:12]}-{language}", partial(_make_narrow, language))
+    return {f"{language}_{path.stem}": path for path in sorted(home.glob("*.wav"))}
+
+
+def _make_narrow(language: str, work: Path) -> None:
+    unpacked = work / "unpacked"
+    unpacked.mkdir()
+    unpack([f"asterisk-core-sounds-{language}-gsm"], unpacked)
+    sounds = unpacked / "usr/share/asterisk/sounds" / VOICES[language].folder
+    found = {path.relative_to(sounds).with_suffix("").as_posix(): path for path in sorted(sounds.rglob("*.gsm"))}
+    lines = [f"{key}\t{hashlib.sha256(path.read_bytes()).hexdigest()}\n" for key, path in found.items()]
+    if (content := hashlib.sha256("".join(lines).encode()).hexdigest()) != GSM[language]:
+        raise ValueError(f"Asterisk's {language} prompts for GSM hash to {content}, not to those of release 1.6.1")
+    for key, path in found.items():
+        write_wave(work / f"{key.replace('/', '_')}.wav", decode(path, container="gsm"))
+    shutil.rmtree(unpacked)
 
 
 def is_spoken(key: str, text: str) -> bool:

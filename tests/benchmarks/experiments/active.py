@@ -29,19 +29,27 @@ BEAM = 4
 
 
 def lesson(spoken: Spoken, labelled: Iterable[Task] = AUXILIARY) -> Lesson:
-    """Words, and the labels of those tasks. A word's time is its number: only the order of words and marks counts."""
-    words = spoken.text.split()
-    truth: dict[str, list[Mark]] = {
-        "language": [Mark(spoken.labels["language"])],
-        "speaker_change": [Mark("", start=100 * place - 10) for place in spoken.labels["changes"]],
-        "named_entities": [
-            Mark(" ".join(words[first:last]), start=100 * first - 5, end=100 * last - 5)
-            for first, last in spoken.labels["names"]
-        ],
+    """Words, and the labels of those tasks."""
+    words, known = spoken.text.split(), spoken.labels
+    names = tuple(
+        Mark(" ".join(words[first:last]), start=100 * first - 5, end=100 * last - 5) for first, last in known["names"]
+    )
+    return Lesson(spoken.key, utterance(spoken.key, spoken.text, known["language"], known["changes"], names, labelled))
+
+
+def utterance(
+    key: str, text: str, language: str, changes: Iterable[int], names: tuple[Mark, ...], labelled: Iterable[Task]
+) -> LabelledUtterance:
+    """Words, and the labels of those tasks; `changes`: after how many words. A word's time is its number: only the order of words and
+    marks counts."""
+    truth: dict[str, tuple[Mark, ...]] = {
+        "language": (Mark(language),),
+        "speaker_change": tuple(Mark("", start=100 * place - 10) for place in changes),
+        "named_entities": names,
     }
-    labels: dict[str, Any] = {task: Annotation(tuple(truth[task]), "grammar") for task in labelled}
-    timed = tuple(Word(word, 100 * index, 100 * index + 90) for index, word in enumerate(words))
-    return Lesson(spoken.key, LabelledUtterance(spoken.text, Labels(spoken.key, **labels), timed))
+    labels: dict[str, Any] = {task: Annotation(truth[task], "truth") for task in labelled}
+    timed = tuple(Word(word, 100 * index, 100 * index + 90) for index, word in enumerate(text.split()))
+    return LabelledUtterance(text, Labels(key, **labels), timed)
 
 
 Ids = dict[str, tuple[int, ...]]

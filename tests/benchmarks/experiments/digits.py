@@ -80,17 +80,22 @@ def name(level: float | None) -> str:
 
 def pictures_of(spoken: Corpus, seed: int = 20_261_121) -> dict[str, Tensor]:
     """For each row of digits the embeddings of its frames, shape (F, DIM)."""
-    images, classes = _images()
-    encoder = image_encoder()
     found: dict[str, Tensor] = {}
     for one in spoken.spoken:
         label = one.labels["row"]
         if label not in found:
-            draw = random.Random(f"{seed} pictures {label}")
-            places = FOR_TRAINING if one.split == "train" else range(FOR_TRAINING.stop, len(images))
-            by_class = [[i for i in places if classes[i] == digit] for digit in range(10)]
-            found[label] = encoder.embed([_frame(draw, images, by_class[DIGITS.index(word)]) for word in one.text.split()])
+            digits = [DIGITS.index(word) for word in one.text.split()]
+            found[label] = handwritten(digits, one.split, f"{seed} pictures {label}")
     return found
+
+
+def handwritten(digits: Sequence[int], split: str, name: str) -> Tensor:
+    """Embeddings of a picture for each digit, shape (F, DIM), drawn by the name; those of `train` are never seen in another split."""
+    images, classes = _images()
+    draw = random.Random(name)
+    places = FOR_TRAINING if split == "train" else range(FOR_TRAINING.stop, len(images))
+    by_class = [[i for i in places if classes[i] == digit] for digit in range(10)]
+    return image_encoder().embed([_frame(draw, images, by_class[digit]) for digit in digits])
 
 
 def shuffled(rows: Sequence[str], seed: int) -> dict[str, str]:

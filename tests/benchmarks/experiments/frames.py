@@ -1,8 +1,8 @@
 """What the frozen encoder of Whisper base makes of each wave, kept on disk, so that a training only runs the decoder.
 
 The encoder hears a whole window of 30 s, as it was trained; kept are the frames of the wave and five seconds of the silence after it, as float16.
-A wave has several versions: `plain`, and some with another speed, noise and telephone, which trainings take in turn. Shape suffixes:
-T frames, D width of the encoder.
+A wave has several versions: `plain`, and some with another speed, noise and telephone, which trainings take in turn. Where a training tunes the
+encoder's last layers, what enters them is kept. Shape suffixes: T frames, D width of the encoder.
 """
 
 # mypy: allow-untyped-decorators
@@ -27,6 +27,7 @@ from voxmill.manifests.ids import digest
 from voxmill.models.common.seeds import seeded
 from voxmill.models.data.augment import AugmentConfig, augment_wave
 from voxmill.models.network.model import SpeechModel
+from voxmill.models.network.route import Route
 from voxmill.operators.weights.registry import identity
 
 PLAIN = "plain"
@@ -49,6 +50,10 @@ class Wave:
     read: Callable[[], NDArray[np.int16]]
     version: str = PLAIN
     augment: AugmentConfig | None = None
+    late: int = 0
+    """Layers of the encoder that its frames have yet to pass."""
+    margin: int | None = None
+    """Frames of silence that are kept; None: `MARGIN`."""
 
     def samples(self) -> Tensor:
         """At 16 kHz, in [-1, 1]. The same in every run."""
@@ -61,6 +66,8 @@ class Wave:
     def path(self) -> Path:
         """Where its frames are kept."""
         how = "" if self.augment is None else digest([self.augment.model_dump_json()])[:8]
+        how += f"-late{self.late}" if self.late else ""
+        how += "" if self.margin is None else f"-margin{self.margin}"
         return home() / f"{self.version}{how}" / self.key[:2] / f"{self.key}.npy"
 
 
@@ -86,7 +93,7 @@ def _encode(waves: Sequence[Wave], clock: Clock) -> None:
         if not one.path.is_file():
             one.path.parent.mkdir(parents=True, exist_ok=True)
             scratch = one.path.with_suffix(f".{os.getpid()}.npy")
-            np.save(scratch, frames_of(ears(), one.samples()).numpy())
+            np.save(scratch, frames_of(ears(), one.samples(), one.late, one.margin).numpy())
             scratch.rename(one.path)
 
 
@@ -99,12 +106,15 @@ def ears() -> SpeechModel:
 
 
 @torch.no_grad()
-def frames_of(model: SpeechModel, wave_S: Tensor) -> Tensor:
-    """The encoder's frames of a wave and a margin of silence, float16, shape (T, D)."""
+def frames_of(model: SpeechModel, wave_S: Tensor, late: int = 0, margin: int | None = None) -> Tensor:
+    """The encoder's frames of a wave and a margin of silence, float16, shape (T, D); `late`: without its last layers."""
     feature_TM = model.config.features.of(wave_S)
-    encoded = SpeechModel.encode(model, feature_TM[None], torch.tensor([len(feature_TM)]))
-    kept = min(int(encoded.length_B[0]) + MARGIN, encoded.memory_BSD.shape[1])
-    return encoded.memory_BSD[0, :kept].half()
+    x_BTD, length_B = model.frontend(feature_TM[None], torch.tensor([len(feature_TM)]))
+    layers = model.encoder.layers
+    for layer in layers[: len(layers) - late]:
+        x_BTD = layer(x_BTD, None, Route())
+    frame_TD = x_BTD[0] if late else model.encoder.norm(x_BTD)[0]
+    return frame_TD[: int(length_B[0]) + (MARGIN if margin is None else margin)].half()
 
 
 def read_frames(path: Path) -> Tensor:

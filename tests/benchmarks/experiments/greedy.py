@@ -6,7 +6,7 @@ Shape suffixes: B utterances, T frames, U tokens, V vocabulary.
 # mypy: allow-untyped-decorators
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import torch
 
@@ -21,32 +21,50 @@ MOST, MORE = 8, 0.16
 """Tokens that a text may have at most: so many, and so many a frame (eight a second). What runs on does so for ever."""
 
 
-@torch.no_grad()
 def transcripts(
     model: SpeechModel, tokens: Tokenizer, waves: Sequence[Wave], budget: Budget | None = None, at_once: int = 24
 ) -> dict[str, str]:
-    """The words of each wave by its key. The model is one that is given frames (`student.FromFrames`), and settled."""
-    found: dict[str, str] = {}
+    """The English words of each wave by its key. The model is one that is given frames (`FromFrames`), and settled."""
+    prompt = (tokens[SOT], tokens.of_class("language", "en"), tokens[TRANSCRIBE], tokens[NO_TIMESTAMPS])
+    said = token_ids(model, tokens, waves, lambda _: prompt, lambda _: Conditions(budget=budget), at_once=at_once)
+    return {key: tokens.decode(ids) for key, ids in said.items()}
+
+
+@torch.no_grad()
+def token_ids(
+    model: SpeechModel,
+    tokens: Tokenizer,
+    waves: Sequence[Wave],
+    prompt: Callable[[str], tuple[int, ...]],
+    conditions: Callable[[Sequence[str]], Conditions],
+    allowed: Collection[int] = (),
+    at_once: int = 24,
+) -> dict[str, list[int]]:
+    """The tokens that follow a prompt, by the wave's key.
+
+    `prompt`: of a key; equally long for all. `conditions`: of the keys of a batch. `allowed`: special tokens that may be said besides the end.
+    """
+    found: dict[str, list[int]] = {}
+    margins = {one.key: frames.MARGIN if one.margin is None else one.margin for one in waves}
+    silent = _silent(tokens, allowed)
     for batch in _batches(waves, at_once):
         length_B = torch.tensor([len(one) for one in batch.values()])
         frame_BTD = torch.nn.utils.rnn.pad_sequence(list(batch.values()), batch_first=True)
-        encoded, cache, conditions = model.encode(frame_BTD, length_B), DecoderCache(), Conditions(budget=budget)
-        prompt = [tokens[SOT], tokens.of_class("language", "en"), tokens[TRANSCRIBE], tokens[NO_TIMESTAMPS]]
-        fresh_BU, most = (
-            torch.tensor([prompt] * len(batch)),
-            [MOST + round(MORE * (len(one) - frames.MARGIN)) for one in batch.values()],
-        )
+        given, cache = conditions(list(batch)), DecoderCache()
+        encoded = model.encode(frame_BTD, length_B, given)
+        fresh_BU = torch.tensor([prompt(key) for key in batch])
+        most = [MOST + round(MORE * (len(one) - margins[key])) for key, one in batch.items()]
         said: list[list[int]] = [[] for _ in batch]
         open_B = [True] * len(batch)
         while any(open_B):
-            logits_BV = model.decode(fresh_BU, encoded, conditions, cache=cache)[:, -1]
-            logits_BV[:, tokens.num_subwords :].masked_fill_(_specials(tokens), float("-inf"))
+            logits_BV = model.decode(fresh_BU, encoded, given, cache=cache)[:, -1]
+            logits_BV[:, tokens.num_subwords :].masked_fill_(silent, float("-inf"))
             fresh_BU = logits_BV[:, 1:].argmax(dim=-1, keepdim=True) + 1
             for row, token in enumerate(fresh_BU[:, 0].tolist()):
                 if open_B[row] and token != tokens[EOT]:
                     said[row].append(token)
                 open_B[row] = open_B[row] and token != tokens[EOT] and len(said[row]) < most[row]
-        found |= {key: tokens.decode(ids) for key, ids in zip(batch, said, strict=True)}
+        found |= dict(zip(batch, said, strict=True))
     return found
 
 
@@ -56,8 +74,9 @@ def _batches(waves: Sequence[Wave], at_once: int) -> Iterator[Mapping[str, torch
         yield {one.key: read_frames(one.path) for one in order[at : at + at_once]}
 
 
-def _specials(tokens: Tokenizer) -> torch.Tensor:
-    """True for every special token but the end, by their place among the special ones."""
+def _silent(tokens: Tokenizer, allowed: Collection[int]) -> torch.Tensor:
+    """True for every special token but the end and those allowed, by their place among the special ones."""
     mask = torch.ones(len(tokens) - tokens.num_subwords, dtype=torch.bool)
-    mask[tokens[EOT] - tokens.num_subwords] = False
+    for one in (tokens[EOT], *allowed):
+        mask[one - tokens.num_subwords] = False
     return mask

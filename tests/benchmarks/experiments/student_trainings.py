@@ -16,10 +16,11 @@ from benchmarks.experiments.frame_lessons import FrameLoader, Taught, data
 from benchmarks.experiments.frames import Wave
 from benchmarks.experiments.greedy import transcripts
 from benchmarks.experiments.lessons import LessonLoader
-from benchmarks.experiments.trainings import Clock, Job, Trainings, models_code, write_text
+from benchmarks.experiments.trainings import Clock, Job, Start, Trainings, models_code, write_text
 from benchmarks.experiments.whisper_start import architecture, begun, from_frames
 from speech.cache import cache_root
 from voxmill.manifests.ids import digest
+from voxmill.models.checkpoint.checkpoint import Bundle
 from voxmill.models.network.budget import Budget
 from voxmill.models.network.model import SpeechModel
 from voxmill.models.training.loss import LossConfig
@@ -33,21 +34,27 @@ Said = Mapping[str, Mapping[str, str]]
 def job(
     arm: str, steps: int, peak: float, batch_seconds: float, seed: int, *, experts: bool = True, attention: bool = False
 ) -> Job:
-    """One training of a student. A tenth of the steps warms up; the mean of the last tenth or so is what is kept."""
-    train = TrainConfig(
+    """One training of a student."""
+    return Job(arm=arm, model=architecture(experts, attention), train=course(steps, peak, seed), data=data(batch_seconds, seed))
+
+
+def course(steps: int, peak: float, seed: int, **more: Any) -> TrainConfig:
+    """A tenth of the steps warms up; the mean of the last tenth or so is what is kept."""
+    return TrainConfig(
         steps=steps, rate=RateConfig(peak=peak, warmup=max(1, steps // 10), shape="cosine"), dynamic_chunk=False,
-        loss=LossConfig(smoothing=0.0), average=max(0.0, 1 - 20 / steps), save_every=1 << 30, seed=seed,
+        loss=LossConfig(smoothing=0.0), average=max(0.0, 1 - 20 / steps), save_every=1 << 30, seed=seed, **more,
     )  # fmt: skip
-    return Job(arm=arm, model=architecture(experts, attention), train=train, data=data(batch_seconds, seed))
 
 
 class StudentTrainings(Trainings):
     """Trains students from Whisper base."""
 
-    def __init__(self, name: str, clock: Clock) -> None:
+    def __init__(self, name: str, clock: Clock, late: int = 0, translate_to: tuple[str, ...] = ()) -> None:
+        """`late`: layers of the encoder that are not done in the frames, and can be trained; `translate_to`: languages, with a token each."""
         self.name, self.clock, self.device = name, clock, "cpu"
         self.home = cache_root() / "experiments" / "trained"
-        _, self.tokens = begun(architecture(experts=False, attention=False), 0)
+        self.late, self.translate_to = late, translate_to
+        _, self.tokens = begun(architecture(experts=False, attention=False), 0, translate_to)
         self._setting = [self.tokens.digest, models_code()]
 
     def said(
@@ -61,7 +68,7 @@ class StudentTrainings(Trainings):
             bundle = self.trained(job, taught)
             for name in missing:
                 self.clock.check()
-                said = transcripts(from_frames(bundle.model), bundle.tokens, tests[name], budget)
+                said = transcripts(bundle.model, bundle.tokens, tests[name], budget)
                 write_text(paths[name], json.dumps(said, indent=1))
         return _read(paths)
 
@@ -88,13 +95,19 @@ class StudentTrainings(Trainings):
     def _loader(self, job: Job, lessons: Sequence[Any]) -> LessonLoader:
         return FrameLoader(lessons, self.tokens, job.data)
 
+    def trained(self, job: Job, lessons: Sequence[Any], start: Start | None = None) -> Bundle:
+        """As `Trainings.trained`; its model is given frames."""
+        bundle = super().trained(job, lessons, start)
+        from_frames(bundle.model, self.late)
+        return bundle
+
     def _fresh(self, job: Job) -> SpeechModel:
-        return begun(job.model, job.train.seed)[0]
+        return begun(job.model, job.train.seed, self.translate_to)[0]
 
     def _begin(self, job: Job, *given: Any) -> tuple[Trainer, float]:
         trainer, seconds = super()._begin(job, *given)
         for model in (trainer.model, *([trainer.mean.module] if trainer.mean else [])):
-            from_frames(model)
+            from_frames(model, self.late)
         return trainer, seconds
 
 
