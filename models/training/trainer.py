@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby, product
 from typing import Any, Literal
 
@@ -21,7 +21,19 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from voxmill.manifests.config_base import Settings
-from voxmill.models.checkpoint.checkpoint import Bundle, TrainingState, load, load_training, prune, save, step_folder
+from voxmill.models.checkpoint.checkpoint import (
+    Bundle,
+    TrainingState,
+    average_folder,
+    is_checkpoint,
+    load,
+    load_training,
+    prune,
+    save,
+    step_folder,
+    steps_in,
+)
+from voxmill.models.checkpoint.validation import BestValidation, Validation, best_of, ranked, read_validations, write_best
 from voxmill.models.common.seeds import Generator, integer, seeded
 from voxmill.models.common.tasks import TASKS, Task
 from voxmill.models.common.tokenizer import Tokenizer
@@ -33,9 +45,12 @@ from voxmill.models.network.budget import Budget
 from voxmill.models.network.emoe import ElasticMoE
 from voxmill.models.network.route import ExpertLoad
 from voxmill.models.network.vision import is_vision_parameter
+from voxmill.models.training.average import AverageConfig, averaged
 from voxmill.models.training.data_parallel import RankGroup
+from voxmill.models.training.dev_judge import ValidationConfig, dev_judge, why_ended
 from voxmill.models.training.expert_load import balance, expert_peak, mean_loads
 from voxmill.models.training.forward import conditions_of, forward
+from voxmill.models.training.loggers import LoggerConfig
 from voxmill.models.training.loss import LossConfig, Losses, heads_of, speech_loss
 from voxmill.models.training.pretrained_start import check_frozen, is_frozen, shares_of
 from voxmill.models.training.schedule import RateConfig, learning_rate
@@ -76,7 +91,12 @@ class TrainConfig(Settings):
     save_every: int = Field(default=1000, ge=1)
     """Steps between checkpoints."""
     keep: int = Field(default=0, ge=0)
-    """Checkpoints to keep; older ones are removed after a new one is written. 0: keep all."""
+    """Checkpoints to keep; older ones are removed after a new one is written, but not the best one by `validation`. 0: keep all."""
+    validation: ValidationConfig | None = None
+    average_checkpoints: AverageConfig | None = None
+    """Write the average of several checkpoints at the end; null: none."""
+    loggers: tuple[LoggerConfig, ...] = ()
+    """Loggers besides our own log and TensorBoard's: `[{kind: wandb}, {kind: mlflow}]`."""
     seed: int = 0
     """Seed of first parameters, budgets, dropout and chunks."""
 
@@ -109,6 +129,10 @@ class Step:
     """Of these, seconds that this rank waited for data."""
     skipped: dict[str, int]
     """Samples left out since the training began, by reason."""
+    validation: Validation | None = None
+    """What the validation after this step found, on the first rank; None if there was none."""
+    best: BestValidation | None = None
+    """With a validation: the best one so far."""
 
 
 class Trainer:
@@ -151,24 +175,86 @@ class Trainer:
         self.heads = heads_of(model.config, any(layer.config.balance == "loss" for layer in self.experts))
         self.skipped: dict[str, int] = {}
         """Samples left out so far, on all ranks."""
+        self.judge = None if self.ranks.rank else dev_judge(loader, config.validation, config.loss)
+        """Of the first rank, which validates while the others wait; None: nothing is validated."""
+        self.validations: tuple[Validation, ...] = ()
+        """Those so far, on the first rank."""
         self._batches: Iterator[Batch] | None = None
         self._settling: Batch | None = None
 
     def run(self, out: str, on_step: Callable[[Step], None] = lambda _: None, stop: Callable[[], bool] = lambda: False) -> bool:
         """Trains to the end, or until `stop()` is true after a step. Checkpoints are written to folders `step-…` under `out`.
 
-        Returns whether all steps are done; the last step is saved in either case.
+        Returns whether the training is done: all steps, or those before an early end. The last step is saved in either case.
         """
-        while self.step < self.config.steps:
-            on_step(self.advance())
-            (stopping,) = map(bool, self.ranks.sums([stop()]))
-            if self.step % self.config.save_every == 0 or self.step == self.config.steps or stopping:
-                self.save(step_folder(out, self.step))
-                if self.config.keep and not self.ranks.rank:
-                    prune(out, self.config.keep)
+        self._tidy(out)
+        ended = bool(why_ended(self.validations, self.config.validation))
+        while self.step < self.config.steps and not ended:
+            step, kept = self.advance(), None
+            if self._is_validated(self.step):
+                kept = self._judged()
+                step = replace(step, validation=self.validations[-1], best=self._best()) if kept else step
+            on_step(step)
+            over = why_ended(self.validations, self.config.validation)
+            stopping, ended = map(bool, self.ranks.sums([stop(), bool(over)]))
+            if stopping or self._is_saved(self.step):
+                self.save(step_folder(out, self.step), kept)
+                self._tidy(out)
             if stopping:
                 break
-        return self.step == self.config.steps
+        done = ended or self.step >= self.config.steps
+        if done and self.config.average_checkpoints:
+            self._write_average(out)
+        return done
+
+    def _is_validated(self, step: int) -> bool:
+        validation = self.config.validation
+        return validation is not None and (step % validation.every == 0 or step == self.config.steps)
+
+    def _is_saved(self, step: int) -> bool:
+        """Whether a checkpoint of a step is written in every run, and not only where someone stopped it."""
+        return step % self.config.save_every == 0 or step == self.config.steps or self._is_validated(step)
+
+    def _judged(self) -> Bundle | None:
+        """Validates. Returns the model that was judged, to be saved; None if nothing was, as on all ranks but the first."""
+        self._learn_of_others()
+        if self.judge is None:
+            return None
+        kept = self.bundle()
+        self.validations = (*self.validations, self.judge(kept))
+        return kept
+
+    def _tidy(self, out: str) -> None:
+        """Says which checkpoint is the best, and removes those that are not kept. It follows from the checkpoints alone, so that a kill before it
+        loses nothing."""
+        if self.ranks.rank:
+            return
+        write_best(out, self._best())
+        if self.config.keep:
+            prune(out, self.config.keep, self._wanted(out))
+
+    def _best(self) -> BestValidation | None:
+        return best_of(self.validations, self.config.validation.measure) if self.config.validation else None
+
+    def _wanted(self, out: str) -> set[int]:
+        """The steps whose checkpoints are kept as the best ones, or to be averaged."""
+        average, validation = self.config.average_checkpoints, self.config.validation
+        best = [one.step for one in ranked(self.validations, validation.measure)] if validation else []
+        return {*best[:1], *(self._to_average(out) if average else ())}
+
+    def _to_average(self, out: str) -> list[int]:
+        """The steps of the checkpoints to average, in order. Not those where someone stopped the training: the average is the same in every run."""
+        average, validation = self.config.average_checkpoints, self.config.validation
+        assert average is not None
+        if average.of == "best" and validation and (best := ranked(self.validations, validation.measure)):
+            return sorted(one.step for one in best[: average.count])
+        return [step for step in steps_in(out) if self._is_saved(step) and 0 < step <= self.step][-average.count :]
+
+    def _write_average(self, out: str) -> None:
+        folder = average_folder(out, self.step)
+        if not self.ranks.rank and not is_checkpoint(folder):
+            save(folder, averaged([step_folder(out, step) for step in self._to_average(out)], self._plain(), self.device))
+        self.ranks.wait()
 
     def advance(self) -> Step:
         """One optimiser step."""
@@ -221,13 +307,17 @@ class Trainer:
         read = batch.read_BU[batch.translates_B.bool()].unique().tolist()
         return {into[token] for token in read if token in into}
 
-    def save(self, folder: str) -> None:
-        """Writes a checkpoint of model and training state; the first rank does, and all ranks wait for it."""
+    def _learn_of_others(self) -> None:
+        """Gathers from all ranks what was taught."""
         met = self.ranks.sums([task in self.taught for task in TASKS])
         self.taught = {task for task, ranks in zip(TASKS, met, strict=True) if ranks}
         into = self.tokens.config.translate_to
         met = self.ranks.sums([language in self.translated for language in into])
         self.translated = {language for language, ranks in zip(into, met, strict=True) if ranks}
+
+    def save(self, folder: str, kept: Bundle | None = None) -> None:
+        """Writes a checkpoint of model and training state; the first rank does, and all ranks wait for it. `kept`: `bundle()`, where it is there."""
+        self._learn_of_others()
         if self.ranks.rank:
             return self.ranks.wait()
         own = self.model.state_dict()  # with the bias of training, which is another than that of the settled model
@@ -235,8 +325,13 @@ class Trainer:
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{key}.{self.learnt[index][0]}": tensor for key, tensor in state.items()}
         loader = {**self.loader.state_dict(), "skipped": self.skipped}
-        values = {"loader": loader, "averaged": int(self.mean.n_averaged) if self.mean else 0}
-        save(folder, self.bundle(), TrainingState(tensors, {**values, "config": self.config.model_dump(mode="json")}))
+        values = {
+            "loader": loader,
+            "averaged": int(self.mean.n_averaged) if self.mean else 0,
+            "validations": [asdict(one) for one in self.validations],
+            "config": self.config.model_dump(mode="json"),
+        }
+        save(folder, kept or self.bundle(), TrainingState(tensors, values))
         self.ranks.wait()
 
     def bundle(self) -> Bundle:
@@ -262,6 +357,7 @@ class Trainer:
         trainer.translated = set(bundle.translated or ())
         loader.load_state_dict(state.values["loader"])
         trainer.skipped = state.values["loader"]["skipped"]
+        trainer.validations = comparable(folder, state.values, config)
         if trainer.ranks.rank:
             loader.skipped.clear()  # the checkpoint has the counts of all ranks: the first one goes on from them
         if trainer.mean and state.values["averaged"]:
@@ -325,6 +421,14 @@ class Trainer:
     def _skipped(self) -> dict[str, int]:
         counts = self.ranks.sums([self.loader.skipped[reason] for reason in REASONS])
         return {reason: int(count) for reason, count in zip(REASONS, counts, strict=True) if count}
+
+
+def comparable(folder: str, values: Mapping[str, Any], config: TrainConfig) -> tuple[Validation, ...]:
+    """The validations in the values of a checkpoint, if they were made as `config` says; else none, since the best of both would mean nothing."""
+    asked = config.validation.model_dump(mode="json") if config.validation else {}
+    before = (values.get("config") or {}).get("validation") or {}
+    same = {**before, "patience": None} == {**asked, "patience": None}
+    return read_validations(folder, values.get("validations", [])) if same else ()
 
 
 _ADAM = ("step", "exp_avg", "exp_avg_sq")

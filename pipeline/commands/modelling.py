@@ -70,10 +70,11 @@ def train(
     if dry_run or not quiet:
         with working("reading the shards", quiet=quiet):
             estimate = session.estimate(shards, out, recipe)
-        model_display.print_estimate(estimate, shards, out, recipe.train.steps, stderr, before)
-    if dry_run or session.steps_done(out) >= recipe.train.steps:
+        model_display.print_estimate(estimate, shards, out, stderr, before)
+    if dry_run or session.why_over(out, recipe):
         return
-    with model_display.TrainingDisplay(recipe.train.steps, stderr, quiet=quiet) as display:
+    best = None if quiet else estimate.best
+    with model_display.TrainingDisplay(recipe.train.steps, stderr, quiet=quiet, best=best) as display:
         if workers == 1 and address is None:
             trained = session.train(shards, out, recipe, device, [display])
         else:
