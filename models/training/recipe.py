@@ -25,7 +25,8 @@ from voxmill.models.network.model import ModelConfig, SpeechModel, without_lora
 from voxmill.models.network.pretrained.open_start import OpenedStart, open_start
 from voxmill.models.network.vision import VisionConfig
 from voxmill.models.training.pretrained_start import adapt, begin_pretrained, filled, named, pretrained_tokens
-from voxmill.models.training.trainer import TrainConfig, Trainer
+from voxmill.models.training.train_config import TrainConfig
+from voxmill.models.training.trainer import Trainer
 from voxmill.sharding.index import read_index
 from voxmill.sharding.sidecar import ShardError, read_members
 

@@ -28,13 +28,14 @@ from voxmill.models.data.loader import Loader
 from voxmill.models.data.sampler import BucketingSampler, NothingToLearn
 from voxmill.models.network.pretrained.open_start import open_start
 from voxmill.models.network.size import ModelSize, model_size
+from voxmill.models.training.checkpoint_keeper import validations_before
 from voxmill.models.training.data_parallel import RankGroup
 from voxmill.models.training.dev_judge import validation_plan, why_ended
 from voxmill.models.training.loggers import check_loggers, open_loggers
 from voxmill.models.training.metrics_log import MetricsLog
 from voxmill.models.training.pretrained_start import pretrained_tokens
 from voxmill.models.training.recipe import Recipe, build, languages_without_token, prepare, with_start
-from voxmill.models.training.trainer import Step, Trainer, comparable
+from voxmill.models.training.trainer import Step, Trainer
 
 RECIPE = "recipe.json"
 """File in a training's folder: the recipe that it was started with, with all defaults."""
@@ -150,7 +151,7 @@ def why_over(out: str, recipe: Recipe) -> str:
     step = steps_done(out)
     why = f"{step} steps are done, and {asked.steps} were asked for; --steps with a larger number goes on"
     if step < asked.steps:
-        early = why_ended(comparable(place, read_manifest(place).training or {}, asked), asked.validation)
+        early = why_ended(validations_before(place, read_manifest(place).training or {}, asked), asked.validation)
         why = f"{early}; a larger train.validation.patience goes on" if early else ""
     return "" if asked.average_checkpoints and not is_checkpoint(average_folder(out, step)) else why
 

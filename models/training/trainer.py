@@ -10,17 +10,15 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby, product
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from voxmill.manifests.config_base import Settings
 from voxmill.models.checkpoint.checkpoint import (
     Bundle,
     TrainingState,
@@ -28,12 +26,10 @@ from voxmill.models.checkpoint.checkpoint import (
     is_checkpoint,
     load,
     load_training,
-    prune,
     save,
     step_folder,
-    steps_in,
 )
-from voxmill.models.checkpoint.validation import BestValidation, Validation, best_of, ranked, read_validations, write_best
+from voxmill.models.checkpoint.validation import BestValidation, Validation
 from voxmill.models.common.seeds import Generator, integer, seeded
 from voxmill.models.common.tasks import TASKS, Task
 from voxmill.models.common.tokenizer import Tokenizer
@@ -45,60 +41,20 @@ from voxmill.models.network.budget import Budget
 from voxmill.models.network.emoe import ElasticMoE
 from voxmill.models.network.route import ExpertLoad
 from voxmill.models.network.vision import is_vision_parameter
-from voxmill.models.training.average import AverageConfig, averaged
+from voxmill.models.training.average import averaged
+from voxmill.models.training.checkpoint_keeper import CheckpointKeeper, validations_before
 from voxmill.models.training.data_parallel import RankGroup
-from voxmill.models.training.dev_judge import ValidationConfig, dev_judge, why_ended
+from voxmill.models.training.dev_judge import dev_judge, why_ended
 from voxmill.models.training.expert_load import balance, expert_peak, mean_loads
 from voxmill.models.training.forward import conditions_of, forward
-from voxmill.models.training.loggers import LoggerConfig
-from voxmill.models.training.loss import LossConfig, Losses, heads_of, speech_loss
+from voxmill.models.training.loss import Losses, heads_of, speech_loss
 from voxmill.models.training.pretrained_start import check_frozen, is_frozen, shares_of
-from voxmill.models.training.schedule import RateConfig, learning_rate
+from voxmill.models.training.schedule import learning_rate
 from voxmill.models.training.settle import settled
+from voxmill.models.training.train_config import TrainConfig
 
 SETTLED_S = 240.0
 """Audio (s) on which routers are settled when a model is saved."""
-
-
-class TrainConfig(Settings):
-    """The training loop and its optimiser."""
-
-    steps: int = Field(default=50_000, ge=1)
-    """Optimiser steps."""
-    rate: RateConfig = RateConfig()
-    accumulate: int = Field(default=1, ge=1)
-    """Batches of a step, over all ranks together. The number of ranks does not change what a step computes."""
-    clip: float = Field(default=5.0, gt=0)
-    """Largest norm of the gradient; a larger one is scaled down to it."""
-    weight_decay: float = 0.01
-    """AdamW's weight decay."""
-    betas: tuple[float, float] = (0.9, 0.98)
-    """AdamW's betas: decay of the means of gradients and of their squares."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Precision of the forward pass (autocast); parameters stay float32."""
-    average: float = Field(default=0.0, ge=0, lt=1)
-    """Decay of an exponential moving average of the parameters, which is then the model that is saved; 0: none."""
-    dynamic_chunk: bool = True
-    """U2++'s dynamic chunk: half of the batches see chunks and the past only, so that one model can stream and use full
-    context."""
-    bias_rate: float = 0.02
-    """Largest step of the bias that balances experts, in standard deviations of their logits, with `emoe.balance: bias`."""
-    loss: LossConfig = LossConfig()
-    eyes_first: int = Field(default=0, ge=0)
-    """With `model.vision`: steps at the start in which only the parameters of vision are trained (EVA's first phase)."""
-    after_eyes: float = Field(default=0.1, gt=0)
-    """Factor of the learning rate after these steps, when all parameters are trained (EVA's second phase)."""
-    save_every: int = Field(default=1000, ge=1)
-    """Steps between checkpoints."""
-    keep: int = Field(default=0, ge=0)
-    """Checkpoints to keep; older ones are removed after a new one is written, but not the best one by `validation`. 0: keep all."""
-    validation: ValidationConfig | None = None
-    average_checkpoints: AverageConfig | None = None
-    """Write the average of several checkpoints at the end; null: none."""
-    loggers: tuple[LoggerConfig, ...] = ()
-    """Loggers besides our own log and TensorBoard's: `[{kind: wandb}, {kind: mlflow}]`."""
-    seed: int = 0
-    """Seed of first parameters, budgets, dropout and chunks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +133,7 @@ class Trainer:
         """Samples left out so far, on all ranks."""
         self.judge = None if self.ranks.rank else dev_judge(loader, config.validation, config.loss)
         """Of the first rank, which validates while the others wait; None: nothing is validated."""
+        self.keeper = CheckpointKeeper(config)
         self.validations: tuple[Validation, ...] = ()
         """Those so far, on the first rank."""
         self._batches: Iterator[Batch] | None = None
@@ -187,19 +144,21 @@ class Trainer:
 
         Returns whether the training is done: all steps, or those before an early end. The last step is saved in either case.
         """
-        self._tidy(out)
+        if not self.ranks.rank:
+            self.keeper.tidy(out, self.validations)
         ended = bool(why_ended(self.validations, self.config.validation))
         while self.step < self.config.steps and not ended:
-            step, kept = self.advance(), None
-            if self._is_validated(self.step):
-                kept = self._judged()
-                step = replace(step, validation=self.validations[-1], best=self._best()) if kept else step
+            step, judged = self.advance(), None
+            if self.keeper.validates(self.step) and (judged := self._judged()):
+                best = self.keeper.best(self.validations)
+                step = replace(step, validation=self.validations[-1], best=best)
             on_step(step)
             over = why_ended(self.validations, self.config.validation)
             stopping, ended = map(bool, self.ranks.sums([stop(), bool(over)]))
-            if stopping or self._is_saved(self.step):
-                self.save(step_folder(out, self.step), kept)
-                self._tidy(out)
+            if stopping or self.keeper.saves(self.step):
+                self.save(step_folder(out, self.step), judged)
+                if not self.ranks.rank:
+                    self.keeper.tidy(out, self.validations)
             if stopping:
                 break
         done = ended or self.step >= self.config.steps
@@ -207,53 +166,20 @@ class Trainer:
             self._write_average(out)
         return done
 
-    def _is_validated(self, step: int) -> bool:
-        validation = self.config.validation
-        return validation is not None and (step % validation.every == 0 or step == self.config.steps)
-
-    def _is_saved(self, step: int) -> bool:
-        """Whether a checkpoint of a step is written in every run, and not only where someone stopped it."""
-        return step % self.config.save_every == 0 or step == self.config.steps or self._is_validated(step)
-
     def _judged(self) -> Bundle | None:
         """Validates. Returns the model that was judged, to be saved; None if nothing was, as on all ranks but the first."""
         self._learn_of_others()
         if self.judge is None:
             return None
-        kept = self.bundle()
-        self.validations = (*self.validations, self.judge(kept))
-        return kept
-
-    def _tidy(self, out: str) -> None:
-        """Says which checkpoint is the best, and removes those that are not kept. It follows from the checkpoints alone, so that a kill before it
-        loses nothing."""
-        if self.ranks.rank:
-            return
-        write_best(out, self._best())
-        if self.config.keep:
-            prune(out, self.config.keep, self._wanted(out))
-
-    def _best(self) -> BestValidation | None:
-        return best_of(self.validations, self.config.validation.measure) if self.config.validation else None
-
-    def _wanted(self, out: str) -> set[int]:
-        """The steps whose checkpoints are kept as the best ones, or to be averaged."""
-        average, validation = self.config.average_checkpoints, self.config.validation
-        best = [one.step for one in ranked(self.validations, validation.measure)] if validation else []
-        return {*best[:1], *(self._to_average(out) if average else ())}
-
-    def _to_average(self, out: str) -> list[int]:
-        """The steps of the checkpoints to average, in order. Not those where someone stopped the training: the average is the same in every run."""
-        average, validation = self.config.average_checkpoints, self.config.validation
-        assert average is not None
-        if average.of == "best" and validation and (best := ranked(self.validations, validation.measure)):
-            return sorted(one.step for one in best[: average.count])
-        return [step for step in steps_in(out) if self._is_saved(step) and 0 < step <= self.step][-average.count :]
+        judged = self.bundle()
+        self.validations = (*self.validations, self.judge(judged))
+        return judged
 
     def _write_average(self, out: str) -> None:
         folder = average_folder(out, self.step)
         if not self.ranks.rank and not is_checkpoint(folder):
-            save(folder, averaged([step_folder(out, step) for step in self._to_average(out)], self._plain(), self.device))
+            of = [step_folder(out, step) for step in self.keeper.to_average(out, self.validations)]
+            save(folder, averaged(of, self._plain(), self.device))
         self.ranks.wait()
 
     def advance(self) -> Step:
@@ -315,8 +241,8 @@ class Trainer:
         met = self.ranks.sums([language in self.translated for language in into])
         self.translated = {language for language, ranks in zip(into, met, strict=True) if ranks}
 
-    def save(self, folder: str, kept: Bundle | None = None) -> None:
-        """Writes a checkpoint of model and training state; the first rank does, and all ranks wait for it. `kept`: `bundle()`, where it is there."""
+    def save(self, folder: str, bundle: Bundle | None = None) -> None:
+        """Writes a checkpoint of model and training state; the first rank does, and all ranks wait for it. `bundle`: that of now, where it was made before."""
         self._learn_of_others()
         if self.ranks.rank:
             return self.ranks.wait()
@@ -331,7 +257,7 @@ class Trainer:
             "validations": [asdict(one) for one in self.validations],
             "config": self.config.model_dump(mode="json"),
         }
-        save(folder, kept or self.bundle(), TrainingState(tensors, values))
+        save(folder, bundle or self.bundle(), TrainingState(tensors, values))
         self.ranks.wait()
 
     def bundle(self) -> Bundle:
@@ -357,7 +283,7 @@ class Trainer:
         trainer.translated = set(bundle.translated or ())
         loader.load_state_dict(state.values["loader"])
         trainer.skipped = state.values["loader"]["skipped"]
-        trainer.validations = comparable(folder, state.values, config)
+        trainer.validations = validations_before(folder, state.values, config)
         if trainer.ranks.rank:
             loader.skipped.clear()  # the checkpoint has the counts of all ranks: the first one goes on from them
         if trainer.mean and state.values["averaged"]:
@@ -421,14 +347,6 @@ class Trainer:
     def _skipped(self) -> dict[str, int]:
         counts = self.ranks.sums([self.loader.skipped[reason] for reason in REASONS])
         return {reason: int(count) for reason, count in zip(REASONS, counts, strict=True) if count}
-
-
-def comparable(folder: str, values: Mapping[str, Any], config: TrainConfig) -> tuple[Validation, ...]:
-    """The validations in the values of a checkpoint, if they were made as `config` says; else none, since the best of both would mean nothing."""
-    asked = config.validation.model_dump(mode="json") if config.validation else {}
-    before = (values.get("config") or {}).get("validation") or {}
-    same = {**before, "patience": None} == {**asked, "patience": None}
-    return read_validations(folder, values.get("validations", [])) if same else ()
 
 
 _ADAM = ("step", "exp_avg", "exp_avg_sq")

@@ -22,7 +22,8 @@ from voxmill.models.training.data_parallel import RankGroup
 from voxmill.models.training.ray_train import WorkersConfig, for_workers
 from voxmill.models.training.recipe import Recipe, prepare
 from voxmill.models.training.schedule import RateConfig
-from voxmill.models.training.trainer import Step, TrainConfig, Trainer
+from voxmill.models.training.train_config import TrainConfig
+from voxmill.models.training.trainer import Step, Trainer
 
 
 def recipe(**train: Any) -> Recipe:
