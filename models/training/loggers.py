@@ -66,7 +66,7 @@ class WandbSink:
         wandb = client(config.kind)
         self._run = wandb.init(
             project=config.project, name=config.name or folder.name, id=ident, resume="allow", dir=str(folder), config=dict(recipe),
-            settings=wandb.Settings(console="off", disable_git=True, disable_code=True, silent=True),
+            settings=wandb.Settings(console="off", x_disable_meta=True, disable_git=True, disable_code=True, silent=True),
         )  # fmt: skip
         self.ident: str = self._run.id
 
@@ -157,7 +157,14 @@ def open_loggers(configs: Sequence[LoggerConfig], out: str, recipe: Mapping[str,
     sinks: list[MetricSink] = []
     for config in configs:
         ident = known.get(config.kind)
-        sink = WandbSink(config, folder, shown, ident) if config.kind == "wandb" else MlflowSink(config, folder, shown, ident)
+        kind: Any = WandbSink if config.kind == "wandb" else MlflowSink
+        try:
+            sink = kind(config, folder, shown, ident)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever its client raises
+            cause = public_text(str(error).strip().partition("\n")[0])
+            raise Unavailable(f"train.loggers: {config.kind} cannot be used ({type(error).__name__}: {cause})") from None
         known[config.kind] = sink.ident
         sinks.append(PatientSink(config.kind, sink))
     commit_bytes(folder / LOGGERS, (json.dumps(known) + "\n").encode(), replace=True)

@@ -164,7 +164,7 @@ def _scalars(line: dict[str, Any]) -> dict[str, float]:
         values["experts/budget"] = int(line["budget"].split(":")[0])
     for budget, result in ((line.get("validation") or {}).get("budgets") or {}).items():
         place = f"dev/{budget.replace(':', '-')}"
-        found = {"loss": result["loss"], "wer": result["wer"]}
+        found = {"loss/all": result["loss"], "wer/all": result["wer"]}
         found |= {f"loss/{name}": part for name, part in result["parts"].items()}
         found |= {f"wer/{language}": value for language, value in result["by_language"].items()}
         values |= {f"{place}/{name}": value for name, value in found.items() if value is not None}

@@ -232,7 +232,7 @@ def ranks(shards: Path, home: Path, meeting: str, dies: str) -> list[tuple[int, 
         for rank in ("0", "1")
     ]
     said = [one.communicate(timeout=300)[0].strip() for one in both]
-    return [(one.returncode, text) for one, text in zip(both, said, strict=True)]
+    return [(one.returncode, text.splitlines()[-1] if text else "") for one, text in zip(both, said, strict=True)]
 
 
 def test_one_rank_judges_all_end_together_and_nobody_waits_for_a_dead_one(dev_shards: Path, tmp_path: Path) -> None:
@@ -240,9 +240,9 @@ def test_one_rank_judges_all_end_together_and_nobody_waits_for_a_dead_one(dev_sh
     trainer = open_trainer(str(dev_shards), str(tmp_path / "out"), alone, "cpu")
     trainer.save(step_folder(str(tmp_path / "out"), 0))
     killed = ranks(dev_shards, tmp_path, "first", "yes")
-    assert killed[1] == (7, "")
-    assert killed[0][0] not in (0, None)
-    assert steps_in(str(tmp_path / "out")) == [3] or steps_in(str(tmp_path / "out")) == [2, 3]
+    assert [code == 7 for code, _ in killed] == [False, True]
+    assert killed[0][0] != 0
+    assert steps_in(str(tmp_path / "out")) == [2, 3]
     assert ranks(dev_shards, tmp_path, "second", "no") == [(0, "True 4"), (0, "True 4")]
     steps: list[Step] = []
     train(str(dev_shards), str(tmp_path / "one"), alone, "cpu", [steps.append])
