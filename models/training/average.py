@@ -16,7 +16,7 @@ from voxmill.models.training.settle import settled
 
 
 class AverageConfig(Settings):
-    """The average of several checkpoints, written to a folder `average-…` at the end of a training."""
+    """The average of several checkpoints, written to a folder `average-…` at the end of a training; null: none."""
 
     count: int = Field(ge=2)
     """Checkpoints to average; fewer where there are fewer. `train.keep` does not remove them."""

@@ -31,7 +31,7 @@ from voxmill.sharding.sidecar import Member
 
 class ValidationConfig(Settings):
     """Validation on the split `dev` of the same shards while training, with loss and word error rate by language, under the smallest and the
-    largest budget. The model is the one that would be kept, with averaged parameters if there are any. It changes no step of the training."""
+    largest budget. The model is the one that would be kept, with averaged parameters if there are any. It changes no step of the training. Null: none."""
 
     every: int = Field(default=1000, ge=1)
     """Steps between validations; a checkpoint is written after each. The last step is validated too."""

@@ -48,8 +48,8 @@ class TrainConfig(Settings):
     """Checkpoints to keep; older ones are removed after a new one is written, but not the best one by `validation`. 0: keep all."""
     validation: ValidationConfig | None = None
     average_checkpoints: AverageConfig | None = None
-    """Write the average of several checkpoints at the end; null: none."""
     loggers: tuple[LoggerConfig, ...] = ()
-    """Loggers besides our own log and TensorBoard's: `[{kind: wandb}, {kind: mlflow}]`."""
+    """Loggers besides our own log and TensorBoard's: `[{kind: wandb}, {kind: mlflow}]`, each with `project` (`voxmill`) and `name` (that of the
+    training's folder) if you like."""
     seed: int = 0
     """Seed of first parameters, budgets, dropout and chunks."""

@@ -146,6 +146,12 @@ def print_trained(trained: Any, out: str, console: Console, *, quiet: bool) -> b
     return bool(trained.finished)
 
 
+def print_model(place: str, given: str, *, quiet: bool) -> None:
+    """Says which checkpoint of a training's folder is used, where a folder of a training was given."""
+    if place != given and not quiet:
+        standard(stderr=True).print(f"model: {place}", soft_wrap=True)
+
+
 def counted(counts: Mapping[str, int]) -> str:
     """Counts in words.
 
