@@ -93,7 +93,8 @@ def best_of(validations: Sequence[Validation], measure: Measure) -> BestValidati
 def write_best(folder: str, best: BestValidation | None) -> None:
     """Writes `best.json` into a training's folder; None: there is none any more."""
     if best is None:
-        return remove(f"{folder}/{BEST}")
+        remove(f"{folder}/{BEST}")
+        return
     commit_bytes(f"{folder}/{BEST}", (json.dumps(asdict(best), indent=1) + "\n").encode(), replace=True)
 
 

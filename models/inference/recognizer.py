@@ -133,7 +133,8 @@ class Recognizer:
         length_B = torch.tensor([len(one) for one in features], device=device)
         measured = bandwidths or ["wide"] * len(waves)
         bandwidth_B = torch.tensor([BANDWIDTHS.index(one) for one in measured], device=device)
-        return self.of_features(feature_BTM, length_B, bandwidth_B, frames and frames.to(device))
+        results: list[Recognition] = self.of_features(feature_BTM, length_B, bandwidth_B, frames and frames.to(device))
+        return results
 
     @torch.no_grad()
     def of_features(

@@ -23,6 +23,7 @@ from voxmill.models.inference.metrics import text_metrics
 from voxmill.models.inference.recognizer import Recognizer, RecognizerConfig
 from voxmill.models.network.budget import Budget
 from voxmill.models.network.layers import ElasticConfig
+from voxmill.models.network.route import ExpertLoad
 from voxmill.models.training.forward import conditions_of, forward
 from voxmill.models.training.loss import LossConfig, speech_loss
 from voxmill.sharding.index import NoShards
@@ -73,7 +74,8 @@ class DevJudge:
         recognizer = self._recognizer(bundle, budget)
         for on_cpu in self._batches:
             batch = on_cpu.to(bundle.model.device)
-            conditions = conditions_of(batch, bundle.model.config, budget, loads=(loads := []))
+            loads: list[ExpertLoad] = []
+            conditions = conditions_of(batch, bundle.model.config, budget, loads=loads)
             losses = speech_loss(forward(bundle.model, batch, conditions), batch, loads, self._loss)
             for name, part in {_ALL: losses.total, **losses.parts}.items():
                 sums[name] += float(part)
@@ -96,9 +98,8 @@ class DevJudge:
         """Decodes greedily, by CTC where there is one. An untrained decoder does not end: it says no more than the longest reference has."""
         if not self._words:
             return None
-        method = "attention" if bundle.model.ctc is None else "greedy"
         most = max((batch.said_BU.shape[1] for batch in self._batches), default=1)
-        config = RecognizerConfig(method=method, tasks=("asr",), max_tokens=most)
+        config = RecognizerConfig(method="attention" if bundle.model.ctc is None else "greedy", tasks=("asr",), max_tokens=most)
         return Recognizer(replace(bundle, trained=()), config, budget)  # without `trained` no budget is warned of
 
 

@@ -48,7 +48,7 @@ class MlflowConfig(Settings):
 LoggerConfig = Annotated[WandbConfig | MlflowConfig, Field(discriminator="kind")]
 
 
-class MetricSink(Protocol):
+class StepSink(Protocol):
     """What takes the figures of steps."""
 
     def write(self, values: Mapping[str, float], step: int) -> None:
@@ -106,7 +106,7 @@ class MlflowSink:
 class PatientSink:
     """A logger whose failures are said once, and stop nothing."""
 
-    def __init__(self, kind: str, sink: MetricSink) -> None:
+    def __init__(self, kind: str, sink: StepSink) -> None:
         self._kind, self._sink, self._told = kind, sink, False
 
     def write(self, values: Mapping[str, float], step: int) -> None:
@@ -143,7 +143,7 @@ def check_loggers(configs: Sequence[LoggerConfig]) -> None:
         client(config.kind)
 
 
-def open_loggers(configs: Sequence[LoggerConfig], out: str, recipe: Mapping[str, Any]) -> list[MetricSink]:
+def open_loggers(configs: Sequence[LoggerConfig], out: str, recipe: Mapping[str, Any]) -> list[StepSink]:
     """Opens the loggers of a training, each with the run that it had before. Raises Unavailable."""
     if not configs:
         return []
@@ -154,7 +154,7 @@ def open_loggers(configs: Sequence[LoggerConfig], out: str, recipe: Mapping[str,
     except FileNotFoundError:
         known = {}
     shown = _public(recipe)
-    sinks: list[MetricSink] = []
+    sinks: list[StepSink] = []
     for config in configs:
         ident = known.get(config.kind)
         kind: Any = WandbSink if config.kind == "wandb" else MlflowSink

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from voxmill.models.training.loggers import MetricSink
+from voxmill.models.training.loggers import StepSink
 from voxmill.models.training.trainer import Step
 
 LOG, EVENTS, CURVE = "log.jsonl", "events", "curve.png"
@@ -28,7 +28,7 @@ SMOOTHED = 0.95
 class MetricsLog:
     """A callback for `Trainer.run`: `with MetricsLog(folder, trainer.step) as log: trainer.run(out, log)`."""
 
-    def __init__(self, folder: str | Path, start: int = 0, sinks: Sequence[MetricSink] = ()) -> None:
+    def __init__(self, folder: str | Path, start: int = 0, sinks: Sequence[StepSink] = ()) -> None:
         """`start`: number of steps done; lines of later ones are removed from the log. `sinks`: where figures go besides; they get
         each step once, and not those again that a resumed training repeats."""
         self.folder = Path(folder)

@@ -73,6 +73,12 @@ def undisturbed(dev_shards: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return home / "out"
 
 
+def stopped_after(step: int, shards: Path, out: str, recipe: Recipe) -> None:
+    """Trains, or goes on, until someone stops it after a step."""
+    trainer = open_trainer(str(shards), out, recipe, "cpu")
+    trainer.run(out, stop=lambda: trainer.step >= step)
+
+
 def averaging(folder: Path) -> Recipe:
     return tiny(folder, "train.average_checkpoints={count: 2, of: best}", "train.validation.measure=loss")
 
@@ -107,8 +113,7 @@ def test_validation_changes_no_step(dev_shards: Path, undisturbed: Path, tmp_pat
 def test_a_stopped_training_validates_the_same_to_the_bit(dev_shards: Path, undisturbed: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     for stop_after in (1, 4, 99):
-        trainer = open_trainer(str(dev_shards), str(out), averaging(tmp_path), "cpu")
-        trainer.run(str(out), stop=lambda now=trainer, after=stop_after: now.step >= after)
+        stopped_after(stop_after, dev_shards, str(out), averaging(tmp_path))
     assert {**left_behind(out), "lines": []} == {**left_behind(undisturbed), "lines": []}
 
 
@@ -169,8 +174,7 @@ def test_the_average_of_equal_checkpoints_is_each_of_them(undisturbed: Path) -> 
 def test_the_last_ones_are_averaged_wherever_someone_stopped(dev_shards: Path, tmp_path: Path) -> None:
     out, last = str(tmp_path / "out"), tiny(tmp_path, "train.validation=null", "train.average_checkpoints={count: 2}")
     for stop_after in (4, 5, 99):
-        trainer = open_trainer(str(dev_shards), out, last, "cpu")
-        trainer.run(out, stop=lambda now=trainer, after=stop_after: now.step >= after)
+        stopped_after(stop_after, dev_shards, out, last)
     assert steps_in(out) == [3, 6], "the checkpoints to average are kept, and those of the stops do not count"
     assert load(checkpoint_of(out)).step == 6
 
