@@ -82,8 +82,8 @@ class DevJudge:
             if recognizer:
                 heard = recognizer.of_features(batch.feature_BTM, batch.length_B, batch.bandwidth_B, batch.frames)
                 for key, one in zip(batch.keys, heard, strict=True):
-                    row = self._references[key]
-                    if row.text is not None:
+                    row = self._references.get(key)  # a sidecar may be damaged since the samples were chosen
+                    if row is not None and row.text is not None:
                         pairs[row.language or "unknown"].append((row.text, one.text))
         count = sum(map(len, self._batches))
         means = {name: total / count if math.isfinite(total) else None for name, total in sums.items()}
@@ -149,4 +149,5 @@ def why_ended(validations: Sequence[Validation], config: ValidationConfig | None
     since = sum(one.step > best.step for one in validations)
     if since < config.patience:
         return ""
-    return f"no better dev {config.measure.upper() if config.measure == 'wer' else config.measure} in {since} validations since step {best.step}"
+    measure = "WER" if config.measure == "wer" else config.measure
+    return f"no better dev {measure} in {since} validation{'s' if since > 1 else ''} since step {best.step}"

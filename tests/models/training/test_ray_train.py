@@ -103,6 +103,6 @@ def test_one_of_two_workers_validates_and_all_end_early_together(dev_shards: Pat
     two = WorkersConfig(workers=2)
     done = distributed.train(str(dev_shards), str(tmp_path), patient, two, device="cpu", listeners=[steps.append])
     assert (done.finished, done.step, done.best and done.best.step) == (True, 4, 2)
-    assert done.ended.startswith("no better dev WER in 1 validations since step 2")
+    assert done.ended.startswith("no better dev WER in 1 validation since step 2")
     assert [step.step for step in steps] == [1, 2, 3, 4]
     assert [step.validation.step for step in steps if step.validation] == [2, 4]

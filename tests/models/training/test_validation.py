@@ -186,7 +186,7 @@ def test_patience_ends_a_training_for_good(dev_shards: Path, tmp_path: Path) -> 
     first = CliRunner().invoke(app, [*command, *changes])
     assert (first.exit_code, steps_in(str(tmp_path / "out"))) == (0, [2, 4])
     assert "validation every 2 steps on 8 of 12 utterances of dev" in first.output
-    assert "ended early at step 4: no better dev WER in 1 validations since step 2" in first.output
+    assert "ended early at step 4: no better dev WER in 1 validation since step 2" in first.output
     assert "best on dev: WER" in first.output
     assert "dev loss" in first.output
     again = CliRunner().invoke(app, [*command, *changes])
