@@ -8,6 +8,7 @@ written after the checkpoint that it names, and again when a training goes on.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
@@ -57,9 +58,14 @@ class Validation:
 
 
 def ranked(validations: Sequence[Validation], measure: Measure) -> list[Validation]:
-    """Those with a score, the best first; of equal ones the earliest."""
-    scored = [(score, one.step, one) for one in validations if (score := one.score(measure)) is not None]
-    return [one for _, _, one in sorted(scored, key=lambda entry: entry[:2])]
+    """Those with a score, the best first. Of equal ones that of the least loss, since a young model says nothing for long, with a WER of 100 %;
+    of these the earliest."""
+
+    def order(one: Validation) -> tuple[float, ...]:
+        found = [one.score(measure), one.score("loss"), one.step]
+        return tuple(math.inf if value is None else value for value in found)
+
+    return sorted((one for one in validations if one.score(measure) is not None), key=order)
 
 
 def read_validations(folder: str, plain: Any) -> tuple[Validation, ...]:

@@ -41,7 +41,8 @@ class ValidationConfig(Settings):
     minutes: float = Field(default=30.0, gt=0)
     """Most audio (min)."""
     measure: Measure = "wer"
-    """What makes a model the best, averaged over budgets: `wer` (of greedy decoding; for scripts without spaces by character) or `loss`."""
+    """What makes a model the best, averaged over budgets: `wer` (of greedy decoding; for scripts without spaces by character; of equal ones the one
+    of less loss) or `loss`."""
     patience: int | None = Field(default=None, ge=1)
     """Validations in a row without a better one after which the training ends; null: it never ends early."""
 

@@ -99,7 +99,7 @@ def test_two_workers_begin_what_one_would_have_done_and_one_goes_on(shards: Path
 @pytest.mark.usefixtures("local_ray")
 def test_one_of_two_workers_validates_and_all_end_early_together(dev_shards: Path, tmp_path: Path) -> None:
     steps: list[Step] = []
-    patient = recipe(steps=9, validation=ValidationConfig(every=2, patience=1), rate=RateConfig(peak=1e-12, warmup=1))
+    patient = recipe(steps=9, validation=ValidationConfig(every=2, patience=1), rate=RateConfig(peak=1e-30, warmup=1))
     two = WorkersConfig(workers=2)
     done = distributed.train(str(dev_shards), str(tmp_path), patient, two, device="cpu", listeners=[steps.append])
     assert (done.finished, done.step, done.best and done.best.step) == (True, 4, 2)
