@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,7 @@ from voxmill.models.checkpoint.manifest import (
     read_manifest,
     seal,
 )
+from voxmill.models.checkpoint.validation import read_validations
 from voxmill.models.common.tasks import Task
 from voxmill.models.common.tokenizer import Tokenizer
 from voxmill.models.data.targets import TargetsConfig
@@ -147,6 +149,7 @@ def load_training(folder: str) -> TrainingState:
     manifest = read_manifest(folder)
     if manifest.training is None:
         raise CheckpointError(f"{folder} holds a model and no training state: training cannot go on from it")
+    read_validations(folder, manifest.training.get("validations", []))
     try:
         LoaderState.model_validate(manifest.training.get("loader"))
     except ValidationError as error:
@@ -168,13 +171,27 @@ def latest(folder: str) -> str | None:
     return f"{folder}/{found[-1]}" if found else None
 
 
-def prune(folder: str, keep: int) -> None:
-    """Removes all but the last `keep` checkpoints of a training's folder. The JSON goes first, so that no half checkpoint is
-    left."""
+def prune(folder: str, keep: int, wanted: Collection[int] = ()) -> None:
+    """Removes the checkpoints of a training's folder but the last `keep` and those of the steps `wanted`. The JSON goes first, so that no half
+    checkpoint is left."""
     fs, path = locate(folder)
     for name in _steps(folder)[:-keep]:
+        if _number(name) in wanted:
+            continue
         fs.rm_file(f"{path}/{name}/{COMMIT}")
         fs.rm(f"{path}/{name}", recursive=True)
+
+
+def steps_in(folder: str) -> list[int]:
+    """The steps of the checkpoints in a training's folder, in order."""
+    return [_number(name) for name in _steps(folder)]
+
+
+_STEP = re.compile(r"step-\d+")
+
+
+def _number(name: str) -> int:
+    return int(name.rsplit("-", 1)[1])
 
 
 def _steps(folder: str) -> list[str]:
@@ -184,12 +201,23 @@ def _steps(folder: str) -> list[str]:
         names = [str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in fs.ls(path, detail=False)]
     except FileNotFoundError:
         return []
-    return [name for name in sorted(names) if name.startswith("step-") and fs.exists(f"{path}/{name}/{COMMIT}")]
+    return [name for name in sorted(names) if _STEP.fullmatch(name) and fs.exists(f"{path}/{name}/{COMMIT}")]
 
 
 def step_folder(folder: str, step: int) -> str:
     """The folder of the checkpoint of a step inside a training's folder."""
     return f"{folder}/step-{step:08d}"
+
+
+def average_folder(folder: str, step: int) -> str:
+    """The folder of the average of checkpoints that a training wrote when it ended after a step."""
+    return f"{folder}/average-{step:08d}"
+
+
+def is_checkpoint(folder: str) -> bool:
+    """Whether a folder holds a whole checkpoint."""
+    fs, path = locate(f"{folder}/{COMMIT}")
+    return bool(fs.exists(path))
 
 
 def _read_tensors(folder: str, name: str, manifest: CheckpointManifest) -> dict[str, Tensor]:

@@ -66,7 +66,7 @@ class Loader:
 
         Raises NoShards if there is no shard of the split, ConditionError if `where` cannot be read, DenyListError.
         """
-        self.config, self.rank, self.world, self.round = config, rank, world, round or world
+        self.root, self.config, self.rank, self.world, self.round = root, config, rank, world, round or world
         self._sampler = BucketingSampler(root, config.plan)
         self._reader = ExampleReader(root, tokens, features, config.example, noises, frames_of)
         self.position = Position()
@@ -86,8 +86,7 @@ class Loader:
 
     def plain(self, seconds: float) -> Batch:
         """The first samples of the first epoch, of all ranks, in one batch of that much audio: as they are, without augmentation."""
-        reader = copy.copy(self._reader)
-        reader.config = reader.config.model_copy(update={"augment": None})
+        reader = self.plain_reader()
         examples: list[Example] = []
         for planned in self._sampler.epoch(0):
             for sample in planned.samples:
@@ -97,6 +96,12 @@ class Loader:
             if seconds <= 0:
                 break
         return collate(examples, reader.tokens)
+
+    def plain_reader(self) -> ExampleReader:
+        """A reader of examples as they are, without augmentation."""
+        reader = copy.copy(self._reader)
+        reader.config = reader.config.model_copy(update={"augment": None})
+        return reader
 
     def state_dict(self) -> dict[str, Any]:
         """Position and counts, as JSON values."""
@@ -137,15 +142,17 @@ class _Rounds(IterableDataset):
             place = offset % self.round
             if place % self.world == self.rank:
                 if own % workers == worker:
-                    yield Position(planned.epoch, planned.index + self.round - place), self._load(planned)
+                    yield Position(planned.epoch, planned.index + self.round - place), load_batch(self.reader, planned)
                 own += 1
 
-    def _load(self, planned: PlannedBatch) -> Batch:
-        skipped = Counter(planned.skipped)
-        examples = []
-        for sample in planned.samples:
-            try:
-                examples.append(self.reader(sample, planned.epoch))
-            except UnusableSample as error:
-                skipped[error.reason] += 1
-        return collate(examples, self.reader.tokens, skipped)
+
+def load_batch(reader: ExampleReader, planned: PlannedBatch) -> Batch:
+    """Reads the samples of a batch; those that cannot be used are counted in it."""
+    skipped = Counter(planned.skipped)
+    examples = []
+    for sample in planned.samples:
+        try:
+            examples.append(reader(sample, planned.epoch))
+        except UnusableSample as error:
+            skipped[error.reason] += 1
+    return collate(examples, reader.tokens, skipped)

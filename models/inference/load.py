@@ -9,9 +9,9 @@ import torch
 from pydantic import ValidationError
 
 from voxmill.manifests.errors import UserError, explain
-from voxmill.manifests.storage import locate
-from voxmill.models.checkpoint.checkpoint import Bundle, latest, load
+from voxmill.models.checkpoint.checkpoint import Bundle, average_folder, is_checkpoint, latest, load, step_folder, steps_in
 from voxmill.models.checkpoint.manifest import COMMIT, CheckpointError
+from voxmill.models.checkpoint.validation import read_best
 from voxmill.models.inference.recognizer import Recognizer, RecognizerConfig
 from voxmill.models.network.budget import Budget, BudgetError
 
@@ -20,11 +20,15 @@ TASK_ALIASES = {"lid": "language", "events": "sound_events"}
 
 
 def checkpoint_of(folder: str) -> str:
-    """The folder itself if it is a checkpoint, else the last checkpoint of the training in it. Raises CheckpointError."""
-    fs, path = locate(f"{folder}/{COMMIT}")
-    if fs.exists(path):
+    """The folder itself if it is a checkpoint. Of a training's folder the average that it wrote at its end, else the best checkpoint that
+    validation found, else the last. Raises CheckpointError."""
+    if is_checkpoint(folder):
         return folder
     found = latest(folder)
+    if found and is_checkpoint(average := average_folder(folder, steps_in(folder)[-1])):
+        return average
+    if best := read_best(folder):
+        return step_folder(folder, best.step)
     if found is None:
         raise CheckpointError(
             f"{folder} holds no checkpoint (neither {COMMIT} nor a folder step-… with one): give the --out of `voxmill train`"

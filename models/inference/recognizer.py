@@ -127,11 +127,21 @@ class Recognizer:
         """
         if not waves:
             return []
-        device, heard = self.model.device, self.model.config.features
-        features = [heard.of(torch.from_numpy(wave)) for wave in waves]
+        device = self.model.device
+        features = [self.model.config.features.of(torch.from_numpy(wave)) for wave in waves]
         feature_BTM = torch.nn.utils.rnn.pad_sequence(features, batch_first=True).to(device)
         length_B = torch.tensor([len(one) for one in features], device=device)
-        conditions = self._conditions(bandwidths or ["wide"] * len(waves), frames and frames.to(device), device)
+        measured = bandwidths or ["wide"] * len(waves)
+        bandwidth_B = torch.tensor([BANDWIDTHS.index(one) for one in measured], device=device)
+        results: list[Recognition] = self.of_features(feature_BTM, length_B, bandwidth_B, frames and frames.to(device))
+        return results
+
+    @torch.no_grad()
+    def of_features(
+        self, feature_BTM: Tensor, length_B: Tensor, bandwidth_B: Tensor, frames: VideoFrames | None = None
+    ) -> list[Recognition]:
+        """The same for features that were computed before; all on the model's device. `bandwidth_B`: indices into BANDWIDTHS."""
+        heard, conditions = self.model.config.features, self._conditions(bandwidth_B, frames)
         encoded = self.model.encode(feature_BTM, length_B, conditions)
         ctc_BTV = self.model.ctc_of(encoded)
         alone = {task: self._alone(task, feature_BTM, length_B, encoded, conditions) for task in self._by_task}
@@ -157,13 +167,13 @@ class Recognizer:
             return self.model.ctc_of(words._replace(frame_BTD=added_BTD))
         return self.model.ctc_of(self.model.encode(feature_BTM, length_B, replace(conditions, active_BK=with_task_BK)))
 
-    def _conditions(self, bandwidths: Sequence[Bandwidth], frames: VideoFrames | None, device: torch.device) -> Conditions:
-        config, batch = self.model.config, len(bandwidths)
+    def _conditions(self, bandwidth_B: Tensor, frames: VideoFrames | None) -> Conditions:
+        config, batch, device = self.model.config, len(bandwidth_B), bandwidth_B.device
         active_BK = config.tasks.active([self._base_tasks] * batch).to(device) if config.tasks else None
         translates = int(self.config.translate_to is not None)
         return Conditions(
             budget=self.budget, chunk=self.config.chunk, active_BK=active_BK, frames=frames,
-            bandwidth_B=torch.tensor([BANDWIDTHS.index(one) for one in bandwidths], device=device),
+            bandwidth_B=bandwidth_B,
             translates_B=torch.full((batch,), translates, dtype=torch.long, device=device),
         )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
     log.jsonl   every field of every `Step`; a resumed training continues it, without the steps that it repeats
     events/     the same for `tensorboard --logdir`
-    curve.png   loss of each head, learning rate and load of the experts, drawn at the end
+    curve.png   loss of each head, learning rate and load of the experts, and what validation found, drawn at the end
 
 TensorBoard and matplotlib are in the extra `train`; without them only the JSON is written.
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from voxmill.models.training.loggers import StepSink
 from voxmill.models.training.trainer import Step
 
 LOG, EVENTS, CURVE = "log.jsonl", "events", "curve.png"
@@ -27,11 +28,14 @@ SMOOTHED = 0.95
 class MetricsLog:
     """A callback for `Trainer.run`: `with MetricsLog(folder, trainer.step) as log: trainer.run(out, log)`."""
 
-    def __init__(self, folder: str | Path, start: int = 0) -> None:
-        """`start`: number of steps done; lines of later ones are removed from the log."""
+    def __init__(self, folder: str | Path, start: int = 0, sinks: Sequence[StepSink] = ()) -> None:
+        """`start`: number of steps done; lines of later ones are removed from the log. `sinks`: where figures go besides; they get
+        each step once, and not those again that a resumed training repeats."""
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        kept = [line for line in read_log(self.folder) if line["step"] <= start]
+        before = read_log(self.folder)
+        self._sinks, self._sent = sinks, max((line["step"] for line in before), default=0)
+        kept = [line for line in before if line["step"] <= start]
         self._log = (self.folder / LOG).open("w", encoding="utf-8", buffering=1)
         for line in kept:
             self._write(line)
@@ -40,9 +44,13 @@ class MetricsLog:
     def __call__(self, step: Step) -> None:
         line = {name: _finite(value) for name, value in asdict(step).items()}
         self._write(line)
+        values = _scalars(line)
         if self._events is not None:
-            for name, value in _scalars(line).items():
+            for name, value in values.items():
                 self._events.add_scalar(name, value, step.step)
+        if step.step > self._sent:
+            for sink in self._sinks:
+                sink.write(values, step.step)
 
     def __enter__(self) -> MetricsLog:
         return self
@@ -55,6 +63,8 @@ class MetricsLog:
         self._log.close()
         if self._events is not None:
             self._events.close()
+        for sink in self._sinks:
+            sink.close()
         draw_curve(read_log(self.folder), self.folder / CURVE)
 
     def _write(self, line: dict[str, Any]) -> None:
@@ -98,14 +108,24 @@ def draw_curve(steps: Sequence[dict[str, Any]], path: Path) -> bool:
     if not steps:
         return False
     at = [line["step"] for line in steps]
-    figure = Figure(figsize=(10, 7), layout="constrained")
-    heads, rate, spread = figure.subplots(3, 1, sharex=True, height_ratios=[4, 1, 1])
+    figure = Figure(figsize=(10, 8), layout="constrained")
+    heads, errors, rate, spread = figure.subplots(4, 1, sharex=True, height_ratios=[4, 2, 1, 1])
     losses = _known(line["loss"] for line in steps)
     heads.plot(at, losses, color="0.8", label="loss")
     heads.plot(at, smoothed(losses), color="black", label="loss, smoothed")
     for name in sorted({name for line in steps for name in line["parts"]}):
         heads.plot(at, smoothed(_known(line["parts"].get(name) for line in steps)), label=name, linewidth=1)
+    judged = [(line["step"], line["validation"]["budgets"]) for line in steps if line.get("validation")]
+    for budget in sorted({name for _, results in judged for name in results}):
+        for axis, key in ((heads, "loss"), (errors, "wer")):
+            found = [(step, results[budget][key]) for step, results in judged if budget in results]
+            axis.plot(
+                *zip(*((step, math.nan if value is None else value) for step, value in found), strict=True),
+                "o-",
+                label=f"dev {budget}",
+            )
     heads.set_ylabel("loss of an utterance")
+    errors.set_ylabel("dev WER (%)")
     heads.legend()
     rate.plot(at, [line["rate"] for line in steps])
     rate.set_ylabel("learning rate")
@@ -142,6 +162,12 @@ def _scalars(line: dict[str, Any]) -> dict[str, float]:
     if line["expert_peak"] is not None:
         values["experts/peak"] = line["expert_peak"]
         values["experts/budget"] = int(line["budget"].split(":")[0])
+    for budget, result in ((line.get("validation") or {}).get("budgets") or {}).items():
+        place = f"dev/{budget.replace(':', '-')}"
+        found = {"loss/all": result["loss"], "wer/all": result["wer"]}
+        found |= {f"loss/{name}": part for name, part in result["parts"].items()}
+        found |= {f"wer/{language}": value for language, value in result["by_language"].items()}
+        values |= {f"{place}/{name}": value for name, value in found.items() if value is not None}
     return values
 
 

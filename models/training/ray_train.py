@@ -22,9 +22,10 @@ from voxmill.manifests.config_base import Settings
 from voxmill.manifests.errors import Unavailable, UserError
 from voxmill.models.checkpoint.checkpoint import latest, step_folder
 from voxmill.models.training.data_parallel import RankGroup
+from voxmill.models.training.loggers import check_loggers, open_loggers
 from voxmill.models.training.metrics_log import MetricsLog
 from voxmill.models.training.recipe import Recipe
-from voxmill.models.training.session import TrainingResult, open_trainer, stop_on_interrupt
+from voxmill.models.training.session import TrainingResult, open_trainer, plain_recipe, result_of, stop_on_interrupt, why_over
 from voxmill.models.training.trainer import Step
 
 _POLL_S = 0.2
@@ -74,16 +75,15 @@ def train(
     shards, out = _absolute(shards), _absolute(out)  # a worker has a working directory of its own
     recipe = for_workers(recipe, config.workers)
     start_ray(address)
+    check_loggers(recipe.train.loggers)
     trainer = open_trainer(shards, out, recipe, "cpu")
     if trainer.step == 0:
         trainer.save(step_folder(out, 0))
+    sinks = open_loggers(recipe.train.loggers, out, plain_recipe(recipe))
     job = WorkerJob(shards, out, recipe.model_dump(mode="json"), cuda=_room(config, address, device))
-    with stop_on_interrupt() as stopped, MetricsLog(out, trainer.step) as log:
+    with stop_on_interrupt() as stopped, MetricsLog(out, trainer.step, sinks) as log:
         last = _follow(job, config, [log, *listeners], stopped, trainer.step)
-    place = latest(out) or out
-    return TrainingResult(
-        place, int(place.rsplit("-", 1)[1]), place == step_folder(out, recipe.train.steps), last.skipped if last else {}
-    )
+    return result_of(out, recipe, bool(why_over(out, recipe)), last.skipped if last else {})
 
 
 def for_workers(recipe: Recipe, workers: int) -> Recipe:

@@ -19,12 +19,14 @@ from voxmill.models.common.features import statistics
 from voxmill.models.common.tokenizer import Tokenizer, TokenizerConfig
 from voxmill.models.data.loader import DataConfig, Loader
 from voxmill.models.data.sampler import BucketingSampler, NothingToLearn, SamplerConfig
+from voxmill.models.inference.load import checkpoint_of
 from voxmill.models.network.layers import upcycle
 from voxmill.models.network.model import ModelConfig, SpeechModel, without_lora
 from voxmill.models.network.pretrained.open_start import OpenedStart, open_start
 from voxmill.models.network.vision import VisionConfig
 from voxmill.models.training.pretrained_start import adapt, begin_pretrained, filled, named, pretrained_tokens
-from voxmill.models.training.trainer import TrainConfig, Trainer
+from voxmill.models.training.train_config import TrainConfig
+from voxmill.models.training.trainer import Trainer
 from voxmill.sharding.index import read_index
 from voxmill.sharding.sidecar import ShardError, read_members
 
@@ -67,6 +69,15 @@ class Recipe(Settings):
             raise ValueError("model.vision and data.example.images go together: set both or neither")
         if images is not None and vision is not None and images.frames > vision.frames:
             raise ValueError(f"data.example.images.frames is {images.frames}, model.vision.frames {vision.frames}: not enough")
+        return self
+
+    @model_validator(mode="after")
+    def _best_needs_a_measure(self) -> Recipe:
+        train = self.train
+        if train.validation and train.validation.measure == "wer" and "asr" not in self.data.example.targets.tasks:
+            raise ValueError("train.validation.measure: a model that learns no words has no WER; set it to `loss`")
+        if train.average_checkpoints and train.average_checkpoints.of == "best" and train.validation is None:
+            raise ValueError("train.average_checkpoints.of is `best`: set train.validation, which says what is best")
         return self
 
     @model_validator(mode="after")
@@ -134,7 +145,7 @@ def prepare(shards: str, recipe: Recipe, device: torch.device | str = "cpu") -> 
 
     Raises NothingToLearn; CheckpointError and UserError if `begin_with` cannot be used.
     """
-    earlier = load(recipe.begin_with) if recipe.begin_with else None
+    earlier = load(checkpoint_of(recipe.begin_with)) if recipe.begin_with else None
     start = open_start(recipe.model.start) if recipe.model.start else None
     sized = with_start(recipe, start)
     tokens = _tokens(shards, recipe, earlier, start)

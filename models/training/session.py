@@ -20,13 +20,18 @@ import torch
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.storage import commit_bytes
 from voxmill.manifests.user_input import json_object, new_folder
-from voxmill.models.checkpoint.checkpoint import latest, load
+from voxmill.models.checkpoint.checkpoint import average_folder, is_checkpoint, latest, load
+from voxmill.models.checkpoint.manifest import read_manifest
+from voxmill.models.checkpoint.validation import BestValidation, read_best
 from voxmill.models.common.device import choose_device
 from voxmill.models.data.loader import Loader
 from voxmill.models.data.sampler import BucketingSampler, NothingToLearn
 from voxmill.models.network.pretrained.open_start import open_start
 from voxmill.models.network.size import ModelSize, model_size
+from voxmill.models.training.checkpoint_keeper import validations_before
 from voxmill.models.training.data_parallel import RankGroup
+from voxmill.models.training.dev_judge import validation_plan, why_ended
+from voxmill.models.training.loggers import check_loggers, open_loggers
 from voxmill.models.training.metrics_log import MetricsLog
 from voxmill.models.training.pretrained_start import pretrained_tokens
 from voxmill.models.training.recipe import Recipe, build, languages_without_token, prepare, with_start
@@ -36,7 +41,10 @@ RECIPE = "recipe.json"
 """File in a training's folder: the recipe that it was started with, with all defaults."""
 SHARDS = "shards.json"
 """File in a training's folder: where the shards were that it last read."""
-MAY_CHANGE = (("train", "steps"), ("train", "save_every"), ("train", "keep"), ("data", "workers"))
+MAY_CHANGE = (
+    *(("train", key) for key in ("steps", "save_every", "keep", "validation", "average_checkpoints", "loggers")),
+    ("data", "workers"),
+)
 """Recipe keys that may differ when a training is resumed: they do not change what a step computes."""
 
 
@@ -57,6 +65,14 @@ class TrainingEstimate:
     """Steps done, according to the last checkpoint."""
     unlearnt: str = ""
     """Languages of samples of the first shards that have no token in the recipe, so that these would be left out; and what can be done."""
+    over: str = ""
+    """Why nothing is left to do; empty where there is."""
+    validation: str = ""
+    """What is validated, and how often; empty where the recipe has no validation."""
+    validates: bool = True
+    """False if there should be a validation and the shards have nothing for it."""
+    best: BestValidation | None = None
+    """The best validation so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +87,12 @@ class TrainingResult:
     """False if it was stopped before its last step."""
     skipped: dict[str, int]
     """Samples left out, by reason."""
+    ended: str = ""
+    """Why it ended before its last step; empty where it did not."""
+    best: BestValidation | None = None
+    """The best validation; None where nothing was validated."""
+    average: str | None = None
+    """Folder of the average of checkpoints; None where there is none."""
 
 
 def with_overrides(recipe: Recipe, *, where: str | None = None, steps: int | None = None) -> Recipe:
@@ -107,15 +129,42 @@ def estimate(shards: str, out: str, recipe: Recipe) -> TrainingEstimate:
     seconds = sum(sample.seconds for sample in samples)
     epochs = recipe.train.steps * recipe.train.accumulate / len(batches)
     unlearnt = "" if whole else languages_without_token(shards, recipe)
+    check_loggers(recipe.train.loggers)
+    validation, validates = validation_plan(shards, recipe.data.plan, sized.emoe, recipe.train.validation)
     return TrainingEstimate(
-        len(samples), seconds, len(batches), epochs, dict(skipped), model_size(model), steps_done(out), unlearnt
-    )
+        len(samples), seconds, len(batches), epochs, dict(skipped), model_size(model), steps_done(out), unlearnt,
+        why_over(out, recipe), validation, validates, read_best(out),
+    )  # fmt: skip
 
 
 def steps_done(out: str) -> int:
     """Steps of the last checkpoint of a training's folder; 0 where it has none."""
     checkpoint = latest(out)
     return int(checkpoint.rsplit("-", 1)[1]) if checkpoint else 0
+
+
+def why_over(out: str, recipe: Recipe) -> str:
+    """Why nothing is left to do for the training in a folder: its steps are done, or it ended early. Empty where there is. Raises CheckpointError."""
+    place, asked = latest(out), recipe.train
+    if place is None:
+        return ""
+    step = steps_done(out)
+    why = f"{step} steps are done, and {asked.steps} were asked for; --steps with a larger number goes on"
+    if step < asked.steps:
+        early = why_ended(validations_before(place, read_manifest(place).training or {}, asked), asked.validation)
+        why = f"{early}; a larger train.validation.patience goes on" if early else ""
+    return "" if asked.average_checkpoints and not is_checkpoint(average_folder(out, step)) else why
+
+
+def result_of(out: str, recipe: Recipe, finished: bool, skipped: dict[str, int]) -> TrainingResult:
+    """How the training in a folder ended, after its last checkpoint was written."""
+    place, step = latest(out) or out, steps_done(out)
+    average = average_folder(out, step)
+    ended = why_over(out, recipe) if finished and step < recipe.train.steps else ""
+    return TrainingResult(
+        place, step, finished, skipped, ended, read_best(out) if recipe.train.validation else None,
+        average if is_checkpoint(average) else None,
+    )  # fmt: skip
 
 
 def check_folder(shards: str, out: str, recipe: Recipe) -> str | None:
@@ -156,7 +205,7 @@ def open_trainer(shards: str, out: str, recipe: Recipe, device: str = "auto", ra
             rank=ranks.rank, world=ranks.world, round=recipe.train.accumulate,
         )  # fmt: skip
         trainer = Trainer.resumed(checkpoint, loader, recipe.train, target, ranks)
-    for name, said in ((RECIPE, _plain(recipe)), (SHARDS, {"shards": _place(shards)})):
+    for name, said in ((RECIPE, plain_recipe(recipe)), (SHARDS, {"shards": _place(shards)})):
         commit_bytes(Path(out) / name, (json.dumps(said, indent=1) + "\n").encode(), replace=True)
     return trainer
 
@@ -166,8 +215,10 @@ def train(
 ) -> TrainingResult:
     """Trains to the end, or until the first Ctrl-C, after which the step is finished and saved; a second Ctrl-C ends at
     once."""
+    check_loggers(recipe.train.loggers)
     trainer = open_trainer(shards, out, recipe, device)
-    with stop_on_interrupt() as stopped, MetricsLog(out, trainer.step) as log:
+    sinks = open_loggers(recipe.train.loggers, out, plain_recipe(recipe))
+    with stop_on_interrupt() as stopped, MetricsLog(out, trainer.step, sinks) as log:
         told: list[Callable[[Step], None]] = [log, *listeners]
 
         def tell(step: Step) -> None:
@@ -175,7 +226,7 @@ def train(
                 listener(step)
 
         finished = trainer.run(out, tell, stopped)
-    return TrainingResult(latest(out) or out, trainer.step, finished, dict(trainer.loader.skipped))
+    return result_of(out, recipe, finished, dict(trainer.loader.skipped))
 
 
 @contextmanager
@@ -202,14 +253,15 @@ def _same_training(path: Path, recipe: Recipe) -> None:
         before = json_object(path.read_bytes(), str(path), "restore it, or take another --out")
     except FileNotFoundError:
         return
-    old, new = (_flat(one) for one in (before, _plain(recipe)))
-    differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key) and key not in MAY_CHANGE)
+    old, new = (_flat(one) for one in (before, plain_recipe(recipe)))
+    differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key) and key[:2] not in MAY_CHANGE)
     if differing:
         names = ", ".join(f"{'.'.join(key)} ({old.get(key)} before, {new.get(key)} now)" for key in differing[:3])
         raise UserError(f"{path.parent} holds a training with another recipe: {names}; take another --out, or the same recipe")
 
 
-def _plain(recipe: Recipe) -> dict[str, Any]:
+def plain_recipe(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as JSON values."""
     plain: dict[str, Any] = recipe.model_dump(mode="json")
     return plain
 

@@ -11,17 +11,25 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby, product
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from voxmill.manifests.config_base import Settings
-from voxmill.models.checkpoint.checkpoint import Bundle, TrainingState, load, load_training, prune, save, step_folder
+from voxmill.models.checkpoint.checkpoint import (
+    Bundle,
+    TrainingState,
+    average_folder,
+    is_checkpoint,
+    load,
+    load_training,
+    save,
+    step_folder,
+)
+from voxmill.models.checkpoint.validation import BestValidation, Validation
 from voxmill.models.common.seeds import Generator, integer, seeded
 from voxmill.models.common.tasks import TASKS, Task
 from voxmill.models.common.tokenizer import Tokenizer
@@ -33,52 +41,20 @@ from voxmill.models.network.budget import Budget
 from voxmill.models.network.emoe import ElasticMoE
 from voxmill.models.network.route import ExpertLoad
 from voxmill.models.network.vision import is_vision_parameter
+from voxmill.models.training.average import averaged
+from voxmill.models.training.checkpoint_keeper import CheckpointKeeper, validations_before
 from voxmill.models.training.data_parallel import RankGroup
+from voxmill.models.training.dev_judge import dev_judge, why_ended
 from voxmill.models.training.expert_load import balance, expert_peak, mean_loads
 from voxmill.models.training.forward import conditions_of, forward
-from voxmill.models.training.loss import LossConfig, Losses, heads_of, speech_loss
+from voxmill.models.training.loss import Losses, heads_of, speech_loss
 from voxmill.models.training.pretrained_start import check_frozen, is_frozen, shares_of
-from voxmill.models.training.schedule import RateConfig, learning_rate
+from voxmill.models.training.schedule import learning_rate
 from voxmill.models.training.settle import settled
+from voxmill.models.training.train_config import TrainConfig
 
 SETTLED_S = 240.0
 """Audio (s) on which routers are settled when a model is saved."""
-
-
-class TrainConfig(Settings):
-    """The training loop and its optimiser."""
-
-    steps: int = Field(default=50_000, ge=1)
-    """Optimiser steps."""
-    rate: RateConfig = RateConfig()
-    accumulate: int = Field(default=1, ge=1)
-    """Batches of a step, over all ranks together. The number of ranks does not change what a step computes."""
-    clip: float = Field(default=5.0, gt=0)
-    """Largest norm of the gradient; a larger one is scaled down to it."""
-    weight_decay: float = 0.01
-    """AdamW's weight decay."""
-    betas: tuple[float, float] = (0.9, 0.98)
-    """AdamW's betas: decay of the means of gradients and of their squares."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Precision of the forward pass (autocast); parameters stay float32."""
-    average: float = Field(default=0.0, ge=0, lt=1)
-    """Decay of an exponential moving average of the parameters, which is then the model that is saved; 0: none."""
-    dynamic_chunk: bool = True
-    """U2++'s dynamic chunk: half of the batches see chunks and the past only, so that one model can stream and use full
-    context."""
-    bias_rate: float = 0.02
-    """Largest step of the bias that balances experts, in standard deviations of their logits, with `emoe.balance: bias`."""
-    loss: LossConfig = LossConfig()
-    eyes_first: int = Field(default=0, ge=0)
-    """With `model.vision`: steps at the start in which only the parameters of vision are trained (EVA's first phase)."""
-    after_eyes: float = Field(default=0.1, gt=0)
-    """Factor of the learning rate after these steps, when all parameters are trained (EVA's second phase)."""
-    save_every: int = Field(default=1000, ge=1)
-    """Steps between checkpoints."""
-    keep: int = Field(default=0, ge=0)
-    """Checkpoints to keep; older ones are removed after a new one is written. 0: keep all."""
-    seed: int = 0
-    """Seed of first parameters, budgets, dropout and chunks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +85,10 @@ class Step:
     """Of these, seconds that this rank waited for data."""
     skipped: dict[str, int]
     """Samples left out since the training began, by reason."""
+    validation: Validation | None = None
+    """What the validation after this step found, on the first rank; None if there was none."""
+    best: BestValidation | None = None
+    """With a validation: the best one so far."""
 
 
 class Trainer:
@@ -151,24 +131,56 @@ class Trainer:
         self.heads = heads_of(model.config, any(layer.config.balance == "loss" for layer in self.experts))
         self.skipped: dict[str, int] = {}
         """Samples left out so far, on all ranks."""
+        self.judge = None if self.ranks.rank else dev_judge(loader, config.validation, config.loss)
+        """Of the first rank, which validates while the others wait; None: nothing is validated."""
+        self.keeper = CheckpointKeeper(config)
+        self.validations: tuple[Validation, ...] = ()
+        """Those so far, on the first rank."""
         self._batches: Iterator[Batch] | None = None
         self._settling: Batch | None = None
 
     def run(self, out: str, on_step: Callable[[Step], None] = lambda _: None, stop: Callable[[], bool] = lambda: False) -> bool:
         """Trains to the end, or until `stop()` is true after a step. Checkpoints are written to folders `step-…` under `out`.
 
-        Returns whether all steps are done; the last step is saved in either case.
+        Returns whether the training is done: all steps, or those before an early end. The last step is saved in either case.
         """
-        while self.step < self.config.steps:
-            on_step(self.advance())
-            (stopping,) = map(bool, self.ranks.sums([stop()]))
-            if self.step % self.config.save_every == 0 or self.step == self.config.steps or stopping:
-                self.save(step_folder(out, self.step))
-                if self.config.keep and not self.ranks.rank:
-                    prune(out, self.config.keep)
+        if not self.ranks.rank:
+            self.keeper.tidy(out, self.validations)
+        ended = bool(why_ended(self.validations, self.config.validation))
+        while self.step < self.config.steps and not ended:
+            step, judged = self.advance(), None
+            if self.keeper.validates(self.step) and (judged := self._judged()):
+                best = self.keeper.best(self.validations)
+                step = replace(step, validation=self.validations[-1], best=best)
+            on_step(step)
+            over = why_ended(self.validations, self.config.validation)
+            stopping, ended = map(bool, self.ranks.sums([stop(), bool(over)]))
+            if stopping or self.keeper.saves(self.step):
+                self.save(step_folder(out, self.step), judged)
+                if not self.ranks.rank:
+                    self.keeper.tidy(out, self.validations)
             if stopping:
                 break
-        return self.step == self.config.steps
+        done = ended or self.step >= self.config.steps
+        if done and self.config.average_checkpoints:
+            self._write_average(out)
+        return done
+
+    def _judged(self) -> Bundle | None:
+        """Validates. Returns the model that was judged, to be saved; None if nothing was, as on all ranks but the first."""
+        self._learn_of_others()
+        if self.judge is None:
+            return None
+        judged = self.bundle()
+        self.validations = (*self.validations, self.judge(judged))
+        return judged
+
+    def _write_average(self, out: str) -> None:
+        folder = average_folder(out, self.step)
+        if not self.ranks.rank and not is_checkpoint(folder):
+            of = [step_folder(out, step) for step in self.keeper.to_average(out, self.validations)]
+            save(folder, averaged(of, self._plain(), self.device))
+        self.ranks.wait()
 
     def advance(self) -> Step:
         """One optimiser step."""
@@ -221,13 +233,17 @@ class Trainer:
         read = batch.read_BU[batch.translates_B.bool()].unique().tolist()
         return {into[token] for token in read if token in into}
 
-    def save(self, folder: str) -> None:
-        """Writes a checkpoint of model and training state; the first rank does, and all ranks wait for it."""
+    def _learn_of_others(self) -> None:
+        """Gathers from all ranks what was taught."""
         met = self.ranks.sums([task in self.taught for task in TASKS])
         self.taught = {task for task, ranks in zip(TASKS, met, strict=True) if ranks}
         into = self.tokens.config.translate_to
         met = self.ranks.sums([language in self.translated for language in into])
         self.translated = {language for language, ranks in zip(into, met, strict=True) if ranks}
+
+    def save(self, folder: str, bundle: Bundle | None = None) -> None:
+        """Writes a checkpoint of model and training state; the first rank does, and all ranks wait for it. `bundle`: that of now, where it was made before."""
+        self._learn_of_others()
         if self.ranks.rank:
             return self.ranks.wait()
         own = self.model.state_dict()  # with the bias of training, which is another than that of the settled model
@@ -235,8 +251,13 @@ class Trainer:
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{key}.{self.learnt[index][0]}": tensor for key, tensor in state.items()}
         loader = {**self.loader.state_dict(), "skipped": self.skipped}
-        values = {"loader": loader, "averaged": int(self.mean.n_averaged) if self.mean else 0}
-        save(folder, self.bundle(), TrainingState(tensors, {**values, "config": self.config.model_dump(mode="json")}))
+        values = {
+            "loader": loader,
+            "averaged": int(self.mean.n_averaged) if self.mean else 0,
+            "validations": [asdict(one) for one in self.validations],
+            "config": self.config.model_dump(mode="json"),
+        }
+        save(folder, bundle or self.bundle(), TrainingState(tensors, values))
         self.ranks.wait()
 
     def bundle(self) -> Bundle:
@@ -262,6 +283,7 @@ class Trainer:
         trainer.translated = set(bundle.translated or ())
         loader.load_state_dict(state.values["loader"])
         trainer.skipped = state.values["loader"]["skipped"]
+        trainer.validations = validations_before(folder, state.values, config)
         if trainer.ranks.rank:
             loader.skipped.clear()  # the checkpoint has the counts of all ranks: the first one goes on from them
         if trainer.mean and state.values["averaged"]:

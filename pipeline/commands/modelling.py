@@ -70,10 +70,11 @@ def train(
     if dry_run or not quiet:
         with working("reading the shards", quiet=quiet):
             estimate = session.estimate(shards, out, recipe)
-        model_display.print_estimate(estimate, shards, out, recipe.train.steps, stderr, before)
-    if dry_run or session.steps_done(out) >= recipe.train.steps:
+        model_display.print_estimate(estimate, shards, out, stderr, before)
+    if dry_run or session.why_over(out, recipe):
         return
-    with model_display.TrainingDisplay(recipe.train.steps, stderr, quiet=quiet) as display:
+    best = None if quiet else estimate.best
+    with model_display.TrainingDisplay(recipe.train.steps, stderr, quiet=quiet, best=best) as display:
         if workers == 1 and address is None:
             trained = session.train(shards, out, recipe, device, [display])
         else:
@@ -112,14 +113,16 @@ def transcribe(
     """
     with working("loading the model", quiet=as_json):
         from voxmill.models.common.device import choose_device
-        from voxmill.models.inference.load import open_bundle, open_recognizer
+        from voxmill.models.inference.load import checkpoint_of, open_bundle, open_recognizer
         from voxmill.pipeline.modelling import model_display, transcribing
         from voxmill.pipeline.modelling.audio_inputs import AudioLoader
 
-        bundle = open_bundle(model, budget, choose_device(device))
+        place = checkpoint_of(model)
+        bundle = open_bundle(place, budget, choose_device(device))
         wanted = tuple(part.strip() for part in tasks.split(",")) if tasks else None
         recognizer = open_recognizer(bundle, method=decode, chunk=chunk, tasks=wanted, translate_to=to)
         loader = AudioLoader()
+    model_display.print_model(place, model, quiet=as_json)
     failed = 0
     with model_display.TranscribeDisplay(files, quiet=as_json) as display:
         for result in transcribing.transcribe(files, recognizer, loader):
@@ -155,13 +158,15 @@ def evaluate(
         from voxmill.models.common.device import choose_device
         from voxmill.models.data.sampler import sampler_config
         from voxmill.models.inference.evaluate_split import EvaluationSamples, evaluate_model, first_split
-        from voxmill.models.inference.load import budgets_of, open_bundle
+        from voxmill.models.inference.load import budgets_of, checkpoint_of, open_bundle
         from voxmill.pipeline.modelling import model_display
 
         plan = sampler_config(split=split or first_split(shards), where=where, batch_seconds=60.0)
         samples = EvaluationSamples(shards, plan, limit)
-        bundle = open_bundle(model, device=choose_device(device))
+        place = checkpoint_of(model)
+        bundle = open_bundle(place, device=choose_device(device))
         wanted = budgets_of(bundle, budgets)
+    model_display.print_model(place, model, quiet=as_json)
     results = []
     with model_display.CountDisplay(len(samples) * len(wanted), "evaluated", quiet=as_json) as count:
         for budget in wanted:
@@ -208,12 +213,14 @@ def export(
         raise UserError(f"--chunk and --left belong to --format sherpa-onnx: leave them out with `{chosen}`")
     with working("loading the model, exporting and comparing", quiet=as_json):
         from voxmill.models.inference.export import export_model, new_output_folder
-        from voxmill.models.inference.load import open_bundle
+        from voxmill.models.inference.load import checkpoint_of, open_bundle
         from voxmill.models.inference.streaming import StreamingConfig
 
         new_output_folder(out)
         given = {name: value for name, value in (("chunk", chunk), ("left", left)) if value is not None}
-        report = export_model(open_bundle(model), budget, chosen, out, StreamingConfig.model_validate(given))
+        place = checkpoint_of(model)
+        report = export_model(open_bundle(place), budget, chosen, out, StreamingConfig.model_validate(given))
+    model_display.print_model(place, model, quiet=as_json)
     model_display.print_export(report, as_json=as_json)
 
 

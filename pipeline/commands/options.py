@@ -57,7 +57,12 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done,
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-Model = Annotated[str, typer.Option("--model", "-m", help="A training's folder (its last checkpoint), or a checkpoint.")]
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model", "-m", help="A training's folder (its average, else its best checkpoint, else its last), or a checkpoint."
+    ),
+]
 Budget = Annotated[
     str | None, typer.Option(help="How much of an elastic model: EXPERTS[:TOP_K[:WIDTH]], as in `6`; default: all.")
 ]

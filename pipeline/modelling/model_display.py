@@ -29,9 +29,12 @@ Step = Any
 class TrainingDisplay(Display):
     """A callback for training: a table that is refreshed on a terminal; elsewhere a line now and then."""
 
-    def __init__(self, steps: int, console: Console | None = None, *, quiet: bool = False) -> None:
+    def __init__(self, steps: int, console: Console | None = None, *, quiet: bool = False, best: Any = None) -> None:
+        """`best`: the best validation before this training goes on."""
         super().__init__(console, quiet=quiet)
         self._steps = steps
+        self._best = best
+        self._judged: Any = None
         self._figures: dict[str, float] = {}
         self._sums: dict[str, tuple[float, float]] = {}
         self._last: Step = None
@@ -52,7 +55,10 @@ class TrainingDisplay(Display):
             self._figures[name] = total / weight
         self._not_finite += not step.updated
         self._figures["waiting"] = self._figures.get("waiting", 0.0) + step.waiting
-        self.tell("step", lambda: (f"{name} {value}" for name, value in self._cells()), at_once=step.step == self._steps)
+        if step.validation is not None:
+            self._judged, self._best = step.validation, step.best
+        at_once = step.step == self._steps or step.validation is not None
+        self.tell("step", lambda: (f"{name} {value}" for name, value in self._cells()), at_once=at_once)
 
     def _cells(self) -> list[tuple[str, str]]:
         step, figures = self._last, self._figures
@@ -62,6 +68,10 @@ class TrainingDisplay(Display):
         left = (self._steps - step.step) * elapsed / max(1, step.step - self._first)
         cells = [("step", f"{step.step}/{self._steps}")]
         cells += [(name, f"{value:.2f}") for name, value in figures.items() if name.startswith("loss")]
+        if self._judged is not None:
+            cells += validated(self._judged)
+        if self._best is not None:
+            cells.append(("best", best_in_words(self._best)))
         cells += [
             ("x real time", f"{figures['audio'] / figures['seconds']:.1f}"),
             ("budget", step.budget or "whole"),
@@ -80,7 +90,21 @@ class TrainingDisplay(Display):
         return table_of((" ", "  "), self._cells(), self._console.width) if self._last is not None else None
 
 
-def print_estimate(estimate: Any, shards: str, out: str, steps: int, console: Console, before: str | None = None) -> None:
+def validated(validation: Any) -> list[tuple[str, str]]:
+    """Loss and WER of a `Validation` under each budget, as cells."""
+    results = validation.budgets.values()
+    return [
+        (f"dev {name}", " / ".join("–" if value is None else f"{value:.2f}" for value in values))
+        for name, values in (("loss", [one.loss for one in results]), ("WER %", [one.wer for one in results]))
+    ]
+
+
+def best_in_words(best: Any) -> str:
+    """A `BestValidation` in words."""
+    return f"{best.measure.upper() if best.measure == 'wer' else best.measure} {best.score:.2f} at step {best.step}"
+
+
+def print_estimate(estimate: Any, shards: str, out: str, console: Console, before: str | None = None) -> None:
     """Prints a `TrainingEstimate`: samples, epochs, parameters, and where training continues; `before`: the other shards that it has read so far."""
     left_out = f", {sum(estimate.skipped.values())} left out ({counted(estimate.skipped)})" if estimate.skipped else ""
     console.print(f"{shards}: {amount(estimate.samples, 'sample')}, {estimate.seconds / 3600:.3f} h{left_out}", soft_wrap=True)
@@ -92,11 +116,11 @@ def print_estimate(estimate: Any, shards: str, out: str, steps: int, console: Co
         )
     console.print(f"{amount(estimate.batches, 'batch')} an epoch, {estimate.epochs:.1f} epochs in all", soft_wrap=True)
     console.print(f"model: {estimate.size.stored:,} parameters, {estimate.size.active:,} of them active", soft_wrap=True)
-    if estimate.done >= steps:
-        message = (
-            f"{out} has a checkpoint of step {estimate.done}, and {amount(steps, 'step')} were asked for: nothing is left to do"
-        )
-        console.print(f"{message}; --steps with a larger number goes on", soft_wrap=True)
+    if estimate.validation:
+        console.print(estimate.validation, style=None if estimate.validates else "yellow", soft_wrap=True)
+    if estimate.over:
+        message = f"{out} has a checkpoint of step {estimate.done}: nothing is left to do"
+        console.print(f"{message}: {estimate.over}", soft_wrap=True)
     elif estimate.done:
         console.print(f"{out} has a checkpoint of step {estimate.done}: training goes on from there", soft_wrap=True)
         if before:
@@ -112,8 +136,20 @@ def print_trained(trained: Any, out: str, console: Console, *, quiet: bool) -> b
     elif not quiet:
         left_out = f"; left out: {counted(trained.skipped)}" if trained.skipped else ""
         console.print(f"{trained.folder}, {out}/log.jsonl, {out}/curve.png{left_out}", soft_wrap=True)
+        if trained.ended:
+            console.print(f"ended early at step {trained.step}: {trained.ended}", soft_wrap=True)
+        if trained.best:
+            console.print(f"best on dev: {best_in_words(trained.best)} ({out}/best.json)", soft_wrap=True)
+        if trained.average:
+            console.print(f"average of checkpoints: {trained.average}", soft_wrap=True)
         console.print(f"next: voxmill transcribe FILE --model {out}", soft_wrap=True)
     return bool(trained.finished)
+
+
+def print_model(place: str, given: str, *, quiet: bool) -> None:
+    """Says which checkpoint of a training's folder is used, where a folder of a training was given."""
+    if place != given and not quiet:
+        standard(stderr=True).print(f"model: {place}", soft_wrap=True)
 
 
 def counted(counts: Mapping[str, int]) -> str:

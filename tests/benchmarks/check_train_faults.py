@@ -45,7 +45,8 @@ from voxmill.models.training import ray_train as distributed
 from voxmill.models.training import session as training
 from voxmill.models.training.recipe import Recipe, prepare
 from voxmill.models.training.schedule import RateConfig
-from voxmill.models.training.trainer import Step, TrainConfig
+from voxmill.models.training.train_config import TrainConfig
+from voxmill.models.training.trainer import Step
 from voxmill.pipeline.modelling.audio_inputs import AudioLoader
 from voxmill.pipeline.modelling.transcribing import transcribe
 

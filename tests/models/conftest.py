@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,13 @@ def pack() -> Pack:
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten recordings, forty samples of 1 to 2.5 s, in several shards. Read only: copy it to damage it."""
     return pack_all(several(recordings=10), tmp_path_factory.mktemp("train") / "shards")
+
+
+@pytest.fixture(scope="session")
+def dev_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, and three more recordings of the split `dev`: twelve samples."""
+    held_out = [replace(one, selection=replace(one.selection, split="dev")) for one in several(recordings=3, first=10)]
+    return pack_all([*several(recordings=10), *held_out], tmp_path_factory.mktemp("with-dev") / "shards")
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from voxmill.models.network.decoder import DecoderConfig
 from voxmill.models.network.model import ModelConfig
 from voxmill.models.training.loss import LossConfig
 from voxmill.models.training.schedule import RateConfig
-from voxmill.models.training.trainer import TrainConfig
+from voxmill.models.training.train_config import TrainConfig
 
 
 @dataclass(frozen=True, slots=True)

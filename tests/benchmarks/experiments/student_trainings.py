@@ -25,7 +25,8 @@ from voxmill.models.network.budget import Budget
 from voxmill.models.network.model import SpeechModel
 from voxmill.models.training.loss import LossConfig
 from voxmill.models.training.schedule import RateConfig
-from voxmill.models.training.trainer import TrainConfig, Trainer
+from voxmill.models.training.train_config import TrainConfig
+from voxmill.models.training.trainer import Trainer
 
 Said = Mapping[str, Mapping[str, str]]
 """By condition, then by key."""

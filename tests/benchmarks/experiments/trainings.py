@@ -31,7 +31,8 @@ from voxmill.models.checkpoint.manifest import COMMIT
 from voxmill.models.common.tokenizer import Tokenizer
 from voxmill.models.data.loader import DataConfig
 from voxmill.models.network.model import ModelConfig, SpeechModel
-from voxmill.models.training.trainer import TrainConfig, Trainer
+from voxmill.models.training.train_config import TrainConfig
+from voxmill.models.training.trainer import Trainer
 
 Figures = dict[str, Any]
 Judge = Callable[[Bundle], Figures]

@@ -33,7 +33,8 @@ from voxmill.models.network.route import ExpertLoad
 from voxmill.models.network.vision import VisionConfig, is_vision_parameter
 from voxmill.models.training.recipe import Recipe, prepare
 from voxmill.models.training.schedule import learning_rate
-from voxmill.models.training.trainer import TrainConfig, Trainer
+from voxmill.models.training.train_config import TrainConfig
+from voxmill.models.training.trainer import Trainer
 from voxmill.operators.frames.video import jpeg
 from voxmill.sharding.layout import plan_shards
 from voxmill.sharding.reader import StoredSample, read_run

@@ -19,10 +19,12 @@ from voxmill.models.network.model import ModelConfig
 from voxmill.models.training import ray_train as distributed
 from voxmill.models.training import session as training
 from voxmill.models.training.data_parallel import RankGroup
+from voxmill.models.training.dev_judge import ValidationConfig
 from voxmill.models.training.ray_train import WorkersConfig, for_workers
 from voxmill.models.training.recipe import Recipe, prepare
 from voxmill.models.training.schedule import RateConfig
-from voxmill.models.training.trainer import Step, TrainConfig, Trainer
+from voxmill.models.training.train_config import TrainConfig
+from voxmill.models.training.trainer import Step, Trainer
 
 
 def recipe(**train: Any) -> Recipe:
@@ -90,3 +92,17 @@ def test_two_workers_begin_what_one_would_have_done_and_one_goes_on(shards: Path
         assert both.expert_peak == pytest.approx(one.expert_peak, rel=1e-3)
     with pytest.raises(UserError, match="join a cluster with --address"):
         distributed.train(str(shards), str(tmp_path / "many"), recipe(accumulate=99), WorkersConfig(workers=99), device="cpu")
+
+
+@pytest.mark.ray
+@pytest.mark.xdist_group("ray")
+@pytest.mark.usefixtures("local_ray")
+def test_one_of_two_workers_validates_and_all_end_early_together(dev_shards: Path, tmp_path: Path) -> None:
+    steps: list[Step] = []
+    patient = recipe(steps=9, validation=ValidationConfig(every=2, patience=1), rate=RateConfig(peak=1e-30, warmup=1))
+    two = WorkersConfig(workers=2)
+    done = distributed.train(str(dev_shards), str(tmp_path), patient, two, device="cpu", listeners=[steps.append])
+    assert (done.finished, done.step, done.best and done.best.step) == (True, 4, 2)
+    assert done.ended.startswith("no better dev WER in 1 validation since step 2")
+    assert [step.step for step in steps] == [1, 2, 3, 4]
+    assert [step.validation.step for step in steps if step.validation] == [2, 4]

@@ -26,7 +26,8 @@ from voxmill.models.network.model import ModelConfig
 from voxmill.models.training.forward import conditions_of
 from voxmill.models.training.recipe import Recipe, prepare
 from voxmill.models.training.schedule import RateConfig, learning_rate
-from voxmill.models.training.trainer import Step, TrainConfig, Trainer
+from voxmill.models.training.train_config import TrainConfig
+from voxmill.models.training.trainer import Step, Trainer
 
 
 def recipe(*on: str, **train: Any) -> Recipe:

@@ -15,7 +15,7 @@ from voxmill.pipeline.modelling.model_display import TrainingDisplay
 def step(number: int, **changes: Any) -> Any:
     values: dict[str, Any] = {
         "step": number, "loss": 10.0, "parts": {"ctc": 20.0, "attention": 5.0}, "rate": 1e-3, "updated": True, "budget": "6:3:96",
-        "audio_seconds": 30.0, "expert_peak": 0.25, "seconds": 0.5, "waiting": 0.0, "skipped": {"audio": 2, "too_long": 1},
+        "audio_seconds": 30.0, "expert_peak": 0.25, "seconds": 0.5, "waiting": 0.0, "skipped": {"audio": 2, "too_long": 1}, "validation": None,
     }  # fmt: skip
     return SimpleNamespace(**values | changes)
 

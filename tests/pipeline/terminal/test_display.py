@@ -33,7 +33,7 @@ with TrainingDisplay(2) as display:
     time.sleep(0.5)
     for number in (1, 2):
         display(SimpleNamespace(step=number, loss=1.0, parts={"ctc": 2.0}, rate=1e-3, updated=True, budget=None,
-            audio_seconds=3.0, expert_peak=None, seconds=0.5, waiting=0.0, skipped={}))
+            audio_seconds=3.0, expert_peak=None, seconds=0.5, waiting=0.0, skipped={}, validation=None))
 """
 
 
