@@ -28,6 +28,15 @@ class Scored:
 
     tokens: tuple[int, ...]
     score: float
+    each: tuple[float, ...] = ()
+    """Log probability of each token, and of the end if that was said; empty: not known, as of CTC, which sums over alignments."""
+    frames: tuple[int, ...] = ()
+    """Frame in which a transducer said each token; empty: not known."""
+
+
+def by_length(found: Sequence[Scored], penalty: float, more: int) -> list[Scored]:
+    """The hypotheses ordered by log probability / (tokens + `more`) ** `penalty`, best first; 0: by log probability."""
+    return sorted(found, key=lambda one: -one.score / (len(one.tokens) + more) ** penalty)
 
 
 def ctc_greedy(log_TV: Tensor) -> Scored:
@@ -51,14 +60,14 @@ def ctc_beam(log_TV: Tensor, beam: int = 10, candidates: int = 20) -> list[Score
         for prefix, (blank, spoken) in prefixes.items():
             for score, token in zip(scores, tokens, strict=True):
                 if token == BLANK:
-                    _add(grown[prefix], 0, score + _log_add(blank, spoken))
+                    _add(grown[prefix], 0, score + log_add(blank, spoken))
                 elif prefix and token == prefix[-1]:
                     _add(grown[prefix], 1, score + spoken)  # the same token goes on
                     _add(grown[(*prefix, token)], 1, score + blank)  # said again, after a pause
                 else:
-                    _add(grown[(*prefix, token)], 1, score + _log_add(blank, spoken))
+                    _add(grown[(*prefix, token)], 1, score + log_add(blank, spoken))
         prefixes = _best(grown, beam)
-    return [Scored(prefix, _log_add(*ends)) for prefix, ends in prefixes.items()]
+    return [Scored(prefix, log_add(*ends)) for prefix, ends in prefixes.items()]
 
 
 def ctc_insert(log_TV: Tensor, said: Sequence[int], marks: Sequence[int], beam: int = 4) -> tuple[int, ...]:
@@ -76,18 +85,18 @@ def ctc_insert(log_TV: Tensor, said: Sequence[int], marks: Sequence[int], beam: 
         for place, prefixes in places.items():
             offered = [(token, place) for token in marks] + [(token, place + 1) for token in said[place : place + 1]]
             for prefix, (blank, spoken) in prefixes.items():
-                _add(grown[place][prefix], 0, scores[0] + _log_add(blank, spoken))
+                _add(grown[place][prefix], 0, scores[0] + log_add(blank, spoken))
                 if prefix:
                     _add(grown[place][prefix], 1, scores[column[prefix[-1]]] + spoken)
                 for token, after in offered:
-                    before = blank if prefix[-1:] == (token,) else _log_add(blank, spoken)
+                    before = blank if prefix[-1:] == (token,) else log_add(blank, spoken)
                     _add(grown[after][(*prefix, token)], 1, scores[column[token]] + before)
         kept = {place: _best(prefixes, beam) for place, prefixes in grown.items() if len(said) - place <= left}
-        likeliest = max((_log_add(*ends) for prefixes in kept.values() for ends in prefixes.values()), default=-math.inf)
+        likeliest = max((log_add(*ends) for prefixes in kept.values() for ends in prefixes.values()), default=-math.inf)
         places = {
             place: prefixes
             for place, prefixes in kept.items()
-            if prefixes and _log_add(*next(iter(prefixes.values()))) > likeliest - _HOPELESS
+            if prefixes and log_add(*next(iter(prefixes.values()))) > likeliest - _HOPELESS
         }
     return next(iter(places.get(len(said), {})), tuple(said))
 
@@ -116,10 +125,10 @@ def rescored(
 def transducer_greedy(head: Transducer, frame_TD: Tensor, most: int = 5, forbidden: Sequence[int] = ()) -> Scored:
     """Greedy transducer decoding: the likeliest token, again and again, until a blank moves on to the next frame; at most
     `most` tokens a frame, and none of `forbidden`."""
-    said: list[int] = []
+    said, each, frames = list[int](), list[float](), list[int]()
     score = 0.0
     expected_1WD = head.predictor(torch.zeros(1, 0, dtype=torch.long, device=frame_TD.device))
-    for frame_D in frame_TD:
+    for frame, frame_D in enumerate(frame_TD):
         for _ in range(most):
             log_V = head.join(frame_D[None, None], expected_1WD[:, -1:])[0, 0, 0].float().log_softmax(dim=-1)
             log_V[list(forbidden)] = -math.inf
@@ -128,21 +137,24 @@ def transducer_greedy(head: Transducer, frame_TD: Tensor, most: int = 5, forbidd
             if token == BLANK:
                 break
             said.append(token)
+            each.append(float(log_V[token]))
+            frames.append(frame)
             expected_1WD = head.predictor(torch.tensor([said[-head.predictor.context :]], device=frame_TD.device))
-    return Scored(tuple(said), score)
+    return Scored(tuple(said), score, tuple(each), tuple(frames))
 
 
 def _best(grown: Mapping[tuple[int, ...], list[float]], beam: int) -> dict[tuple[int, ...], tuple[float, float]]:
     """The likeliest prefixes, best first, without impossible ones."""
     possible = ((prefix, ends) for prefix, ends in grown.items() if max(ends) > -math.inf)
-    best = sorted(possible, key=lambda entry: (-_log_add(*entry[1]), entry[0]))[:beam]
+    best = sorted(possible, key=lambda entry: (-log_add(*entry[1]), entry[0]))[:beam]
     return {prefix: (ends[0], ends[1]) for prefix, ends in best}
 
 
 def _add(ends: list[float], which: int, score: float) -> None:
-    ends[which] = _log_add(ends[which], score)
+    ends[which] = log_add(ends[which], score)
 
 
-def _log_add(one: float, other: float) -> float:
+def log_add(one: float, other: float) -> float:
+    """log(exp(one) + exp(other))."""
     low, high = sorted((one, other))
     return high if low == -math.inf else high + math.log1p(math.exp(low - high))

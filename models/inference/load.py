@@ -12,7 +12,8 @@ from voxmill.manifests.errors import UserError, explain
 from voxmill.manifests.storage import locate
 from voxmill.models.checkpoint.checkpoint import Bundle, latest, load
 from voxmill.models.checkpoint.manifest import COMMIT, CheckpointError
-from voxmill.models.inference.recognizer import Recognizer, RecognizerConfig
+from voxmill.models.inference.recognizer import Recognizer
+from voxmill.models.inference.recognizer_config import RecognizerConfig
 from voxmill.models.network.budget import Budget, BudgetError
 
 TASK_ALIASES = {"lid": "language", "events": "sound_events"}

@@ -291,8 +291,9 @@ class SpeechModel(nn.Module):
         backwards: bool = False,
         cache: DecoderCache | None = None,
     ) -> Tensor:
-        """Logits of the next token after each, shape (B, U, V). `cache`: the tokens follow those of earlier calls with it. Raises
-        BudgetError, or ValueError if there is no such decoder."""
+        """Logits of the next token after each, shape (B, U, V). There may be several rows of tokens for each utterance, beside each other;
+        guided experts then need `translates_B` for each. `cache`: the tokens follow those of earlier calls with it. Raises BudgetError, or
+        ValueError if there is no such decoder."""
         conditions = conditions or Conditions()
         decoder = self.backward_decoder if backwards else self.decoder
         if decoder is None:
@@ -323,6 +324,11 @@ class SpeechModel(nn.Module):
         """Where its parameters are."""
         found: torch.device = next(self.parameters()).device
         return found
+
+    @property
+    def frame_ms(self) -> float:
+        """From one encoder frame to the next (ms)."""
+        return self._sound.frame_ms
 
     def _budget(self, conditions: Conditions) -> Budget | None:
         if conditions.budget is not None and self.config.emoe is None:

@@ -14,7 +14,8 @@ from voxmill.models.common.seeds import seeded
 from voxmill.models.common.tasks import Task
 from voxmill.models.common.tokenizer import Tokenizer, UnknownTokenError
 from voxmill.models.data.targets import TargetsConfig
-from voxmill.models.inference.recognizer import Recognition, Recognizer, RecognizerConfig
+from voxmill.models.inference.recognizer import Recognition, Recognizer
+from voxmill.models.inference.recognizer_config import RecognizerConfig
 from voxmill.models.network.budget import Budget, BudgetError
 from voxmill.models.network.task_vectors import TaskVectorsConfig
 
