@@ -55,7 +55,7 @@ class TokenSearch:
             together[len(prompt)].append(row)
         found: dict[int, Scored] = {}
         for length, rows in together.items():
-            predict = _CachedDecoder(self.model, rows_of(encoded, rows), conditions, self.forbidden)
+            predict = CachedDecoder(self.model, rows_of(encoded, rows), conditions, self.forbidden)
             found |= zip(
                 rows,
                 (
@@ -111,7 +111,7 @@ class TokenSearch:
         return sequence_scores(logits_NUV, _tensor(said, encoded))
 
 
-class _CachedDecoder:
+class CachedDecoder:
     """A decoder as `attention_beam` calls it, which reads each token once."""
 
     def __init__(self, model: SpeechModel, encoded: EncoderOutput, conditions: Conditions, forbidden: list[int]) -> None:
@@ -119,6 +119,7 @@ class _CachedDecoder:
         self.cache = DecoderCache()
 
     def __call__(self, token_NU: Tensor, row_N: Tensor | None, kept_B: Tensor | None) -> Tensor:
+        """See `attention_beam.Predict`."""
         if row_N is not None:
             self.cache.select(row_N, kept_B)
         if kept_B is not None:

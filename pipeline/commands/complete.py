@@ -25,6 +25,12 @@ def model_formats(incomplete: str) -> list[str]:
     return _beginning(incomplete, ("safetensors", "onnx", "sherpa-onnx"))
 
 
+def decoding_methods(incomplete: str) -> list[str]:
+    """How a model's predictions are searched."""
+    of_ctc = ("greedy", "beam", "rescore")
+    return _beginning(incomplete, (*of_ctc, "attention", "attention-beam", "transducer", "transducer-beam"))
+
+
 def recipes(incomplete: str) -> list[str]:
     """Names of the shipped recipes."""
     return _beginning(incomplete, (path.stem for path in RECIPES.glob("*.yaml")))

@@ -95,10 +95,13 @@ def transcribe(
         ),
     ] = None,
     decode: options.Decode = None,
+    beam: options.Beam = None,
     chunk: options.Chunk = None,
     to: Annotated[str | None, typer.Option(help="Translate into this language, if the model learnt it.")] = None,
     device: options.Device = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON for each file.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One line of JSON for each file, with the times and confidences of words.")
+    ] = False,
 ) -> None:
     """Transcribe files with a trained model. Long files are cut at their pauses.
 
@@ -109,6 +112,8 @@ def transcribe(
         voxmill transcribe talk.mp3 --model runs/one-model
 
         voxmill transcribe *.wav --model runs/one-model --budget 6 --decode greedy --json
+
+        voxmill transcribe talk.mp3 --model runs/one-student --decode attention-beam --beam 5
     """
     with working("loading the model", quiet=as_json):
         from voxmill.models.common.device import choose_device
@@ -118,7 +123,9 @@ def transcribe(
 
         bundle = open_bundle(model, budget, choose_device(device))
         wanted = tuple(part.strip() for part in tasks.split(",")) if tasks else None
-        recognizer = open_recognizer(bundle, method=decode, chunk=chunk, tasks=wanted, translate_to=to)
+        recognizer = open_recognizer(
+            bundle, method=decode, beam=beam, chunk=chunk, tasks=wanted, translate_to=to, words=as_json
+        )
         loader = AudioLoader()
     failed = 0
     with model_display.TranscribeDisplay(files, quiet=as_json) as display:
@@ -138,6 +145,7 @@ def evaluate(
         str | None, typer.Option(help="`all` that it was trained for, or some, as in `6,15`; default: the whole model.")
     ] = None,
     decode: options.Decode = None,
+    beam: options.Beam = None,
     chunk: options.Chunk = None,
     limit: Annotated[int | None, typer.Option(min=1, max=10**12, help="Evaluate at most this many samples.")] = None,
     device: options.Device = "auto",
@@ -162,11 +170,12 @@ def evaluate(
         samples = EvaluationSamples(shards, plan, limit)
         bundle = open_bundle(model, device=choose_device(device))
         wanted = budgets_of(bundle, budgets)
+    asked = {"method": decode, "beam": beam, "chunk": chunk}
     results = []
     with model_display.CountDisplay(len(samples) * len(wanted), "evaluated", quiet=as_json) as count:
         for budget in wanted:
             part = bundle.extract(budget) if budget else bundle
-            results.append(evaluate_model(part, str(budget or "whole"), samples, {"method": decode, "chunk": chunk}, count))
+            results.append(evaluate_model(part, str(budget or "whole"), samples, asked, count))
     model_display.print_evaluation(results, plan.split, as_json=as_json)
 
 

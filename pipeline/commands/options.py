@@ -64,9 +64,12 @@ Budget = Annotated[
 Decode = Annotated[
     str | None,
     typer.Option(
-        help="`greedy`, `beam`, `rescore`, `attention` or `transducer`; default: `rescore`, or `attention` for a model without CTC."
+        help="`greedy`, `beam`, `rescore` (CTC), `attention`, `attention-beam`, `transducer` or `transducer-beam`; default: `rescore`, or "
+        "`attention` for a model without CTC.",
+        autocompletion=complete.decoding_methods,
     ),
 ]
+Beam = Annotated[int | None, typer.Option(min=1, max=10_000, help="Hypotheses of a beam search; default: 10.")]
 Chunk = Annotated[int | None, typer.Option(min=1, max=1_000_000, help="Streaming: read chunks of this many frames of 40 ms.")]
 Device = Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, …")]
 
