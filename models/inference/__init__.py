@@ -5,5 +5,5 @@
 `ctc_align`, `recognized_words`      when tokens were said; words with times and confidences
 `load`                               a model from a folder, with the options of a command line
 `metrics`, `evaluate_split`          scores from references and predictions; a model evaluated on a split of shards
-`onnx`, `export`                     ONNX graphs; one budget as a model of its own, checked against the original
+`onnx`, `export`, `…_export`         ONNX graphs; one budget as a model of its own, checked against the original
 """

@@ -188,7 +188,8 @@ def export(
         typer.Option(
             "--format",
             autocompletion=complete.model_formats,
-            help="`safetensors` (to use or train with voxmill), `onnx`, or `sherpa-onnx` (a transducer that sherpa-onnx streams).",
+            help="`safetensors` (to use or train with voxmill), `onnx`, `sherpa-onnx` (a transducer that sherpa-onnx streams), or "
+            "`transformers` (a model that started as all of a Whisper).",
         ),
     ] = "safetensors",
     chunk: options.Chunk = None,
@@ -207,6 +208,8 @@ def export(
         voxmill export --model runs/one-model --budget 6 --format onnx --out runs/one-6-onnx
 
         voxmill export --model runs/one-model --format sherpa-onnx --chunk 16 --left 64 --out runs/one-live
+
+        voxmill export --model runs/one-student --format transformers --out runs/one-whisper
     """
     from voxmill.pipeline.modelling import model_display
 

@@ -81,7 +81,8 @@ def test_what_was_trained_transcribes(trained: str, tmp_path: Path) -> None:
     done = run("transcribe", files[0], "--model", trained, "--decode", "attention-beam", "--beam", "2", "--json")
     (segment,) = json.loads(done.stdout)["segments"]
     for word in segment["words"]:
-        assert 0 <= word["start"] < word["end"] <= 1.5 and 0 < word["confidence"] <= 1
+        assert 0 <= word["start"] < word["end"] <= 1.5
+        assert 0 < word["confidence"] <= 1
     assert (short["seconds"], short["text"], short["error"]) == (0.05, "", None)
 
 
