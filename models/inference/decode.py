@@ -16,6 +16,7 @@ from torch import Tensor
 
 from voxmill.models.common.tasks import IGNORE
 from voxmill.models.common.tokenizer import BLANK
+from voxmill.models.inference.fusion import PrefixBonus
 from voxmill.models.network.transducer import Transducer
 
 _HOPELESS = 50.0
@@ -32,11 +33,18 @@ class Scored:
     """Log probability of each token, and of the end if that was said; empty: not known, as of CTC, which sums over alignments."""
     frames: tuple[int, ...] = ()
     """Frame in which a transducer said each token; empty: not known."""
+    bonus: float = 0.0
+    """What hotwords and a language model add to the score."""
+
+    @property
+    def total(self) -> float:
+        """Score and bonus, by which hypotheses are ordered."""
+        return self.score + self.bonus
 
 
 def by_length(found: Sequence[Scored], penalty: float, more: int) -> list[Scored]:
-    """The hypotheses ordered by log probability / (tokens + `more`) ** `penalty`, best first; 0: by log probability."""
-    return sorted(found, key=lambda one: -one.score / (len(one.tokens) + more) ** penalty)
+    """The hypotheses ordered by total / (tokens + `more`) ** `penalty`, best first; 0: by total."""
+    return sorted(found, key=lambda one: -one.total / (len(one.tokens) + more) ** penalty)
 
 
 def ctc_greedy(log_TV: Tensor) -> Scored:
@@ -48,10 +56,10 @@ def ctc_greedy(log_TV: Tensor) -> Scored:
     return Scored(said, float(best_T.values.sum()))
 
 
-def ctc_beam(log_TV: Tensor, beam: int = 10, candidates: int = 20) -> list[Scored]:
+def ctc_beam(log_TV: Tensor, beam: int = 10, candidates: int = 20, bonus: PrefixBonus | None = None) -> list[Scored]:
     """CTC prefix beam search (Hannun et al., arXiv 1408.2873), best first. Scores sum over all alignments that the beam kept.
 
-    Only the likeliest `candidates` tokens of a frame are considered.
+    Only the likeliest `candidates` tokens of a frame are considered. `bonus`: what is added to the prefixes' scores, in the search too.
     """
     prefixes: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, -math.inf)}
     top = log_TV.topk(min(candidates, log_TV.shape[-1]), dim=-1)
@@ -66,8 +74,9 @@ def ctc_beam(log_TV: Tensor, beam: int = 10, candidates: int = 20) -> list[Score
                     _add(grown[(*prefix, token)], 1, score + blank)  # said again, after a pause
                 else:
                     _add(grown[(*prefix, token)], 1, score + log_add(blank, spoken))
-        prefixes = _best(grown, beam)
-    return [Scored(prefix, log_add(*ends)) for prefix, ends in prefixes.items()]
+        prefixes = _best(grown, beam, bonus)
+    found = [Scored(prefix, log_add(*ends), bonus=bonus.whole(prefix) if bonus else 0.0) for prefix, ends in prefixes.items()]
+    return sorted(found, key=lambda one: -one.total)
 
 
 def ctc_insert(log_TV: Tensor, said: Sequence[int], marks: Sequence[int], beam: int = 4) -> tuple[int, ...]:
@@ -115,10 +124,10 @@ def rescored(
     """Attention rescoring (U2++): CTC's hypotheses ordered by the weighted sum of CTC's and both decoders' scores, best
     first."""
     together = [
-        Scored(one.tokens, ctc * one.score + (1 - ctc) * ((1 - backward) * ahead + backward * back))
+        Scored(one.tokens, ctc * one.score + (1 - ctc) * ((1 - backward) * ahead + backward * back), bonus=one.bonus)
         for one, ahead, back in zip(hypotheses, forwards, backwards, strict=True)
     ]
-    return sorted(together, key=lambda one: -one.score)
+    return sorted(together, key=lambda one: -one.total)
 
 
 @torch.no_grad()
@@ -143,10 +152,13 @@ def transducer_greedy(head: Transducer, frame_TD: Tensor, most: int = 5, forbidd
     return Scored(tuple(said), score, tuple(each), tuple(frames))
 
 
-def _best(grown: Mapping[tuple[int, ...], list[float]], beam: int) -> dict[tuple[int, ...], tuple[float, float]]:
+def _best(
+    grown: Mapping[tuple[int, ...], list[float]], beam: int, bonus: PrefixBonus | None = None
+) -> dict[tuple[int, ...], tuple[float, float]]:
     """The likeliest prefixes, best first, without impossible ones."""
     possible = ((prefix, ends) for prefix, ends in grown.items() if max(ends) > -math.inf)
-    best = sorted(possible, key=lambda entry: (-log_add(*entry[1]), entry[0]))[:beam]
+    totals = ((-log_add(*ends) - (bonus.of(prefix) if bonus else 0.0), prefix, ends) for prefix, ends in possible)
+    best = [(prefix, ends) for _, prefix, ends in sorted(totals)[:beam]]
     return {prefix: (ends[0], ends[1]) for prefix, ends in best}
 
 

@@ -54,7 +54,9 @@ def open_recognizer(bundle: Bundle, *, with_video: bool = False, **asked: Any) -
         )
     except ValidationError as error:
         said = explain(error, RecognizerConfig, "command line")
-        raise UserError(said.replace("`method`", "`decode`").replace("`translate_to`", "`to`")) from None
+        raise UserError(
+            said.replace("`method`", "`decode`").replace("`translate_to`", "`to`").replace("`lm_weight`", "`lm-weight`")
+        ) from None
     except ValueError as error:
         raise UserError(str(error)) from error
 

@@ -11,9 +11,9 @@ import regex
 
 from voxmill.models.common.tokenizer import Tokenizer
 
-_SPACE = ("▁", "Ġ")
+SPACE = ("▁", "Ġ")
 """With which pieces that begin with a space are spelt: SentencePiece's, and those of byte-level BPE."""
-_UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
+UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 """Scripts without spaces between words: each character is one, or all those of a token."""
 _SPOKEN = regex.compile(r"[\p{L}\p{N}]")
 
@@ -48,8 +48,8 @@ def recognized_words(
     words, last = [list[int]()], ""
     for run in _characters(said, tokens):
         text = tokens.decode(said[index] for index in run)
-        after_unspaced = _UNSPACED.search(last[-1:]) and _SPOKEN.match(text)
-        if not run or tokens.name(said[run[0]]).startswith(_SPACE) or _UNSPACED.match(text) or after_unspaced:
+        after_unspaced = UNSPACED.search(last[-1:]) and _SPOKEN.match(text)
+        if not run or tokens.name(said[run[0]]).startswith(SPACE) or UNSPACED.match(text) or after_unspaced:
             words.append([])
         words[-1] += run
         last = text
@@ -62,7 +62,7 @@ def _characters(said: Sequence[int], tokens: Tokenizer) -> Iterator[list[int]]:
     run: list[int] = []
     for index, token in enumerate(said):
         special = not tokens.is_subword(token)
-        if run and (special or tokens.name(token).startswith(_SPACE)):
+        if run and (special or tokens.name(token).startswith(SPACE)):
             yield run  # bytes that are no character
             run = []
         if not special:

@@ -21,11 +21,13 @@ from voxmill.models.common.guides import BANDWIDTHS
 from voxmill.models.common.tasks import INLINE_TOKENS, TASKS, Task
 from voxmill.models.common.tokenizer import CLASSES, NONE, NOT_KNOWN, SOT, TRANSCRIBE, Class
 from voxmill.models.common.video_frames import VideoFrames
+from voxmill.models.inference.arpa import NgramModel
 from voxmill.models.inference.ctc_align import ctc_align
 from voxmill.models.inference.decode import Scored
+from voxmill.models.inference.fusion import Fusion, Hotwords, WordModel
 from voxmill.models.inference.per_task import own_tokens, with_marks
 from voxmill.models.inference.recognized_words import PlacedLog, RecognizedWord, recognized_words
-from voxmill.models.inference.recognizer_config import OF_CTC, OF_TRANSDUCER, RecognizerConfig
+from voxmill.models.inference.recognizer_config import OF_CTC, OF_TRANSDUCER, WITH_BEAM, RecognizerConfig
 from voxmill.models.inference.search import TokenSearch, for_rows, row_of, rows_of
 from voxmill.models.network.budget import Budget
 from voxmill.models.network.model import Conditions, EncoderOutput
@@ -79,7 +81,23 @@ class Recognizer:
         self._base_tasks: frozenset[Task] = self.tasks & {"asr"} if self._by_task else self.tasks
         said = self._base_tasks | ({"asr"} if target else set())  # a translation is words
         forbidden = [token for task in TASKS if task not in said for token in own_tokens(task, self.tokens)]
-        self._search = TokenSearch(self.model, self.tokens, self.config, forbidden)
+        self._search = TokenSearch(self.model, self.tokens, self.config, forbidden, self._fusions())
+
+    def _fusions(self) -> list[Fusion]:
+        """What is added to scores. Raises ValueError for a method without a beam, UserError for a file that is no language model."""
+        fusions: list[Fusion] = []
+        if self.config.hotwords:
+            phrases = [self.tokens.encode(phrase) for phrase in self.config.hotwords]
+            fusions.append(Hotwords(phrases, self.config.hotword_boost))
+        if self.config.lm is not None:
+            fusions.append(
+                WordModel(NgramModel.read(self.config.lm), self.tokens, self.config.lm_weight, self.config.word_bonus)
+            )
+        if fusions and (self.config.method not in WITH_BEAM or self.config.translate_to is not None):
+            raise ValueError(
+                f"hotwords and a language model need a method with a beam ({', '.join(WITH_BEAM)}), and no translation"
+            )
+        return fusions
 
     def _decoded_alone(self) -> tuple[Task, ...]:
         """The tasks to decode by themselves, after the words. Tokens inside the text need a text."""

@@ -11,6 +11,8 @@ from voxmill.models.common.tasks import Task
 
 OF_CTC = ("greedy", "beam", "rescore")
 """Methods that search CTC's predictions."""
+WITH_BEAM = ("beam", "rescore", "attention-beam", "transducer-beam")
+"""Methods that hotwords and a language model can change."""
 OF_TRANSDUCER = ("transducer", "transducer-beam")
 """Methods that search the transducer's."""
 
@@ -44,6 +46,16 @@ class RecognizerConfig(Settings):
     """Most tokens that the decoder says of an utterance, which ends what repeats itself."""
     max_events: int = 4
     """Most sound events of an utterance, with targets of style `prompt`."""
+    hotwords: tuple[str, ...] = ()
+    """Phrases that are likelier than the model takes them to be, as names are; spelt as in transcripts. Of all methods with a beam."""
+    hotword_boost: float = 1.5
+    """What each token of a phrase adds to the log probability while the phrase goes on; taken back where it does not."""
+    lm: str | None = None
+    """An n-gram language model of words, as an ARPA text file (also `.gz`), whose scores are added in the beam. Null: none."""
+    lm_weight: float = 0.5
+    """Its log probabilities are multiplied by this."""
+    word_bonus: float = 1.5
+    """With `lm`: what each word adds, since a language model makes short texts likely."""
     words: bool = False
     """Words with times and confidences in the result. Times are the transducer's own, or those of an alignment with CTC; a model with neither, and
     a translation, has none."""

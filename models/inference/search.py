@@ -17,6 +17,7 @@ from voxmill.models.common.tasks import IGNORE
 from voxmill.models.common.tokenizer import EOT, Tokenizer
 from voxmill.models.inference.attention_beam import attention_beam
 from voxmill.models.inference.decode import Scored, ctc_beam, ctc_greedy, rescored, sequence_scores, transducer_greedy
+from voxmill.models.inference.fusion import Fusion, PrefixBonus
 from voxmill.models.inference.per_task import mask_tokens
 from voxmill.models.inference.recognizer_config import OF_TRANSDUCER, RecognizerConfig
 from voxmill.models.inference.transducer_beam import transducer_beam
@@ -27,9 +28,16 @@ from voxmill.models.network.model import Conditions, EncoderOutput, SpeechModel
 class TokenSearch:
     """The best token sequence of each utterance."""
 
-    def __init__(self, model: SpeechModel, tokens: Tokenizer, config: RecognizerConfig, forbidden: list[int]) -> None:
-        """`forbidden`: tokens that are never said."""
-        self.model, self.tokens, self.config, self.forbidden = model, tokens, config, forbidden
+    def __init__(
+        self,
+        model: SpeechModel,
+        tokens: Tokenizer,
+        config: RecognizerConfig,
+        forbidden: list[int],
+        fusions: Sequence[Fusion] = (),
+    ) -> None:
+        """`forbidden`: tokens that are never said; `fusions`: what methods with a beam add to scores."""
+        self.model, self.tokens, self.config, self.forbidden, self.fusions = model, tokens, config, forbidden, fusions
 
     def __call__(
         self, encoded: EncoderOutput, ctc_BTV: Tensor, conditions: Conditions, prompts: Sequence[list[int]]
@@ -67,6 +75,7 @@ class TokenSearch:
                         self.config.beam if self.config.method == "attention-beam" else 1,
                         int(min(self.config.max_tokens, (self.tokens.config.longest or math.inf) - length)),
                         self.config.length_penalty,
+                        self.fusions,
                     )
                 ),
                 strict=True,
@@ -82,14 +91,14 @@ class TokenSearch:
                 for length, frame_TD in zip(lengths, encoded.frame_BTD, strict=True)
             ]
         beam, penalty = self.config.beam, self.config.length_penalty
-        found = transducer_beam(self.model.transducer, encoded.frame_BTD, lengths, beam, penalty, self.forbidden)
+        found = transducer_beam(self.model.transducer, encoded.frame_BTD, lengths, beam, penalty, self.forbidden, self.fusions)
         return [hypotheses[0] for hypotheses in found]
 
     def _ctc(self, log_TV: Tensor, encoded: EncoderOutput, conditions: Conditions, prompt: list[int]) -> Scored:
         log_TV = mask_tokens(log_TV, self.forbidden)
         if self.config.method == "greedy":
             return ctc_greedy(log_TV)
-        found = ctc_beam(log_TV, self.config.beam)
+        found = ctc_beam(log_TV, self.config.beam, bonus=PrefixBonus(self.fusions) if self.fusions else None)
         return found[0] if self.config.method == "beam" else self._rescored(found, encoded, conditions, prompt)[0]
 
     def _rescored(self, found: list[Scored], encoded: EncoderOutput, conditions: Conditions, prompt: list[int]) -> list[Scored]:

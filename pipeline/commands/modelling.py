@@ -96,6 +96,10 @@ def transcribe(
     ] = None,
     decode: options.Decode = None,
     beam: options.Beam = None,
+    hotword: options.Hotword = None,
+    boost: options.Boost = None,
+    lm: options.Lm = None,
+    lm_weight: options.LmWeight = None,
     chunk: options.Chunk = None,
     to: Annotated[str | None, typer.Option(help="Translate into this language, if the model learnt it.")] = None,
     device: options.Device = "auto",
@@ -114,6 +118,8 @@ def transcribe(
         voxmill transcribe *.wav --model runs/one-model --budget 6 --decode greedy --json
 
         voxmill transcribe talk.mp3 --model runs/one-student --decode attention-beam --beam 5
+
+        voxmill transcribe talk.mp3 --model runs/one-model --hotword Voxmill --hotword "Ray Train" --lm english.arpa.gz
     """
     with working("loading the model", quiet=as_json):
         from voxmill.models.common.device import choose_device
@@ -124,7 +130,17 @@ def transcribe(
         bundle = open_bundle(model, budget, choose_device(device))
         wanted = tuple(part.strip() for part in tasks.split(",")) if tasks else None
         recognizer = open_recognizer(
-            bundle, method=decode, beam=beam, chunk=chunk, tasks=wanted, translate_to=to, words=as_json
+            bundle,
+            method=decode,
+            beam=beam,
+            chunk=chunk,
+            tasks=wanted,
+            translate_to=to,
+            words=as_json,
+            hotwords=hotword and tuple(hotword),
+            hotword_boost=boost,
+            lm=lm,
+            lm_weight=lm_weight,
         )
         loader = AudioLoader()
     failed = 0
@@ -146,6 +162,10 @@ def evaluate(
     ] = None,
     decode: options.Decode = None,
     beam: options.Beam = None,
+    hotword: options.Hotword = None,
+    boost: options.Boost = None,
+    lm: options.Lm = None,
+    lm_weight: options.LmWeight = None,
     chunk: options.Chunk = None,
     limit: Annotated[int | None, typer.Option(min=1, max=10**12, help="Evaluate at most this many samples.")] = None,
     device: options.Device = "auto",
@@ -170,7 +190,10 @@ def evaluate(
         samples = EvaluationSamples(shards, plan, limit)
         bundle = open_bundle(model, device=choose_device(device))
         wanted = budgets_of(bundle, budgets)
-    asked = {"method": decode, "beam": beam, "chunk": chunk}
+    asked = {
+        "method": decode, "beam": beam, "chunk": chunk, "hotwords": hotword and tuple(hotword), "hotword_boost": boost,
+        "lm": lm, "lm_weight": lm_weight,
+    }  # fmt: skip
     results = []
     with model_display.CountDisplay(len(samples) * len(wanted), "evaluated", quiet=as_json) as count:
         for budget in wanted:
