@@ -169,9 +169,8 @@ class Recognizer:
             prompt = [self.tokens[SOT]]
             if self.bundle.targets.style == "prompt":
                 for kind in self.tokens.prompted(self.bundle.targets.tasks):
-                    asked = kind in self.tasks or self.tokens.knew(
-                        kind
-                    )  # a pretrained decoder writes what it heard in its prompt
+                    # a pretrained decoder writes what it heard in its prompt
+                    asked = kind in self.tasks or self.tokens.knew(kind)
                     one = row_of(encoded, row)
                     said = self._class(kind, prompt, one, for_rows(conditions, 1)) if asked else [self.tokens[NOT_KNOWN]]
                     prompt += said
