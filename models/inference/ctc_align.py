@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from voxmill.models.common.tokenizer import BLANK
@@ -44,5 +45,5 @@ def ctc_align(log_TV: Tensor, said: Sequence[int]) -> list[PlacedLog] | None:
     return [PlacedLog(run[0], run[-1] + 1, float(emit_TS[run, 2 * index + 1].mean())) for index, run in enumerate(frames)]
 
 
-def _moved(score_S: np.ndarray, by: int) -> np.ndarray:  # type: ignore[type-arg]
+def _moved(score_S: NDArray[np.float64], by: int) -> NDArray[np.float64]:
     return np.concatenate([np.full(by, -np.inf), score_S])[: len(score_S)]

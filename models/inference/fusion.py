@@ -31,12 +31,18 @@ class Fusion(Protocol):
 
 class Hotwords:
     """Boosts phrases: each token of a phrase adds `boost` while the phrase goes on, which is taken back where it does not, and stays once it is
-    whole. The context graph of icefall and sherpa: an Aho-Corasick automaton over tokens, whose states are the beginnings of phrases."""
+    whole. The context graph of icefall and sherpa: an Aho-Corasick automaton over tokens, whose states are the beginnings of phrases. Unlike
+    theirs, a phrase that is whole does not count twice until the next token."""
 
     def __init__(self, phrases: Sequence[Sequence[int]], boost: float) -> None:
         """`phrases`: as tokens."""
         self._whole, self._boost = {tuple(phrase) for phrase in phrases if phrase}, boost
-        self._begun = {phrase[:length] for phrase in self._whole for length in range(len(phrase) + 1)} | {()}
+        begun = {phrase[:length] for phrase in self._whole for length in range(len(phrase) + 1)} | {()}
+        self._open = {
+            state: next(left for left in range(len(state) + 1) if state[: len(state) - left] in {(), *self._whole})
+            for state in begun
+        }
+        """Tokens of each state that are not yet a phrase, or after one."""
 
     def start(self) -> tuple[int, ...]:
         """No phrase has begun."""
@@ -45,13 +51,13 @@ class Hotwords:
     def step(self, state: tuple[int, ...], token: int) -> tuple[tuple[int, ...], float]:
         """The longest beginning of a phrase that the tokens now end with. Of a phrase that is whole, its boost is added for good."""
         said = (*state, token)
-        after = next(said[first:] for first in range(len(said) + 1) if said[first:] in self._begun)
+        after = next(said[first:] for first in range(len(said) + 1) if said[first:] in self._open)
         whole = sum(len(after) - first for first in range(len(after)) if after[first:] in self._whole)
-        return after, self._boost * (len(after) - len(state) + whole)
+        return after, self._boost * (self._open[after] - self._open[state] + whole)
 
     def finish(self, state: tuple[int, ...]) -> float:
         """Takes back what a phrase that is begun has added."""
-        return -self._boost * len(state)
+        return -self._boost * self._open[state]
 
 
 class WordModel:

@@ -49,7 +49,7 @@ class Recognition:
     score: float
     """Log probability of the text under the chosen method."""
     words: tuple[RecognizedWord, ...] | None = None
-    """With times from the start of the utterance; None: not asked for, or the model has no times."""
+    """With times from the start of the utterance; None: not asked for, or there are no times."""
 
 
 class Recognizer:

@@ -78,7 +78,7 @@ def test_what_was_trained_transcribes(trained: str, tmp_path: Path) -> None:
     assert (done.exit_code, bad["error"], good["error"]) == (1, "No such file or directory", None)
     assert list(good["segments"][0]["labels"]) == ["language"]
     assert good["segments"][0]["words"] == []  # no words were asked for
-    done = run("transcribe", files[0], "--model", trained, "--decode", "attention-beam", "--beam", "2", "--json")
+    done = run("transcribe", files[0], "--model", trained, "--decode", "beam", "--beam", "2", "--json")
     (segment,) = json.loads(done.stdout)["segments"]
     for word in segment["words"]:
         assert 0 <= word["start"] < word["end"] <= 1.5

@@ -1,3 +1,4 @@
+# mypy: allow-subclassing-any
 from __future__ import annotations
 
 import math
