@@ -44,7 +44,7 @@ from voxmill.models.network.pretrained.start_config import StartConfig
 from voxmill.models.network.route import ExpertLoad, Route
 from voxmill.models.network.sound_encoder import ConformerSound, SoundEncoder
 from voxmill.models.network.task_vectors import TaskVectors, TaskVectorsConfig
-from voxmill.models.network.transducer import Lattice, Transducer, TransducerConfig
+from voxmill.models.network.transducer import Transducer, TransducerConfig, TransducerLattice
 from voxmill.models.network.vision import PostEncoderExperts, VisionConfig, VisualTokens
 
 
@@ -135,7 +135,7 @@ class ModelOutputs(NamedTuple):
     """Logits of the decoder."""
     backward_BUV: Tensor | None
     """Logits of the decoder that predicts the text from its end; None without one, or without its input."""
-    lattice: Lattice | None
+    lattice: TransducerLattice | None
     """What the transducer says of its target; None without one, or without its input."""
     encoded: EncoderOutput
 

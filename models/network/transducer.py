@@ -32,7 +32,7 @@ class TransducerConfig(Settings):
     """Past tokens that the predictor sees."""
 
 
-class Lattice(NamedTuple):
+class TransducerLattice(NamedTuple):
     """Log probabilities of the two ways on from each place of a transducer: to the next frame, or to the next token of the target."""
 
     blank_BTW: Tensor
@@ -77,7 +77,7 @@ class Transducer(nn.Module):
         logits_BTWV: Tensor = self.out(torch.tanh(both_BTWJ))
         return logits_BTWV
 
-    def lattice(self, frame_BTD: Tensor, token_BU: Tensor) -> Lattice:
+    def lattice(self, frame_BTD: Tensor, token_BU: Tensor) -> TransducerLattice:
         """What a loss reads of `forward`, in a fraction of its memory: a few frames are computed at a time, and once more for the gradient."""
         expected_BWD = self.predictor(token_BU)
         next_BW = functional.pad(token_BU, (0, 1), value=BLANK)
@@ -87,7 +87,7 @@ class Transducer(nn.Module):
             for part_BTD in frame_BTD.split(frames, dim=1)
         ]
         blank_BTW, said_BTW = torch.cat(parts, dim=2)
-        return Lattice(blank_BTW, said_BTW[..., :-1])
+        return TransducerLattice(blank_BTW, said_BTW[..., :-1])
 
     def _ways_on(self, frame_BTD: Tensor, expected_BWD: Tensor, next_BW: Tensor) -> Tensor:
         """Log probabilities of a blank and of the next token, shape (2, B, T, W)."""
@@ -97,7 +97,7 @@ class Transducer(nn.Module):
         return both_2BTW - logits_BTWV.logsumexp(dim=-1)
 
 
-def transducer_loss(lattice: Lattice, frames_B: Tensor, tokens_B: Tensor) -> Tensor:
+def transducer_loss(lattice: TransducerLattice, frames_B: Tensor, tokens_B: Tensor) -> Tensor:
     """-log P(tokens | sound) of each utterance, shape (B), by torchaudio if it is installed, else by `reference_loss`.
 
     Every utterance needs at least one frame.
@@ -115,7 +115,7 @@ def transducer_loss(lattice: Lattice, frames_B: Tensor, tokens_B: Tensor) -> Ten
     return loss_B
 
 
-def reference_loss(lattice: Lattice, frames_B: Tensor, tokens_B: Tensor) -> Tensor:
+def reference_loss(lattice: TransducerLattice, frames_B: Tensor, tokens_B: Tensor) -> Tensor:
     """The transducer loss by its definition: alpha(t, u) is the log probability to have said u tokens on reaching frame t.
 
     alpha(t, u) = logaddexp(alpha(t - 1, u) + blank(t - 1, u), alpha(t, u - 1) + token(t, u - 1)). Along u that recursion is a

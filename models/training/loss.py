@@ -22,7 +22,7 @@ from voxmill.models.data.batch import Batch
 from voxmill.models.network.attention import real_mask
 from voxmill.models.network.model import ModelConfig, ModelOutputs
 from voxmill.models.network.route import ExpertLoad
-from voxmill.models.network.transducer import Lattice, transducer_loss
+from voxmill.models.network.transducer import TransducerLattice, transducer_loss
 
 
 class LossConfig(Settings):
@@ -126,7 +126,7 @@ def starred_ctc_loss(log_BTV: Tensor, length_B: Tensor, spoken_BU: Tensor, num_s
     return loss_B.detach() + sloped_B - sloped_B.detach()
 
 
-def joint_loss(lattice: Lattice, length_B: Tensor, num_spoken_B: Tensor) -> Tensor:
+def joint_loss(lattice: TransducerLattice, length_B: Tensor, num_spoken_B: Tensor) -> Tensor:
     """The transducer's loss of each utterance, shape (B,); 0 if it has no target or no frame."""
     (row_R,) = torch.where((num_spoken_B >= 0) & (length_B > 0))
     loss_B = lattice.blank_BTW.new_zeros(len(length_B))
@@ -134,5 +134,5 @@ def joint_loss(lattice: Lattice, length_B: Tensor, num_spoken_B: Tensor) -> Tens
         return loss_B
     frames_R, tokens_R = length_B[row_R], num_spoken_B[row_R]
     frames, tokens = int(frames_R.max()), int(tokens_R.max())
-    part = Lattice(lattice.blank_BTW[row_R, :frames, : tokens + 1], lattice.said_BTU[row_R, :frames, :tokens])
+    part = TransducerLattice(lattice.blank_BTW[row_R, :frames, : tokens + 1], lattice.said_BTU[row_R, :frames, :tokens])
     return loss_B.index_add(0, row_R, transducer_loss(part, frames_R, tokens_R))

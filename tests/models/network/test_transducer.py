@@ -9,9 +9,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from voxmill.models.network import transducer
 from voxmill.models.network.transducer import (
-    Lattice,
     Transducer,
     TransducerConfig,
+    TransducerLattice,
     _torchaudio_loss,
     reference_loss,
     transducer_loss,
@@ -42,11 +42,11 @@ def every_alignment(logits: torch.Tensor, tokens: list[int]) -> float:
     return -float(torch.logsumexp(torch.tensor(total), 0))
 
 
-def ways_on(logits: torch.Tensor, tokens: torch.Tensor) -> Lattice:
+def ways_on(logits: torch.Tensor, tokens: torch.Tensor) -> TransducerLattice:
     """The whole lattice, by its definition."""
     log = logits.log_softmax(-1)
     index = tokens[:, None, :, None].expand(-1, logits.shape[1], -1, 1)
-    return Lattice(log[..., 0], log[:, :, : tokens.shape[1]].gather(-1, index)[..., 0])
+    return TransducerLattice(log[..., 0], log[:, :, : tokens.shape[1]].gather(-1, index)[..., 0])
 
 
 @pytest.mark.parametrize(("frames", "length"), [(1, 0), (1, 2), (4, 0), (4, 3)])
@@ -57,6 +57,7 @@ def test_the_reference_is_the_sum_over_all_alignments(frames: int, length: int) 
     assert float(found) == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:.*rnnt_loss has been deprecated")
 @pytest.mark.skipif(_torchaudio_loss() is None, reason="torchaudio has no rnnt_loss here")
 def test_torchaudio_agrees_in_value_and_gradient() -> None:
     logits, tokens, *rest = lattice([6, 9, 4], [3, 5, 1])
