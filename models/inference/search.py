@@ -43,12 +43,10 @@ class TokenSearch:
         self, encoded: EncoderOutput, ctc_BTV: Tensor, conditions: Conditions, prompts: Sequence[list[int]]
     ) -> list[Scored]:
         """One for each utterance. `prompts`: what its decoder has read before."""
-        method = self.config.method
-        if (
-            method in ("attention", "attention-beam") or self.config.translate_to is not None
-        ):  # CTC speaks the language of the sound only
+        by_decoder = self.config.method in ("attention", "attention-beam")
+        if by_decoder or self.config.translate_to is not None:  # CTC speaks the language of the sound only
             return self._attention(encoded, conditions, prompts)
-        if method in OF_TRANSDUCER:
+        if self.config.method in OF_TRANSDUCER:
             return self._transducer(encoded)
         rows = zip(encoded.length_B.tolist(), ctc_BTV, prompts, strict=True)
         return [
@@ -61,26 +59,19 @@ class TokenSearch:
         together: dict[int, list[int]] = defaultdict(list)
         for row, prompt in enumerate(prompts):
             together[len(prompt)].append(row)
-        found: dict[int, Scored] = {}
+        best: dict[int, Scored] = {}
         for length, rows in together.items():
-            predict = CachedDecoder(self.model, rows_of(encoded, rows), conditions, self.forbidden)
-            found |= zip(
-                rows,
-                (
-                    hypotheses[0]
-                    for hypotheses in attention_beam(
-                        predict,
-                        _tensor([prompts[row] for row in rows], encoded),
-                        self.tokens[EOT],
-                        self.config.beam if self.config.method == "attention-beam" else 1,
-                        int(min(self.config.max_tokens, (self.tokens.config.longest or math.inf) - length)),
-                        self.config.length_penalty,
-                        self.fusions,
-                    )
-                ),
-                strict=True,
+            found = attention_beam(
+                CachedDecoder(self.model, rows_of(encoded, rows), conditions, self.forbidden),
+                _tensor([prompts[row] for row in rows], encoded),
+                self.tokens[EOT],
+                beam=self.config.beam if self.config.method == "attention-beam" else 1,
+                most=int(min(self.config.max_tokens, (self.tokens.config.longest or math.inf) - length)),
+                length_penalty=self.config.length_penalty,
+                fusions=self.fusions,
             )
-        return [found[row] for row in range(len(prompts))]
+            best |= {row: hypotheses[0] for row, hypotheses in zip(rows, found, strict=True)}
+        return [best[row] for row in range(len(prompts))]
 
     def _transducer(self, encoded: EncoderOutput) -> list[Scored]:
         assert self.model.transducer is not None
