@@ -16,6 +16,7 @@ from torch import Tensor
 
 from voxmill.models.common.tasks import IGNORE
 from voxmill.models.common.tokenizer import BLANK
+from voxmill.models.inference.fusion import PrefixBonus
 from voxmill.models.network.transducer import Transducer
 
 _HOPELESS = 50.0
@@ -28,6 +29,22 @@ class Scored:
 
     tokens: tuple[int, ...]
     score: float
+    each: tuple[float, ...] = ()
+    """Log probability of each token, and of the end if that was said; empty: not known, as of CTC, which sums over alignments."""
+    frames: tuple[int, ...] = ()
+    """Frame in which a transducer said each token; empty: not known."""
+    bonus: float = 0.0
+    """What hotwords and a language model add to the score."""
+
+    @property
+    def total(self) -> float:
+        """Score and bonus, by which hypotheses are ordered."""
+        return self.score + self.bonus
+
+
+def by_length(found: Sequence[Scored], penalty: float, more: int) -> list[Scored]:
+    """The hypotheses ordered by total / (tokens + `more`) ** `penalty`, best first; 0: by total."""
+    return sorted(found, key=lambda one: -one.total / (len(one.tokens) + more) ** penalty)
 
 
 def ctc_greedy(log_TV: Tensor) -> Scored:
@@ -39,10 +56,10 @@ def ctc_greedy(log_TV: Tensor) -> Scored:
     return Scored(said, float(best_T.values.sum()))
 
 
-def ctc_beam(log_TV: Tensor, beam: int = 10, candidates: int = 20) -> list[Scored]:
+def ctc_beam(log_TV: Tensor, beam: int = 10, candidates: int = 20, bonus: PrefixBonus | None = None) -> list[Scored]:
     """CTC prefix beam search (Hannun et al., arXiv 1408.2873), best first. Scores sum over all alignments that the beam kept.
 
-    Only the likeliest `candidates` tokens of a frame are considered.
+    Only the likeliest `candidates` tokens of a frame are considered. `bonus`: what is added to the prefixes' scores, in the search too.
     """
     prefixes: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, -math.inf)}
     top = log_TV.topk(min(candidates, log_TV.shape[-1]), dim=-1)
@@ -51,14 +68,15 @@ def ctc_beam(log_TV: Tensor, beam: int = 10, candidates: int = 20) -> list[Score
         for prefix, (blank, spoken) in prefixes.items():
             for score, token in zip(scores, tokens, strict=True):
                 if token == BLANK:
-                    _add(grown[prefix], 0, score + _log_add(blank, spoken))
+                    _add(grown[prefix], 0, score + log_add(blank, spoken))
                 elif prefix and token == prefix[-1]:
                     _add(grown[prefix], 1, score + spoken)  # the same token goes on
                     _add(grown[(*prefix, token)], 1, score + blank)  # said again, after a pause
                 else:
-                    _add(grown[(*prefix, token)], 1, score + _log_add(blank, spoken))
-        prefixes = _best(grown, beam)
-    return [Scored(prefix, _log_add(*ends)) for prefix, ends in prefixes.items()]
+                    _add(grown[(*prefix, token)], 1, score + log_add(blank, spoken))
+        prefixes = _best(grown, beam, bonus)
+    found = [Scored(prefix, log_add(*ends), bonus=bonus.whole(prefix) if bonus else 0.0) for prefix, ends in prefixes.items()]
+    return sorted(found, key=lambda one: -one.total)
 
 
 def ctc_insert(log_TV: Tensor, said: Sequence[int], marks: Sequence[int], beam: int = 4) -> tuple[int, ...]:
@@ -76,18 +94,18 @@ def ctc_insert(log_TV: Tensor, said: Sequence[int], marks: Sequence[int], beam: 
         for place, prefixes in places.items():
             offered = [(token, place) for token in marks] + [(token, place + 1) for token in said[place : place + 1]]
             for prefix, (blank, spoken) in prefixes.items():
-                _add(grown[place][prefix], 0, scores[0] + _log_add(blank, spoken))
+                _add(grown[place][prefix], 0, scores[0] + log_add(blank, spoken))
                 if prefix:
                     _add(grown[place][prefix], 1, scores[column[prefix[-1]]] + spoken)
                 for token, after in offered:
-                    before = blank if prefix[-1:] == (token,) else _log_add(blank, spoken)
+                    before = blank if prefix[-1:] == (token,) else log_add(blank, spoken)
                     _add(grown[after][(*prefix, token)], 1, scores[column[token]] + before)
         kept = {place: _best(prefixes, beam) for place, prefixes in grown.items() if len(said) - place <= left}
-        likeliest = max((_log_add(*ends) for prefixes in kept.values() for ends in prefixes.values()), default=-math.inf)
+        likeliest = max((log_add(*ends) for prefixes in kept.values() for ends in prefixes.values()), default=-math.inf)
         places = {
             place: prefixes
             for place, prefixes in kept.items()
-            if prefixes and _log_add(*next(iter(prefixes.values()))) > likeliest - _HOPELESS
+            if prefixes and log_add(*next(iter(prefixes.values()))) > likeliest - _HOPELESS
         }
     return next(iter(places.get(len(said), {})), tuple(said))
 
@@ -106,20 +124,20 @@ def rescored(
     """Attention rescoring (U2++): CTC's hypotheses ordered by the weighted sum of CTC's and both decoders' scores, best
     first."""
     together = [
-        Scored(one.tokens, ctc * one.score + (1 - ctc) * ((1 - backward) * ahead + backward * back))
+        Scored(one.tokens, ctc * one.score + (1 - ctc) * ((1 - backward) * ahead + backward * back), bonus=one.bonus)
         for one, ahead, back in zip(hypotheses, forwards, backwards, strict=True)
     ]
-    return sorted(together, key=lambda one: -one.score)
+    return sorted(together, key=lambda one: -one.total)
 
 
 @torch.no_grad()
 def transducer_greedy(head: Transducer, frame_TD: Tensor, most: int = 5, forbidden: Sequence[int] = ()) -> Scored:
     """Greedy transducer decoding: the likeliest token, again and again, until a blank moves on to the next frame; at most
     `most` tokens a frame, and none of `forbidden`."""
-    said: list[int] = []
+    said, each, frames = list[int](), list[float](), list[int]()
     score = 0.0
     expected_1WD = head.predictor(torch.zeros(1, 0, dtype=torch.long, device=frame_TD.device))
-    for frame_D in frame_TD:
+    for frame, frame_D in enumerate(frame_TD):
         for _ in range(most):
             log_V = head.join(frame_D[None, None], expected_1WD[:, -1:])[0, 0, 0].float().log_softmax(dim=-1)
             log_V[list(forbidden)] = -math.inf
@@ -128,21 +146,27 @@ def transducer_greedy(head: Transducer, frame_TD: Tensor, most: int = 5, forbidd
             if token == BLANK:
                 break
             said.append(token)
+            each.append(float(log_V[token]))
+            frames.append(frame)
             expected_1WD = head.predictor(torch.tensor([said[-head.predictor.context :]], device=frame_TD.device))
-    return Scored(tuple(said), score)
+    return Scored(tuple(said), score, tuple(each), tuple(frames))
 
 
-def _best(grown: Mapping[tuple[int, ...], list[float]], beam: int) -> dict[tuple[int, ...], tuple[float, float]]:
+def _best(
+    grown: Mapping[tuple[int, ...], list[float]], beam: int, bonus: PrefixBonus | None = None
+) -> dict[tuple[int, ...], tuple[float, float]]:
     """The likeliest prefixes, best first, without impossible ones."""
     possible = ((prefix, ends) for prefix, ends in grown.items() if max(ends) > -math.inf)
-    best = sorted(possible, key=lambda entry: (-_log_add(*entry[1]), entry[0]))[:beam]
+    totals = ((-log_add(*ends) - (bonus.of(prefix) if bonus else 0.0), prefix, ends) for prefix, ends in possible)
+    best = [(prefix, ends) for _, prefix, ends in sorted(totals)[:beam]]
     return {prefix: (ends[0], ends[1]) for prefix, ends in best}
 
 
 def _add(ends: list[float], which: int, score: float) -> None:
-    ends[which] = _log_add(ends[which], score)
+    ends[which] = log_add(ends[which], score)
 
 
-def _log_add(one: float, other: float) -> float:
+def log_add(one: float, other: float) -> float:
+    """log(exp(one) + exp(other))."""
     low, high = sorted((one, other))
     return high if low == -math.inf else high + math.log1p(math.exp(low - high))

@@ -86,8 +86,10 @@ def evaluate_model(
     recognizer = open_recognizer(bundle, with_video=True, **asked)
     recognizer([np.zeros(SAMPLE_RATE, np.float32)], ["wide"])  # the first call sets things up
     embedder = frame_embedder(bundle)
+    of_transcripts = ("hotwords", "lm")  # in another language than a translation
+    translating = {key: value for key, value in asked.items() if key not in of_transcripts}
     translators = {
-        to: open_recognizer(bundle, with_video=True, **asked, translate_to=to)
+        to: open_recognizer(bundle, with_video=True, **translating, translate_to=to)
         for to in bundle.tokens.config.translate_to
         if bundle.translates_into(to)
     }

@@ -5,6 +5,7 @@ onnx          `encoder.onnx`, `decoder.onnx`, `tokens.model`, and `model.json` w
               without torch
 sherpa-onnx   `encoder.onnx`, `decoder.onnx`, `joiner.onnx`, `tokens.txt`: a transducer that sherpa-onnx decodes on a stream, and
               `model.json` with the options that it has to be given
+transformers  a folder that `transformers.WhisperForConditionalGeneration` loads, of a model that is still a Whisper
 """
 
 # mypy: allow-untyped-decorators
@@ -27,11 +28,12 @@ from voxmill.models.inference.load import parse_budget
 from voxmill.models.inference.onnx import DECODER, ENCODER, example_inputs, export_onnx, largest_difference
 from voxmill.models.inference.sherpa_export import export_sherpa, refuse_sherpa, sherpa_difference
 from voxmill.models.inference.streaming import StreamingConfig
+from voxmill.models.inference.transformers_export import export_transformers, refuse_transformers, transformers_difference
 from voxmill.models.network.budget import Budget
 from voxmill.models.network.model import Conditions, SpeechModel
 from voxmill.models.network.size import ModelSize, model_size
 
-Format = Literal["safetensors", "onnx", "sherpa-onnx"]
+Format = Literal["safetensors", "onnx", "sherpa-onnx", "transformers"]
 TOLERANCE = 1e-3
 """Largest absolute difference of any output to the original model; with a larger one nothing is exported."""
 META = "model.json"
@@ -49,7 +51,7 @@ class ExportReport:
     difference: float
     """Largest absolute difference of any output to the original model under this budget."""
     compared_in: str
-    """What the exported model was run with: `torch` or `onnxruntime`."""
+    """What the exported model was run with: `torch`, `onnxruntime` or `transformers`."""
 
 
 def export_model(
@@ -61,6 +63,8 @@ def export_model(
     """
     if form == "sherpa-onnx":
         refuse_sherpa(bundle.model)
+    if form == "transformers":
+        refuse_transformers(bundle.model.config)
     if form == "onnx" and (bundle.model.config.start is not None or bundle.model.ctc is None):
         raise UserError(
             "ONNX of a model with a pretrained start, or without CTC, is not written yet: take --format safetensors"
@@ -79,6 +83,9 @@ def export_model(
             config = streaming or StreamingConfig()
             export_sherpa(small, place, config)
             difference, by = sherpa_difference(small.model, place, config), "onnxruntime"
+        elif form == "transformers":
+            export_transformers(small, place)
+            difference, by = transformers_difference(bundle.model, place), "transformers"
         else:
             save(str(place), small)
             difference, by = _difference(bundle.model, wanted, load(str(place)).model), "torch"

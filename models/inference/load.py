@@ -12,7 +12,8 @@ from voxmill.manifests.errors import UserError, explain
 from voxmill.models.checkpoint.checkpoint import Bundle, average_folder, is_checkpoint, latest, load, step_folder, steps_in
 from voxmill.models.checkpoint.manifest import COMMIT, CheckpointError
 from voxmill.models.checkpoint.validation import read_best
-from voxmill.models.inference.recognizer import Recognizer, RecognizerConfig
+from voxmill.models.inference.recognizer import Recognizer
+from voxmill.models.inference.recognizer_config import RecognizerConfig
 from voxmill.models.network.budget import Budget, BudgetError
 
 TASK_ALIASES = {"lid": "language", "events": "sound_events"}
@@ -57,7 +58,9 @@ def open_recognizer(bundle: Bundle, *, with_video: bool = False, **asked: Any) -
         )
     except ValidationError as error:
         said = explain(error, RecognizerConfig, "command line")
-        raise UserError(said.replace("`method`", "`decode`").replace("`translate_to`", "`to`")) from None
+        raise UserError(
+            said.replace("`method`", "`decode`").replace("`translate_to`", "`to`").replace("`lm_weight`", "`lm-weight`")
+        ) from None
     except ValueError as error:
         raise UserError(str(error)) from error
 

@@ -7,9 +7,7 @@ said is never taken back. Shape suffixes: B utterances (1), T frames, V vocabula
 # mypy: allow-untyped-decorators
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -18,11 +16,12 @@ from pydantic import Field
 from torch import Tensor
 
 from voxmill.manifests.config_base import Settings
-from voxmill.manifests.records import SAMPLE_RATE, Bandwidth
+from voxmill.manifests.records import Bandwidth
 from voxmill.models.checkpoint.checkpoint import Bundle
 from voxmill.models.common.features import fbank
 from voxmill.models.common.guides import BANDWIDTHS
 from voxmill.models.common.tokenizer import BLANK, Tokenizer
+from voxmill.models.inference.recognized_words import PlacedLog, RecognizedWord, recognized_words
 from voxmill.models.inference.recognizer import Audio
 from voxmill.models.network.streaming_encoder import LOOKAHEAD, STRIDE, StreamingEncoder
 from voxmill.models.network.transducer import Transducer
@@ -48,19 +47,6 @@ class Token(NamedTuple):
     frame: int
     """Encoder frame, from the start of the stream."""
     log_probability: float
-
-
-@dataclass(frozen=True, slots=True)
-class StreamedWord:
-    """A word of the stream."""
-
-    text: str
-    start: float
-    """Where its first token was said, in seconds from the start of the stream."""
-    end: float
-    """End of the frame of its last token."""
-    confidence: float
-    """Geometric mean of the probabilities of its tokens."""
 
 
 class Search(Protocol):
@@ -170,22 +156,11 @@ class SpeechStream:
         return self._tokens.decode(token.id for token in self.tokens)
 
     @property
-    def words(self) -> list[StreamedWord]:
-        """The words said so far; the last one may still grow."""
+    def words(self) -> tuple[RecognizedWord, ...]:
+        """The words said so far; the last one may still grow. A token was said in its first frame."""
         config = self._encoder.model.config.fbank
-        seconds = STRIDE * config.shift / SAMPLE_RATE
-        runs: list[list[Token]] = []
-        for token in self.tokens:
-            if not runs or self._tokens.name(token.id).startswith("▁"):
-                runs.append([])
-            runs[-1].append(token)
-        found = []
-        for run in runs:
-            text = self._tokens.decode(token.id for token in run).strip()
-            confidence = math.exp(sum(token.log_probability for token in run) / len(run))
-            if text:
-                found.append(StreamedWord(text, run[0].frame * seconds, (run[-1].frame + 1) * seconds, confidence))
-        return found
+        places = [PlacedLog(token.frame, token.frame + 1, token.log_probability) for token in self.tokens]
+        return recognized_words([token.id for token in self.tokens], places, self._tokens, STRIDE * config.shift_ms)
 
 
 class Given(NamedTuple):

@@ -1,7 +1,8 @@
 """The attention decoder, which predicts labels and text token by token from the encoder's frames.
 
 U2++ has a second one that predicts the text from its end and helps to rescore hypotheses; it is the same module.
-Shape suffixes: B utterances, U tokens, S positions of the encoder's output (prefix and frames), D model width, V vocabulary.
+Of an utterance several sequences can be read at once, as of the hypotheses of a beam: its rows are beside each other, and its memory is one row.
+Shape suffixes: B utterances, or sequences of them; U tokens, S positions of the encoder's output (prefix and frames), D model width, V vocabulary.
 """
 
 # mypy: allow-subclassing-any
@@ -54,14 +55,18 @@ class DecoderLayer(nn.Module):
         past_11UU: Tensor,
         by: Rotation | None,
         memory_BSD: Tensor,
-        sound_B1US: Tensor,
+        sound_B11S: Tensor,
         route: Route,
         cache: LayerCache | None = None,
     ) -> Tensor:
         """Output of the same shape; the masks are True where a token may attend. `by`: None where tokens carry their positions."""
         kept_itself, kept_sound = (cache.itself, cache.sound) if cache else (None, None)
         x_BUD = x_BUD + self.dropout(self.itself(self.norm_itself(x_BUD), past_11UU, by, None, kept_itself))
-        x_BUD = x_BUD + self.dropout(self.sound(self.norm_sound(x_BUD), sound_B1US, None, memory_BSD, kept_sound))
+        asks_BQD = self.norm_sound(x_BUD).reshape(
+            memory_BSD.shape[0], -1, x_BUD.shape[2]
+        )  # tokens of all sequences of an utterance
+        heard_BQD = self.sound(asks_BQD, sound_B11S, None, memory_BSD, kept_sound)
+        x_BUD = x_BUD + self.dropout(heard_BQD.reshape(x_BUD.shape))
         return x_BUD + self.dropout(self.feed_forward(self.norm_feed_forward(x_BUD), route))
 
 
@@ -86,8 +91,8 @@ class Decoder(nn.Module):
         route: Route,
         cache: DecoderCache | None = None,
     ) -> Tensor:
-        """Logits of the next token after each, shape (B, U, V). Padding tokens come last, so the causal mask hides them. `cache`: the
-        tokens follow those of earlier calls."""
+        """Logits of the next token after each, shape (B, U, V). Padding tokens come last, so the causal mask hides them. `memory` may have fewer
+        rows: see above. `cache`: the tokens follow those of earlier calls."""
         before = cache.length if cache else 0
         position_1U = torch.arange(before, before + token_BU.shape[1], device=token_BU.device)[None]
         x_BUD = self.dropout(self.embed(token_BU) * math.sqrt(self.embed.embedding_dim))
@@ -111,9 +116,9 @@ def through_layers(
     length, before = x_BUD.shape[1], cache.length if cache else 0
     past_11UU = past_mask(length, x_BUD.device, before)
     empty_B1 = ~memory_real_BS.any(dim=1, keepdim=True)  # no frame: attend to padding, since a row without any key would be NaN
-    sound_B1US = (memory_real_BS | empty_B1)[:, None, None].expand(-1, 1, length, -1)
+    sound_B11S = (memory_real_BS | empty_B1)[:, None, None]
     for index, layer in enumerate(layers):
-        x_BUD = layer(x_BUD, past_11UU, by, memory_BSD, sound_B1US, route, cache.layer(index) if cache else None)
+        x_BUD = layer(x_BUD, past_11UU, by, memory_BSD, sound_B11S, route, cache.layer(index) if cache else None)
     if cache:
         cache.length += length
     return x_BUD

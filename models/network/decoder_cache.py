@@ -1,6 +1,6 @@
 """What a decoder has computed of a sequence that is said token by token: keys and values of its attentions, so that a step reads one token.
 
-Shape suffixes: B utterances, H heads, S positions, C channels of a head.
+Shape suffixes: B utterances, N sequences (one or more of each utterance), H heads, S positions, C channels of a head.
 """
 
 from __future__ import annotations
@@ -26,6 +26,11 @@ class AttentionCache:
         self.key_BHSC, self.value_BHSC = key_BHSC, value_BHSC
         return key_BHSC, value_BHSC
 
+    def select(self, row_N: Tensor) -> None:
+        """Goes on with these rows, in this order; one may be there several times."""
+        if self.key_BHSC is not None and self.value_BHSC is not None:
+            self.key_BHSC, self.value_BHSC = self.key_BHSC[row_N], self.value_BHSC[row_N]
+
 
 @dataclass(slots=True, eq=False)
 class LayerCache:
@@ -36,7 +41,7 @@ class LayerCache:
 
 
 class DecoderCache:
-    """Of a whole decoder. One cache is for one sequence of one utterance and memory."""
+    """Of a whole decoder. One cache is for sequences that grow together, as many of each utterance, and the memory of these utterances."""
 
     def __init__(self) -> None:
         self.length = 0
@@ -46,3 +51,10 @@ class DecoderCache:
     def layer(self, index: int) -> LayerCache:
         """The cache of layer number `index`."""
         return self._layers.setdefault(index, LayerCache())
+
+    def select(self, row_N: Tensor, utterance_B: Tensor | None = None) -> None:
+        """Goes on with these sequences, of these utterances: indices into those of the last call. None: of all utterances."""
+        for layer in self._layers.values():
+            layer.itself.select(row_N)
+            if utterance_B is not None:
+                layer.sound.select(utterance_B)

@@ -44,7 +44,7 @@ from voxmill.models.network.pretrained.start_config import StartConfig
 from voxmill.models.network.route import ExpertLoad, Route
 from voxmill.models.network.sound_encoder import ConformerSound, SoundEncoder
 from voxmill.models.network.task_vectors import TaskVectors, TaskVectorsConfig
-from voxmill.models.network.transducer import Transducer, TransducerConfig
+from voxmill.models.network.transducer import Transducer, TransducerConfig, TransducerLattice
 from voxmill.models.network.vision import PostEncoderExperts, VisionConfig, VisualTokens
 
 
@@ -135,8 +135,8 @@ class ModelOutputs(NamedTuple):
     """Logits of the decoder."""
     backward_BUV: Tensor | None
     """Logits of the decoder that predicts the text from its end; None without one, or without its input."""
-    joint_BTWV: Tensor | None
-    """Logits of the transducer; None without one, or without its input. W = U + 1."""
+    lattice: TransducerLattice | None
+    """What the transducer says of its target; None without one, or without its input."""
     encoded: EncoderOutput
 
 
@@ -233,12 +233,12 @@ class SpeechModel(nn.Module):
         does."""
         encoded = self.encode(feature_BTM, length_B, conditions)
         forwards = self.decode(token_BU, encoded, conditions)
-        backwards = joint = None
+        backwards = lattice = None
         if backward_BU is not None and self.backward_decoder is not None:
             backwards = self.decode(backward_BU, encoded, conditions, backwards=True)
         if joint_BU is not None and self.transducer is not None:
-            joint = self.transducer(encoded.frame_BTD, joint_BU)
-        return ModelOutputs(self.ctc_of(encoded), encoded.length_B, forwards, backwards, joint, encoded)
+            lattice = self.transducer.lattice(encoded.frame_BTD, joint_BU)
+        return ModelOutputs(self.ctc_of(encoded), encoded.length_B, forwards, backwards, lattice, encoded)
 
     def ctc_of(self, encoded: EncoderOutput) -> Tensor:
         """Log probabilities of every token in every frame, shape (B, T, V); V is 0 without a CTC head."""
@@ -291,8 +291,9 @@ class SpeechModel(nn.Module):
         backwards: bool = False,
         cache: DecoderCache | None = None,
     ) -> Tensor:
-        """Logits of the next token after each, shape (B, U, V). `cache`: the tokens follow those of earlier calls with it. Raises
-        BudgetError, or ValueError if there is no such decoder."""
+        """Logits of the next token after each, shape (B, U, V). There may be several rows of tokens for each utterance, beside each other;
+        guided experts then need `translates_B` for each. `cache`: the tokens follow those of earlier calls with it. Raises BudgetError, or
+        ValueError if there is no such decoder."""
         conditions = conditions or Conditions()
         decoder = self.backward_decoder if backwards else self.decoder
         if decoder is None:
@@ -323,6 +324,11 @@ class SpeechModel(nn.Module):
         """Where its parameters are."""
         found: torch.device = next(self.parameters()).device
         return found
+
+    @property
+    def frame_ms(self) -> float:
+        """From one encoder frame to the next (ms)."""
+        return self._sound.frame_ms
 
     def _budget(self, conditions: Conditions) -> Budget | None:
         if conditions.budget is not None and self.config.emoe is None:

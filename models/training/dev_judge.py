@@ -20,7 +20,8 @@ from voxmill.models.data.held_out import HeldOut
 from voxmill.models.data.loader import Loader
 from voxmill.models.data.sampler import NothingToLearn, SamplerConfig
 from voxmill.models.inference.metrics import text_metrics
-from voxmill.models.inference.recognizer import Recognizer, RecognizerConfig
+from voxmill.models.inference.recognizer import Recognizer
+from voxmill.models.inference.recognizer_config import RecognizerConfig
 from voxmill.models.network.budget import Budget
 from voxmill.models.network.layers import ElasticConfig
 from voxmill.models.network.route import ExpertLoad

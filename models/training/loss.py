@@ -22,7 +22,7 @@ from voxmill.models.data.batch import Batch
 from voxmill.models.network.attention import real_mask
 from voxmill.models.network.model import ModelConfig, ModelOutputs
 from voxmill.models.network.route import ExpertLoad
-from voxmill.models.network.transducer import transducer_loss
+from voxmill.models.network.transducer import TransducerLattice, transducer_loss
 
 
 class LossConfig(Settings):
@@ -74,8 +74,8 @@ def speech_loss(outputs: ModelOutputs, batch: Batch, loads: Sequence[ExpertLoad]
     if outputs.backward_BUV is not None:
         from_end = attention_loss(outputs.backward_BUV, batch.said_backward_BU, config.smoothing)
         weighted["backward"] = (decoders * backward, from_end)
-    if outputs.joint_BTWV is not None:
-        joint = joint_loss(outputs.joint_BTWV, outputs.length_B, batch.spoken_BU, batch.num_spoken_B)
+    if outputs.lattice is not None:
+        joint = joint_loss(outputs.lattice, outputs.length_B, batch.num_spoken_B)
         weighted["transducer"] = (config.transducer, joint)
     sums = {name: (batch.weight_B * loss_B).sum() for name, (_, loss_B) in weighted.items()}
     total = torch.stack([weight * sums[name] for name, (weight, _) in weighted.items()]).sum()
@@ -126,13 +126,13 @@ def starred_ctc_loss(log_BTV: Tensor, length_B: Tensor, spoken_BU: Tensor, num_s
     return loss_B.detach() + sloped_B - sloped_B.detach()
 
 
-def joint_loss(logits_BTWV: Tensor, length_B: Tensor, spoken_BU: Tensor, num_spoken_B: Tensor) -> Tensor:
+def joint_loss(lattice: TransducerLattice, length_B: Tensor, num_spoken_B: Tensor) -> Tensor:
     """The transducer's loss of each utterance, shape (B,); 0 if it has no target or no frame."""
     (row_R,) = torch.where((num_spoken_B >= 0) & (length_B > 0))
-    loss_B = logits_BTWV.new_zeros(len(length_B), dtype=torch.float32)
+    loss_B = lattice.blank_BTW.new_zeros(len(length_B))
     if not len(row_R):
         return loss_B
     frames_R, tokens_R = length_B[row_R], num_spoken_B[row_R]
     frames, tokens = int(frames_R.max()), int(tokens_R.max())
-    logits = logits_BTWV[row_R, :frames, : tokens + 1]
-    return loss_B.index_add(0, row_R, transducer_loss(logits, spoken_BU[row_R, :tokens], frames_R, tokens_R).float())
+    part = TransducerLattice(lattice.blank_BTW[row_R, :frames, : tokens + 1], lattice.said_BTU[row_R, :frames, :tokens])
+    return loss_B.index_add(0, row_R, transducer_loss(part, frames_R, tokens_R))

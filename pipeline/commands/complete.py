@@ -22,7 +22,13 @@ def training_recipes(incomplete: str) -> list[str]:
 
 def model_formats(incomplete: str) -> list[str]:
     """What a model is exported as."""
-    return _beginning(incomplete, ("safetensors", "onnx", "sherpa-onnx"))
+    return _beginning(incomplete, ("safetensors", "onnx", "sherpa-onnx", "transformers"))
+
+
+def decoding_methods(incomplete: str) -> list[str]:
+    """How a model's predictions are searched."""
+    of_ctc = ("greedy", "beam", "rescore")
+    return _beginning(incomplete, (*of_ctc, "attention", "attention-beam", "transducer", "transducer-beam"))
 
 
 def recipes(incomplete: str) -> list[str]:

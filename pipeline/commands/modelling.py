@@ -96,10 +96,17 @@ def transcribe(
         ),
     ] = None,
     decode: options.Decode = None,
+    beam: options.Beam = None,
+    hotword: options.Hotword = None,
+    boost: options.Boost = None,
+    lm: options.Lm = None,
+    lm_weight: options.LmWeight = None,
     chunk: options.Chunk = None,
     to: Annotated[str | None, typer.Option(help="Translate into this language, if the model learnt it.")] = None,
     device: options.Device = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON for each file.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One line of JSON for each file, with the times and confidences of words.")
+    ] = False,
 ) -> None:
     """Transcribe files with a trained model. Long files are cut at their pauses.
 
@@ -110,6 +117,10 @@ def transcribe(
         voxmill transcribe talk.mp3 --model runs/one-model
 
         voxmill transcribe *.wav --model runs/one-model --budget 6 --decode greedy --json
+
+        voxmill transcribe talk.mp3 --model runs/one-student --decode attention-beam --beam 5
+
+        voxmill transcribe talk.mp3 --model runs/one-model --hotword Voxmill --hotword "Ray Train" --lm english.arpa.gz
     """
     with working("loading the model", quiet=as_json):
         from voxmill.models.common.device import choose_device
@@ -120,7 +131,19 @@ def transcribe(
         place = checkpoint_of(model)
         bundle = open_bundle(place, budget, choose_device(device))
         wanted = tuple(part.strip() for part in tasks.split(",")) if tasks else None
-        recognizer = open_recognizer(bundle, method=decode, chunk=chunk, tasks=wanted, translate_to=to)
+        recognizer = open_recognizer(
+            bundle,
+            method=decode,
+            beam=beam,
+            chunk=chunk,
+            tasks=wanted,
+            translate_to=to,
+            words=as_json,
+            hotwords=hotword and tuple(hotword),
+            hotword_boost=boost,
+            lm=lm,
+            lm_weight=lm_weight,
+        )
         loader = AudioLoader()
     model_display.print_model(place, model, quiet=as_json)
     failed = 0
@@ -141,6 +164,11 @@ def evaluate(
         str | None, typer.Option(help="`all` that it was trained for, or some, as in `6,15`; default: the whole model.")
     ] = None,
     decode: options.Decode = None,
+    beam: options.Beam = None,
+    hotword: options.Hotword = None,
+    boost: options.Boost = None,
+    lm: options.Lm = None,
+    lm_weight: options.LmWeight = None,
     chunk: options.Chunk = None,
     limit: Annotated[int | None, typer.Option(min=1, max=10**12, help="Evaluate at most this many samples.")] = None,
     device: options.Device = "auto",
@@ -167,11 +195,15 @@ def evaluate(
         bundle = open_bundle(place, device=choose_device(device))
         wanted = budgets_of(bundle, budgets)
     model_display.print_model(place, model, quiet=as_json)
+    asked = {
+        "method": decode, "beam": beam, "chunk": chunk, "hotwords": hotword and tuple(hotword), "hotword_boost": boost,
+        "lm": lm, "lm_weight": lm_weight,
+    }  # fmt: skip
     results = []
     with model_display.CountDisplay(len(samples) * len(wanted), "evaluated", quiet=as_json) as count:
         for budget in wanted:
             part = bundle.extract(budget) if budget else bundle
-            results.append(evaluate_model(part, str(budget or "whole"), samples, {"method": decode, "chunk": chunk}, count))
+            results.append(evaluate_model(part, str(budget or "whole"), samples, asked, count))
     model_display.print_evaluation(results, plan.split, as_json=as_json)
 
 
@@ -184,7 +216,8 @@ def export(
         typer.Option(
             "--format",
             autocompletion=complete.model_formats,
-            help="`safetensors` (to use or train with voxmill), `onnx`, or `sherpa-onnx` (a transducer that sherpa-onnx streams).",
+            help="`safetensors` (to use or train with voxmill), `onnx`, `sherpa-onnx` (a transducer that sherpa-onnx streams), or "
+            "`transformers` (a model that started as all of a Whisper).",
         ),
     ] = "safetensors",
     chunk: options.Chunk = None,
@@ -203,6 +236,8 @@ def export(
         voxmill export --model runs/one-model --budget 6 --format onnx --out runs/one-6-onnx
 
         voxmill export --model runs/one-model --format sherpa-onnx --chunk 16 --left 64 --out runs/one-live
+
+        voxmill export --model runs/one-student --format transformers --out runs/one-whisper
     """
     from voxmill.pipeline.modelling import model_display
 

@@ -10,6 +10,14 @@ import typer
 
 from voxmill.pipeline.commands import complete
 
+
+def finite(value: float | None) -> float | None:
+    """Typer callback that refuses `nan` and `inf`, which Python parses as floats."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no finite number")
+    return value
+
+
 _CONFIG = typer.Option("--config", "-c", help="A YAML file, or the name of a shipped recipe.", autocompletion=complete.configs)
 Config = Annotated[str, _CONFIG]
 ConfigIfAny = Annotated[str | None, _CONFIG]
@@ -69,18 +77,22 @@ Budget = Annotated[
 Decode = Annotated[
     str | None,
     typer.Option(
-        help="`greedy`, `beam`, `rescore`, `attention` or `transducer`; default: `rescore`, or `attention` for a model without CTC."
+        help="`greedy`, `beam`, `rescore` (CTC), `attention`, `attention-beam`, `transducer` or `transducer-beam`; default: `rescore`, or "
+        "`attention` for a model without CTC.",
+        autocompletion=complete.decoding_methods,
     ),
 ]
+Beam = Annotated[int | None, typer.Option(min=1, max=10_000, help="Hypotheses of a beam search; default: 10.")]
+Hotword = Annotated[
+    list[str] | None, typer.Option(help="A phrase that is likely to be said, such as a name; repeatable. With a beam.")
+]
+Boost = Annotated[
+    float | None, typer.Option(help="What each token of a hotword adds to the log probability; default: 1.5.", callback=finite)
+]
+Lm = Annotated[str | None, typer.Option(help="An n-gram language model of words: an ARPA text file, or .gz. With a beam.")]
+LmWeight = Annotated[float | None, typer.Option(help="Weight of the language model; default: 0.5.", callback=finite)]
 Chunk = Annotated[int | None, typer.Option(min=1, max=1_000_000, help="Streaming: read chunks of this many frames of 40 ms.")]
 Device = Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, …")]
-
-
-def finite(value: float | None) -> float | None:
-    """Typer callback that refuses `nan` and `inf`, which Python parses as floats."""
-    if value is not None and not math.isfinite(value):
-        raise typer.BadParameter(f"{value} is no finite number")
-    return value
 
 
 def check_words(words: Sequence[str]) -> None:

@@ -239,7 +239,7 @@ def _figure(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
 
 
-def export_format(name: str) -> Literal["safetensors", "onnx", "sherpa-onnx"]:
+def export_format(name: str) -> Literal["safetensors", "onnx", "sherpa-onnx", "transformers"]:
     """The format that `export` was asked for. Raises UserError."""
     if name == "safetensors":
         return "safetensors"
@@ -247,7 +247,9 @@ def export_format(name: str) -> Literal["safetensors", "onnx", "sherpa-onnx"]:
         return "onnx"
     if name == "sherpa-onnx":
         return "sherpa-onnx"
-    raise UserError(f"--format is `safetensors`, `onnx` or `sherpa-onnx`, not `{name}`")
+    if name == "transformers":
+        return "transformers"
+    raise UserError(f"--format is `safetensors`, `onnx`, `sherpa-onnx` or `transformers`, not `{name}`")
 
 
 def print_export(report: Any, *, as_json: bool) -> None:

@@ -17,6 +17,30 @@ BATCH_SEGMENTS, BATCH_SECONDS = 8, 60.0
 """The largest batch: segments, and seconds with padding."""
 
 
+class RecognizedAs(Protocol):
+    """A word that a model heard in a clip."""
+
+    @property
+    def text(self) -> str:
+        """The word."""
+        ...
+
+    @property
+    def start(self) -> float:
+        """In seconds from the start of the clip."""
+        ...
+
+    @property
+    def end(self) -> float:
+        """In seconds from the start of the clip."""
+        ...
+
+    @property
+    def confidence(self) -> float:
+        """From 0 to 1."""
+        ...
+
+
 class ModelOutput(Protocol):
     """What a model says of a clip (`models.inference.recognizer`)."""
 
@@ -30,11 +54,26 @@ class ModelOutput(Protocol):
         """Task -> its labels; empty where the model found none."""
         ...
 
+    @property
+    def words(self) -> Sequence[RecognizedAs] | None:
+        """Its words, with times from the start of the clip; None: not known."""
+        ...
+
 
 class Model(Protocol):
     """A batch of 16 kHz mono waves and their bandwidths -> one output per wave, in order."""
 
     def __call__(self, waves: Sequence[Audio], bandwidths: Sequence[Bandwidth], /) -> Sequence[ModelOutput]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TranscribedWord:
+    """A word between `start` and `end`, in seconds from the beginning of the file, and how sure the model was of it (0 to 1)."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +84,8 @@ class TranscribedSegment:
     end: float
     text: str
     labels: dict[str, tuple[str, ...]]
+    words: tuple[TranscribedWord, ...] | None = None
+    """None: the model has no times, or was not asked for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +120,13 @@ def _run(segments: Sequence[AudioSegment], model: Model) -> Iterator[Transcribed
     outputs = model([segment.audio for segment in segments], [segment.bandwidth for segment in segments])
     for segment, one in zip(segments, outputs, strict=True):
         labels = {str(kind): values for kind, values in one.labels.items()}
-        yield TranscribedSegment(round(segment.start / SAMPLE_RATE, 3), round(segment.end / SAMPLE_RATE, 3), one.marked, labels)
+        start = segment.start / SAMPLE_RATE
+        words = None if one.words is None else tuple(_later(word, start) for word in one.words)
+        yield TranscribedSegment(round(start, 3), round(segment.end / SAMPLE_RATE, 3), one.marked, labels, words)
+
+
+def _later(word: RecognizedAs, by: float) -> TranscribedWord:
+    return TranscribedWord(word.text, round(word.start + by, 3), round(word.end + by, 3), round(word.confidence, 4))
 
 
 def _batches(segments: Iterator[AudioSegment]) -> Iterator[list[AudioSegment]]:

@@ -41,8 +41,9 @@ from voxmill.models.checkpoint.checkpoint import Bundle, latest, load
 from voxmill.models.common.features import fbank
 from voxmill.models.data.targets import read_utterance
 from voxmill.models.inference.decode import ctc_greedy, transducer_greedy
+from voxmill.models.inference.recognized_words import RecognizedWord
 from voxmill.models.inference.sherpa_export import export_sherpa
-from voxmill.models.inference.streaming import SpeechStream, StreamedWord, StreamingConfig, StreamingRecognizer
+from voxmill.models.inference.streaming import SpeechStream, StreamingConfig, StreamingRecognizer
 from voxmill.models.network.model import Conditions, EncoderOutput
 from voxmill.models.network.streaming_encoder import LOOKAHEAD, STRIDE, StreamingEncoder
 from voxmill.models.training.recipe import load_recipe
@@ -163,7 +164,7 @@ def aligned(clip: Clip, words: Sequence[str]) -> list[tuple[float, float]] | Non
     return found if len(found) == len(words) else None
 
 
-def apart(clip: Clip, heard: Sequence[StreamedWord]) -> list[float]:
+def apart(clip: Clip, heard: Sequence[RecognizedWord]) -> list[float]:
     """Seconds from where the aligner begins a word to where the stream does, for words that the stream got right."""
     words = regex.findall(r"[a-z']+", clip.text.lower())
     times = aligned(clip, words)

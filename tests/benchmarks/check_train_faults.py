@@ -37,7 +37,8 @@ from voxmill.models.data.loader import DataConfig
 from voxmill.models.data.sampler import NothingToLearn, SamplerConfig
 from voxmill.models.inference.evaluate_split import EvaluationSamples, evaluate_model
 from voxmill.models.inference.load import open_recognizer
-from voxmill.models.inference.recognizer import Recognizer, RecognizerConfig
+from voxmill.models.inference.recognizer import Recognizer
+from voxmill.models.inference.recognizer_config import RecognizerConfig
 from voxmill.models.network.conformer import EncoderConfig
 from voxmill.models.network.decoder import DecoderConfig
 from voxmill.models.network.model import ModelConfig

@@ -77,6 +77,12 @@ def test_what_was_trained_transcribes(trained: str, tmp_path: Path) -> None:
     good, short, bad = map(json.loads, done.stdout.splitlines())
     assert (done.exit_code, bad["error"], good["error"]) == (1, "No such file or directory", None)
     assert list(good["segments"][0]["labels"]) == ["language"]
+    assert good["segments"][0]["words"] == []  # no words were asked for
+    done = run("transcribe", files[0], "--model", trained, "--decode", "beam", "--beam", "2", "--json")
+    (segment,) = json.loads(done.stdout)["segments"]
+    for word in segment["words"]:
+        assert 0 <= word["start"] < word["end"] <= 1.5
+        assert 0 < word["confidence"] <= 1
     assert (short["seconds"], short["text"], short["error"]) == (0.05, "", None)
 
 
@@ -92,7 +98,7 @@ def test_what_was_trained_is_evaluated_for_each_budget(trained: str, shards: Pat
     assert (small["utterances"], small["audio_seconds"]) == (10, 10.0)
     assert small["figures"]["text"]["words"] == 10 * 4
     assert set(small["figures"]["choices"]) == {"language", "gender"}
-    for_people = run("evaluate", "--model", trained, "--shards", str(shards), *where, "--limit", "2")
+    for_people = run("evaluate", "--model", trained, "--shards", str(shards), *where, "--limit", "2", "--beam", "3")
     assert "language macro F1 %" in for_people.output
     assert "what a model has seen" in for_people.output
 

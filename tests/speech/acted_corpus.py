@@ -69,7 +69,14 @@ def _test(folder: Path, spoken: Iterable[tuple[Line, Pcm]]) -> float:
             continue
         path = folder / "audio" / f"{line.id}.wav"
         write_wave(path, np.asarray(samples))
-        rows.append({"audio_filepath": f"audio/{path.name}", "duration": len(samples) / RATE, "text": line.text, "speaker": line.speaker})
+        rows.append(
+            {
+                "audio_filepath": f"audio/{path.name}",
+                "duration": len(samples) / RATE,
+                "text": line.text,
+                "speaker": line.speaker,
+            }
+        )
     (folder / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf8")
     return sum(float(str(row["duration"])) for row in rows) / 60
 
@@ -80,7 +87,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0, help="to learn from, at most (30)")
     options = parser.parse_args()
     raw, judged = write(options.folder, options.minutes)
-    print(f"{raw:.1f} minutes to learn from in {options.folder / 'raw'}, {judged:.1f} minutes with words in {options.folder / 'test'}")
+    print(
+        f"{raw:.1f} minutes to learn from in {options.folder / 'raw'}, {judged:.1f} minutes with words in {options.folder / 'test'}"
+    )
 
 
 if __name__ == "__main__":

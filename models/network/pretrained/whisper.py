@@ -93,10 +93,11 @@ class WhisperFamily:
             given: Mapping[str, Tensor] = read_whisper(folder / MODEL_FILE).tensors
         else:
             given = load_vendor(vendor().WhisperModel, folder).state_dict()
-        return {_renamed(name): tensor for name, tensor in given.items() if name.partition(".")[0] in parts}
+        return {own_name(name): tensor for name, tensor in given.items() if name.partition(".")[0] in parts}
 
 
-def _renamed(name: str) -> str:
+def own_name(name: str) -> str:
+    """Our name of a tensor of transformers' `WhisperModel`."""
     for theirs, ours in _NAMES:
         name = theirs.sub(ours, name)
     return name

@@ -14,7 +14,8 @@ from voxmill.models.common.seeds import seeded
 from voxmill.models.common.tasks import Task
 from voxmill.models.common.tokenizer import Tokenizer, UnknownTokenError
 from voxmill.models.data.targets import TargetsConfig
-from voxmill.models.inference.recognizer import Recognition, Recognizer, RecognizerConfig
+from voxmill.models.inference.recognizer import Recognition, Recognizer
+from voxmill.models.inference.recognizer_config import RecognizerConfig
 from voxmill.models.network.budget import Budget, BudgetError
 from voxmill.models.network.task_vectors import TaskVectorsConfig
 
@@ -27,7 +28,10 @@ def bundle(tokens: Tokenizer, *on: str, **changes: Any) -> Bundle:
     return Bundle(net, tokens, style, trained=(Budget(3, 2, 8), Budget(5, 2, 8)))
 
 
-@pytest.mark.parametrize("method", ["greedy", "beam", "rescore", "attention", "transducer"])
+METHODS = ("greedy", "beam", "rescore", "attention", "attention-beam", "transducer", "transducer-beam")
+
+
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("on", [(), ("smoe", "tasks")], ids="+".join)
 def test_every_head_says_one_thing_per_utterance(tokens: Tokenizer, on: tuple[str, ...], method: Any) -> None:
     listen = Recognizer(bundle(tokens, *on), RecognizerConfig(method=method, beam=3, max_tokens=5))
@@ -39,14 +43,40 @@ def test_every_head_says_one_thing_per_utterance(tokens: Tokenizer, on: tuple[st
         assert set(one.labels) == ({"language"} if on else {"language", "gender", "age", "emotion", "sound_events"})
 
 
-@pytest.mark.parametrize("method", ["greedy", "rescore"])
+@pytest.mark.parametrize("method", METHODS)
 def test_an_utterance_is_heard_the_same_alone_and_in_company(tokens: Tokenizer, method: Any) -> None:
-    listen = Recognizer(bundle(tokens, "emoe"), RecognizerConfig(method=method, beam=3))
+    listen = Recognizer(bundle(tokens, "emoe"), RecognizerConfig(method=method, beam=3, max_tokens=9, words=True))
     together = listen(WAVES)
     for wave, one in zip(WAVES, together, strict=True):
         (alone,) = listen([wave])
         assert (alone.text, alone.labels) == (one.text, one.labels)
         assert alone.score == pytest.approx(one.score, abs=1e-3)
+        assert alone.words is not None
+        assert [word.start for word in alone.words] == [word.start for word in one.words or ()]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_words_are_those_of_the_text_with_times_and_confidences(tokens: Tokenizer, method: Any) -> None:
+    made = bundle(tokens, seed=5)
+    heard = Recognizer(made, RecognizerConfig(method=method, beam=3, max_tokens=5, words=True))(WAVES)
+    assert heard[2].words == ()
+    for wave, one in zip(WAVES[:2], heard, strict=False):
+        assert one.words is not None
+        assert "".join(word.text for word in one.words).replace(" ", "") == one.text.replace(" ", "")
+        assert all(0 <= word.start < word.end <= len(wave) / 16_000 and 0 < word.confidence <= 1 for word in one.words)
+        assert [word.start for word in one.words] == sorted(word.start for word in one.words)
+    assert Recognizer(made, RecognizerConfig(method=method, beam=3, max_tokens=5))(WAVES[:1])[0].words is None
+
+
+def test_without_ctc_a_decoder_has_no_times_and_neither_has_a_translation(tokens: Tokenizer) -> None:
+    config = RecognizerConfig(method="attention-beam", beam=2, max_tokens=4, words=True)
+    for made, asked in (
+        (bundle(tokens, ctc=False, seed=5), config),
+        (bundle(tokens, seed=5), config.model_copy(update={"translate_to": "es"})),
+    ):
+        (heard,) = Recognizer(made, asked)(WAVES[:1])
+        assert heard.text
+        assert heard.words is None
 
 
 def test_a_budget_hears_what_its_extract_hears(tokens: Tokenizer) -> None:
@@ -113,7 +143,6 @@ def test_marked_text_shows_inline_tokens(tokens: Tokenizer) -> None:
 
 LOUD = ("[SCD]", "[ENDP]", "<|en|>")
 """One token of each of three tasks, made so likely that a model that may say them does."""
-METHODS = ("greedy", "beam", "rescore", "attention", "transducer")
 MARKED: tuple[Task, ...] = ("asr", "language", "speaker_change", "endpoint")
 
 

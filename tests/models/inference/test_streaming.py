@@ -20,6 +20,7 @@ from voxmill.models.inference.decode import ctc_greedy, transducer_greedy
 from voxmill.models.inference.export import export_model
 from voxmill.models.inference.sherpa_export import export_sherpa, sherpa_difference
 from voxmill.models.inference.streaming import StreamingConfig, StreamingRecognizer
+from voxmill.models.inference.transducer_beam import transducer_beam
 from voxmill.models.network.model import Conditions
 
 _DRAWN = torch.rand(40, 2, generator=seeded("stream"))
@@ -102,6 +103,29 @@ def test_sherpa_onnx_decodes_the_export_to_the_same_tokens(tokens: Tokenizer, tm
     said = [_shown(tokens.name(token.id)) for token in ours.tokens]
     assert len(said) > 5
     assert recognizer.tokens(theirs) == said
+
+
+def test_sherpa_onnx_finds_the_same_in_its_beam(tokens: Tokenizer, tmp_path: Path) -> None:
+    sherpa_onnx = pytest.importorskip("sherpa_onnx")
+    made = bundle(tokens)
+    assert made.model.transducer is not None
+    made.model.transducer.out.bias.data[tokens.num_subwords :] -= 1e3  # what is forbidden has no share of the probability
+    encoder, decoder, joiner, names, about = map(str, export_sherpa(made, tmp_path, StreamingConfig(chunk=4, left=8)))
+    recognizer = sherpa_onnx.OnlineRecognizer.from_transducer(
+        tokens=names, encoder=encoder, decoder=decoder, joiner=joiner, decoding_method="modified_beam_search", max_active_paths=4,
+        **{key: value for key, value in json.loads(Path(about).read_text())["sherpa_onnx"].items() if key != "decoding_method"},
+    )  # fmt: skip
+    theirs = recognizer.create_stream()
+    theirs.accept_waveform(16_000, WAVE)
+    while recognizer.is_ready(theirs):
+        recognizer.decode_stream(theirs)
+    feature_BTM = fbank(torch.from_numpy(WAVE), made.model.config.fbank)[None]
+    with torch.no_grad():
+        encoded = made.model.encode(feature_BTM, torch.tensor([feature_BTM.shape[1]]), Conditions(chunk=4, left=8))
+    heard = encoded.frame_BTD.shape[1] // 4 * 4  # whole chunks
+    best = transducer_beam(made.model.transducer, encoded.frame_BTD, [heard], beam=4)[0][0]
+    assert len(best.tokens) > 5
+    assert recognizer.tokens(theirs) == [_shown(tokens.name(token)) for token in best.tokens]
 
 
 def test_the_export_is_a_folder_with_what_sherpa_onnx_has_to_be_told(tokens: Tokenizer, tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ def test_every_set_of_switches_runs_and_learns_from_every_head(on: tuple[str, ..
     assert outputs.ctc_BTV.shape == (2, 14, VOCABULARY)
     assert outputs.length_B.tolist() == [14, 9]
     assert outputs.backward_BUV is not None
-    assert outputs.joint_BTWV is not None
-    heads = [outputs.ctc_BTV, outputs.forward_BUV, outputs.backward_BUV, outputs.joint_BTWV]
+    assert outputs.lattice is not None
+    heads = [outputs.ctc_BTV, outputs.forward_BUV, outputs.backward_BUV, *outputs.lattice]
     sum(head.square().mean() for head in heads).backward()
     idle = [name for name, p in net.named_parameters() if p.grad is None]
     assert not [name for name in idle if "experts" not in name]

@@ -16,7 +16,7 @@ from voxmill.models.data.batch import Batch, Example, collate
 from voxmill.models.data.targets import LabelledUtterance, TargetsConfig, make_target
 from voxmill.models.network.model import SpeechModel
 from voxmill.models.network.route import ExpertLoad
-from voxmill.models.network.transducer import TransducerConfig
+from voxmill.models.network.transducer import TransducerConfig, TransducerLattice
 from voxmill.models.training.forward import conditions_of, forward
 from voxmill.models.training.loss import LossConfig, Losses, attention_loss, ctc_loss, joint_loss, speech_loss
 from voxmill.models.training.recipe import Recipe
@@ -100,11 +100,12 @@ def test_the_heads_are_torchs_own_where_all_is_there() -> None:
     expected = torch.nn.functional.ctc_loss(log.transpose(0, 1), spoken, frames, lengths, reduction="none")
     torch.testing.assert_close(ctc_loss(log, frames, spoken, lengths), expected)
     assert ctc_loss(log, frames, spoken, torch.tensor([-1, 2]))[0] == 0
-    joint = torch.randn(2, 9, 4, 7, generator=seeded(2))
-    silent = joint_loss(joint, torch.tensor([9, 0]), spoken, torch.tensor([-1, 2]))
+    blank, said = (-torch.rand(2, 9, width, generator=seeded(width)) for width in (4, 3))
+    silent = joint_loss(TransducerLattice(blank, said), torch.tensor([9, 0]), torch.tensor([-1, 2]))
     assert silent.tolist() == [0, 0]
-    one = joint_loss(joint, frames, spoken, torch.tensor([-1, 2]))
-    torch.testing.assert_close(one[1], joint_loss(joint[1:, :6, :3], frames[1:], spoken[1:, :2], lengths[1:])[0])
+    one = joint_loss(TransducerLattice(blank, said), frames, torch.tensor([-1, 2]))
+    alone = TransducerLattice(blank[1:, :6, :3], said[1:, :6, :2])
+    torch.testing.assert_close(one[1], joint_loss(alone, frames[1:], lengths[1:])[0])
 
 
 def test_a_text_that_does_not_fit_its_frames_is_not_infinite() -> None:

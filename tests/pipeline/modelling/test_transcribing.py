@@ -18,6 +18,7 @@ from voxmill.pipeline.modelling.transcribing import (
     BATCH_SECONDS,
     TranscribedFile,
     TranscribedSegment,
+    TranscribedWord,
     print_transcribed,
     transcribe,
 )
@@ -28,6 +29,7 @@ from voxmill.pipeline.terminal.output import console
 class Heard:
     marked: str
     labels: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"language": ("en",), "gender": ()})
+    words: tuple[TranscribedWord, ...] | None = (TranscribedWord("so", 0.12, 0.2, 0.98765),)
 
 
 class Teller:
@@ -95,6 +97,15 @@ def test_clips_are_heard_together_while_they_are_few_and_short(file: str) -> Non
     (outcome,) = transcribe([file], teller, Fixed(*[1.0] * 9, BATCH_SECONDS - 1, 2.0))
     assert [len(call) for call in teller.calls] == [8, 1, 1, 1]
     assert len(outcome.segments) == 11
+
+
+def test_times_of_words_are_those_of_the_file(file: str) -> None:
+    class Later(Fixed):
+        def segments(self, recording: object):  # type: ignore[no-untyped-def]
+            yield AudioSegment(3 * SAMPLE_RATE, np.zeros(SAMPLE_RATE, np.float32), "wide")
+
+    (outcome,) = transcribe([file], Teller(), Later())
+    assert outcome.segments[0].words == (TranscribedWord("so", 3.12, 3.2, 0.9877),)
 
 
 def test_a_file_without_speech_says_nothing(file: str) -> None:
