@@ -142,7 +142,7 @@ class Recognizer:
         best = [Scored((), 0.0) for _ in rows]
         if "asr" in self.tasks or self.model.config.tasks:
             best = self._search(rows_of(encoded, rows), ctc_BTV[rows], conditions, prompts)
-        results = [Recognition("", "", {}, 0.0, () if self.config.words else None) for _ in waves]
+        results = [Recognition("", "", {}, 0.0, () if self.config.words else None) for _ in range(len(length_B))]
         for row, said, own in zip(rows, best, labels, strict=True):
             ctc_TV, *marks = (log_BTV[row, : int(encoded.length_B[row])] for log_BTV in (ctc_BTV, *alone.values()))
             results[row] = self._result(said, ctc_TV, dict(zip(alone, marks, strict=True)), own)
