@@ -19,7 +19,8 @@ from voxmill.manifests.errors import UserError
 from voxmill.models.checkpoint.checkpoint import Bundle, load
 from voxmill.models.checkpoint.manifest import CheckpointError
 from voxmill.models.common.tokenizer import Tokenizer
-from voxmill.models.data.sampler import NothingToLearn, SamplerConfig
+from voxmill.models.data.sampler import NothingToLearn
+from voxmill.models.data.sampler_config import SamplerConfig
 from voxmill.models.data.targets import TargetsConfig
 from voxmill.models.inference import export as delivery
 from voxmill.models.inference.evaluate_split import EvaluationSamples, evaluate_model, first_split

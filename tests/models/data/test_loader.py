@@ -20,7 +20,7 @@ from voxmill.models.data.augment import AugmentConfig
 from voxmill.models.data.batch import Batch
 from voxmill.models.data.examples import ExampleConfig
 from voxmill.models.data.loader import DataConfig, Loader, Position
-from voxmill.models.data.sampler import SamplerConfig
+from voxmill.models.data.sampler_config import SamplerConfig
 from voxmill.models.data.targets import TargetsConfig
 from voxmill.models.training.forward import conditions_of
 from voxmill.sharding.reader import StoredSample

@@ -24,7 +24,7 @@ from voxmill.models.common.tokenizer import TokenizerConfig
 from voxmill.models.common.video_frames import VideoFrames
 from voxmill.models.data.examples import ExampleConfig
 from voxmill.models.data.loader import DataConfig
-from voxmill.models.data.sampler import SamplerConfig
+from voxmill.models.data.sampler_config import SamplerConfig
 from voxmill.models.inference.evaluate_split import EvaluationSamples, evaluate_model
 from voxmill.models.inference.recognizer import Recognition, Recognizer
 from voxmill.models.network.layers import upcycle

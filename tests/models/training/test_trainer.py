@@ -17,7 +17,7 @@ from voxmill.models.common.tokenizer import TokenizerConfig
 from voxmill.models.data.batch import collate
 from voxmill.models.data.examples import ExampleConfig
 from voxmill.models.data.loader import DataConfig, Loader
-from voxmill.models.data.sampler import SamplerConfig
+from voxmill.models.data.sampler_config import SamplerConfig
 from voxmill.models.data.targets import TargetsConfig
 from voxmill.models.network.budget import BudgetSchedule
 from voxmill.models.network.conformer import EncoderConfig
