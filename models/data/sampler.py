@@ -138,7 +138,7 @@ class BucketingSampler:
         if not self._rates:
             return rows, skipped
         groups = self._usable.groups_of(table, self._usable.shards[index][0])
-        numbers = [key_number(key, self.config.seed) for key in table["key"].to_pylist()]
+        numbers = [key_number(str(key), self.config.seed) for key in table["key"].to_pylist()]
         times = (times_read(self._rates.get(g, ONCE), epoch, n) for g, n in zip(groups, numbers, strict=True))
         return [row for row, count in zip(rows, times, strict=True) if count > before], skipped
 

@@ -67,13 +67,13 @@ class UsableSamples:
             if root != last:
                 earlier, own, last = np.union1d(earlier, np.array(own, np.uint64)), [], root
             rows, _ = self.read(index)
-            keys = np.array([key_number(key) for key in rows["key"].to_pylist()], np.uint64)
+            keys = np.array([key_number(str(key)) for key in rows["key"].to_pylist()], np.uint64)
             again = np.isin(keys, earlier)
             self._twice[root] |= frozenset(keys[again].tolist())
             own += keys.tolist() if root < len(self.roots) - 1 else []
             kept = rows.filter(pa.array(~again))
             groups = self.groups_of(kept, root)
-            for group, length in zip(groups, kept["num_samples"].to_pylist(), strict=True):
+            for group, length in zip(groups, kept["num_samples"].to_numpy().tolist(), strict=True):
                 amounts[group] = Amount(amounts[group].samples + 1, amounts[group].num_samples + length)
             held.append(frozenset(groups))
         return dict(amounts), held
@@ -92,8 +92,8 @@ class UsableSamples:
             rows = self._without("twice", rows, [key_number(row.key) in twice for row in rows], skipped)
         table = _numbered(member_table(rows), root)
         table = matching_rows(table, self.config.where) if self.config.where else table
-        short = pc.less(table["seconds"], self.config.min_seconds)
-        long = pc.greater(table["seconds"], self.config.max_seconds)
+        short = pc.less(table["seconds"], pa.scalar(self.config.min_seconds))
+        long = pc.greater(table["seconds"], pa.scalar(self.config.max_seconds))
         skipped.update(too_short=pc.sum(short).as_py() or 0, too_long=pc.sum(long).as_py() or 0)
         return table.filter(pc.invert(pc.or_(short, long))), +skipped
 

@@ -126,7 +126,7 @@ def utterance_result(
     utterance: LabelledUtterance,
     recognised: Recognition,
     translators: dict[str, Recognizer],
-    rules: TextRules = TextRules(),
+    rules: TextRules,
     embedder: FrameEmbedder | None = None,
 ) -> UtteranceResult:
     """References and predictions of a sample. It is recognised again for each language it has a translation into.

@@ -22,9 +22,9 @@ from voxmill.models.common.seeds import seeded
 from voxmill.models.common.tokenizer import Tokenizer
 from voxmill.models.data.augment import spec_augment
 from voxmill.models.data.batch import Batch, Example, collate
+from voxmill.models.data.batch_cutter import PlannedSample, cut_batches
 from voxmill.models.data.examples import ExampleConfig, ExampleReader, UnusableSample
 from voxmill.models.data.loader import DataConfig, Loader, Position
-from voxmill.models.data.batch_cutter import PlannedSample, cut_batches
 from voxmill.models.data.sampler import BucketingSampler, PlannedBatch
 from voxmill.models.data.sampler_config import SamplerConfig
 from voxmill.models.data.targets import LabelledUtterance, TargetsConfig, make_target
