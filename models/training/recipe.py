@@ -139,7 +139,7 @@ def prepare(shards: ShardRoots, recipe: Recipe, device: torch.device | str = "cp
     earlier = load(recipe.begin_with) if recipe.begin_with else None
     start = open_start(recipe.model.start) if recipe.model.start else None
     sized = with_start(recipe, start)
-    tokens = _tokens(shards, recipe, earlier, start)
+    tokens = learnt_tokens(shards, recipe, earlier, start)
     config = sized.model_copy(update={"vocabulary": len(tokens), "vision": _with_encoder(recipe)})
     loader = Loader(shards, tokens, config.features, recipe.data)
     torch.manual_seed(recipe.train.seed)
@@ -170,8 +170,10 @@ def build(config: ModelConfig) -> SpeechModel:
         raise UserError(str(error)) from error
 
 
-def _tokens(shards: ShardRoots, recipe: Recipe, earlier: Bundle | None, start: OpenedStart | None) -> Tokenizer:
-    """The tokeniser of an earlier model, of the pretrained one with its decoder, or one that the transcripts teach."""
+def learnt_tokens(shards: ShardRoots, recipe: Recipe, earlier: Bundle | None, start: OpenedStart | None) -> Tokenizer:
+    """The tokeniser of an earlier model, of the pretrained one with its decoder, or one that the transcripts teach, under the rules of the text.
+
+    Raises NothingToLearn, UserError."""
     if earlier:
         return earlier.tokens
     if start and "decoder" in start.parts:
