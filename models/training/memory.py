@@ -1,6 +1,7 @@
 """The memory that a training needs: parameters and optimiser are counted, activations measured on short made-up utterances and scaled up.
 
-Not counted: what kernels need for a moment, the fragments of an allocator, video frames, and loader processes. A GPU should have a third more.
+Not counted: what kernels need for a moment, the fragments of an allocator, video frames, and loader processes. So it is the
+least that a device needs.
 """
 
 from __future__ import annotations

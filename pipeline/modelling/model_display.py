@@ -108,7 +108,7 @@ def print_estimate(estimate: Any, shards: str, out: str, steps: int, console: Co
             f"parameters {_gb(memory.parameters)}, optimiser {_gb(memory.optimizer)}, largest batch {_gb(memory.activations)}"
         )
         console.print(
-            f"memory: about {_gb(memory.total)} ({parts}); estimated from short utterances, so leave a third more",
+            f"memory: at least {_gb(memory.total)} ({parts}); estimated from short utterances, without what kernels need for a moment",
             soft_wrap=True,
         )
     if estimate.done >= steps:

@@ -91,7 +91,7 @@ def test_a_dry_run_says_shares_memory_and_too_many_epochs(shards: Path, tmp_path
     assert (lines["zh"][0], lines["cy"][0]) == ("49", "1")
     assert float(lines["cy"][2].rstrip("%")) > 10
     assert lines[str(shards)][0] == "40"
-    assert "memory: about" in done.output
+    assert "memory: at least" in done.output
     assert "and a model learns them by heart: take --steps" in done.output
 
 
