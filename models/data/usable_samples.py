@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from voxmill.manifests.errors import UserError, nearest
 from voxmill.manifests.ids import digest
@@ -92,10 +91,10 @@ class UsableSamples:
             rows = self._without("twice", rows, [key_number(row.key) in twice for row in rows], skipped)
         table = _numbered(member_table(rows), root)
         table = matching_rows(table, self.config.where) if self.config.where else table
-        short = pc.less(table["seconds"], pa.scalar(self.config.min_seconds))
-        long = pc.greater(table["seconds"], pa.scalar(self.config.max_seconds))
-        skipped.update(too_short=pc.sum(short).as_py() or 0, too_long=pc.sum(long).as_py() or 0)
-        return table.filter(pc.invert(pc.or_(short, long))), +skipped
+        seconds = table["seconds"].to_numpy()
+        short, long = seconds < self.config.min_seconds, seconds > self.config.max_seconds
+        skipped.update(too_short=int(short.sum()), too_long=int(long.sum()))
+        return table.filter(pa.array(~(short | long))), +skipped
 
     def groups_of(self, rows: pa.Table, root: int) -> list[SampleGroup]:
         """The group of each row."""

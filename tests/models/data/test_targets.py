@@ -194,8 +194,7 @@ def test_labels_keep_their_places_under_the_rules_of_the_text() -> None:
     text = "Hello — there, HI!"
     words = (Word("Hello", 0, 80), Word("there,", 100, 180), Word("HI!", 200, 280))
     both = labels(speaker_change=Annotation((Mark("", start=190),), "x"), named_entities=Annotation((Mark("there"),), "x"))
-    tasks = ("asr", "speaker_change", "named_entities")
-    config = TargetsConfig(style="activated", tasks=tasks, deactivate=0, text=BARE)
+    config = TargetsConfig(style="activated", tasks=("asr", "speaker_change", "named_entities"), deactivate=0, text=BARE)
     target = make_target(LabelledUtterance(text, both, words), TOKENS, config, seeded())
     assert target.text is not None
     spelt = tuple(replace(word, text=said) for said, word in zip(("hello", "there", "hi"), words, strict=True))
