@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.models.data.sampler_config import SamplerConfig
-from voxmill.models.data.usable_samples import Amount, SampleGroup
+from voxmill.models.data.usable_samples import GroupAmount, SampleGroup
 
 ONCE = 1 << 32
 """A rate of one; rates are whole numbers of these parts, so that nothing is rounded in any epoch."""
@@ -49,7 +49,7 @@ def most_read(rate: int) -> int:
     return -(-rate // ONCE)
 
 
-def reading_rates(found: Mapping[SampleGroup, Amount], config: SamplerConfig, num_roots: int) -> dict[SampleGroup, int]:
+def reading_rates(found: Mapping[SampleGroup, GroupAmount], config: SamplerConfig, num_roots: int) -> dict[SampleGroup, int]:
     """The rate of each group, in parts of ONCE. Raises UserError where `root_weights` and the roots do not go together."""
     weights = config.root_weights or (1.0,)
     if config.root_weights and len(weights) != num_roots:
@@ -79,7 +79,7 @@ def _factor(values: tuple[str, ...], config: SamplerConfig) -> float:
 
 
 def group_shares(
-    found: Mapping[SampleGroup, Amount], rates: Mapping[SampleGroup, int], name: Callable[[SampleGroup], str]
+    found: Mapping[SampleGroup, GroupAmount], rates: Mapping[SampleGroup, int], name: Callable[[SampleGroup], str]
 ) -> tuple[GroupShare, ...]:
     """The groups with one name together, those with the most audio first."""
     whole = sum(one.num_samples for one in found.values())

@@ -19,7 +19,7 @@ from voxmill.models.data.batch_cutter import BatchCutter, Cut, PlannedSample
 from voxmill.models.data.reading_rates import ONCE, GroupShare, group_shares, most_read, reading_rates, times_read
 from voxmill.models.data.sampler_config import SamplerConfig
 from voxmill.models.data.shard_roots import ShardRoots
-from voxmill.models.data.usable_samples import Amount, SampleGroup, UsableSamples, key_number
+from voxmill.models.data.usable_samples import GroupAmount, SampleGroup, UsableSamples, key_number
 
 _COLUMNS = ("key", "num_samples", "weight", "tier")
 
@@ -52,7 +52,7 @@ class BucketingSampler:
         """
         self.config, self._usable = config, UsableSamples(shards, config)
         self.root = ", ".join(self._usable.roots)
-        self._found: Mapping[SampleGroup, Amount] = {}
+        self._found: Mapping[SampleGroup, GroupAmount] = {}
         self._rates: dict[SampleGroup, int] = {}
         self._turns: list[_Turn] = [(index, 0) for index in range(len(self._usable.shards))]
         held: Sequence[frozenset[SampleGroup]] = ()

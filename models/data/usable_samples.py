@@ -35,7 +35,7 @@ class SampleGroup(NamedTuple):
     """A missing one is `null`."""
 
 
-class Amount(NamedTuple):
+class GroupAmount(NamedTuple):
     """How much there is of a group."""
 
     samples: int
@@ -57,9 +57,9 @@ class UsableSamples:
         if config.where:
             matching_rows(nothing, config.where)  # so that a condition that cannot be read is told before the first shard
 
-    def survey(self) -> tuple[Mapping[SampleGroup, Amount], list[frozenset[SampleGroup]]]:
+    def survey(self) -> tuple[Mapping[SampleGroup, GroupAmount], list[frozenset[SampleGroup]]]:
         """(How much there is of each group, which groups each shard holds): reads every sidecar, and finds what several roots hold."""
-        amounts: dict[SampleGroup, Amount] = defaultdict(lambda: Amount(0, 0))
+        amounts: dict[SampleGroup, GroupAmount] = defaultdict(lambda: GroupAmount(0, 0))
         held: list[frozenset[SampleGroup]] = []
         earlier, own, last = np.empty(0, np.uint64), list[int](), 0
         for index, (root, _) in enumerate(self.shards):
@@ -73,7 +73,7 @@ class UsableSamples:
             kept = rows.filter(pa.array(~again))
             groups = self.groups_of(kept, root)
             for group, length in zip(groups, kept["num_samples"].to_numpy().tolist(), strict=True):
-                amounts[group] = Amount(amounts[group].samples + 1, amounts[group].num_samples + length)
+                amounts[group] = GroupAmount(amounts[group].samples + 1, amounts[group].num_samples + length)
             held.append(frozenset(groups))
         return dict(amounts), held
 

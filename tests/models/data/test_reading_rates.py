@@ -13,11 +13,11 @@ from pydantic import ValidationError
 from voxmill.manifests.errors import UserError
 from voxmill.models.data.reading_rates import ONCE, group_shares, most_read, reading_rates, times_read
 from voxmill.models.data.sampler_config import SamplerConfig
-from voxmill.models.data.usable_samples import Amount, SampleGroup
+from voxmill.models.data.usable_samples import GroupAmount, SampleGroup
 
 HOUR = 3600 * 16_000
 EN, CY, FR = SampleGroup(0, ("en",)), SampleGroup(0, ("cy",)), SampleGroup(1, ("fr",))
-FOUND = {EN: Amount(100, 81 * HOUR), CY: Amount(10, 9 * HOUR), FR: Amount(10, 10 * HOUR)}
+FOUND = {EN: GroupAmount(100, 81 * HOUR), CY: GroupAmount(10, 9 * HOUR), FR: GroupAmount(10, 10 * HOUR)}
 
 
 def shares(**plan: Any) -> dict[str, float]:
