@@ -79,7 +79,7 @@ def recipe(encoder: Path, **changes: object) -> Recipe:
         "tokens": TokenizerConfig(num_subwords=280),
         "model": networks.model_copy(update={"fbank": FbankConfig(num_mels=20), "transducer": None}),
         "data": DataConfig(
-            plan=SamplerConfig(batch_seconds=8.0, window=2),
+            plan=SamplerConfig(batch_seconds=16.0, window=2),
             example=ExampleConfig(augment=None, images=ImageEncoderConfig(kind="small", model=str(encoder), frames=2)),
         ),
         "train": TrainConfig(steps=4, dynamic_chunk=False, eyes_first=2, save_every=100),
