@@ -22,7 +22,7 @@ class SamplingConfig(Settings):
 
     by: tuple[str, ...] = ()
     """Columns whose values make the groups, such as `[language]` or `[language, tier]`: any plain column of the sidecars, `root` (the number
-    of the folder of shards, from 1), or `labels.NAME` (the first value of a label, such as `labels.gender`). Empty: no groups."""
+    of the folder of shards, from 1), or `labels.NAME` (the first value of a label, such as `[labels.gender]`). Empty: no groups."""
     temperature: float = Field(default=1.0, ge=0, le=1)
     """Exponent of a group's hours. 1: as much as there is of it; 0.5: small groups are read more often, large ones less; 0: all groups
     alike."""
