@@ -18,10 +18,10 @@ from itertools import pairwise
 import regex
 
 from voxmill.manifests.records import Slot
+from voxmill.models.common.text_rules import UNSPACED
 
-_UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
-"""Scripts without spaces between words: each character is one."""
-_WORD = regex.compile(rf"{_UNSPACED}\p{{M}}*|\S+?(?={_UNSPACED}|\s|$)")
+_WORD = regex.compile(rf"{UNSPACED}\p{{M}}*|\S+?(?={UNSPACED}|\s|$)")
+"""Of scripts without spaces each character is a word."""
 _SILENT = regex.compile(r"[^\p{L}\p{M}\p{N}]+")
 
 

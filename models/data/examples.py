@@ -21,7 +21,8 @@ from voxmill.models.common.sound_features import SoundFeatures
 from voxmill.models.common.tokenizer import Tokenizer, UnknownTokenError
 from voxmill.models.data.augment import AugmentConfig, augment_wave, spec_augment
 from voxmill.models.data.batch import Example
-from voxmill.models.data.sampler import PlannedSample
+from voxmill.models.data.batch_cutter import PlannedSample
+from voxmill.models.data.shard_roots import ShardRoots, roots_of
 from voxmill.models.data.targets import Target, TargetsConfig, make_target, read_utterance
 from voxmill.sharding.reader import SampleReader, StoredSample
 from voxmill.sharding.sidecar import ShardError
@@ -29,6 +30,7 @@ from voxmill.sharding.sidecar import ShardError
 REASONS = {
     "shard": "the sidecar of its shard is missing or damaged",
     "denied": "its recording is revoked, or on a deny-list",
+    "twice": "an earlier folder of shards holds it as well, and it is read from there",
     "too_short": "shorter than `min_seconds`, or than one frame of the encoder",
     "too_long": "longer than `max_seconds`, or than the encoder hears",
     "damaged": "its bytes are missing or differ from their digest",
@@ -71,11 +73,11 @@ class UnusableSample(Exception):
 
 
 class ExampleReader:
-    """Makes examples of the samples of one folder of shards."""
+    """Makes examples of the samples of one folder of shards or several."""
 
     def __init__(
         self,
-        root: str,
+        shards: ShardRoots,
         tokens: Tokenizer,
         features: SoundFeatures,
         config: ExampleConfig,
@@ -86,11 +88,11 @@ class ExampleReader:
         self.tokens, self.features, self.config = tokens, features, config
         self.noises = noises
         self.frames_of = frames_of or (FrameEmbedder(config.images) if config.images else None)
-        self._samples = SampleReader(root, pictures=self.frames_of is not None)
+        self._samples = [SampleReader(root, pictures=self.frames_of is not None) for root in roots_of(shards)]
 
     def __call__(self, planned: PlannedSample, epoch: int) -> Example:
         """The example of a sample; the same for the same sample and epoch. Raises UnusableSample."""
-        sample = self._read(planned.key)
+        sample = self._read(planned)
         generator = seeded(self.config.seed, "example", epoch, planned.key)
         target, bandwidth = self._label(sample.document, generator)
         wave_S = torch.from_numpy(sample.audio)
@@ -119,9 +121,9 @@ class ExampleReader:
         except ValueError:
             raise UnusableSample("picture") from None
 
-    def _read(self, key: str) -> StoredSample:
+    def _read(self, planned: PlannedSample) -> StoredSample:
         try:
-            return self._samples[key]
+            return self._samples[planned.root][planned.key]
         except (ShardError, KeyError):
             raise UnusableSample("damaged") from None
         except json.JSONDecodeError:

@@ -6,30 +6,37 @@ import heapq
 from collections.abc import Iterator
 
 from voxmill.manifests.ids import digest
+from voxmill.manifests.records import Split
 from voxmill.models.data.batch import Batch
+from voxmill.models.data.batch_cutter import PlannedSample, cut_batches
 from voxmill.models.data.examples import ExampleReader
 from voxmill.models.data.loader import load_batch
-from voxmill.models.data.sampler import (
-    BucketingSampler,
-    NothingToLearn,
-    PlannedBatch,
-    PlannedSample,
-    SamplerConfig,
-    cut_batches,
-)
+from voxmill.models.data.sampler import BucketingSampler, NothingToLearn, PlannedBatch
+from voxmill.models.data.sampler_config import SamplerConfig
+from voxmill.models.data.shard_roots import ShardRoots, roots_of
+from voxmill.sharding.index import NoShards, shards_of
 from voxmill.sharding.sidecar import Member, ShardError, read_members
+
+SPLIT: Split = "dev"
+
+
+_OF_TRAINING = ("split", "shuffle", "root_weights", "sample", "sortagrad")
+"""Keys of a plan that say how a training reads, and not what may be read."""
 
 
 class HeldOut:
     """The samples of `dev` with the smallest hashes of their keys, so that the choice depends on nothing else."""
 
-    def __init__(self, root: str, plan: SamplerConfig, utterances: int, minutes: float) -> None:
-        """`plan`: that of the training, whose conditions hold for these samples too; `utterances`, `minutes`: the most there may be.
+    def __init__(self, shards: ShardRoots, plan: SamplerConfig, utterances: int, minutes: float) -> None:
+        """`plan`: that of the training, whose conditions hold for these samples too, and whose weights do not; `utterances`, `minutes`: the
+        most there may be.
 
-        Raises NoShards if there is no shard of the split, NothingToLearn if no sample of it meets the conditions.
+        Raises NoShards if no root has a shard of the split, NothingToLearn if no sample of it meets the conditions.
         """
-        self._plan = plan.model_copy(update={"split": "dev", "shuffle": False})
-        self._sampler = BucketingSampler(root, self._plan)
+        kept = {name: getattr(plan, name) for name in type(plan).model_fields if name not in _OF_TRAINING}
+        self._plan = SamplerConfig(**kept, split=SPLIT, shuffle=False)
+        self._roots = with_split(shards)
+        self._sampler = BucketingSampler(self._roots, self._plan)
         self.there = 0
         """Samples of the split that meet the conditions."""
         left = minutes * 60
@@ -42,7 +49,7 @@ class HeldOut:
             self.samples.append(sample)
         if not self.samples:
             where = f" where {plan.where}" if plan.where else ""
-            raise NothingToLearn(f"no sample of split 'dev' in {root}{where} can be used")
+            raise NothingToLearn(f"no sample of split 'dev' in {self._sampler.root}{where} can be used")
 
     def _all(self) -> Iterator[PlannedSample]:
         for planned in self._sampler.epoch(0):
@@ -66,8 +73,23 @@ class HeldOut:
         return {row.key: row for row in self._rows() if row.key in wanted}
 
     def _rows(self) -> Iterator[Member]:
-        for shard in self._sampler.shards:
-            try:
-                yield from read_members(self._sampler.root, shard)
-            except ShardError:
-                continue  # its samples were not chosen either
+        for root in self._roots:
+            for shard in shards_of(root, SPLIT):
+                try:
+                    yield from read_members(root, shard)
+                except ShardError:
+                    continue  # its samples were not chosen either
+
+
+def with_split(shards: ShardRoots) -> tuple[str, ...]:
+    """The roots that have shards of the split. Raises NoShards if none has."""
+    found, missing = [], list[NoShards]()
+    for root in roots_of(shards):
+        try:
+            shards_of(root, SPLIT)
+            found.append(root)
+        except NoShards as error:
+            missing.append(error)
+    if not found:
+        raise missing[0]
+    return tuple(found)

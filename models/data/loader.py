@@ -25,7 +25,9 @@ from voxmill.models.common.sound_features import SoundFeatures
 from voxmill.models.common.tokenizer import Tokenizer
 from voxmill.models.data.batch import Batch, Example, collate
 from voxmill.models.data.examples import ExampleConfig, ExampleReader, FramesOf, UnusableSample
-from voxmill.models.data.sampler import BucketingSampler, PlannedBatch, SamplerConfig
+from voxmill.models.data.sampler import BucketingSampler, PlannedBatch
+from voxmill.models.data.sampler_config import SamplerConfig
+from voxmill.models.data.shard_roots import ShardRoots
 
 
 class DataConfig(Settings):
@@ -51,7 +53,7 @@ class Loader:
 
     def __init__(
         self,
-        root: str,
+        shards: ShardRoots,
         tokens: Tokenizer,
         features: SoundFeatures,
         config: DataConfig,
@@ -64,11 +66,11 @@ class Loader:
     ) -> None:
         """`round`: batches of a training step over all ranks; None: one for each rank.
 
-        Raises NoShards if there is no shard of the split, ConditionError if `where` cannot be read, DenyListError.
+        Raises what BucketingSampler does.
         """
-        self.root, self.config, self.rank, self.world, self.round = root, config, rank, world, round or world
-        self._sampler = BucketingSampler(root, config.plan)
-        self._reader = ExampleReader(root, tokens, features, config.example, noises, frames_of)
+        self.shards, self.config, self.rank, self.world, self.round = shards, config, rank, world, round or world
+        self._sampler = BucketingSampler(shards, config.plan)
+        self._reader = ExampleReader(shards, tokens, features, config.example, noises, frames_of)
         self.position = Position()
         self.skipped: Counter[str] = Counter()
         """Samples left out so far, by reason (`examples.REASONS`)."""

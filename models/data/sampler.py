@@ -1,86 +1,34 @@
 """Which samples are read, in which order, in which batches: decided from the sidecars alone, before any audio is read.
 
-An epoch takes the shards in random order, a few at a time; their samples are shuffled, put into buckets of similar length, and
-cut into batches of bounded size. The order is a function of shards, config and epoch: it is the same for every process and
-rank, and two numbers, epoch and index of a batch, are enough to resume exactly.
+An epoch takes the shards of all roots in random order, a few at a time; their samples are shuffled, put into buckets of similar length, and
+cut into batches of bounded size. A shard whose samples are read more than once (`reading_rates.py`) takes part as often. The order is a
+function of shards, config and epoch: it is the same for every process and rank, and two numbers, epoch and index of a batch, are enough to
+resume exactly.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field, ValidationError
-
-from voxmill.manifests.config_base import Settings
-from voxmill.manifests.errors import UserError, explain
-from voxmill.manifests.matching_rows import matching_rows
-from voxmill.manifests.records import SAMPLE_RATE, Split
+from voxmill.manifests.errors import UserError
 from voxmill.models.common.seeds import Generator, seeded, shuffled
-from voxmill.models.data.training_denylist import TrainingDenylist
-from voxmill.sharding.index import shards_of
-from voxmill.sharding.member_table import member_table
-from voxmill.sharding.sidecar import ShardError, ShardSummary, read_members
+from voxmill.models.data.batch_cutter import BatchCutter, Cut, PlannedSample
+from voxmill.models.data.reading_rates import ONCE, GroupShare, group_shares, most_read, reading_rates, times_read
+from voxmill.models.data.sampler_config import SamplerConfig
+from voxmill.models.data.shard_roots import ShardRoots
+from voxmill.models.data.usable_samples import GroupAmount, SampleGroup, UsableSamples, key_number
 
 _COLUMNS = ("key", "num_samples", "weight", "tier")
+
+_Turn = tuple[int, int]
+"""Number of a shard, and how often the epoch had it before."""
 
 
 class NothingToLearn(UserError, ValueError):
     """No sample of the shards can be used."""
-
-
-class SamplerConfig(Settings):
-    """Which samples are read, in which order, and how batches are cut."""
-
-    split: Split = "train"
-    """The split that is read: `train`, `dev` or `test`."""
-    where: str | None = None
-    """SQL condition over the columns of the sidecars and `seconds`: `tier = 'high' and language = 'en'`."""
-    deny: tuple[str, ...] = ()
-    """Tombstone folders of runs, or text files of ids and hashes: samples so named are left out, and counted as `denied`."""
-    min_seconds: float = 0.1
-    """Shorter samples (s) are left out, and counted as `too_short`."""
-    max_seconds: float = 30.0
-    """Longer samples (s) are left out, and counted as `too_long`."""
-    batch_seconds: float = Field(default=360.0, gt=0)
-    """Most audio in a batch (s), padding included (360 s are WeNet's 36,000 frames). One longer sample is a batch of its
-    own."""
-    batch_size: int = Field(default=128, ge=1)
-    """Most utterances in a batch."""
-    bucket_ratio: float = Field(default=1.25, gt=1)
-    """Ratio of the longest to the shortest sample of a bucket: bounds padding."""
-    window: int = Field(default=16, ge=1)
-    """Shards whose samples are shuffled together."""
-    seed: int = 0
-    """Seed of the order of shards, samples and batches."""
-    shuffle: bool = True
-    """Shuffle in every epoch; off: the order of the shards."""
-
-
-def sampler_config(**asked: Any) -> SamplerConfig:
-    """The config from command line options. Raises UserError."""
-    try:
-        return SamplerConfig.model_validate(asked)
-    except ValidationError as error:
-        raise UserError(explain(error, SamplerConfig, "command line")) from None
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedSample:
-    """One sample to load."""
-
-    key: str
-    num_samples: int
-    weight: float
-    tier: str
-
-    @property
-    def seconds(self) -> float:
-        """Duration of the audio (s)."""
-        return self.num_samples / SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +45,23 @@ class PlannedBatch:
 class BucketingSampler:
     """Decides the batches of every epoch. Bucketing by length keeps padding small, as in lhotse's samplers."""
 
-    def __init__(self, root: str, config: SamplerConfig) -> None:
-        """Raises NoShards if there is no shard of the split, ConditionError if `where` cannot be read, DenyListError."""
-        self.root, self.config = root, config
-        self.shards = shards_of(root, config.split)
-        self._denied = TrainingDenylist(config.deny)
-        if config.where:
-            matching_rows(
-                member_table([]), config.where
-            )  # so that a condition that cannot be read is told before the first shard
+    def __init__(self, shards: ShardRoots, config: SamplerConfig) -> None:
+        """Reads every sidecar once if there are several roots or weights.
+
+        Raises NoShards if a root has no shard of the split, ConditionError if `where` cannot be read, DenyListError, UserError.
+        """
+        self.config, self._usable = config, UsableSamples(shards, config)
+        self.root = ", ".join(self._usable.roots)
+        self._found: Mapping[SampleGroup, GroupAmount] = {}
+        self._rates: dict[SampleGroup, int] = {}
+        self._turns: list[_Turn] = [(index, 0) for index in range(len(self._usable.shards))]
+        held: Sequence[frozenset[SampleGroup]] = ()
+        if len(self._usable.roots) > 1 or config.root_weights or config.sample.by:
+            self._found, held = self._usable.survey()
+        if config.root_weights or config.sample.temperature != 1 or config.sample.weights:
+            self._rates = reading_rates(self._found, config, len(self._usable.roots))
+            turns = (max((most_read(self._rates[group]) for group in groups), default=1) for groups in held)
+            self._turns = [(index, before) for index, count in enumerate(turns) for before in range(max(1, count))]
 
     def stream(self, epoch: int = 0, index: int = 0) -> Iterator[PlannedBatch]:
         """Batches without end, epoch after epoch, from a position on. An index past the end of its epoch counts on in the next.
@@ -114,7 +70,7 @@ class BucketingSampler:
         """
         while True:
             count, usable = 0, False
-            for planned in self.epoch(epoch):
+            for planned in self.epoch(epoch, ascending=epoch < self.config.sortagrad):
                 count, usable = count + 1, usable or bool(planned.samples)
                 if planned.index >= index:
                     yield planned
@@ -123,64 +79,71 @@ class BucketingSampler:
                 raise NothingToLearn(f"no sample of split {self.config.split!r} in {self.root}{where} can be used")
             epoch, index = epoch + 1, max(0, index - count)
 
-    def epoch(self, epoch: int) -> Iterator[PlannedBatch]:
-        """The batches of one epoch, in order. Samples left out after the last batch are counted by an empty batch at the
-        end."""
-        order = self._order("shards", len(self.shards), epoch)
+    def epoch(self, epoch: int, *, ascending: bool = False) -> Iterator[PlannedBatch]:
+        """The batches of one epoch, in order; `ascending`: from the shortest to the longest. Samples left out after the last batch are
+        counted by an empty batch at the end."""
         index, skipped = 0, Counter[str]()
-        for start in range(0, len(order), self.config.window):
-            samples, unfit = self._samples(self.shards[i] for i in order[start : start + self.config.window])
-            skipped += unfit
-            samples = [samples[i] for i in self._order("samples", len(samples), epoch, start)]
-            batches = list(cut_batches(samples, self.config))
-            for position in self._order("batches", len(batches), epoch, start):
+        for start, batches in self._windows(epoch, len(self._turns) if ascending else self.config.window, skipped):
+            order: Sequence[int] = self._order("batches", len(batches), epoch, start)
+            if ascending:
+                order = sorted(order, key=lambda i: max(sample.num_samples for sample in batches[i]))
+            for position in order:
                 yield PlannedBatch(epoch, index, batches[position], dict(skipped))
                 skipped.clear()
                 index += 1
         if skipped:
             yield PlannedBatch(epoch, index, (), dict(skipped))
 
-    def _samples(self, shards: Iterable[ShardSummary]) -> tuple[list[PlannedSample], Counter[str]]:
-        samples: list[PlannedSample] = []
-        skipped: Counter[str] = Counter()
-        for shard in shards:
-            try:
-                rows = read_members(self.root, shard)
-            except ShardError:
-                skipped["shard"] += shard.num_shard_samples
-                continue
-            if self._denied:
-                skipped["denied"] += sum(row in self._denied for row in rows)
-                rows = [row for row in rows if row not in self._denied]
-            table = member_table(rows)
-            table = matching_rows(table, self.config.where) if self.config.where else table
-            for row in table.select(_COLUMNS).to_pylist():
-                sample = PlannedSample(**row)
-                reason = self._unfit(sample)
-                skipped.update([reason] if reason else ())
-                samples += [] if reason else [sample]
+    def texts(self) -> Iterator[str]:
+        """The transcripts of what the first epoch reads, in the order of the shards, as often as it reads them."""
+        for turn in self._turns:
+            yield from (row["text"] for row in self._rows(turn, 0, ("text",))[0] if row["text"])
+
+    def roots(self) -> tuple[GroupShare, ...]:
+        """What an epoch reads of each root; empty if there is only one."""
+        names = self._usable.roots
+        return group_shares(self._found, self._rates, lambda group: names[group.root]) if len(names) > 1 else ()
+
+    def groups(self) -> tuple[GroupShare, ...]:
+        """What an epoch reads of each group; empty without `sample.by`."""
+        return group_shares(self._found, self._rates, lambda g: ", ".join(g.values)) if self.config.sample.by else ()
+
+    def _windows(self, epoch: int, window: int, skipped: Counter[str]) -> Iterator[tuple[int, list[Cut]]]:
+        """(Number of the first shard, batches) of each window, a window late: what is left over at the end needs batches to go with."""
+        order = self._order("shards", len(self._turns), epoch)
+        cutter, ready, at = BatchCutter(self.config), list[Cut](), 0
+        for start in range(0, len(order), window):
+            samples, unfit = self._samples([self._turns[i] for i in order[start : start + window]], epoch)
+            skipped += unfit
+            full = list(cutter.add(samples[i] for i in self._order("samples", len(samples), epoch, start)))
+            if full:
+                yield at, ready
+                ready, at = full, start
+        yield at, cutter.finish(ready)
+
+    def _samples(self, turns: Sequence[_Turn], epoch: int) -> tuple[list[PlannedSample], Counter[str]]:
+        samples, skipped = list[PlannedSample](), Counter[str]()
+        for turn in turns:
+            rows, unfit = self._rows(turn, epoch, _COLUMNS)
+            root, _ = self._usable.shards[turn[0]]
+            samples += [PlannedSample(**row, root=root) for row in rows]
+            skipped += unfit if turn[1] == 0 else Counter()
         return samples, skipped
 
-    def _unfit(self, sample: PlannedSample) -> str | None:
-        if sample.seconds < self.config.min_seconds:
-            return "too_short"
-        return "too_long" if sample.seconds > self.config.max_seconds else None
+    def _rows(self, turn: _Turn, epoch: int, columns: Sequence[str]) -> tuple[list[dict[str, Any]], Counter[str]]:
+        """(What an epoch reads of a shard in one of its turns, what is left out)."""
+        index, before = turn
+        table, skipped = self._usable.read(index)
+        rows: list[dict[str, Any]] = table.select(columns).to_pylist()
+        if not self._rates:
+            return rows, skipped
+        groups = self._usable.groups_of(table, self._usable.shards[index][0])
+        numbers = [key_number(str(key), self.config.seed) for key in table["key"].to_pylist()]
+        times = (times_read(self._rates.get(g, ONCE), epoch, n) for g, n in zip(groups, numbers, strict=True))
+        return [row for row, count in zip(rows, times, strict=True) if count > before], skipped
 
     def _order(self, what: str, count: int, *when: int) -> list[int]:
         return shuffled(self._generator(what, *when), count) if self.config.shuffle else list(range(count))
 
     def _generator(self, what: str, *when: int) -> Generator:
         return seeded(self.config.seed, "plan", what, *when)
-
-
-def cut_batches(samples: Iterable[PlannedSample], config: SamplerConfig) -> Iterator[tuple[PlannedSample, ...]]:
-    """Batches of samples of similar length, in their order; a batch ends where one more sample would make it too large."""
-    buckets: dict[int, list[PlannedSample]] = {}
-    for sample in samples:
-        bucket = buckets.setdefault(int(math.log(max(sample.num_samples, 1), config.bucket_ratio)), [])
-        longest = max([sample, *bucket], key=lambda p: p.num_samples).seconds
-        if bucket and (len(bucket) == config.batch_size or longest * (len(bucket) + 1) > config.batch_seconds):
-            yield tuple(bucket)
-            bucket.clear()
-        bucket.append(sample)
-    yield from (tuple(bucket) for _, bucket in sorted(buckets.items()) if bucket)

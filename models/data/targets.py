@@ -25,6 +25,7 @@ from voxmill.manifests.records import Annotation, Labels, Mark, Slot, Word
 from voxmill.manifests.schema import from_plain
 from voxmill.models.common.seeds import Generator, choice, uniform
 from voxmill.models.common.tasks import IGNORE, INLINE_TOKENS, STAR, Task
+from voxmill.models.common.text_rules import TextRules, ruled
 from voxmill.models.common.tokenizer import (
     CLASSES,
     ENDPOINT,
@@ -48,6 +49,7 @@ class TargetsConfig(Settings):
     style: Literal["prompt", "activated"] = "prompt"
     """How the model is told which tasks are wanted: by a `prompt` of tokens, or by task vectors (`activated`, with
     `model.tasks`)."""
+    text: TextRules = TextRules()
     tasks: tuple[Task, ...] = ("asr", *CLASSES)
     """The tasks to learn; labels of others are ignored. Tasks with tokens inside the text need `activated`."""
     deactivate: float = Field(default=0.3, ge=0, le=1)
@@ -146,7 +148,23 @@ def make_target(utterance: LabelledUtterance, tokens: Tokenizer, config: Targets
     return (_activated if config.style == "activated" else _prompted)(utterance, tokens, config, generator)
 
 
+def _under_rules(utterance: LabelledUtterance, rules: TextRules) -> LabelledUtterance:
+    """The utterance with its text, what is in doubt there, and its translations as the model learns them."""
+    if rules == TextRules():
+        return utterance
+    offers = utterance.labels.translation
+    if offers is not None:
+        offers = replace(offers, marks=tuple(replace(mark, value=ruled(mark.value, rules).text) for mark in offers.marks))
+    labels = replace(utterance.labels, translation=offers)
+    if utterance.text is None:
+        return replace(utterance, labels=labels)
+    said = ruled(utterance.text, rules)
+    disputed = tuple(replace(one, start=said.places[one.start], end=said.places[one.end]) for one in utterance.disputed)
+    return replace(utterance, text=said.text, labels=labels, disputed=disputed)
+
+
 def _prompted(utterance: LabelledUtterance, tokens: Tokenizer, config: TargetsConfig, generator: Generator) -> Target:
+    utterance = _under_rules(utterance, config.text)
     prompt, learnt = [tokens[SOT]], [False]
     active: set[Task] = set()
     for kind in tokens.prompted(config.tasks):
@@ -172,7 +190,7 @@ def _doubted(target: Target, utterance: LabelledUtterance, tokens: Tokenizer) ->
         said = tokens.encode((utterance.text or "")[one.start : one.end], start=not one.start)
         doubtful |= set(range(len(ids), len(ids) + len(said))) if one.doubtful else set()
         gaps |= {len(ids)} if one.after_gap else set()
-        if (one.after_gap or one.doubtful) and ctc[-1:] != [STAR]:
+        if (one.after_gap or (one.doubtful and said)) and ctc[-1:] != [STAR]:  # a dash that the rules removed is no sound
             ctc.append(STAR)
         ctc += [] if one.doubtful else said
         ids += said
@@ -182,7 +200,8 @@ def _doubted(target: Target, utterance: LabelledUtterance, tokens: Tokenizer) ->
 
 
 def _activated(utterance: LabelledUtterance, tokens: Tokenizer, config: TargetsConfig, generator: Generator) -> Target:
-    inline = _placed(utterance)
+    inline = _placed(utterance, config.text)
+    utterance = _under_rules(utterance, config.text)
     known: list[Task] = [t for t in config.tasks if t in inline or (t in CLASSES and _label(utterance, t) is not None)]
     if utterance.text is not None and "asr" in config.tasks:
         known.insert(0, "asr")
@@ -226,8 +245,8 @@ def _values(label: Annotation, kind: Class, tokens: Tokenizer) -> list[int]:
     return [tokens.of_class(kind, mark.value) for mark in marks]
 
 
-def _placed(utterance: LabelledUtterance) -> dict[Task, list[PlacedToken]]:
-    """The inline labels whose positions in the text are known, as tokens to insert."""
+def _placed(utterance: LabelledUtterance, rules: TextRules) -> dict[Task, list[PlacedToken]]:
+    """The inline labels whose positions in the text are known, as tokens to insert into the text under the rules."""
     if utterance.text is None:
         return {}
     text, labels = utterance.text, utterance.labels
@@ -239,7 +258,12 @@ def _placed(utterance: LabelledUtterance) -> dict[Task, list[PlacedToken]]:
         found["named_entities"] = place_entities(labels.named_entities, text, spans, ENTITY, ENTITY_END)
     if labels.endpoint is not None:
         found["endpoint"] = place_moments(labels.endpoint, text, spans, ENDPOINT, 1)
-    return {task: placed for task, placed in found.items() if placed is not None}
+    places = ruled(text, rules).places
+    return {
+        task: [replace(one, offset=places[one.offset]) for one in placed]
+        for task, placed in found.items()
+        if placed is not None
+    }
 
 
 def _encode_inline(text: str, placed: list[PlacedToken], tokens: Tokenizer) -> list[int]:

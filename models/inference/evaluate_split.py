@@ -14,9 +14,12 @@ import numpy as np
 from voxmill.manifests.records import SAMPLE_RATE
 from voxmill.models.checkpoint.checkpoint import Bundle
 from voxmill.models.common.image_encoder import FrameEmbedder
+from voxmill.models.common.text_rules import TextRules, ruled
 from voxmill.models.common.tokenizer import CLASSES
 from voxmill.models.common.video_frames import pad_video_frames
-from voxmill.models.data.sampler import BucketingSampler, NothingToLearn, PlannedSample, SamplerConfig
+from voxmill.models.data.batch_cutter import PlannedSample
+from voxmill.models.data.sampler import BucketingSampler, NothingToLearn
+from voxmill.models.data.sampler_config import SamplerConfig
 from voxmill.models.data.targets import LabelledUtterance, read_utterance
 from voxmill.models.inference.load import open_recognizer
 from voxmill.models.inference.metrics import UtteranceResult, compute_metrics
@@ -102,7 +105,8 @@ def evaluate_model(
         busy += time.perf_counter() - start
         audio_seconds += sum(len(sample.audio) for sample, _ in samples) / SAMPLE_RATE
         results += [
-            utterance_result(*sample, one, translators, embedder) for sample, one in zip(samples, recognised, strict=True)
+            utterance_result(*sample, one, translators, bundle.targets.text, embedder)
+            for sample, one in zip(samples, recognised, strict=True)
         ]
         on_batch(len(batch))
     size = model_size(bundle.model)
@@ -124,13 +128,21 @@ def utterance_result(
     utterance: LabelledUtterance,
     recognised: Recognition,
     translators: dict[str, Recognizer],
+    rules: TextRules,
     embedder: FrameEmbedder | None = None,
 ) -> UtteranceResult:
-    """References and predictions of a sample. It is recognised again for each language it has a translation into."""
+    """References and predictions of a sample. It is recognised again for each language it has a translation into.
+
+    `rules`: those that the model learnt its text under. A translation is judged with its case and punctuation, so its reference is put
+    under them; transcripts are compared without either.
+    """
     labels = {kind: label for kind in CLASSES if (label := getattr(utterance.labels, kind)) is not None}
     offers = utterance.labels.translation.marks if utterance.labels.translation else ()
     translations = {
-        mark.language: (mark.value, _recognise(translators[mark.language], [(sample, utterance)], embedder)[0].text)
+        mark.language: (
+            ruled(mark.value, rules).text,
+            _recognise(translators[mark.language], [(sample, utterance)], embedder)[0].text,
+        )
         for mark in offers
         if mark.language in translators
     }

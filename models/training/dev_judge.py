@@ -18,7 +18,9 @@ from voxmill.models.checkpoint.validation import DevResult, Measure, Validation,
 from voxmill.models.data.batch import Batch
 from voxmill.models.data.held_out import HeldOut
 from voxmill.models.data.loader import Loader
-from voxmill.models.data.sampler import NothingToLearn, SamplerConfig
+from voxmill.models.data.sampler import NothingToLearn
+from voxmill.models.data.sampler_config import SamplerConfig
+from voxmill.models.data.shard_roots import ShardRoots
 from voxmill.models.inference.metrics import text_metrics
 from voxmill.models.inference.recognizer import Recognizer
 from voxmill.models.inference.recognizer_config import RecognizerConfig
@@ -121,19 +123,19 @@ def dev_judge(loader: Loader, config: ValidationConfig | None, loss: LossConfig)
     if config is None:
         return None
     try:
-        return DevJudge(HeldOut(loader.root, loader.config.plan, config.utterances, config.minutes), loader, loss)
+        return DevJudge(HeldOut(loader.shards, loader.config.plan, config.utterances, config.minutes), loader, loss)
     except (NoShards, NothingToLearn):
         return None
 
 
 def validation_plan(
-    root: str, plan: SamplerConfig, emoe: ElasticConfig | None, config: ValidationConfig | None
+    shards: ShardRoots, plan: SamplerConfig, emoe: ElasticConfig | None, config: ValidationConfig | None
 ) -> tuple[str, bool]:
     """(what a training on these shards validates and how often, in words; False if the shards have nothing for it)."""
     if config is None:
         return "", True
     try:
-        held = HeldOut(root, plan, config.utterances, config.minutes)
+        held = HeldOut(shards, plan, config.utterances, config.minutes)
     except (NoShards, NothingToLearn) as error:
         return f"nothing is validated: {error}; `select.dev_share` of a run keeps utterances for it", False
     budgets = " and ".join(str(budget or "whole") for budget in budgets_judged(emoe))

@@ -21,6 +21,7 @@ from pydantic import Field
 from voxmill.manifests.config_base import Settings
 from voxmill.manifests.errors import Unavailable, UserError
 from voxmill.models.checkpoint.checkpoint import latest, step_folder
+from voxmill.models.data.shard_roots import ShardRoots, roots_of
 from voxmill.models.training.data_parallel import RankGroup
 from voxmill.models.training.loggers import check_loggers, open_loggers
 from voxmill.models.training.metrics_log import MetricsLog
@@ -49,7 +50,7 @@ class WorkersConfig(Settings):
 class WorkerJob:
     """What every worker is told to do."""
 
-    shards: str
+    shards: tuple[str, ...]
     out: str
     recipe: dict[str, Any]
     """The recipe as plain values, so that a worker with another version of voxmill can name a key it does not know."""
@@ -58,7 +59,7 @@ class WorkerJob:
 
 
 def train(
-    shards: str,
+    shards: ShardRoots,
     out: str,
     recipe: Recipe,
     config: WorkersConfig | None = None,
@@ -72,7 +73,7 @@ def train(
     ranks begin, is written here too. Listeners are called once for each step, even if it had to be repeated. Raises UserError.
     """
     config = config or WorkersConfig()
-    shards, out = _absolute(shards), _absolute(out)  # a worker has a working directory of its own
+    shards, out = tuple(map(_absolute, roots_of(shards))), _absolute(out)  # a worker has a working directory of its own
     recipe = for_workers(recipe, config.workers)
     start_ray(address)
     check_loggers(recipe.train.loggers)

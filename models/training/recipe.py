@@ -16,9 +16,11 @@ from voxmill.manifests.overrides import override
 from voxmill.manifests.user_input import yaml_mapping
 from voxmill.models.checkpoint.checkpoint import Bundle, load
 from voxmill.models.common.features import statistics
+from voxmill.models.common.text_rules import ruled
 from voxmill.models.common.tokenizer import Tokenizer, TokenizerConfig
 from voxmill.models.data.loader import DataConfig, Loader
-from voxmill.models.data.sampler import BucketingSampler, NothingToLearn, SamplerConfig
+from voxmill.models.data.sampler import BucketingSampler, NothingToLearn
+from voxmill.models.data.shard_roots import ShardRoots, roots_of
 from voxmill.models.inference.load import checkpoint_of
 from voxmill.models.network.layers import upcycle
 from voxmill.models.network.model import ModelConfig, SpeechModel, without_lora
@@ -27,7 +29,7 @@ from voxmill.models.network.vision import VisionConfig
 from voxmill.models.training.pretrained_start import adapt, begin_pretrained, filled, named, pretrained_tokens
 from voxmill.models.training.train_config import TrainConfig
 from voxmill.models.training.trainer import Trainer
-from voxmill.sharding.index import read_index
+from voxmill.sharding.index import shards_of
 from voxmill.sharding.sidecar import ShardError, read_members
 
 
@@ -140,7 +142,7 @@ def load_recipe(source: str, changes: Sequence[str] = ()) -> Recipe:
         raise UserError(explain(error, Recipe, str(path))) from None
 
 
-def prepare(shards: str, recipe: Recipe, device: torch.device | str = "cpu") -> Trainer:
+def prepare(shards: ShardRoots, recipe: Recipe, device: torch.device | str = "cpu") -> Trainer:
     """A trainer before its first step, with tokeniser and feature normalisation made from the shards. Deterministic.
 
     Raises NothingToLearn; CheckpointError and UserError if `begin_with` cannot be used.
@@ -148,7 +150,7 @@ def prepare(shards: str, recipe: Recipe, device: torch.device | str = "cpu") -> 
     earlier = load(checkpoint_of(recipe.begin_with)) if recipe.begin_with else None
     start = open_start(recipe.model.start) if recipe.model.start else None
     sized = with_start(recipe, start)
-    tokens = _tokens(shards, recipe, earlier, start)
+    tokens = learnt_tokens(shards, recipe, earlier, start)
     config = sized.model_copy(update={"vocabulary": len(tokens), "vision": _with_encoder(recipe)})
     loader = Loader(shards, tokens, config.features, recipe.data)
     torch.manual_seed(recipe.train.seed)
@@ -179,16 +181,20 @@ def build(config: ModelConfig) -> SpeechModel:
         raise UserError(str(error)) from error
 
 
-def _tokens(shards: str, recipe: Recipe, earlier: Bundle | None, start: OpenedStart | None) -> Tokenizer:
-    """The tokeniser of an earlier model, of the pretrained one with its decoder, or one that the transcripts teach."""
+def learnt_tokens(shards: ShardRoots, recipe: Recipe, earlier: Bundle | None, start: OpenedStart | None) -> Tokenizer:
+    """The tokeniser of an earlier model, of the pretrained one with its decoder, or one that the transcripts teach, under the rules of the text.
+
+    Raises NothingToLearn, UserError."""
     if earlier:
         return earlier.tokens
     if start and "decoder" in start.parts:
         return pretrained_tokens(start, recipe.tokens)
+    rules = recipe.data.example.targets.text
+    texts = (ruled(text, rules).text for text in BucketingSampler(shards, recipe.data.plan).texts())
     try:
-        return Tokenizer.train(transcripts(shards, recipe.data.plan), recipe.tokens)
+        return Tokenizer.train(texts, recipe.tokens)
     except ValueError as error:
-        raise NothingToLearn(f"{shards}: {error}") from error
+        raise NothingToLearn(f"{', '.join(roots_of(shards))}: {error}") from error
 
 
 def begin(model: SpeechModel, earlier: Bundle) -> None:
@@ -219,35 +225,27 @@ def _with_encoder(recipe: Recipe) -> VisionConfig | None:
     return vision.model_copy(update={"encoder": encoder.name, "images": images})
 
 
-def transcripts(shards: str, plan: SamplerConfig) -> Iterator[str]:
-    """The transcripts of the samples that are trained on, from the sidecars; damaged shards are skipped."""
-    wanted = {sample.key for planned in BucketingSampler(shards, plan).epoch(0) for sample in planned.samples}
-    for shard in read_index(shards):
-        if shard.split == plan.split:
-            try:
-                yield from (row.text for row in read_members(shards, shard) if row.text and row.key in wanted)
-            except ShardError:
-                continue
-
-
-def languages_without_token(shards: str, recipe: Recipe) -> str:
-    """Languages of samples of the first shards that `tokens.language` lacks, how many these are, and what can be done; empty where there is none.
+def languages_without_token(shards: ShardRoots, recipe: Recipe) -> str:
+    """Languages of samples of the first shards of each root that `tokens.language` lacks, how many these are, and what can be done; empty where there is none.
 
     Such samples cannot be learnt: a label of theirs cannot be written. Raises NothingToLearn where no sample looked at is left.
     """
     if "language" not in recipe.data.example.targets.tasks:
         return ""
     known, found, seen = recipe.tokens.language, Counter[str](), 0
-    for shard in [one for one in read_index(shards) if one.split == recipe.data.plan.split][:LOOKED_AT]:
+    first = [(root, one) for root in roots_of(shards) for one in shards_of(root, recipe.data.plan.split)[:LOOKED_AT]]
+    for root, shard in first:
         try:
-            for row in read_members(shards, shard):
+            for row in read_members(root, shard):
                 seen += 1
                 if row.language and row.language.lower() not in known and row.language.lower().split("-")[0] not in known:
                     found[row.language] += 1
         except ShardError:
             continue
     if seen and found.total() == seen:
-        raise NothingToLearn(f"no sample of {shards} has a language that the recipe has a token for: {_without_token(found)}")
+        raise NothingToLearn(
+            f"no sample of {', '.join(roots_of(shards))} has a language that the recipe has a token for: {_without_token(found)}"
+        )
     return _without_token(found) if found else ""
 
 
@@ -257,7 +255,7 @@ def _without_token(found: Mapping[str, int]) -> str:
 
 
 LOOKED_AT = 20
-"""Shards of which languages are looked at before a training."""
+"""Shards of a root of which languages are looked at before a training."""
 
 
 def normalise(model: SpeechModel, loader: Loader, batches: int) -> None:

@@ -6,7 +6,6 @@ The loop itself is `trainer.Trainer`.
 from __future__ import annotations
 
 import json
-import os
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -25,13 +24,16 @@ from voxmill.models.checkpoint.manifest import read_manifest
 from voxmill.models.checkpoint.validation import BestValidation, read_best
 from voxmill.models.common.device import choose_device
 from voxmill.models.data.loader import Loader
+from voxmill.models.data.reading_rates import GroupShare
 from voxmill.models.data.sampler import BucketingSampler, NothingToLearn
+from voxmill.models.data.shard_roots import ShardRoots, place_of, roots_of
 from voxmill.models.network.pretrained.open_start import open_start
 from voxmill.models.network.size import ModelSize, model_size
 from voxmill.models.training.checkpoint_keeper import validations_before
 from voxmill.models.training.data_parallel import RankGroup
 from voxmill.models.training.dev_judge import validation_plan, why_ended
 from voxmill.models.training.loggers import check_loggers, open_loggers
+from voxmill.models.training.memory import TrainingMemory, training_memory
 from voxmill.models.training.metrics_log import MetricsLog
 from voxmill.models.training.pretrained_start import pretrained_tokens
 from voxmill.models.training.recipe import Recipe, build, languages_without_token, prepare, with_start
@@ -40,7 +42,7 @@ from voxmill.models.training.trainer import Step, Trainer
 RECIPE = "recipe.json"
 """File in a training's folder: the recipe that it was started with, with all defaults."""
 SHARDS = "shards.json"
-"""File in a training's folder: where the shards were that it last read."""
+"""File in a training's folder: where the shards were that it last read, one folder or a list of them."""
 MAY_CHANGE = (
     *(("train", key) for key in ("steps", "save_every", "keep", "validation", "average_checkpoints", "loggers")),
     ("data", "workers"),
@@ -53,6 +55,7 @@ class TrainingEstimate:
     """What a training would read and make, found without reading audio or training the tokeniser (`--dry-run`)."""
 
     samples: int
+    """Samples that an epoch reads; one that it reads twice counts twice."""
     seconds: float
     batches: int
     """Batches of an epoch."""
@@ -73,6 +76,12 @@ class TrainingEstimate:
     """False if there should be a validation and the shards have nothing for it."""
     best: BestValidation | None = None
     """The best validation so far."""
+    roots: tuple[GroupShare, ...] = ()
+    """What an epoch reads of each folder of shards; empty if there is one."""
+    groups: tuple[GroupShare, ...] = ()
+    """What it reads of each group of `data.plan.sample`; empty without."""
+    memory: TrainingMemory | None = None
+    """What each worker needs; None: not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +111,10 @@ def with_overrides(recipe: Recipe, *, where: str | None = None, steps: int | Non
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"plan": plan}), "train": train})
 
 
-def estimate(shards: str, out: str, recipe: Recipe) -> TrainingEstimate:
-    """Estimates a training. Raises NoShards, NothingToLearn, ConditionError."""
-    batches = list(BucketingSampler(shards, recipe.data.plan).epoch(0))
+def estimate(shards: ShardRoots, out: str, recipe: Recipe, *, memory: bool = False) -> TrainingEstimate:
+    """Estimates a training; `memory`: with what it needs of that. Raises NoShards, NothingToLearn, ConditionError."""
+    sampler = BucketingSampler(shards, recipe.data.plan)
+    batches = list(sampler.epoch(0))
     samples = [sample for planned in batches for sample in planned.samples]
     skipped = Counter[str]()
     for planned in batches:
@@ -113,7 +123,7 @@ def estimate(shards: str, out: str, recipe: Recipe) -> TrainingEstimate:
         condition = f" where {recipe.data.plan.where}" if recipe.data.plan.where else ""
         left_out = ", ".join(f"{name} {count}" for name, count in sorted(skipped.items()))
         raise NothingToLearn(
-            f"no sample of split {recipe.data.plan.split!r} in {shards}{condition}"
+            f"no sample of split {recipe.data.plan.split!r} in {sampler.root}{condition}"
             + (f"; left out: {left_out}" if left_out else "")
         )
     start = open_start(recipe.model.start) if recipe.model.start else None
@@ -124,9 +134,10 @@ def estimate(shards: str, out: str, recipe: Recipe) -> TrainingEstimate:
         if whole
         else recipe.tokens.num_subwords + len(list(recipe.tokens.task_tokens()))
     )
-    with torch.device("meta"):
+    with torch.device("cpu" if memory else "meta"):
         model = build(sized.model_copy(update={"vocabulary": tokens}))
     seconds = sum(sample.seconds for sample in samples)
+    largest = [(len(one.samples), max(sample.seconds for sample in one.samples)) for one in batches if one.samples]
     epochs = recipe.train.steps * recipe.train.accumulate / len(batches)
     unlearnt = "" if whole else languages_without_token(shards, recipe)
     check_loggers(recipe.train.loggers)
@@ -134,6 +145,7 @@ def estimate(shards: str, out: str, recipe: Recipe) -> TrainingEstimate:
     return TrainingEstimate(
         len(samples), seconds, len(batches), epochs, dict(skipped), model_size(model), steps_done(out), unlearnt,
         why_over(out, recipe), validation, validates, read_best(out),
+        sampler.roots(), sampler.groups(), training_memory(model, recipe.train, largest) if memory else None,
     )  # fmt: skip
 
 
@@ -167,27 +179,29 @@ def result_of(out: str, recipe: Recipe, finished: bool, skipped: dict[str, int])
     )  # fmt: skip
 
 
-def check_folder(shards: str, out: str, recipe: Recipe) -> str | None:
+def check_folder(shards: ShardRoots, out: str, recipe: Recipe) -> str | None:
     """Where the training in `out` read its shards so far, if that was elsewhere; None if not, or where there is none.
 
     Raises UserError where nothing can be trained in `out`: it is a file, lies among the shards, or holds a training with another recipe.
     """
     new_folder(out)
-    if "://" not in shards + out and Path(_place(out)).is_relative_to(_place(shards)):
-        raise UserError(f"{out} lies in {shards}, which is handed on as it is: take another --out")
+    for root in roots_of(shards):
+        if "://" not in root + out and Path(place_of(out)).is_relative_to(place_of(root)):
+            raise UserError(f"{out} lies in {root}, which is handed on as it is: take another --out")
     _same_training(Path(out) / RECIPE, recipe)
     try:
         before = json_object((Path(out) / SHARDS).read_bytes(), f"{out}/{SHARDS}", "remove it").get("shards")
     except FileNotFoundError:
         return None
-    return None if before == _place(shards) else str(before)
+    earlier = [before] if isinstance(before, str) else list(before or ())
+    return None if earlier == _places(shards) else ", ".join(map(str, earlier))
 
 
-def _place(shards: str) -> str:
-    return shards if "://" in shards else os.path.realpath(shards)
+def _places(shards: ShardRoots) -> list[str]:
+    return list(map(place_of, roots_of(shards)))
 
 
-def open_trainer(shards: str, out: str, recipe: Recipe, device: str = "auto", ranks: RankGroup | None = None) -> Trainer:
+def open_trainer(shards: ShardRoots, out: str, recipe: Recipe, device: str = "auto", ranks: RankGroup | None = None) -> Trainer:
     """A trainer before its first step, or after the last checkpoint in `out`; on several ranks there must be a checkpoint.
 
     Raises UserError if `out` holds a training with another recipe; CheckpointError, NothingToLearn, ConditionError.
@@ -205,13 +219,13 @@ def open_trainer(shards: str, out: str, recipe: Recipe, device: str = "auto", ra
             rank=ranks.rank, world=ranks.world, round=recipe.train.accumulate,
         )  # fmt: skip
         trainer = Trainer.resumed(checkpoint, loader, recipe.train, target, ranks)
-    for name, said in ((RECIPE, plain_recipe(recipe)), (SHARDS, {"shards": _place(shards)})):
+    for name, said in ((RECIPE, plain_recipe(recipe)), (SHARDS, {"shards": _places(shards)})):
         commit_bytes(Path(out) / name, (json.dumps(said, indent=1) + "\n").encode(), replace=True)
     return trainer
 
 
 def train(
-    shards: str, out: str, recipe: Recipe, device: str = "auto", listeners: Sequence[Callable[[Step], None]] = ()
+    shards: ShardRoots, out: str, recipe: Recipe, device: str = "auto", listeners: Sequence[Callable[[Step], None]] = ()
 ) -> TrainingResult:
     """Trains to the end, or until the first Ctrl-C, after which the step is finished and saved; a second Ctrl-C ends at
     once."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    shards: Annotated[str, typer.Option(help="The shards of a run: `RUN/shards`.")],
+    shards: Annotated[list[str], typer.Option(help="The shards of a run: `RUN/shards`. Several times: of several runs.")],
     out: Annotated[str, typer.Option("--out", "-o", help="Folder for checkpoints, log and curve.")],
     config: Annotated[
         str,
@@ -50,6 +50,8 @@ def train(
 
         voxmill train --shards runs/one/shards --out runs/one-model
 
+        voxmill train --shards runs/one/shards --shards runs/two/shards --out models/both --dry-run
+
         voxmill train --shards runs/one/shards --out models/en -c mine.yaml --where "tier='high' and language='en'"
 
         voxmill train --shards runs/one/shards --out runs/one-student -c whisper
@@ -69,8 +71,8 @@ def train(
     before = session.check_folder(shards, out, recipe)
     if dry_run or not quiet:
         with working("reading the shards", quiet=quiet):
-            estimate = session.estimate(shards, out, recipe)
-        model_display.print_estimate(estimate, shards, out, stderr, before)
+            estimate = session.estimate(shards, out, recipe, memory=dry_run)
+        model_display.print_estimate(estimate, ", ".join(shards), out, recipe.train.steps, stderr, before)
     if dry_run or session.why_over(out, recipe):
         return
     best = None if quiet else estimate.best
@@ -184,7 +186,7 @@ def evaluate(
     """
     with working("loading the model", quiet=as_json):
         from voxmill.models.common.device import choose_device
-        from voxmill.models.data.sampler import sampler_config
+        from voxmill.models.data.sampler_config import sampler_config
         from voxmill.models.inference.evaluate_split import EvaluationSamples, evaluate_model, first_split
         from voxmill.models.inference.load import budgets_of, checkpoint_of, open_bundle
         from voxmill.pipeline.modelling import model_display

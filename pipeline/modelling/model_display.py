@@ -18,6 +18,10 @@ from voxmill.pipeline.terminal.output import amount, print_json
 from voxmill.pipeline.terminal.output import console as standard
 from voxmill.pipeline.terminal.table import number, print_table, table_of
 
+TOO_MANY, ENOUGH = 300, 100
+"""Epochs of the same audio that are warned of, and that are proposed instead."""
+LISTED = 20
+"""Groups that are listed, those with the most audio."""
 SMOOTHED = 0.9
 """Exponential smoothing of the figures on the display: the weight of the earlier steps."""
 
@@ -104,7 +108,7 @@ def best_in_words(best: Any) -> str:
     return f"{best.measure.upper() if best.measure == 'wer' else best.measure} {best.score:.2f} at step {best.step}"
 
 
-def print_estimate(estimate: Any, shards: str, out: str, console: Console, before: str | None = None) -> None:
+def print_estimate(estimate: Any, shards: str, out: str, steps: int, console: Console, before: str | None = None) -> None:
     """Prints a `TrainingEstimate`: samples, epochs, parameters, and where training continues; `before`: the other shards that it has read so far."""
     left_out = f", {sum(estimate.skipped.values())} left out ({counted(estimate.skipped)})" if estimate.skipped else ""
     console.print(f"{shards}: {amount(estimate.samples, 'sample')}, {estimate.seconds / 3600:.3f} h{left_out}", soft_wrap=True)
@@ -114,8 +118,23 @@ def print_estimate(estimate: Any, shards: str, out: str, console: Console, befor
             style="yellow",
             soft_wrap=True,
         )
-    console.print(f"{amount(estimate.batches, 'batch')} an epoch, {estimate.epochs:.1f} epochs in all", soft_wrap=True)
+    console.print(f"{amount(estimate.batches, 'batch')} an epoch, {estimate.epochs:,.1f} epochs in all", soft_wrap=True)
+    for heading, shares in (("shards", estimate.roots), ("group", estimate.groups)):
+        if shares:
+            print_table(console, (heading, *_SHARE_COLUMNS), [_share_line(one, estimate.epochs) for one in shares[:LISTED]])
+        if len(shares) > LISTED:
+            console.print(f"and {amount(len(shares) - LISTED, 'smaller group')}", soft_wrap=True)
+    if warning := too_many_epochs(estimate, steps):
+        console.print(warning, style="yellow", soft_wrap=True)
     console.print(f"model: {estimate.size.stored:,} parameters, {estimate.size.active:,} of them active", soft_wrap=True)
+    if memory := estimate.memory:
+        parts = (
+            f"parameters {_gb(memory.parameters)}, optimiser {_gb(memory.optimizer)}, largest batch {_gb(memory.activations)}"
+        )
+        console.print(
+            f"memory: at least {_gb(memory.total)} ({parts}); estimated from short utterances, without what kernels need for a moment",
+            soft_wrap=True,
+        )
     if estimate.validation:
         console.print(estimate.validation, style=None if estimate.validates else "yellow", soft_wrap=True)
     if estimate.over:
@@ -125,6 +144,41 @@ def print_estimate(estimate: Any, shards: str, out: str, console: Console, befor
         console.print(f"{out} has a checkpoint of step {estimate.done}: training goes on from there", soft_wrap=True)
         if before:
             console.print(f"it was trained on {before} so far, and goes on with {shards}", style="yellow", soft_wrap=True)
+
+
+_SHARE_COLUMNS = (number("samples"), number("hours"), number("share read"), number("epochs in all"))
+
+
+def _share_line(share: Any, epochs: float) -> list[str]:
+    """What is read of a root or a group (`GroupShare`)."""
+    return [
+        share.name,
+        f"{share.samples:,}",
+        f"{share.seconds / 3600:.3f}",
+        f"{share.share:.1%}",
+        f"{share.rate * epochs:,.1f}",
+    ]
+
+
+def too_many_epochs(estimate: Any, steps: int) -> str:
+    """What to say where the steps read the same audio far too often; empty where they do not."""
+    most = max((share for share in (*estimate.roots, *estimate.groups)), key=lambda share: share.rate, default=None)
+    if estimate.epochs > TOO_MANY:
+        fewer = max(1, round(steps * ENOUGH / estimate.epochs))
+        return (
+            f"{amount(steps, 'step')} read these shards {estimate.epochs:,.0f} times, and a model learns them by heart: take --steps {fewer} "
+            f"({ENOUGH} epochs), or give more shards (--shards can be repeated)"
+        )
+    if most is not None and most.rate * estimate.epochs > TOO_MANY:
+        return (
+            f"{most.name} is read {most.rate * estimate.epochs:,.0f} times, and a model learns it by heart: give it a smaller weight, or raise "
+            "data.plan.sample.temperature"
+        )
+    return ""
+
+
+def _gb(num_bytes: int) -> str:
+    return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 5e7 else f"{num_bytes / 1e6:.0f} MB"
 
 
 def print_trained(trained: Any, out: str, console: Console, *, quiet: bool) -> bool:

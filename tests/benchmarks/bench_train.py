@@ -32,7 +32,7 @@ from voxmill.models.common.tokenizer import Tokenizer, TokenizerConfig
 from voxmill.models.data.augment import AugmentConfig
 from voxmill.models.data.examples import ExampleConfig
 from voxmill.models.data.loader import DataConfig, Loader
-from voxmill.models.data.sampler import SamplerConfig
+from voxmill.models.data.sampler_config import SamplerConfig
 from voxmill.models.network.conformer import Encoder, Subsampling, subsampled
 from voxmill.models.network.layers import encoder_layers
 from voxmill.models.network.route import Route

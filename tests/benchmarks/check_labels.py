@@ -33,8 +33,8 @@ from voxmill.manifests.records import Annotation, Labels, Mark
 from voxmill.manifests.schema import UNIT_INDEX, from_plain, from_table
 from voxmill.models.common.features import FbankConfig
 from voxmill.models.common.tokenizer import CLASSES, NONE, NOT_KNOWN, Tokenizer
+from voxmill.models.data.batch_cutter import PlannedSample
 from voxmill.models.data.examples import ExampleConfig, ExampleReader
-from voxmill.models.data.sampler import PlannedSample
 from voxmill.models.data.targets import TargetsConfig
 from voxmill.sharding.index import write_index
 from voxmill.sharding.layout import plan_shards

@@ -34,7 +34,8 @@ from voxmill.models.checkpoint.checkpoint import Bundle, load
 from voxmill.models.common.features import FbankConfig
 from voxmill.models.common.tokenizer import TokenizerConfig, UnknownTokenError
 from voxmill.models.data.loader import DataConfig
-from voxmill.models.data.sampler import NothingToLearn, SamplerConfig
+from voxmill.models.data.sampler import NothingToLearn
+from voxmill.models.data.sampler_config import SamplerConfig
 from voxmill.models.inference.evaluate_split import EvaluationSamples, evaluate_model
 from voxmill.models.inference.load import open_recognizer
 from voxmill.models.inference.recognizer import Recognizer

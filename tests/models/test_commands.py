@@ -15,11 +15,13 @@ import torch
 from typer.testing import CliRunner, Result
 
 from networks import SWITCHES, model
+from sidecar_shards import member, write_sidecars
 from voxmill.manifests.errors import UserError
 from voxmill.models.checkpoint.checkpoint import Bundle, load
 from voxmill.models.checkpoint.manifest import CheckpointError
 from voxmill.models.common.tokenizer import Tokenizer
-from voxmill.models.data.sampler import NothingToLearn, SamplerConfig
+from voxmill.models.data.sampler import NothingToLearn
+from voxmill.models.data.sampler_config import SamplerConfig
 from voxmill.models.data.targets import TargetsConfig
 from voxmill.models.inference import export as delivery
 from voxmill.models.inference.evaluate_split import EvaluationSamples, evaluate_model, first_split
@@ -67,6 +69,30 @@ def test_a_dry_run_leaves_nothing(shards: Path, tmp_path: Path) -> None:
     done = run("train", "--shards", str(shards), "--out", str(tmp_path / "out"), "-c", "taste", "--dry-run")
     assert (done.exit_code, (tmp_path / "out").exists()) == (0, False)
     assert "batches an epoch" in done.output
+
+
+def test_a_dry_run_says_shares_memory_and_too_many_epochs(shards: Path, tmp_path: Path) -> None:
+    root = write_sidecars(tmp_path / "more", [member(str(i), 2, "zh") for i in range(9)] + [member("cy", 2, "cy")])
+    (tmp_path / "tiny.yaml").write_text(RECIPE)
+    change = (
+        "--set",
+        "data.plan.sample={by: [language], temperature: 0.5}",
+        "--set",
+        "tokens.language=[zh, cy]",
+        "--steps",
+        "9000",
+    )
+    done = run(
+        "train", "--shards", str(shards), "--shards", root, "--out", str(tmp_path / "out"), "-c", str(tmp_path / "tiny.yaml"), *change,
+        "--dry-run",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    lines = {words[0]: words[1:] for line in done.output.splitlines() if (words := line.split())}
+    assert (lines["zh"][0], lines["cy"][0]) == ("49", "1")
+    assert float(lines["cy"][2].rstrip("%")) > 10
+    assert lines[str(shards)][0] == "40"
+    assert "memory: at least" in done.output
+    assert "and a model learns them by heart: take --steps" in done.output
 
 
 def test_what_was_trained_transcribes(trained: str, tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ from voxmill.manifests.records import Bandwidth
 from voxmill.models.common.seeds import integer, seeded
 from voxmill.models.common.tokenizer import Tokenizer
 from voxmill.models.data.batch import Example
+from voxmill.models.data.batch_cutter import PlannedSample
 from voxmill.models.data.examples import ExampleConfig, UnusableSample
 from voxmill.models.data.loader import DataConfig, Position
-from voxmill.models.data.sampler import PlannedSample, SamplerConfig
+from voxmill.models.data.sampler_config import SamplerConfig
 from voxmill.models.data.targets import LabelledUtterance, TargetsConfig, make_target
 
 TaskName = Literal["transcribe", "translate"]

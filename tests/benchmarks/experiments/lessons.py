@@ -22,9 +22,11 @@ from voxmill.models.common.seeds import seeded
 from voxmill.models.common.tokenizer import Tokenizer
 from voxmill.models.data.augment import spec_augment
 from voxmill.models.data.batch import Batch, Example, collate
+from voxmill.models.data.batch_cutter import PlannedSample, cut_batches
 from voxmill.models.data.examples import ExampleConfig, ExampleReader, UnusableSample
 from voxmill.models.data.loader import DataConfig, Loader, Position
-from voxmill.models.data.sampler import BucketingSampler, PlannedBatch, PlannedSample, SamplerConfig, cut_batches
+from voxmill.models.data.sampler import BucketingSampler, PlannedBatch
+from voxmill.models.data.sampler_config import SamplerConfig
 from voxmill.models.data.targets import LabelledUtterance, TargetsConfig, make_target
 
 Pictures = Mapping[str, Tensor]
@@ -97,9 +99,9 @@ class ListPlanner(BucketingSampler):
         if len({one.key for one in places}) != len(places):
             raise ValueError("two lessons of one training are about the same utterance")
 
-    def epoch(self, epoch: int) -> Iterator[PlannedBatch]:
+    def epoch(self, epoch: int, *, ascending: bool = False) -> Iterator[PlannedBatch]:
         places = [self._all[i] for i in self._order("samples", len(self._all), epoch)]
-        batches = list(cut_batches(places, self.config))
+        batches = cut_batches(places, self.config)
         for index, position in enumerate(self._order("batches", len(batches), epoch)):
             yield PlannedBatch(epoch, index, batches[position], {})
 

@@ -14,7 +14,7 @@ from voxmill.models.common.tokenizer import Tokenizer, TokenizerConfig
 from voxmill.models.data.augment import AugmentConfig, SpecAugmentConfig
 from voxmill.models.data.examples import ExampleConfig
 from voxmill.models.data.loader import DataConfig
-from voxmill.models.data.sampler import SamplerConfig
+from voxmill.models.data.sampler_config import SamplerConfig
 from voxmill.models.data.targets import TargetsConfig
 from voxmill.models.network.conformer import EncoderConfig
 from voxmill.models.network.decoder import DecoderConfig

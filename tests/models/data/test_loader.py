@@ -20,7 +20,7 @@ from voxmill.models.data.augment import AugmentConfig
 from voxmill.models.data.batch import Batch
 from voxmill.models.data.examples import ExampleConfig
 from voxmill.models.data.loader import DataConfig, Loader, Position
-from voxmill.models.data.sampler import SamplerConfig
+from voxmill.models.data.sampler_config import SamplerConfig
 from voxmill.models.data.targets import TargetsConfig
 from voxmill.models.training.forward import conditions_of
 from voxmill.sharding.reader import StoredSample
@@ -94,6 +94,23 @@ def test_an_epoch_is_augmented_in_a_way_of_its_own(shards: Path, tokens: Tokeniz
         for key, length in zip(batch.keys, batch.length_B.tolist(), strict=True):
             seen.setdefault(key, []).append(length)
     assert any(first != second for first, second in seen.values())  # another speed
+
+
+def test_two_folders_of_shards_are_read_as_one_by_any_number_of_ranks(
+    shards: Path, tokens: Tokenizer, pack: Pack, tmp_path: Path
+) -> None:
+    roots = [str(shards), str(pack(several(recordings=3, first=9), tmp_path / "more"))]  # one recording is in both
+    config = DataConfig(plan=PLAN)
+    alone = list(islice(Loader(roots, tokens, FBANK, config), 24))
+    epoch = list(Loader(roots, tokens, FBANK, config).once())
+    assert sorted(key for batch in epoch for key in batch.keys) == sorted(s.key for s in several(recordings=12))
+    assert skipped_in(epoch) == {"twice": 4}
+    ranks = [Loader(roots, tokens, FBANK, config, rank=rank, world=2) for rank in range(2)]
+    shared = [list(islice(one, 6)) for one in ranks]
+    assert all_same([shared[i % 2][i // 2] for i in range(12)], alone[:12])
+    going_on = Loader(roots, tokens, FBANK, config)
+    going_on.load_state_dict(ranks[1].state_dict())
+    assert all_same(list(islice(going_on, 12)), alone[12:])
 
 
 def broken(root: Path, tokens: Tokenizer, **example: Any) -> Counter[str]:

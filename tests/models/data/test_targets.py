@@ -9,6 +9,7 @@ from samples import TEXT, recording, sample
 from voxmill.manifests.records import Annotation, Labels, Mark, Slot, Word
 from voxmill.models.common.seeds import seeded
 from voxmill.models.common.tasks import IGNORE, STAR
+from voxmill.models.common.text_rules import TextRules
 from voxmill.models.common.tokenizer import EOT, Tokenizer, TokenizerConfig, UnknownTokenError
 from voxmill.models.data.disputed import stretches
 from voxmill.models.data.targets import LabelledUtterance, TargetsConfig, make_target, read_utterance
@@ -16,6 +17,7 @@ from voxmill.sharding.sample import document_bytes, read_document
 
 TOKENS = Tokenizer.train(["hello there hi", "谢谢 thank you"], TokenizerConfig(num_subwords=290))
 PROMPT = TargetsConfig(tasks=("asr", "language", "gender", "sound_events"))
+BARE = TextRules(case="lower", punctuation="remove")
 ALL = TargetsConfig(style="activated", tasks=("asr", "language", "speaker_change", "endpoint"), deactivate=0)
 
 
@@ -186,3 +188,40 @@ def test_what_is_not_disputed_is_learnt_as_ever() -> None:
     assert read_utterance(document).disputed == ()
     with pytest.raises(ValueError, match="leave it at `learn`"):
         TargetsConfig(style="activated", disputed="skip")
+
+
+def test_labels_keep_their_places_under_the_rules_of_the_text() -> None:
+    text = "Hello — there, HI!"
+    words = (Word("Hello", 0, 80), Word("there,", 100, 180), Word("HI!", 200, 280))
+    both = labels(speaker_change=Annotation((Mark("", start=190),), "x"), named_entities=Annotation((Mark("there"),), "x"))
+    config = TargetsConfig(style="activated", tasks=("asr", "speaker_change", "named_entities"), deactivate=0, text=BARE)
+    target = make_target(LabelledUtterance(text, both, words), TOKENS, config, seeded())
+    assert target.text is not None
+    spelt = tuple(replace(word, text=said) for said, word in zip(("hello", "there", "hi"), words, strict=True))
+    plain = LabelledUtterance("hello there hi", both, spelt)
+    assert target == make_target(plain, TOKENS, config.model_copy(update={"text": TextRules()}), seeded())
+    assert shown(i for i in target.text if not TOKENS.is_subword(i)) == "[NE] [/NE] [SCD]"
+
+
+def test_what_is_disputed_stays_so_under_the_rules_of_the_text() -> None:
+    def heard(*words: str | None) -> Slot:
+        return Slot(words, words[0], len(set(words)) > 1)
+
+    slots = (heard("hello", "yellow"), heard("there", "there"), heard(None, "up"), heard("hi", "hi"))
+    disputed = LabelledUtterance("Hello, — there HI!", labels(), disputed=stretches("Hello, — there HI!", slots))
+    skip = TargetsConfig(tasks=("asr",), disputed="skip", text=BARE)
+    learnt = make_target(disputed, TOKENS, skip, seeded())
+    first, second, third = (TOKENS.encode(text) for text in ("hello", "there", "hi"))
+    assert learnt.text == (*first, *second, *third)
+    assert learnt.ctc == (STAR, *second, STAR, *third)
+    assert (learnt.doubtful, learnt.gaps) == (frozenset(range(len(first))), frozenset({len(first) + len(second)}))
+
+
+@pytest.mark.parametrize("style", ["prompt", "activated"])
+def test_transcript_and_translation_are_learnt_under_the_rules(style: Any) -> None:
+    spanish = Annotation((Mark("¡Hola, TÚ!", language="es"),), "somebody")
+    config = TargetsConfig(style=style, tasks=("asr",), translate=1, text=BARE)
+    target = make_target(LabelledUtterance("Hello, YOU.", labels(translation=spanish)), TOKENS, config, seeded())
+    assert target.ctc is not None
+    assert target.text is not None
+    assert (TOKENS.decode(target.ctc), TOKENS.decode(target.text)) == ("hello you", "hola tú")

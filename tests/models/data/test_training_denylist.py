@@ -9,7 +9,8 @@ import pytest
 from samples import read_audio, several
 from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.tombstones import Tombstone, mark
-from voxmill.models.data.sampler import BucketingSampler, SamplerConfig
+from voxmill.models.data.sampler import BucketingSampler
+from voxmill.models.data.sampler_config import SamplerConfig
 from voxmill.models.data.training_denylist import DenyListError
 from voxmill.sharding.index import write_index
 from voxmill.sharding.layout import plan_shards

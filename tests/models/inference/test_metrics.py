@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 
+from voxmill.manifests.records import Annotation, Labels, Mark
+from voxmill.models.common.text_rules import TextRules
+from voxmill.models.data.targets import LabelledUtterance
+from voxmill.models.inference.evaluate_split import utterance_result
 from voxmill.models.inference.metrics import (
     ClassMetrics,
     EventMetrics,
@@ -16,6 +23,8 @@ from voxmill.models.inference.metrics import (
     text_metrics,
     translation_metrics,
 )
+from voxmill.models.inference.recognizer import Recognition
+from voxmill.sharding.reader import StoredSample
 
 
 @pytest.mark.parametrize(
@@ -103,3 +112,13 @@ def test_only_what_is_labelled_counts() -> None:
 def test_no_answer_is_no_figure() -> None:
     found = compute_metrics([])
     assert (found.text.wer, found.choices, found.events, found.translations) == (None, {}, None, {})
+
+
+def test_a_translation_is_judged_under_the_rules_that_were_learnt() -> None:
+    said = Recognition("hola tú", "", {}, 0.0)
+    translators: dict[str, Any] = {"es": lambda *_: [said]}
+    stored = StoredSample("key", np.zeros(16_000, np.float32), {"language": "en"})
+    heard = LabelledUtterance("Hello!", Labels("key", translation=Annotation((Mark("¡Hola, TÚ!", language="es"),), "x")))
+    for rules, reference in ((TextRules(), "¡Hola, TÚ!"), (TextRules(case="lower", punctuation="remove"), "hola tú")):
+        result = utterance_result(stored, heard, said, translators, rules)
+        assert result.translations == {"es": (reference, "hola tú")}

@@ -24,7 +24,7 @@ from voxmill.models.common.tokenizer import TokenizerConfig
 from voxmill.models.common.video_frames import VideoFrames
 from voxmill.models.data.examples import ExampleConfig
 from voxmill.models.data.loader import DataConfig
-from voxmill.models.data.sampler import SamplerConfig
+from voxmill.models.data.sampler_config import SamplerConfig
 from voxmill.models.inference.evaluate_split import EvaluationSamples, evaluate_model
 from voxmill.models.inference.recognizer import Recognition, Recognizer
 from voxmill.models.network.layers import upcycle
@@ -80,7 +80,7 @@ def recipe(encoder: Path, **changes: object) -> Recipe:
         "tokens": TokenizerConfig(num_subwords=280),
         "model": networks.model_copy(update={"fbank": FbankConfig(num_mels=20), "transducer": None}),
         "data": DataConfig(
-            plan=SamplerConfig(batch_seconds=8.0, window=2),
+            plan=SamplerConfig(batch_seconds=16.0, window=2),
             example=ExampleConfig(augment=None, images=ImageEncoderConfig(kind="small", model=str(encoder), frames=2)),
         ),
         "train": TrainConfig(steps=4, dynamic_chunk=False, eyes_first=2, save_every=100),

@@ -18,7 +18,7 @@ from tiny_pretrained import KINDS, heard, relative, started, vendor_frames
 from voxmill.manifests.errors import UserError
 from voxmill.models.checkpoint.checkpoint import latest, load
 from voxmill.models.common.tokenizer import TokenizerConfig
-from voxmill.models.data.sampler import sampler_config
+from voxmill.models.data.sampler_config import sampler_config
 from voxmill.models.inference.evaluate_split import EvaluationSamples, evaluate_model
 from voxmill.models.inference.export import export_model
 from voxmill.models.inference.recognizer import Recognizer

@@ -12,7 +12,7 @@ from voxmill.manifests.errors import UserError
 from voxmill.models.common.features import FbankConfig
 from voxmill.models.common.tokenizer import TokenizerConfig
 from voxmill.models.data.loader import DataConfig, Loader
-from voxmill.models.data.sampler import SamplerConfig
+from voxmill.models.data.sampler_config import SamplerConfig
 from voxmill.models.network.conformer import EncoderConfig
 from voxmill.models.network.decoder import DecoderConfig
 from voxmill.models.network.model import ModelConfig

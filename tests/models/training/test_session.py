@@ -6,22 +6,27 @@ import json
 import os
 import signal
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from samples import several
+from sidecar_shards import member, write_sidecars
 from voxmill.manifests.errors import UserError
 from voxmill.models.checkpoint.checkpoint import latest, load
 from voxmill.models.common.device import choose_device
 from voxmill.models.data.sampler import NothingToLearn
 from voxmill.models.training.metrics_log import CURVE, EVENTS, LOG, MetricsLog, draw_curve, read_log
-from voxmill.models.training.recipe import Recipe, load_recipe, recipe_names
+from voxmill.models.training.recipe import Recipe, learnt_tokens, load_recipe, recipe_names
 from voxmill.models.training.session import check_folder, estimate, open_trainer, train, with_overrides
 from voxmill.models.training.trainer import Step
 from voxmill.sharding.index import read_index
+from voxmill.sharding.sample import Sample
 from voxmill.sharding.sidecar import read_members
 
+Pack = Callable[[Sequence[Sample], Path], Path]
 TINY = """
 tokens: {num_subwords: 280}
 model:
@@ -115,6 +120,44 @@ def test_a_training_does_not_go_among_the_shards_and_says_where_it_read_before(
     open_trainer(str(shards), out, recipe)
     assert check_folder(str(shards), out, recipe) is None
     assert check_folder(str(tmp_path / "others"), out, recipe) == str(shards.resolve())
+
+
+def test_several_folders_of_shards_are_one_training(shards: Path, tmp_path: Path, recipe: Recipe, pack: Pack) -> None:
+    more, out = pack(several(recordings=2, first=20), tmp_path / "more"), str(tmp_path / "out")
+    both = [str(shards), str(more)]
+    plan = recipe.data.plan.model_copy(update={"root_weights": (1.0, 1.0)})
+    rules = {"case": "lower", "punctuation": "remove"}
+    example = recipe.data.example.model_validate({"targets": {"text": rules}})
+    recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"plan": plan, "example": example})})
+    found = estimate(both, out, recipe)
+    assert [(one.name, one.samples, round(one.share, 6)) for one in found.roots] == [(both[0], 40, 0.5), (both[1], 8, 0.5)]
+    assert found.roots[1].rate == pytest.approx(5 * found.roots[0].rate, rel=1e-6)
+    assert train(both, out, with_overrides(recipe, steps=2)).finished
+    assert check_folder(both, out, recipe) is None
+    assert check_folder(both[0], out, recipe) == ", ".join(os.path.realpath(root) for root in both)
+    with pytest.raises(UserError, match="lies in"):
+        check_folder(both, str(more / "model"), recipe)
+    assert load(train(both, out, recipe).folder).targets.text.model_dump() == rules
+    undisturbed = train(both, str(tmp_path / "other"), recipe)
+    logs = [[without_times(line) for line in read_log(Path(folder))] for folder in (out, tmp_path / "other")]
+    assert (undisturbed.finished, logs[0]) == (True, logs[1])
+
+
+def test_the_tokeniser_learns_the_text_under_the_rules(tmp_path: Path, recipe: Recipe) -> None:
+    root = write_sidecars(tmp_path / "shards", [member(name, 2) for name in ("HELLO", "THERE,", "Hello.")])
+    for rules, capital in (({}, True), ({"case": "lower", "punctuation": "remove"}, False)):
+        example = recipe.data.example.model_validate({"targets": {"text": rules}})
+        changed = recipe.model_copy(update={"data": recipe.data.model_copy(update={"example": example})})
+        pieces = learnt_tokens(root, changed, None, None)
+        names = "".join(pieces.name(i) for i in range(258, pieces.num_subwords))
+        assert any(letter.isupper() for letter in names) is capital
+
+
+def test_memory_is_said_where_it_is_asked_for(shards: Path, tmp_path: Path, recipe: Recipe) -> None:
+    assert estimate(str(shards), str(tmp_path / "out"), recipe).memory is None
+    memory = estimate(str(shards), str(tmp_path / "out"), recipe, memory=True).memory
+    assert memory is not None
+    assert 0 < memory.parameters < memory.optimizer < memory.activations
 
 
 def test_languages_that_cannot_be_learnt_are_said_before(shards: Path, tmp_path: Path, recipe: Recipe) -> None:
