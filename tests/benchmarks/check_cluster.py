@@ -33,7 +33,7 @@ RATE, AT_ONCE = 2.0, 2
 """Requests a second to one host, and at once."""
 SLEEP_S, UNIT_S, SECONDS = 1.0, 15, 44.0
 """Of sleep for each unit, of audio in a unit, of audio in a recording."""
-PLACES = {"decode": {"min_workers": 2, "cpus": 0.4}, "pack": {"min_workers": 4}}
+PLACES = {"crawl": {"min_workers": 2}, "decode": {"min_workers": 2, "cpus": 0.4}, "pack": {"min_workers": 4}}
 """What is stated of workers: a pool with seconds of work does not grow by itself, because a worker takes longer to start."""
 ROOT = "s3://bucket/runs/one"
 
