@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -118,7 +119,7 @@ class Machine:
 
     def kill(self) -> None:
         """Power off: every process at once, nothing is written any more."""
-        if self.is_on:
+        with suppress(psutil.NoSuchProcess):
             self._first().kill()
         while self.is_on:
             time.sleep(0.02)
@@ -134,7 +135,10 @@ class Machine:
     @property
     def is_on(self) -> bool:
         """Whether it runs."""
-        return psutil.pid_exists(self.pid) and self._first().status() != psutil.STATUS_ZOMBIE
+        try:
+            return self._first().status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
 
     def _first(self) -> psutil.Process:
         return psutil.Process(self.pid)

@@ -153,6 +153,17 @@ def test_golden_fingerprints(stages: Mapping[str, Stage]) -> None:
     }
 
 
+def test_golden_service(stages: Mapping[str, Stage], tmp_path: Path) -> None:
+    """Of a service that is asked: where it is, and how fast, does not make its answers other ones; its version does."""
+
+    def key(**more: str | int) -> str:
+        asked = {"kind": "openai", "name": "s", "url": "https://asr.example.org/v1", "served_model": "m", **more}
+        return build(config(transcribe=[asked]), Run(str(tmp_path / "served")), no_gate())["transcribe:s"].key
+
+    assert key() == key(url="https://other.example.org/v1", timeout=7) == "transcribe-s/ee6caaf3aa33bd71"
+    assert key(version="2") != key()
+
+
 def test_golden_recipe_of_fingerprints(stages: Mapping[str, Stage]) -> None:
     """What is hashed, in its order; of the stages that are not in the table above as well."""
     made, settings = config(), {}
