@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from voxmill.models.network.model import Conditions, SpeechModel
 from voxmill.models.training.pretrained_start import is_frozen
-from voxmill.models.training.trainer import TrainConfig
+from voxmill.models.training.train_config import TrainConfig
 
 TOKENS_A_SECOND = 5
 """Of text in the made-up utterances: fast English in subwords."""
@@ -81,8 +81,9 @@ def kept_bytes(model: SpeechModel, utterances: int, seconds: float, config: Trai
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), bfloat16:
         length_B = torch.full((utterances,), sound_BTM.shape[1])
         outputs = model.train()(sound_BTM, length_B, token_BU, conditions, token_BU, token_BU)
-        heads = (outputs.ctc_BTV, outputs.forward_BUV, outputs.backward_BUV, outputs.joint_BTWV)
+        heads = (outputs.ctc_BTV, outputs.forward_BUV, outputs.backward_BUV)
         losses = [functional.log_softmax(one.float(), -1).sum() for one in heads if one is not None]
+        losses += [one.sum() for one in outputs.lattice or ()]
         total = torch.stack(losses).sum()
     del total  # until here it holds all that is kept, so that no two tensors were counted as one
     return sum(kept.values())

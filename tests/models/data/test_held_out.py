@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from voxmill.models.data.held_out import HeldOut
-from voxmill.models.data.sampler import NothingToLearn, SamplerConfig
+from voxmill.models.data.sampler import NothingToLearn
+from voxmill.models.data.sampler_config import SamplerConfig
 from voxmill.sharding.index import NoShards
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from networks import model
 from voxmill.models.training.memory import kept_bytes, training_memory
-from voxmill.models.training.trainer import TrainConfig
+from voxmill.models.training.train_config import TrainConfig
 
 
 @pytest.mark.parametrize("switches", [(), ("emoe", "tasks")])

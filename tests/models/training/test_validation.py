@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from voxmill.models.checkpoint.checkpoint import load, step_folder, steps_in
 from voxmill.models.checkpoint.manifest import read_manifest
 from voxmill.models.checkpoint.validation import BEST, DevResult, Validation, best_of, ranked, read_best, read_validations
-from voxmill.models.data.sampler import SamplerConfig
+from voxmill.models.data.sampler_config import SamplerConfig
 from voxmill.models.inference.evaluate_split import EvaluationSamples, evaluate_model
 from voxmill.models.inference.load import checkpoint_of
 from voxmill.models.training.average import averaged
