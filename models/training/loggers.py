@@ -29,6 +29,7 @@ class WandbConfig(Settings):
     """Weights & Biases (`pip install wandb`); `WANDB_MODE=offline` keeps everything in the training's folder."""
 
     kind: Literal["wandb"]
+    """Weights & Biases, by its own client."""
     project: str = "voxmill"
     """Project that the run is shown in."""
     name: str | None = None
@@ -39,6 +40,7 @@ class MlflowConfig(Settings):
     """MLflow (`pip install mlflow-skinny`)."""
 
     kind: Literal["mlflow"]
+    """MLflow, by its own client."""
     project: str = "voxmill"
     """Experiment that the run is shown in."""
     name: str | None = None
