@@ -34,7 +34,6 @@ from voxmill.models.checkpoint.checkpoint import Bundle, load
 from voxmill.models.common.features import FbankConfig
 from voxmill.models.common.tokenizer import TokenizerConfig, UnknownTokenError
 from voxmill.models.data.loader import DataConfig
-from voxmill.models.data.sampler import NothingToLearn
 from voxmill.models.data.sampler_config import SamplerConfig
 from voxmill.models.inference.evaluate_split import EvaluationSamples, evaluate_model
 from voxmill.models.inference.load import open_recognizer
@@ -51,6 +50,7 @@ from voxmill.models.training.train_config import TrainConfig
 from voxmill.models.training.trainer import Step
 from voxmill.pipeline.modelling.audio_inputs import AudioLoader
 from voxmill.pipeline.modelling.transcribing import transcribe
+from voxmill.sharding.index import NoShards
 
 STEPS, SAVE_EVERY, KILLED_AT = 12, 3, 6
 MOST_DIFFERENCE = 1e-3
@@ -146,7 +146,7 @@ def refusals(root: Path, bundle: Bundle) -> Iterator[tuple[str, str]]:
 
     nothing = pack([sample(ODD, 0, 0.05)], root / "nothing")
     yield "training on nothing usable", said(lambda: prepare(str(nothing), recipe()), ValueError)
-    yield "training on no shards", said(lambda: prepare(str(root / "nowhere"), recipe()), NothingToLearn)
+    yield "training on no shards", said(lambda: prepare(str(root / "nowhere"), recipe()), NoShards)
     yield (
         "more workers than there is room for",
         said(
