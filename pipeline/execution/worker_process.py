@@ -6,6 +6,7 @@ says True when it has loaded. What a SIGTERM finds finished is committed before 
 
 from __future__ import annotations
 
+import atexit
 import os
 import pickle
 import signal
@@ -36,6 +37,7 @@ def serve(connection: Connection, spec: bytes) -> None:
         connection.send(True)
         while (message := connection.recv()) is not None:
             connection.send(_answer(worker, message))
+        _end_at_once()
     except SystemExit:
         if worker is not None:
             with suppress(OSError):
@@ -80,6 +82,15 @@ def _portable(error: Exception) -> Failed:
     except Exception:  # noqa: BLE001 - many errors cannot be copied
         error = RuntimeError(f"{type(error).__name__}: {error}")
     return Failed(error, trace)
+
+
+def _end_at_once() -> None:
+    """Does what was registered for the end, and skips taking the interpreter apart: with models loaded that costs 0.2 s of a core."""
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(0)
 
 
 def _die_with_parent() -> None:

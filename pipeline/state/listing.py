@@ -31,10 +31,10 @@ from voxmill.pipeline.state.repeats import repeats
 from voxmill.pipeline.state.run_dir import RunDir, exists
 from voxmill.pipeline.state.units import UnitConfig, form_units
 
-SMALL_GROUP, LARGE_GROUP = 8, 32
+SMALL_GROUP, LARGE_GROUP = 2, 32
 """Items that one worker fetches side by side. A short list is shared by many workers; of a long one each has many hosts in flight."""
-SMALL_GROUPS = 64
-"""So many groups of a listing are small."""
+SLOWER = 4
+"""A group has one item more than the one so many groups before it, until it is a large one: some 2,000 items are listed by then."""
 
 
 ITEMS = by_driver(StageKind.of("items", Item, "items"))
@@ -252,7 +252,7 @@ class Listing:
         def groups() -> Iterator[tuple[str, list[Item]]]:
             nonlocal end
             lines = iter(items)
-            while members := list(islice(lines, SMALL_GROUP if end - first < SMALL_GROUPS else LARGE_GROUP)):
+            while members := list(islice(lines, min(LARGE_GROUP, SMALL_GROUP + (end - first) // SLOWER))):
                 yield group_id(end), private.keep(f"items/{group_id(end)}", members)
                 end += 1
 

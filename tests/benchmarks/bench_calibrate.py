@@ -47,8 +47,9 @@ from voxmill.operators.select.policy import SelectConfig
 SPLITS, FEWER, MORE = 40, 8, 200
 """Halvings of everything, and of each part of it, for intervals; and for the comparison of scores, which need no resampling."""
 PARTS = (0.25, 0.5)
-AGAIN, DIFFERING = 30.0, 0.01
-"""What the reduced form hears again (min), and the share of words that may come out otherwise on another machine."""
+AGAIN, DIFFERING = 30.0, 0.03
+"""What the reduced form hears again (min), and the share of words that may come out otherwise on another machine: 1.6 % do between a CPU with
+AMX and one without, because int8 recognisers round as the CPU does."""
 WIDTH = 0.5
 """Of an interval, at most, as a share of the tier's error."""
 _select = SelectConfig()
