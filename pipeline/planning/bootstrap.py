@@ -3,7 +3,9 @@
 SampleWeights follow Rao, Wu and Yue (1992, Survey Methodology 18, 209-217): of n sampled clusters of a stratum n - 1 are drawn with
 replacement, and a cluster drawn m times gets the weight (N/n) * (1 + sqrt(1 - f) * (m * n / (n - 1) - 1)). Here f = n/N is what was
 sampled already and so is known: an interval shrinks to nothing where the sample is the whole. A percentile interval is too narrow for
-few clusters (Hesterberg 2015, The American Statistician 69, 371-386); it is widened by Student's t over the normal quantile.
+few clusters (Hesterberg 2015, The American Statistician 69, 371-386); it is widened by Student's t over the normal quantile, with fewer
+degrees of freedom where a few large clusters decide the spread, and moved out on the side of a long tail, of which a sample shows
+less than there is (Hall 1988, Annals of Statistics 16, 927-953).
 """
 
 from __future__ import annotations
@@ -89,9 +91,10 @@ def estimate(values: Array, weights: SampleWeights) -> IntervalEstimate:
         return IntervalEstimate(value, value, value)
     if weights.freedom < 1:
         return IntervalEstimate(value, None, None)
-    stretch = _stretch(weights.freedom)
     low, high = (float(bound) for bound in np.percentile(values[1:], [50 * (1 - LEVEL), 50 * (1 + LEVEL)]))
-    low, high = min(low, value), max(high, value)
+    tail, heaviness = _shape(values[1:])
+    low, high = min(low, value) + min(tail, 0.0), max(high, value) + max(tail, 0.0)
+    stretch = _stretch(2 / (2 / weights.freedom + heaviness))  # the variance of a variance is 2 / freedom + kurtosis / draws
     if low > 0:  # a total is positive, and its error is one of a factor
         return IntervalEstimate(value, value * (low / value) ** stretch, value * (high / value) ** stretch)
     return IntervalEstimate(value, max(0.0, value - stretch * (value - low)), value + stretch * (high - value))
@@ -133,7 +136,18 @@ def _freedom(shares: Sequence[Array]) -> int:
     return int(sum(part for part, _ in parts) ** 2 / sum(part**2 / freedom for part, freedom in parts)) if parts else 0
 
 
-def _stretch(freedom: int) -> float:
-    if freedom <= len(_T95):
-        return _T95[freedom - 1] / _Z
-    return 1 + (_Z**2 + 1) / (4 * freedom)  # the first term of Fisher's expansion of t in 1/freedom
+def _shape(drawn: Array) -> tuple[float, float]:
+    """How far the bound on the side of the longer tail lies beyond the percentile, with the sign of that side; and the excess kurtosis."""
+    spread = float(drawn.std())
+    if not spread > 1e-12 * abs(float(drawn.mean())):
+        return 0.0, 0.0
+    scaled = (drawn - drawn.mean()) / spread
+    by_chance = 2 * np.sqrt(24 / len(drawn)) / 3
+    return spread * float((scaled**3).mean()) * (_Z**2 + 2) / 6, max(0.0, float((scaled**4).mean()) - 3 - by_chance)
+
+
+def _stretch(freedom: float) -> float:
+    """Student's t over the normal quantile; between the whole numbers it is nearly linear in 1/freedom."""
+    if freedom > len(_T95):
+        return 1 + (_Z**2 + 1) / (4 * freedom)  # the first term of Fisher's expansion of t in 1/freedom
+    return float(np.interp(-1 / max(freedom, 1.0), [-1 / number for number in range(1, len(_T95) + 1)], _T95)) / _Z

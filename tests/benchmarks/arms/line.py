@@ -35,7 +35,7 @@ from voxmill.pipeline.stage import Done
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.terminal.progress import Progress
 
-POLL_S, LOOK_S = 0.02, 0.2
+POLL_S, LOOK_S = 0.02, 1.0
 """How often a waiting worker looks whether it may begin, and how often the clock looks whether all is done (s)."""
 PATIENCE_S = 300.0
 """A worker that is not up by then never will be."""
