@@ -9,7 +9,7 @@ from voxmill.manifests.records import Item
 from voxmill.pipeline.execution.worker import Worker
 from voxmill.pipeline.stage import Done, Stage
 from voxmill.pipeline.state.fragment import FragmentWriter
-from voxmill.pipeline.state.listing import Listing
+from voxmill.pipeline.state.listing import ITEMS, Listing, group_id
 from voxmill.pipeline.state.positions import position_of
 from voxmill.pipeline.state.run import Run
 
@@ -17,6 +17,13 @@ from voxmill.pipeline.state.run import Run
 def put(run: Run, stage: Stage, key: str, rows: Sequence[Any]) -> None:
     """The rows of one unit, committed."""
     run.ledger.write(stage, [(key, rows)])
+
+
+def put_by_item(run: Run, stage: Stage, rows: Sequence[Any]) -> None:
+    """The rows of the newest generation, each in the group of the item that it is of; committed."""
+    for position, items in run.ledger.scan(ITEMS, *run.listing.generations[-1].groups):
+        ids = {item.id for item in items}
+        put(run, stage, group_id(position), [row for row in rows if row.item_id in ids])
 
 
 def put_again(run: Run, stage: Stage, key: str, rows: Sequence[Any]) -> None:

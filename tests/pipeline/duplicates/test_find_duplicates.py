@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from factory import item, recording, segment
-from rows import items_of, put
+from rows import items_of, put, put_by_item
 from voxmill.manifests.duplicate_records import Duplicate, Fingerprint
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.records import Consensus
@@ -66,9 +66,8 @@ def heard(root: Path, said: dict[str, tuple[str, str]], **duplicates: Any) -> tu
     new = [name for name in said if item(name).id not in known]
     listing.extend(settings.sources, lambda source: [item(name) for name in new])
     generation = listing.num_generations() - 1
-    (group,) = listing.groups(generation)
     for name in ("crawl", "decode"):
-        put(run, stages[name], group, [recording(one) for one in new])
+        put_by_item(run, stages[name], [recording(one) for one in new])
     listing.make_units(generation, stages["crawl"], stages["decode"], settings.units)
     names = {recording(name).id: name for name in said}
     for unit in [*listing.each_unit()][before:]:

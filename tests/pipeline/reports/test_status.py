@@ -8,7 +8,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from factory import item, recording, segment
-from rows import put
+from rows import put, put_by_item
 from stages import kind
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.pipeline.cli import app
@@ -30,10 +30,9 @@ def halfway(root: Path) -> Run:
     names = ["crawl", "decode", "segment", "transcribe:m"]
     run.save({"buckets": 1, "config": {}, "fingerprints": dict.fromkeys(["items", "units", *names], "ab")})
     run.listing.extend([SourceConfig(name="s", url="https://example.org/s")], lambda _: [item("abc"[n]) for n in range(3)])
-    (group,) = run.listing.groups(0)
     rows = [recording("abc"[n], 10) for n in range(3)]
     for name in ("crawl", "decode"):
-        put(run, stage(name), group, rows)
+        put_by_item(run, stage(name), rows)
     run.listing.make_units(0, stage("crawl"), stage("decode"), UnitConfig(seconds=10))
     unit = next(run.listing.each_unit()).id
     put(run, stage("segment"), unit, [segment(rows[0])])
@@ -48,7 +47,7 @@ def test_of_a_run_that_nobody_works_on(tmp_path: Path) -> None:
     found = status(Run(run.root))
     assert (found.driver, found.sources, found.to_fetch, found.packed) == (None, 1, 0, False)
     assert [(s.stage, s.done, s.total, s.struck) for s in found.stages] == [
-        ("crawl", 1, 1, 0), ("decode", 1, 1, 0), ("segment", 1, 3, 1), ("transcribe:m", 0, 3, 0)
+        ("crawl", 2, 2, 0), ("decode", 2, 2, 0), ("segment", 1, 3, 1), ("transcribe:m", 0, 3, 0)
     ]  # fmt: skip
     order = ["transcribe:m", "crawl", "mine", "segment", "decode", "select"]
     run.save({**run.load(), "fingerprints": dict.fromkeys(sorted(order), "ab")})

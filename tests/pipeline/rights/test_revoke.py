@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from factory import item, recording, segment
-from rows import put, put_again
+from rows import put, put_again, put_by_item
 from voxmill.manifests.duplicate_records import Duplicate, Shingles
 from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.records import Consensus, Hypothesis, Item, Segment, Selection, Unit
@@ -66,9 +66,8 @@ def made(tmp_path: Path) -> tuple[Run, dict[str, Stage]]:
     rows = [recording(name) for name in "abcd"]
     rows.append(recording("copy", pcm_sha256=rows[0].pcm_sha256))
     listing.extend(settings.sources, lambda source: [item(name) for name in (*"abcd", "copy")])
-    (group,) = listing.groups(0)
     for name in ("crawl", "decode"):
-        put(run, stages[name], group, rows)
+        put_by_item(run, stages[name], rows)
     for row in rows:
         commit_bytes(run.uri("audio", row.id[:2], f"{row.id}.wav"), row.id.encode())
         commit_bytes(run.uri("audio", "receipts", f"{row.item_id}.json"), json.dumps({"sha256": row.id}).encode())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import platform
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event, Thread
 
@@ -38,6 +39,15 @@ def test_a_dead_driver_on_this_machine_holds_nothing(tmp_path: Path) -> None:
 
 DAYS = 86_400.0
 QUICK = 0.3
+
+
+@pytest.fixture(autouse=True)
+def heeded() -> Iterator[None]:
+    """Ctrl-C is heeded, as in a terminal: a background shell, or a test before this one, may have set it to be ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    if before is not None:
+        signal.signal(signal.SIGINT, before)
 
 
 def elsewhere(**changes: object) -> dict[str, object]:
