@@ -22,6 +22,8 @@ from voxmill.manifests.public_form import public_address
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Item, Licence, Provenance, Recording, Segment
 
+REMEMBERED = 1 << 20
+"""Ids of which it is remembered whether they are revoked: neighbours ask for the same ones, and a run may have a hundred million."""
 REVOKED = "revoked:"
 """The address of an item that was revoked: this, and its pseudonym. Nothing is ever fetched from there."""
 
@@ -98,6 +100,8 @@ class Tombstones:
         if not self._marks or not value:
             return False
         if value not in self._known:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
             self._known[value] = any(self.has("hash", found) for found in HEX.findall(value))
         return self._known[value]
 

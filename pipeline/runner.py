@@ -9,15 +9,18 @@ import json
 import platform
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from voxmill import __version__
 from voxmill.manifests.catalog import catalog_files
+from voxmill.manifests.errors import UserError
 from voxmill.manifests.ids import digest
 from voxmill.manifests.reasons import REASONS
 from voxmill.manifests.records import Item
+from voxmill.manifests.storage import StoreError
 from voxmill.operators.crawl.facts.source_config import SourceConfig
 from voxmill.operators.crawl.listing.lister import Lister
 from voxmill.operators.crawl.policy.host_limit import HostGate
@@ -34,11 +37,13 @@ from voxmill.pipeline.preflight.run_inputs import check_inputs
 from voxmill.pipeline.resolve.saved_config import keep
 from voxmill.pipeline.rights.attribution import write_attribution
 from voxmill.pipeline.rights.erasure_check import revoked_rows
-from voxmill.pipeline.rights.request import apply_tombstones, check_denied, has_unfinished, refuse_copies
+from voxmill.pipeline.rights.request import apply_tombstones, check_denied, refuse_copies, unapplied
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.stage_builder import WHOLE_CORE, stated_cost
 from voxmill.pipeline.state import metadata_overrides as amend
+from voxmill.pipeline.state.chunks import OF_LISTING
 from voxmill.pipeline.state.driver_lease import Lease
+from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import Expand, Listing
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.run_dir import RunError
@@ -100,7 +105,7 @@ def _advance(
     expand: Expand | None,
 ) -> None:
     """The line itself, as far as `until` says."""
-    if has_unfinished(run):
+    if unapplied(run):
         progress.say(
             f"{amount(apply_tombstones(run), 'file')} changed to finish a revocation; `voxmill revoke` writes its report"
         )
@@ -193,10 +198,14 @@ def _recover(run: Run, progress: Progress) -> int:
     began = ledger.state.number
     ledger.adopt(revoked_rows(run.tombstones))
     lost, fragments = ledger.lost(), ledger.lost_fragments()
+    if gone := [chunk.rows for key, found in lost.items() if key.partition("/")[0] in OF_LISTING for chunk in found]:
+        raise RunError(f"{', '.join(gone)} of {run.root} is gone, and nothing makes it again: restore it, or start a new run")
+    ledger.forget_costs()
     if count := sum(map(len, lost.values())) + len(fragments):
         progress.say(f"{amount(count, 'file')} of the tables are gone: what they held is made again")
         ledger.forget(lost, fragments)
     ledger.fold()
+    ledger.sweep(catalog_files(run.root))  # what a driver left that did not end well
     return began
 
 
@@ -244,16 +253,26 @@ def _run_stages(
         make = partial(Worker, run.root, stage, [stages[name] for name in stage.reads], session)
         jobs.append(Job(stage.name, make, keys, stage.resources, stage.name in sharing))
     progress.expect(jobs)
-    with progress.watching(session):
+    with progress.watching(session), nobody_suspected(ledger):
         executor.run(jobs, progress.report, books.for_executor(progress.say))
-    if ledger.state.in_flight:
-        ledger.append({"in_flight": []})
     ledger.fold()
+    ledger.sweep(catalog_files(run.root))  # no worker lives that may read what was replaced
     for stage in chain:
         if missing := sum(end - first for first, end in ledger.done(stage).missing(*span)):
             raise RunError(
                 f"stage {stage.name} left {missing} of {span[1] - span[0]} units without a result: run again to continue"
             )
+
+
+@contextmanager
+def nobody_suspected(ledger: Ledger) -> Iterator[None]:
+    """A driver that lives to see its workers end, however they do, knows that what they had in hand killed nobody."""
+    try:
+        yield
+    finally:
+        if ledger.state.in_flight:
+            with suppress(UserError, OSError, StoreError):  # why it ends is to be told, and not this
+                ledger.append({"in_flight": []})
 
 
 def _pack(
@@ -265,7 +284,7 @@ def _pack(
     wanted = packing(run, stages, plan(run, stages, config.pack, buckets), resources, session)
     progress.expect([wanted.job])
     prune(run.shards_dir, wanted.shards)
-    with progress.watching(session):
+    with progress.watching(session), nobody_suspected(run.ledger):
         books = JournalBooks(run, {"pack": pack_stage(upstream_of(stages))})
         executor.run([wanted.job], progress.report, books.for_executor(progress.say, holds=False))
     write_index(run.shards_dir)

@@ -171,7 +171,7 @@ def _duplicates(line: StageBuilder, kind: StageKind) -> None:
     if settings := line.config.duplicates:
         reads = line.named("fingerprint", "shingle")
         before = (line.stages[name].fingerprint for name in reads)
-        parts = ["duplicates 2", settings.model_dump_json(), sets_digest(settings.evaluation), *before]
+        parts = ["duplicates 3", settings.model_dump_json(), sets_digest(settings.evaluation), *before]
         line.put(by_driver(kind, digest(parts)[:16], reads))
 
 

@@ -56,6 +56,15 @@ class Stopped:
         return list(work.recordings)
 
 
+class OneByOne:
+    """Fails on several members at once, and on none alone."""
+
+    def __call__(self, work: UnitInput) -> list[Recording]:
+        if len(work.recordings) > 1:
+            raise ValueError("too much at once")
+        return list(work.recordings)
+
+
 class Uninstalled:
     """Needs a package that is not there."""
 

@@ -173,13 +173,17 @@ def latest(folder: str) -> str | None:
 
 def prune(folder: str, keep: int, wanted: Collection[int] = ()) -> None:
     """Removes the checkpoints of a training's folder but the last `keep` and those of the steps `wanted`. The JSON goes first, so that no half
-    checkpoint is left."""
+    checkpoint is left; what a kill left of one goes as well, unless it is after the last: that one is being written."""
     fs, path = locate(folder)
-    for name in _steps(folder)[:-keep]:
+    whole = _steps(folder)
+    for name in whole[:-keep]:
         if _number(name) in wanted:
             continue
         fs.rm_file(f"{path}/{name}/{COMMIT}")
         fs.rm(f"{path}/{name}", recursive=True)
+    for name in set(_named(folder)) - set(whole):
+        if whole and _number(name) < _number(whole[-1]):
+            fs.rm(f"{path}/{name}", recursive=True)
 
 
 def steps_in(folder: str) -> list[int]:
@@ -194,14 +198,20 @@ def _number(name: str) -> int:
     return int(name.rsplit("-", 1)[1])
 
 
-def _steps(folder: str) -> list[str]:
-    """Names of the whole checkpoints among the sub-folders, by step."""
+def _named(folder: str) -> list[str]:
+    """Names of the sub-folders that are or were checkpoints, by step."""
     fs, path = locate(folder)
     try:
         names = [str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in fs.ls(path, detail=False)]
     except FileNotFoundError:
         return []
-    return [name for name in sorted(names) if _STEP.fullmatch(name) and fs.exists(f"{path}/{name}/{COMMIT}")]
+    return [name for name in sorted(names) if _STEP.fullmatch(name)]
+
+
+def _steps(folder: str) -> list[str]:
+    """Names of the whole checkpoints among them, by step."""
+    fs, path = locate(folder)
+    return [name for name in _named(folder) if fs.exists(f"{path}/{name}/{COMMIT}")]
 
 
 def step_folder(folder: str, step: int) -> str:

@@ -25,6 +25,8 @@ class PlannedSample:
     tier: str
     root: int = 0
     """Which of the folders of shards holds it, from 0."""
+    turn: int = 0
+    """How often the epoch has read it before: each time it is augmented in another way."""
 
     @property
     def seconds(self) -> float:

@@ -91,9 +91,9 @@ class ExampleReader:
         self._samples = [SampleReader(root, pictures=self.frames_of is not None) for root in roots_of(shards)]
 
     def __call__(self, planned: PlannedSample, epoch: int) -> Example:
-        """The example of a sample; the same for the same sample and epoch. Raises UnusableSample."""
+        """The example of a sample; the same for the same sample, epoch and turn in it. Raises UnusableSample."""
         sample = self._read(planned)
-        generator = seeded(self.config.seed, "example", epoch, planned.key)
+        generator = seeded(self.config.seed, "example", epoch, planned.key, *([planned.turn] if planned.turn else []))
         target, bandwidth = self._label(sample.document, generator)
         wave_S = torch.from_numpy(sample.audio)
         augment = self.config.augment

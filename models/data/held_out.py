@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from voxmill.manifests.ids import digest
 from voxmill.manifests.records import Split
@@ -14,7 +14,7 @@ from voxmill.models.data.loader import load_batch
 from voxmill.models.data.sampler import BucketingSampler, NothingToLearn, PlannedBatch
 from voxmill.models.data.sampler_config import SamplerConfig
 from voxmill.models.data.shard_roots import ShardRoots, roots_of
-from voxmill.sharding.index import NoShards, shards_of
+from voxmill.sharding.index import shards_of
 from voxmill.sharding.sidecar import Member, ShardError, read_members
 
 SPLIT: Split = "dev"
@@ -35,8 +35,8 @@ class HeldOut:
         """
         kept = {name: getattr(plan, name) for name in type(plan).model_fields if name not in _OF_TRAINING}
         self._plan = SamplerConfig(**kept, split=SPLIT, shuffle=False)
-        self._roots = with_split(shards)
-        self._sampler = BucketingSampler(self._roots, self._plan)
+        self._roots = roots_of(shards)
+        self._sampler = BucketingSampler(shards, self._plan, some=True)
         self.there = 0
         """Samples of the split that meet the conditions."""
         left = minutes * 60
@@ -68,28 +68,15 @@ class HeldOut:
         return [batch for batch in made if len(batch)]
 
     def references(self) -> dict[str, Member]:
-        """The chosen samples' rows of the sidecars, with text and language, by key."""
-        wanted = {sample.key for sample in self.samples}
-        return {row.key: row for row in self._rows() if row.key in wanted}
+        """The chosen samples' rows of the sidecars, with text and language, by key: each of the root that its sound is read from."""
+        wanted = {(sample.root, sample.key) for sample in self.samples}
+        return {row.key: row for root, row in self._rows({root for root, _ in wanted}) if (root, row.key) in wanted}
 
-    def _rows(self) -> Iterator[Member]:
-        for root in self._roots:
-            for shard in shards_of(root, SPLIT):
+    def _rows(self, roots: Collection[int]) -> Iterator[tuple[int, Member]]:
+        for root in sorted(roots):
+            for shard in shards_of(self._roots[root], SPLIT):
                 try:
-                    yield from read_members(root, shard)
+                    rows = read_members(self._roots[root], shard)
                 except ShardError:
                     continue  # its samples were not chosen either
-
-
-def with_split(shards: ShardRoots) -> tuple[str, ...]:
-    """The roots that have shards of the split. Raises NoShards if none has."""
-    found, missing = [], list[NoShards]()
-    for root in roots_of(shards):
-        try:
-            shards_of(root, SPLIT)
-            found.append(root)
-        except NoShards as error:
-            missing.append(error)
-    if not found:
-        raise missing[0]
-    return tuple(found)
+                yield from ((root, row) for row in rows)

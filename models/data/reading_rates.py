@@ -19,6 +19,8 @@ from voxmill.models.data.usable_samples import GroupAmount, SampleGroup
 
 ONCE = 1 << 32
 """A rate of one; rates are whole numbers of these parts, so that nothing is rounded in any epoch."""
+MOST = 100
+"""An epoch reads no sample more often: a group of a few seconds, such as a language that was guessed wrong, would be read as long as a large one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def reading_rates(found: Mapping[SampleGroup, GroupAmount], config: SamplerConfi
             lengths[group.values] += one.num_samples
         shares = {values: _factor(values, config) * length**config.sample.temperature for values, length in lengths.items()}
         drawn = whole * weight / sum(weights) / math.fsum(shares.values()) if shares else 0.0
-        rates |= {group: round(ONCE * drawn * shares[group.values] / lengths[group.values]) for group in mine}
+        rates |= {group: min(MOST * ONCE, round(ONCE * drawn * shares[group.values] / lengths[group.values])) for group in mine}
     return rates
 
 

@@ -45,12 +45,12 @@ class PlannedBatch:
 class BucketingSampler:
     """Decides the batches of every epoch. Bucketing by length keeps padding small, as in lhotse's samplers."""
 
-    def __init__(self, shards: ShardRoots, config: SamplerConfig) -> None:
-        """Reads every sidecar once if there are several roots or weights.
+    def __init__(self, shards: ShardRoots, config: SamplerConfig, *, some: bool = False) -> None:
+        """Reads every sidecar once if there are several roots or weights. `some`: roots may lack the split, though not all of them.
 
         Raises NoShards if a root has no shard of the split, ConditionError if `where` cannot be read, DenyListError, UserError.
         """
-        self.config, self._usable = config, UsableSamples(shards, config)
+        self.config, self._usable = config, UsableSamples(shards, config, some=some)
         self.root = ", ".join(self._usable.roots)
         self._found: Mapping[SampleGroup, GroupAmount] = {}
         self._rates: dict[SampleGroup, int] = {}
@@ -126,7 +126,7 @@ class BucketingSampler:
         for turn in turns:
             rows, unfit = self._rows(turn, epoch, _COLUMNS)
             root, _ = self._usable.shards[turn[0]]
-            samples += [PlannedSample(**row, root=root) for row in rows]
+            samples += [PlannedSample(**row, root=root, turn=turn[1]) for row in rows]
             skipped += unfit if turn[1] == 0 else Counter()
         return samples, skipped
 

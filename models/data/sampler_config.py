@@ -25,7 +25,7 @@ class SamplingConfig(Settings):
     of the folder of shards, from 1), or `labels.NAME` (the first value of a label, such as `[labels.gender]`). Empty: no groups."""
     temperature: float = Field(default=1.0, ge=0, le=1)
     """Exponent of a group's hours. 1: as much as there is of it; 0.5: small groups are read more often, large ones less; 0: all groups
-    alike."""
+    alike. No sample is read more than 100 times in an epoch, however small its group."""
     weights: dict[str, dict[str, Weight]] = {}
     """Factors of a group's share, by column and value: `{language: {cy: 2, en: 0.5}}`. What is not named has 1; with `temperature: 0` they
     are the shares themselves. A missing value is called `null`."""

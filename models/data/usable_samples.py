@@ -7,7 +7,7 @@ span, so it is the same sound. In the others it is counted as `twice`.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +16,11 @@ import pyarrow as pa
 from voxmill.manifests.errors import UserError, nearest
 from voxmill.manifests.ids import digest
 from voxmill.manifests.matching_rows import matching_rows
+from voxmill.manifests.records import Split
 from voxmill.models.data.sampler_config import SamplerConfig
 from voxmill.models.data.shard_roots import ShardRoots, roots_of
 from voxmill.models.data.training_denylist import TrainingDenylist
-from voxmill.sharding.index import shards_of
+from voxmill.sharding.index import NoShards, shards_of
 from voxmill.sharding.member_table import member_table
 from voxmill.sharding.sidecar import Member, ShardError, read_members
 
@@ -46,10 +47,19 @@ class GroupAmount(NamedTuple):
 class UsableSamples:
     """Rows of the sidecars by the number of the shard; `shards` are those of all roots, in their order."""
 
-    def __init__(self, shards: ShardRoots, config: SamplerConfig) -> None:
-        """Raises NoShards if a root has no shard of the split, ConditionError, DenyListError, and UserError for a column that there is not."""
+    def __init__(self, shards: ShardRoots, config: SamplerConfig, *, some: bool = False) -> None:
+        """`some`: roots may lack the split, though not all of them.
+
+        Raises NoShards if a root has no shard of the split, ConditionError, DenyListError, and UserError for a column that there is not.
+        """
         self.roots, self.config = roots_of(shards), config
-        self.shards = [(number, shard) for number, root in enumerate(self.roots) for shard in shards_of(root, config.split)]
+        there = with_split(self.roots, config.split) if some else self.roots
+        self.shards = [
+            (number, shard)
+            for number, root in enumerate(self.roots)
+            if root in there
+            for shard in shards_of(root, config.split)
+        ]
         self._denied = TrainingDenylist(config.deny)
         self._twice: list[frozenset[int]] = [frozenset() for _ in self.roots]
         nothing = _numbered(member_table([]), 0)
@@ -105,6 +115,20 @@ class UsableSamples:
     def _without(reason: str, rows: list[Member], leave: list[bool], skipped: Counter[str]) -> list[Member]:
         skipped[reason] += sum(leave)
         return [row for row, out in zip(rows, leave, strict=True) if not out]
+
+
+def with_split(roots: Sequence[str], split: Split) -> list[str]:
+    """The roots that have shards of a split. Raises NoShards if none has."""
+    found, missing = list[str](), list[NoShards]()
+    for root in roots:
+        try:
+            shards_of(root, split)
+            found.append(root)
+        except NoShards as error:
+            missing.append(error)
+    if not found:
+        raise missing[0]
+    return found
 
 
 def key_number(key: str, seed: int = 0) -> int:

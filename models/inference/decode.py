@@ -43,8 +43,10 @@ class Scored:
 
 
 def by_length(found: Sequence[Scored], penalty: float, more: int) -> list[Scored]:
-    """The hypotheses ordered by total / (tokens + `more`) ** `penalty`, best first; 0: by total."""
-    return sorted(found, key=lambda one: -one.total / (len(one.tokens) + more) ** penalty)
+    """The hypotheses ordered by total / (tokens + `more`) ** `penalty`, best first; 0: by total. Totals are counted from the largest bonus, so that
+    none is above 0: of those the shorter ones would come first."""
+    base = max((one.bonus for one in found), default=0.0)
+    return sorted(found, key=lambda one: (base - one.total) / (len(one.tokens) + more) ** penalty)
 
 
 def ctc_greedy(log_TV: Tensor) -> Scored:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any, Protocol
 
+from voxmill.manifests.errors import UserError
+from voxmill.models.common.text_rules import TextRules, ruled
 from voxmill.models.common.tokenizer import Tokenizer
 from voxmill.models.inference.arpa import BEGIN, END, NgramModel
 from voxmill.models.inference.recognized_words import SPACE, UNSPACED
@@ -27,6 +29,19 @@ class Fusion(Protocol):
     def finish(self, state: Any) -> float:
         """What is added at the end."""
         ...
+
+
+def spellings(phrase: str, tokens: Tokenizer, rules: TextRules) -> list[list[int]]:
+    """How a model writes a phrase: under the rules of the text that it learnt; in scripts without spaces also within a sentence, where no space
+    comes before it. Raises UserError if it cannot."""
+    said = " ".join(ruled(phrase, rules).text.split())
+    starts = (True, False) if UNSPACED.match(said) else (True,)
+    found = [tokens.encode(said, start=start) for start in starts]
+    if not said or any(tokens.decode(one) != said for one in found):
+        raise UserError(
+            f"this model cannot write the hotword {phrase!r}: leave it out, or spell it with letters of the transcripts"
+        )
+    return found
 
 
 class Hotwords:
@@ -93,8 +108,8 @@ class WordModel:
 
     def _said(self, context: tuple[str, ...], run: tuple[int, ...]) -> tuple[tuple[str, ...], float]:
         added = 0.0
-        for word in UNSPACED.sub(r" \g<0> ", self._tokens.decode(run)).split():
-            spelt = self._model.known(word)
+        words = UNSPACED.sub(r" \g<0> ", self._tokens.decode(run)).split()
+        for spelt in (one for word in words for one in self._model.spelt(word)):
             added += self._weight * self._model.log(context, spelt) + self._bonus
             context = (*context, spelt)[-self._model.order :]
         return context, added

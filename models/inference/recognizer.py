@@ -24,7 +24,7 @@ from voxmill.models.common.video_frames import VideoFrames
 from voxmill.models.inference.arpa import NgramModel
 from voxmill.models.inference.ctc_align import ctc_align
 from voxmill.models.inference.decode import Scored
-from voxmill.models.inference.fusion import Fusion, Hotwords, WordModel
+from voxmill.models.inference.fusion import Fusion, Hotwords, WordModel, spellings
 from voxmill.models.inference.per_task import own_tokens, with_marks
 from voxmill.models.inference.recognized_words import PlacedLog, RecognizedWord, recognized_words
 from voxmill.models.inference.recognizer_config import OF_CTC, OF_TRANSDUCER, WITH_BEAM, RecognizerConfig
@@ -84,10 +84,13 @@ class Recognizer:
         self._search = TokenSearch(self.model, self.tokens, self.config, forbidden, self._fusions())
 
     def _fusions(self) -> list[Fusion]:
-        """What is added to scores. Raises ValueError for a method without a beam, UserError for a file that is no language model."""
+        """What is added to scores. Raises ValueError for a method without a beam, UserError for a file that is no language model, or a hotword that
+        the model cannot write."""
         fusions: list[Fusion] = []
         if self.config.hotwords:
-            phrases = [self.tokens.encode(phrase) for phrase in self.config.hotwords]
+            phrases = [
+                spelt for phrase in self.config.hotwords for spelt in spellings(phrase, self.tokens, self.bundle.targets.text)
+            ]
             fusions.append(Hotwords(phrases, self.config.hotword_boost))
         if self.config.lm is not None:
             fusions.append(

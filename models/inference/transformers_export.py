@@ -98,6 +98,7 @@ def _generation(bundle: Bundle, config: Any) -> Any:
     tokens = bundle.tokens
     languages = [name for name in tokens.config.language if name != "nospeech"]
     forbidden = [token for task in TASKS if task not in bundle.tasks for token in own_tokens(task, tokens)]
+    translates = {"translate": tokens[translate_token("en")] - 1} if "en" in tokens.config.translate_to else {}
     return vendor().GenerationConfig(
         pad_token_id=config.pad_token_id,
         bos_token_id=config.bos_token_id,
@@ -106,7 +107,7 @@ def _generation(bundle: Bundle, config: Any) -> Any:
         max_length=config.max_target_positions,
         is_multilingual=True,
         lang_to_id={class_token(name): tokens[class_token(name)] - 1 for name in languages},
-        task_to_id={"transcribe": tokens[TRANSCRIBE] - 1, "translate": tokens[translate_token("en")] - 1},
+        task_to_id={"transcribe": tokens[TRANSCRIBE] - 1, **translates},
         suppress_tokens=sorted(token - 1 for token in forbidden),
         **({"no_timestamps_token_id": tokens.after_task[0] - 1} if tokens.after_task else {}),
     )

@@ -9,7 +9,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from voxmill.models.checkpoint.checkpoint import prune, steps_in
-from voxmill.models.checkpoint.validation import BestValidation, Validation, best_of, ranked, read_validations, write_best
+from voxmill.models.checkpoint.validation import (
+    BestValidation,
+    Validation,
+    best_of,
+    ranked,
+    read_best,
+    read_validations,
+    write_best,
+)
 from voxmill.models.training.train_config import TrainConfig
 
 
@@ -33,29 +41,39 @@ class CheckpointKeeper:
         return best_of(validations, self.config.validation.measure) if self.config.validation else None
 
     def tidy(self, out: str, validations: Sequence[Validation]) -> None:
-        """Says in `best.json` which checkpoint is the best, and removes those that `keep` does not keep, neither as the best nor to be averaged."""
+        """Says in `best.json` which checkpoint is the best, and removes those that `keep` does not keep, neither as the best nor to be averaged.
+
+        Where validations were begun anew (`validations_before`), the best of before stays until there is one of now.
+        """
         best = self.best(validations)
-        write_best(out, best)
+        if best is None and self.config.validation:
+            best = read_best(out)
+        else:
+            write_best(out, best)
         if self.config.keep:
             averaged = self.to_average(out, validations) if self.config.average_checkpoints else []
             prune(out, self.config.keep, {*averaged, *([best.step] if best else [])})
 
     def to_average(self, out: str, validations: Sequence[Validation]) -> list[int]:
         """The steps of the checkpoints to average, in order. Where someone stopped a training there may be more of them, which do not count: the
-        average is the same in every run."""
-        average, validation = self.config.average_checkpoints, self.config.validation
+        average is the same in every run. Those that are gone, because less was kept before or by hand, do not count either."""
+        average, validation, there = self.config.average_checkpoints, self.config.validation, steps_in(out)
         assert average is not None
         if average.of == "best" and validation and (best := ranked(validations, validation.measure)):
-            return sorted(one.step for one in best[: average.count])
-        return [step for step in steps_in(out) if step and self.saves(step)][-average.count :]
+            return sorted([one.step for one in best if one.step in there][: average.count])
+        return [step for step in there if step and self.saves(step)][-average.count :]
 
 
-def validations_before(folder: str, values: Mapping[str, Any], config: TrainConfig) -> tuple[Validation, ...]:
-    """The validations in the values of a checkpoint, if they were made as `config` says; else none, since the best of both would mean nothing.
+def validations_before(
+    folder: str, values: Mapping[str, Any], config: TrainConfig, held_out: str | None = None
+) -> tuple[Validation, ...]:
+    """The validations in the values of a checkpoint, if they were made as `config` says and on the samples with that digest (None: whichever they
+    were); else none, since the best of both would mean nothing.
 
     Raises CheckpointError.
     """
     asked = config.validation.model_dump(mode="json") if config.validation else {}
     before = (values.get("config") or {}).get("validation") or {}
     same = {**before, "patience": None} == {**asked, "patience": None}
+    same &= held_out is None or values.get("held_out", held_out) == held_out
     return read_validations(folder, values.get("validations", [])) if same else ()

@@ -13,6 +13,7 @@ import torch
 from pydantic import Field
 
 from voxmill.manifests.config_base import Settings
+from voxmill.manifests.ids import digest
 from voxmill.models.checkpoint.checkpoint import Bundle
 from voxmill.models.checkpoint.validation import DevResult, Measure, Validation, best_of
 from voxmill.models.data.batch import Batch
@@ -55,6 +56,8 @@ class DevJudge:
 
     def __init__(self, held_out: HeldOut, loader: Loader, loss: LossConfig) -> None:
         self._held_out, self._reader, self._loss = held_out, loader.plain_reader(), loss
+        self.held_out = digest(sorted(sample.key for sample in held_out.samples))
+        """Of the keys of the samples: results on others cannot be compared."""
         self._words = "asr" in loader.config.example.targets.tasks
         text_metrics([])  # so that a package that is missing is told before the first step
 

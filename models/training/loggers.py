@@ -7,6 +7,7 @@ Addresses and keys are no business of a recipe: the clients take them from the e
 from __future__ import annotations
 
 import json
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -22,7 +23,9 @@ from voxmill.manifests.storage import commit_bytes
 from voxmill.manifests.user_input import json_object
 
 LOGGERS = "loggers.json"
-"""File in a training's folder: the id of its run in each logger, so that a resumed training goes on in the same run."""
+"""File in a training's folder: the id of its run in each logger and project, so that a resumed training goes on in the same run."""
+LEFT_ALONE_S, LONGEST_S = 30.0, 600.0
+"""How long a logger is left alone after its first failure (s), and after many."""
 
 
 class WandbConfig(Settings):
@@ -106,16 +109,22 @@ class MlflowSink:
 
 
 class PatientSink:
-    """A logger whose failures are said once, and stop nothing."""
+    """A logger whose failures are said once, and stop nothing. A client may try for minutes before it fails: after a failure it is left alone, each
+    time for twice as long."""
 
     def __init__(self, kind: str, sink: StepSink) -> None:
         self._kind, self._sink, self._told = kind, sink, False
+        self._again, self._pause = 0.0, LEFT_ALONE_S
 
     def write(self, values: Mapping[str, float], step: int) -> None:
         """Takes the figures of a step."""
+        if time.monotonic() < self._again:
+            return
         try:
             self._sink.write(values, step)
+            self._pause = LEFT_ALONE_S
         except Exception as error:  # noqa: BLE001  whatever its client raises
+            self._again, self._pause = time.monotonic() + self._pause, min(2 * self._pause, LONGEST_S)
             if not self._told:
                 warnings.warn(
                     f"{self._kind} takes no figures since step {step} ({type(error).__name__}): training goes on", stacklevel=2
@@ -158,18 +167,21 @@ def open_loggers(configs: Sequence[LoggerConfig], out: str, recipe: Mapping[str,
     shown = _public(recipe)
     sinks: list[StepSink] = []
     for config in configs:
-        ident = known.get(config.kind)
+        name = f"{config.kind}/{config.project}"
+        ident = known.get(name)
         kind: Any = WandbSink if config.kind == "wandb" else MlflowSink
         try:
             sink = kind(config, folder, shown, ident)
-        except Unavailable:
-            raise
-        except Exception as error:  # noqa: BLE001  whatever its client raises
+        except Exception as error:
+            for opened in sinks:
+                opened.close()
+            if isinstance(error, Unavailable):
+                raise
             cause = public_text(str(error).strip().partition("\n")[0])
             raise Unavailable(f"train.loggers: {config.kind} cannot be used ({type(error).__name__}: {cause})") from None
-        known[config.kind] = sink.ident
         sinks.append(PatientSink(config.kind, sink))
-    commit_bytes(folder / LOGGERS, (json.dumps(known) + "\n").encode(), replace=True)
+        known[name] = sink.ident
+        commit_bytes(folder / LOGGERS, (json.dumps(known) + "\n").encode(), replace=True)
     return sinks
 
 

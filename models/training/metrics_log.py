@@ -2,6 +2,7 @@
 
     log.jsonl   every field of every `Step`; a resumed training continues it, without the steps that it repeats
     events/     the same for `tensorboard --logdir`
+    sent.json   the last step that loggers were sent before this start, where there are any
     curve.png   loss of each head, learning rate and load of the experts, and what validation found, drawn at the end
 
 TensorBoard and matplotlib are in the extra `train`; without them only the JSON is written.
@@ -11,16 +12,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from voxmill.manifests.storage import commit_bytes
 from voxmill.models.training.loggers import StepSink
 from voxmill.models.training.trainer import Step
 
-LOG, EVENTS, CURVE = "log.jsonl", "events", "curve.png"
+LOG, EVENTS, CURVE, SENT = "log.jsonl", "events", "curve.png", "sent.json"
 SMOOTHED = 0.95
 """Decay of the running mean that the plot shows."""
 
@@ -34,11 +36,12 @@ class MetricsLog:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         before = read_log(self.folder)
-        self._sinks, self._sent = sinks, max((line["step"] for line in before), default=0)
-        kept = [line for line in before if line["step"] <= start]
-        self._log = (self.folder / LOG).open("w", encoding="utf-8", buffering=1)
-        for line in kept:
-            self._write(line)
+        self._sinks, self._sent = sinks, max(_sent(self.folder), *(line["step"] for line in before), 0)
+        if sinks:  # from here on the log may hold less than they were sent
+            commit_bytes(self.folder / SENT, json.dumps({"step": self._sent}).encode(), replace=True)
+        kept = [_plain(line) for line in before if line["step"] <= start]
+        commit_bytes(self.folder / LOG, "".join(kept).encode(), replace=True)
+        self._log = (self.folder / LOG).open("a", encoding="utf-8", buffering=1)
         self._events = _summary_writer(self.folder / EVENTS, start)
 
     def __call__(self, step: Step) -> None:
@@ -68,7 +71,19 @@ class MetricsLog:
         draw_curve(read_log(self.folder), self.folder / CURVE)
 
     def _write(self, line: dict[str, Any]) -> None:
-        self._log.write(json.dumps(line, sort_keys=True) + "\n")
+        self._log.write(_plain(line))
+
+
+def _plain(line: Mapping[str, Any]) -> str:
+    return json.dumps(line, sort_keys=True) + "\n"
+
+
+def _sent(folder: Path) -> int:
+    """The last step that sinks were sent before this start; 0 where none is known."""
+    try:
+        return int(json.loads((folder / SENT).read_bytes())["step"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:

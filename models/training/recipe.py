@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from voxmill.models.common.tokenizer import Tokenizer, TokenizerConfig
 from voxmill.models.data.loader import DataConfig, Loader
 from voxmill.models.data.sampler import BucketingSampler, NothingToLearn
 from voxmill.models.data.shard_roots import ShardRoots, roots_of
+from voxmill.models.data.usable_samples import UsableSamples
 from voxmill.models.inference.load import checkpoint_of
 from voxmill.models.network.layers import upcycle
 from voxmill.models.network.model import ModelConfig, SpeechModel, without_lora
@@ -29,8 +30,6 @@ from voxmill.models.network.vision import VisionConfig
 from voxmill.models.training.pretrained_start import adapt, begin_pretrained, filled, named, pretrained_tokens
 from voxmill.models.training.train_config import TrainConfig
 from voxmill.models.training.trainer import Trainer
-from voxmill.sharding.index import shards_of
-from voxmill.sharding.sidecar import ShardError, read_members
 
 
 class Recipe(Settings):
@@ -225,28 +224,26 @@ def _with_encoder(recipe: Recipe) -> VisionConfig | None:
     return vision.model_copy(update={"encoder": encoder.name, "images": images})
 
 
-def languages_without_token(shards: ShardRoots, recipe: Recipe) -> str:
-    """Languages of samples of the first shards of each root that `tokens.language` lacks, how many these are, and what can be done; empty where there is none.
+def languages_without_token(shards: ShardRoots, recipe: Recipe, known: Collection[str]) -> str:
+    """Languages of samples of the first shards of each root that are not among those with a token, how many these are, and what can be done; empty
+    where there is none.
 
-    Such samples cannot be learnt: a label of theirs cannot be written. Raises NothingToLearn where no sample looked at is left.
+    Such samples cannot be learnt: a label of theirs cannot be written. Raises NothingToLearn where that is so for all that there are.
     """
     if "language" not in recipe.data.example.targets.tasks:
         return ""
-    known, found, seen = recipe.tokens.language, Counter[str](), 0
-    first = [(root, one) for root in roots_of(shards) for one in shards_of(root, recipe.data.plan.split)[:LOOKED_AT]]
-    for root, shard in first:
-        try:
-            for row in read_members(root, shard):
+    usable, found, seen, looked = UsableSamples(shards, recipe.data.plan), Counter[str](), 0, Counter[int]()
+    for index, (root, _) in enumerate(usable.shards):
+        if looked[root] < LOOKED_AT:
+            looked[root] += 1
+            for language in filter(None, usable.read(index)[0]["language"].to_pylist()):
+                found[language] += language.lower() not in known and language.lower().split("-")[0] not in known
                 seen += 1
-                if row.language and row.language.lower() not in known and row.language.lower().split("-")[0] not in known:
-                    found[row.language] += 1
-        except ShardError:
-            continue
-    if seen and found.total() == seen:
+    if seen and found.total() == seen and looked.total() == len(usable.shards):
         raise NothingToLearn(
-            f"no sample of {', '.join(roots_of(shards))} has a language that the recipe has a token for: {_without_token(found)}"
+            f"no sample of {', '.join(roots_of(shards))} has a language that there is a token for: {_without_token(found)}"
         )
-    return _without_token(found) if found else ""
+    return _without_token(+found) if found.total() else ""
 
 
 def _without_token(found: Mapping[str, int]) -> str:

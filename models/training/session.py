@@ -27,6 +27,7 @@ from voxmill.models.data.loader import Loader
 from voxmill.models.data.reading_rates import GroupShare
 from voxmill.models.data.sampler import BucketingSampler, NothingToLearn
 from voxmill.models.data.shard_roots import ShardRoots, place_of, roots_of
+from voxmill.models.inference.load import checkpoint_of
 from voxmill.models.network.pretrained.open_start import open_start
 from voxmill.models.network.size import ModelSize, model_size
 from voxmill.models.training.checkpoint_keeper import validations_before
@@ -127,19 +128,22 @@ def estimate(shards: ShardRoots, out: str, recipe: Recipe, *, memory: bool = Fal
             + (f"; left out: {left_out}" if left_out else "")
         )
     start = open_start(recipe.model.start) if recipe.model.start else None
+    earlier = read_manifest(checkpoint_of(recipe.begin_with)) if recipe.begin_with else None
     sized = with_start(recipe, start)
     whole = start is not None and "decoder" in start.parts
-    tokens = (
-        len(pretrained_tokens(start, recipe.tokens))  # type: ignore[arg-type]
-        if whole
-        else recipe.tokens.num_subwords + len(list(recipe.tokens.task_tokens()))
-    )
+    if earlier:
+        tokens = earlier.model.vocabulary
+    elif whole:
+        tokens = len(pretrained_tokens(start, recipe.tokens))  # type: ignore[arg-type]
+    else:
+        tokens = recipe.tokens.num_subwords + len(list(recipe.tokens.task_tokens()))
     with torch.device("cpu" if memory else "meta"):
         model = build(sized.model_copy(update={"vocabulary": tokens}))
     seconds = sum(sample.seconds for sample in samples)
     largest = [(len(one.samples), max(sample.seconds for sample in one.samples)) for one in batches if one.samples]
     epochs = recipe.train.steps * recipe.train.accumulate / len(batches)
-    unlearnt = "" if whole else languages_without_token(shards, recipe)
+    known = (earlier.tokens.config if earlier else recipe.tokens).language
+    unlearnt = "" if whole and not earlier else languages_without_token(shards, recipe, known)
     check_loggers(recipe.train.loggers)
     validation, validates = validation_plan(shards, recipe.data.plan, sized.emoe, recipe.train.validation)
     return TrainingEstimate(

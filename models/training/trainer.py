@@ -255,6 +255,7 @@ class Trainer:
             "loader": loader,
             "averaged": int(self.mean.n_averaged) if self.mean else 0,
             "validations": [asdict(one) for one in self.validations],
+            "held_out": self.judge.held_out if self.judge else None,
             "config": self.config.model_dump(mode="json"),
         }
         save(folder, bundle or self.bundle(), TrainingState(tensors, values))
@@ -283,7 +284,8 @@ class Trainer:
         trainer.translated = set(bundle.translated or ())
         loader.load_state_dict(state.values["loader"])
         trainer.skipped = state.values["loader"]["skipped"]
-        trainer.validations = validations_before(folder, state.values, config)
+        held_out = trainer.judge.held_out if trainer.judge else None
+        trainer.validations = validations_before(folder, state.values, config, held_out)
         if trainer.ranks.rank:
             loader.skipped.clear()  # the checkpoint has the counts of all ranks: the first one goes on from them
         if trainer.mean and state.values["averaged"]:

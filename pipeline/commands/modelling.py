@@ -239,7 +239,7 @@ def export(
 
         voxmill export --model runs/one-model --format sherpa-onnx --chunk 16 --left 64 --out runs/one-live
 
-        voxmill export --model runs/one-student --format transformers --out runs/one-whisper
+        voxmill export --model runs/one-plain --format transformers --out runs/one-whisper
     """
     from voxmill.pipeline.modelling import model_display
 

@@ -20,6 +20,8 @@ from voxmill.pipeline.duplicates.by_text import ByText
 from voxmill.pipeline.duplicates.comparison import Comparison, PartKey, PartVerdict
 from voxmill.pipeline.duplicates.sources import ComparedRun, other_run
 from voxmill.pipeline.stage import Stage
+from voxmill.pipeline.state.listing import UNITS
+from voxmill.pipeline.state.positions import position_of
 from voxmill.pipeline.state.run import Run
 
 
@@ -43,7 +45,8 @@ class FindDuplicates:
             for one in comparisons:
                 ending.callback(one.close)
                 one.look_for(runs, fresh)
-            return ledger.write(stage, ((at, _rows(comparisons, at)) for first, end in fresh for at in range(first, end)))
+            units = ledger.ids(UNITS, fresh)
+            return ledger.write(stage, ((unit, _rows(comparisons, position_of(unit))) for unit in units))
 
     def _comparisons(self, folder: str) -> list[Comparison]:
         """In the order in which they name a partner."""

@@ -11,12 +11,12 @@ import secrets
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.managers import BaseManager
 from threading import Event, Thread
 from typing import Any, Literal
 
-from voxmill.manifests.storage import commit_bytes
+from voxmill.manifests.storage import StoreError, commit_bytes
 from voxmill.manifests.user_input import json_object
 from voxmill.operators.crawl.policy.host_limit import GateMessage, GateReply, GateSettings, HostGate, Refused
 from voxmill.operators.crawl.policy.local_gate import LocalGate
@@ -144,7 +144,8 @@ def _save_now_and_then(uri: str, state: Callable[[], dict[str, Any]], stop: Even
         ended = stop.wait(SAVE_EVERY_S)
         now = json.dumps(state(), sort_keys=True).encode()
         if now != last:
-            commit_bytes(uri, now, replace=True)
-            last = now
+            with suppress(OSError, StoreError):  # a full disk, or a store that is away: the next time will do
+                commit_bytes(uri, now, replace=True)
+                last = now
         if ended:
             return

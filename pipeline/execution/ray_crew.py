@@ -155,7 +155,7 @@ class RayCrew:
     def _event(self, worker: int, kind: str, ref: Any, carried: list[Any]) -> Event:
         try:
             said = ray.get(ref)
-        except ray.exceptions.RayActorError as error:
+        except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError) as error:  # the latter by Ray's memory monitor
             return self._died(worker, error)
         except ray.exceptions.ObjectLostError:
             return CarriedLost(worker)
@@ -181,7 +181,7 @@ class RayCrew:
         self._look()
         gone = node is not None and node not in self._alive
         unreachable = isinstance(error, ray.exceptions.ActorUnavailableError)
-        lost = gone or unreachable or error.preempted or "its node has died" in str(error)
+        lost = gone or unreachable or getattr(error, "preempted", False) or "its node has died" in str(error)
         self._end(worker)
         return Died(worker, _reason(str(error)), node_lost=lost)
 

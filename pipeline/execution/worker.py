@@ -50,6 +50,8 @@ class Worker:
         self._operator: Operator | None = None
         self._worked: UnitInput | None = None
         """Something that the stage could do, to be asked again where it fails."""
+        self._apart = False
+        """Whether the unit in hand is taken apart: then there are marks of it."""
 
     def __call__(self, key: str, carried: dict[str, Any], buffer: Buffer, strikes: int = 0) -> Done:
         """Does one unit: puts its rows into `carried`, for the stages after it, and leaves them to `buffer`, to be committed.
@@ -69,8 +71,9 @@ class Worker:
             with self._reporter.doing(stage.name, _seconds(work)):
                 rows, done = self._do(key, work, strikes)
         carried[stage.name] = buffer.add(stage, key, rows, _cost(done, strikes + 1))
-        if strikes:
+        if strikes or self._apart:
             self._marks(key).clear()
+            self._apart = False
         return done
 
     def _input(self, unit: str, carried: Mapping[str, list[Any]]) -> UnitInput:
@@ -83,7 +86,7 @@ class Worker:
     def _do(self, unit: str, work: UnitInput, strikes: int) -> tuple[list[Any], Done]:
         stage = self._stage
         wall, cpu = time.monotonic(), time.process_time()
-        bad = self._isolate(unit, work, strikes) if strikes >= MAX_ATTEMPTS else {}
+        bad: Mapping[str, str] = self._isolate(unit, work, strikes) if strikes >= MAX_ATTEMPTS else {}
         if strikes >= 2 * MAX_ATTEMPTS and not bad:
             bad = dict.fromkeys(work.members(), "the worker died on this unit, though on none of its members alone")
         try:
@@ -92,11 +95,22 @@ class Worker:
             raise
         except Exception:  # noqa: BLE001 - the one boundary where an operator's error becomes an outcome
             bad = self._isolate(unit, work, strikes)
-            rows = self._apply(work.without(bad))
+            rows, bad = self._apply_to_the_rest(work, bad)
         if good := next((key for key in work.members() if key not in bad), None):
             self._worked = work.only(good)
         rows = [self._portable(row) for row in (insert(stage, work, rows, bad) if work.members() else rows)]
         return rows, _summary(stage, unit, work, rows, time.monotonic() - wall, time.process_time() - cpu)
+
+    def _apply_to_the_rest(self, work: UnitInput, bad: Mapping[str, str]) -> tuple[list[Any], Mapping[str, str]]:
+        """(Rows without the bad members, those): of members that fail together, though none of them alone, all are bad."""
+        try:
+            return self._apply(work.without(bad)), bad
+        except StageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            why = f"{describe(error, self._run.root)}, though on none of its members alone"
+            bad = {**dict.fromkeys(work.members(), why), **bad}
+            return self._apply(work.without(bad)), bad
 
     def replay(self, unit: str, only: str | None = None) -> list[Any]:
         """The rows that the stage makes of a unit, or of one member of it; nothing is marked or written."""
@@ -142,6 +156,7 @@ class Worker:
 
     def _isolate(self, unit: str, work: UnitInput, strikes: int) -> dict[str, str]:
         """Which members die or fail alone, with why. Raises StageError where it is not the members that are at fault."""
+        self._apart = True
         found = isolate(self._marks(unit), work.members(), lambda key: self._apply(work.only(key)))
         if found.worked:
             self._worked = work.only(found.worked)

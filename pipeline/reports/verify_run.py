@@ -15,6 +15,7 @@ from voxmill.pipeline.reports.unfinished import Pending, pending
 from voxmill.pipeline.reports.verify_units import check_parts, check_units, stages_of_units
 from voxmill.pipeline.rights.erasure_check import find_traces
 from voxmill.pipeline.stage import Stage
+from voxmill.pipeline.state.chunks import OF_LISTING
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import ITEMS, OUTCOMES, Listing, group_id
 from voxmill.pipeline.state.run import Run
@@ -54,7 +55,8 @@ def _lost_files(ledger: Ledger, stages: Mapping[str, Stage]) -> list[str]:
     found = []
     for key, gone in lost.items():
         files = ", ".join(chunk.rows for chunk in gone)
-        found += [f"missing: {names[key]}: {files}; run `voxmill run` again"] if key in names else []
+        cure = "restore them: nothing makes them again" if key.partition("/")[0] in OF_LISTING else "run `voxmill run` again"
+        found += [f"missing: {names[key]}: {files}; {cure}"] if key in names else []
     ledger.overlook(lost)
     return found
 

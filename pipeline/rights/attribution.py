@@ -12,6 +12,7 @@ import io
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 
 import pyarrow as pa
 
@@ -33,6 +34,8 @@ OLD_FOLDER = "attribution"
 COLUMNS = ("recording_id", "title", "author", "attribution", "licence", "evidence", "url", "page", "samples", "seconds")
 
 
+AT_ONCE = 50_000
+"""Recordings that are looked up at once among all that is packed."""
 TOLD = COLUMNS[:-2]
 """What a recording says of itself; the other columns are of what was packed of it."""
 
@@ -43,8 +46,9 @@ def write_attribution(run: Run, amendments: Amendments) -> list[str]:
         for shard in committed(run.shards_dir):
             packed.add(f"{shard.split}-{slug(shard.licence)}.tsv", read_members_table(run.shards_dir, shard))
         names = packed.names()
-        for recordings in run.listing.batches(Recording) if names else ():
-            packed.tell(recordings, amendments)
+        recordings = run.listing.each_recording() if names else iter(())
+        while several := list(islice(recordings, AT_ONCE)):
+            packed.tell(several, amendments)
         for name in names:
             uri = run.uri("shards", *FOLDER, name)
             with staged(uri) as file:

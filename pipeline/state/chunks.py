@@ -32,6 +32,8 @@ from voxmill.pipeline.state.positions import Positions
 from voxmill.pipeline.state.run_dir import RunDir
 
 FOLDER = "manifests"
+OF_LISTING = ("items", "outcomes", "recordings", "units")
+"""Stages whose rows are made once, from a listing that may not be had again: where their file is gone, it is gone."""
 ROWS = 2048
 """Rows in one row group of a file: what is read at least for one unit."""
 
@@ -203,7 +205,9 @@ def only(table: pa.Table, units: Positions) -> pa.Table:
 
 def damaged(uri: str, error: Exception) -> DamagedError:
     """What to say of a file of a table that cannot be read."""
-    return DamagedError(f"{uri} is no readable Parquet file ({error}): delete it and run again; what it holds is made anew")
+    listed = any(f"/{FOLDER}/{name}/" in uri for name in OF_LISTING)
+    cure = "restore it; nothing makes it again" if listed else "delete it and run again; what it holds is made anew"
+    return DamagedError(f"{uri} is no readable Parquet file ({error}): {cure}")
 
 
 def _difference(

@@ -123,9 +123,9 @@ class FragmentWriter:
     def hold(self, stage: Stage, positions: Iterable[int], table: pa.Table, costs: Sequence[Cost] = ()) -> None:
         """Holds the rows of units that are not held yet, as they lie in the table of the stage (see `keyed`)."""
         held = self._held.setdefault(stage.key, _Held())
-        held.keys.update(dict.fromkeys(positions))
         held.tables.append(table)
         held.costs += costs
+        held.keys.update(dict.fromkeys(positions))  # last: a SIGTERM may come between, and what has a key is done
 
     def __len__(self) -> int:
         return sum(len(held.keys) for held in self._held.values())

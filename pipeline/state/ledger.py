@@ -7,6 +7,7 @@ their stage (`chunks.py`). Anybody may read; only the driver that holds the run'
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -284,6 +285,17 @@ class Ledger:
             if gone := [chunk for _, chunk in sorted(one.chunks.items()) if chunk.rows not in there]:
                 found[key] = gone
         return found
+
+    def forget_costs(self) -> None:
+        """Takes costs whose file is gone out of the books: they were measured, and nothing is heard again for them."""
+        bare: dict[str, list[Chunk]] = {}
+        for key, one in self.state.stages.items():
+            if one.chunks:
+                there = {f"{chunks.FOLDER}/{key}/{name}" for name in names_in(self.run.uri(chunks.FOLDER, key))}
+                gone = [c for c in one.chunks.values() if c.rows in there and c.costs and c.costs not in there]
+                bare |= {key: [replace(chunk, costs=None) for chunk in gone]} if gone else {}
+        if bare:
+            self.append({"chunks": chunks_entry(bare, {})})
 
     def lost_fragments(self) -> list[str]:
         """Fragments that the journal names and that are gone."""

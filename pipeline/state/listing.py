@@ -173,8 +173,8 @@ class Listing:
             for unit, mine in form_units(outcomes, config, position=first, generation=generation):
                 yield unit.id, mine
 
-        ledger.write(RECORDINGS, recordings())
-        prepared = ledger.prepare(UNITS, units())
+        # One entry for both: another division of the units, after a kill in between, would not fit the recordings.
+        prepared = ledger.prepare(RECORDINGS, recordings()) | ledger.prepare(UNITS, units())
         end = fresh[0].position + 1 if fresh else first
         ledger.append({"chunks": prepared, "formed": {"generation": generation, "units": [first, end]}})
         return len(again)

@@ -17,7 +17,7 @@ from voxmill.manifests.records import Recording
 from voxmill.manifests.storage import commit_bytes, remove
 from voxmill.pipeline import runner
 from voxmill.pipeline.books import JournalBooks, WorkerBuffer
-from voxmill.pipeline.rights.request import apply_tombstones, has_unfinished
+from voxmill.pipeline.rights.request import apply_tombstones, unapplied
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.driver_lease import Lease
 from voxmill.pipeline.state.fragment import FragmentInfo
@@ -185,16 +185,12 @@ def drive(cluster: Cluster, fingerprint: str, units: int) -> None:
     with Lease(run, lambda _: None):
         commit_bytes(run.uri("run.json"), RUN_JSON, replace=True)
         began = runner._recover(run, PROGRESS)
-        if has_unfinished(run):
+        if unapplied(run):
             apply_tombstones(run)
         listed = run.listing.num_units
-        if listed < units or len(run.ledger.done(RECORDINGS)) < listed:
+        if listed < units:
             _list(run, listed, units)
         units = run.listing.num_units
-        if missing := list(run.ledger.done(RECORDINGS).missing(0, units)):  # a file of that table was deleted
-            run.ledger.append(
-                {"chunks": run.ledger.prepare(RECORDINGS, (row for gap in missing for row in recordings(run, *gap)))}
-            )
         run_stages(cluster, run, stage, units)
         _publish(run, stage)
         if run.ledger.state.number != began:

@@ -26,6 +26,7 @@ from crash.speech import RUN_JSON, TABLE_STAGES, wanted_tables
 from crash.virtual_machine import small_files, virtual_machines
 from crash.virtual_time import World
 from voxmill.pipeline import books
+from voxmill.pipeline.state.chunks import OF_LISTING
 
 Bug = Callable[[], AbstractContextManager[object]]
 """Plants a bug into the run's code while the block runs."""
@@ -97,9 +98,10 @@ def _command(cluster: Cluster, process: object, what: str, fingerprint: str, uni
 
 
 def _steal(cluster: Cluster) -> None:
-    """Now and then somebody deletes a file of a table."""
+    """Now and then somebody deletes a file of a table that can be made again."""
     oracle, luck = cluster.oracle, cluster.world.random
-    files = sorted(chunk.rows for one in oracle.state.stages.values() for chunk in one.chunks.values())
+    stages = [one for key, one in oracle.state.stages.items() if key.partition("/")[0] not in OF_LISTING]
+    files = sorted(chunk.rows for one in stages for chunk in one.chunks.values())
     there = [file for file in files if f"run/{file}" in oracle.store.blobs]
     if there and luck.random() < 0.1:
         oracle.steal(luck.choice(there))

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,15 @@ from nbclient import NotebookClient
 from typer.testing import CliRunner
 
 from speech.packaged import TWO_CITIES
+from voxmill.manifests.catalog import open_catalog
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.records import Segment
 from voxmill.pipeline.build import build
 from voxmill.pipeline.cli import app
 from voxmill.pipeline.config import RunConfig
+from voxmill.pipeline.execution.executor import NO_BOOKS, Books, Job, Report
 from voxmill.pipeline.execution.host_limit_server import open_gate
+from voxmill.pipeline.execution.infra_errors import StageError
 from voxmill.pipeline.execution.local_executor import LocalExecutor
 from voxmill.pipeline.load_config import dump_config, parse_config
 from voxmill.pipeline.reports.verify_run import verify
@@ -121,6 +125,43 @@ def test_a_lost_table_is_named_and_made_again(copied: Run) -> None:
     assert any("transcribe:moonshine" in p for p in problems(copied))
     go(Path(copied.root), config())
     assert file.read_bytes() == body
+
+
+def test_what_a_listing_made_is_made_by_nobody_else(copied: Run) -> None:
+    (table,) = Path(copied.root, "manifests", "units").rglob("*.parquet")
+    kept = table.read_bytes()
+    table.unlink()
+    assert any("nothing makes them again" in one for one in problems(copied))
+    with pytest.raises(UserError, match="nothing makes it again: restore it"):
+        go(Path(copied.root), config())
+    table.write_bytes(kept)
+    go(Path(copied.root), config())
+    assert problems(Run(copied.root)) == []
+
+
+def test_costs_that_are_gone_are_no_reason_to_hear_anything_again(copied: Run) -> None:
+    for costs in Path(copied.root, "manifests").rglob("*.costs.parquet"):
+        costs.unlink()
+    run = go(Path(copied.root), config())
+    assert problems(run) == []
+    assert open_catalog(run.root).execute("SELECT count(*) FROM costs WHERE stage <> 'pack'").fetchone() == (0,)
+
+
+class Stopping:
+    """An executor that has workers at work, and is stopped in good order."""
+
+    def run(self, jobs: Sequence[Job], report: Report, books: Books = NO_BOOKS) -> None:
+        books.in_flight([f"{jobs[0].name} {key}" for key in jobs[0].keys])
+        raise StageError("the GPU is taken")
+
+
+def test_a_driver_that_ends_its_workers_suspects_nobody(copied: Run) -> None:
+    settings = config(select={"single_high": 0.7, "single_weak": 0.4, "single_unlabelled": 0.2})
+    for _ in range(2):
+        with open_gate("machine", copied, settings.crawl) as gate, pytest.raises(StageError, match="taken"):
+            run_line(settings, copied, Stopping(), gate, Progress(quiet=True))
+    state = Run(copied.root).ledger.state
+    assert (state.in_flight, state.suspected) == ([], {})
 
 
 def test_a_licence_stated_later_needs_no_recogniser(copied: Run) -> None:

@@ -23,6 +23,8 @@ class Case:
     """A reason from `voxmill.manifests.reasons`, or `kept`."""
     seconds: float | None = None
     """How much audio must come of it, to a tenth (s); None: not checked."""
+    among: str = ""
+    """Cases with the same words here have their expected outcomes between them: which of them is asked first, nobody says."""
 
 
 def speech() -> Iterator[Pcm]:

@@ -18,6 +18,9 @@ from http.client import parse_headers
 OURS, INSIDE = "127.0.0.1", "127.0.0.2"
 """The address that the benchmark's config allows, and a private one that it does not: nothing may ever ask there."""
 
+RULES = ("/robots.txt", "/.well-known/tdmrep.json")
+"""Where a site says what may be done with it."""
+
 
 @dataclass
 class Exchange:
@@ -65,6 +68,8 @@ class Host:
     """Requests by path."""
     forbidden: set[str] = field(default_factory=set)
     """Paths that must not be asked for."""
+    most: int | None = None
+    """How many requests there may be, those for the rules of the site not counted."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -86,8 +91,7 @@ class Host:
                 self.asked[words[1]] += 1
                 number = self.asked[words[1]]
             exchange = Exchange(self, words[1], parse_headers(stream), number, connection)
-            site_rule = words[1] in ("/robots.txt", "/.well-known/tdmrep.json")
-            behaviour = self.paths.get(words[1]) or (None if site_rule else self.otherwise) or _missing
+            behaviour = self.paths.get(words[1]) or (None if words[1] in RULES else self.otherwise) or _missing
             behaviour(exchange)
 
 
@@ -120,7 +124,13 @@ class Site:
 
     def trespasses(self) -> list[str]:
         """What was asked for though it is private or forbidden: should be nothing."""
-        return [f"{h.url}{path}" for h in self.hosts for path in h.asked if h.address == INSIDE or path in h.forbidden]
+        found = [f"{h.url}{path}" for h in self.hosts for path in h.asked if h.address == INSIDE or path in h.forbidden]
+        for host in self.hosts:
+            asked = sum(count for path, count in host.asked.items() if path not in RULES)
+            found += (
+                [f"{host.url}: {asked} requests, {host.most} at most"] if host.most is not None and asked > host.most else []
+            )
+        return found
 
 
 @contextmanager

@@ -39,10 +39,10 @@ def _good(pcm: Pcm) -> bytes:
 def _refusals(site: Site, speech: Iterator[Pcm]) -> Iterator[Case]:
     host = site.host()
     host.otherwise = answers.status(403)
-    yield Case("403", {"url": f"{host.url}/1.wav"}, "crawl.http_error")
-    yield Case("403 again: the host's breaker opens", {"url": f"{host.url}/2.wav"}, "crawl.blocked")
-    shut = host.at("/3.wav", answers.status(403), forbidden=True)
-    yield Case("a host whose breaker is open", {"url": shut}, "crawl.blocked")
+    host.most = 2
+    first, again, shut = "403", "403 again: the host's breaker opens", "a host whose breaker is open"
+    for number, (what, expected) in enumerate([(first, "crawl.http_error"), (again, "crawl.blocked"), (shut, "crawl.blocked")]):
+        yield Case(what, {"url": f"{host.url}/{number}.wav"}, expected, among=first)
     pcm = next(speech)
     later = answers.at_first(1, answers.status(429, Retry_After="1"), answers.body(_good(pcm)))
     yield Case("429, Retry-After: 1", {"url": site.host().at("/a.wav", later)}, KEPT, len(pcm) / RATE)

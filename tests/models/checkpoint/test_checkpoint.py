@@ -173,13 +173,14 @@ def test_the_latest_is_the_last_that_is_whole(bundle: Bundle, tmp_path: Path) ->
     assert latest(root) == step_folder(root, 40)
 
 
-def test_old_checkpoints_are_removed_and_what_is_none_stays(bundle: Bundle, tmp_path: Path) -> None:
+def test_old_checkpoints_are_removed_and_what_is_left_of_them(bundle: Bundle, tmp_path: Path) -> None:
     root = tmp_path / "run"
     for step in (5, 40, 300):
         save(step_folder(str(root), step), bundle)
-    (root / "step-00000005" / COMMIT).unlink()  # not whole, so nothing to be counted
+    (root / "step-00000005" / COMMIT).unlink()  # not whole: what a kill left of it
+    (root / "step-00000400").mkdir()  # one that is being written
     prune(str(root), 1)
-    assert sorted(path.name for path in root.iterdir()) == ["step-00000005", "step-00000300"]
+    assert sorted(path.name for path in root.iterdir()) == ["step-00000300", "step-00000400"]
     prune(str(root), 1)
     assert latest(str(root)) == f"{root}/step-00000300"
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from voxmill.manifests.errors import UserError
-from voxmill.models.data.reading_rates import ONCE, group_shares, most_read, reading_rates, times_read
+from voxmill.models.data.reading_rates import MOST, ONCE, group_shares, most_read, reading_rates, times_read
 from voxmill.models.data.sampler_config import SamplerConfig
 from voxmill.models.data.usable_samples import GroupAmount, SampleGroup
 
@@ -74,3 +74,9 @@ def test_thinned_samples_are_all_read_once_in_as_many_epochs() -> None:
 def test_what_makes_no_sense_is_refused(sample: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         SamplerConfig(sample=sample)  # type: ignore[arg-type]
+
+
+def test_a_group_of_seconds_is_not_read_for_hours() -> None:
+    found = {SampleGroup(0, ("en",)): GroupAmount(1000, 3600 * 16000 * 1000), SampleGroup(0, ("la",)): GroupAmount(1, 160_000)}
+    config = SamplerConfig.model_validate({"sample": {"by": ["language"], "temperature": 0.0}})
+    assert reading_rates(found, config, 1)[SampleGroup(0, ("la",))] == MOST * ONCE

@@ -17,12 +17,13 @@ from networks import model
 from voxmill.manifests.errors import UserError
 from voxmill.models.checkpoint.checkpoint import Bundle
 from voxmill.models.common.seeds import seeded
-from voxmill.models.common.tokenizer import Tokenizer
+from voxmill.models.common.text_rules import TextRules
+from voxmill.models.common.tokenizer import Tokenizer, TokenizerConfig
 from voxmill.models.data.targets import TargetsConfig
 from voxmill.models.inference.arpa import NgramModel
 from voxmill.models.inference.attention_beam import attention_beam
-from voxmill.models.inference.decode import ctc_beam
-from voxmill.models.inference.fusion import Hotwords, PrefixBonus, WordModel
+from voxmill.models.inference.decode import Scored, by_length, ctc_beam
+from voxmill.models.inference.fusion import Hotwords, PrefixBonus, WordModel, spellings
 from voxmill.models.inference.recognizer import Recognizer
 from voxmill.models.inference.recognizer_config import RecognizerConfig
 from voxmill.models.inference.transducer_beam import transducer_beam
@@ -73,7 +74,7 @@ def test_probabilities_are_those_by_hand(arpa: str) -> None:
     }
     for (context, word), log in by_hand.items():
         assert lm.log(context, word) == pytest.approx(log * LN10)
-    assert (lm.known("you"), lm.known("music")) == ("you", "<unk>")
+    assert (lm.spelt("you"), lm.spelt("music")) == (("you",), ("<unk>",))
 
 
 def test_a_file_may_be_compressed_and_has_to_be_arpa(arpa: str, tmp_path: Path) -> None:
@@ -205,3 +206,41 @@ def test_hotwords_and_language_models_need_a_beam(tokens: Tokenizer, arpa: str) 
         Recognizer(made, RecognizerConfig.model_validate({"method": "beam", **more}))
     with pytest.raises(UserError, match="No such file"):
         Recognizer(made, RecognizerConfig(method="beam", lm=f"{arpa}.gone"))
+
+
+def test_a_cut_off_model_is_refused_and_a_word_may_hold_any_space_but_two(tmp_path: Path) -> None:
+    whole = gzip.compress(ARPA.encode())
+    for name, content, why in (
+        ("cut.gz", whole[:-20], "cannot be read"),
+        ("cut", ARPA[: ARPA.index("\\3-grams")].encode(), "it says 1 3-grams and has 0"),
+        ("end", ARPA.replace("\\end\\", "").encode(), "last line"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UserError, match=why):
+            NgramModel.read(str(tmp_path / name))
+    (tmp_path / "space").write_text(ARPA.replace("you", "y\u00a0ou"), encoding="utf-8")
+    assert NgramModel.read(str(tmp_path / "space")).spelt("y\u00a0ou") == ("y\u00a0ou",)
+
+
+def test_words_are_looked_up_as_written_or_else_bare(arpa: str) -> None:
+    lm = NgramModel.read(arpa)
+    assert [lm.spelt(word) for word in ("you", "You,", "thank-you", "…", "music")] == [
+        ("you",), ("you",), ("thank", "you"), (), ("<unk>",)
+    ]  # fmt: skip
+
+
+def test_hotwords_are_spelt_as_the_model_writes() -> None:
+    tokens = Tokenizer.train(["谢谢 thank you 好谢谢"], TokenizerConfig(num_subwords=280))
+    lower = TextRules(case="lower", punctuation="remove")
+    (bare,) = spellings("  Thank  you! ", tokens, lower)
+    assert tokens.decode(bare) == "thank you"
+    at_start, within = spellings("谢谢", tokens, TextRules())
+    assert [[tokens.name(one) for one in spelt] for spelt in (at_start, within)] == [["▁谢谢"], ["谢谢"]]
+    with pytest.raises(UserError, match="cannot write the hotword '!'"):
+        spellings("!", tokens, lower)
+
+
+def test_a_bonus_does_not_make_short_texts_better() -> None:
+    whole, early = Scored((1,) * 8, -1.0, bonus=6.0), Scored((1,) * 6, -2.0, bonus=6.0)
+    assert by_length([early, whole], 1.0, 1) == [whole, early]
+    assert by_length([Scored((1,), -2.0), Scored((1, 1, 1), -3.0)], 1.0, 0)[0].score == -3.0

@@ -13,7 +13,7 @@ import pytest
 from voxmill.manifests.errors import Unavailable
 from voxmill.models.checkpoint.validation import DevResult, Validation
 from voxmill.models.training.loggers import LOGGERS, MlflowConfig, PatientSink, WandbConfig, open_loggers
-from voxmill.models.training.metrics_log import MetricsLog
+from voxmill.models.training.metrics_log import MetricsLog, read_log
 from voxmill.models.training.recipe import load_recipe
 from voxmill.models.training.session import train
 from voxmill.models.training.trainer import Step
@@ -119,3 +119,53 @@ def test_wandb_works_offline_and_goes_on_in_the_same_run(tmp_path: Path, monkeyp
     assert len(logs) == 2, "one for each process, of one run"
     assert len({path.stem for path in logs}) == 1
     assert b"dev/2-2-8/wer/all" in logs[0].read_bytes()
+
+
+def test_two_kills_send_nothing_twice(tmp_path: Path) -> None:
+    heard = Heard()
+    for start, steps in ((0, (1, 2, 3, 4, 5)), (1, (2, 3)), (1, (2, 3, 4, 5, 6))):
+        log = MetricsLog(tmp_path, start, [heard])  # never closed
+        for number in steps:
+            log(step(number))
+    assert heard.steps == [1, 2, 3, 4, 5, 6]
+    assert [line["step"] for line in read_log(tmp_path)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_logger_that_is_away_is_left_alone_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, tried = [100.0], list[int]()
+
+    class Away(Heard):
+        def write(self, values: Mapping[str, float], step: int) -> None:
+            tried.append(step)
+            raise ConnectionError
+
+    monkeypatch.setattr("voxmill.models.training.loggers.time.monotonic", lambda: now[0])
+    sink = PatientSink("mlflow", Away())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for number in range(200):
+            sink.write({}, number)
+            now[0] += 1
+    assert tried == [0, 30, 90], "30 s, then 60, then 120"
+
+
+def test_two_loggers_of_a_kind_have_runs_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[tuple[str, str | None]] = []
+
+    class Known(Heard):
+        def __init__(self, config: MlflowConfig, folder: Path, recipe: object, ident: str | None) -> None:
+            opened.append((config.project, ident))
+            self.ident = ident or f"run of {config.project}"
+
+        def close(self) -> None:
+            opened.append(("closed", self.ident))
+
+    monkeypatch.setattr("voxmill.models.training.loggers.MlflowSink", Known)
+    both = [MlflowConfig(kind="mlflow", project=name) for name in ("a", "b")]
+    for _ in range(2):
+        open_loggers(both, str(tmp_path), RECIPE)
+    assert opened == [("a", None), ("b", None), ("a", "run of a"), ("b", "run of b")]
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(Unavailable):
+        open_loggers([both[0], WandbConfig(kind="wandb")], str(tmp_path), RECIPE)
+    assert opened[-1] == ("closed", "run of a")

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from samples import several
 from voxmill.models.checkpoint.checkpoint import load, step_folder, steps_in
 from voxmill.models.checkpoint.manifest import read_manifest
 from voxmill.models.checkpoint.validation import BEST, DevResult, Validation, best_of, ranked, read_best, read_validations
@@ -25,6 +28,7 @@ from voxmill.models.training.recipe import Recipe, load_recipe
 from voxmill.models.training.session import estimate, open_trainer, train, why_over
 from voxmill.models.training.trainer import Step
 from voxmill.pipeline.cli import app
+from voxmill.sharding.sample import Sample
 
 pytestmark = pytest.mark.xdist_group("training")
 
@@ -45,6 +49,7 @@ train:
   validation: {every: 2, utterances: 8}
 normaliser_batches: 2
 """
+Pack = Callable[[Sequence[Sample], Path], Path]
 STANDS_STILL = "train.rate.peak=1e-30"
 """A training that does not change its model: the first validation is the best."""
 
@@ -274,3 +279,33 @@ def test_the_best_is_the_least_and_what_is_no_number_is_never_it() -> None:
     assert [one.step for one in ranked(found, "wer")] == [2, 1, 4], "of equal errors the one of less loss"
     assert best_of([], "wer") is None
     assert best_of([Validation(1, 0, {"whole": result(None, None)})], "wer") is None
+
+
+def test_what_is_not_there_is_not_averaged(dev_shards: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert train(str(dev_shards), str(out), tiny(tmp_path, "train.keep=1"), "cpu").finished
+    more = tiny(tmp_path, "train.steps=8", "train.average_checkpoints={count: 5, of: best}", "train.keep=9")
+    done = train(str(dev_shards), str(out), more, "cpu")  # of the earlier validations most checkpoints are gone
+    assert (done.finished, done.average) == (True, f"{out}/average-00000008")
+
+
+def test_the_best_of_before_stays_until_there_is_one_of_now(dev_shards: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert train(str(dev_shards), str(out), tiny(tmp_path, STANDS_STILL), "cpu").finished
+    best = read_best(str(out))
+    assert best is not None
+    assert best.step == 2
+    other = tiny(tmp_path, STANDS_STILL, "train.steps=8", "train.validation.utterances=4")
+    stopped_after(7, dev_shards, str(out), other)  # before the first validation on other samples
+    assert (read_best(str(out)), 2 in steps_in(str(out))) == (best, True)
+    assert train(str(dev_shards), str(out), other, "cpu").finished
+    assert read_best(str(out)) != best
+
+
+def test_results_on_other_samples_are_not_compared(dev_shards: Path, pack: Pack, tmp_path: Path) -> None:
+    out, recipe = str(tmp_path / "out"), tiny(tmp_path, "train.validation.utterances=99")
+    stopped_after(4, dev_shards, out, recipe)
+    assert [one.step for one in open_trainer(str(dev_shards), out, recipe).validations] == [2, 4]
+    held_out = [replace(one, selection=replace(one.selection, split="dev")) for one in several(recordings=2, first=20)]
+    more = pack([*several(recordings=1, first=30), *held_out], tmp_path / "more")
+    assert open_trainer([str(dev_shards), str(more)], out, recipe).validations == ()

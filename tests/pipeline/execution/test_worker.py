@@ -71,6 +71,16 @@ def test_a_member_that_raises_is_quarantined_alone(tmp_path: Path) -> None:
     rejection = run.ledger.read(stage, G)[1].rejection
     assert "cannot be decoded" in rejection.detail
     assert "voxmill replay" in rejection.detail
+    assert not [*Path(run.root, "ledger").rglob("*.ended"), *marks(run)], "of a unit that is done nothing is left"
+
+
+def test_members_that_fail_together_and_never_alone_are_outcomes_and_stop_nothing(tmp_path: Path) -> None:
+    run, stage = run_with(tmp_path, ["good", "good"]), decode(stages.OneByOne)
+    work(run, Worker(run.root, stage, [CRAWL]), G)
+    assert outcome(run, stage) == ["decode.failed", "decode.failed"]
+    detail = run.ledger.read(stage, G)[0].rejection.detail
+    assert "too much at once" in detail
+    assert "though on none of its members alone" in detail
 
 
 def test_a_member_that_kills_its_worker_is_quarantined_alone(tmp_path: Path) -> None:
