@@ -94,6 +94,8 @@ def found(run: Run, made: Any) -> dict[str, tuple[str, str, str]]:
     FindDuplicates(run, *made)()
     stage, names = made[0]["duplicates"], {recording(name).id: name for name in "abcdefgh"}
     rows: list[Duplicate] = [row for unit in run.listing.each_unit() for row in run.ledger.read(stage, unit.id)]
+    for unit in run.listing.each_unit():
+        assert set(run.ledger.table(stage, unit.position)["unit"].to_pylist()) <= {unit.id}
     return {names[r.recording_id]: (r.by, Path(r.of).name, names.get(r.partner, r.partner)) for r in rows}
 
 

@@ -170,6 +170,17 @@ def test_a_feed_that_could_not_be_read_is_listed_again_not_fetched_as_audio(list
     )  # it was listed without a licence, both times
 
 
+def test_units_and_their_recordings_become_visible_together(listing: Listing, monkeypatch: pytest.MonkeyPatch) -> None:
+    listing.extend([source("a")], expand({"a": [item("x"), item("y")]}))
+    entries = list[Mapping[str, Any]]()
+    append = Ledger.append
+    monkeypatch.setattr(Ledger, "append", lambda self, entry: (entries.append(entry), append(self, entry))[1])
+    fetch(listing)
+    (formed,) = (entry for entry in entries if "formed" in entry)
+    assert {key.partition("/")[0] for key in formed["chunks"]} == {"recordings", "units"}
+    assert not any("recordings" in str([*entry.get("chunks", {})]) for entry in entries if entry is not formed)
+
+
 def test_groups_are_small_first_and_large_in_a_long_list(listing: Listing) -> None:
     listing.extend([source("a")], expand({"a": [item(f"x{n}") for n in range(2500)]}))
     sizes = [len(items) for _, items in listing.ledger.scan(ITEMS)]
