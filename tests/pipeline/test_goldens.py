@@ -179,7 +179,7 @@ def test_golden_recipe_of_fingerprints(stages: Mapping[str, Stage]) -> None:
     assert of["shingle"] == digest(["shingle", "1", shingles, "", "", *cut])[:16]
     reads = [of[name] for name in ("fingerprint", "shingle")]
     assert made.duplicates is not None
-    assert of["duplicates"] == digest(["duplicates 2", made.duplicates.model_dump_json(), "", *reads])[:16]
+    assert of["duplicates"] == digest(["duplicates 3", made.duplicates.model_dump_json(), "", *reads])[:16]
     judged = [f"{name}={of[name]}" for name in ("segment", "reconcile", "duplicates")]
     assert of["select"] == digest(["select", "1", settings["select"], "", "", *judged])[:16]
 
