@@ -33,8 +33,9 @@ RATE, AT_ONCE = 2.0, 2
 """Requests a second to one host, and at once."""
 SLEEP_S, UNIT_S, SECONDS = 1.0, 15, 44.0
 """Of sleep for each unit, of audio in a unit, of audio in a recording."""
-PLACES = {"crawl": {"min_workers": 2}, "decode": {"min_workers": 2, "cpus": 0.4}, "pack": {"min_workers": 4}}
-"""What is stated of workers: a pool with seconds of work does not grow by itself, because a worker takes longer to start."""
+PLACES = {"crawl": {"min_workers": 2}, "decode": {"min_workers": 2, "cpus": 0.6}, "pack": {"min_workers": 4}}
+"""What is stated of workers: a pool with seconds of work does not grow by itself, because a worker takes longer to start. Two that decode do not fit
+on one machine of one CPU; else both would have their place on the first that joins."""
 ROOT = "s3://bucket/runs/one"
 
 RECIPE = """
