@@ -37,7 +37,7 @@ from voxmill.pipeline.preflight.run_inputs import check_inputs
 from voxmill.pipeline.resolve.saved_config import keep
 from voxmill.pipeline.rights.attribution import write_attribution
 from voxmill.pipeline.rights.erasure_check import revoked_rows
-from voxmill.pipeline.rights.request import apply_tombstones, check_denied, refuse_copies, unapplied
+from voxmill.pipeline.rights.request import apply_tombstones, check_denied, has_unfinished, refuse_copies
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.stage_builder import WHOLE_CORE, stated_cost
 from voxmill.pipeline.state import metadata_overrides as amend
@@ -105,7 +105,7 @@ def _advance(
     expand: Expand | None,
 ) -> None:
     """The line itself, as far as `until` says."""
-    if unapplied(run):
+    if has_unfinished(run):
         progress.say(
             f"{amount(apply_tombstones(run), 'file')} changed to finish a revocation; `voxmill revoke` writes its report"
         )
@@ -205,7 +205,6 @@ def _recover(run: Run, progress: Progress) -> int:
         progress.say(f"{amount(count, 'file')} of the tables are gone: what they held is made again")
         ledger.forget(lost, fragments)
     ledger.fold()
-    ledger.sweep(catalog_files(run.root))  # what a driver left that did not end well
     return began
 
 
@@ -256,7 +255,6 @@ def _run_stages(
     with progress.watching(session), nobody_suspected(ledger):
         executor.run(jobs, progress.report, books.for_executor(progress.say))
     ledger.fold()
-    ledger.sweep(catalog_files(run.root))  # no worker lives that may read what was replaced
     for stage in chain:
         if missing := sum(end - first for first, end in ledger.done(stage).missing(*span)):
             raise RunError(

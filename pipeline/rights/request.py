@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 from voxmill.manifests.ids import archive_key, digest
 from voxmill.manifests.public_form import public_address
 from voxmill.manifests.records import Item, Provenance, Recording
-from voxmill.manifests.storage import commit_bytes
 from voxmill.manifests.tombstones import Ghost, Tombstone, Tombstones, is_scrubbed, mark
 from voxmill.operators.crawl.fetch.crawl_config import CrawlConfig
 from voxmill.operators.crawl.policy.denylist import DenyList
@@ -153,17 +152,7 @@ def apply_tombstones(run: Run) -> int:
     if not stones:
         return 0
     changed = Scrub(run, Tombstones(stones), stones[0].salt, int(run.load()["buckets"]))()
-    changed += _drop_shards(run, Tombstones(stones))
-    for name in unapplied(run):
-        commit_bytes(run.uri(FOLDER, f"{name}.applied"), b"", replace=True)
-    return changed
-
-
-def unapplied(run: Run) -> list[str]:
-    """Names of the tombstones of which it is not known that all they name was removed: a revocation was killed."""
-    names = names_in(run.uri(FOLDER))
-    stones = [name.removesuffix(".parquet") for name in names if name.endswith(".parquet")]
-    return sorted(name for name in stones if not {f"{name}.applied", f"{name}.report.json"} & set(names))
+    return changed + _drop_shards(run, Tombstones(stones))
 
 
 def has_unfinished(run: Run) -> bool:

@@ -50,6 +50,8 @@ class Ledger:
         self._fragment: tuple[str, dict[str, FragmentRows]] = ("", {})
         self._spent: set[str] = set()
         """Fragments that were folded here and not removed yet."""
+        self._folded_before: set[str] = set()
+        """Those of them that were folded before the last time."""
 
     @property
     def journal(self) -> Journal:
@@ -214,7 +216,8 @@ class Ledger:
         return any(not self.state.done(key).holds(*run) for key, units in info.stages.items() for run in units.runs)
 
     def fold(self) -> None:
-        """Brings all fragments into the chunks of their stages, then removes them and whatever no entry names any more.
+        """Brings all fragments into the chunks of their stages, and removes those that the fold before this one has brought there: by now no
+        worker reads them.
 
         Costs what is new: only chunks with new units are written. Killed anywhere, the next one does the rest.
         """
@@ -222,6 +225,12 @@ class Ledger:
             self._fold(fragments)
         self.journal.fold()
         self._readers = {}
+        if older := self._spent & self._folded_before:
+            self.journal.confirm()
+            for name in sorted(older):
+                remove(fragment_uri(self.run, name))
+            self._spent -= older
+        self._folded_before = set(self._spent)
 
     def _batch(self) -> list[str]:
         """Fragments that are folded together: what is in memory at once is bounded."""

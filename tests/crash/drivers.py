@@ -17,7 +17,7 @@ from voxmill.manifests.records import Recording
 from voxmill.manifests.storage import commit_bytes, remove
 from voxmill.pipeline import runner
 from voxmill.pipeline.books import JournalBooks, WorkerBuffer
-from voxmill.pipeline.rights.request import apply_tombstones, unapplied
+from voxmill.pipeline.rights.request import apply_tombstones, has_unfinished
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.driver_lease import Lease
 from voxmill.pipeline.state.fragment import FragmentInfo
@@ -185,7 +185,7 @@ def drive(cluster: Cluster, fingerprint: str, units: int) -> None:
     with Lease(run, lambda _: None):
         commit_bytes(run.uri("run.json"), RUN_JSON, replace=True)
         began = runner._recover(run, PROGRESS)
-        if unapplied(run):
+        if has_unfinished(run):
             apply_tombstones(run)
         listed = run.listing.num_units
         if listed < units:

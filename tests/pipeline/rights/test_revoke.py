@@ -28,7 +28,7 @@ from voxmill.pipeline.load_config import parse_config
 from voxmill.pipeline.packing.plan import entries_of, plan
 from voxmill.pipeline.reports.verify_units import check_parts
 from voxmill.pipeline.rights.erasure_check import find_traces
-from voxmill.pipeline.rights.request import Request, apply_tombstones, check_denied, make_tombstone, unapplied
+from voxmill.pipeline.rights.request import Request, check_denied, make_tombstone
 from voxmill.pipeline.rights.revoke import revoke, signed
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.member_marks import MemberMarks
@@ -117,16 +117,6 @@ def test_all_of_it_goes_and_nothing_else(made: tuple[Run, dict[str, Stage]]) -> 
     assert not [n for n in after if n.startswith(f"audio/{gone.id[:2]}/{gone.id}")]
     assert {n: b for n, b in after.items() if n.startswith("audio/")} == {n: before[n] for n in after if n.startswith("audio/")}
     assert f"audio/{recording('b').id[:2]}/{recording('b').id}.wav" in after
-
-
-def test_what_was_removed_once_is_not_looked_for_at_each_start(made: tuple[Run, dict[str, Stage]]) -> None:
-    run, stages = made
-    make_tombstone(run, stages, Request(ids=(recording("a").id,), reason="a copy"))
-    assert len(unapplied(run)) == 1
-    assert apply_tombstones(run) > 0
-    assert unapplied(run) == []
-    make_tombstone(run, stages, Request(ids=(recording("b").id,), reason="another"))
-    assert len(unapplied(run)) == 1
 
 
 def test_its_length_stays_in_the_books(made: tuple[Run, dict[str, Stage]]) -> None:
