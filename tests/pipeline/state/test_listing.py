@@ -174,7 +174,12 @@ def test_units_and_their_recordings_become_visible_together(listing: Listing, mo
     listing.extend([source("a")], expand({"a": [item("x"), item("y")]}))
     entries = list[Mapping[str, Any]]()
     append = Ledger.append
-    monkeypatch.setattr(Ledger, "append", lambda self, entry: (entries.append(entry), append(self, entry))[1])
+
+    def noted(self: Ledger, entry: Mapping[str, Any]) -> None:
+        entries.append(entry)
+        append(self, entry)
+
+    monkeypatch.setattr(Ledger, "append", noted)
     fetch(listing)
     (formed,) = (entry for entry in entries if "formed" in entry)
     assert {key.partition("/")[0] for key in formed["chunks"]} == {"recordings", "units"}
