@@ -46,10 +46,9 @@ class CheckpointKeeper:
         Where validations were begun anew (`validations_before`), the best of before stays until there is one of now.
         """
         best = self.best(validations)
-        if best is None and self.config.validation:
-            best = read_best(out)
-        else:
-            write_best(out, best)
+        if best is None and self.config.validation and (before := read_best(out)) and before.step in steps_in(out):
+            best = before
+        write_best(out, best)
         if self.config.keep:
             averaged = self.to_average(out, validations) if self.config.average_checkpoints else []
             prune(out, self.config.keep, {*averaged, *([best.step] if best else [])})
