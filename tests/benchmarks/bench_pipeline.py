@@ -72,7 +72,7 @@ class Form:
 
 
 LIMIT_S = 270.0
-REDUCED = Form(60.0, Shape(10, 64.0), Shape(3, 64.0), Shape(3, 16.0), rounds=5)
+REDUCED = Form(60.0, Shape(10, 64.0), Shape(2, 64.0), Shape(2, 16.0), rounds=5)
 FULL = Form(60.0, Shape(40, 120.0), Shape(8, 120.0), Shape(8, 30.0), rounds=7)
 
 ARMS = {

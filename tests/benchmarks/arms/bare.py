@@ -22,6 +22,7 @@ from benchmarks.arms.clock import Clock, Tree, end_with_parent
 from voxmill.manifests.ids import segment_id
 from voxmill.operators.contract.adapters import AudioClip, Span, Transcriber
 from voxmill.operators.contract.unit_input import UnitInput
+from voxmill.operators.decode.held_audio import HELD
 from voxmill.operators.transcribe.moonshine import MoonshineConfig
 from voxmill.operators.transcribe.whisperx import WhisperXConfig
 from voxmill.pipeline.execution.malloc import KEEP_MEMORY
@@ -68,6 +69,7 @@ class Loop:
                 transcribed = engine.transcribe([clip for _, clip in heard])
             for (ids, _), transcripts in zip(heard, transcribed, strict=True):
                 texts |= {(key, name): transcript.text for key, transcript in zip(ids, transcripts, strict=True)}
+        HELD.clear()  # a later round decodes it again, as the workers of (c) and (d), which are new in each, must
         return texts, dict(self.spent)
 
     @contextmanager
