@@ -17,8 +17,10 @@ from voxmill.pipeline.config import PackConfig
 from voxmill.pipeline.packing.failures import failed_samples, upstream_of
 from voxmill.pipeline.packing.partition import by_bucket
 from voxmill.pipeline.stage import Stage
+from voxmill.pipeline.state.chunks import only
 from voxmill.pipeline.state.ledger import Ledger
 from voxmill.pipeline.state.listing import UNITS
+from voxmill.pipeline.state.positions import Positions
 from voxmill.pipeline.state.run import Run
 from voxmill.sharding.layout import ShardPlan, plan_shards
 from voxmill.sharding.sample import Entry
@@ -50,9 +52,13 @@ def plan(
 def entries_of(run: Run, stages: Mapping[str, Stage], *, partial: bool = False) -> Iterator[Entry]:
     """Every selected segment's place; with `partial`, of the units that are selected so far. Raises FileNotFoundError where one is not."""
     ledger, select = run.ledger, stages["select"]
+    cut = ledger.done(stages["segment"])
     for first, _ in () if partial else ledger.done(select).missing(0, run.listing.num_units):
         ledger.table(select, first)
     for held, judged in ledger.scan_tables(select, at_once=_AT_ONCE):
+        if partial:  # somebody may have deleted files of segments, and nobody made them again yet
+            held = Positions(piece for first, end in held.runs for piece in cut.within(first, end).runs)
+            judged = only(judged, held)
         kept = judged.filter(judged["rejection"].is_null())
         if len(kept):
             span = (min(held), held.end)

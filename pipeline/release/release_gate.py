@@ -17,7 +17,6 @@ from voxmill.pipeline.config import RunConfig
 from voxmill.pipeline.reports.verify_run import verify
 from voxmill.pipeline.rights.erasure_check import texts_of
 from voxmill.pipeline.rights.request import denied
-from voxmill.pipeline.rights.scrub import files_of
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.run import Run
 from voxmill.sharding.sidecar import ShardError
@@ -86,7 +85,7 @@ def _unrevoked(run: Run, config: RunConfig) -> Iterator[Hindrance]:
 
 def _secrets(run: Run) -> Iterator[Hindrance]:
     """Texts in the shards, their sidecars and their attribution that have another public form than they have; one for each place."""
-    for path in files_of(run):
+    for path in run.files():
         if path.startswith(_SHARDS):
             for where, texts in texts_of(run, path):
                 told = (part for text in texts for part in _parts(text))

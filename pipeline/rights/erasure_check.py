@@ -20,7 +20,6 @@ import pyarrow.parquet as pq
 
 from voxmill.manifests.storage import locate
 from voxmill.manifests.tombstones import HEX, Tombstones
-from voxmill.pipeline.rights.scrub import files_of
 from voxmill.pipeline.state.chunks import damaged
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.run_dir import read_bytes
@@ -47,7 +46,7 @@ def find_traces(run: Run, stones: Tombstones) -> Iterator[Trace]:
     """All traces of revoked recordings, one for each file and kind. Reads every table, text file and tar of the run."""
     if not stones:
         return
-    for path in files_of(run):
+    for path in run.files():
         if path.startswith("tombstones/"):
             continue
         if stones.hash(path):

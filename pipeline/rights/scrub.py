@@ -19,8 +19,9 @@ from voxmill.manifests.duplicate_records import Duplicate
 from voxmill.manifests.parquet import table_bytes
 from voxmill.manifests.records import Item, Recording, Segment, Unit
 from voxmill.manifests.schema import UNIT_INDEX, from_table, migrate, to_table
-from voxmill.manifests.storage import commit_bytes, locate, remove, sweep
+from voxmill.manifests.storage import commit_bytes, remove, sweep
 from voxmill.manifests.tombstones import Tombstones, pseudonym, revoked_tile, scrubbed_item, scrubbed_recording
+from voxmill.pipeline.rights.erasure_check import revoked_rows
 from voxmill.pipeline.state import chunks
 from voxmill.pipeline.state.journal import Chunk, chunks_entry
 from voxmill.pipeline.state.run import Run
@@ -46,7 +47,7 @@ class Scrub:
 
     def __call__(self) -> int:
         changed = self._leftovers()
-        for path in files_of(self._run, "ledger"):
+        for path in self._run.files("ledger"):
             if self._stones.hash(path):
                 changed += remove(self._run.uri(path))
             elif path.endswith(".parquet"):
@@ -56,7 +57,7 @@ class Scrub:
     def _tables(self) -> int:
         """The chunks of all stages, under all fingerprints."""
         ledger = self._run.ledger
-        ledger.adopt()
+        ledger.adopt(revoked_rows(self._stones))
         ledger.forget(ledger.lost(), ledger.lost_fragments())
         ledger.fold()
         files: dict[str, list[Chunk]] = {}
@@ -172,19 +173,11 @@ class Scrub:
 
     def _leftovers(self) -> int:
         """Removes temporary files of killed writers, which may hold anything."""
-        folders = {path.rpartition("/")[0] for path in files_of(self._run)}
+        folders = {path.rpartition("/")[0] for path in self._run.files()}
         return sum(sweep(self._run.uri(folder)) for folder in sorted(folders))
 
     def _named(self) -> int:
         """Removes files with a revoked id in their name: originals, receipts, evidence, frames, unfinished downloads."""
         elsewhere = ("ledger/", "shards/", "manifests/", "tombstones/")
-        paths = [p for p in files_of(self._run) if not p.startswith(elsewhere) and self._stones.hash(p)]
+        paths = [p for p in self._run.files() if not p.startswith(elsewhere) and self._stones.hash(p)]
         return sum(remove(self._run.uri(path)) for path in paths)
-
-
-def files_of(run: Run, *folder: str) -> list[str]:
-    """Paths of all files in the run or in one folder of it, relative to the run, sorted; hidden folders included."""
-    fs, root = locate(run.root)
-    root = root.rstrip("/")
-    found = fs.find("/".join([root, *folder]))
-    return sorted(path[len(root) + 1 :] for path in found)

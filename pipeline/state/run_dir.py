@@ -93,6 +93,12 @@ class RunDir:
             self.uri("run.json"), json.dumps(state, indent=1, sort_keys=True, ensure_ascii=False).encode(), replace=True
         )
 
+    def files(self, *folder: str) -> list[str]:
+        """Paths of all files in the run or in one folder of it, relative to the run, sorted; hidden folders included."""
+        fs, root = locate(self.root)
+        root = root.rstrip("/")
+        return sorted(path[len(root) + 1 :] for path in fs.find("/".join([root, *folder])))
+
     def sweep_staged(self) -> int:
         """Deletes what killed writers left half-written beside ledger, tables and shards, where the run lies on a disk. Returns how many files."""
         if not self.is_local:

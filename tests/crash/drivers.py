@@ -124,7 +124,7 @@ class Crew:
             elif not self.waiting:
                 self.rest(60)
         if luck() < 0.5:  # its driver is gone, and nobody has told it yet
-            if luck() < 0.2:
+            if luck() < 0.5:
                 world.sleep(900 * luck())  # its machine was suspended
             buffer.flush()
 

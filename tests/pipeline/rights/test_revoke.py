@@ -14,7 +14,7 @@ from rows import put, put_again, put_by_item
 from voxmill.manifests.duplicate_records import Duplicate, Shingles
 from voxmill.manifests.parquet import records_bytes
 from voxmill.manifests.records import Consensus, Hypothesis, Item, Segment, Selection, Unit
-from voxmill.manifests.storage import commit_bytes
+from voxmill.manifests.storage import commit_bytes, exists
 from voxmill.manifests.tombstones import Tombstones, is_scrubbed
 from voxmill.operators.contract.unit_input import UnitInput
 from voxmill.operators.dedup.fingerprint import DuplicatesConfig
@@ -31,6 +31,7 @@ from voxmill.pipeline.rights.erasure_check import find_traces
 from voxmill.pipeline.rights.request import Request, check_denied, make_tombstone
 from voxmill.pipeline.rights.revoke import revoke, signed
 from voxmill.pipeline.stage import Stage
+from voxmill.pipeline.state.fragment import FragmentWriter, fragment_uri
 from voxmill.pipeline.state.member_marks import MemberMarks
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.state.run_dir import RunError
@@ -146,6 +147,21 @@ def test_what_is_done_again_is_what_was_scrubbed(made: tuple[Run, dict[str, Stag
         work = UnitInput(unit.id, recordings=tuple(recordings.values()), parts=parts)
         scrubbed = [s for s in ledger.read(stages["segment"], unit.id) if s.rejection]
         assert FindSpeech(SegmentConfig(), detector=object())(work) == scrubbed  # type: ignore[arg-type] # nothing is detected
+
+
+def test_what_outlived_a_revocation_is_in_no_table_of_the_next_one(made: tuple[Run, dict[str, Stage]]) -> None:
+    """A worker that hears of nothing commits, after all is reported, what it had made of a recording that is revoked."""
+    run, stages = made
+    unit, stage = next(u.id for u in run.listing.each_unit()), stages["segment"]
+    late, segments = FragmentWriter(run), run.ledger.read(stage, unit)
+    late.add(stage, unit, segments)
+    revoke(run, config(), stages, Request(ids=(segments[0].recording_id,)))
+    (chunk,) = run.ledger.chunk_files(stage)
+    run.ledger.forget({stage.key: [chunk]})  # as if nobody had done the unit
+    (info,) = late.flush()
+    revoke(run, config(), stages, Request(ids=(recording("d").id,)))
+    assert unit not in run.ledger.done(stage)
+    assert not exists(fragment_uri(run, info.name))
 
 
 def test_twice_changes_nothing_and_a_copy_is_equal(made: tuple[Run, dict[str, Stage]]) -> None:
