@@ -119,7 +119,8 @@ def _advance(
 
     before = listing.num_generations()
     generations = listing.extend(config.sources, refused)
-    if generations == before and all(map(listing.has_units, range(before))) and not retry:
+    finished = all(map(listing.has_units, range(before))) and run.ledger.state.tabled == listing.num_units
+    if generations == before and finished and not retry:
         progress.say(
             "all sources were listed before; what was added to a folder or feed since is listed when its source gets another name"
         )

@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from rich.console import Console
 from typer.testing import CliRunner
 
 from speech.packaged import TWO_CITIES
@@ -31,7 +33,7 @@ from voxmill.pipeline.execution.infra_errors import StageError
 from voxmill.pipeline.execution.local_executor import LocalExecutor
 from voxmill.pipeline.load_config import dump_config, parse_config
 from voxmill.pipeline.reports.verify_run import verify
-from voxmill.pipeline.runner import run_line
+from voxmill.pipeline.runner import Until, run_line
 from voxmill.pipeline.state.run import Run
 from voxmill.pipeline.terminal.progress import Progress
 
@@ -50,10 +52,11 @@ def config(**changes: Any) -> RunConfig:
     return parse_config(settings | changes)
 
 
-def go(root: Path, settings: RunConfig) -> Run:
+def go(root: Path, settings: RunConfig, until: Until = "pack", screen: StringIO | None = None) -> Run:
     run = Run(str(root))
+    progress = Progress(Console(file=screen)) if screen else Progress(quiet=True)
     with open_gate("machine", run, settings.crawl) as gate:
-        run_line(settings, run, LocalExecutor(in_process=True), gate, Progress(quiet=True))
+        run_line(settings, run, LocalExecutor(in_process=True), gate, progress, until=until)
     return run
 
 
@@ -99,6 +102,15 @@ def test_the_same_command_again_changes_nothing(copied: Run) -> None:
     before = everything(Path(copied.root))
     go(Path(copied.root), config())
     assert everything(Path(copied.root)) == before
+
+
+def test_of_a_run_that_goes_on_it_is_not_said_that_nothing_is_listed(copied: Run, tmp_path: Path) -> None:
+    stopped, finished = StringIO(), StringIO()
+    for _ in range(2):
+        go(tmp_path / "stopped", config(), "crawl", stopped)
+    go(Path(copied.root), config(), screen=finished)
+    assert "were listed before" not in stopped.getvalue()
+    assert "all sources were listed before" in finished.getvalue()
 
 
 def test_two_runs_of_one_config_are_equal(finished: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Ray on this machine is started anew, whatever cluster was here before."""
+"""Ray on this machine is started anew, whatever cluster was here before, and leaves the screen to us."""
 
 from __future__ import annotations
 
@@ -10,6 +10,27 @@ from pathlib import Path
 import pytest
 
 START = "from voxmill.pipeline.execution.ray_executor import start_ray; start_ray(None); import ray; print(len(ray.nodes()))"
+
+DEATH = """
+import time
+from voxmill.pipeline.execution.ray_executor import start_ray
+start_ray(None)
+import os, ray
+@ray.remote(max_retries=0)
+def die():
+    os.kill(os.getpid(), 9)
+try:
+    ray.get(die.remote())
+except ray.exceptions.WorkerCrashedError:
+    print("it has died", flush=True)
+time.sleep(4)
+"""
+
+
+@pytest.mark.ray
+def test_what_ray_says_of_a_dead_worker_is_not_on_the_screen() -> None:
+    done = subprocess.run([sys.executable, "-c", DEATH], capture_output=True, text=True, timeout=240, check=False)
+    assert (done.returncode, done.stdout) == (0, "it has died\n"), done.stderr[-500:]
 
 
 @pytest.mark.ray
