@@ -165,7 +165,7 @@ def two_drivers(scene: Scene) -> None:
     scene.moment(EARLY)
     screen = scene.cluster.folder / f"{scene.run.root.rpartition('/')[2]}.other.log"
     code = scene.run.command(scene.random.choice(scene.workers), screen).wait(scene.run.patience_s)
-    if scene.run.process.poll() is None and (code != 1 or "is in use by" not in screen.read_text()):
+    if scene.run.process.poll() is None and (code != 2 or "is in use by" not in screen.read_text()):
         scene.problems.append(f"the second driver ended with {code}: {screen.read_text()[-300:]}")
 
 

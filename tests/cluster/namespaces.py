@@ -23,6 +23,7 @@ import psutil
 SWITCH = "10.77.0.1"
 """Address of this program on the network of its machines; machine N has 10.77.0.N."""
 
+_SWITCH_MAC = "02:00:00:00:00:01"
 _INSIDE = "VOXMILL_CHECK_INSIDE"
 _START_S = 30.0
 _APART = ["--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
@@ -59,7 +60,10 @@ def alone(prepare: Callable[[Path], None] = lambda folder: None) -> Path:
     """
     if folder := os.environ.get(_INSIDE):
         Path("/tmp/ray").mkdir(exist_ok=True)  # each machine puts its own folder in its place
-        for words in ("link set lo up", "link add br0 type bridge", f"addr add {SWITCH}/24 dev br0", "link set br0 up"):
+        # an address of its own: else the switch takes that of one of the machines, another one when that machine goes, and for half a
+        # minute the others send what is for the store to nobody
+        bridge = f"link add br0 address {_SWITCH_MAC} type bridge"
+        for words in ("link set lo up", bridge, f"addr add {SWITCH}/24 dev br0", "link set br0 up"):
             _ip(*words.split())
         return Path(folder)
     with tempfile.TemporaryDirectory(prefix="voxmill-cluster-") as folder:
