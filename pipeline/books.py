@@ -61,7 +61,7 @@ class JournalBooks:
         ledger = self.run.ledger
         ledger.append({"fragments": [info.to_json() for infos in flushed for info in infos]})
         waiting = ledger.state.fragments.values()
-        if len(waiting) >= FOLD_AT or sum(info.num_bytes for info in waiting) >= FOLDED_BYTES:
+        if len(waiting) >= FOLD_AT or sum(info.row_bytes for info in waiting) >= FOLDED_BYTES:
             ledger.fold()
 
     def strikes_of(self, key: str) -> int:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import inf
+
 from voxmill.pipeline.execution.crew import Died
 from voxmill.pipeline.execution.executor import MAX_DEATHS, Books, WorkerDied
 from voxmill.pipeline.execution.team import Team, TeamMember
 
 MAX_LOSSES = 100
 """Machines that one key may cost. Rented ones go when their owner wants; so many hardly do with the same key."""
+
+TOGETHER_S = 1.0
+"""Workers that die within so many seconds have most likely died of the same."""
 
 
 def bury(team: Team, member: TeamMember, event: Died, books: Books) -> None:
@@ -40,14 +46,49 @@ def bury(team: Team, member: TeamMember, event: Died, books: Books) -> None:
             raise WorkerDied(f"stage {team.pool.name}: {team.stillborn} workers died while they started: {event.why}")
 
 
-def say_death(team: Team, member: TeamMember, event: Died, again: int, lost_nodes: set[str]) -> str | None:
-    """One line for a fault: not for each worker of a machine, nor each time that one key does it. To be asked before `bury`."""
-    if event.node_lost:
-        if member.node is None or member.node in lost_nodes:
-            return None
-        lost_nodes.add(member.node)
-        return f"machine {member.node} is gone: its work is done again elsewhere"
-    if team.stillborn or any(item.deaths for item in member.items):
+@dataclass(frozen=True, slots=True)
+class _Death:
+    pool: str
+    node: str | None
+    why: str
+    again: int
+    """Keys that are to be done again."""
+
+
+class DeathLines:
+    """What the screen says of deaths: a line for a fault, not for each worker that it ends, nor each time that one key does it."""
+
+    def __init__(self) -> None:
+        self._lost_nodes: set[str] = set()
+        self._deaths: list[_Death] = []
+        self._since = 0.0
+
+    def placed(self, node: str) -> None:
+        """A machine has a worker: if it was gone, it has come back."""
+        self._lost_nodes.discard(node)
+
+    def note(self, team: Team, member: TeamMember, event: Died, now: float) -> str | None:
+        """A worker has died. A line on its machine, if that is gone, is to be said at once. To be asked before `bury`."""
+        if event.node_lost:
+            if member.node is None or member.node in self._lost_nodes:
+                return None
+            self._lost_nodes.add(member.node)
+            return f"machine {member.node} is gone: its work is done again elsewhere"
+        if not (team.stillborn or any(item.deaths for item in member.items)):
+            self._since = self._since if self._deaths else now
+            self._deaths.append(_Death(team.pool.name, member.node, event.why, len(member.items) + len(member.held)))
         return None
-    what = f"; to be done again: {again}" if again else ""
-    return f"a worker of {team.pool.name} has died on {member.node}: {event.why}{what}"
+
+    def due(self, now: float = inf) -> str | None:
+        """The line on those that died together, once all have had the time to."""
+        if not self._deaths or now - self._since < TOGETHER_S:
+            return None
+        deaths, self._deaths = self._deaths, []
+        again = sum(one.again for one in deaths)
+        names, nodes, whys = (
+            list(dict.fromkeys(str(getattr(one, name)) for one in deaths)) for name in ("pool", "node", "why")
+        )
+        who = (
+            f"a worker of {names[0]} has died" if len(deaths) == 1 else f"{len(deaths)} workers of {', '.join(names)} have died"
+        )
+        return f"{who} on {', '.join(nodes)}: {' / '.join(whys)}" + (f"; to be done again: {again}" if again else "")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from voxmill.pipeline.execution import crew
-from voxmill.pipeline.execution.deaths import bury, say_death
+from voxmill.pipeline.execution.deaths import DeathLines, bury
 from voxmill.pipeline.execution.executor import SETTLE_S, Books, Report
 from voxmill.pipeline.execution.key_flow import FlowItem
 from voxmill.pipeline.execution.pool_worker import Handled
@@ -32,7 +32,7 @@ class Dispatcher:
         self._flushed: list[Any] = []
         self._unsettled: list[tuple[Team, FlowItem]] = []
         """What workers have flushed, and the driver has not been told."""
-        self._lost_nodes: set[str] = set()
+        self._deaths = DeathLines()
 
     @property
     def over(self) -> bool:
@@ -57,7 +57,13 @@ class Dispatcher:
                 actions += [self._start(n) for _ in range(growth(team, rooms[n], now))]
         if now - self._settled >= SETTLE_S or not any(m.busy for team in self._teams for m in team.members.values()):
             self.settle()
+        self._say(self._deaths.due(now))
         return actions
+
+    def end(self, more: Sequence[Any]) -> None:
+        """Tells the driver what was flushed, `more` to the last, and says what is still to be said."""
+        self._say(self._deaths.due())
+        self.settle(more)
 
     def settle(self, more: Sequence[Any] = ()) -> None:
         """Tells the driver what was flushed, and `more`; from now on that is committed."""
@@ -81,7 +87,7 @@ class Dispatcher:
         team, member = self._teams[n], self._teams[n].members[event.worker]
         if isinstance(event, crew.Placed):
             member.node, member.since = event.node, now
-            self._lost_nodes.discard(event.node)
+            self._deaths.placed(event.node)
         elif isinstance(event, crew.Ready):
             team.start_s, team.stillborn = (team.start_s + now - member.since) / 2, 0
             member.ready = True
@@ -92,11 +98,13 @@ class Dispatcher:
             self._fetch_again(n, member)
         else:
             del self._team_of[member.id]
-            again = len(member.items) + len(member.held)
-            if line := say_death(team, member, event, again, self._lost_nodes):
-                self._books.say(line)
+            self._say(self._deaths.note(team, member, event, now))
             bury(team, member, event, self._books)
         return []
+
+    def _say(self, line: str | None) -> None:
+        if line:
+            self._books.say(line)
 
     def _hand_out(self, team: Team) -> list[crew.Action]:
         actions = list[crew.Action]()

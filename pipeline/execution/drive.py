@@ -56,4 +56,4 @@ def drive(teams: Sequence[Team], crew: Crew, report: Report, books: Books, commi
             for handled in crew.stop():
                 flushed += handled.flushed
         finally:
-            dispatcher.settle(flushed)
+            dispatcher.end(flushed)

@@ -15,7 +15,8 @@ import io
 import json
 import uuid
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,6 +34,8 @@ from voxmill.pipeline.state.run_dir import RunDir, read_bytes
 
 FOLDER = ("ledger", "fragments")
 _DATE = (1980, 1, 1, 0, 0, 0)
+_EXPANDS = 4
+"""Rows in memory for the size of their file, roughly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +73,18 @@ class FragmentInfo:
     name: str
     stages: Mapping[str, Positions]
     """Positions of the units by stage key."""
-    num_bytes: int = 0
+    row_bytes: int = 0
+    """Size of its rows in memory: the file is several times smaller."""
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in the journal."""
-        return {"name": self.name, "num_bytes": self.num_bytes, "stages": {key: held.runs for key, held in self.stages.items()}}
+        return {"name": self.name, "row_bytes": self.row_bytes, "stages": {key: held.runs for key, held in self.stages.items()}}
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> FragmentInfo:
-        """The inverse of `to_json`."""
-        return cls(told["name"], {key: Positions(runs) for key, runs in told["stages"].items()}, told["num_bytes"])
+        """The inverse of `to_json`. A journal of before this was kept has the size of the file."""
+        size = told["row_bytes"] if "row_bytes" in told else told["num_bytes"] * _EXPANDS
+        return cls(told["name"], {key: Positions(runs) for key, runs in told["stages"].items()}, size)
 
 
 @dataclass(slots=True)
@@ -135,10 +140,10 @@ class FragmentWriter:
         if not self._held:
             return []
         info = FragmentInfo(uuid.uuid4().hex, {key: Positions.of(one.keys) for key, one in self._held.items()})
-        blob = _archive(info, self._held)
-        commit_bytes(fragment_uri(self._run, info.name), blob)
+        commit_bytes(fragment_uri(self._run, info.name), _archive(info, self._held))
+        size = sum(table.nbytes for one in self._held.values() for table in one.tables)
         self._held = {}
-        return [replace(info, num_bytes=len(blob))]
+        return [replace(info, row_bytes=size)]
 
 
 def fragment_uri(run: RunDir, name: str) -> str:
@@ -146,22 +151,39 @@ def fragment_uri(run: RunDir, name: str) -> str:
     return run.uri(*FOLDER, f"{name}.zip")
 
 
+class Fragment:
+    """A fragment that was read: its file in memory, whose rows are unpacked one stage at a time. Raises FileNotFoundError, DamagedError."""
+
+    def __init__(self, run: RunDir, name: str) -> None:
+        self._uri = fragment_uri(run, name)
+        blob = read_bytes(self._uri)
+        with self._damaged():
+            self._archive = zipfile.ZipFile(io.BytesIO(blob))
+            self._names = set(self._archive.namelist())
+            told = json.loads(self._archive.read("index.json"))
+            self.info = FragmentInfo.from_json({**told, "name": name, "row_bytes": len(blob) * _EXPANDS})
+
+    def rows(self, key: str) -> FragmentRows:
+        """What it holds of a stage. Raises DamagedError."""
+        costs = f"{key}.costs.parquet"
+        with self._damaged():
+            costs_table = _parquet(self._archive.read(costs)) if costs in self._names else None
+            return FragmentRows(_parquet(self._archive.read(f"{key}.parquet")), costs_table, self.info.stages[key])
+
+    @contextmanager
+    def _damaged(self) -> Iterator[None]:
+        try:
+            yield
+        except (zipfile.BadZipFile, KeyError, ValueError, pa.ArrowException) as error:
+            raise DamagedError(
+                f"{self._uri} is damaged ({error}): delete it and run again; what it holds is made anew"
+            ) from error
+
+
 def read_fragment(run: RunDir, name: str) -> tuple[FragmentInfo, dict[str, FragmentRows]]:
     """A fragment's index, and its rows by stage key. Raises FileNotFoundError, DamagedError."""
-    uri = fragment_uri(run, name)
-    blob = read_bytes(uri)
-    try:
-        with zipfile.ZipFile(io.BytesIO(blob)) as archive:
-            info = FragmentInfo.from_json({**json.loads(archive.read("index.json")), "name": name, "num_bytes": len(blob)})
-            names = set(archive.namelist())
-            found = {}
-            for key, units in info.stages.items():
-                costs = f"{key}.costs.parquet"
-                costs_table = _parquet(archive.read(costs)) if costs in names else None
-                found[key] = FragmentRows(_parquet(archive.read(f"{key}.parquet")), costs_table, units)
-    except (zipfile.BadZipFile, KeyError, ValueError, pa.ArrowException) as error:
-        raise DamagedError(f"{uri} is damaged ({error}): delete it and run again; what it holds is made anew") from error
-    return info, found
+    fragment = Fragment(run, name)
+    return fragment.info, {key: fragment.rows(key) for key in fragment.info.stages}
 
 
 def rows_table(stage: Stage, key: str, position: int, rows: Sequence[Any]) -> pa.Table:

@@ -19,6 +19,7 @@ from voxmill.pipeline.state import chunk_ranges, chunks
 from voxmill.pipeline.state.chunks import ChunkReader
 from voxmill.pipeline.state.fragment import (
     FOLDER,
+    Fragment,
     FragmentInfo,
     FragmentRows,
     fragment_uri,
@@ -31,7 +32,7 @@ from voxmill.pipeline.state.positions import Positions, position_of
 from voxmill.pipeline.state.run_dir import RunDir, RunError, names_in
 
 FOLDED_BYTES = 64 * 2**20
-"""Size of the fragments that are folded together."""
+"""Size in memory of the rows of fragments that are folded together."""
 
 AT_ONCE = 32
 """Units whose rows are in memory together while a stage is read."""
@@ -237,23 +238,23 @@ class Ledger:
         total, names = 0, list[str]()
         for info in self.state.fragments.values():
             names.append(info.name)
-            total += info.num_bytes
+            total += info.row_bytes
             if total >= FOLDED_BYTES:
                 break
         return names
 
     def _fold(self, fragments: Sequence[str]) -> None:
-        added: dict[str, dict[int, list[FragmentRows]]] = {}
-        done: dict[str, Positions] = {}
-        for name in fragments:
-            for key, one in read_fragment(self.run, name)[1].items():
-                done.setdefault(key, Positions()).update(one.units.runs)
-                for number in chunk_ranges.chunks_of(one.units):
-                    added.setdefault(key, {}).setdefault(number, []).append(one)
         files: dict[str, list[Chunk]] = {}
+        done: dict[str, Positions] = {}
         notes: list[str] = []
-        for key, by_number in added.items():
-            for number, several in by_number.items():
+        opened = [Fragment(self.run, name) for name in fragments]
+        for key in dict.fromkeys(key for one in opened for key in one.info.stages):  # the rows of one stage in memory
+            added: dict[int, list[FragmentRows]] = {}
+            for rows in (one.rows(key) for one in opened if key in one.info.stages):
+                done.setdefault(key, Positions()).update(rows.units.runs)
+                for number in chunk_ranges.chunks_of(rows.units):
+                    added.setdefault(number, []).append(rows)
+            for number, several in added.items():
                 merged, said = chunks.merged(self.run, key, number, self.state.stage(key), several)
                 files.setdefault(key, []).extend(merged)
                 notes += said
@@ -269,7 +270,7 @@ class Ledger:
         fragments = [
             fragment_uri(self.run, name)
             for name in self._unnamed()
-            if name in self._spent or not self._is_of_use(read_fragment(self.run, name)[0])
+            if name in self._spent or not self._is_of_use(Fragment(self.run, name).info)
         ]
         files = [
             self.run.uri(path)

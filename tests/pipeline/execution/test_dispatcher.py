@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from simulated_crew import SimulatedCrew, World
 from voxmill.pipeline.execution import deaths
+from voxmill.pipeline.execution.crew import Died
 from voxmill.pipeline.execution.dispatcher import Dispatcher
 from voxmill.pipeline.execution.executor import MAX_HELD, Books, Job, LazyKeys, PoolStep, WorkerDied
 from voxmill.pipeline.execution.key_flow import MAX_TASKS
@@ -50,6 +51,7 @@ class Trial:
         crew = self.crew
         for _ in range(TURNS):
             if self.dispatcher.over:
+                self.dispatcher.end(())
                 return self
             for action in self.dispatcher.act(crew.now, crew.rooms()):
                 crew.carry_out(action)
@@ -143,6 +145,27 @@ def test_a_poisoned_key_is_one_line() -> None:
     trial = Trial(World(1, [["a", "b"]], poison={"k5": "b"}), 40).run()
     (line,) = trial.said
     assert line.startswith("a worker of a + b has died on n")
+
+
+def test_workers_that_die_together_are_one_line() -> None:
+    """Three of them; the first one's line waits for the others."""
+    trial = Trial(World(1, [["a"], ["b"]], places=4), 400)
+    crew, dead = trial.crew, list[int]()
+    while not trial.dispatcher.over:
+        for action in trial.dispatcher.act(crew.now, crew.rooms()):
+            crew.carry_out(action)
+        for event in crew.wait(0.5):
+            for action in trial.dispatcher.take(event, crew.now):
+                crew.carry_out(action)
+        ready = [member.id for team in trial.teams for member in team.members.values() if member.ready]
+        if len(ready) > 2 and not dead:
+            dead = ready[:3]
+            for worker in dead:
+                trial.dispatcher.take(Died(worker, "killed"), crew.now)
+    trial.dispatcher.end(())
+    (line,) = trial.said
+    assert line.startswith("3 workers of ")
+    assert ": killed; to be done again: " in line
 
 
 def test_workers_that_die_while_they_start_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,3 +144,8 @@ def test_a_first_entry_that_arrives_after_its_number_was_folded_is_none(tmp_path
     assert (again.state.number, again.state.packed) == (2, "stamp")
     with pytest.raises(RunError, match="another driver has written"):
         there.append({"packed": "other"})
+
+
+def test_a_fragment_of_an_earlier_journal_counts_by_the_size_of_its_file() -> None:
+    told = {"name": "a", "num_bytes": 10, "stages": {"segment/ab": [[0, 3]]}}
+    assert FragmentInfo.from_json(told) == FragmentInfo("a", {"segment/ab": Positions([(0, 3)])}, 40)
