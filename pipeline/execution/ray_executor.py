@@ -40,7 +40,7 @@ def start_ray(address: str | None, say: Callable[[str], None] = lambda line: Non
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray tells its makers nothing of a run unless its user says so
         if address is None:
             keep_memory()  # here Ray's workers inherit it; to a cluster it is sent, which makes a worker start later
-        hush_ray()
+        _hush_ray()
         with _remarks_only_where_it_fails():
             ray.init(
                 # without an address Ray would look for a cluster on this machine, and wait for one that is no more
@@ -51,7 +51,7 @@ def start_ray(address: str | None, say: Callable[[str], None] = lambda line: Non
             )
 
 
-def hush_ray() -> None:
+def _hush_ray() -> None:
     """Ray is not to print what its daemons say of dead workers: it does so whatever `log_to_driver` says, in the middle of what a command
     prints for others to read, and we say it ourselves. To be called before `ray.init`."""
     from ray._private import worker

@@ -52,11 +52,11 @@ def plan(
 def entries_of(run: Run, stages: Mapping[str, Stage], *, partial: bool = False) -> Iterator[Entry]:
     """Every selected segment's place; with `partial`, of the units that are selected so far. Raises FileNotFoundError where one is not."""
     ledger, select = run.ledger, stages["select"]
-    cut = ledger.done(stages["segment"])
     for first, _ in () if partial else ledger.done(select).missing(0, run.listing.num_units):
         ledger.table(select, first)
     for held, judged in ledger.scan_tables(select, at_once=_AT_ONCE):
         if partial:  # somebody may have deleted files of segments, and nobody made them again yet
+            cut = ledger.done(stages["segment"])
             held = Positions(piece for first, end in held.runs for piece in cut.within(first, end).runs)
             judged = only(judged, held)
         kept = judged.filter(judged["rejection"].is_null())
