@@ -44,9 +44,10 @@ types: install
 oracles:
 	@test -x /usr/lib/sctk/bin/rover || { test "$$(id -u)" = 0 && (apt-get update -qq && apt-get install -y -qq sctk) >/dev/null 2>&1; } || echo "sctk is not installed: apt-get install sctk"
 
+# One more than two cores: many tests wait for other processes.
 # A process that died is not replaced: with groups xdist 3.8 may then wait for ever (its issues 1323, 1327).
 unit: install oracles ffmpeg
-	$(BIN)/pytest -q -n 2 --dist loadgroup --max-worker-restart 0
+	$(BIN)/pytest -q -n 3 --dist loadgroup --max-worker-restart 0
 
 # The generated pages of docs/reference and deploy/monitoring, and the site in build/docs: every warning is an error, every link is followed.
 docs: install

@@ -14,5 +14,9 @@ from voxmill.sharding.sidecar import Member
 
 def member_table(rows: Sequence[Member]) -> pa.Table:
     """One row per sample; `seconds` is its length."""
-    table = to_table(rows, Member)
+    return with_seconds(to_table(rows, Member))
+
+
+def with_seconds(table: pa.Table) -> pa.Table:
+    """The rows of a sidecar with the length of each sample (s)."""
     return table.append_column("seconds", pc.divide(table["num_samples"].cast(pa.float64()), float(SAMPLE_RATE)))

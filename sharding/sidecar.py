@@ -6,9 +6,8 @@ A tar without its JSON does not exist: the JSON is written last and holds the di
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from voxmill.manifests.errors import UserError
-from voxmill.manifests.parquet import table_bytes
+from voxmill.manifests.parquet import SMALL, table_bytes
 from voxmill.manifests.records import SAMPLE_RATE, Labels
 from voxmill.manifests.schema import (
     MIGRATIONS,
@@ -28,6 +27,7 @@ from voxmill.manifests.schema import (
     from_table,
     migrate,
     plain,
+    schema_of,
     to_table,
     with_defaults,
 )
@@ -177,8 +177,8 @@ def read_members(root: str, shard: ShardSummary) -> list[Member]:
     return from_table(read_members_table(root, shard), Member)
 
 
-def read_members_table(root: str, shard: ShardSummary) -> pa.Table:
-    """Like `read_members`, as a table of `Member` records."""
+def read_members_table(root: str, shard: ShardSummary, columns: Collection[str] = ()) -> pa.Table:
+    """Like `read_members`, as a table of `Member` records. `columns`: the ones that are wanted, () for all."""
     file = beside(root, shard.parquet)
     fs, path = locate(file)
     try:
@@ -188,11 +188,16 @@ def read_members_table(root: str, shard: ShardSummary) -> pa.Table:
     if hashlib.sha256(blob).hexdigest() != shard.parquet_sha256:
         raise ShardError(file, f"damaged: {len(blob)} bytes that differ from the {shard.parquet_bytes} committed ones")
     try:
-        table = migrate(pq.read_table(io.BytesIO(blob)), Member, file)
-        check_schema(table.schema, Member, file)
+        source = pq.ParquetFile(pa.BufferReader(blob))
+        of_now = source.schema_arrow.equals(schema_of(Member), check_metadata=True)  # others are brought to it as a whole
+        wanted = [name for name in schema_of(Member).names if not columns or name in columns]
+        table = source.read(wanted if of_now else None, use_threads=len(blob) > SMALL)
+        if not of_now:
+            table = migrate(table, Member, file)
+            check_schema(table.schema, Member, file)
     except (pa.ArrowInvalid, SchemaError) as error:
         raise ShardError(file, str(error)) from error
-    return table
+    return table.select(wanted)
 
 
 def committed(root: str) -> Iterator[ShardSummary]:

@@ -133,7 +133,7 @@ class BucketingSampler:
     def _rows(self, turn: _Turn, epoch: int, columns: Sequence[str]) -> tuple[list[dict[str, Any]], Counter[str]]:
         """(What an epoch reads of a shard in one of its turns, what is left out)."""
         index, before = turn
-        table, skipped = self._usable.read(index)
+        table, skipped = self._usable.read(index, *columns)
         rows: list[dict[str, Any]] = table.select(columns).to_pylist()
         if not self._rates:
             return rows, skipped

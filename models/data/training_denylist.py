@@ -10,14 +10,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import pyarrow as pa
+
 from voxmill.manifests.errors import UserError
 from voxmill.manifests.parquet import read_records
 from voxmill.manifests.storage import locate
 from voxmill.manifests.tombstones import Tombstone, Tombstones
 from voxmill.manifests.user_input import text
-from voxmill.sharding.sidecar import Member
 
 _ENTRY = re.compile(r"(?:sha256:)?([0-9a-f]{64}|[0-9a-f]{24})(?:-\d{10}-\d{10})?")
+
+
+IDS = ("recording_id", "segment_id", "audio_sha256")
+"""Columns of a sidecar that a deny-list may name."""
 
 
 class DenyListError(UserError, ValueError):
@@ -25,7 +30,7 @@ class DenyListError(UserError, ValueError):
 
 
 class TrainingDenylist:
-    """All deny-lists together; `row in denylist` for a row of a shard's sidecar. False if they are empty.
+    """All deny-lists together. False if they are empty.
 
     Raises DenyListError if a list is missing or has a line that is neither id nor hash.
     """
@@ -44,10 +49,12 @@ class TrainingDenylist:
     def __bool__(self) -> bool:
         return bool(self._ids) or bool(self._stones)
 
-    def __contains__(self, row: object) -> bool:
-        assert isinstance(row, Member)
-        names = (row.recording_id, row.segment_id.partition("-")[0], row.segment_id, row.audio_sha256)
-        return any(name in self._ids or self._stones.hash(name) for name in names)
+    def of(self, rows: pa.Table) -> list[bool]:
+        """Which rows of a shard's sidecar are denied."""
+        return [any(map(self._denies, row.values())) for row in rows.select(IDS).to_pylist()]
+
+    def _denies(self, name: str) -> bool:
+        return any(one in self._ids or self._stones.hash(one) for one in (name, name.partition("-")[0]))
 
 
 def _files(source: str) -> list[str]:

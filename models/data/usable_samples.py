@@ -19,10 +19,10 @@ from voxmill.manifests.matching_rows import matching_rows
 from voxmill.manifests.records import Split
 from voxmill.models.data.sampler_config import SamplerConfig
 from voxmill.models.data.shard_roots import ShardRoots, roots_of
-from voxmill.models.data.training_denylist import TrainingDenylist
+from voxmill.models.data.training_denylist import IDS, TrainingDenylist
 from voxmill.sharding.index import NoShards, shards_of
-from voxmill.sharding.member_table import member_table
-from voxmill.sharding.sidecar import Member, ShardError, read_members
+from voxmill.sharding.member_table import member_table, with_seconds
+from voxmill.sharding.sidecar import ShardError, read_members_table
 
 _LABEL = "labels."
 
@@ -64,6 +64,8 @@ class UsableSamples:
         self._twice: list[frozenset[int]] = [frozenset() for _ in self.roots]
         nothing = _numbered(member_table([]), 0)
         _check_columns(config.sample.by, nothing)
+        own = {"key", "num_samples", *(name.partition(".")[0] for name in config.sample.by), *(IDS if self._denied else ())}
+        self._columns = frozenset() if config.where else frozenset(own)  # a condition may ask for any
         if config.where:
             matching_rows(nothing, config.where)  # so that a condition that cannot be read is told before the first shard
 
@@ -87,19 +89,22 @@ class UsableSamples:
             held.append(frozenset(groups))
         return dict(amounts), held
 
-    def read(self, index: int) -> tuple[pa.Table, Counter[str]]:
-        """(The rows of a shard that can be used, how many were left out by reason): columns of `Member`, `seconds`, `root`."""
+    def read(self, index: int, *columns: str) -> tuple[pa.Table, Counter[str]]:
+        """(The rows of a shard that can be used, how many were left out by reason).
+
+        They have these columns of `Member`, those that are needed here, `seconds` and `root`.
+        """
         root, shard = self.shards[index]
         try:
-            rows = read_members(self.roots[root], shard)
+            table = read_members_table(self.roots[root], shard, {*self._columns, *columns} if self._columns else ())
         except ShardError:
             return _numbered(member_table([]), root), Counter(shard=shard.num_shard_samples)
         skipped = Counter[str]()
         if self._denied:
-            rows = self._without("denied", rows, [row in self._denied for row in rows], skipped)
+            table = _without("denied", table, self._denied.of(table), skipped)
         if twice := self._twice[root]:
-            rows = self._without("twice", rows, [key_number(row.key) in twice for row in rows], skipped)
-        table = _numbered(member_table(rows), root)
+            table = _without("twice", table, [key_number(str(key)) in twice for key in table["key"].to_pylist()], skipped)
+        table = _numbered(with_seconds(table), root)
         table = matching_rows(table, self.config.where) if self.config.where else table
         seconds = table["seconds"].to_numpy()
         short, long = seconds < self.config.min_seconds, seconds > self.config.max_seconds
@@ -110,11 +115,6 @@ class UsableSamples:
         """The group of each row."""
         columns = [_values(rows, name) for name in self.config.sample.by]
         return [SampleGroup(root, values) for values in (zip(*columns, strict=True) if columns else [()] * len(rows))]
-
-    @staticmethod
-    def _without(reason: str, rows: list[Member], leave: list[bool], skipped: Counter[str]) -> list[Member]:
-        skipped[reason] += sum(leave)
-        return [row for row, out in zip(rows, leave, strict=True) if not out]
 
 
 def with_split(roots: Sequence[str], split: Split) -> list[str]:
@@ -134,6 +134,11 @@ def with_split(roots: Sequence[str], split: Split) -> list[str]:
 def key_number(key: str, seed: int = 0) -> int:
     """64 bits of a digest of a key: what stands for it where there are millions, and what decides when it is read."""
     return int(digest([str(seed), key])[:16], 16)
+
+
+def _without(reason: str, rows: pa.Table, leave: list[bool], skipped: Counter[str]) -> pa.Table:
+    skipped[reason] += sum(leave)
+    return rows.filter(pa.array([not out for out in leave], pa.bool_()))
 
 
 def _numbered(table: pa.Table, root: int) -> pa.Table:

@@ -236,7 +236,7 @@ def languages_without_token(shards: ShardRoots, recipe: Recipe, known: Collectio
     for index, (root, _) in enumerate(usable.shards):
         if looked[root] < LOOKED_AT:
             looked[root] += 1
-            for language in filter(None, usable.read(index)[0]["language"].to_pylist()):
+            for language in filter(None, usable.read(index, "language")[0]["language"].to_pylist()):
                 found[language] += language.lower() not in known and language.lower().split("-")[0] not in known
                 seen += 1
     if seen and found.total() == seen and looked.total() == len(usable.shards):

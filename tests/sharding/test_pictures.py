@@ -13,15 +13,16 @@ import pytest
 
 from datasets_here import datasets_or_skip
 from samples import read_audio, several
+from voxmill.manifests.parquet import table_bytes
 from voxmill.manifests.reasons import reject
 from voxmill.manifests.records import Picture, Pictures
-from voxmill.manifests.schema import migrate, to_table
+from voxmill.manifests.schema import SCHEMA_VERSION, migrate, to_table
 from voxmill.sharding.index import SampleFinder
 from voxmill.sharding.layout import plan_shards
 from voxmill.sharding.reader import SampleReader, raw_samples, read_run
 from voxmill.sharding.sample import Sample
 from voxmill.sharding.shard_files import commit_of
-from voxmill.sharding.sidecar import Member, Place, ShardError, commit_document, committed, read_members
+from voxmill.sharding.sidecar import Member, Place, ShardError, commit_document, committed, read_members, read_members_table
 from voxmill.sharding.tarball import TarSink
 from voxmill.sharding.verify_shards import verify_shards
 from voxmill.sharding.writer import pack_shard
@@ -114,6 +115,25 @@ def test_a_sidecar_from_before_pictures_is_read(made: list[Sample], tmp_path: Pa
     assert new.column("num_pictures").to_pylist() == [None] * len(rows)
     assert new.column("pictures").to_pylist() == [[]] * len(rows)
     assert isinstance(new, pa.Table)
+
+
+@pytest.mark.parametrize("version", [1, SCHEMA_VERSION])
+def test_columns_of_a_sidecar_are_those_of_the_whole(made: list[Sample], tmp_path: Path, version: int) -> None:
+    root = pack(made, tmp_path / "shards")
+    shard = next(committed(str(root)))
+    table = to_table(read_members(str(root), shard), Member)
+    table = table.drop_columns(["num_pictures", "pictures"]) if version == 1 else table
+    blob = table_bytes(table.replace_schema_metadata({"voxmill.record": "Member", "voxmill.schema_version": str(version)}))
+    (root / shard.parquet).write_bytes(blob)
+    shard = replace(shard, parquet_sha256=hashlib.sha256(blob).hexdigest(), parquet_bytes=len(blob))
+    whole = read_members_table(str(root), shard)
+    assert whole.column_names == to_table([], Member).column_names
+    some = read_members_table(str(root), shard, {"pictures", "key", "labels"})
+    assert some.column_names == [name for name in whole.column_names if name in ("pictures", "key", "labels")]
+    assert some.equals(whole.select(some.column_names))
+    (root / shard.parquet).write_bytes(b"x" + blob)
+    with pytest.raises(ShardError, match="damaged"):
+        read_members_table(str(root), shard, {"key"})
 
 
 @pytest.mark.parametrize("streaming", [True, False])
