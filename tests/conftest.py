@@ -15,6 +15,14 @@ settings.register_profile("voxmill", deadline=None)  # a busy machine is no bug
 settings.load_profile("voxmill")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one file run in one process, unless a mark says otherwise: what they import and share is then made once."""
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
     """One Ray on this machine for every test that needs it; its workers can import what tests import."""
