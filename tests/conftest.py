@@ -11,6 +11,7 @@ from hypothesis import settings
 
 TESTS = Path(__file__).parent
 
+os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 has its workers wait for all tests that run beside them
 settings.register_profile("voxmill", deadline=None)  # a busy machine is no bug
 settings.load_profile("voxmill")
 
