@@ -9,7 +9,7 @@ Interleaved rounds on the same real audio, threads x workers = cores in every ar
     (d) local     the same on the local executor
 
 A machine that is shared changes its speed while this runs, by more than what is measured. So before and after each pass the loops of (a') hear
-the same few minutes, the gauge, and passes are compared by what they take of the gauges beside them.
+the same small piece, the gauge, and passes are compared by what they take of the gauges beside them.
 
 CPU-seconds are those of the arm's whole process tree: in (c) with Ray's own daemons and agents. The clock of (c) and (d) stands still while
 workers start and stop (`arms/line.py` says how); that time is a column of its own. What (c) and (d) cost beyond (a') is taken apart twice: by
@@ -106,9 +106,9 @@ class Pass:
     """CPU-seconds by part of the work."""
     laps: dict[str, float] = field(default_factory=dict)
     """Wall seconds by lap: each chain of stages, and what the driver does between them."""
-    gauge_wall_s: float = 1.0
-    """Of the gauges before and after, at the mean."""
-    gauge_cpu_s: float = 1.0
+    gauge_wall_s: float = 0.0
+    """Of the gauges before and after, at the mean; 0 where none was heard."""
+    gauge_cpu_s: float = 0.0
 
     def of_gauge(self, name: str) -> float:
         """`wall_s` or `cpu_s` in gauges."""
@@ -229,7 +229,7 @@ def _once(bench: Arms, name: str, heard: Material) -> dict[str, Pass]:
 def _say(when: str, arm: str, done: Pass) -> None:
     said = f"  {when:8} {ARMS[arm]:22} {done.wall_s:7.2f} s wall  {done.cpu_s:7.2f} s CPU"
     said += f"  + {done.start_s:4.1f} s start" if done.start_s else " " * 16
-    print(said + (f"  gauge {done.gauge_wall_s:.2f}, {done.gauge_cpu_s:.2f}" if done.gauge_wall_s != 1 else ""), flush=True)
+    print(said + (f"  gauge {done.gauge_wall_s:.2f}, {done.gauge_cpu_s:.2f}" if done.gauge_wall_s else ""), flush=True)
 
 
 def _settings(heard: Material, kind: str, cores: int) -> dict[str, Any]:
@@ -277,8 +277,8 @@ def _beyond(
     large, small, fine = of
     rows, figures = [], {}
     for arm in WANTED:
-        taken, least = (statistics.median(one.of_gauge("cpu_s") for one in measured[name]) for name in (arm, "kept"))
-        at_large = (taken - least) * statistics.median(one.gauge_cpu_s for one in measured["kept"])
+        taken, of_limit = (statistics.median(one.of_gauge("cpu_s") for one in measured[name]) for name in (arm, "kept"))
+        at_large = (taken - of_limit) * statistics.median(one.gauge_cpu_s for one in measured["kept"])
         at_small, at_fine = (shapes[name][arm].cpu_s - shapes[name]["kept"].cpu_s for name in ("small", "fine"))
         unit = (at_fine - at_small) / (len(fine.units) - len(small.units))
         second = (at_large - at_small - unit * (len(large.units) - len(small.units))) / (large.seconds - small.seconds)
