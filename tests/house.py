@@ -113,6 +113,10 @@ class House:
         return {file: (self.root / file).read_bytes().count(b"\n") for file in self.trees}
 
 
+HOUSE = House(ROOT)
+"""This checkout; parsed once for all tests of a process."""
+
+
 def circles(graph: Graph) -> list[list[str]]:
     """The strongly connected parts of more than one node (Tarjan 1972), each sorted.
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from house import ROOT, House, circles
+from house import HOUSE, House, circles
 
-HOUSE = House(ROOT)
+pytestmark = pytest.mark.xdist_group("house")
 
 
 def test_files_and_rooms_import_each_other_in_no_circle() -> None:

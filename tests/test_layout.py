@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from house import FOLDERS, ROOT
+from house import FOLDERS, HOUSE, ROOT
+
+pytestmark = pytest.mark.xdist_group("house")
 
 AT_THE_TOP = {
     ".ci", ".dockerignore", ".git", ".github", ".gitignore", ".pre-commit-config.yaml", "AGENTS.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE",
@@ -21,9 +23,9 @@ AT_THE_TOP = {
 HEAVY = ("torch", "ray", "whisperx", "funasr", "onnxruntime", "yt_dlp", "faster_whisper", "transformers", "wetext")
 
 
-def imports_of(path: Path) -> set[str]:
+def imports_of(tree: ast.Module) -> set[str]:
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -48,10 +50,7 @@ def test_ray_and_duckdb_have_one_home_each() -> None:
     }
     for package, allowed in homes.items():
         users = {
-            path.relative_to(ROOT).as_posix()
-            for name in FOLDERS
-            for path in (ROOT / name).rglob("*.py")
-            if any(module.split(".")[0] == package for module in imports_of(path))
+            file for file, tree in HOUSE.trees.items() if any(module.split(".")[0] == package for module in imports_of(tree))
         }
         assert users <= allowed, f"{package} is imported in {sorted(users - allowed)}"
 

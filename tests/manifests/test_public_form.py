@@ -25,7 +25,6 @@ NAMES = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     "form",
     [
@@ -42,18 +41,17 @@ NAMES = (
         "https://a.net/talks/1.mp3?url=https%253A%252F%252Fb.net%252Fx%253F{name}%253D{secret}",
     ],
 )
-def test_a_secret_parameter_is_gone_wherever_it_stands(form: str, name: str) -> None:
-    if "%25" in form and "%" in name:
-        pytest.skip("quoted three times over")
-    url = form.format(name=name, secret=SECRET)
-    public = public_address(url)
-    assert SECRET not in public
-    assert public_address(public) == public
-    assert urlsplit(public).netloc == urlsplit(url).netloc
-    assert urlsplit(public).path.partition(";")[0] == urlsplit(url).path.partition(";")[0]
-    assert ("n=1" in public) == ("n=1" in url)
-    assert SECRET not in public_text(f"HTTP 403 at {url}, sorry")
-    assert SECRET not in public_text(repr({"url": url}))
+def test_a_secret_parameter_is_gone_wherever_it_stands(form: str) -> None:
+    names = [name for name in NAMES if "%25" not in form or "%" not in name]  # none is quoted three times over
+    for url in (form.format(name=name, secret=SECRET) for name in names):
+        public = public_address(url)
+        assert SECRET not in public
+        assert public_address(public) == public
+        assert urlsplit(public).netloc == urlsplit(url).netloc
+        assert urlsplit(public).path.partition(";")[0] == urlsplit(url).path.partition(";")[0]
+        assert ("n=1" in public) == ("n=1" in url)
+        assert SECRET not in public_text(f"HTTP 403 at {url}, sorry")
+        assert SECRET not in public_text(repr({"url": url}))
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-import voxmill
+from house import HOUSE
 from voxmill.pipeline import extras
 
-ROOMS = ("manifests", "operators", "pipeline", "sharding", "models")
+pytestmark = pytest.mark.xdist_group("house")
+
 PROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
 
 
@@ -36,27 +37,29 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     extras.extras.cache_clear()
 
 
-def imported() -> Iterator[str]:
-    """Every package that some file imports, wherever in it."""
-    for room in ROOMS:
-        for file in (Path(voxmill.__file__).parent / room).rglob("*.py"):
-            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Import):
-                    yield from (name.name for name in node.names)
-                elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-                    yield node.module
+@pytest.fixture(scope="module")
+def packages() -> list[str]:
+    """Every package that some product file imports, wherever in it."""
+    names = {name for tree in HOUSE.trees.values() for name in imported(tree)}
+    return sorted({name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - {"voxmill"})
 
 
-PACKAGES = sorted({name.partition(".")[0] for name in imported()} - set(sys.stdlib_module_names) - {"voxmill"})
+def imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_whatever_is_imported_comes_with_voxmill_or_with_an_extra_that_is_named(package: str) -> None:
-    own = extras.canonical(extras.IMPORTED_AS.get(package, package))
+def test_whatever_is_imported_comes_with_voxmill_or_with_an_extra_that_is_named(packages: list[str]) -> None:
+    assert {"duckdb", "numpy", "torch"} <= set(packages)
     plain = {extras.canonical(re.split(r"[<>=~!; \[]", line)[0]) for line in stated() if "extra ==" not in line}
-    if own not in plain and package != "certifi":  # which is used where something else has brought it
-        said = extras.missing(ModuleNotFoundError("no", name=package))
-        assert (said or "").startswith(f"{package} is not installed: pip install 'voxmill["), package
+    for package in packages:
+        own = extras.canonical(extras.IMPORTED_AS.get(package, package))
+        if own not in plain and package != "certifi":  # which is used where something else has brought it
+            said = extras.missing(ModuleNotFoundError("no", name=package))
+            assert (said or "").startswith(f"{package} is not installed: pip install 'voxmill["), package
 
 
 BY_OTHERS = {
@@ -75,7 +78,7 @@ BY_OTHERS = {
 """Packages that no file imports, and what they are for."""
 
 
-def test_whatever_voxmill_brings_is_imported_or_said_to_be_for_others() -> None:
+def test_whatever_voxmill_brings_is_imported_or_said_to_be_for_others(packages: list[str]) -> None:
     tomllib = pytest.importorskip("tomllib")
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
     parts = {"base": project["dependencies"], **project["optional-dependencies"]}
@@ -87,17 +90,17 @@ def test_whatever_voxmill_brings_is_imported_or_said_to_be_for_others() -> None:
         if not line.startswith("voxmill[")
     }
     brought = {extras.canonical(re.split(r"[<>=~!; \[]", line)[0]) for line in lines}
-    assert brought - {extras.package_of(package) for package in PACKAGES} == BY_OTHERS.keys()
+    assert brought - {extras.package_of(package) for package in packages} == BY_OTHERS.keys()
 
 
-def test_every_package_of_every_extra_leads_to_an_extra() -> None:
+def test_every_package_of_every_extra_leads_to_an_extra(packages: list[str]) -> None:
     """By the names under which it is imported, where it is installed."""
     modules: dict[str, list[str]] = {}
     for module, distributions in metadata.packages_distributions().items():
         for one in distributions:
             modules.setdefault(extras.canonical(one), []).append(module)
     for package in {package for packages in extras.extras().values() for package in packages}:
-        public = [m for m in modules.get(package, ()) if not m.startswith("_") and m in PACKAGES]
+        public = [m for m in modules.get(package, ()) if not m.startswith("_") and m in packages]
         assert all(extras.extra_of(module) for module in public), (package, public)
 
 
