@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -70,29 +71,70 @@ def catalog_sql(files: Mapping[str, Sequence[str]], own: Mapping[str, pa.Schema]
 
 
 def views_script(
-    sources: Mapping[str, str], own: Mapping[str, pa.Schema], run: str, told: Mapping[str, Reason] | None = None
+    sources: Mapping[str, str],
+    own: Mapping[str, pa.Schema],
+    run: str,
+    told: Mapping[str, Reason] | None = None,
+    asked: Sequence[str] = (),
 ) -> str:
     """The views over `sources` (table to what it selects from; the others are empty).
 
-    `told`: reasons that the run itself states, of the user's own stages.
+    `told`: reasons that the run itself states, of the user's own stages. `asked`: the only queries that there will be, where they are
+    known; views that they do not need are left out.
     """
     written = "spans" in sources
     names = [name for name in (*table_schemas(), *own) if written or name not in DERIVED]
-    lines = [tables_script({name: sources.get(name) for name in names}, own)]
-    lines.append(f"CREATE OR REPLACE VIEW run AS FROM {run};")
     rows = ",\n    ".join(
         f"({', '.join(map(quoted, (r.name, r.stage, r.meaning, r.advice)))})" for r in {**(told or {}), **REASONS}.values()
     )
-    lines.append(f"CREATE OR REPLACE VIEW reasons AS FROM (VALUES\n    {rows}\n) AS reasons(reason, stage, meaning, advice);\n")
-    lines += [sql_file("labels"), *([] if written else [sql_file("derived")]), sql_file("catalog")]
-    return "\n".join(lines)
+    statements = [
+        *_tables({name: sources.get(name) for name in names}, own),
+        f"CREATE OR REPLACE VIEW run AS FROM {run};",
+        f"CREATE OR REPLACE VIEW reasons AS FROM (VALUES\n    {rows}\n) AS reasons(reason, stage, meaning, advice);\n",
+        *(one for file in ("labels", *(() if written else ("derived",)), "catalog") for one in _statements(file)),
+    ]
+    return "\n".join(_needed(statements, asked) if asked else statements)
 
 
 def tables_script(sources: Mapping[str, str | None], own: Mapping[str, pa.Schema]) -> str:
     """A view for each table over what it selects from (None: no rows), and `own_rows` over those of the user's own stages."""
-    lines = [f"CREATE OR REPLACE VIEW {identifier(name)} AS FROM {src or _nothing(name)};" for name, src in sources.items()]
-    lines.append(f"CREATE OR REPLACE VIEW own_rows AS {_own_rows(own)};")
-    return "\n".join(lines)
+    return "\n".join(_tables(sources, own))
+
+
+def _tables(sources: Mapping[str, str | None], own: Mapping[str, pa.Schema]) -> Iterator[str]:
+    for name, source in sources.items():
+        yield f"CREATE OR REPLACE VIEW {identifier(name)} AS FROM {source or _nothing(name)};"
+    yield f"CREATE OR REPLACE VIEW own_rows AS {_own_rows(own)};"
+
+
+def _needed(statements: Sequence[str], asked: Iterable[str]) -> list[str]:
+    """Those that make something whose name occurs in a query, or in another of them. A name that means something else does no harm."""
+    made = {one: _made(one) for one in statements}
+    words, found = set(_WORD.findall(" ".join(asked))), dict[str, None]()
+    while more := [one for one, name in made.items() if one not in found and words.issuperset(name)]:
+        found |= dict.fromkeys(more)
+        words.update(word for one in more for word in _WORD.findall(_COMMENT.sub("", one)))
+    return [one for one in statements if one in found]
+
+
+_WORD, _COMMENT, _MADE = (
+    re.compile(r"\w+"),
+    re.compile(r"(?m)^ *--.*$"),
+    re.compile(r'(?m)^CREATE OR REPLACE \w+ (\w+|(?:"[^"]*")+)'),
+)
+
+
+def _made(statement: str) -> list[str]:
+    """The words in the name of what a statement makes."""
+    found = _MADE.search(statement)
+    return _WORD.findall(found[1]) if found else []
+
+
+@cache
+def _statements(name: str) -> tuple[str, ...]:
+    """A script beside this module, one statement after the other, each with the comment above the next."""
+    pieces = re.split(r"\n(?=CREATE OR REPLACE )", sql_file(name))
+    return tuple(pieces)
 
 
 @cache

@@ -73,14 +73,27 @@ class SampleReader:
         return StoredSample(row.key, flac.decode(flac_bytes), read_document(json_bytes), tuple(jpegs))
 
 
-def raw_samples(root: str, shard: ShardSummary, on_damage: OnDamage | None = None) -> Iterator[tuple[Member, bytes, bytes]]:
-    """(row, FLAC bytes, JSON bytes) of every sample of a shard, checked and not decoded. Raises ShardError, as `read_run`."""
-    for row, flac_bytes, json_bytes, _ in _raw(root, shard, on_damage, pictures=False):
+def raw_samples(
+    root: str,
+    shard: ShardSummary,
+    on_damage: OnDamage | None = None,
+    choose: Callable[[list[Member]], list[Member]] | None = None,
+) -> Iterator[tuple[Member, bytes, bytes]]:
+    """(row, FLAC bytes, JSON bytes) of the samples of a shard, checked and not decoded. Raises ShardError, as `read_run`.
+
+    `choose` is given all rows and returns those that are read; without it, all are.
+    """
+    for row, flac_bytes, json_bytes, _ in _raw(root, shard, on_damage, pictures=False, choose=choose):
         yield row, flac_bytes, json_bytes
 
 
 def _raw(
-    root: str, shard: ShardSummary, on_damage: OnDamage | None, *, pictures: bool
+    root: str,
+    shard: ShardSummary,
+    on_damage: OnDamage | None,
+    *,
+    pictures: bool,
+    choose: Callable[[list[Member]], list[Member]] | None = None,
 ) -> Iterator[tuple[Member, bytes, bytes, list[bytes]]]:
     file = beside(root, shard.tar)
     try:
@@ -94,7 +107,7 @@ def _raw(
         _tell(error, on_damage)
         return
     with source:
-        for row in rows:
+        for row in choose(rows) if choose else rows:
             flac_bytes = _span(source, row.flac_offset, row.flac_size)
             json_bytes = _span(source, row.json_offset, row.json_size)
             jpegs = [_span(source, place.offset, place.size) for place in row.pictures if pictures]

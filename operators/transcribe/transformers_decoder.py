@@ -118,6 +118,7 @@ class WhisperDecoder(TextDecoder):
             made = self._network.generate(
                 inputs["input_features"][rows],
                 attention_mask=inputs["attention_mask"][rows],
+                **({"encoder_outputs": states} if len(rows) == len(heard) else {}),  # some rows alone may round otherwise
                 return_token_timestamps=self._timed,
                 force_unique_generate_call=True,
                 **told,

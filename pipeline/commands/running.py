@@ -276,11 +276,8 @@ def _what_helps(root: str) -> list[str]:
     """What can be done about the reasons that most rows have."""
     from voxmill.manifests.catalog import open_catalog, query
 
-    found = query(
-        open_catalog(root),
-        "SELECT reason, advice FROM rejections WHERE advice NOT LIKE 'none%' GROUP BY ALL ORDER BY sum(num_rows) DESC, reason LIMIT 3",
-    )
-    return [f"{row['reason']}: {row['advice']}" for row in found.to_pylist()]
+    most = "SELECT reason, advice FROM rejections WHERE advice NOT LIKE 'none%' GROUP BY ALL ORDER BY sum(num_rows) DESC, reason LIMIT 3"
+    return [f"{row['reason']}: {row['advice']}" for row in query(open_catalog(root, most), most).to_pylist()]
 
 
 def _say(lines: Sequence[str]) -> None:

@@ -123,7 +123,7 @@ class Observed:
 
 def observe(run: Run) -> Observed:
     """Reads a run that has its tables. Raises CatalogError where it has none, or they are damaged."""
-    con = open_catalog(run.root)
+    con = open_catalog(run.root, _SPANS, _ITEMS, _UNITS, _COSTS, _LISTED)
     spans: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
     for row in con.execute(_SPANS).fetchall():
         spans[row[0]].append(row)

@@ -110,7 +110,7 @@ class Calibrated:
 
 def calibrate(run: Run, references: Path, normalise: NormaliserConfig) -> Calibrated:
     """Fits a calibration and writes it to `RUN/calibration.json`. Raises RunError and UserError."""
-    rows = query(open_catalog(run.root), SEGMENTS).to_pylist()
+    rows = query(open_catalog(run.root, SEGMENTS), SEGMENTS).to_pylist()
     if not rows:
         raise RunError(f"{run.root} has no labels to calibrate: run it to `select` first")
     matched = match(rows, read_references(references))

@@ -42,15 +42,14 @@ def print_stats(
     Raises RunError and SchemaError.
     """
     try:
-        con = open_catalog(run_root)
         if sql is not None:
-            sections = {"query": query(con, sql)}
+            sections = {"query": query(open_catalog(run_root), sql)}
         elif what_if:
-            sections = {"what_if": judge_again(con, what_if)}
-        elif by is not None:
-            sections = _breakdown(con, _dimension(by))
+            sections = {"what_if": judge_again(open_catalog(run_root, "what_if", "thresholds"), what_if)}
+        elif by is not None or as_csv:
+            sections = _answers(run_root, {"funnel": "FROM funnel"} if by is None else _breakdown(_dimension(by)))
         else:
-            sections = {"funnel": query(con, "FROM funnel")} if as_csv else _overview(con)
+            sections = _answers(run_root, _OVERVIEW, "verdict_counts", "retention_counts")
     except CatalogError as error:
         raise RunError(str(error)) from None
     if as_json:
@@ -73,28 +72,31 @@ SUMMARY = ("funnel", "rejections", "unread_numbers", "cost", "service_cost")
 
 def print_summary(run_root: str) -> None:
     """Prints the funnel, the rejections and the cost at the end of a run."""
-    con = open_catalog(run_root)
-    show({name: query(con, f"FROM {name}") for name in SUMMARY}, output.console(), 25)
+    show(_answers(run_root, {name: f"FROM {name}" for name in SUMMARY}), output.console(), 25)
 
 
-def _overview(con: Any) -> dict[str, pa.Table]:
-    dimensions = {f"retention_by_{d}": f"FROM retention_by_{d}" for d in DIMENSIONS if d != "reason"}
-    views = {
-        "funnel": "FROM funnel", **dimensions, "rejections": "FROM rejections", "marginal_loss": "FROM marginal_loss",
-        "unread_numbers": "FROM unread_numbers", "label_coverage": "FROM label_coverage",
-        "cost_by_stage": "FROM cost_by_stage", "cost": "FROM cost", "service_cost": "FROM service_cost",
-        "conservation": "FROM conservation",
-    }  # fmt: skip
-    settle(con, "verdict_counts", "retention_counts")
-    return {name: query(con, view) for name, view in views.items()}
+_OVERVIEW = {
+    name: f"FROM {name}"
+    for name in (
+        "funnel", *(f"retention_by_{d}" for d in DIMENSIONS if d != "reason"), "rejections", "marginal_loss", "unread_numbers",
+        "label_coverage", "cost_by_stage", "cost", "service_cost", "conservation",
+    )
+}  # fmt: skip
 
 
-def _breakdown(con: Any, dimension: str) -> dict[str, pa.Table]:
+def _answers(run_root: str, queries: Mapping[str, str], *settled: str) -> dict[str, pa.Table]:
+    """The answer to each query, with views that several of them ask computed once."""
+    con = open_catalog(run_root, *queries.values(), *settled)
+    settle(con, *settled)
+    return {name: query(con, sql) for name, sql in queries.items()}
+
+
+def _breakdown(dimension: str) -> dict[str, str]:
     """Retention by one property, and the share that each stage keeps for each of its values."""
-    tables = {f"retention_by_{dimension}": query(con, f"FROM retention_by_{dimension}")}
+    queries = {f"retention_by_{dimension}": f"FROM retention_by_{dimension}"}
     if dimension not in ("tier", "reason"):  # tier and reason result from the stages: a funnel by them says nothing
-        tables[f"stages_by_{dimension}"] = query(con, f"FROM stages_by('{dimension}')")
-    return tables
+        queries[f"stages_by_{dimension}"] = f"FROM stages_by('{dimension}')"
+    return queries
 
 
 def _dimension(name: str) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from voxmill.manifests.catalog import connect
 from voxmill.manifests.tombstones import refused
 from voxmill.pipeline.stage import Stage
 from voxmill.pipeline.state.ledger import Ledger
@@ -20,6 +19,8 @@ _BATCH = 20_000
 
 def repeats(ledger: Ledger, outcomes: Stage, crawl: Stage, decode: Stage, span: tuple[int, int]) -> dict[int, str]:
     """For each repeat among the recordings of these groups (counted in listing order from 0): the id of the recording it repeats."""
+    from voxmill.manifests.catalog import connect  # here, because workers import this file, and do not ask it
+
     with connect() as con:
         con.execute("CREATE TABLE heard (number BIGINT, id VARCHAR, same VARCHAR)")
         for batch in _earlier(ledger, outcomes, span[0]):

@@ -102,10 +102,8 @@ def sets_of(parts: Iterable[ExportPart]) -> Iterator[ExportedSet]:
 
 def part_samples(root: str, part: ExportPart, choice: ExportChoice) -> Iterator[ExportedSample]:
     """The samples of a part in the order of its shard, each checked against its digests. Raises ShardError."""
-    wanted = {row.key for row in choice.of(read_members(root, part.shard))}
-    for row, sound, facts in raw_samples(root, part.shard):
-        if row.key in wanted:
-            yield ExportedSample(row, sound, facts)
+    for row, sound, facts in raw_samples(root, part.shard, choose=choice.of):
+        yield ExportedSample(row, sound, facts)
 
 
 def fingerprint(parts: list[ExportPart], choice: ExportChoice, made_by: str) -> str:
