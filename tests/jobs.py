@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from voxmill.manifests.records import Recording
-from voxmill.operators.contract.adapters import Audio
-from voxmill.operators.contract.unit_input import Operator
-from voxmill.operators.crawl.policy.host_limit import HostGate
 from voxmill.pipeline.execution.executor import Buffer
 from voxmill.pipeline.execution.infra_errors import StageError
-from voxmill.pipeline.packing.packer import Packer
 from voxmill.pipeline.stage import Done
+
+if TYPE_CHECKING:  # every worker of a test imports this file, and these would take most of its start
+    from voxmill.operators.contract.unit_input import Operator
+    from voxmill.operators.crawl.policy.host_limit import HostGate
 
 
 class Touch:
@@ -89,18 +87,6 @@ class AlwaysDies(Touch):
 class BrokenSetUp(Touch):
     def __call__(self, key: str) -> Done:
         raise StageError("fails on every member: no weights")
-
-
-class SpoiltPacker(Packer):
-    """Cannot decode beyond a certain place, which it finds in the recording's title: `fails 3`, `kills 3`, `full 3` (s)."""
-
-    def _read(self, recording: Recording, start: int, num_samples: int) -> Audio:
-        fault, _, second = str(recording.provenance.title).partition(" ")
-        if second.isdigit() and int(second) * 16000 < start + num_samples:
-            if fault == "kills":
-                os.kill(os.getpid(), signal.SIGKILL)
-            raise OSError(errno.ENOSPC, "No space left on device") if fault == "full" else ValueError(f"spoilt at {second} s")
-        return super()._read(recording, start, num_samples)
 
 
 def nothing() -> Operator:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,15 +29,16 @@ def fetch(url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
         return error.code, dict(error.headers), error.read()
 
 
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The site as it is built without apt: tests reach no network."""
 
     def unavailable(language: str) -> list[object]:
         raise PackagesUnavailable(f"no {language} in a test")
 
-    monkeypatch.setattr(recordings, "prompts", unavailable)
-    return build(tmp_path / "site")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(recordings, "prompts", unavailable)
+        yield build(tmp_path_factory.mktemp("demo") / "site")
 
 
 def digests(root: Path) -> dict[str, str]:

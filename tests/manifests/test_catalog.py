@@ -57,15 +57,39 @@ def ask(con: Any, sql: str) -> Rows:
     return rows
 
 
+def answer(root: Path, sql: str) -> Rows:
+    """What a connection answers that is opened for this query."""
+    return ask(open_catalog(str(root), sql), sql)
+
+
+@pytest.fixture(scope="module", params=range(4))
+def seeded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[MadeUpRun, Path]:
+    run = made_up_run(request.param)
+    return run, run.write(tmp_path_factory.mktemp("seeded") / "run")
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run without tables."""
+    root = tmp_path_factory.mktemp("empty")
+    (root / "run.json").write_text("{}")
+    (root / "catalog.sql").write_text(catalog_sql({}))
+    return root
+
+
+@pytest.fixture(scope="module")
+def nothing(empty: Path) -> Any:
+    return open_catalog(str(empty))
+
+
 def seconds(rows: Any) -> float:
     samples: int = sum(row.num_samples for row in rows)
     return samples / SAMPLE_RATE
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_the_funnel_is_what_counting_records_says(seed: int, tmp_path: Path) -> None:
-    run = made_up_run(seed)
-    rows = {row["stage"]: row for row in ask(open_catalog(str(run.write(tmp_path / "run"))), "FROM funnel")}
+def test_the_funnel_is_what_counting_records_says(seeded: tuple[MadeUpRun, Path]) -> None:
+    run, root = seeded
+    rows = {row["stage"]: row for row in answer(root, "FROM funnel")}
     assert list(rows) == [
         "list",
         "crawl",
@@ -161,9 +185,16 @@ def test_costs_are_per_stage_engine_and_kept_hour(run: MadeUpRun, con: Any) -> N
     assert whisper["times_real_time"] == pytest.approx(total["speech_hours"] / whisper["wall_hours"])
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_a_sound_run_conserves_everything(seed: int, tmp_path: Path) -> None:
-    assert ask(open_catalog(str(made_up_run(seed).write(tmp_path / "run"))), "FROM conservation") == []
+def test_a_sound_run_conserves_everything(seeded: tuple[MadeUpRun, Path]) -> None:
+    assert answer(seeded[1], "FROM conservation") == []
+
+
+@pytest.mark.parametrize("view", ["conservation", "outcomes", "label_coverage", "what_if(weak := 0.9)", "retention_by_host"])
+def test_a_connection_for_one_query_answers_like_one_with_every_view(root: Path, con: Any, view: str) -> None:
+    for alone, among_all in zip(answer(root, f"FROM {view} ORDER BY ALL"), ask(con, f"FROM {view} ORDER BY ALL"), strict=True):
+        assert alone == pytest.approx(among_all, nan_ok=True)
+    with pytest.raises(CatalogError, match="thresholds"):
+        ask(open_catalog(str(root), "FROM recordings"), "FROM thresholds")
 
 
 def _without(name: str, which: Callable[[Any], bool] = lambda row: row.rejection is None) -> Callable[[MadeUpRun], MadeUpRun]:
@@ -232,7 +263,7 @@ def test_whatever_is_lost_is_named(
     run: MadeUpRun,
     tmp_path: Path,
 ) -> None:
-    rows = ask(open_catalog(str(damage(run).write(tmp_path / "run"))), "FROM conservation")
+    rows = answer(damage(run).write(tmp_path / "run"), "FROM conservation")
     [row] = [r for r in rows if (r["stage"], r["what"]) == (stage, what)][:1] or [{}]
     assert row, rows
     assert row["id"]
@@ -241,14 +272,14 @@ def test_whatever_is_lost_is_named(
     assert row["expected"] != row["found"]
 
 
-def test_audio_that_was_not_decoded_is_in_the_books(run: MadeUpRun, tmp_path: Path) -> None:
+def test_audio_that_was_not_decoded_is_in_the_books(run: MadeUpRun, con: Any, tmp_path: Path) -> None:
     """What is in the file is what was decoded and what was lost of it; silence in its place is lost at `decode`, and audio after it."""
     hurt = _edit("recordings", _kept, lost_samples=3 * SAMPLE_RATE, silent_samples=SAMPLE_RATE, lost_why="2 s broken")(run)
     broken = lambda r: r.rejection is not None and r.rejection.reason.startswith("decode.")
     hurt = _edit("recordings", broken, lost_samples=5 * SAMPLE_RATE, lost_why="5 s promised")(hurt)
-    con = open_catalog(str(hurt.write(tmp_path / "run")))
+    before = {r["stage"]: r for r in ask(con, "FROM funnel")}
+    con = open_catalog(str(hurt.write(tmp_path / "run")), "conservation funnel rejections lost")
     assert ask(con, "FROM conservation") == []
-    before = {r["stage"]: r for r in ask(open_catalog(str(run.write(tmp_path / "before"))), "FROM funnel")}
     after = {r["stage"]: r for r in ask(con, "FROM funnel")}
     assert all(row["balanced"] for row in after.values())
     decode, was = after.pop("decode"), before.pop("decode")
@@ -272,7 +303,7 @@ def test_audio_that_was_not_decoded_is_in_the_books(run: MadeUpRun, tmp_path: Pa
 
 
 def test_a_missing_answer_unbalances_the_funnel(run: MadeUpRun, tmp_path: Path) -> None:
-    rows = {r["stage"]: r for r in ask(open_catalog(str(_without("consensus")(run).write(tmp_path / "run"))), "FROM funnel")}
+    rows = {r["stage"]: r for r in answer(_without("consensus")(run).write(tmp_path / "run"), "FROM funnel")}
     assert [stage for stage, row in rows.items() if not row["balanced"]] == ["reconcile", "pack"] or not rows["reconcile"][
         "balanced"
     ]
@@ -296,7 +327,7 @@ def test_the_command_line_tool_says_the_same(root: Path, con: Any) -> None:
 def test_a_run_can_be_moved(run: MadeUpRun, tmp_path: Path) -> None:
     moved = run.write(tmp_path / "here").rename(tmp_path / "there")
     assert _duckdb(moved, "SELECT count(*) AS n FROM segments") == [{"n": len(run.tables["segments"])}]
-    assert ask(open_catalog(str(moved)), "SELECT count(*) AS n FROM segments")[0]["n"] == len(run.tables["segments"])
+    assert answer(moved, "SELECT count(*) AS n FROM segments")[0]["n"] == len(run.tables["segments"])
 
 
 def test_a_bucket_says_the_same(root: Path, con: Any) -> None:
@@ -309,10 +340,8 @@ def test_a_bucket_says_the_same(root: Path, con: Any) -> None:
             assert there == pytest.approx(here), view
 
 
-def test_a_run_without_tables_has_empty_views(tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text("{}")
-    (tmp_path / "catalog.sql").write_text(catalog_sql({}))
-    con = open_catalog(str(tmp_path))
+def test_a_run_without_tables_has_empty_views(empty: Path, nothing: Any) -> None:
+    con = nothing
     for name, columns in table_schemas().items():
         assert query(con, f"FROM {name}").num_rows == 0
         assert query(con, f"FROM {name}").column_names == columns.names
@@ -320,17 +349,14 @@ def test_a_run_without_tables_has_empty_views(tmp_path: Path) -> None:
         query(con, f"FROM {view}")
     assert ask(con, "SELECT sum(kept_s) AS s FROM retention") == [{"s": None}]
     assert [row for row in ask(con, "FROM funnel") if row["rows_in"]] == []
-    assert _duckdb(tmp_path, "SELECT count(*) AS n FROM funnel") == [{"n": 0}]
+    assert _duckdb(empty, "SELECT count(*) AS n FROM funnel") == [{"n": 0}]
 
 
-def test_empty_views_have_the_types_of_full_ones(con: Any, tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text("{}")
-    (tmp_path / "catalog.sql").write_text(catalog_sql({}))
-    empty = open_catalog(str(tmp_path))
+def test_empty_views_have_the_types_of_full_ones(con: Any, nothing: Any) -> None:
     for name in table_schemas():
         described = f"SELECT column_name, column_type FROM (DESCRIBE {name})"
         full = {r["column_name"]: r["column_type"] for r in ask(con, described)}
-        assert {r["column_name"]: r["column_type"] for r in ask(empty, described)} == full
+        assert {r["column_name"]: r["column_type"] for r in ask(nothing, described)} == full
 
 
 def test_the_catalog_lists_files_and_no_patterns() -> None:
@@ -343,7 +369,7 @@ def test_the_catalog_lists_files_and_no_patterns() -> None:
 def test_a_file_that_the_catalog_does_not_list_is_not_read(run: MadeUpRun, tmp_path: Path) -> None:
     root = run.write(tmp_path / "run")
     (root / "manifests/segments-00009.parquet").write_bytes((root / "manifests/segments-00000.parquet").read_bytes())
-    assert ask(open_catalog(str(root)), "FROM conservation") == []
+    assert answer(root, "FROM conservation") == []
 
 
 def test_an_older_table_is_migrated_and_a_newer_one_refused(
@@ -353,7 +379,7 @@ def test_an_older_table_is_migrated_and_a_newer_one_refused(
     monkeypatch.setattr(schema, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
     monkeypatch.setattr("voxmill.manifests.catalog.SCHEMA_VERSION", SCHEMA_VERSION + 1)
     monkeypatch.setitem(schema.MIGRATIONS, ("Segment", SCHEMA_VERSION), lambda table: table.slice(0, 1))
-    assert ask(open_catalog(str(root)), "SELECT count(*) AS n FROM segments") == [{"n": 2}], "one row of each of two files"
+    assert answer(root, "SELECT count(*) AS n FROM segments") == [{"n": 2}], "one row of each of two files"
     monkeypatch.undo()
     path = root / "manifests/segments-00000.parquet"
     table = pq.read_table(path)
@@ -429,7 +455,7 @@ def _duckdb(root: Path, sql: str) -> Rows:
 def test_labels_that_contradict_each_other_are_rows(tmp_path: Path) -> None:
     """By the factory's rule: every seventh segment is French to one labeller, every fifth unknown to it."""
     run = made_up_run()
-    con = open_catalog(str(run.write(tmp_path / "run")))
+    con = open_catalog(str(run.write(tmp_path / "run")), "label_conflicts label_coverage opinion")
     count = len([s for s in run.tables["segments"] if s.rejection is None])
     unsure = len(range(4, count, 5))
     conflicts = sum(n % 7 == 3 and n % 5 != 4 for n in range(count))

@@ -72,22 +72,38 @@ def test_the_same_rows_make_the_same_bytes_in_whatever_order_they_come(run: Made
         assert table.schema.equals(schema_of(DERIVED[name]), check_metadata=True)
 
 
-@pytest.mark.parametrize(
-    "view",
-    ["timeline", "verdicts", "outcomes", "funnel", "rejections", "label_coverage", "marginal_loss", "factors", "conservation"],
+ASKED = (
+    "timeline",
+    "verdicts",
+    "outcomes",
+    "funnel",
+    "rejections",
+    "label_coverage",
+    "marginal_loss",
+    "factors",
+    "conservation",
 )
-def test_a_run_in_chunks_answers_like_a_run_without_derived_tables(run: MadeUpRun, tmp_path: Path, view: str) -> None:
-    root = run.write(tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def anew_and_written(run: MadeUpRun, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
+    """The run without derived tables, and in chunks that have them."""
+    root = run.write(tmp_path_factory.mktemp("chunks") / "run")
     before = files_of(root)
     bare = {name: paths for name, paths in before.items() if name not in DERIVED}
     (root / "catalog.sql").write_text(catalog_sql(bare), encoding="utf-8")
-    anew = ordered(query(open_catalog(str(root)), f"FROM {view}"))
+    anew = open_catalog(str(root), *ASKED)
     for number, part in enumerate(map(derived_tables, chunks(run))):
         for name, table in part.items():
             bare.setdefault(name, []).append(f"manifests/{name}-1{number:04d}.parquet")
             (root / bare[name][-1]).write_bytes(table_bytes(table))
     (root / "catalog.sql").write_text(catalog_sql(bare), encoding="utf-8")
-    written = ordered(query(open_catalog(str(root)), f"FROM {view}"))
+    return anew, open_catalog(str(root), *ASKED)
+
+
+@pytest.mark.parametrize("view", ASKED)
+def test_a_run_in_chunks_answers_like_a_run_without_derived_tables(anew_and_written: tuple[Any, Any], view: str) -> None:
+    anew, written = (ordered(query(con, f"FROM {view}")) for con in anew_and_written)
     assert len(written) == len(anew)
     for one, other in zip(written, anew, strict=True):
         assert one == pytest.approx(other, nan_ok=True)
@@ -100,7 +116,7 @@ def test_an_engine_that_is_silent_in_a_whole_chunk_is_missed(run: MadeUpRun, tmp
     speech = [s for s in run.tables["segments"] if s.rejection is None and run.units_of[s.id] == first]
     assert len(silent) == len(speech) > 0
     lost = run.changed(hypotheses=[h for h in run.tables["hypotheses"] if h not in silent])
-    rows = query(open_catalog(str(lost.write(tmp_path / "run"))), "FROM conservation").to_pylist()
+    rows = query(open_catalog(str(lost.write(tmp_path / "run")), "conservation"), "FROM conservation").to_pylist()
     assert {(r["stage"], r["what"], r["expected"], r["found"]) for r in rows} == {
         ("transcribe:moonshine", "hypotheses of a segment", 1, 0)
     }

@@ -137,7 +137,7 @@ def test_under_any_thresholds_it_says_what_select_would(
 ) -> None:
     again = _select(run, config)
     settings_of(config)
-    assert _verdicts(open_catalog(str(root))) == _judged(run, again)
+    assert _verdicts(open_catalog(str(root), "judge")) == _judged(run, again)
     asked = {f"select.{k}": v for k, v in config.model_dump(mode="json").items() if k not in UNASKED}
     rows = {row["tier"]: row for row in what_if(con, asked).to_pylist()}
     assert rows["kept"]["hours_then"] * 3600 == pytest.approx(_seconds(run, again))
@@ -175,7 +175,9 @@ def test_marginal_loss_is_what_switching_a_filter_off_gains(seed: int, tmp_path:
     run = made_up_run(seed, recordings=14, select=config)
     loss = {
         row["reason"]: row["marginal_s"]
-        for row in query(open_catalog(str(run.write(tmp_path / "run", config))), "FROM marginal_loss").to_pylist()
+        for row in query(
+            open_catalog(str(run.write(tmp_path / "run", config)), "marginal_loss"), "FROM marginal_loss"
+        ).to_pylist()
     }
     now = _seconds(run, list(run.tables["selections"]))
     for reason, off in OFF.items():
@@ -202,5 +204,5 @@ def test_a_quarantined_segment_is_never_kept(run: MadeUpRun, tmp_path: Path) -> 
     first = next(x for x in run.tables["selections"] if x.rejection is None)
     failed = replace(first, tier="rejected", rejection=reject("select.failed", "died twice"))
     bad = run.changed(selections=[failed if x is first else x for x in run.tables["selections"]])
-    con = open_catalog(str(bad.write(tmp_path / "run")))
+    con = open_catalog(str(bad.write(tmp_path / "run")), "judge")
     assert _verdicts(con)[first.segment_id] == ("rejected", "select.failed")

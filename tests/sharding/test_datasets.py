@@ -19,7 +19,10 @@ from voxmill.sharding.reader import read_run
 from voxmill.sharding.sample import RECORDS, Sample, document
 from voxmill.sharding.writer import pack_shard
 
-datasets = datasets_or_skip()
+
+@pytest.fixture(scope="module")
+def datasets() -> Any:
+    return datasets_or_skip()
 
 
 def bare(index: int) -> Sample:
@@ -57,7 +60,7 @@ def shards(late: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> Path
     return root
 
 
-def rows(root: Path, how: str, streaming: bool) -> Iterator[dict[str, Any]]:
+def rows(datasets: Any, root: Path, how: str, streaming: bool) -> Iterator[dict[str, Any]]:
     cache = {"cache_dir": str(root.parent / f"cache-{how}"), "streaming": streaming, "split": "train"}
     if how == "files":
         opened = datasets.load_dataset("webdataset", data_files=sorted(map(str, root.glob("*.tar"))), **cache)
@@ -72,9 +75,11 @@ def rows(root: Path, how: str, streaming: bool) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("streaming", [True, False], ids=["streaming", "whole"])
 @pytest.mark.parametrize("how", ["files", "glob", "data_dir", "folder"])
-def test_every_sample_arrives_as_our_own_reader_has_it(how: str, streaming: bool, shards: Path, late: list[Sample]) -> None:
+def test_every_sample_arrives_as_our_own_reader_has_it(
+    how: str, streaming: bool, datasets: Any, shards: Path, late: list[Sample]
+) -> None:
     wanted = {one.key: document(one) for one in late}
-    read = list(rows(shards, how, streaming))
+    read = list(rows(datasets, shards, how, streaming))
     assert [row["__key__"] for row in read] == [one.key for one in read_run(str(shards))]
     for row in read:
         words, truth = row["json"], wanted[row["__key__"]]
@@ -91,7 +96,7 @@ def test_every_sample_arrives_as_our_own_reader_has_it(how: str, streaming: bool
     assert labels[-1]["sound_events"]["marks"] == [], "labelled and empty, which is not unlabelled"
 
 
-def test_only_tars_are_taken_for_data(shards: Path) -> None:
+def test_only_tars_are_taken_for_data(datasets: Any, shards: Path) -> None:
     opened = datasets.load_dataset(str(shards), streaming=True, split="train")
     assert {Path(row["__url__"]).suffix for row in opened.cast_column("flac", datasets.Audio(decode=False))} == {".tar"}
     builder = datasets.load_dataset_builder(str(shards))

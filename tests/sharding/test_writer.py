@@ -235,7 +235,7 @@ def test_a_recording_is_read_in_runs_not_once_per_segment(tmp_path: Path) -> Non
 
     def read(r: Recording, start: int, num_samples: int) -> NDArray[np.float32]:
         asked.append((start, num_samples))
-        return read_audio(r, start, num_samples)
+        return np.zeros(num_samples, np.float32)
 
     pack_shard(plan, samples, read, str(tmp_path))
     assert len(asked) == 4

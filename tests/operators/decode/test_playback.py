@@ -25,6 +25,8 @@ from voxmill.pipeline.state.units import UnitConfig, form_units
 pytestmark = pytest.mark.xdist_group("decode")
 
 RATE = 16_000
+ENOUGH = slice(24 * RATE)
+"""As much as most tests need."""
 Wave = NDArray[np.float32]
 
 
@@ -76,6 +78,7 @@ MADE: dict[str, Channels] = {
 
 @pytest.mark.parametrize("name", MADE)
 def test_speech_is_heard_and_what_spoils_it_is_not(name: str, tmp_path: Path, speech: Wave, noise: Wave, hum: Wave) -> None:
+    speech, noise, hum = speech[ENOUGH], noise[ENOUGH], hum[ENOUGH]
     path = saved(tmp_path, np.stack(MADE[name](speech, noise, hum), axis=1))
     recording = decoded(path)
     assert likeness(read(Playback.of(recording)), speech) > 0.999
@@ -139,6 +142,7 @@ def test_two_talkers_may_be_kept_apart(tmp_path: Path, speech: Wave, noise: Wave
 
 @pytest.mark.parametrize("lowered", [20, 40, 50, 60])
 def test_soft_speech_is_heard_at_a_usual_level(lowered: int, tmp_path: Path, speech: Wave) -> None:
+    speech = speech[ENOUGH]
     recording = decoded(saved(tmp_path, speech * 10 ** (-lowered / 20), subtype="PCM_24"))
     heard = read(Playback.of(recording))
     assert recording.gain_db is not None
@@ -196,18 +200,18 @@ def test_an_offset_is_taken_off(name: str, tmp_path: Path, speech: Wave) -> None
     ("codec", "name", "near"), [("pcm_s16le", "a.wav", 0.0), ("flac", "a.flac", 0.0), ("libmp3lame", "a.mp3", 1e-4)]
 )
 def test_the_same_is_heard_wherever_reading_begins(codec: str, name: str, near: float, speech: Wave, encode: Callable[..., Path]) -> None:  # fmt: skip
-    soft = 0.01 * speech + 0.02
+    soft = 0.01 * speech[ENOUGH] + 0.02
     path = encode(name, np.stack([soft, -soft], axis=1), codec, rate=44_100)
     recording = decoded(path)
     assert (recording.channels, recording.dc is None, recording.gain_db is None) == ((0.5, -0.5), False, False)
     how = Playback.of(recording)
     whole = read(how)
     assert len(whole) == recording.num_samples
-    cuts = [0, 1, 3199, 3200, 3201, 16_000 * 12 + 5, 16_000 * 33 + 1601, len(whole) - 10, len(whole) + 5]
+    cuts = [0, 1, 3199, 3200, 3201, 16_000 * 12 + 5, 16_000 * 19 + 1601, len(whole) - 10, len(whole) + 5]
     joined = np.concatenate([read(how, start, end - start) for start, end in pairwise(cuts)])
     np.testing.assert_allclose(joined, whole, rtol=0, atol=near)
     late = AudioReader(how, 16_000 * 12)
-    np.testing.assert_allclose(late.read(16_000 * 20, 5000), whole[16_000 * 20 :][:5000], rtol=0, atol=near)
+    np.testing.assert_allclose(late.read(16_000 * 18, 5000), whole[16_000 * 18 :][:5000], rtol=0, atol=near)
 
 
 def test_what_is_not_said_is_as_it_was(tmp_path: Path, speech: Wave) -> None:

@@ -4,7 +4,6 @@ from collections import Counter
 from random import Random
 
 import pytest
-from scipy.stats import betabinom  # type: ignore[import-untyped]
 
 from voxmill.operators.reconcile.label_doubt import LONGEST, DoubtModel, LabelDoubt, _log_chance, doubt_of, fit_doubts
 
@@ -12,6 +11,8 @@ MODEL = DoubtModel(0.05, 0.02, 16.0)
 
 
 def test_the_chance_is_that_of_scipy() -> None:
+    from scipy.stats import betabinom  # type: ignore[import-untyped]
+
     for successes, trials, a, b in ((0, 5, 0.16, 7.84), (3, 9, 2.0, 1.0), (200, 200, 0.16, 7.84)):
         assert _log_chance(successes, trials, a, b) == pytest.approx(betabinom.logpmf(successes, trials, a, b))
 

@@ -59,7 +59,7 @@ def test_any_length_has_its_frames(detector: SpeechDetector, reader: Audio, leng
 
 
 def test_a_generator_is_consumed_block_by_block(detector: SpeechDetector) -> None:
-    """Nobody holds on to the blocks: at any time only a few of two hundred are alive."""
+    """Nobody holds on to the blocks: at any time only a few of fifty are alive."""
     import weakref
 
     alive: list[weakref.ref[Audio]] = []
@@ -67,7 +67,7 @@ def test_a_generator_is_consumed_block_by_block(detector: SpeechDetector) -> Non
 
     def blocks() -> Iterator[Audio]:
         nonlocal most
-        for _ in range(200):
+        for _ in range(50):
             block = np.zeros(4 * RATE, np.float32)
             alive.append(weakref.ref(block))
             yield block

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.words import Edits, edits, english
-from voxmill.operators.contract.adapters import Audio, AudioClip, Span
+from voxmill.operators.contract.adapters import Audio, AudioClip, Span, Transcript
 from voxmill.operators.transcribe.pocketsphinx import PocketSphinx, PocketSphinxConfig
 
 pytestmark = [pytest.mark.slow]
@@ -17,20 +17,27 @@ def sphinx() -> PocketSphinx:
     return PocketSphinx(PocketSphinxConfig())
 
 
-def test_it_hears_something_like_the_reading(sphinx: PocketSphinx, reading: AudioClip, spoken: tuple[str, ...]) -> None:
-    reading = replace(reading, spans=reading.spans[-3:])
-    (transcripts,) = sphinx.transcribe([reading])
-    pairs = zip(spoken[-3:], (t.text for t in transcripts), strict=True)
+@pytest.fixture(scope="module")
+def clip(reading: AudioClip) -> AudioClip:
+    return replace(reading, spans=reading.spans[-3:])
+
+
+@pytest.fixture(scope="module")
+def heard(sphinx: PocketSphinx, clip: AudioClip) -> list[Transcript]:
+    return sphinx.transcribe([clip])[0]
+
+
+def test_it_hears_something_like_the_reading(heard: list[Transcript], clip: AudioClip, spoken: tuple[str, ...]) -> None:
+    pairs = zip(spoken[-3:], (t.text for t in heard), strict=True)
     assert sum((edits(english(a), english(b)) for a, b in pairs), Edits()).rate <= 0.6
-    for span, transcript in zip(reading.spans, transcripts, strict=True):
+    for span, transcript in zip(clip.spans, heard, strict=True):
         assert all(span.start <= w.start <= w.end <= span.end for w in transcript.words or ())
         assert "(" not in transcript.text
 
 
-def test_it_carries_nothing_from_one_span_to_the_next(sphinx: PocketSphinx, reading: AudioClip) -> None:
-    clip = replace(reading, spans=reading.spans[1:3])
-    (transcripts,) = sphinx.transcribe([clip])
-    assert sphinx.transcribe([replace(clip, spans=clip.spans[1:]), clip]) == [transcripts[1:], transcripts]
+def test_it_carries_nothing_from_one_span_to_the_next(sphinx: PocketSphinx, heard: list[Transcript], clip: AudioClip) -> None:
+    alone, pair = replace(clip, spans=clip.spans[:1]), replace(clip, spans=clip.spans[1::-1])
+    assert sphinx.transcribe([alone, pair]) == [heard[:1], heard[1::-1]]
 
 
 def test_nothing_to_hear(sphinx: PocketSphinx, hiss: Audio) -> None:

@@ -35,8 +35,15 @@ def load(kind: str, folder: Path, batch_size: int = 1, languages: tuple[str, ...
     return Transformers(TransformersConfig(model=str(folder), batch_size=batch_size, languages=languages))
 
 
+@pytest.fixture(scope="module")
+def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return TINY["whisper"](tmp_path_factory.mktemp("tiny") / "whisper")
+
+
 @pytest.fixture(scope="module", params=list(TINY))
-def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tiny_whisper: Path) -> tuple[str, Path]:
+    if request.param == "whisper":
+        return "whisper", tiny_whisper
     if request.param == "qwen3-asr" and find_spec("qwen_asr") is None:
         pytest.skip("pip install --no-deps qwen-asr")
     return request.param, TINY[request.param](tmp_path_factory.mktemp("tiny") / request.param)
@@ -74,9 +81,8 @@ def test_one_result_per_span_in_order_the_same_alone_and_again(tiny: tuple[str, 
 
 
 @pytest.mark.slow
-def test_whisper_is_told_the_stated_language_and_says_how_probable_it_is(tmp_path: Path, odd: AudioClip) -> None:
-    folder = tiny_recognisers.tiny_whisper(tmp_path / "whisper")
-    free, told = load("whisper", folder), load("whisper", folder, languages=("zh", "en"))
+def test_whisper_is_told_the_stated_language_and_says_how_probable_it_is(tiny_whisper: Path, odd: AudioClip) -> None:
+    free, told = load("whisper", tiny_whisper), load("whisper", tiny_whisper, languages=("zh", "en"))
     spans = odd.spans[:1]
     assert free.transcribe([AudioClip(odd.audio, spans, "haw")])[0][0].language == "haw"
     (one,) = told.transcribe([AudioClip(odd.audio, spans, "haw")])[0]
@@ -85,13 +91,12 @@ def test_whisper_is_told_the_stated_language_and_says_how_probable_it_is(tmp_pat
     assert one.no_speech is not None
     assert 0 <= one.language_confidence <= 1
     with pytest.raises(ValueError, match="does not know fr"):
-        load("whisper", folder, languages=("fr",))
+        load("whisper", tiny_whisper, languages=("fr",))
 
 
 @pytest.mark.slow
-def test_batches_change_nothing_but_the_time(tmp_path: Path, odd: AudioClip) -> None:
-    folder = tiny_recognisers.tiny_whisper(tmp_path / "whisper")
-    single, several = (load("whisper", folder, batch_size=size).transcribe([odd])[0] for size in (1, 3))
+def test_batches_change_nothing_but_the_time(tiny_whisper: Path, odd: AudioClip) -> None:
+    single, several = (load("whisper", tiny_whisper, batch_size=size).transcribe([odd])[0] for size in (1, 3))
     assert [(one.text, one.language) for one in single] == [(one.text, one.language) for one in several]
     for one, other in zip(single, several, strict=True):
         assert (one.confidence or 0.0) == pytest.approx(other.confidence or 0.0, rel=1e-3)
@@ -125,9 +130,9 @@ def test_qwens_package_is_not_loaded_as_a_whole(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_whisper_base_hears_the_reading_with_times(tmp_path: Path, reading: AudioClip, spoken: tuple[str, ...]) -> None:
     engine = Transformers(TransformersConfig(model=str(tiny_recognisers.whisper_base(tmp_path / "base")), languages=("en",)))
-    spans = reading.spans[:3]
+    spans = (reading.spans[0], reading.spans[9])
     (found,) = engine.transcribe([AudioClip(reading.audio, spans)])
-    pairs = zip(spoken[:3], (one.text for one in found), strict=True)
+    pairs = zip((spoken[0], spoken[9]), (one.text for one in found), strict=True)
     assert sum((edits(english(a), english(b)) for a, b in pairs), Edits()).rate <= 0.1
     for span, one in zip(spans, found, strict=True):
         assert one.confidence is not None

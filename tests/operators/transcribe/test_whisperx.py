@@ -23,8 +23,37 @@ def whisper() -> WhisperX:
 
 
 @pytest.fixture(scope="module")
-def heard(whisper: WhisperX, reading: AudioClip) -> list[Transcript]:
-    return whisper.transcribe([reading])[0]
+def encoded(whisper: WhisperX) -> list[int]:
+    """How many windows each run of the encoder had."""
+    batches: list[int] = []
+    model = whisper._whisper._whisper
+    encode = model.encode
+
+    def counted(features: Any) -> Any:
+        batches.append(len(features))
+        return encode(features)
+
+    model.encode = counted
+    return batches
+
+
+@pytest.fixture(scope="module")
+def heard(whisper: WhisperX, encoded: list[int], reading: AudioClip) -> list[Transcript]:
+    encoded.clear()
+    (transcripts,) = whisper.transcribe([reading])
+    assert encoded == [2], "the encoder runs once a batch"
+    return transcripts
+
+
+@pytest.fixture(scope="module")
+def short(reading: AudioClip) -> AudioClip:
+    """Two spans in one window."""
+    return replace(reading, spans=reading.spans[:2])
+
+
+@pytest.fixture(scope="module")
+def heard_short(whisper: WhisperX, short: AudioClip) -> list[list[Transcript]]:
+    return whisper.transcribe([short])
 
 
 def errors(spoken: tuple[str, ...], heard: list[str]) -> float:
@@ -44,8 +73,8 @@ def test_packed_windows_give_every_span_its_own_words(
         assert 0.5 < (transcript.confidence or 0) <= 1
 
 
-def test_faster_whisper_alone_hears_the_same(heard: list[Transcript], reading: AudioClip) -> None:
-    assert FasterWhisper(FasterWhisperConfig(batch_size=2)).transcribe([reading])[0] == heard
+def test_faster_whisper_alone_hears_the_same(heard_short: list[list[Transcript]], short: AudioClip) -> None:
+    assert FasterWhisper(FasterWhisperConfig(batch_size=2)).transcribe([short]) == heard_short
 
 
 def test_the_text_is_that_of_the_library_on_the_same_windows(
@@ -68,62 +97,44 @@ def test_the_text_is_that_of_the_library_on_the_same_windows(
     assert " ".join(t.text for t in heard) == said
 
 
-def test_twice_is_the_same_and_the_encoder_runs_once_a_batch(
-    whisper: WhisperX, heard: list[Transcript], reading: AudioClip, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    batches: list[int] = []
-    model = whisper._whisper._whisper
-    encode = model.encode
-
-    def counted(features: Any) -> Any:
-        batches.append(len(features))
-        return encode(features)
-
-    monkeypatch.setattr(model, "encode", counted)
-    assert whisper.transcribe([reading]) == [heard]
-    assert batches == [2]
+def test_twice_is_the_same(whisper: WhisperX, heard_short: list[list[Transcript]], short: AudioClip) -> None:
+    assert whisper.transcribe([short]) == heard_short
 
 
-def test_a_stated_language_is_followed_and_doubted(whisper: WhisperX, reading: AudioClip) -> None:
-    clip = replace(reading, spans=reading.spans[:2], language="fr-CA")
-    (transcripts,) = whisper.transcribe([clip])
-    assert {t.language for t in transcripts} == {"fr"}
-    assert all((t.language_confidence or 0) < 0.1 for t in transcripts)
-
-
-def test_windows_of_one_batch_may_differ_in_language(whisper: WhisperX, reading: AudioClip) -> None:
-    short = replace(reading, spans=reading.spans[:2])
-    english_one, french = whisper.transcribe([short, replace(short, language="fr")])
+def test_windows_of_one_batch_may_differ_in_language(whisper: WhisperX, short: AudioClip) -> None:
+    """A stated language is followed, and doubted."""
+    english_one, french = whisper.transcribe([short, replace(short, language="fr-CA")])
     assert {t.language for t in english_one} == {"en"}
     assert {t.language for t in french} == {"fr"}
+    assert all((t.language_confidence or 0) < 0.1 for t in french)
 
 
 def test_nothing_to_hear_is_still_one_result_per_span(whisper: WhisperX, hiss: Audio) -> None:
-    clip = AudioClip(hiss, (Span(0, 5), Span(5, 160), Span(160, len(hiss))))
-    assert [len(transcripts) for transcripts in whisper.transcribe([clip, AudioClip(hiss, ()), clip])] == [3, 0, 3]
+    clip = AudioClip(hiss, (Span(0, 5), Span(5, len(hiss))))
+    zeros = AudioClip(np.zeros(RATE, np.float32), (Span(0, RATE),))
+    found = whisper.transcribe([clip, AudioClip(hiss, ()), zeros])
+    assert [len(transcripts) for transcripts in found] == [2, 0, 1]
+    assert found[2][0].no_speech is not None
     assert whisper.transcribe([]) == []
 
 
 def test_one_window_per_span_hears_the_same(reading: AudioClip, spoken: tuple[str, ...]) -> None:
     single = WhisperX(WhisperXConfig(packed=False, languages=("en",), beam_size=1))
-    (transcripts,) = single.transcribe([replace(reading, spans=reading.spans[:5])])
+    chosen = (0, 1, 9)
+    (transcripts,) = single.transcribe([replace(reading, spans=tuple(reading.spans[i] for i in chosen))])
     # int8 sums differ between CPUs, and with them a word here and there
-    assert errors(spoken[:5], [t.text for t in transcripts]) <= 0.2
+    assert errors(tuple(spoken[i] for i in chosen), [t.text for t in transcripts]) <= 0.2
 
 
 def test_a_span_longer_than_the_model_is_heard_to_its_end(
     whisper: WhisperX, reading: AudioClip, spoken: tuple[str, ...]
 ) -> None:
-    whole = Span(reading.spans[0].start, reading.spans[-1].end)
+    whole = Span(reading.spans[0].start, reading.spans[12].end)
+    assert whole.end - whole.start > 30 * RATE
     ((transcript,),) = whisper.transcribe([AudioClip(reading.audio, (whole,))])
-    assert errors((" ".join(spoken),), [transcript.text]) <= 0.1
+    assert errors((" ".join(spoken[:13]),), [transcript.text]) <= 0.1
 
 
 def test_a_language_the_weights_do_not_know_is_refused() -> None:
     with pytest.raises(ValueError, match="does not know xx"):
         WhisperX(WhisperXConfig(languages=("en", "xx")))
-
-
-def test_silence_of_zeros(whisper: WhisperX) -> None:
-    ((transcript,),) = whisper.transcribe([AudioClip(np.zeros(RATE, np.float32), (Span(0, RATE),))])
-    assert transcript.no_speech is not None

@@ -16,6 +16,7 @@ import jobs
 from factory import item
 from rows import listed, put
 from samples import recording, sample
+from spoilt_packer import SpoiltPacker
 from stages import kind
 from voxmill.manifests.catalog import open_catalog
 from voxmill.manifests.records import Part, Unit
@@ -87,7 +88,7 @@ def selected(tmp_path: Path, *titles: str) -> Run:
     return run
 
 
-def pack(run: Run, packer: type[Packer] = jobs.SpoiltPacker, *, in_process: bool = True, parts: float = 100) -> list[Done]:
+def pack(run: Run, packer: type[Packer] = SpoiltPacker, *, in_process: bool = True, parts: float = 100) -> list[Done]:
     """One bucket in shards of so many MB, by a packer that cannot read everything. What is there already is left alone."""
     wanted = packing(run, STAGES, plan(run, STAGES, PackConfig(shard_mb=parts), 1), Resources())
     make = partial(packer, *wanted.job.make.args)  # type: ignore[attr-defined]
@@ -216,7 +217,7 @@ def test_the_funnel_tells_of_what_could_not_be_packed(tmp_path: Path) -> None:
     run = selected(tmp_path, "good", "fails 3")
     pack(run)
     write_tables(run, [ITEMS, *STAGES.values()], packed_tables(run, STAGES))
-    con = open_catalog(run.root)
+    con = open_catalog(run.root, "funnel rejections conservation timeline")
     assert con.execute("SELECT rows_in, rows_kept, rows_rejected, balanced FROM funnel WHERE stage = 'pack'").fetchall() == [
         (8, 5, 3, True)
     ]

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import wave
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import yaml
 
 from speech.packaged import TWO_CITIES
 from voxmill.manifests.catalog import open_catalog
+from voxmill.pipeline import cli
 from voxmill.pipeline.state.run import Run
 from website import Answer, Website, typed
 
@@ -50,7 +52,21 @@ def config(folder: Path, **parts: Any) -> str:
     return str(path)
 
 
-def plan(*arguments: str, **env: str) -> tuple[int, str, str]:
+def plan(*arguments: str) -> tuple[int, str, str]:
+    """The command in this process, for plans that try nothing: to start one takes longer than they do."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["voxmill", "plan", *arguments])
+        patch.setenv("COLUMNS", "300")
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    code = ended.value.code
+    said = [stream.buffer.getvalue().decode() for stream in (out, err)]
+    return code if isinstance(code, int) else 0, said[0], said[1]
+
+
+def plan_apart(*arguments: str, **env: str) -> tuple[int, str, str]:
+    """The command as a process of its own."""
     command = [str(Path(sys.executable).with_name("voxmill")), "plan", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, check=False)
     return done.returncode, done.stdout, done.stderr
@@ -80,7 +96,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_what_is_wrong_is_said_before_any_work(arguments: tuple[str, ...], said: str, files: Path, tmp_path: Path) -> None:
     path = config(tmp_path, sources=[{"name": "talks", "path": str(files)}])
-    code, stdout, stderr = plan("-c", path, *arguments, COLUMNS="300")
+    code, stdout, stderr = plan("-c", path, *arguments)
     assert (code, stdout) == (2, "")
     assert said in stderr
     assert "listing" not in stderr
@@ -90,7 +106,7 @@ def test_what_is_wrong_is_said_before_any_work(arguments: tuple[str, ...], said:
 def planned(files: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     out = tmp_path_factory.mktemp("planned")
     source = {"name": "talks", "path": str(files), "language": "en", "licence": "cc0-1.0"}
-    code, stdout, stderr = plan(
+    code, stdout, stderr = plan_apart(
         "-c", config(out, sources=[source]), "--sample", "4", "-o", str(out), "--json", "--price", "here=2EUR"
     )
     assert code == 0
@@ -109,7 +125,7 @@ def test_hours_of_files_are_known_from_four_of_six(planned: tuple[Path, str, str
 
 
 def test_each_recording_of_the_sample_is_a_unit_and_the_run_is_a_sound_one(planned: tuple[Path, str, str]) -> None:
-    con = open_catalog(str(planned[0] / "plan"))
+    con = open_catalog(str(planned[0] / "plan"), "units conservation")
     assert con.execute("SELECT count(*), max(len(parts)) FROM units").fetchone() == (4, 1)
     assert con.execute("FROM conservation").fetchall() == []
     assert not Run(str(planned[0])).exists(), "a run in that folder knows nothing of the sample"
@@ -138,7 +154,7 @@ def test_a_plan_of_the_web_asks_politely_counts_requests_and_leaves_nothing_behi
         source = {"name": "web", "urls": [f"{site.url}/{n}.wav" for n in range(6)], "language": "en", "licence": "cc0-1.0"}
         crawl = {"contact": "tests@example.org", "allow_private": ["127.0.0.1"], "requests_per_second": 100.0}
         path = config(tmp_path, sources=[source], crawl=crawl)
-        code, stdout, stderr = plan(
+        code, stdout, stderr = plan_apart(
             "-c", path, "--sample", "2", "--hours", "1000", "--machine", "cpu64:64", TMPDIR=str(tmp_path / "temporary")
         )
         asked = site.paths()
@@ -154,7 +170,7 @@ def test_a_plan_of_the_web_asks_politely_counts_requests_and_leaves_nothing_behi
 
 def test_a_sample_of_hours_tries_recordings_until_it_has_them(files: Path, tmp_path: Path) -> None:
     source = {"name": "talks", "path": str(files), "language": "en", "licence": "cc0-1.0"}
-    code, stdout, _ = plan("-c", config(tmp_path, sources=[source]), "--sample", "10m", "--json", "-q")
+    code, stdout, _ = plan_apart("-c", config(tmp_path, sources=[source]), "--sample", "10m", "--json", "-q")
     assert code == 0
     found = json.loads(stdout)
     assert (found["tried"], found["listed"]) == (6, 6)

@@ -104,7 +104,9 @@ def test_the_cards_say_what_the_tables_do(copied: Path) -> None:
     asked(copied)
     run = Run(str(copied))
     facts = release_facts(run, as_written(run)[0], "talks")
-    samples, hours = open_catalog(run.root).execute("SELECT count(*), sum(num_samples) / 57.6e6 FROM samples").fetchone()
+    samples, hours = (
+        open_catalog(run.root, "samples").execute("SELECT count(*), sum(num_samples) / 57.6e6 FROM samples").fetchone()
+    )
     assert (facts.samples, facts.hours) == (samples, hours)
     assert facts.samples > 0
     assert [(one.value, one.samples) for one in facts.licences] == [("cc0-1.0", samples)]

@@ -79,7 +79,7 @@ def test_the_bars_are_drawn(data: Data, tmp_path: Path) -> None:
 
 def test_a_large_run_is_sampled_by_whole_recordings(tmp_path: Path) -> None:
     root = str(made_up_run(seed=5, recordings=60).write(tmp_path / "run"))
-    rows = query(open_catalog(root), "SELECT recording_id, count(*) AS n FROM factors GROUP BY 1").to_pylist()
+    rows = query(open_catalog(root, "factors"), "SELECT recording_id, count(*) AS n FROM factors GROUP BY 1").to_pylist()
     total = sum(row["n"] for row in rows)
     sample = retention(root, ("language",), most=total // 3)
     assert 0.15 < sample.sampled < 0.55

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 import yaml
 from typer.testing import CliRunner
 
@@ -28,7 +29,7 @@ from voxmill.pipeline.state.run_dir import RunError
 from voxmill.pipeline.terminal.progress import Progress
 
 SETTINGS: dict[str, Any] = {
-    "sources": [{"name": "two-cities", "path": str(TWO_CITIES.path), "language": "en", "licence": "cc0-1.0"}],
+    "sources": [{"name": "two-cities", "path": "two-cities.wav", "language": "en", "licence": "cc0-1.0"}],
     "crawl": {"contact": "tests@example.org"},
     "transcribe": [
         {"kind": "moonshine", "name": "moonshine", "model": "moonshine-tiny-en"},
@@ -37,12 +38,22 @@ SETTINGS: dict[str, Any] = {
     "reconcile": {"prefer": {"*": ["moonshine"]}},
     "select": {"high": 0.1, "weak": 0.1, "unlabelled": 0.0},
     "pack": {"buckets": 1, "shard_mb": 1},
+    "executor": {"kind": "local", "workers": 1},
 }
+SECONDS = 15
+"""Of the recording: pocketsphinx takes long."""
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run, config = Run(str(tmp_path_factory.mktemp("revote") / "run")), parse_config(SETTINGS)
+def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    path = tmp_path_factory.mktemp("source") / "two-cities.wav"
+    soundfile.write(path, TWO_CITIES.samples()[: SECONDS * 16000], 16000)
+    return SETTINGS | {"sources": [SETTINGS["sources"][0] | {"path": str(path)}]}
+
+
+@pytest.fixture(scope="module")
+def finished(settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run, config = Run(str(tmp_path_factory.mktemp("revote") / "run")), parse_config(settings)
     with open_gate("machine", run, config.crawl) as gate:
         run_line(config, run, LocalExecutor(in_process=True), gate, Progress(quiet=True))
     return Path(run.root)
@@ -113,10 +124,12 @@ def test_what_an_engine_has_not_heard_cannot_be_voted_on(run: Run) -> None:
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("line")
-def test_a_revote_is_written_into_the_config_of_the_run_so_that_the_next_run_keeps_it(run: Run) -> None:
+def test_a_revote_is_written_into_the_config_of_the_run_so_that_the_next_run_keeps_it(
+    run: Run, settings: dict[str, Any]
+) -> None:
     ask = ["revote", run.root, "--set", "select.high=1.0", "--quiet"]
     assert "put this into the config: select.high=1.0" in CliRunner().invoke(app, ask).stdout  # it has none of its own
-    keep(run, yaml.safe_dump(SETTINGS))
+    keep(run, yaml.safe_dump(settings))
     said = CliRunner().invoke(app, [*ask, "--set", "select.weak=0.9"])
     assert (said.exit_code, "config:" in said.stdout) == (0, False)
     chosen = {"high": 1.0, "weak": 0.9, "unlabelled": 0.0}

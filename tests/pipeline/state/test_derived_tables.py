@@ -134,10 +134,10 @@ def test_what_is_packed_otherwise_changes_its_range_alone(tmp_path: Path, events
     (lost, _), *others = keys(7)
     write(run, others)
     assert written(events) == ["fates-00000", "spans-00000", "violations-00000"]
-    found = open_catalog(run.root).execute("FROM violations").fetchall()
+    found = open_catalog(run.root, "violations").execute("FROM violations").fetchall()
     assert found == [("pack", lost, "packed samples of a kept segment", 1, 0)]
     write(run, keys(7))
-    assert open_catalog(run.root).execute("FROM violations").fetchall() == []
+    assert open_catalog(run.root, "violations").execute("FROM violations").fetchall() == []
     assert not list(Path(run.root, "manifests").glob("violations*"))
 
 
@@ -149,10 +149,10 @@ def test_a_sample_of_no_segment_is_named(tmp_path: Path, events: list[str]) -> N
     stray = sample(recording("stray"), 0, 2).segment.id
     write(run, [*keys(5), (stray, 32_000)])
     assert written(events) == ["violations"]
-    found = open_catalog(run.root).execute("FROM violations").fetchall()
+    found = open_catalog(run.root, "violations").execute("FROM violations").fetchall()
     assert found == [("pack", stray, "kept segments of a packed sample", 1, 0)]
     write(run, keys(5))
-    assert open_catalog(run.root).execute("FROM violations").fetchall() == []
+    assert open_catalog(run.root, "violations").execute("FROM violations").fetchall() == []
 
 
 @pytest.mark.parametrize("name", ["spans-00001", "fates-00000"])
@@ -182,7 +182,7 @@ def test_a_chunk_that_an_earlier_version_wrote_whole_is_one_range(tmp_path: Path
     assert {name.rpartition("-")[0]: content for name, content in derived(run).items()} == whole
     grow(run, 7, 8)
     write(run, keys(8))
-    assert open_catalog(run.root).execute("SELECT count(*) FROM spans").fetchone() == (16,)
+    assert open_catalog(run.root, "spans").execute("SELECT count(*) FROM spans").fetchone() == (16,)
 
 
 def test_a_run_without_units_has_empty_tables(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_run_without_units_has_empty_tables(tmp_path: Path) -> None:
     listed(run, groups=1, units=0)
     files = write_tables(run, ALL, {})
     assert [len(files[name]) for name in ("spans", "fates", "violations")] == [1, 0, 0]
-    assert open_catalog(run.root).execute("SELECT count(*) FROM timeline").fetchone() == (0,)
+    assert open_catalog(run.root, "timeline").execute("SELECT count(*) FROM timeline").fetchone() == (0,)
 
 
 def test_a_chunk_says_which_units_it_may_hold() -> None:

@@ -49,6 +49,13 @@ def laxer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(tmp_path_factory.mktemp("view") / "laxer", weak=0.55)
 
 
+@pytest.fixture(scope="session")
+def viewer(seen: Path, laxer: Path, tmp_path_factory: pytest.TempPathFactory) -> Viewer:
+    """For tests that only ask: opening two runs takes longer than most answers."""
+    return Viewer(str(seen), str(laxer), str(tmp_path_factory.mktemp("marks")))
+
+
 @pytest.fixture
-def viewer(seen: Path, laxer: Path, tmp_path: Path) -> Viewer:
+def own_viewer(seen: Path, laxer: Path, tmp_path: Path) -> Viewer:
+    """For tests that mark, or change what the connection holds."""
     return Viewer(str(seen), str(laxer), str(tmp_path))

@@ -68,13 +68,13 @@ def test_marks_stay_and_the_reference_has_those_whose_words_are_known(tmp_path: 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("view")
-def test_calibrate_takes_what_was_marked(viewer: Viewer, seen: Path, tmp_path: Path) -> None:
+def test_calibrate_takes_what_was_marked(own_viewer: Viewer, seen: Path, tmp_path: Path) -> None:
     for number in range(4):
-        ident = viewer.answer("next", {})["segment_id"]
-        assert ident not in viewer.marks.rows
+        ident = own_viewer.answer("next", {})["segment_id"]
+        assert ident not in own_viewer.marks.rows
         told = mark(
-            viewer.view,
-            viewer.marks,
+            own_viewer.view,
+            own_viewer.marks,
             {"segment_id": ident, "mark": "corrected" if number else "right", "text": "it was the worst"},
         )
     assert sum(row["heard"] for row in told["tiers"]) == 4
@@ -82,7 +82,7 @@ def test_calibrate_takes_what_was_marked(viewer: Viewer, seen: Path, tmp_path: P
     (seen / "calibration.json").unlink(missing_ok=True)
     assert done.exit_code == 0, done.output
     assert {row["segment_id"] for row in map(json.loads, (tmp_path / REFERENCE).read_text().splitlines())} == set(
-        viewer.marks.rows
+        own_viewer.marks.rows
     )
 
 

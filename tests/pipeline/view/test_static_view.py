@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("view")]
 @pytest.fixture(autouse=True)
 def few_places(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each place of a slider is a query over the run."""
-    monkeypatch.setattr("voxmill.pipeline.view.static_view.POINTS", 5)
+    monkeypatch.setattr("voxmill.pipeline.view.static_view.POINTS", 3)
 
 
 def put(path: Path) -> tuple[str, Any]:

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("view")]
 
 
 def stated(seen: Path, sql: str) -> list[tuple[Any, ...]]:
-    rows: list[tuple[Any, ...]] = open_catalog(str(seen)).execute(sql).fetchall()
+    rows: list[tuple[Any, ...]] = open_catalog(str(seen), sql).execute(sql).fetchall()
     return rows
 
 
@@ -122,22 +122,22 @@ def test_a_segment_has_everything_that_is_known_of_it(viewer: Viewer, seen: Path
         assert {one["reason"] for one in told["scores"] if one["fails"]} >= {"select.low_agreement"}
 
 
-def test_sound_has_its_context_and_comes_from_the_shard_where_the_original_is_gone(viewer: Viewer, tmp_path: Path) -> None:
-    (row,) = viewer.answer("segments", {"kept": "yes", "size": "1", "page": "1"})["rows"]
-    place = viewer.answer("segment", {"id": row["segment_id"]})["audio"]
+def test_sound_has_its_context_and_comes_from_the_shard_where_the_original_is_gone(own_viewer: Viewer, tmp_path: Path) -> None:
+    (row,) = own_viewer.answer("segments", {"kept": "yes", "size": "1", "page": "1"})["rows"]
+    place = own_viewer.answer("segment", {"id": row["segment_id"]})["audio"]
     assert place["source"] == "original"
     assert place["start"] == max(0, row["start"] - 48_000)
-    clip = heard(viewer.sound({"id": row["segment_id"]}), tmp_path)
+    clip = heard(own_viewer.sound({"id": row["segment_id"]}), tmp_path)
     assert len(clip) == place["num_samples"] > row["num_samples"]
-    gone(viewer.view)
-    told = viewer.answer("segment", {"id": row["segment_id"]})["audio"]
+    gone(own_viewer.view)
+    told = own_viewer.answer("segment", {"id": row["segment_id"]})["audio"]
     assert (told["source"], told["num_samples"]) == ("shard", row["num_samples"])
-    alone = heard(viewer.sound({"id": row["segment_id"]}), tmp_path)
+    alone = heard(own_viewer.sound({"id": row["segment_id"]}), tmp_path)
     assert (alone == clip[row["start"] - place["start"] :][: row["num_samples"]]).all()
-    (lost,) = viewer.answer("segments", {"reason": "select.low_agreement", "size": "1"})["rows"]
-    assert "not there any more" in viewer.answer("segment", {"id": lost["segment_id"]})["audio"]["why"]
+    (lost,) = own_viewer.answer("segments", {"reason": "select.low_agreement", "size": "1"})["rows"]
+    assert "not there any more" in own_viewer.answer("segment", {"id": lost["segment_id"]})["audio"]["why"]
     with pytest.raises(UserError):
-        viewer.sound({"id": lost["segment_id"]})
+        own_viewer.sound({"id": lost["segment_id"]})
 
 
 def test_personal_data_is_masked_everywhere_and_silent(seen: Path, tmp_path: Path) -> None:

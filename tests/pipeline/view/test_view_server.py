@@ -19,8 +19,8 @@ PAGE = Path(__file__).parents[3] / "pipeline" / "view" / "page"
 
 
 @pytest.fixture
-def served(viewer: Viewer) -> Iterator[ViewServer]:
-    with ViewServer(viewer) as server:
+def served(own_viewer: Viewer) -> Iterator[ViewServer]:
+    with ViewServer(own_viewer) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server

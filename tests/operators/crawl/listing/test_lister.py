@@ -43,11 +43,11 @@ FEED = f"""<?xml version="1.0" encoding="utf-8"?>
 
 
 @pytest.fixture
-def listed(make_config: MakeConfig) -> Listed:
+def listed(make_config: MakeConfig, make_lister: Callable[[CrawlConfig], Lister]) -> Listed:
     def run(url: str | None = None, *, crawl: dict[str, object] | None = None, **fields: object) -> list[Item]:
         config = make_config(**(crawl or {}))
         source = SourceConfig(name="src", url=url, **fields)  # type: ignore[arg-type]
-        return Lister(config, LocalGate(config))(source)
+        return make_lister(config)(source)
 
     return run
 

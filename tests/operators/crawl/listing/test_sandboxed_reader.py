@@ -16,7 +16,6 @@ from voxmill.operators.crawl.listing.document import RawDocument
 from voxmill.operators.crawl.listing.lister import Lister
 from voxmill.operators.crawl.listing.page import media_links, parse, parse_to_end
 from voxmill.operators.crawl.listing.sandboxed_reader import SandboxedReader
-from voxmill.operators.crawl.policy.local_gate import LocalGate
 from website import Answer, Website, html, typed
 
 ITEM = '<item><title>e</title><enclosure url="/{}.mp3"/></item>'
@@ -31,17 +30,15 @@ def reader(fetcher: Fetcher) -> Iterator[SandboxedReader]:
 
 
 @pytest.fixture
-def listed(make_config: Callable[..., CrawlConfig]) -> Iterator[Callable[..., list[str]]]:
+def listed(make_config: Callable[..., CrawlConfig], make_lister: Callable[[CrawlConfig], Lister]) -> Callable[..., list[str]]:
     lists: dict[str, Lister] = {}
 
     def run(url: str, crawl: dict[str, object] | None = None, **fields: object) -> list[str]:
-        config = make_config(**(crawl or {}))
-        one = lists.setdefault(repr(crawl), Lister(config, LocalGate(config)))
-        return [said(item) for item in one(SourceConfig(name="src", url=url, **fields))]  # type: ignore[arg-type]
+        if repr(crawl) not in lists:
+            lists[repr(crawl)] = make_lister(make_config(**(crawl or {})))
+        return [said(item) for item in lists[repr(crawl)](SourceConfig(name="src", url=url, **fields))]  # type: ignore[arg-type]
 
-    yield run
-    for one in lists.values():
-        one.close()
+    return run
 
 
 def said(item: Item) -> str:

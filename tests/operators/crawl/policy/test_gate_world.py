@@ -67,7 +67,7 @@ def test_a_client_that_takes_it_less_exactly_is_found_out(faulty: type[GateClien
     def make(gate: HostGate, rules: GateSettings, clock: Callable[[], float]) -> GateClient:
         return faulty(gate, rules, clock, own_thread=False)
 
-    worlds = (troubled(seed, make) for seed in range(400))
+    worlds = (troubled(seed, make) for seed in range(200, 400))  # few show the second: the first of these is the 28th
     assert any(world.too_close() or world.too_many() for world in worlds)
 
 
