@@ -40,9 +40,9 @@ def about(model: type[BaseModel], key: str) -> str:
     a tree of its own, what the tree's class says of itself. Empty where nobody says anything.
     """
     for each in model.__mro__:
-        if issubclass(each, BaseModel) and (field := each.model_fields.get(key)):
-            if said := field.description or _texts(each.__module__).get((each.__qualname__, key)):
-                return " ".join(said.split())
+        field = each.model_fields.get(key) if issubclass(each, BaseModel) else None
+        if field and (said := field.description or _texts(each.__module__).get((each.__qualname__, key))):
+            return " ".join(said.split())
     inside = [each for each in models_in(model.model_fields[key].annotation) if each.__doc__]
     return " ".join(inspect.cleandoc(inside[0].__doc__ or "").partition("\n\n")[0].split()) if len(inside) == 1 else ""
 

@@ -57,33 +57,40 @@ def test_batches_hold_what_the_shards_say(shards: Path, tokens: Tokenizer) -> No
     assert batch.frames is None
 
 
+@pytest.fixture(scope="module")
+def alone(shards: Path, tokens: Tokenizer) -> list[Batch]:
+    """The first batches of one rank that nothing stops: three epochs and a part of the fourth."""
+    return list(islice(loader(shards, tokens), 36))
+
+
 @pytest.mark.parametrize("stop", [1, 7, 20])
-def test_going_on_is_exact_in_the_middle_of_an_epoch_and_after(shards: Path, tokens: Tokenizer, stop: int) -> None:
-    undisturbed = list(islice(loader(shards, tokens), 30))
+def test_going_on_is_exact_in_the_middle_of_an_epoch_and_after(
+    shards: Path, tokens: Tokenizer, alone: list[Batch], stop: int
+) -> None:
     first = loader(shards, tokens)
     head = list(islice(first, stop))
     second = loader(shards, tokens)
     second.load_state_dict(first.state_dict())
-    assert all_same(head + list(islice(second, 30 - stop)), undisturbed)
+    assert all_same(head + list(islice(second, 24 - stop)), alone[:24])
 
 
-def test_ranks_share_the_stream_and_go_on_as_any_number_of_them(shards: Path, tokens: Tokenizer) -> None:
-    alone = list(islice(loader(shards, tokens), 36))
+def test_ranks_share_the_stream_and_go_on_as_any_number_of_them(shards: Path, tokens: Tokenizer, alone: list[Batch]) -> None:
     ranks = [loader(shards, tokens, rank=rank, world=3) for rank in range(3)]
     shared = [list(islice(one, 8)) for one in ranks]
     assert all_same([shared[i % 3][i // 3] for i in range(24)], alone[:24])
-    for one in ranks:
-        two = [loader(shards, tokens, rank=rank, world=2) for rank in range(2)]
-        for other in two:
-            other.load_state_dict(one.state_dict())
-        rest = [list(islice(other, 6)) for other in two]
-        assert all_same([rest[i % 2][i // 2] for i in range(12)], alone[24:])
+    states = [one.state_dict() for one in ranks]
+    assert states[0] == states[1] == states[2]
+    two = [loader(shards, tokens, rank=rank, world=2) for rank in range(2)]
+    for other in two:
+        other.load_state_dict(states[0])
+    rest = [list(islice(other, 6)) for other in two]
+    assert all_same([rest[i % 2][i // 2] for i in range(12)], alone[24:])
 
 
-def test_loader_processes_change_nothing(shards: Path, tokens: Tokenizer) -> None:
-    one, two = loader(shards, tokens), loader(shards, tokens, workers=2)
-    assert all_same(list(islice(two, 7)), list(islice(one, 7)))
-    assert two.position == one.position == Position(0, 7)
+def test_loader_processes_change_nothing(shards: Path, tokens: Tokenizer, alone: list[Batch]) -> None:
+    two = loader(shards, tokens, workers=2)
+    assert all_same(list(islice(two, 7)), alone[:7])
+    assert two.position == Position(0, 7)
 
 
 def test_an_epoch_is_augmented_in_a_way_of_its_own(shards: Path, tokens: Tokenizer) -> None:
@@ -145,8 +152,9 @@ def test_a_missing_sidecar_costs_its_samples_and_no_others(shards: Path, tokens:
     assert broken(root, tokens) == {"shard": shard.num_shard_samples}
 
 
-def test_a_step_has_the_same_batches_on_ranks_that_share_it_unequally(shards: Path, tokens: Tokenizer) -> None:
-    alone = list(islice(loader(shards, tokens), 12))
+def test_a_step_has_the_same_batches_on_ranks_that_share_it_unequally(
+    shards: Path, tokens: Tokenizer, alone: list[Batch]
+) -> None:
     config = DataConfig(plan=PLAN)
     ranks = [Loader(str(shards), tokens, FBANK, config, rank=rank, world=2, round=3) for rank in range(2)]
     first, second = (list(islice(one, count)) for one, count in zip(ranks, (4, 2), strict=True))

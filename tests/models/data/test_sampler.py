@@ -42,12 +42,17 @@ def test_another_seed_is_another_order_and_no_shuffle_is_none(shards: Path) -> N
     assert keys(list(still.epoch(0))) == keys(list(still.epoch(1)))
 
 
-@pytest.mark.parametrize("skip", [0, 1, 5, 29, 60])
-def test_the_stream_goes_on_from_any_place(shards: Path, skip: int) -> None:
+@pytest.fixture(scope="module")
+def undisturbed(shards: Path) -> list[PlannedBatch]:
+    """Three epochs and a part of the fourth."""
+    return list(islice(BucketingSampler(str(shards), SamplerConfig(**SMALL)).stream(), 36))
+
+
+@pytest.mark.parametrize("skip", [0, 1, 5, 17, 29])
+def test_the_stream_goes_on_from_any_place(shards: Path, undisturbed: list[PlannedBatch], skip: int) -> None:
     sampler = BucketingSampler(str(shards), SamplerConfig(**SMALL))
-    whole = list(islice(sampler.stream(), 80))
-    assert list(islice(sampler.stream(0, skip), 80 - skip)) == whole[skip:]
-    later = whole[skip]
+    assert list(islice(sampler.stream(0, skip), 36 - skip)) == undisturbed[skip:]
+    later = undisturbed[skip]
     assert next(sampler.stream(later.epoch, later.index)) == later
 
 
@@ -88,7 +93,7 @@ def written(tmp_path: Path, **roots: list[Member]) -> list[str]:
 
 
 @settings(max_examples=12)
-@given(st.lists(st.floats(0.5, 12.0), min_size=1, max_size=90), st.integers(1, 4), st.integers(0, 3), st.integers(0, 40))
+@given(st.lists(st.floats(0.5, 12.0), min_size=1, max_size=90), st.integers(1, 4), st.integers(0, 3), st.integers(0, 25))
 def test_every_order_is_whole_bounded_the_same_for_all_and_goes_on_anywhere(
     seconds: list[float], window: int, epoch: int, skip: int
 ) -> None:
@@ -100,8 +105,8 @@ def test_every_order_is_whole_bounded_the_same_for_all_and_goes_on_anywhere(
         batches = list(sampler.epoch(epoch))
         assert batches == list(on_another_rank.epoch(epoch))
         assert sorted(keys(batches)) == sorted(row.key for row in rows)  # each once, though some are in both roots
-        whole = list(islice(sampler.stream(epoch), 50))
-        assert list(islice(on_another_rank.stream(epoch, skip), 50 - skip)) == whole[skip:]
+        whole = list(islice(sampler.stream(epoch), 30))
+        assert list(islice(on_another_rank.stream(epoch, skip), 30 - skip)) == whole[skip:]
     assert all(len(b.samples) <= 16 and max(s.seconds for s in b.samples) * len(b.samples) <= 30 for b in batches if b.samples)
 
 

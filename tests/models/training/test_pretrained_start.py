@@ -16,7 +16,7 @@ import tiny_pretrained
 from tiny_owsm import GOLDEN
 from tiny_pretrained import KINDS, heard, relative, started, vendor_frames
 from voxmill.manifests.errors import UserError
-from voxmill.models.checkpoint.checkpoint import latest, load
+from voxmill.models.checkpoint.checkpoint import Bundle, latest, load
 from voxmill.models.common.tokenizer import TokenizerConfig
 from voxmill.models.data.sampler_config import sampler_config
 from voxmill.models.inference.evaluate_split import EvaluationSamples, evaluate_model
@@ -32,7 +32,7 @@ from voxmill.models.network.pretrained.open_start import open_start
 from voxmill.models.network.pretrained.start_config import StartConfig
 from voxmill.models.training.pretrained_start import is_frozen, pretrained_tokens, rate_share
 from voxmill.models.training.recipe import Recipe, load_recipe, prepare
-from voxmill.models.training.session import estimate, open_trainer, train
+from voxmill.models.training.session import estimate, open_trainer
 
 WINDOWED = ("whisper", "owsm")
 WAVES = [np.random.default_rng(seed).normal(0, 0.1, size).astype(np.float32) for seed, size in enumerate((20_000, 13_777))]
@@ -66,6 +66,14 @@ SMALL = {"decoder": {"layers": 1, "backward_layers": 0, "heads": 2, "hidden": 32
 
 def begun(folder: Path, parts: str = "encoder", **model: Any) -> SpeechModel:
     return started(folder, parts, **({} if parts == "all" else SMALL), **model)[0]
+
+
+def tuned(shards: Path, out: Path, given: Recipe) -> tuple[dict[str, torch.Tensor], Bundle]:
+    """(The parameters that a training began with, the model that it left.)"""
+    trainer = open_trainer(str(shards), str(out), given, "cpu")
+    before = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+    assert trainer.run(str(out))
+    return before, load(latest(str(out)) or "")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -208,9 +216,7 @@ def test_a_started_model_is_trained_saved_and_used(
 ) -> None:
     given = recipe(folders[kind], parts, {"freeze": ["frontend", "encoder.layers" if kind in WINDOWED else "encoder"]})
     assert estimate(str(shards), str(tmp_path / "out"), given).size.stored > 8_000
-    before = prepare(str(shards), given).model.state_dict()
-    assert train(str(shards), str(tmp_path / "out"), given, "cpu").finished
-    bundle = load(latest(str(tmp_path / "out")) or "")
+    before, bundle = tuned(shards, tmp_path / "out", given)
     after = bundle.model.state_dict()
     moved = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
     frozen = {name for name in after if is_frozen(name, given.model.start, 1)}
@@ -302,10 +308,8 @@ def test_lora_learns_beside_what_is_frozen_and_is_merged(
     with torch.no_grad():
         begins = trainer.model.eval().encode(feature_BTM, length_B)
         torch.testing.assert_close(begins.frame_BTD, dense.encode(feature_BTM, length_B).frame_BTD, atol=1e-6, rtol=1e-6)
-    before = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
     assert estimate(str(shards), str(tmp_path / "out"), given).size.stored == sum(p.numel() for p in trainer.model.parameters())
-    assert train(str(shards), str(tmp_path / "out"), given, "cpu").finished
-    bundle = load(latest(str(tmp_path / "out")) or "")
+    before, bundle = tuned(shards, tmp_path / "out", given)
     after = bundle.model.state_dict()
     assert after.keys() == before.keys()
     moved = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
@@ -346,9 +350,8 @@ def test_lora_stands_beside_frozen_layers_only(folders: dict[str, Path], shards:
 @pytest.mark.parametrize("kind", ["wav2vec2", "w2v-bert", "moonshine"])
 def test_a_vendors_layers_take_lora_too(kind: str, folders: dict[str, Path], shards: Path, tmp_path: Path) -> None:
     given = recipe(folders[kind], start={"freeze": ["frontend", "encoder"], "lora": {"below": ["encoder"]}})
-    before = {name: tensor.clone() for name, tensor in prepare(str(shards), given).model.state_dict().items()}
-    assert train(str(shards), str(tmp_path / "out"), given, "cpu").finished
-    after = load(latest(str(tmp_path / "out")) or "").model.state_dict()
+    before, bundle = tuned(shards, tmp_path / "out", given)
+    after = bundle.model.state_dict()
     moved = {name for name, tensor in after.items() if name.startswith("encoder") and not torch.equal(tensor, before[name])}
     assert moved
     assert all(map(is_lora, moved))

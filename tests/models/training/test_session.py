@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -42,10 +43,19 @@ TRANSLATED: tuple[str, ...] = ()
 PNG = b"\x89PNG"
 
 
-@pytest.fixture
-def recipe(tmp_path: Path) -> Recipe:
-    (tmp_path / "tiny.yaml").write_text(TINY)
-    return load_recipe(str(tmp_path / "tiny.yaml"))
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    file = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
+    file.write_text(TINY)
+    return load_recipe(str(file))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(shards: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A whole training. Read only."""
+    out = str(tmp_path_factory.mktemp("undisturbed"))
+    assert train(str(shards), out, recipe).finished
+    return out
 
 
 def without_times(line: dict[str, Any]) -> dict[str, Any]:
@@ -78,9 +88,8 @@ def test_a_condition_that_nothing_meets_is_an_error_that_says_so(shards: Path, t
         estimate(str(shards), str(tmp_path), with_overrides(recipe, where="colour = 'red'"))
 
 
-def test_a_stopped_training_goes_on_to_the_same_end(shards: Path, tmp_path: Path, recipe: Recipe) -> None:
-    undisturbed, stopped = str(tmp_path / "a"), str(tmp_path / "b")
-    assert train(str(shards), undisturbed, recipe).finished
+def test_a_stopped_training_goes_on_to_the_same_end(shards: Path, undisturbed: str, tmp_path: Path, recipe: Recipe) -> None:
+    stopped = str(tmp_path / "b")
 
     def interrupt(done: Step) -> None:
         if done.step == 3:
@@ -179,12 +188,12 @@ def test_languages_that_cannot_be_learnt_are_said_before(shards: Path, tmp_path:
             attempt(str(shards), str(tmp_path / "out"), knowing("pl"))
 
 
-def test_only_what_was_labelled_is_taught(shards: Path, tmp_path: Path, recipe: Recipe) -> None:
-    done = train(str(shards), str(tmp_path / "out"), with_overrides(recipe, steps=1))
-    assert load(done.folder).taught == ("asr", "language", "gender", "sound_events")
-    assert load(done.folder).translated == TRANSLATED
-    trainer = open_trainer(str(shards), str(tmp_path / "out"), with_overrides(recipe, steps=2))
-    assert trainer.bundle().translated == TRANSLATED
+def test_only_what_was_labelled_is_taught(shards: Path, undisturbed: str, tmp_path: Path, recipe: Recipe) -> None:
+    done = load(str(latest(undisturbed)))
+    assert done.taught == ("asr", "language", "gender", "sound_events")
+    assert done.translated == TRANSLATED
+    copy = shutil.copytree(undisturbed, tmp_path / "out")
+    assert open_trainer(str(shards), str(copy), with_overrides(recipe, steps=5)).bundle().translated == TRANSLATED
 
 
 def test_the_log_forgets_steps_that_are_done_again(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from voxmill.models.checkpoint.checkpoint import load, step_folder
 from voxmill.models.checkpoint.manifest import CheckpointError
 from voxmill.models.common.features import FbankConfig
 from voxmill.models.common.tokenizer import TokenizerConfig
-from voxmill.models.data.batch import collate
+from voxmill.models.data.batch import Batch, collate
 from voxmill.models.data.examples import ExampleConfig
 from voxmill.models.data.loader import DataConfig, Loader
 from voxmill.models.data.sampler_config import SamplerConfig
@@ -42,7 +43,8 @@ def recipe(*on: str, **train: Any) -> Recipe:
         tokens=TokenizerConfig(num_subwords=280),
         model=model,
         data=DataConfig(plan=SamplerConfig(batch_seconds=8.0), example=ExampleConfig(targets=style)),
-        train=TrainConfig(**{"steps": 6, "rate": RateConfig(peak=3e-3, warmup=2), "save_every": 3, **train}),
+        train=TrainConfig(**{"steps": 6, "rate": RateConfig(peak=3e-3, warmup=2), "save_every": 6, **train}),
+        normaliser_batches=2,
     )
 
 
@@ -58,14 +60,14 @@ def trained(trainer: Trainer, out: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("changes", [{}, {"average": 0.9, "accumulate": 2}], ids=["plain", "averaged"])
 def test_going_on_is_the_same_training_to_the_bit(shards: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
-    settings = recipe("emoe", "tasks", **changes)
-    undisturbed = trained(prepare(str(shards), settings), tmp_path / "a")
-    middle = step_folder(str(tmp_path / "a"), 3)
+    settings = recipe("emoe", "tasks", steps=4, save_every=2, **changes)
     first = prepare(str(shards), settings)
+    undisturbed = trained(first, tmp_path / "a")
+    middle = step_folder(str(tmp_path / "a"), 2)
     loader = Loader(str(shards), first.tokens, settings.model.fbank, settings.data)
     resumed = Trainer.resumed(middle, loader, settings.train)
-    assert trained(resumed, tmp_path / "b") == undisturbed[3:]
-    end_a, end_b = (load(step_folder(str(tmp_path / name), 6)).model.state_dict() for name in ("a", "b"))
+    assert trained(resumed, tmp_path / "b") == undisturbed[2:]
+    end_a, end_b = (load(step_folder(str(tmp_path / name), 4)).model.state_dict() for name in ("a", "b"))
     assert all(torch.equal(end_a[name], end_b[name]) for name in end_a)
 
 
@@ -117,15 +119,17 @@ def test_a_sandwich_learns_the_mean_of_its_two_budgets(shards: Path) -> None:
 
 
 def test_experts_are_in_use_after_a_training_and_the_loss_alone_does_not_bring_it_about(shards: Path) -> None:
-    peaks = {}
-    for balance in ("bias", "loss"):
+    peaks, batches = {}, list[Batch]()
+    for balance, steps in (("bias", 25), ("loss", 15)):  # with the loss the same two experts get everything after ten
         made = with_emoe(
             experts=10, balance=balance, schedule=BudgetSchedule(experts=(5, 10), top_k=(2,), width=(8,), passes="every")
         )
         data = made.data.model_copy(update={"plan": SamplerConfig(batch_seconds=30.0)})  # of four utterances no peak says much
-        trainer = prepare(str(shards), made.model_copy(update={"data": data}))
-        steps = [trainer.advance() for _ in range(30)]
-        peaks[balance] = sum(step.expert_peak or math.inf for step in steps[-10:]) / 10
+        trainer = prepare(str(shards), made.model_copy(update={"data": data, "normaliser_batches": 50}))
+        batches = batches or list(islice(trainer.loader, steps))  # the same for both
+        trainer._batches = iter(batches)
+        found = [trainer.advance() for _ in range(steps)]
+        peaks[balance] = sum(step.expert_peak or math.inf for step in found[-10:]) / 10
     assert peaks["bias"] <= 2 < peaks["loss"]
 
 
@@ -166,7 +170,7 @@ def test_a_batch_of_none_is_a_step_that_changes_nothing(shards: Path) -> None:
 
 
 def test_the_normaliser_is_that_of_the_data(shards: Path) -> None:
-    trainer = prepare(str(shards), recipe())
+    trainer = prepare(str(shards), recipe().model_copy(update={"normaliser_batches": 50}))
     batch = next(iter(trainer.loader))
     normal = (batch.feature_BTM[0, : int(batch.length_B[0])] - trainer.model.frontend.mean_M) / trainer.model.frontend.std_M
     assert abs(float(normal.mean())) < 1.5

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from voxmill.models.inference.load import checkpoint_of
 from voxmill.models.training.average import averaged
 from voxmill.models.training.metrics_log import CURVE, read_log
 from voxmill.models.training.recipe import Recipe, load_recipe
-from voxmill.models.training.session import estimate, open_trainer, train, why_over
+from voxmill.models.training.session import estimate, open_trainer, result_of, train, why_over
 from voxmill.models.training.trainer import Step
 from voxmill.pipeline.cli import app
 from voxmill.sharding.sample import Sample
@@ -78,14 +79,34 @@ def undisturbed(dev_shards: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return home / "out"
 
 
+@pytest.fixture(scope="module")
+def still(dev_shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole training that does not change its model, judged on all that there is. Read only: `copied` goes on from it."""
+    home = tmp_path_factory.mktemp("still")
+    assert train(str(dev_shards), str(home / "out"), standing(home), "cpu").finished
+    return home / "out"
+
+
+@pytest.fixture
+def copied(still: Path, tmp_path: Path) -> str:
+    return str(shutil.copytree(still, tmp_path / "out"))
+
+
+def standing(folder: Path, *changes: str) -> Recipe:
+    return tiny(folder, STANDS_STILL, "train.validation.utterances=99", *changes)
+
+
 def stopped_after(step: int, shards: Path, out: str, recipe: Recipe) -> None:
     """Trains, or goes on, until someone stops it after a step."""
     trainer = open_trainer(str(shards), out, recipe, "cpu")
     trainer.run(out, stop=lambda: trainer.step >= step)
 
 
+AVERAGING = ("train.average_checkpoints={count: 2, of: best}", "train.validation.measure=loss")
+
+
 def averaging(folder: Path) -> Recipe:
-    return tiny(folder, "train.average_checkpoints={count: 2, of: best}", "train.validation.measure=loss")
+    return tiny(folder, *AVERAGING)
 
 
 def test_what_is_found_is_what_evaluate_finds(dev_shards: Path, undisturbed: Path, tmp_path: Path) -> None:
@@ -122,37 +143,84 @@ def test_a_stopped_training_validates_the_same_to_the_bit(dev_shards: Path, undi
     assert {**left_behind(out), "lines": []} == {**left_behind(undisturbed), "lines": []}
 
 
-@pytest.mark.parametrize("event", ["committed */step-00000004/model.safetensors", "committed */step-00000004/checkpoint.json"])
-def test_a_kill_loses_no_best_and_doubles_none(dev_shards: Path, undisturbed: Path, tmp_path: Path, event: str) -> None:
+KILLED_AT = ("committed */step-00000004/model.safetensors", "committed */step-00000004/checkpoint.json")
+FORKS = """
+import json, os, signal, sys
+import matplotlib.figure, torch, torch._dynamo, torch.utils.tensorboard  # which a training would import
+from torch import distributed
+from voxmill.models.training.data_parallel import RankGroup
+from voxmill.models.training.recipe import load_recipe
+from voxmill.models.training.session import open_trainer, train
+torch.set_num_threads(1)
+def killed(shards, home, changes, events):
+    os.environ["VOXMILL_EVENTS"] = events
+    train(shards, f"{home}/out", load_recipe(f"{home}/tiny.yaml", changes), "cpu")
+def rank(shards, home, changes, meeting, rank, dies):
+    distributed.init_process_group("gloo", init_method=f"file://{home}/{meeting}", rank=rank, world_size=2)
+    trainer = open_trainer(shards, f"{home}/out", load_recipe(f"{home}/tiny.yaml", changes), "cpu", RankGroup.joined())
+    trainer.ranks.wait()
+    def tell(step):
+        if step.step == 4 and rank == 1 and dies:
+            os._exit(7)  # while the first rank validates
+    with open(f"{home}/{meeting}-{rank}", "w") as file:
+        print(trainer.run(f"{home}/out", tell), trainer.step, file=file)
+for line in sys.stdin:
+    children = []
+    for function, *values in json.loads(line):
+        children.append(os.fork())
+        if not children[-1]:
+            os.dup2(2, 1)  # Gloo writes what it does
+            signal.alarm(300)
+            try:
+                globals()[function](*values)
+                os._exit(0)
+            finally:
+                os._exit(1)
+    print([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children], flush=True)
+"""
+"""Runs each line of calls at once, in processes of their own, which need not import torch: that costs more than most trainings here."""
+Run = Callable[..., list[int]]
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
+    """Runs functions of `FORKS` at the same time, and returns their exit codes."""
+    path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"VOXMILL_ON_COMMIT": "killer:on_event", "PYTHONPATH": path}
+    forks = subprocess.Popen([sys.executable, "-c", FORKS], env=environment, stdin=-1, stdout=-1, text=True)
+
+    def tell(*calls: tuple[Any, ...]) -> list[int]:
+        assert forks.stdin
+        assert forks.stdout
+        print(json.dumps(calls), file=forks.stdin, flush=True)
+        return list(json.loads(forks.stdout.readline()))
+
+    yield tell
+    forks.communicate()
+
+
+@pytest.mark.parametrize("event", KILLED_AT)
+def test_a_kill_loses_no_best_and_doubles_none(
+    run: Run, dev_shards: Path, undisturbed: Path, tmp_path: Path, event: str
+) -> None:
     (tmp_path / "events.kill-000001").write_text(f"self {event}")
     averaging(tmp_path)
-    code = f"""
-from voxmill.models.training.session import train
-from voxmill.models.training.recipe import load_recipe
-import torch; torch.set_num_threads(1)
-recipe = load_recipe({str(tmp_path / "tiny.yaml")!r}, ["train.average_checkpoints={{count: 2, of: best}}", "train.validation.measure=loss"])
-train({str(dev_shards)!r}, {str(tmp_path / "out")!r}, recipe, "cpu")
-"""
-    path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
-    killing = {"VOXMILL_ON_COMMIT": "killer:on_event", "VOXMILL_EVENTS": str(tmp_path / "events"), "PYTHONPATH": path}
-    killed = subprocess.run([sys.executable, "-c", code], env=os.environ | killing, capture_output=True, text=True, check=False)
-    assert killed.returncode == -9, killed.stderr
+    assert run(("killed", str(dev_shards), str(tmp_path), AVERAGING, str(tmp_path / "events"))) == [-9]
     assert read_best(str(tmp_path / "out")) is not None
     assert train(str(dev_shards), str(tmp_path / "out"), averaging(tmp_path), "cpu").finished
     assert left_behind(tmp_path / "out") == left_behind(undisturbed)
 
 
-def test_the_best_checkpoint_survives_and_is_what_commands_take(dev_shards: Path, tmp_path: Path) -> None:
-    out = str(tmp_path / "out")
-    done = train(str(dev_shards), out, tiny(tmp_path, STANDS_STILL), "cpu")
+def test_the_best_checkpoint_survives_and_is_what_commands_take(dev_shards: Path, copied: str, tmp_path: Path) -> None:
+    done = result_of(copied, standing(tmp_path), True, {})
     assert done.best is not None
-    assert (done.best.step, done.best.measure, done.folder) == (2, "wer", step_folder(out, 6))
-    assert steps_in(out) == [2, 6]
-    assert checkpoint_of(out) == step_folder(out, 2)
-    assert checkpoint_of(step_folder(out, 6)) == step_folder(out, 6)
+    assert (done.best.step, done.best.measure, done.folder) == (2, "wer", step_folder(copied, 6))
+    assert steps_in(copied) == [2, 6]
+    assert checkpoint_of(copied) == step_folder(copied, 2)
+    assert checkpoint_of(step_folder(copied, 6)) == step_folder(copied, 6)
     other = tiny(tmp_path, STANDS_STILL, "train.validation=null", "train.steps=7")  # which judges no more, and so has no best
-    assert train(str(dev_shards), out, other, "cpu").best is None
-    assert (steps_in(out), checkpoint_of(out)) == ([7], step_folder(out, 7))
+    assert train(str(dev_shards), copied, other, "cpu").best is None
+    assert (steps_in(copied), checkpoint_of(copied)) == ([7], step_folder(copied, 7))
 
 
 def test_the_average_is_of_parameters_and_is_taken_first(undisturbed: Path) -> None:
@@ -214,47 +282,18 @@ def test_shards_without_dev_are_trained_on_and_it_is_said(shards: Path, tmp_path
     assert (done.finished, done.best, (tmp_path / "out" / BEST).exists()) == (True, None, False)
 
 
-RANK = """
-import os, sys
-import torch
-from torch import distributed
-from voxmill.models.training.data_parallel import RankGroup
-from voxmill.models.training.recipe import load_recipe
-from voxmill.models.training.session import open_trainer
-shards, out, recipe, meeting, rank, dies = sys.argv[1:]
-torch.set_num_threads(1)
-distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=int(rank), world_size=2)
-changes = ["train.accumulate=2", "train.validation.patience=1", "train.rate.peak=1e-30"]
-trainer = open_trainer(shards, out, load_recipe(recipe, changes), "cpu", RankGroup.joined())
-trainer.ranks.wait()
-def tell(step):
-    if step.step == 4 and rank == "1" and dies == "yes":
-        os._exit(7)  # while the first rank validates
-print(trainer.run(out, tell), trainer.step)
-"""
-
-
-def ranks(shards: Path, home: Path, meeting: str, dies: str) -> list[tuple[int, str]]:
-    command = [sys.executable, "-c", RANK, str(shards), str(home / "out"), str(home / "tiny.yaml"), str(home / meeting)]
-    both = [
-        subprocess.Popen([*command, rank, dies], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        for rank in ("0", "1")
-    ]
-    said = [one.communicate(timeout=300)[0].strip() for one in both]
-    return [(one.returncode, text.splitlines()[-1] if text else "") for one, text in zip(both, said, strict=True)]
-
-
-def test_one_rank_judges_all_end_together_and_nobody_waits_for_a_dead_one(dev_shards: Path, tmp_path: Path) -> None:
-    alone = tiny(tmp_path, "train.accumulate=2", "train.validation.patience=1", STANDS_STILL)
+def test_one_rank_judges_all_end_together_and_nobody_waits_for_a_dead_one(run: Run, dev_shards: Path, tmp_path: Path) -> None:
+    changes = ("train.accumulate=2", "train.validation.patience=1", STANDS_STILL)
+    alone, place = tiny(tmp_path, *changes), [str(dev_shards), str(tmp_path), changes]
     trainer = open_trainer(str(dev_shards), str(tmp_path / "out"), alone, "cpu")
     trainer.save(step_folder(str(tmp_path / "out"), 0))
-    killed = ranks(dev_shards, tmp_path, "first", "yes")
-    assert [code == 7 for code, _ in killed] == [False, True]
-    assert killed[0][0] != 0
+    first, other = run(*(("rank", *place, "first", rank, True) for rank in (0, 1)))
+    assert (first != 0, other) == (True, 7)
     assert steps_in(str(tmp_path / "out")) == [2, 3]
-    assert ranks(dev_shards, tmp_path, "second", "no") == [(0, "True 4"), (0, "True 4")]
+    assert run(*(("rank", *place, "second", rank, False) for rank in (0, 1))) == [0, 0]
+    assert [(tmp_path / f"second-{rank}").read_text() for rank in (0, 1)] == ["True 4\n"] * 2
     steps: list[Step] = []
-    train(str(dev_shards), str(tmp_path / "one"), alone, "cpu", [steps.append])
+    trainer.run(str(tmp_path / "one"), steps.append)
     mine = [one.validation for one in steps if one.validation]
     state = read_manifest(step_folder(str(tmp_path / "out"), 4)).training or {}
     theirs = read_validations("", state["validations"])
@@ -281,31 +320,27 @@ def test_the_best_is_the_least_and_what_is_no_number_is_never_it() -> None:
     assert best_of([Validation(1, 0, {"whole": result(None, None)})], "wer") is None
 
 
-def test_what_is_not_there_is_not_averaged(dev_shards: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    assert train(str(dev_shards), str(out), tiny(tmp_path, "train.keep=1"), "cpu").finished
-    more = tiny(tmp_path, "train.steps=8", "train.average_checkpoints={count: 5, of: best}", "train.keep=9")
-    done = train(str(dev_shards), str(out), more, "cpu")  # of the earlier validations most checkpoints are gone
-    assert (done.finished, done.average) == (True, f"{out}/average-00000008")
+def test_what_is_not_there_is_not_averaged(dev_shards: Path, copied: str, tmp_path: Path) -> None:
+    more = standing(tmp_path, "train.steps=8", "train.average_checkpoints={count: 5, of: best}", "train.keep=9")
+    assert steps_in(copied) == [2, 6], "of the earlier validations one checkpoint is gone"
+    done = train(str(dev_shards), copied, more, "cpu")
+    assert (done.finished, done.average) == (True, f"{copied}/average-00000008")
 
 
-def test_the_best_of_before_stays_until_there_is_one_of_now(dev_shards: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    assert train(str(dev_shards), str(out), tiny(tmp_path, STANDS_STILL), "cpu").finished
-    best = read_best(str(out))
+def test_the_best_of_before_stays_until_there_is_one_of_now(dev_shards: Path, copied: str, tmp_path: Path) -> None:
+    best = read_best(copied)
     assert best is not None
     assert best.step == 2
     other = tiny(tmp_path, STANDS_STILL, "train.steps=8", "train.validation.utterances=4")
-    stopped_after(7, dev_shards, str(out), other)  # before the first validation on other samples
-    assert (read_best(str(out)), 2 in steps_in(str(out))) == (best, True)
-    assert train(str(dev_shards), str(out), other, "cpu").finished
-    assert read_best(str(out)) != best
+    stopped_after(7, dev_shards, copied, other)  # before the first validation on other samples
+    assert (read_best(copied), 2 in steps_in(copied)) == (best, True)
+    stopped_after(99, dev_shards, copied, other)
+    assert read_best(copied) != best
 
 
-def test_results_on_other_samples_are_not_compared(dev_shards: Path, pack: Pack, tmp_path: Path) -> None:
-    out, recipe = str(tmp_path / "out"), tiny(tmp_path, "train.validation.utterances=99")
-    stopped_after(4, dev_shards, out, recipe)
-    assert [one.step for one in open_trainer(str(dev_shards), out, recipe).validations] == [2, 4]
+def test_results_on_other_samples_are_not_compared(dev_shards: Path, pack: Pack, copied: str, tmp_path: Path) -> None:
+    recipe = standing(tmp_path)
+    assert [one.step for one in open_trainer(str(dev_shards), copied, recipe).validations] == [2, 4, 6]
     held_out = [replace(one, selection=replace(one.selection, split="dev")) for one in several(recordings=2, first=20)]
     more = pack([*several(recordings=1, first=30), *held_out], tmp_path / "more")
-    assert open_trainer([str(dev_shards), str(more)], out, recipe).validations == ()
+    assert open_trainer([str(dev_shards), str(more)], copied, recipe).validations == ()
