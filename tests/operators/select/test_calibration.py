@@ -75,7 +75,7 @@ def spread(found: Estimate) -> float:
 def test_what_is_expected_comes_true_on_recordings_that_were_not_in_the_sample() -> None:
     inside, ratios = [], []
     for seed in range(8):
-        calibration, rows = fit(world(100 + seed), rounds=50), world(200 + seed, recordings=30)
+        calibration, rows = fit(world(100 + seed)), world(200 + seed, recordings=30)
         for sure in (True, False):
             mine = [row for row in rows if ((row.signs.agreement or 0) > 0.85) == sure]
             found = estimated(calibration, mine)
