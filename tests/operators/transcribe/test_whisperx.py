@@ -120,10 +120,9 @@ def test_nothing_to_hear_is_still_one_result_per_span(whisper: WhisperX, hiss: A
 
 def test_one_window_per_span_hears_the_same(reading: AudioClip, spoken: tuple[str, ...]) -> None:
     single = WhisperX(WhisperXConfig(packed=False, languages=("en",), beam_size=1))
-    chosen = (0, 1, 9)
-    (transcripts,) = single.transcribe([replace(reading, spans=tuple(reading.spans[i] for i in chosen))])
+    (transcripts,) = single.transcribe([replace(reading, spans=reading.spans[:5])])
     # int8 sums differ between CPUs, and with them a word here and there
-    assert errors(tuple(spoken[i] for i in chosen), [t.text for t in transcripts]) <= 0.2
+    assert errors(spoken[:5], [t.text for t in transcripts]) <= 0.2
 
 
 def test_a_span_longer_than_the_model_is_heard_to_its_end(
