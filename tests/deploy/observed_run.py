@@ -164,6 +164,7 @@ def observe(folder: Path, queries: Iterable[str], rules: Path, limit_s: float) -
             **os.environ, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_ENDPOINT_URL": address,
             "AWS_DEFAULT_REGION": "us-east-1", "PATH": f"{BIN}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1",
             "RAY_AUTH_MODE": "disabled",  # else a token in the home of whoever runs this is asked for
+            "RAY_metrics_report_interval_ms": "1000",  # by its ten seconds a stage may be done before it was seen twice
         }  # fmt: skip
         (folder / "run.yaml").write_text(yaml.safe_dump(_config(site)))
         with (
