@@ -133,8 +133,7 @@ def _made(statement: str) -> list[str]:
 @cache
 def _statements(name: str) -> tuple[str, ...]:
     """A script beside this module, one statement after the other, each with the comment above the next."""
-    pieces = re.split(r"\n(?=CREATE OR REPLACE )", sql_file(name))
-    return tuple(pieces)
+    return tuple(re.split(r"\n(?=CREATE OR REPLACE )", sql_file(name)))
 
 
 @cache

@@ -74,16 +74,13 @@ class SampleReader:
 
 
 def raw_samples(
-    root: str,
-    shard: ShardSummary,
-    on_damage: OnDamage | None = None,
-    choose: Callable[[list[Member]], list[Member]] | None = None,
+    root: str, shard: ShardSummary, choose: Callable[[list[Member]], list[Member]] | None = None
 ) -> Iterator[tuple[Member, bytes, bytes]]:
-    """(row, FLAC bytes, JSON bytes) of the samples of a shard, checked and not decoded. Raises ShardError, as `read_run`.
+    """(row, FLAC bytes, JSON bytes) of the samples of a shard, checked and not decoded. Raises ShardError.
 
     `choose` is given all rows and returns those that are read; without it, all are.
     """
-    for row, flac_bytes, json_bytes, _ in _raw(root, shard, on_damage, pictures=False, choose=choose):
+    for row, flac_bytes, json_bytes, _ in _raw(root, shard, None, pictures=False, choose=choose):
         yield row, flac_bytes, json_bytes
 
 

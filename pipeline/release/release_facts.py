@@ -117,13 +117,9 @@ class ReleaseFacts:
         return tuple(loss for loss in self.losses if loss.reason in OPT_OUTS)
 
 
-_ASKED = "samples recordings redactions rejections retention_by_language expected_by_tier label_coverage"
-"""The views that the cards are made of."""
-
-
 def release_facts(run: Run, config: RunConfig, name: str) -> ReleaseFacts:
     """Asks the tables of a run. Raises CatalogError where it has none."""
-    ask = _asked(open_catalog(run.root, _ASKED))
+    ask = _asked(open_catalog(run.root))
     ((samples, hours),) = ask("SELECT count(*), coalesce(sum(num_samples), 0) / 57.6e6 FROM samples")
     ((revoked, duplicates),) = ask(
         f"SELECT count(*) FILTER (provenance.url LIKE '{REVOKED}%'), count(*) FILTER (rejection.reason = 'crawl.duplicate') FROM recordings"

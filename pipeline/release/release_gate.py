@@ -62,7 +62,7 @@ def _unproven(run: Run, stages: Mapping[str, Stage]) -> Iterator[Hindrance]:
 
 def _unlicensed(run: Run) -> Iterator[Hindrance]:
     """Samples whose licence nobody knows, or that may not be handed on."""
-    rows = open_catalog(run.root, "samples recordings").execute(
+    rows = open_catalog(run.root).execute(
         "SELECT s.licence, count(*), sum(s.num_samples) / 16000.0, list(DISTINCT r.provenance.source ORDER BY r.provenance.source) FROM samples s "
         "LEFT JOIN recordings r ON r.id = s.recording_id WHERE s.licence IN ('unknown', 'proprietary') OR s.licence IS NULL GROUP BY 1 ORDER BY 1"
     )

@@ -103,7 +103,7 @@ def audit(run: Run, config: RunConfig, top: int, reference: Path | None = None) 
         raise RunError(
             f"{run.root} has no engine of kind `given` or `captions`, so no given transcripts: add {{kind: given, name: given}} to `transcribe` and run again"
         )
-    con = open_catalog(run.root, "consensus hypotheses timeline recordings given")
+    con = open_catalog(run.root)
     counts = _compare(con, name)
     if not counts:
         raise RunError(

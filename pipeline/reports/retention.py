@@ -78,7 +78,7 @@ def retention(root: str, by: Sequence[str] = FACTORS, most: int = MOST) -> Reten
 
     Raises RunError if it has no segment of speech, ImportError without statsmodels.
     """
-    con = open_catalog(root, "factors")
+    con = open_catalog(root)
     whole: int = query(con, "SELECT count(*) AS n FROM factors").to_pylist()[0]["n"]
     drawn = f"WHERE md5_number_lower(recording_id) < {int(most / whole * 2**64)}::UBIGINT" if whole > most else ""
     rows = query(con, f"FROM factors {drawn}").to_pydict()

@@ -45,7 +45,7 @@ def print_stats(
         if sql is not None:
             sections = {"query": query(open_catalog(run_root), sql)}
         elif what_if:
-            sections = {"what_if": judge_again(open_catalog(run_root, "what_if", "thresholds"), what_if)}
+            sections = {"what_if": judge_again(open_catalog(run_root), what_if)}
         elif by is not None or as_csv:
             sections = _answers(run_root, {"funnel": "FROM funnel"} if by is None else _breakdown(_dimension(by)))
         else:

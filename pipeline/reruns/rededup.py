@@ -60,7 +60,7 @@ def rededuplicate(run: Run, config: RunConfig, executor: Executor, progress: Pro
 
 def overlaps(run: Run) -> list[Overlap]:
     """The duplicates that the run has found, the most audio first."""
-    rows = open_catalog(run.root, "duplicates").execute(
+    rows = open_catalog(run.root).execute(
         'SELECT reason, "of", "by", count(DISTINCT recording_id), count(*), sum(num_samples) / 16000, '
         "arg_max(recording_id[:12] || ' ~ ' || partner, score) FROM duplicates GROUP BY ALL ORDER BY 6 DESC, 1, 2, 3"
     )
